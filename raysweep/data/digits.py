@@ -1,0 +1,19 @@
+"""scikit-learn's handwritten digits: 1,797 images of 8 x 8 pixels with values 0 to 16."""
+
+import numpy as np
+
+from raysweep.data.arrays import Arrays
+
+TEST_EXAMPLES = 400
+
+
+def load(split_seed: int) -> Arrays:
+    """Return 1,397 training and 400 test images, split by a permutation seeded with `split_seed`."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = bunch.images.astype(np.uint8)[:, None]
+    labels = bunch.target.astype(np.int64)
+    order = np.random.Generator(np.random.PCG64(split_seed)).permutation(len(images))
+    test, train = order[:TEST_EXAMPLES], order[TEST_EXAMPLES:]
+    return Arrays(images[train], labels[train], images[test], labels[test])

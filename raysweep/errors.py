@@ -1,0 +1,9 @@
+"""Errors that end a command with one clear message instead of a traceback."""
+
+
+class UserError(Exception):
+    """Bad usage, configuration or input; its text names the place, the value and what would be valid."""
+
+
+class SpecError(UserError):
+    """A network whose permutation symmetries are not understood, or whose spec fails its proof."""

@@ -1,0 +1,26 @@
+"""The multilayer perceptron."""
+
+import math
+
+import torch
+from torch import nn
+
+
+class MLP(nn.Module):
+    """`depth` hidden layers of `width` units with ReLU; norm `layer` puts LayerNorm before each ReLU."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int, width: int, depth: int, norm: str) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Flatten()]
+        features = math.prod(shape)
+        for _ in range(depth):
+            layers.append(nn.Linear(features, width))
+            if norm == "layer":
+                layers.append(nn.LayerNorm(width))
+            layers.append(nn.ReLU())
+            features = width
+        layers.append(nn.Linear(features, classes))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers(images)

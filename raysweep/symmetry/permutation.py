@@ -1,0 +1,51 @@
+"""Permutations of the hidden units of a network, one per group."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """Indices by group: unit i of the permuted network is unit `indices[group][i]` of the network.
+
+    Each value is an int64 tensor of shape (units,) on the CPU that holds 0..units-1 once each.
+    """
+
+    indices: Mapping[str, torch.Tensor]
+
+    def __post_init__(self) -> None:
+        for group, index in self.indices.items():
+            if not torch.equal(index.sort().values, torch.arange(len(index))):
+                raise ValueError(f"group {group}: not a permutation of 0..{len(index) - 1}")
+
+    @staticmethod
+    def identity(sizes: Mapping[str, int]) -> "Permutation":
+        return Permutation({group: torch.arange(size) for group, size in sizes.items()})
+
+    @staticmethod
+    def random(sizes: Mapping[str, int], generator: torch.Generator) -> "Permutation":
+        return Permutation({g: torch.randperm(size, generator=generator) for g, size in sizes.items()})
+
+    def inverse(self) -> "Permutation":
+        return Permutation({group: index.argsort() for group, index in self.indices.items()})
+
+    def compose(self, first: "Permutation") -> "Permutation":
+        """Return the permutation that applies `first` and then this one.
+
+        Raises `ValueError` when the groups or their sizes differ.
+        """
+        if self.sizes() != first.sizes():
+            raise ValueError("permutations of different groups cannot be composed")
+        return Permutation({group: first.indices[group][index] for group, index in self.indices.items()})
+
+    def fixed_points(self) -> dict[str, float]:
+        """Return, by group, the share of units that stay in place."""
+        return {
+            group: (index == torch.arange(len(index))).double().mean().item()
+            for group, index in self.indices.items()
+        }
+
+    def sizes(self) -> dict[str, int]:
+        return {group: len(index) for group, index in self.indices.items()}

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from raysweep.connectivity import barrier, curve, pair_grid, simplex_grid
+from raysweep.models import FlatNetwork, build
+from raysweep.training import Risk
+from tests.conftest import mlp
+
+
+def plain_risk(state, split):
+    model = build(mlp()).eval()
+    model.load_state_dict(state)
+    with torch.no_grad():
+        logits = model(split.images)
+    loss = functional.cross_entropy(logits, split.labels).item()
+    return Risk(loss, (logits.argmax(1) != split.labels).double().mean().item())
+
+
+@pytest.mark.parametrize(("count", "grid"), [(2, pair_grid(5)), (3, simplex_grid(6))])
+def test_barrier_agrees_with_brute_force(digits, trained, count, grid):
+    states = trained[:count]
+    ends = [plain_risk(state, digits.test) for state in states]
+    measured = curve(FlatNetwork(build(mlp())), states, ends, grid, digits.test)
+    result = barrier(measured, ends)
+    excess = []
+    for row in grid:
+        mixed = {n: sum(w * s[n] for w, s in zip(row.tolist(), states, strict=True)) for n in states[0]}
+        risk = plain_risk(mixed, digits.test)
+        excess.append(
+            (
+                risk.loss - sum(w * e.loss for w, e in zip(row, ends, strict=True)),
+                risk.error - sum(w * e.error for w, e in zip(row, ends, strict=True)),
+            )
+        )
+    losses, errors = np.array(excess).T
+    assert result.loss_barrier == pytest.approx(losses.max(), abs=1e-5)
+    assert result.error_barrier == pytest.approx(errors.max(), abs=1e-9)
+    centre = np.flatnonzero(np.isclose(grid, 1 / count).all(axis=1)).item()
+    assert result.loss_centre == pytest.approx(losses[centre], abs=1e-5)
+    assert result.error_weights == tuple(grid[errors.argmax()])
+
+
+def test_grids():
+    assert len(pair_grid(25)) == 25
+    assert (pair_grid(25)[12] == 0.5).all()
+    grid = simplex_grid(12)
+    assert len(grid) == 91
+    assert np.allclose(grid.sum(axis=1), 1)
+    assert np.isclose(grid, 1 / 3).all(axis=1).sum() == 1
+    with pytest.raises(ValueError, match="odd"):
+        pair_grid(10)
