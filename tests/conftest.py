@@ -6,8 +6,9 @@ import torch
 
 from raysweep.data import load_arrays
 from raysweep.data.resident import Resident, make_resident
-from raysweep.models import ModelConfig, build, initialise
-from raysweep.training import Hyperparameters, TrainingRun
+from raysweep.models.build import ModelConfig, build
+from raysweep.models.initialise import initialise
+from raysweep.training.loop import Hyperparameters, TrainingRun
 
 torch.set_num_threads(1)
 SETTINGS = Hyperparameters(

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from raysweep.data.resident import Split
-from raysweep.models import FlatNetwork
-from raysweep.training import Risk, evaluate
+from raysweep.models.flat import FlatNetwork
+from raysweep.training.evaluation import Risk, evaluate
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,1 @@
-"""Training with explicit seeds: schedule, loop, evaluation."""
-
-from raysweep.training.evaluation import Risk, evaluate
-from raysweep.training.loop import Hyperparameters, TrainingRun
-from raysweep.training.schedule import SCHEDULES, learning_rate
-
-__all__ = ["SCHEDULES", "Hyperparameters", "Risk", "TrainingRun", "evaluate", "learning_rate"]
+"""Training with explicit seeds: `schedule`, `loop`, `evaluation`."""

@@ -2,7 +2,8 @@
 
 import math
 
-SCHEDULES = ("constant", "cosine", "one_cycle")
+from raysweep.training.names import SCHEDULES
+
 ONE_CYCLE_RISE = 0.3  # share of the steps on the way up
 ONE_CYCLE_START = 1 / 25  # of the peak
 ONE_CYCLE_END = 1e-5  # of the peak

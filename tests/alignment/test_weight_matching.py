@@ -3,7 +3,7 @@ from scipy.optimize import linear_sum_assignment
 
 from raysweep.alignment import weight_matching
 from raysweep.alignment.weight_matching import objective
-from raysweep.models import build
+from raysweep.models.build import build
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.spec import axis_index
 from tests.conftest import mlp

@@ -4,8 +4,9 @@ import torch
 from torch.nn import functional
 
 from raysweep.connectivity import barrier, curve, pair_grid, simplex_grid
-from raysweep.models import FlatNetwork, build
-from raysweep.training import Risk
+from raysweep.models.build import build
+from raysweep.models.flat import FlatNetwork
+from raysweep.training.evaluation import Risk
 from tests.conftest import mlp
 
 

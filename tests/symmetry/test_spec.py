@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from raysweep.errors import SpecError
-from raysweep.models import build
+from raysweep.models.build import build
 from raysweep.symmetry import Permutation, PermutationSpec, prove
 from tests.conftest import mlp
 

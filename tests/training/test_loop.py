@@ -1,7 +1,9 @@
 import torch
 
-from raysweep.models import build, initialise
-from raysweep.training import TrainingRun, evaluate
+from raysweep.models.build import build
+from raysweep.models.initialise import initialise
+from raysweep.training.evaluation import evaluate
+from raysweep.training.loop import TrainingRun
 from tests.conftest import SETTINGS, mlp
 
 

@@ -1,0 +1,68 @@
+"""The command line: parse, call, print."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from raysweep.errors import UserError
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+SweepFile = Annotated[str, typer.Argument(metavar="SWEEP", help="the sweep's YAML file")]
+Root = Annotated[str, typer.Option(help="directory of trials, results and tables")]
+Override = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE")]
+
+
+@app.command()
+def plan(sweep: SweepFile, root: Root = "runs", override: Override = None) -> None:
+    """Say what there is to do and what it will cost, without starting Ray."""
+    from raysweep.report import plan_table
+    from raysweep.store.files import Files
+    from raysweep.sweep.load import load_sweep
+    from raysweep.sweep.plan import desired, done, todo
+
+    wanted = desired(load_sweep(sweep, override))
+    typer.echo(plan_table(wanted, todo(wanted, done(wanted, Files(root)))))
+
+
+@app.command()
+def run(
+    sweep: SweepFile,
+    root: Root = "runs",
+    override: Override = None,
+    address: Annotated[str | None, typer.Option(help="a running Ray cluster, or auto")] = None,
+) -> None:
+    """Do what is left of a sweep, publish its tables and answer its question."""
+    from raysweep.execute import execute
+
+    try:
+        failures = execute(sweep, root, override, address or os.environ.get("RAY_ADDRESS"))
+    except KeyboardInterrupt:  # here, because the command-line library would make it exit code 1
+        typer.echo("interrupted; the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+    raise typer.Exit(1 if failures else 0)
+
+
+@app.command()
+def status(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
+    """Say how far every sweep under a root is."""
+    from raysweep.report import status_lines
+    from raysweep.store.files import Files
+
+    for line in status_lines(Files(root)):
+        typer.echo(line)
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0 done, 1 failures recorded, 2 bad input, 130 interrupted."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A pool of actors that align and compare: at most two tiles in flight per actor, bounded attempts."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import ray
+
+from raysweep.cluster.events import Listener, failure
+from raysweep.sweep.plan import Desired
+from raysweep.work.tile import Tile, TileWorker
+
+IN_FLIGHT = 2
+ATTEMPTS = 3  # for a tile whose process dies; an exception is deterministic, so the tile is split at once
+
+_Actor = ray.remote(TileWorker)
+
+
+class Pool:
+    """Actors with the resources of the sweep file; `run` feeds them tiles."""
+
+    def __init__(self, root: str, wanted: Desired, tiles: int) -> None:
+        sections = wanted.sweep.sections
+        worker, rest = sections.resources.align, sections.train
+        fit = int(ray.cluster_resources().get("CPU", 1) // worker.cpu)
+        count = max(1, min(fit, sections.resources.workers or fit, tiles))
+        options = {"num_cpus": worker.cpu, "num_gpus": worker.gpu}
+
+        def start() -> Any:
+            return _Actor.options(**options).remote(  # type: ignore[attr-defined]
+                root, sections.align, sections.compare, rest.data_root, rest.download
+            )
+
+        self._start: Callable[[], Any] = start
+        self._actors = [start() for _ in range(count)]
+
+    def run(self, tiles: list[Tile], listener: Listener) -> list[dict[str, Any]]:
+        """Compute all tiles; one that fails is split until the failing unit is alone. Returns failures."""
+        queue = deque((tile, 0) for tile in tiles)
+        flying: dict[Any, tuple[Tile, int, int]] = {}
+        failures: list[dict[str, Any]] = []
+        while queue or flying:
+            for position, actor in enumerate(self._actors):
+                while queue and sum(p == position for _, _, p in flying.values()) < IN_FLIGHT:
+                    tile, attempts = queue.popleft()
+                    flying[actor.run.remote(tile)] = (tile, attempts + 1, position)
+            (reference,), _ = ray.wait(list(flying), num_returns=1)
+            tile, attempts, position = flying.pop(reference)
+            try:
+                ray.get(reference)
+                listener.advance(len(tile.units))
+            except ray.exceptions.RayActorError as error:
+                if any(p == position for _, _, p in flying.values()) is False:
+                    self._actors[position] = self._start()
+                self._again(tile, attempts, attempts < ATTEMPTS, error, queue, failures, listener)
+            except ray.exceptions.RayTaskError as error:
+                self._again(tile, attempts, False, error, queue, failures, listener)
+        return failures
+
+    def close(self) -> None:
+        """End the actors, so that their CPUs are free."""
+        for actor in self._actors:
+            ray.kill(actor)
+
+    def _again(
+        self,
+        tile: Tile,
+        attempts: int,
+        retry: bool,
+        error: Exception,
+        queue: deque[tuple[Tile, int]],
+        failures: list[dict[str, Any]],
+        listener: Listener,
+    ) -> None:
+        if len(tile.units) > 1:
+            queue.extend((replace(tile, units=(unit,)), 0) for unit in tile.units)
+        elif retry:
+            queue.append((tile, attempts))
+        else:
+            failures.append(failure(tile.ids[0], tile.what, error, attempts))
+            listener.failed(failures[-1])
+            listener.advance(1)

@@ -1,0 +1,39 @@
+"""`raysweep run`: plan, do, publish, analyse, track, and print the answer."""
+
+import importlib
+from typing import Any
+
+from rich.console import Console
+
+from raysweep.cluster.run import run_sweep
+from raysweep.progress import LiveProgress
+from raysweep.report import plan_table
+from raysweep.store.files import Files
+from raysweep.sweep.load import load_sweep
+from raysweep.sweep.plan import desired, done, todo
+
+
+def execute(path: str, root: str, overrides: list[str] | None, address: str | None) -> list[dict[str, Any]]:
+    """Run a sweep file to the end; returns the rows of its failures."""
+    console = Console(highlight=False, soft_wrap=True)
+    sweep = load_sweep(path, overrides)
+    files = Files(root)
+    files.check_writable()
+    wanted = desired(sweep)
+    work = todo(wanted, done(wanted, files))
+    console.print(plan_table(wanted, work))
+    with LiveProgress(console) as progress:
+        failures = run_sweep(files, wanted, work, address, progress)
+    folder = files.path(f"sweeps/{sweep.name}")
+    for name in sweep.sections.analyses:
+        console.print(importlib.import_module(f"analysis.{name}").analyse(folder), markup=False)
+    if sweep.sections.tracking.enabled:
+        from raysweep.tracking import track
+
+        console.print(track(files, sweep))
+    console.print(f"tables:  {folder}/{{trials,metrics,alignments,barriers,curves,failures}}")
+    if sweep.sections.analyses:
+        console.print(f"figures: {folder}/figures")
+    if failures:
+        console.print(f"{len(failures)} failures: see {folder}/failures; the same command tries them again")
+    return failures

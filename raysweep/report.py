@@ -1,0 +1,57 @@
+"""What the commands print about plans and roots."""
+
+import yaml
+
+from raysweep.store.files import Files
+from raysweep.sweep.estimate import estimate
+from raysweep.sweep.load import check
+from raysweep.sweep.plan import Desired, Todo, desired, done, todo
+
+
+def plan_table(wanted: Desired, work: Todo) -> str:
+    """Return desired, done and left by kind of work, and the estimate."""
+    rows = [
+        ("trials", len(wanted.trials), len(work.trials)),
+        (
+            "checkpoints",
+            sum(len(cursor.checkpoints) for cursor in wanted.cursors.values()),
+            sum(len(wanted.cursors[trial.trial_id].checkpoints) for trial in work.trials),
+        ),
+        ("alignments", len(wanted.alignments), len(work.alignments)),
+        ("barriers", len(wanted.barriers), len(work.barriers)),
+    ]
+    lines = [f"sweep {wanted.sweep.name}", f"{'':12}{'all':>9}{'done':>9}{'to do':>9}"]
+    lines += [f"{name:12}{total:9,}{total - left:9,}{left:9,}" for name, total, left in rows]
+    cost = estimate(wanted, work)
+    lines.append(
+        f"to do: about {cost.bytes / 1e6:,.1f} MB to store, {cost.training_flops / 1e9:,.0f} GFLOP of "
+        f"training, {cost.barrier_flops / 1e9:,.0f} GFLOP of barriers"
+    )
+    return "\n".join(lines)
+
+
+def status_lines(files: Files) -> list[str]:
+    """Return a line per sweep under the root: done of desired, and failures."""
+    names = [name for name in files.list("sweeps") if name.endswith("/sweep.yaml")]
+    if not names:
+        return [f"no sweep under {files.root}"]
+    lines = []
+    for name in names:
+        wanted = desired(check(name, yaml.safe_load(files.get(name))))
+        work = todo(wanted, done(wanted, files))
+        parts = [
+            f"{label} {len(total) - len(left)}/{len(total)}"
+            for label, total, left in (
+                ("trials", wanted.trials, work.trials),
+                ("alignments", wanted.alignments, work.alignments),
+                ("barriers", wanted.barriers, work.barriers),
+            )
+        ]
+        lines.append(f"{wanted.sweep.name}: {', '.join(parts)}, failures {_failures(files, wanted)}")
+    return lines
+
+
+def _failures(files: Files, wanted: Desired) -> int:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(files.path(f"sweeps/{wanted.sweep.name}/failures")).num_rows

@@ -1,0 +1,1 @@
+"""Where things live: layout, checkpoints, committed results, tables."""

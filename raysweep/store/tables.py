@@ -1,0 +1,151 @@
+"""The Parquet tables of a sweep: their schemas, documented once, and their publication."""
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raysweep.store.files import Files
+
+BUCKETS = 16  # a row lies in the bucket of the first hexadecimal digit of its id
+
+_TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
+_TEXTS, _FLOATS = pa.list_(_TEXT), pa.list_(_FLOAT)
+
+_GROUP = [
+    ("group", _TEXT, "identifies everything that its networks share; they differ in the replicate alone"),
+    ("dataset", _TEXT, "name of the data set"),
+    ("model", _TEXT, "name of the model"),
+    ("norm", _TEXT, "normalisation"),
+    ("width", _INT, "units of a hidden layer (null where the networks differ)"),
+]
+
+Column = tuple[str, pa.DataType, str]
+
+TABLES: dict[str, list[Column]] = {
+    "trials": [
+        ("trial_id", _TEXT, "id of the trial"),
+        ("branch", _TEXT, "main"),
+        ("parent_trial", _TEXT, "trial that this one branches from (null for main)"),
+        ("mask_trial", _TEXT, "trial whose mask is used (null for main)"),
+        ("mask_permutation", _TEXT, "permutation of that mask (null for main)"),
+        *_GROUP,
+        ("depth", _INT, "hidden layers"),
+        ("init", _TEXT, "initialisation"),
+        ("epochs", _INT, "passes over the training data"),
+        ("batch_size", _INT, "examples per step"),
+        ("learning_rate", _FLOAT, "peak learning rate"),
+        ("momentum", _FLOAT, "momentum of SGD"),
+        ("weight_decay", _FLOAT, "weight decay of SGD"),
+        ("schedule", _TEXT, "learning-rate schedule"),
+        ("init_seed", _INT, "seed of the initialisation"),
+        ("data_seed", _INT, "seed of the data order"),
+        ("split_seed", _INT, "seed of the train/test split, for data without an official one"),
+        ("threads", _INT, "threads of the computation"),
+        ("device", _TEXT, "cpu or cuda"),
+        ("replicate", _INT, "number of the replicate"),
+        ("level", _INT, "pruning level; 0 is dense"),
+        ("sparsity", _FLOAT, "share of weights that are pruned"),
+        ("steps", _INT, "optimiser steps"),
+        ("train_loss", _FLOAT, "cross-entropy at the end, first 10,000 training examples (nats)"),
+        ("train_error", _FLOAT, "0-1 error at the end, first 10,000 training examples (share)"),
+        ("test_loss", _FLOAT, "cross-entropy at the end, test set (nats)"),
+        ("test_error", _FLOAT, "0-1 error at the end, test set (share)"),
+        ("seconds", _FLOAT, "time to train (s)"),
+    ],
+    "metrics": [
+        ("trial_id", _TEXT, "id of the trial"),
+        ("level", _INT, "pruning level"),
+        ("step", _INT, "optimiser step"),
+        ("epoch", _FLOAT, "the step in epochs"),
+        ("split", _TEXT, "train (first 10,000 examples) or test"),
+        ("loss", _FLOAT, "cross-entropy (nats)"),
+        ("error", _FLOAT, "0-1 error (share)"),
+        ("time", _FLOAT, "when it was measured (s since 1970)"),
+    ],
+    "alignments": [
+        ("alignment_id", _TEXT, "id of the alignment"),
+        ("method", _TEXT, "how the permutation was found"),
+        ("networks", _TEXTS, "trial_id@level@step, the target first"),
+        *_GROUP,
+        ("objective", _FLOAT, "<A, P[B]> over all parameters"),
+        ("objective_identity", _FLOAT, "<A, B>"),
+        ("iterations", _INT, "assignments solved"),
+        ("fixed_points", _FLOAT, "share of hidden units that stay in place"),
+        ("seconds", _FLOAT, "time to align (s)"),
+    ],
+    "barriers": [
+        ("barrier_id", _TEXT, "id of the comparison"),
+        ("interpolation", _TEXT, "pair or simplex"),
+        ("kind", _TEXT, "how the permutations came about: unaligned, direct, via (a reference)"),
+        ("method", _TEXT, "alignment method (null for unaligned)"),
+        ("networks", _TEXTS, "the networks that are mixed, in the order of the weights"),
+        ("reference", _TEXT, "the network that the others were aligned to (null but for via)"),
+        ("alignments", _TEXTS, "ids of the alignments of the networks that were moved"),
+        *_GROUP,
+        ("level", _INT, "pruning level of the networks"),
+        ("step", _INT, "optimiser step of the networks"),
+        ("permutation_level", _INT, "level at which the permutation was found (null for unaligned)"),
+        ("permutation_step", _INT, "step at which the permutation was found (null for unaligned)"),
+        ("statistics", _TEXT, "kept or recomputed, for BatchNorm"),
+        ("split", _TEXT, "train (first 10,000 examples) or test"),
+        ("loss_barrier", _FLOAT, "largest excess cross-entropy over the grid (nats)"),
+        ("error_barrier", _FLOAT, "largest excess 0-1 error over the grid (share)"),
+        ("loss_weights", _FLOATS, "the weights at which loss_barrier lies"),
+        ("error_weights", _FLOATS, "the weights at which error_barrier lies"),
+        ("loss_centre", _FLOAT, "excess cross-entropy at equal weights (nats)"),
+        ("error_centre", _FLOAT, "excess 0-1 error at equal weights (share)"),
+        ("seconds", _FLOAT, "time to evaluate (s)"),
+    ],
+    "curves": [
+        ("barrier_id", _TEXT, "id of the comparison"),
+        ("split", _TEXT, "train or test"),
+        ("weights", pa.list_(_FLOATS), "the weights of the networks at each point"),
+        ("loss", _FLOATS, "cross-entropy at each point (nats)"),
+        ("error", _FLOATS, "0-1 error at each point (share)"),
+    ],
+    "failures": [
+        ("id", _TEXT, "id of the trial, alignment or barrier"),
+        ("what", _TEXT, "trial, alignment or barrier"),
+        ("error", _TEXT, "the traceback"),
+        ("attempts", _INT, "how often it was tried"),
+        ("node", _TEXT, "where it failed last"),
+        ("time", _FLOAT, "when it failed last (s since 1970)"),
+    ],
+}
+
+
+def schema(table: str) -> pa.Schema:
+    return pa.schema([(name, kind) for name, kind, _ in TABLES[table]])
+
+
+def publish(files: Files, sweep: str, table: str, rows: list[dict[str, Any]]) -> None:
+    """Replace a table by these rows: a file per bucket, each replaced atomically and only when it changes.
+
+    Bucket 0 always exists, so that an empty table can be read.
+    """
+    key = TABLES[table][0][0]
+    buckets: dict[int, list[dict[str, Any]]] = {0: []}
+    for row in rows:
+        buckets.setdefault(int(row[key][0], 16) % BUCKETS, []).append(row)
+    wanted = set()
+    for bucket, content in buckets.items():
+        name = f"sweeps/{sweep}/{table}/{bucket:02d}.parquet"
+        wanted.add(name)
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(content, schema(table)), buffer)
+        if not files.exists(name) or files.get(name) != buffer.getvalue():
+            files.put(name, buffer.getvalue())
+    for name in set(files.list(f"sweeps/{sweep}/{table}")) - wanted:
+        files.path(name).unlink()
+
+
+def describe() -> str:
+    """Return the documentation of all tables as Markdown, for the README."""
+    lines = []
+    for table, columns in TABLES.items():
+        lines += [f"### `{table}`", "", "| column | type | meaning |", "| --- | --- | --- |"]
+        lines += [f"| `{name}` | {kind} | {meaning} |" for name, kind, meaning in columns]
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,139 @@
+"""Reading a sweep file, with overrides, into configurations; every fault in one clear message."""
+
+import difflib
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from raysweep.errors import UserError
+from raysweep.sweep.schema import Sections, Training
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A checked sweep: its sections, the product of the swept keys, and the resolved file."""
+
+    sections: Sections
+    trainings: tuple[Training, ...]
+    resolved: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.sections.name
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-4 is a number (as in YAML 1.2) and a repeated key is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        repeated = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if repeated:
+            raise yaml.YAMLError(f"the key {repeated[0]!r} appears twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def load_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
+    """Read a sweep file and apply `section.key=value` overrides.
+
+    Raises `UserError` with every unknown key (and the nearest valid one) and every invalid value.
+    """
+    try:
+        raw = yaml.load(Path(path).read_text(), _Loader)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise UserError(
+            f"{path}: a sweep file is a mapping with the sections {', '.join(Sections.model_fields)}"
+        )
+    for override in overrides or []:
+        _override(raw, override)
+    return check(path, raw)
+
+
+def check(path: str, raw: dict[str, Any]) -> Sweep:
+    """Check the content of a sweep file; `path` is for messages."""
+    train = raw.get("train")
+    if not isinstance(train, dict):
+        raise UserError(f"{path}: the section train is missing")
+    swept = {key: value for key, value in train.items() if key in Training.model_fields}
+    problems: list[str] = []
+    try:
+        rest = {key: value for key, value in train.items() if key not in Training.model_fields}
+        sections = Sections.model_validate({**raw, "train": rest})
+    except ValidationError as error:
+        problems += _explain(error, "")
+    axes = {key: value if isinstance(value, list) else [value] for key, value in swept.items()}
+    problems += [f"train.{key} = []: give at least one value" for key, value in axes.items() if not value]
+    trainings: list[Training] = []
+    for values in itertools.product(*axes.values()):
+        try:
+            trainings.append(Training.model_validate(dict(zip(axes, values, strict=True))))
+        except ValidationError as error:
+            problems += _explain(error, "train.")
+    if problems:
+        raise UserError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
+    resolved = sections.model_dump()
+    resolved["train"] = _defaults(trainings[0], swept) | resolved["train"]
+    return Sweep(sections, tuple(dict.fromkeys(trainings)), resolved)
+
+
+def _defaults(training: Training, swept: dict[str, Any]) -> dict[str, Any]:
+    return {key: swept.get(key, value) for key, value in training.model_dump().items()}
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    *sections, last = key.split(".")
+    if not equals or not last:
+        raise UserError(f"--set {override}: expected section.key=value")
+    place = raw
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise UserError(f"--set {override}: {section} is not a section")
+    try:
+        place[last] = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override}: the value is not YAML") from error
+
+
+def _explain(error: ValidationError, prefix: str) -> list[str]:
+    return [_one(dict(problem), prefix) for problem in error.errors()]
+
+
+def _one(problem: dict[str, Any], prefix: str) -> str:
+    path = [str(part) for part in problem["loc"]]
+    key = prefix + ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        valid = _valid_keys(prefix, path[:-1])
+        near = difflib.get_close_matches(path[-1], valid, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"unknown key {key}: {hint}valid keys: {', '.join(valid)}"
+    if problem["type"] == "missing":
+        return f"{key} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key} = {problem['input']!r}: {message}"
+
+
+def _valid_keys(prefix: str, path: list[str]) -> list[str]:
+    model: Any = Sections
+    for part in (prefix + ".".join(path)).strip(".").split("."):
+        if part:
+            model = model.model_fields[part].annotation
+    keys = list(model.model_fields)
+    return sorted(keys + list(Training.model_fields)) if path == ["train"] else sorted(keys)

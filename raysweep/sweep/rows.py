@@ -1,0 +1,134 @@
+"""The tables as a view of the committed results: the rows whose ids are in the plan."""
+
+from typing import Any
+
+import numpy as np
+import yaml
+
+from raysweep.store.files import Files
+from raysweep.store.results import ResultStore
+from raysweep.store.tables import publish
+from raysweep.store.trials import LevelRecord
+from raysweep.sweep.identity import Trial
+from raysweep.sweep.plan import Desired, Done
+
+Row = dict[str, Any]
+
+
+def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[Row]) -> None:
+    """Publish all tables of a sweep and its resolved file."""
+    name = wanted.sweep.name
+    resolved = yaml.safe_dump(wanted.sweep.resolved, sort_keys=False)
+    files.put(f"sweeps/{name}/sweep.yaml", resolved.encode())
+    results = ResultStore(files)
+    barriers, curves = _barriers(wanted, results)
+    tables = {
+        "trials": [_trial(wanted.trials[key], record) for key, record in present.records.items()],
+        "metrics": [row for key, record in present.records.items() for row in _metrics(key, record)],
+        "alignments": _alignments(wanted, results),
+        "barriers": barriers,
+        "curves": curves,
+        "failures": failures,
+    }
+    for table, rows in tables.items():
+        publish(files, name, table, sorted(rows, key=_order))
+
+
+def _order(row: Row) -> tuple[str, ...]:
+    key = row.get("barrier_id") or row.get("alignment_id") or row.get("trial_id") or row["id"]
+    return (key, f"{row.get('step') or 0:012d}", row.get("split") or "")
+
+
+def _group(trial: Trial) -> Row:
+    training = trial.training
+    return {
+        "group": trial.group,
+        "dataset": training.dataset,
+        "model": training.model,
+        "norm": training.norm,
+        "width": training.width,
+    }
+
+
+def _trial(trial: Trial, record: LevelRecord) -> Row:
+    end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
+    return {
+        **trial.training.model_dump(),
+        **_group(trial),
+        "trial_id": trial.trial_id,
+        "branch": "main",
+        "parent_trial": None,
+        "mask_trial": None,
+        "mask_permutation": None,
+        "init_seed": trial.init_seed,
+        "data_seed": trial.data_seed,
+        "replicate": trial.replicate,
+        "level": 0,
+        "sparsity": 0.0,
+        "steps": record.steps,
+        "train_loss": end["train"].loss,
+        "train_error": end["train"].error,
+        "test_loss": end["test"].loss,
+        "test_error": end["test"].error,
+        "seconds": record.seconds,
+    }
+
+
+def _metrics(trial_id: str, record: LevelRecord) -> list[Row]:
+    return [{"trial_id": trial_id, "level": 0, **vars(metric)} for metric in record.metrics]
+
+
+def _alignments(wanted: Desired, results: ResultStore) -> list[Row]:
+    rows = []
+    for (alignment_id,), result in results.rows("alignments").items():
+        unit = wanted.alignments.get(alignment_id)
+        if unit is None:
+            continue
+        moved = np.concatenate([np.asarray(p) == np.arange(len(p)) for p in result["permutations"]])
+        rows.append(
+            {
+                **result,
+                **_group(wanted.trials[unit.target.trial_id]),
+                "method": unit.method,
+                "networks": [str(unit.target), str(unit.source)],
+                "fixed_points": float(moved.mean()),
+            }
+        )
+    return rows
+
+
+def _barriers(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Row]]:
+    barriers, curves = [], []
+    splits = set(wanted.sweep.sections.compare.splits)
+    for (barrier_id, split), result in results.rows("barriers").items():
+        unit = wanted.barriers.get(barrier_id)
+        if unit is None or split not in splits:
+            continue
+        first = unit.networks[0]
+        barriers.append(
+            {
+                **result,
+                **_group(wanted.trials[first.trial_id]),
+                "interpolation": unit.interpolation,
+                "kind": unit.kind,
+                "method": unit.method,
+                "networks": [str(network) for network in unit.networks],
+                "reference": None if unit.reference is None else str(unit.reference),
+                "alignments": list(unit.alignments),
+                "level": first.level,
+                "step": first.step,
+                "permutation_level": first.level if unit.alignments else None,
+                "permutation_step": first.step if unit.alignments else None,
+                "statistics": "kept",
+            }
+        )
+        curves.append(
+            {
+                "barrier_id": barrier_id,
+                "split": split,
+                "weights": result["curve_weights"],
+                "loss": result["curve_loss"],
+                "error": result["curve_error"],
+            }
+        )
+    return barriers, curves

@@ -1,0 +1,20 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from analysis.bootstrap import interval
+
+
+def test_interval_contains_the_mean_and_needs_four_networks():
+    pairs = list(combinations("abcd", 2))
+    values = np.linspace(0.1, 0.6, len(pairs))
+    found = interval(values, pairs)
+    assert found.low < found.mean < found.high
+    assert found == interval(values, pairs)
+    assert np.isnan(interval([1.0, 2.0, 3.0], list(combinations("abc", 2))).high)
+
+
+def test_equal_values_have_no_spread():
+    found = interval([0.5] * 6, list(combinations("abcd", 2)))
+    assert (found.low, found.high) == pytest.approx((0.5, 0.5))

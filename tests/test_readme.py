@@ -1,0 +1,88 @@
+"""Every command and code block of the README runs, but for the test command itself."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from raysweep.store.tables import TABLES, describe, schema
+
+PROJECT = Path(__file__).parent.parent
+README = (PROJECT / "README.md").read_text()
+BLOCKS = re.findall(r"(?:<!-- ([a-z ]+) -->\n)?```(bash|python)\n(.*?)```", README, re.S)
+INSTALLATION = ("python3 -m venv", ".venv/bin/pip")
+
+
+def execute(arguments, cwd):
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run_line(line, cwd):
+    first, *rest = shlex.split(line)
+    start = {"raysweep": ["-m", "raysweep.cli"], "python": []}[Path(first).name]
+    return execute([sys.executable, *start, *rest], cwd)
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory):
+    """A folder in which the README's first command has run."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "sweeps").symlink_to(PROJECT / "sweeps")
+    block = next(text for name, _, text in BLOCKS if name == "quickstart")
+    lines = [line for line in block.splitlines() if not line.startswith(INSTALLATION)]
+    assert "holds" in run_line(*lines, folder)
+    return folder
+
+
+def test_other_blocks_run(quickstart):
+    for name, language, text in BLOCKS:
+        if name in ("quickstart", "test command"):
+            continue
+        if language == "python":
+            execute([sys.executable, "-c", text], quickstart)
+        else:
+            for line in text.splitlines():
+                run_line(line, quickstart)
+
+
+def test_tables_are_as_documented(quickstart):
+    assert describe() in README
+    for table, columns in TABLES.items():
+        frame = pd.read_parquet(quickstart / "runs/sweeps/quickstart" / table)
+        assert list(frame.columns) == [name for name, _, _ in columns] == schema(table).names
+
+
+def test_the_science_of_the_quickstart(quickstart):
+    barriers = pd.read_parquet(quickstart / "runs/sweeps/quickstart/barriers")
+    chosen = barriers[(barriers.split == "test") & (barriers.interpolation == "pair")]
+    mean = chosen.groupby(["kind", "width"])["error_barrier"].mean().unstack("kind")
+    assert mean.loc[256, "direct"] <= 0.01
+    assert mean.loc[256, "via"] <= 0.02
+    assert (mean.loc[256, ["direct", "via"]] <= mean.loc[8, ["direct", "via"]] / 10).all()
+    assert (mean.unaligned > mean.direct).all()
+
+
+def test_mlflow_shows_the_runs(quickstart):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{quickstart / 'runs' / 'mlflow.db'}")
+    (experiment,) = [e for e in client.search_experiments() if e.name.startswith("raysweep/quickstart/")]
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    identities = [run.data.tags["raysweep.id"] for run in runs]
+    assert len(identities) == len(set(identities)) == 1 + 24 + 2 * 6
+    parent = next(run for run in runs if run.data.tags["raysweep.id"] == "sweep")
+    assert {a.path for a in client.list_artifacts(parent.info.run_id)} == {"figures", "sweep.yaml"}
+    history = client.get_metric_history(
+        next(r for r in runs if r.data.tags["raysweep.id"].startswith("trial")).info.run_id, "test_error"
+    )
+    assert len(history) == 31
+    direct = [run for run in runs if run.data.tags["raysweep.id"].endswith("weight_matching")]
+    assert all("test/pair_direct/error_barrier_mean" in run.data.metrics for run in direct)

@@ -1,0 +1,153 @@
+"""The whole path with real processes: real Ray, real Parquet, real kills."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parent.parent
+TABLES = ("trials", "metrics", "alignments", "barriers", "curves", "failures")
+TIMES = ("seconds", "time")
+TINY = {
+    "name": "tiny",
+    "train": {
+        "dataset": "digits",
+        "width": [4, 8],
+        "epochs": 2,
+        "batch_size": 64,
+        "replicates": 3,
+        "init": "pytorch",
+        "checkpoints": [1],
+    },
+    "tracking": {"enabled": False},
+}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sweep") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "raysweep.cli", *map(str, arguments)]
+
+
+def raysweep(*arguments, code=0):
+    done = subprocess.run(command(*arguments), cwd=PROJECT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def tables(root, name="tiny"):
+    """All tables without times, as text, so that equal means bitwise equal."""
+    found = {}
+    for table in TABLES:
+        frame = pd.read_parquet(root / "sweeps" / name / table)
+        found[table] = frame.drop(columns=[c for c in TIMES if c in frame]).map(repr)
+    return found
+
+
+def same(one, other):
+    return all(one[table].equals(other[table]) for table in TABLES)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny, tmp_path_factory):
+    root = tmp_path_factory.mktemp("undisturbed")
+    raysweep("run", tiny, "--root", root)
+    return root
+
+
+def test_tables_are_complete(undisturbed):
+    found = tables(undisturbed)
+    assert len(found["trials"]) == 6
+    assert len(found["alignments"]) == 6
+    assert len(found["barriers"]) == 2 * 2 * (3 + 3 + 3 + 3)
+    assert len(found["curves"]) == len(found["barriers"])
+    assert found["failures"].empty
+    assert found["barriers"].drop_duplicates(["barrier_id", "split"]).shape == found["barriers"].shape
+
+
+def test_again_does_nothing_and_leaves_the_tables(tiny, undisturbed):
+    def stamps():
+        return {
+            p: p.stat().st_mtime_ns for p in undisturbed.rglob("*") if "tmp" not in p.parts and p.is_file()
+        }
+
+    before = stamps()
+    assert "training:" not in raysweep("run", tiny, "--root", undisturbed)
+    after = stamps()
+    changed = {path.name for path in before if after[path] != before[path]}
+    assert changed <= {"sweep.yaml"}
+    assert "trials 6/6, alignments 6/6, barriers 24/24, failures 0" in raysweep("status", undisturbed)
+
+
+def test_one_worker_and_other_tiles_give_the_same_bits(tiny, undisturbed, tmp_path):
+    sets = ["--set", "resources.workers=1", "--set", "resources.tile=5"]
+    raysweep("run", tiny, "--root", tmp_path, *sets)
+    assert same(tables(tmp_path), tables(undisturbed))
+
+
+def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(tiny, undisturbed, tmp_path):
+    driver = subprocess.Popen(
+        command("run", tiny, "--root", tmp_path), cwd=PROJECT, stdout=subprocess.DEVNULL
+    )
+    while not list(tmp_path.glob("trials/*/level_000/done")):
+        assert driver.poll() is None
+        time.sleep(0.05)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    raysweep("run", tiny, "--root", tmp_path)
+    assert same(tables(tmp_path), tables(undisturbed))
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/level_000/*")}
+    output = raysweep("run", tiny, "--root", tmp_path, "--set", "train.replicates=4")
+    assert "training: 2 to do" in output
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
+    assert len(tables(tmp_path)["trials"]) == 8
+    assert "training:" not in raysweep("run", tiny, "--root", tmp_path)  # the replicate is removed again
+    assert same(tables(tmp_path), tables(undisturbed))
+    assert len(list(tmp_path.glob("trials/*"))) == 8
+
+
+def test_diverged_training_is_a_failure_and_the_rest_goes_on(tiny, tmp_path):
+    sets = [
+        "--set",
+        "train.learning_rate=[0.1, 1e30]",
+        "--set",
+        "train.width=4",
+        "--set",
+        "train.replicates=2",
+    ]
+    output = raysweep("run", tiny, "--root", tmp_path, *sets, code=1)
+    assert "FloatingPointError" in output
+    assert len(pd.read_parquet(tmp_path / "sweeps/tiny/failures")) == 2
+    assert len(pd.read_parquet(tmp_path / "sweeps/tiny/barriers")) == 4
+
+
+def test_interrupt_ends_with_130(tiny, tmp_path):
+    driver = subprocess.Popen(
+        command("run", tiny, "--root", tmp_path), cwd=PROJECT, stderr=subprocess.PIPE, start_new_session=True
+    )
+    while not list(tmp_path.glob("trials/*")):
+        assert driver.poll() is None
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGINT)
+    _, errors = driver.communicate(timeout=120)
+    assert driver.returncode == 130, errors.decode()
+    assert b"goes on from here" in errors
+
+
+def test_bad_input_exits_with_2(tiny, tmp_path):
+    assert "did you mean 'width'" in raysweep("plan", tiny, "--set", "train.widht=3", code=2)
+    missing = ["--set", "train.dataset=fashion_mnist", "--set", f"train.data_root={tmp_path}"]
+    assert "dataset-fashion-mnist" in raysweep("plan", tiny, *missing, code=2)
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in raysweep("run", tiny, "--root", tmp_path / "file", code=2)
