@@ -35,13 +35,13 @@ def summarise(barriers: pd.DataFrame) -> pd.DataFrame:
             members = [sorted(set(each)) for each in members]
             for risk in ("loss", "error"):
                 values = group[f"{risk}_{column}"].to_numpy()
-                estimate = interval(values, members)
+                estimate = interval(values.tolist(), members)
                 rows.append(
                     {
                         "split": split,
                         "risk": risk,
                         "kind": name,
-                        "width": int(width),
+                        "width": int(str(width)),
                         "mean": estimate.mean,
                         "low": estimate.low,
                         "high": estimate.high,
@@ -76,12 +76,12 @@ def _state(errors: pd.DataFrame, kind: str, width: int) -> str:
     unaligned = errors["mean"].get(("unaligned", width))
     if unaligned is not None and unaligned <= THRESHOLD:
         return "not informative"
-    row = errors.loc[(kind, width)]
-    if np.isnan(row["high"]):
+    low, high = errors["low"][kind, width], errors["high"][kind, width]
+    if np.isnan(high):
         return "undecided"
-    if row["high"] <= THRESHOLD:
+    if high <= THRESHOLD:
         return "holds"
-    return "fails" if row["low"] > THRESHOLD else "undecided"
+    return "fails" if low > THRESHOLD else "undecided"
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> None:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 BATCH = 1000  # metrics a request
 MARKER = "tracking.json"
-PARAMETERS = ["dataset", "model", "norm", "width", "depth", "init", "epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "schedule", "replicate", "init_seed", "data_seed", "group"]
+PARAMETERS = (
+    *("dataset", "model", "norm", "width", "depth", "init", "epochs", "batch_size", "learning_rate"),
+    *("momentum", "weight_decay", "schedule", "replicate", "init_seed", "data_seed", "group"),
+)
 
 
 def track(files: Files, sweep: Sweep) -> str:

@@ -109,8 +109,8 @@ def _compare(
                 found[frozenset((one, other))] = unit.alignment_id
         if "direct" in compare.kinds:
             for pair in combinations(networks, 2):
-                ids = (found[frozenset(pair)],)
-                yield make_barrier("pair", "direct", group, pair, compare, method, None, ids)
+                direct = (found[frozenset(pair)],)
+                yield make_barrier("pair", "direct", group, pair, compare, method, None, direct)
         if "via" in compare.kinds:
             for triple in combinations(networks, 3):
                 for reference in triple:

@@ -29,7 +29,7 @@ State = dict[str, torch.Tensor]
 class Tile:
     """Units of one kind with the trials they touch and the objects that hold the alignments they need."""
 
-    units: tuple[AlignmentUnit, ...] | tuple[BarrierUnit, ...]
+    units: tuple[AlignmentUnit | BarrierUnit, ...]
     trials: dict[str, Trial]
     alignments: dict[str, tuple[str, Network, Network]] = field(default_factory=dict)
 

@@ -1,10 +1,12 @@
 import gzip
+import os
 import struct
 
 import numpy as np
 import pytest
 
 from raysweep.data import dataset_digest, load_arrays
+from raysweep.data.fashion_mnist import DEBIAN_FOLDER
 from raysweep.errors import UserError
 
 
@@ -44,3 +46,13 @@ def test_truncated_file_is_named(tmp_path):
 def test_missing_files_say_what_provides_them(tmp_path):
     with pytest.raises(UserError, match="dataset-fashion-mnist"):
         load_arrays("fashion_mnist", str(tmp_path))
+
+
+def test_the_real_fashion_mnist():
+    if not DEBIAN_FOLDER.exists():
+        if os.environ.get("CI"):
+            pytest.fail("install dataset-fashion-mnist: in CI a missing data set is a failure")
+        pytest.skip("Debian's package dataset-fashion-mnist is not installed")
+    arrays = load_arrays("fashion_mnist")
+    assert arrays.train_images.shape == (60_000, 1, 28, 28)
+    assert np.bincount(arrays.test_labels).tolist() == [1000] * 10
