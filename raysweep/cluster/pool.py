@@ -38,21 +38,21 @@ class Pool:
     def run(self, tiles: list[Tile], listener: Listener) -> list[dict[str, Any]]:
         """Compute all tiles; one that fails is split until the failing unit is alone. Returns failures."""
         queue = deque((tile, 0) for tile in tiles)
-        flying: dict[Any, tuple[Tile, int, int]] = {}
+        flying: dict[Any, tuple[Tile, int, Any]] = {}
         failures: list[dict[str, Any]] = []
         while queue or flying:
-            for position, actor in enumerate(self._actors):
-                while queue and sum(p == position for _, _, p in flying.values()) < IN_FLIGHT:
+            for actor in self._actors:
+                while queue and _has_room(actor, queue[0][1], flying):
                     tile, attempts = queue.popleft()
-                    flying[actor.run.remote(tile)] = (tile, attempts + 1, position)
+                    flying[actor.run.remote(tile)] = (tile, attempts + 1, actor)
             (reference,), _ = ray.wait(list(flying), num_returns=1)
-            tile, attempts, position = flying.pop(reference)
+            tile, attempts, actor = flying.pop(reference)
             try:
                 ray.get(reference)
                 listener.advance(len(tile.units))
             except ray.exceptions.RayActorError as error:
-                if any(p == position for _, _, p in flying.values()) is False:
-                    self._actors[position] = self._start()
+                if actor in self._actors:
+                    self._actors[self._actors.index(actor)] = self._start()
                 self._again(tile, attempts, attempts < ATTEMPTS, error, queue, failures, listener)
             except ray.exceptions.RayTaskError as error:
                 self._again(tile, attempts, False, error, queue, failures, listener)
@@ -81,3 +81,11 @@ class Pool:
             failures.append(failure(tile.ids[0], tile.what, error, attempts))
             listener.failed(failures[-1])
             listener.advance(1)
+
+
+def _has_room(actor: Any, attempts: int, flying: dict[Any, tuple[Tile, int, Any]]) -> bool:
+    """A tile whose process died before is alone on its actor, so that it takes no other tile with it."""
+    beside = [tried for _, tried, where in flying.values() if where == actor]
+    if attempts or any(tried > 1 for tried in beside):
+        return not beside
+    return len(beside) < IN_FLIGHT

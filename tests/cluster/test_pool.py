@@ -1,0 +1,86 @@
+"""The pool on a real Ray: an actor that dies, and a unit that cannot be computed."""
+
+import pytest
+import ray
+
+from raysweep.cluster.pool import Pool
+from raysweep.cluster.session import ray_session
+from raysweep.store.files import Files
+from raysweep.store.results import ResultStore
+from raysweep.store.trials import TrialStore
+from raysweep.sweep.load import check
+from raysweep.sweep.plan import desired
+from raysweep.work.data import resident
+from raysweep.work.tile import Tile
+from raysweep.work.trial import run_trial
+
+
+class Hooks:
+    """A listener that calls a function once, at the first progress."""
+
+    def __init__(self, first=lambda: None):
+        self.first, self.done, self.failures = first, 0, []
+
+    def stage(self, name, total):
+        pass
+
+    def advance(self, units):
+        if not self.done:
+            self.first()
+        self.done += units
+
+    def failed(self, failure):
+        self.failures.append(failure)
+
+
+@pytest.fixture(scope="module")
+def session():
+    with ray_session(None):
+        yield
+
+
+@pytest.fixture
+def trained_sweep(tmp_path):
+    train = {"dataset": "digits", "width": 4, "epochs": 1, "replicates": 4}
+    wanted = desired(check("test", {"name": "s", "train": train}))
+    store = TrialStore(Files(str(tmp_path)))
+    data = resident("digits", None, False, 0, "cpu")
+    for key, trial in wanted.trials.items():
+        run_trial(trial, wanted.cursors[key], data, store)
+    return wanted, tmp_path
+
+
+def tiles_of(wanted):
+    units = list(wanted.alignments.values())
+    return [Tile(tuple(units[:4]), wanted.trials), Tile(tuple(units[4:]), wanted.trials)]
+
+
+def test_killed_actor_loses_nothing(session, trained_sweep):
+    wanted, root = trained_sweep
+    pool = Pool(str(root), wanted, tiles=1)
+    hooks = Hooks(first=lambda: ray.kill(pool._actors[0]))
+    assert pool.run(tiles_of(wanted), hooks) == []
+    pool.close()
+    assert hooks.done == 6
+    rows = ResultStore(Files(str(root))).rows("alignments")
+    assert {key for (key,) in rows} == set(wanted.alignments)
+
+
+def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
+    wanted, root = trained_sweep
+    broken = next(iter(wanted.trials))
+    checkpoint = max((root / "trials" / broken / "level_000").glob("step_*.safetensors"))
+    content = bytearray(checkpoint.read_bytes())
+    content[-1] ^= 1
+    checkpoint.write_bytes(content)
+    pool = Pool(str(root), wanted, tiles=2)
+    failures = pool.run(tiles_of(wanted), Hooks())
+    pool.close()
+    touching = {
+        u.alignment_id for u in wanted.alignments.values() if broken in (u.target.trial_id, u.source.trial_id)
+    }
+    assert {failure["id"] for failure in failures} == touching
+    assert all("checksum" in failure["error"] for failure in failures)
+    assert {key for (key,) in ResultStore(Files(str(root))).rows("alignments")} == set(
+        wanted.alignments
+    ) - touching
