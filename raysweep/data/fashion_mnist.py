@@ -61,4 +61,4 @@ def _read(folder: Path, name: str, dimensions: int) -> np.ndarray:
     data = np.frombuffer(content, np.uint8, offset=header)
     if data.size != np.prod(sizes):
         raise UserError(f"dataset file {path} is truncated: {data.size} bytes of data, expected {sizes}")
-    return data.reshape(sizes)
+    return data.reshape(sizes).copy()  # torch wants arrays that it may write to
