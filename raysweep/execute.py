@@ -1,7 +1,7 @@
 """`raysweep run`: plan, do, publish, analyse, track, and print the answer."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -9,8 +9,11 @@ from raysweep.cluster.run import run_sweep
 from raysweep.progress import LiveProgress
 from raysweep.report import plan_table
 from raysweep.store.files import Files
-from raysweep.sweep.load import load_sweep
+from raysweep.sweep.load import Sweep, load_sweep
 from raysweep.sweep.plan import desired, done, todo
+
+if TYPE_CHECKING:
+    from raysweep.tracking import Tracker
 
 
 def execute(path: str, root: str, overrides: list[str] | None, address: str | None) -> list[dict[str, Any]]:
@@ -22,18 +25,27 @@ def execute(path: str, root: str, overrides: list[str] | None, address: str | No
     wanted = desired(sweep)
     work = todo(wanted, done(wanted, files))
     console.print(plan_table(wanted, work))
+    tracker = _tracker(files, sweep)
+    if tracker and work:
+        tracker.prepare()
     with LiveProgress(console) as progress:
         failures = run_sweep(files, wanted, work, address, progress)
     folder = files.path(f"sweeps/{sweep.name}")
     for name in sweep.sections.analyses:
         console.print(importlib.import_module(f"analysis.{name}").analyse(folder), markup=False)
-    if sweep.sections.tracking.enabled:
-        from raysweep.tracking import track
-
-        console.print(track(files, sweep))
+    if tracker:
+        console.print(tracker.finish())
     console.print(f"tables:  {folder}/{{trials,metrics,alignments,barriers,curves,failures}}")
     if sweep.sections.analyses:
         console.print(f"figures: {folder}/figures")
     if failures:
         console.print(f"{len(failures)} failures: see {folder}/failures; the same command tries them again")
     return failures
+
+
+def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":
+    if not sweep.sections.tracking.enabled:
+        return None
+    from raysweep.tracking import Tracker
+
+    return Tracker(files, sweep)

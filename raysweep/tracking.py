@@ -8,6 +8,7 @@ to date, mlflow is not even imported.
 import hashlib
 import json
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     pass
 
 BATCH = 1000  # metrics a request
+PATIENCE = 120  # seconds that the end of a run waits for the tracking server
 MARKER = "tracking.json"
 PARAMETERS = (
     *("dataset", "model", "norm", "width", "depth", "init", "epochs", "batch_size", "learning_rate"),
@@ -28,29 +30,57 @@ PARAMETERS = (
 )
 
 
-def track(files: Files, sweep: Sweep) -> str:
-    """Bring MLflow up to date with the published tables; returns a line for the user.
+class Tracker:
+    """Brings MLflow up to date with the published tables, in one daemon thread of the driver.
 
-    A server that is down loses nothing: the line says so, and the next run tries again.
+    Importing MLflow and its first migration take seconds, so `prepare` starts them beside the work. A
+    server that is down or hangs loses nothing: `finish` says so, and the next run logs what is missing.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{files.root / 'mlflow.db'}"
-    folder = files.path(f"sweeps/{sweep.name}")
-    state = json.dumps({"uri": uri, "content": _content(folder)}).encode()
-    marker = f"sweeps/{sweep.name}/{MARKER}"
-    hint = f"mlflow:  mlflow ui --backend-store-uri {uri}" if uri.startswith("sqlite") else f"mlflow:  {uri}"
-    if files.exists(marker) and files.get(marker) == state:
-        return hint
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    from mlflow.exceptions import MlflowException
 
-    try:
-        _Log(files, sweep, uri, folder).everything()
-    except MlflowException as error:
-        first = str(error).splitlines()[0]
-        return f"mlflow:  {uri} is not up to date ({first}); the next run logs what is missing"
-    files.put(marker, state)
-    return hint
+    def __init__(self, files: Files, sweep: Sweep) -> None:
+        self._files, self._sweep = files, sweep
+        self._folder = files.path(f"sweeps/{sweep.name}")
+        self._marker = f"sweeps/{sweep.name}/{MARKER}"
+        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{files.root / 'mlflow.db'}"
+        self._ready = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+
+    def prepare(self) -> None:
+        """Connect in the background."""
+        self._thread.start()
+
+    def finish(self) -> str:
+        """Log what the tables say and return a line for the user; waits at most `PATIENCE` seconds."""
+        hint = f"mlflow:  {self._uri}"
+        if self._uri.startswith("sqlite"):
+            hint = f"mlflow:  mlflow ui --backend-store-uri {self._uri}"
+        state = json.dumps({"uri": self._uri, "content": _content(self._folder)}).encode()
+        if self._files.exists(self._marker) and self._files.get(self._marker) == state:
+            return hint
+        if not self._thread.is_alive() and self._error is None:
+            self._thread.start()
+        self._ready.set()
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            return f"mlflow:  {self._uri} does not answer; the next run logs what is missing"
+        if self._error is not None:
+            first = str(self._error).splitlines()[0]
+            return f"mlflow:  {self._uri} is not up to date ({first}); the next run logs what is missing"
+        self._files.put(self._marker, state)
+        return hint
+
+    def _work(self) -> None:
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        from mlflow.exceptions import MlflowException
+
+        try:
+            log = _Log(self._files, self._sweep, self._uri, self._folder)
+            self._ready.wait()
+            log.everything()
+        except MlflowException as error:
+            self._error = error
 
 
 def _content(folder: Path) -> str:

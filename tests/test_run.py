@@ -40,8 +40,15 @@ def command(*arguments):
     return [sys.executable, "-m", "raysweep.cli", *map(str, arguments)]
 
 
-def raysweep(*arguments, code=0):
-    done = subprocess.run(command(*arguments), cwd=PROJECT, capture_output=True, text=True, timeout=300)
+def raysweep(*arguments, code=0, **environment):
+    done = subprocess.run(
+        command(*arguments),
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -151,3 +158,11 @@ def test_bad_input_exits_with_2(tiny, tmp_path):
     assert "dataset-fashion-mnist" in raysweep("plan", tiny, *missing, code=2)
     (tmp_path / "file").write_text("")
     assert "cannot be written" in raysweep("run", tiny, "--root", tmp_path / "file", code=2)
+
+
+def test_tracking_server_that_is_down_loses_nothing(tiny, undisturbed):
+    track = ["run", tiny, "--root", undisturbed, "--set", "tracking.enabled=true"]
+    down = raysweep(*track, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert "the next run logs what is missing" in down
+    assert "mlflow ui" in raysweep(*track)
+    assert (undisturbed / "sweeps/tiny/tracking.json").exists()
