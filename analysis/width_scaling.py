@@ -3,29 +3,25 @@
 import argparse
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 
 from analysis.bootstrap import interval
+from analysis.style import BLACK, BLUE, GREEN, RED, THRESHOLD, Mark, plt, save
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-THRESHOLD = 0.02  # two networks count as linearly connected at or below this error barrier
-# name: (interpolation, kind, column, colour of Okabe and Ito, marker)
+# name: (interpolation, kind, column, look)
 SERIES = {
-    "unaligned": ("pair", "unaligned", "barrier", "#000000", "o"),
-    "direct": ("pair", "direct", "barrier", "#0072B2", "s"),
-    "via": ("pair", "via", "barrier", "#D55E00", "^"),
-    "barycentre": ("simplex", "via", "centre", "#009E73", "D"),
+    "unaligned": ("pair", "unaligned", "barrier", Mark(BLACK, "o")),
+    "direct": ("pair", "direct", "barrier", Mark(BLUE, "s")),
+    "via": ("pair", "via", "barrier", Mark(RED, "^")),
+    "barycentre": ("simplex", "via", "centre", Mark(GREEN, "D")),
 }
 
 
 def summarise(barriers: pd.DataFrame) -> pd.DataFrame:
     """Return a row per split, risk, kind and width: mean, interval, maximum, share connected, n."""
     rows = []
-    for name, (interpolation, kind, column, _, _) in SERIES.items():
+    for name, (interpolation, kind, column, _) in SERIES.items():
         chosen = barriers[(barriers.interpolation == interpolation) & (barriers.kind == kind)]
         for (split, width), group in chosen.groupby(["split", "width"]):
             members = [
@@ -91,17 +87,21 @@ def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> 
         chosen = summary[(summary.split == split) & (summary.risk == risk)]
         positive = chosen["mean"][chosen["mean"] > 0]
         floor = positive.min() / 2 if len(positive) else 1e-4
-        for name, (_, _, _, colour, marker) in SERIES.items():
+        for name, (_, _, _, mark) in SERIES.items():
             line = chosen[chosen.kind == name].sort_values("width")
             if line.empty:
                 continue
             shown = line["mean"].clip(lower=floor)
             counts = "-".join(map(str, sorted({line.n.min(), line.n.max()})))
-            axis.plot(line.width, shown, color=colour, marker=marker, label=f"{name} (n = {counts})")
+            axis.plot(
+                line.width, shown, color=mark.colour, marker=mark.marker, label=f"{name} (n = {counts})"
+            )
             low, high = line.low.clip(lower=floor), line.high.clip(lower=floor)
-            axis.fill_between(line.width, low, high, color=colour, alpha=0.15, linewidth=0)
+            axis.fill_between(line.width, low, high, color=mark.colour, alpha=0.15, linewidth=0)
             censored = line["mean"] <= 0
-            axis.plot(line.width[censored], shown[censored], "v", color=colour, markersize=11, mfc="none")
+            axis.plot(
+                line.width[censored], shown[censored], "v", color=mark.colour, markersize=11, mfc="none"
+            )
         if risk == "error":
             axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
             axis.annotate("0.02", (chosen.width.min(), THRESHOLD), va="bottom", color="0.3")
@@ -114,9 +114,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> 
         axis.grid(alpha=0.25)
     axes[0].legend(frameon=False)
     figure.suptitle(f"{title}: barrier against width (mean over comparisons, 95 % interval over networks)")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, metadata={"Software": None})
-    plt.close(figure)
+    save(figure, path)
 
 
 def analyse(folder: Path) -> str:

@@ -45,6 +45,14 @@ def run(
     raise typer.Exit(1 if failures else 0)
 
 
+@app.command("import")
+def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) -> None:
+    """Take the networks that train.imports names as finished trials, to be aligned and compared by run."""
+    from raysweep.execute import import_sweep
+
+    import_sweep(sweep, root, override)
+
+
 @app.command()
 def status(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
     """Say how far every sweep under a root is."""

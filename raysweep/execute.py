@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from raysweep.cluster.run import run_sweep
+from raysweep.cluster.run import import_networks, run_sweep
+from raysweep.errors import UserError
 from raysweep.progress import LiveProgress
 from raysweep.report import plan_table
 from raysweep.store.files import Files
@@ -41,6 +42,20 @@ def execute(path: str, root: str, overrides: list[str] | None, address: str | No
     if failures:
         console.print(f"{len(failures)} failures: see {folder}/failures; the same command tries them again")
     return failures
+
+
+def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
+    """Import the networks of a sweep file; raises `UserError` when it names none."""
+    console = Console(highlight=False, soft_wrap=True)
+    sweep = load_sweep(path, overrides)
+    if not sweep.sections.train.imports:
+        raise UserError(f"{path}: train.imports names no files")
+    files = Files(root)
+    files.check_writable()
+    wanted = desired(sweep)
+    with LiveProgress(console) as progress:
+        imported = import_networks(files, wanted, progress)
+    console.print(f"{imported} imported, {len(wanted.trials) - imported} were there: raysweep run {path}")
 
 
 def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":

@@ -1,5 +1,7 @@
 """What the commands print about plans and roots."""
 
+from collections.abc import Iterable
+
 import yaml
 
 from raysweep.store.files import Files
@@ -10,24 +12,31 @@ from raysweep.sweep.plan import Desired, Todo, desired, done, todo
 
 def plan_table(wanted: Desired, work: Todo) -> str:
     """Return desired, done and left by kind of work, and the estimate."""
+    left = [trial.trial_id for trial in work.trials]
     rows = [
         ("trials", len(wanted.trials), len(work.trials)),
-        (
-            "checkpoints",
-            sum(len(cursor.checkpoints) for cursor in wanted.cursors.values()),
-            sum(len(wanted.cursors[trial.trial_id].checkpoints) for trial in work.trials),
-        ),
+        ("checkpoints", _checkpoints(wanted, wanted.trials), _checkpoints(wanted, left)),
         ("alignments", len(wanted.alignments), len(work.alignments)),
         ("barriers", len(wanted.barriers), len(work.barriers)),
     ]
     lines = [f"sweep {wanted.sweep.name}", f"{'':12}{'all':>9}{'done':>9}{'to do':>9}"]
     lines += [f"{name:12}{total:9,}{total - left:9,}{left:9,}" for name, total, left in rows]
+    if work.recomputed:
+        lines.append(
+            f"{work.recomputed:,} finished levels are computed again (the same numbers), because they lack "
+            "checkpoints that the sweep asks for"
+        )
     cost = estimate(wanted, work)
     lines.append(
         f"to do: about {cost.bytes / 1e6:,.1f} MB to store, {cost.training_flops / 1e9:,.0f} GFLOP of "
         f"training, {cost.barrier_flops / 1e9:,.0f} GFLOP of barriers"
     )
     return "\n".join(lines)
+
+
+def _checkpoints(wanted: Desired, trials: Iterable[str]) -> int:
+    cursors = [wanted.cursors[trial_id] for trial_id in trials]
+    return sum(len(cursor.checkpoints) * len(cursor.levels) for cursor in cursors)
 
 
 def status_lines(files: Files) -> list[str]:

@@ -4,27 +4,34 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import pytest
 import torch
 
-from raysweep.data import load_arrays
+from raysweep.data import DataConfig, load_arrays, scaling_of
 from raysweep.data.resident import Resident, make_resident
-from raysweep.models.build import ModelConfig, build
-from raysweep.models.initialise import initialise
+from raysweep.models.config import ModelConfig
+from raysweep.models.initialise import initialised
 from raysweep.training.loop import Hyperparameters, TrainingRun
+from raysweep.training.schedule import Schedule
 
 torch.set_num_threads(1)
-SETTINGS = Hyperparameters(
-    epochs=10,
-    batch_size=64,
-    learning_rate=0.1,
-    momentum=0.9,
-    weight_decay=1e-4,
-    schedule="one_cycle",
-    data_seed=0,
-)
+STEPS = 220  # ten epochs of 22 steps
+
+
+def settings(**changes) -> Hyperparameters:
+    chosen = {
+        "batch_size": 64,
+        "optimiser": "sgd",
+        "momentum": 0.9,
+        "nesterov": False,
+        "weight_decay": 1e-4,
+        "schedule": Schedule("one_cycle", 0.1, STEPS),
+        "data_seed": 0,
+    }
+    return Hyperparameters(**{**chosen, **changes})
 
 
 @pytest.fixture(scope="session")
 def digits() -> Resident:
-    return make_resident(load_arrays("digits"), torch.device("cpu"))
+    arrays = load_arrays(DataConfig("digits"))
+    return make_resident(arrays, torch.device("cpu"), scaling_of(arrays, "unit"))
 
 
 def mlp(width: int = 16, depth: int = 3, norm: str = "none") -> ModelConfig:
@@ -36,9 +43,8 @@ def trained(digits: Resident) -> list[dict[str, torch.Tensor]]:
     """Three networks of width 16 after ten epochs."""
     states = []
     for seed in range(3):
-        model = build(mlp())
-        initialise(model, "pytorch", seed)
-        run = TrainingRun(model, digits.train, SETTINGS)
-        run.advance(SETTINGS.steps(len(digits.train)))
+        model = initialised(mlp(), "pytorch", seed)
+        run = TrainingRun(model, digits, settings())
+        run.advance(STEPS)
         states.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
     return states

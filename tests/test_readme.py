@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from raysweep.store.tables import TABLES, describe, schema
 
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text()
-BLOCKS = re.findall(r"(?:<!-- ([a-z ]+) -->\n)?```(bash|python)\n(.*?)```", README, re.S)
+BLOCKS = re.findall(r"(?:<!-- ([a-z ]+) -->\n)?```(bash|python|yaml)\n(.*?)```", README, re.S)
+# What makes the blocks marked long short: they run, only smaller.
+REDUCED = ("train.width=8", "train.epochs=4", "train.replicates=2", "prune.levels=2")
 INSTALLATION = ("python3 -m venv", ".venv/bin/pip")
 
 
@@ -42,15 +46,30 @@ def quickstart(tmp_path_factory):
     return folder
 
 
-def test_other_blocks_run(quickstart):
+@pytest.fixture(scope="module")
+def own_networks(quickstart):
+    """The files that the README's example of own checkpoints names, from trained networks."""
+    trials = pd.read_parquet(quickstart / "runs/sweeps/quickstart/trials").query("width == 16")
+    first, second = (
+        max((quickstart / "runs/trials" / trial / "level_000").glob("step_*.safetensors"))
+        for trial in trials.trial_id[:2]
+    )
+    (quickstart / "first.safetensors").write_bytes(first.read_bytes())
+    torch.save(load_file(second), quickstart / "second.pt")
+    (quickstart / "mine.yaml").write_text(next(text for name, _, text in BLOCKS if name == "imports"))
+
+
+def test_other_blocks_run(quickstart, own_networks):
     for name, language, text in BLOCKS:
-        if name in ("quickstart", "test command"):
+        if name in ("quickstart", "test command") or language == "yaml":
             continue
         if language == "python":
             execute([sys.executable, "-c", text], quickstart)
-        else:
-            for line in text.splitlines():
-                run_line(line, quickstart)
+            continue
+        for line in text.splitlines():
+            sets = [word for change in REDUCED for word in ("--set", change)] if name == "long" else []
+            run_line(shlex.join([*shlex.split(line), *sets]), quickstart)
+    assert len(pd.read_parquet(quickstart / "runs/sweeps/mine/barriers")) == 4
 
 
 def test_tables_are_as_documented(quickstart):

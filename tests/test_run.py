@@ -134,8 +134,10 @@ def test_diverged_training_is_a_failure_and_the_rest_goes_on(tiny, tmp_path):
         "train.replicates=2",
     ]
     output = raysweep("run", tiny, "--root", tmp_path, *sets, code=1)
-    assert "FloatingPointError" in output
-    assert len(pd.read_parquet(tmp_path / "sweeps/tiny/failures")) == 2
+    failures = pd.read_parquet(tmp_path / "sweeps/tiny/failures")
+    assert len(failures) == 2
+    assert failures.error.str.contains(r"not finite at step \d+, learning rate").all()
+    assert "Diverged" in output
     assert len(pd.read_parquet(tmp_path / "sweeps/tiny/barriers")) == 4
 
 
@@ -150,6 +152,87 @@ def test_interrupt_ends_with_130(tiny, tmp_path):
     _, errors = driver.communicate(timeout=120)
     assert driver.returncode == 130, errors.decode()
     assert b"goes on from here" in errors
+
+
+def test_pruned_networks_and_branches_from_the_command_line(tiny, tmp_path):
+    """Branches wait for trials and alignments; more levels do only what is new."""
+    prune = "{levels: 2, rewind: 5st, branches: [random, transport]}"
+    sets = ["--set", "train.width=4", "--set", f"prune={prune}", "--set", "analyses=[pruning]"]
+    output = raysweep("run", tiny, "--root", tmp_path, *sets)
+    assert "mask transport, level permutation" in output
+    trials = pd.read_parquet(tmp_path / "sweeps/tiny/trials")
+    assert trials.groupby("branch").trial_id.nunique().to_dict() == {"main": 6, "random": 3, "transport": 9}
+    assert set(trials.mask_permutation.dropna()) == {"none", "dense", "level"}
+    barriers = pd.read_parquet(tmp_path / "sweeps/tiny/barriers")
+    direct = barriers[(barriers.kind == "direct") & (barriers.level == 2)]
+    assert set(zip(direct.step, direct.permutation_level, strict=True)) == {(5, 0), (5, 2), (44, 0), (44, 2)}
+    assert (barriers[barriers.permutation_level.notna()].permutation_step == 44).all()
+    stored = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/level_*/*")}
+    raysweep("run", tiny, "--root", tmp_path, *sets, "--set", "prune.levels=3")
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stored.items())
+    assert pd.read_parquet(tmp_path / "sweeps/tiny/trials").level.max() == 3
+    assert not list(tmp_path.glob("trials/*/resume"))
+
+
+def test_more_checkpoints_are_said_to_be_recomputed(tiny, undisturbed):
+    """The ids stay; the plan says that finished trials are trained once more, to the same numbers."""
+    plan = raysweep("plan", tiny, "--root", undisturbed, "--set", "train.checkpoints={first: 2st, factor: 2}")
+    assert "6 finished levels are computed again (the same numbers)" in plan
+
+
+def test_imported_networks_are_aligned_and_compared(tiny, undisturbed, tmp_path):
+    trials = pd.read_parquet(undisturbed / "sweeps/tiny/trials").query("width == 8")
+    files = [
+        str(undisturbed / "trials" / trial / "level_000" / "step_00000044.safetensors")
+        for trial in trials.trial_id
+    ]
+    sweep = {**TINY, "train": {"dataset": "digits", "width": 8, "imports": files}}
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(sweep))
+    assert "3 imported" in raysweep("import", path, "--root", tmp_path)
+    raysweep("run", path, "--root", tmp_path)
+    mine = pd.read_parquet(tmp_path / "sweeps/tiny/trials")
+    assert sorted(mine.test_loss) == sorted(trials.test_loss)
+    assert set(mine.branch) == {"imported"}
+    theirs = pd.read_parquet(undisturbed / "sweeps/tiny/barriers").query("width == 8 and kind == 'unaligned'")
+    same = pd.read_parquet(tmp_path / "sweeps/tiny/barriers").query("kind == 'unaligned'")
+    assert sorted(same.loss_barrier) == pytest.approx(sorted(theirs.loss_barrier), rel=1e-4)
+    sweep["train"]["width"] = 9
+    path.write_text(yaml.safe_dump(sweep))
+    assert "does not fit train.model = mlp" in raysweep("import", path, "--root", tmp_path, code=2)
+
+
+OWN = """
+from torch import nn
+
+def narrow(shape, classes, width):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
+
+def ordered(shape, classes, width):
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(64, width), nn.Softmax(dim=1), nn.Linear(width, classes)
+    )
+
+def broken(shape, classes, width):
+    raise RuntimeError("cannot build")
+"""
+
+
+def test_a_network_of_ones_own(tiny, tmp_path):
+    (tmp_path / "own_networks.py").write_text(OWN)
+    root = ["--root", tmp_path / "runs", "--set", "train.width=4"]
+
+    def run(model, code):
+        return raysweep(
+            "run", tiny, *root, "--set", f"train.model={model}", code=code, PYTHONPATH=str(tmp_path)
+        )
+
+    run("own_networks:narrow", 0)
+    assert len(pd.read_parquet(tmp_path / "runs/sweeps/tiny/barriers")) == 24
+    assert "no_such_module" in run("no_such_module:net", 2)
+    assert "missing" in run("own_networks:missing", 2)
+    assert "cannot build" in run("own_networks:broken", 2)
+    assert "Softmax" in run("own_networks:ordered", 2)
 
 
 def test_bad_input_exits_with_2(tiny, tmp_path):

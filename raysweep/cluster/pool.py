@@ -8,7 +8,7 @@ from typing import Any
 import ray
 
 from raysweep.cluster.events import Listener, failure
-from raysweep.sweep.plan import Desired
+from raysweep.sweep.schema import Sections
 from raysweep.work.tile import Tile, TileWorker
 
 IN_FLIGHT = 2
@@ -20,11 +20,9 @@ _Actor = ray.remote(TileWorker)
 class Pool:
     """Actors with the resources of the sweep file; `run` feeds them tiles."""
 
-    def __init__(self, root: str, wanted: Desired, tiles: int) -> None:
-        sections = wanted.sweep.sections
+    def __init__(self, root: str, sections: Sections) -> None:
         worker, rest = sections.resources.align, sections.train
         fit = int(ray.cluster_resources().get("CPU", 1) // worker.cpu)
-        count = max(1, min(fit, sections.resources.workers or fit, tiles))
         options = {"num_cpus": worker.cpu, "num_gpus": worker.gpu}
 
         def start() -> Any:
@@ -32,11 +30,17 @@ class Pool:
                 root, sections.align, sections.compare, rest.data_root, rest.download
             )
 
+        self._limit = max(1, min(fit, sections.resources.workers or fit))
         self._start: Callable[[], Any] = start
-        self._actors = [start() for _ in range(count)]
+        self._actors: list[Any] = []
 
     def run(self, tiles: list[Tile], listener: Listener) -> list[dict[str, Any]]:
-        """Compute all tiles; one that fails is split until the failing unit is alone. Returns failures."""
+        """Compute all tiles; one that fails is split until the failing unit is alone. Returns failures.
+
+        Actors are started as they are needed, and stay for the next call.
+        """
+        while len(self._actors) < min(self._limit, len(tiles)):
+            self._actors.append(self._start())
         queue = deque((tile, 0) for tile in tiles)
         flying: dict[Any, tuple[Tile, int, Any]] = {}
         failures: list[dict[str, Any]] = []
@@ -60,8 +64,8 @@ class Pool:
 
     def close(self) -> None:
         """End the actors, so that their CPUs are free."""
-        for actor in self._actors:
-            ray.kill(actor)
+        while self._actors:
+            ray.kill(self._actors.pop())
 
     def _again(
         self,

@@ -1,11 +1,13 @@
-"""The stages of a run: train what is missing, align, compare, publish."""
+"""The stages of a run: train and align whatever has its inputs, until nothing is left; compare; publish."""
 
 from typing import Any
 
-from raysweep.cluster.events import Listener
+from raysweep.cluster.events import Listener, failure
+from raysweep.errors import UserError
 from raysweep.store.files import Files
-from raysweep.sweep.identity import AlignmentUnit, BarrierUnit
-from raysweep.sweep.plan import Desired, Done, Todo, done, todo
+from raysweep.store.trials import TrialStore
+from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Trial, data_config
+from raysweep.sweep.plan import Desired, Done, Todo, done, finished, todo
 from raysweep.sweep.rows import publish_tables
 from raysweep.work.tile import Tile
 
@@ -17,60 +19,138 @@ def run_sweep(
 
     Raises `SpecError`, before anything is trained, when a network's symmetries cannot be proved.
     """
-    failures: list[dict[str, Any]] = []
+    run = _Run(files, wanted, listener)
+    _drop_resume_points(files, wanted)
     try:
         if work:
-            failures = _stages(files, wanted, work, address, listener)
+            run.stages(work, address)
     finally:
-        publish_tables(files, wanted, done(wanted, files), failures)
-    return failures
+        publish_tables(files, wanted, done(wanted, files), run.failures)
+    return run.failures
 
 
-def _stages(
-    files: Files, wanted: Desired, work: Todo, address: str | None, listener: Listener
-) -> list[dict[str, Any]]:
-    from raysweep.cluster.session import ray_session
-
-    root = str(files.root)
-    failures: list[dict[str, Any]] = []
-    if work.alignments:
-        _prove_all(wanted)
-    with ray_session(address):
-        if work.trials:
-            from raysweep.cluster.trials import train_trials
-
-            listener.stage("training", len(work.trials))
-            failures += train_trials(root, wanted, work.trials, listener)
-        if work.alignments or work.barriers:
-            failures += _compare(files, root, wanted, listener)
-    return failures
-
-
-def _compare(files: Files, root: str, wanted: Desired, listener: Listener) -> list[dict[str, Any]]:
-    from raysweep.cluster.pool import Pool
-
+def _drop_resume_points(files: Files, wanted: Desired) -> None:
+    """Remove what a process left that was killed between its last commit and the end."""
     present = done(wanted, files)
-    work = todo(wanted, present)
-    size = wanted.sweep.sections.resources.tile
-    aligning = [unit for unit in work.alignments if _trained(unit, present)]
-    pool = Pool(root, wanted, -(-max(len(aligning), len(work.barriers)) // size))
-    try:
-        listener.stage("alignments", len(aligning))
-        failures = pool.run(_tiles(wanted, aligning, present, size), listener)
-        present = done(wanted, files)
-        comparing = [unit for unit in work.barriers if _aligned(unit, present)]
-        listener.stage("barriers", len(comparing))
-        return failures + pool.run(_tiles(wanted, comparing, present, size), listener)
-    finally:
-        pool.close()
+    for trial_id in wanted.trials:
+        if finished(wanted, present, trial_id):
+            TrialStore(files).drop_resume(trial_id)
 
 
-def _trained(unit: AlignmentUnit, present: Done) -> bool:
-    return {unit.target.trial_id, unit.source.trial_id} <= set(present.records)
+def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
+    """Import the files that `train.imports` names and that the store lacks; returns how many.
+
+    Raises `UserError` for a file that does not fit the model.
+    """
+    from raysweep.work.data import resident
+    from raysweep.work.imports import import_checkpoint
+
+    rest, present = wanted.sweep.sections.train, done(wanted, files)
+    missing = [
+        trial
+        for key, trial in wanted.trials.items()
+        if trial.branch == "imported" and not finished(wanted, present, key)
+    ]
+    if missing:
+        listener.stage("imports", len(missing))
+    for trial in missing:
+        config = data_config(trial.training, trial.replicate)
+        data = resident(config, rest.data_root, rest.download, trial.training.scaling)
+        import_checkpoint(trial, rest.imports[trial.replicate], data, TrialStore(files))
+        listener.advance(1)
+    return len(missing)
 
 
-def _aligned(unit: BarrierUnit, present: Done) -> bool:
-    trained = all(network.trial_id in present.records for network in unit.networks)
+class _Run:
+    """One run of a sweep; `failures` are the rows of what could not be done."""
+
+    def __init__(self, files: Files, wanted: Desired, listener: Listener) -> None:
+        self._files, self._wanted, self._listener = files, wanted, listener
+        self._root = str(files.root)
+        self._sections = wanted.sweep.sections
+        self.failures: list[dict[str, Any]] = []
+
+    def stages(self, work: Todo, address: str | None) -> None:
+        from raysweep.cluster.session import ray_session
+
+        if work.alignments:
+            _prove_all(self._wanted)
+        import_networks(self._files, self._wanted, self._listener)
+        with ray_session(address):
+            from raysweep.cluster.pool import Pool
+
+            self._pool = Pool(self._root, self._sections)
+            try:
+                tried: set[str] = set()
+                while self._train_and_align(tried):
+                    pass
+                self._compare()
+            finally:
+                self._pool.close()
+        self._report_blocked()
+
+    def _train_and_align(self, tried: set[str]) -> bool:
+        """Do what has its inputs now, trials before alignments; False when nothing is left to try."""
+        present = done(self._wanted, self._files)
+        work = todo(self._wanted, present)
+        trials = [t for t in work.trials if t.trial_id not in tried and self._ready(t, present)]
+        if trials:
+            tried.update(trial.trial_id for trial in trials)
+            self._train(trials, present)
+            return True
+        aligning = [
+            unit
+            for unit in work.alignments
+            if unit.alignment_id not in tried and present.has(unit.target) and present.has(unit.source)
+        ]
+        if aligning:
+            tried.update(unit.alignment_id for unit in aligning)
+            self._tiles("alignments", aligning, present)
+        return bool(aligning)
+
+    def _ready(self, trial: Trial, present: Done) -> bool:
+        cursor = self._wanted.cursors[trial.trial_id]
+        trained = all(finished(self._wanted, present, needed) for needed in cursor.needs)
+        return trained and all(move.alignment_id in present.alignments for move in cursor.moves.values())
+
+    def _train(self, trials: list[Trial], present: Done) -> None:
+        from raysweep.cluster.trials import train_trials
+        from raysweep.work.inputs import TrialTask
+
+        tasks = {}
+        for trial in trials:
+            cursor = self._wanted.cursors[trial.trial_id]
+            places = {m.alignment_id: present.alignments[m.alignment_id] for m in cursor.moves.values()}
+            tasks[trial.trial_id] = TrialTask(trial, cursor, places)
+        self._pool.close()  # its CPUs are the trials' now
+        self._listener.stage("training", len(tasks))
+        self.failures += train_trials(self._root, self._sections, tasks, self._listener)
+
+    def _compare(self) -> None:
+        present = done(self._wanted, self._files)
+        comparing = [unit for unit in todo(self._wanted, present).barriers if _comparable(unit, present)]
+        if comparing:
+            self._tiles("barriers", comparing, present)
+
+    def _tiles(self, stage: str, units: list[Any], present: Done) -> None:
+        tiles = _tiles(self._wanted, units, present, self._sections.resources.tile)
+        self._listener.stage(stage, len(units))
+        self.failures += self._pool.run(tiles, self._listener)
+
+    def _report_blocked(self) -> None:
+        """Say of every trial and alignment that never had its inputs what it waited for."""
+        present = done(self._wanted, self._files)
+        failed = {row["id"] for row in self.failures}
+        for trial in todo(self._wanted, present).trials:
+            if trial.trial_id not in failed:
+                needs = self._wanted.cursors[trial.trial_id].needs
+                missing = [each for each in needs if not finished(self._wanted, present, each)]
+                text = f"not started: it needs {', '.join(missing) or 'an alignment'}, which failed"
+                self.failures.append(failure(trial.trial_id, "trial", text, 0))
+
+
+def _comparable(unit: BarrierUnit, present: Done) -> bool:
+    trained = all(present.has(network) for network in unit.networks)
     return trained and all(alignment in present.alignments for alignment in unit.alignments)
 
 
@@ -83,22 +163,35 @@ def _tiles(wanted: Desired, units: list[Any], present: Done, size: int) -> list[
     tiles = []
     for group in sorted(groups, key=lambda key: -widths[key]):
         members = groups[group]
-        trials = {key: trial for key, trial in wanted.trials.items() if trial.group == group}
         for start in range(0, len(members), size):
             chunk = tuple(members[start : start + size])
-            needed = {a for unit in chunk if isinstance(unit, BarrierUnit) for a in unit.alignments}
+            trials = {
+                network.trial_id: wanted.trials[network.trial_id]
+                for unit in chunk
+                for network in _networks(unit)
+            }
             places = {
-                a: (present.alignments[a], wanted.alignments[a].target, wanted.alignments[a].source)
-                for a in needed
+                alignment: present.alignments[alignment]
+                for unit in chunk
+                if isinstance(unit, BarrierUnit)
+                for alignment in unit.alignments
             }
             tiles.append(Tile(chunk, trials, places))
     return tiles
 
 
-def _prove_all(wanted: Desired) -> None:
-    from raysweep.work.data import model_config, proved_spec, resident
+def _networks(unit: AlignmentUnit | BarrierUnit) -> tuple[Any, ...]:
+    return (unit.target, unit.source) if isinstance(unit, AlignmentUnit) else unit.networks
 
-    rest = wanted.sweep.sections.train
+
+def _prove_all(wanted: Desired) -> None:
+    from raysweep.sweep.facts import facts_of, model_config
+    from raysweep.work.data import proved_spec
+
     for training in dict.fromkeys(trial.training for trial in wanted.trials.values()):
-        data = resident(training.dataset, rest.data_root, rest.download, training.split_seed, "cpu")
-        proved_spec(model_config(training, data, int(data.train.labels.max()) + 1))
+        facts = facts_of(data_config(training, 0).whole(), wanted.sweep.sections.train)
+        config = model_config(training, facts.shape, facts.classes)
+        try:
+            proved_spec(config)
+        except UserError as error:
+            raise type(error)(f"train.model = {training.model}, norm {training.norm}: {error}") from error

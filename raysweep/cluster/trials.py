@@ -11,10 +11,12 @@ from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig
 
 from raysweep.cluster.events import Listener, failure
 from raysweep.store.files import Files
+from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import Trial
-from raysweep.sweep.plan import Desired
+from raysweep.sweep.identity import data_config
+from raysweep.sweep.schema import Sections
 from raysweep.work.data import resident
+from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import run_trial
 
 MAX_FAILURES = 3  # of the process: an exception in the training itself is not tried again
@@ -31,16 +33,15 @@ class _Trainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        wanted: Desired = ray.get(self._task["wanted"][0])
-        trial = wanted.trials[self._task["trial_id"]]
-        rest = wanted.sweep.sections.train
-        training = trial.training
+        sections, tasks = ray.get(self._task["shared"][0])
+        task: TrialTask = tasks[self._task["trial_id"]]
+        files = Files(self._task["root"])
         try:
-            data = resident(
-                training.dataset, rest.data_root, rest.download, training.split_seed, training.device
-            )
-            store = TrialStore(Files(self._task["root"]))
-            run_trial(trial, wanted.cursors[trial.trial_id], data, store)
+            training, rest = task.trial.training, sections.train
+            config = data_config(training, task.trial.replicate)
+            data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
+            seconds = sections.resources.resume_seconds
+            run_trial(task, data, TrialStore(files), ResultStore(files), seconds)
         except Exception:
             return {"done": True, "failure": traceback.format_exc()}
         return {"done": True, "failure": ""}
@@ -74,22 +75,24 @@ class _Progress(Callback):
         self._listener.advance(1)
 
 
-def train_trials(root: str, wanted: Desired, trials: list[Trial], listener: Listener) -> list[dict[str, Any]]:
+def train_trials(
+    root: str, sections: Sections, tasks: dict[str, TrialTask], listener: Listener
+) -> list[dict[str, Any]]:
     """Train all trials, several at once as resources allow; returns the failures."""
-    resources = wanted.sweep.sections.resources
+    resources = sections.resources
     failures: list[dict[str, Any]] = []
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    shared = ray.put(wanted)
+    shared = ray.put((sections, tasks))
     # Largest first, so that no long trial is left for the end.
-    ordered = sorted(trials, key=lambda t: (t.training.width, t.training.epochs), reverse=True)
+    ordered = sorted(tasks, key=lambda trial_id: _cost(tasks[trial_id]), reverse=True)
     trainable = tune.with_resources(_Trainable, {"cpu": resources.trial.cpu, "gpu": resources.trial.gpu})
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
         tune.Tuner(
             trainable,
             param_space={
-                "trial_id": tune.grid_search([trial.trial_id for trial in ordered]),
+                "trial_id": tune.grid_search(ordered),
                 "root": root,
-                "wanted": [shared],
+                "shared": [shared],
             },
             tune_config=tune.TuneConfig(
                 reuse_actors=True, max_concurrent_trials=resources.workers, metric=None, mode=None
@@ -103,3 +106,8 @@ def train_trials(root: str, wanted: Desired, trials: list[Trial], listener: List
             ),
         ).fit()
     return failures
+
+
+def _cost(task: TrialTask) -> int:
+    cursor = task.cursor
+    return task.trial.training.width * len(cursor.levels) * (cursor.total - cursor.start)

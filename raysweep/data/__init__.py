@@ -1,5 +1,18 @@
 """Image classification datasets as arrays, and resident on a device."""
 
 from raysweep.data.arrays import DATASETS, Arrays, dataset_digest, load_arrays
+from raysweep.data.config import DataConfig
+from raysweep.data.names import AUGMENTATIONS, SCALINGS
+from raysweep.data.scaling import Scaling, scaling_of
 
-__all__ = ["DATASETS", "Arrays", "dataset_digest", "load_arrays"]
+__all__ = [
+    "AUGMENTATIONS",
+    "DATASETS",
+    "SCALINGS",
+    "Arrays",
+    "DataConfig",
+    "Scaling",
+    "dataset_digest",
+    "load_arrays",
+    "scaling_of",
+]

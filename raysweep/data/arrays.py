@@ -1,27 +1,29 @@
-"""Datasets by name, as numpy arrays; nothing here imports torch, so that plans are quick."""
+"""Datasets as numpy arrays; nothing here imports torch, so that plans are quick."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
 
+from raysweep.data.config import DataConfig
 from raysweep.errors import UserError
+
+DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn")
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """A dataset: images are unsigned bytes of shape (examples, channels, height, width), labels int64."""
+    """A dataset: images are unsigned bytes of shape (examples, channels, height, width), labels int64.
+
+    `classes` is the number of classes of the dataset, whichever of them a subset happens to hold.
+    """
 
     train_images: np.ndarray
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
-
-    @property
-    def classes(self) -> int:
-        return int(self.train_labels.max()) + 1
+    classes: int
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -30,43 +32,52 @@ class Arrays:
         return channels, height, width
 
 
-def _digits(data_root: str | None, download: bool, split_seed: int) -> Arrays:
-    from raysweep.data.digits import load
+def load_arrays(config: DataConfig, data_root: str | None = None, download: bool = False) -> Arrays:
+    """Load a dataset, its subset and its order of pixels.
 
-    return load(split_seed)
+    `data_root` is the folder to search, in place of the dataset's own places; `download` fetches what
+    is missing. Treat the arrays as read-only: calls share them. Raises `UserError` for an unknown
+    dataset, missing files (saying what provides them), malformed files, and a subset that the dataset
+    is too small for.
+    """
+    from raysweep.data.subset import permute_pixels, subset_indices, take_training_examples
 
-
-def _fashion_mnist(data_root: str | None, download: bool, split_seed: int) -> Arrays:
-    from raysweep.data.fashion_mnist import load
-
-    return load(data_root, download)
-
-
-DATASETS: dict[str, Callable[[str | None, bool, int], Arrays]] = {
-    "digits": _digits,
-    "fashion_mnist": _fashion_mnist,
-}
+    arrays = _load_whole(config.dataset, config.split_seed, data_root, download)
+    kept = subset_indices(config, len(arrays.train_labels))
+    if len(kept) < len(arrays.train_labels):
+        arrays = take_training_examples(arrays, kept)
+    if config.pixel_seed is not None:
+        arrays = permute_pixels(arrays, config.pixel_seed)
+    return arrays
 
 
 @lru_cache(maxsize=2)
-def load_arrays(
-    name: str, data_root: str | None = None, download: bool = False, split_seed: int = 0
-) -> Arrays:
-    """Load a dataset by name.
+def _load_whole(dataset: str, split_seed: int, data_root: str | None, download: bool) -> Arrays:
+    from raysweep.data import cifar, digits, idx, svhn  # not at the top: they build on Arrays
 
-    `split_seed` matters only to datasets without an official test set. Raises `UserError` when the
-    files are missing (saying what provides them) or malformed.
-    """
-    if name not in DATASETS:
-        raise UserError(f"unknown dataset {name!r}; valid names: {', '.join(DATASETS)}")
-    return DATASETS[name](data_root, download, split_seed)
+    match dataset:
+        case "digits":
+            return digits.load(split_seed)
+        case "mnist" | "fashion_mnist":
+            return idx.load(dataset, data_root, download)
+        case "cifar10" | "cifar100":
+            return cifar.load(dataset, data_root, download)
+        case "svhn":
+            return svhn.load(data_root, download)
+    raise UserError(f"unknown dataset {dataset!r}; valid names: {', '.join(DATASETS)}")
 
 
 def dataset_digest(arrays: Arrays) -> str:
-    """Return the SHA-256 of the decoded arrays: the same for every packaging of the same data."""
+    """Return the SHA-256 of the decoded arrays and the number of classes.
+
+    It is the same for every packaging of the same data.
+    """
     sha = hashlib.sha256()
     for field in fields(arrays):
-        array = np.ascontiguousarray(getattr(arrays, field.name))
-        sha.update(f"{field.name}{array.dtype}{array.shape}".encode())
-        sha.update(array.data)
+        value = getattr(arrays, field.name)
+        if isinstance(value, np.ndarray):
+            sha.update(f"{field.name}{value.dtype}{value.shape}".encode())
+            sha.update(np.ascontiguousarray(value).data)
+        else:
+            sha.update(f"{field.name}{value}".encode())
     return sha.hexdigest()

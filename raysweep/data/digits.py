@@ -5,6 +5,7 @@ import numpy as np
 from raysweep.data.arrays import Arrays
 
 TEST_EXAMPLES = 400
+CLASSES = 10
 
 
 def load(split_seed: int) -> Arrays:
@@ -16,4 +17,4 @@ def load(split_seed: int) -> Arrays:
     labels = bunch.target.astype(np.int64)
     order = np.random.Generator(np.random.PCG64(split_seed)).permutation(len(images))
     test, train = order[:TEST_EXAMPLES], order[TEST_EXAMPLES:]
-    return Arrays(images[train], labels[train], images[test], labels[test])
+    return Arrays(images[train], labels[train], images[test], labels[test], CLASSES)

@@ -1,15 +1,17 @@
-"""Datasets as normalised tensors that stay on the device."""
+"""Datasets as scaled tensors that stay on the device."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from raysweep.data.arrays import Arrays
+from raysweep.data.scaling import Scaling
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images float32 (examples, channels, height, width), from 0 to 1; labels int64."""
+    """Images float32 (examples, channels, height, width), scaled; labels int64."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -23,20 +25,34 @@ class Split:
 
 @dataclass(frozen=True)
 class Resident:
-    """Both splits of a dataset on one device."""
+    """Both splits of a dataset on one device.
+
+    `black` is what the pixel 0 becomes, float32 (channels,): what lies beyond the edge of an image.
+    """
 
     train: Split
     test: Split
+    black: torch.Tensor
+    classes: int
 
 
-def make_resident(arrays: Arrays, device: torch.device) -> Resident:
-    """Move a dataset to the device, scaled so that the largest training pixel is 1."""
-    train = torch.from_numpy(arrays.train_images).to(device, torch.float32)
-    test = torch.from_numpy(arrays.test_images).to(device, torch.float32)
-    largest = train.max()
-    train.div_(largest)
-    test.div_(largest)
+def make_resident(arrays: Arrays, device: torch.device, scaling: Scaling) -> Resident:
+    """Move a dataset to the device and scale its pixels, see `raysweep.data.scaling.scaling_of`."""
+    black = np.zeros((1, arrays.shape[0], 1, 1), np.uint8)
     return Resident(
-        Split(train, torch.from_numpy(arrays.train_labels).to(device)),
-        Split(test, torch.from_numpy(arrays.test_labels).to(device)),
+        Split(
+            _scaled(arrays.train_images, device, scaling), torch.from_numpy(arrays.train_labels).to(device)
+        ),
+        Split(_scaled(arrays.test_images, device, scaling), torch.from_numpy(arrays.test_labels).to(device)),
+        _scaled(black, device, scaling).flatten(),
+        arrays.classes,
     )
+
+
+def _scaled(images: np.ndarray, device: torch.device, scaling: Scaling) -> torch.Tensor:
+    inputs = torch.from_numpy(images).to(device).to(torch.float32)  # bytes travel, not floats
+    offset, scale = (
+        torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
+        for values in (scaling.offset, scaling.scale)
+    )
+    return inputs.sub_(offset).div_(scale)

@@ -1,1 +1,1 @@
-"""Networks whose every layer scales with one `width`: `build`, `initialise`, `flat`."""
+"""Networks whose every layer scales with one `width`: `build`, `initialise`, `flat`, `layers`."""

@@ -1,29 +1,47 @@
 """Networks by name."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
-from raysweep.models.mlp import MLP
-from raysweep.models.names import MODELS, NORMS
+from raysweep.errors import UserError
+from raysweep.models.config import ModelConfig
+from raysweep.models.custom import build_custom
+from raysweep.models.lenet import LeNet
+from raysweep.models.mlp import DEPTH, MLP
+from raysweep.models.names import MODELS, NORMS, is_custom
+from raysweep.models.resnet import BLOCKS, ResNet
+from raysweep.models.vgg import STAGES, VGG
 
 __all__ = ["MODELS", "NORMS", "ModelConfig", "build"]
 
 
-@dataclass(frozen=True)
-class ModelConfig:
-    """What determines an architecture; `shape` is (channels, height, width) of the input."""
+def build(config: ModelConfig, seed: int = 0) -> nn.Module:
+    """Build the network on the CPU; what its constructor draws from torch depends on `seed` alone.
 
-    model: str
-    width: int
-    depth: int
-    norm: str
-    shape: tuple[int, int, int]
-    classes: int
-
-
-def build(config: ModelConfig) -> nn.Module:
-    """Build the network on the CPU without touching the global random state."""
+    The global random state is left as it was. Raises `UserError` for an unknown model or norm, for images
+    that are too small, and for a user's own network that cannot be built.
+    """
+    _check(config)
     with torch.random.fork_rng(devices=[]):
-        return MLP(config.shape, config.classes, config.width, config.depth, config.norm)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
+        return build_custom(config) if is_custom(config.model) else _build_ours(config)
+
+
+def _check(config: ModelConfig) -> None:
+    if config.model not in MODELS and not is_custom(config.model):
+        raise UserError(f"unknown model {config.model!r}; valid: {', '.join(MODELS)}, or module:function")
+    if config.norm not in NORMS:
+        raise UserError(f"unknown norm {config.norm!r}; valid: {', '.join(NORMS)}")
+    if config.model == "lenet" and min(config.shape[1:]) < 4:
+        raise UserError(f"lenet needs images of at least 4x4 pixels, not {config.shape}")
+
+
+def _build_ours(config: ModelConfig) -> nn.Module:
+    shape, classes, width, norm = config.shape, config.classes, config.width, config.norm
+    if config.model in STAGES:
+        return VGG(config.model, shape, classes, width, norm)
+    if config.model in BLOCKS:
+        return ResNet(config.model, shape, classes, width, norm)
+    if config.model == "lenet":
+        return LeNet(shape, classes, width, norm)
+    return MLP(shape, classes, width, DEPTH if config.depth is None else config.depth, norm)

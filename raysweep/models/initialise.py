@@ -4,26 +4,46 @@ import torch
 from torch import nn
 
 from raysweep.digest import seed_for
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
 from raysweep.models.names import INITS
+
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+
+
+def initialised(config: ModelConfig, init: str, seed: int) -> nn.Module:
+    """Build a network on the CPU with its initial weights, which depend on these arguments alone."""
+    model = build(config, seed=seed_for("initialisation", seed))
+    initialise(model, init, seed)
+    return model
 
 
 @torch.no_grad()
 def initialise(model: nn.Module, init: str, seed: int) -> None:
-    """Draw all weights on the CPU in module order, so the device does not matter.
+    """Draw the weights of linear and convolutional layers on the CPU in module order.
 
     `kaiming_normal`: variance 2 / fan_in, zero biases (He et al. 2015, the paper's). `pytorch`: the
-    default of torch's own layers, uniform weights and biases within 1 / sqrt(fan_in).
+    default of torch's own layers, uniform weights and biases within 1 / sqrt(fan_in). `own`: what the
+    constructor drew stays (`initialised` gives it the seed). All else, such as norms, stays as it was built.
     Raises `ValueError` for another name.
     """
     if init not in INITS:
         raise ValueError(f"unknown init {init!r}; valid: {', '.join(INITS)}")
+    if init == "own":
+        return
     generator = torch.Generator().manual_seed(seed_for("initialisation", seed))
     for module in model.modules():
-        if isinstance(module, nn.Linear):
-            if init == "kaiming_normal":
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
-                nn.init.zeros_(module.bias)
-            else:
-                bound = module.in_features**-0.5
-                nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-                nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+        if isinstance(module, LAYERS):
+            _draw(module.weight, module.bias, init, generator)
+
+
+def _draw(weight: torch.Tensor, bias: torch.Tensor | None, init: str, generator: torch.Generator) -> None:
+    if init == "kaiming_normal":
+        nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+        if bias is not None:
+            nn.init.zeros_(bias)
+        return
+    bound = weight[0].numel() ** -0.5  # fan_in: inputs times the kernel's area
+    nn.init.uniform_(weight, -bound, bound, generator=generator)
+    if bias is not None:
+        nn.init.uniform_(bias, -bound, bound, generator=generator)

@@ -5,9 +5,13 @@ import math
 import torch
 from torch import nn
 
+from raysweep.models.norms import unit_norm
+
+DEPTH = 3  # hidden layers unless the configuration says otherwise
+
 
 class MLP(nn.Module):
-    """`depth` hidden layers of `width` units with ReLU; norm `layer` puts LayerNorm before each ReLU."""
+    """`depth` hidden layers of `width` units with ReLU; the norm stands before each ReLU."""
 
     def __init__(self, shape: tuple[int, int, int], classes: int, width: int, depth: int, norm: str) -> None:
         super().__init__()
@@ -15,8 +19,8 @@ class MLP(nn.Module):
         features = math.prod(shape)
         for _ in range(depth):
             layers.append(nn.Linear(features, width))
-            if norm == "layer":
-                layers.append(nn.LayerNorm(width))
+            if norm != "none":
+                layers.append(unit_norm(norm, width))
             layers.append(nn.ReLU())
             features = width
         layers.append(nn.Linear(features, classes))

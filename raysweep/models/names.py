@@ -1,5 +1,11 @@
 """Names that a sweep file may use; free of torch, so that checking a file is quick."""
 
-MODELS = ("mlp",)
-NORMS = ("none", "layer")
-INITS = ("kaiming_normal", "pytorch")
+MODELS = ("mlp", "lenet", "vgg11", "vgg16", "resnet20", "resnet32")
+DEPTH_MODELS = ("mlp",)  # the models that read `depth`; the others' is part of their name
+NORMS = ("none", "layer", "batch")
+INITS = ("kaiming_normal", "pytorch", "own")
+
+
+def is_custom(model: str) -> bool:
+    """Whether a name is a user's own network, written `module:function`."""
+    return ":" in model

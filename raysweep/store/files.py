@@ -65,6 +65,10 @@ class Files:
             raise CorruptObject(f"{self.path(name)}: the checksum does not match the content")
         return payload
 
+    def delete(self, name: str) -> None:
+        """Remove an object; nothing happens when there is none."""
+        self.path(name).unlink(missing_ok=True)
+
     def exists(self, name: str) -> bool:
         return self.path(name).exists()
 

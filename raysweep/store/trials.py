@@ -1,19 +1,25 @@
 """The trial store: trajectories as safetensors, and one record per finished level.
 
-trials/<trial_id>/config.json                        what determines the trial's numbers
-trials/<trial_id>/level_000/step_00000660.safetensors
-trials/<trial_id>/level_000/done                     metrics, checksums, environment: the commit
+trials/<trial_id>/config.json                           what determines the trial's numbers
+trials/<trial_id>/level_000/step_00000660.safetensors   a checkpoint
+trials/<trial_id>/level_000/optimiser_00000110.safetensors
+trials/<trial_id>/level_003/mask.safetensors            the weights that are kept, a bit each
+trials/<trial_id>/level_000/done                        metrics, checksums, environment: the commit
+trials/<trial_id>/resume                                where an unfinished trial goes on
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raysweep.store.files import CorruptObject, Files
 
 if TYPE_CHECKING:
     import torch
+
+    Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -30,66 +36,190 @@ class Metric:
 
 @dataclass(frozen=True)
 class LevelRecord:
-    """A finished level: its evaluations, the SHA-256 of each checkpoint by step, and where it ran."""
+    """A level: its evaluations, the SHA-256 of each object by step, and where it ran.
+
+    `sparsity` is the share of the maskable weights that its mask removes; `steps` the step of its end.
+    """
 
     steps: int
-    seconds: float
-    metrics: tuple[Metric, ...]
-    checkpoints: dict[int, str]
-    environment: dict[str, str]
+    seconds: float = 0.0
+    sparsity: float = 0.0
+    metrics: tuple[Metric, ...] = ()
+    checkpoints: dict[int, str] = field(default_factory=dict)
+    optimisers: dict[int, str] = field(default_factory=dict)
+    mask: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def has(self, checkpoints: Iterable[int], optimisers: Iterable[int]) -> bool:
+        """Whether these checkpoints and optimiser states are stored."""
+        return set(checkpoints) <= set(self.checkpoints) and set(optimisers) <= set(self.optimisers)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str | bytes) -> "LevelRecord":
+        raw = json.loads(text)
+        raw["metrics"] = tuple(Metric(**metric) for metric in raw["metrics"])
+        for objects in ("checkpoints", "optimisers"):
+            raw[objects] = {int(step): checksum for step, checksum in raw[objects].items()}
+        return LevelRecord(**raw)
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A trial in the middle of a level: what is recorded so far, its weights and its optimiser's state."""
+
+    level: int
+    step: int
+    record: LevelRecord
+    state: "Tensors"
+    optimiser: "Tensors"
 
 
 class TrialStore:
-    """Checkpoints and level records by trial id."""
+    """Checkpoints, masks and level records by trial id."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
 
     def write_config(self, trial_id: str, config: dict[str, Any]) -> None:
-        self._files.put(
-            f"trials/{trial_id}/config.json", json.dumps(config, indent=1, sort_keys=True).encode()
-        )
+        content = json.dumps(config, indent=1, sort_keys=True).encode()
+        name = f"trials/{trial_id}/config.json"
+        if not self._files.exists(name) or self._files.get(name) != content:
+            self._files.put(name, content)
 
-    def write_checkpoint(self, trial_id: str, level: int, step: int, state: "dict[str, torch.Tensor]") -> str:
+    def write_checkpoint(self, trial_id: str, level: int, step: int, state: "Tensors") -> str:
         """Write a state and return its SHA-256."""
-        from safetensors.torch import save
+        return self._write(_step(trial_id, level, "step", step), state)
 
-        content = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
-        self._files.put(_checkpoint(trial_id, level, step), content)
-        return hashlib.sha256(content).hexdigest()
-
-    def read_checkpoint(self, trial_id: str, level: int, step: int) -> "dict[str, torch.Tensor]":
+    def read_checkpoint(self, trial_id: str, level: int, step: int) -> "Tensors":
         """Read a state; raises `CorruptObject` when it is not what the level's record says."""
-        from safetensors.torch import load
+        checksum = self._committed(trial_id, level).checkpoints.get(step)
+        return self._read(_step(trial_id, level, "step", step), checksum)
 
-        record = self.record(trial_id, level)
-        name = _checkpoint(trial_id, level, step)
-        content = self._files.get(name)
-        if record is None or hashlib.sha256(content).hexdigest() != record.checkpoints.get(step):
-            raise CorruptObject(f"{self._files.path(name)}: the checksum differs from the level's record")
-        return load(content)
+    def write_optimiser(self, trial_id: str, level: int, step: int, state: "Tensors") -> str:
+        return self._write(_step(trial_id, level, "optimiser", step), state)
+
+    def read_optimiser(self, trial_id: str, level: int, step: int) -> "Tensors":
+        checksum = self._committed(trial_id, level).optimisers.get(step)
+        return self._read(_step(trial_id, level, "optimiser", step), checksum)
+
+    def write_mask(self, trial_id: str, level: int, masks: "Tensors") -> str:
+        """Write masks, eight weights a byte, and return the SHA-256."""
+        return self._write(_mask(trial_id, level), _packed(masks))
+
+    def read_mask(self, trial_id: str, level: int) -> "Tensors":
+        """Read the masks of a level: True where a weight is kept."""
+        return _unpacked(self._read(_mask(trial_id, level), self._committed(trial_id, level).mask))
 
     def commit(self, trial_id: str, level: int, record: LevelRecord) -> None:
-        """Declare a level finished; its checkpoints must have been written before."""
-        content = json.dumps(asdict(record), sort_keys=True).encode()
-        self._files.put_checked(_done(trial_id, level), content)
+        """Declare a level finished; its objects must have been written before."""
+        self._files.put_checked(_done(trial_id, level), record.to_json().encode())
 
     def record(self, trial_id: str, level: int) -> LevelRecord | None:
         """Return the record of a finished level, or None when it is unfinished or damaged."""
         if not self._files.exists(_done(trial_id, level)):
             return None
         try:
-            raw = json.loads(self._files.get_checked(_done(trial_id, level)))
+            return LevelRecord.from_json(self._files.get_checked(_done(trial_id, level)))
         except CorruptObject:
             return None
-        raw["metrics"] = tuple(Metric(**metric) for metric in raw["metrics"])
-        raw["checkpoints"] = {int(step): checksum for step, checksum in raw["checkpoints"].items()}
-        return LevelRecord(**raw)
+
+    def write_resume(self, trial_id: str, point: ResumePoint) -> None:
+        """Replace the trial's resume point, as one object."""
+        from safetensors.torch import save
+
+        tensors = {f"state/{name}": tensor for name, tensor in point.state.items()}
+        tensors |= {f"optimiser/{name}": tensor for name, tensor in point.optimiser.items()}
+        where = {"level": str(point.level), "step": str(point.step), "record": point.record.to_json()}
+        self._files.put_checked(_resume(trial_id), save(_plain(tensors), metadata=where))
+
+    def read_resume(self, trial_id: str) -> ResumePoint | None:
+        """Return where the trial goes on, or None when nothing (undamaged) says so."""
+        from safetensors.torch import load
+
+        if not self._files.exists(_resume(trial_id)):
+            return None
+        try:
+            content = self._files.get_checked(_resume(trial_id))
+        except CorruptObject:
+            return None
+        size = int.from_bytes(content[:8], "little")  # safetensors: a length, a JSON header, the data
+        where = json.loads(content[8 : 8 + size])["__metadata__"]
+        parts: dict[str, Tensors] = {"state": {}, "optimiser": {}}
+        for key, tensor in load(content).items():
+            part, _, name = key.partition("/")
+            parts[part][name] = tensor
+        record = LevelRecord.from_json(where["record"])
+        return ResumePoint(
+            int(where["level"]), int(where["step"]), record, parts["state"], parts["optimiser"]
+        )
+
+    def drop_resume(self, trial_id: str) -> None:
+        self._files.delete(_resume(trial_id))
+
+    def _committed(self, trial_id: str, level: int) -> LevelRecord:
+        record = self.record(trial_id, level)
+        if record is None:
+            raise CorruptObject(f"{self._files.path(_done(trial_id, level))}: missing or damaged")
+        return record
+
+    def _write(self, name: str, tensors: "Tensors") -> str:
+        from safetensors.torch import save
+
+        content = save(_plain(tensors))
+        self._files.put(name, content)
+        return hashlib.sha256(content).hexdigest()
+
+    def _read(self, name: str, checksum: str | None) -> "Tensors":
+        from safetensors.torch import load
+
+        content = self._files.get(name)
+        if hashlib.sha256(content).hexdigest() != checksum:
+            raise CorruptObject(f"{self._files.path(name)}: the checksum differs from the level's record")
+        return load(content)
+
+
+def _plain(tensors: "Tensors") -> "Tensors":
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _packed(masks: "Tensors") -> "Tensors":
+    import numpy as np
+    import torch
+
+    packed = {}
+    for name, mask in masks.items():
+        packed[f"bits/{name}"] = torch.from_numpy(np.packbits(mask.cpu().numpy()))
+        packed[f"shape/{name}"] = torch.tensor(mask.shape)
+    return packed
+
+
+def _unpacked(packed: "Tensors") -> "Tensors":
+    import numpy as np
+    import torch
+
+    masks = {}
+    for key in [key for key in packed if key.startswith("bits/")]:
+        name = key.removeprefix("bits/")
+        shape = torch.Size(packed[f"shape/{name}"].tolist())
+        bits = np.unpackbits(packed[key].numpy(), count=shape.numel())
+        masks[name] = torch.from_numpy(bits.astype(bool)).view(shape)
+    return masks
 
 
 def _done(trial_id: str, level: int) -> str:
     return f"trials/{trial_id}/level_{level:03d}/done"
 
 
-def _checkpoint(trial_id: str, level: int, step: int) -> str:
-    return f"trials/{trial_id}/level_{level:03d}/step_{step:08d}.safetensors"
+def _mask(trial_id: str, level: int) -> str:
+    return f"trials/{trial_id}/level_{level:03d}/mask.safetensors"
+
+
+def _resume(trial_id: str) -> str:
+    return f"trials/{trial_id}/resume"
+
+
+def _step(trial_id: str, level: int, what: str, step: int) -> str:
+    return f"trials/{trial_id}/level_{level:03d}/{what}_{step:08d}.safetensors"

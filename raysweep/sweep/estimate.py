@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from raysweep.data.arrays import load_arrays
+from raysweep.sweep.facts import DataFacts, ModelSize, facts_of, model_config, model_size
+from raysweep.sweep.identity import Trial, data_config
 from raysweep.sweep.plan import Desired, Todo
 
 BYTES_PER_PARAMETER = 4
@@ -19,33 +20,29 @@ class Estimate:
 
 
 def estimate(wanted: Desired, work: Todo) -> Estimate:
-    """Estimate the work still to do: two operations a weight and example forward, four backward."""
-    sizes = {trial.group: _size(wanted, trial.trial_id) for trial in wanted.trials.values()}
+    """Estimate the work still to do: two operations a weight and example forward, four backward.
+
+    A weight of a convolution is used at every pixel of its output, which is counted.
+    """
     compare = wanted.sweep.sections.compare
     stored = training = barriers = 0.0
     for trial in work.trials:
-        parameters, examples, _ = sizes[trial.group]
-        stored += parameters * BYTES_PER_PARAMETER * len(wanted.cursors[trial.trial_id].checkpoints)
-        training += 6.0 * parameters * examples * trial.training.epochs
+        cursor, (facts, size) = wanted.cursors[trial.trial_id], _size(wanted, trial)
+        kept = len(cursor.checkpoints) + len(cursor.optimisers)
+        stored += size.parameters * BYTES_PER_PARAMETER * kept * len(cursor.levels)
+        steps = (cursor.total - cursor.start) * len(cursor.levels)
+        training += 6.0 * size.products * steps * facts.train_examples / cursor.per_epoch
     for unit in work.barriers:
-        parameters, train, test = sizes[unit.group]
-        steps = compare.subdivisions
-        points = compare.alphas if unit.interpolation == "pair" else (steps + 1) * (steps + 2) // 2
-        evaluated = {"train": min(train, compare.train_examples), "test": test}
+        facts, size = _size(wanted, wanted.trials[unit.networks[0].trial_id])
+        side = compare.subdivisions
+        points = compare.alphas if unit.interpolation == "pair" else (side + 1) * (side + 2) // 2
+        evaluated = {"train": min(facts.train_examples, compare.train_examples), "test": facts.test_examples}
         examples = sum(evaluated[split] for split in compare.splits)
-        barriers += 2.0 * parameters * examples * points
+        barriers += 2.0 * size.products * examples * points
         stored += points * POINTS_BYTES * len(compare.splits)
     return Estimate(int(stored), training, barriers)
 
 
-def _size(wanted: Desired, trial_id: str) -> tuple[int, int, int]:
-    """Return parameters, training examples and test examples."""
-    from raysweep.models.build import ModelConfig, build
-
-    training, rest = wanted.trials[trial_id].training, wanted.sweep.sections.train
-    arrays = load_arrays(training.dataset, rest.data_root, rest.download, training.split_seed)
-    config = ModelConfig(
-        training.model, training.width, training.depth, training.norm, arrays.shape, arrays.classes
-    )
-    parameters = sum(tensor.numel() for tensor in build(config).parameters())
-    return parameters, len(arrays.train_labels), len(arrays.test_labels)
+def _size(wanted: Desired, trial: Trial) -> tuple[DataFacts, ModelSize]:
+    facts = facts_of(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
+    return facts, model_size(model_config(trial.training, facts.shape, facts.classes))

@@ -1,19 +1,33 @@
 """Ids: hashes of what determines the numbers of a trial, an alignment or a barrier, and nothing else."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from raysweep.data.config import DataConfig
 from raysweep.digest import digest
-from raysweep.sweep.schema import Align, Compare, Training
+from raysweep.sweep.schema import Align, Compare, Prune, Training
 
 # Raise a version when the numbers that the same configuration gives change.
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
+PRUNING_VERSION = 1
 ALIGNMENT_VERSION = 1
-BARRIER_VERSION = 1
+BARRIER_VERSION = 2
+
+# Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
+_INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
+_INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+# Keys of `prune` that say how far to go and what else to train, and change no number of a level.
+_EXTENT = {"levels", "branches", "transport"}
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training run of one replicate, with its seeds resolved."""
+    """One training run, or the pruned levels of one, of one replicate, with its seeds resolved.
+
+    `branch` is `main` (a dense run, or its chain of pruned levels), `spawned`, `imported` or a branch of
+    a chain. A trial with a `parent` starts from the parent's checkpoint; its masks are those of the
+    chain `mask_trial`, where that is another one, under the permutation `mask_permutation`.
+    """
 
     trial_id: str
     group: str
@@ -21,6 +35,11 @@ class Trial:
     replicate: int
     init_seed: int
     data_seed: int
+    branch: str = "main"
+    parent: str | None = None
+    prune: Prune | None = None
+    mask_trial: str | None = None
+    mask_permutation: str | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -45,10 +64,22 @@ class AlignmentUnit:
     target: Network
     source: Network
 
+    def toward(self, network: Network) -> "Move":
+        """Return how this alignment moves the other network to `network`."""
+        return Move(self.alignment_id, inverse=network != self.target)
+
+
+@dataclass(frozen=True)
+class Move:
+    """An alignment that is applied to a network; `inverse` when it was found in the other direction."""
+
+    alignment_id: str
+    inverse: bool
+
 
 @dataclass(frozen=True)
 class BarrierUnit:
-    """One comparison of two or three networks; `alignments` belong to the networks that are moved."""
+    """One comparison of two or three networks; `moves[i]` is applied to `networks[i]`."""
 
     barrier_id: str
     interpolation: str
@@ -56,33 +87,114 @@ class BarrierUnit:
     method: str | None
     group: str
     networks: tuple[Network, ...]
+    moves: tuple[Move | None, ...]
     reference: Network | None
-    alignments: tuple[str, ...]
+
+    @property
+    def alignments(self) -> list[str]:
+        return [move.alignment_id for move in self.moves if move]
 
 
-def make_trial(training: Training, replicate: int, data_digest: str) -> Trial:
-    """Resolve the seeds of a replicate; trials that differ in them alone share a group."""
-    determined = training.model_dump(exclude={"dataset", "split_seed", "init_seed", "data_seed"})
-    determined |= {"data": data_digest, "precision": "float32", "version": TRAINING_VERSION}
+def data_config(training: Training, replicate: int) -> DataConfig:
+    """The data that a replicate is trained on."""
+    return DataConfig(
+        dataset=training.dataset,
+        split_seed=training.split_seed,
+        half=replicate % 2 if training.half == "replicate" else training.half,
+        fraction=training.fraction,
+        examples=training.examples,
+        subset_seed=training.subset_seed,
+        pixel_seed=training.pixel_seed,
+    )
+
+
+def make_trial(
+    training: Training,
+    replicate: int,
+    data_digest: str,
+    source_digest: str | None = None,
+    trunk: Trial | None = None,
+) -> Trial:
+    """Resolve the seeds of a replicate; trials that differ in them alone share a group.
+
+    `source_digest` stands for the code of a user's own network. A trial that is spawned from a `trunk`
+    has the trunk's initialisation.
+    """
+    determined = training.model_dump(mode="json", exclude=_INDIRECT)
+    determined |= {"version": TRAINING_VERSION, "source": source_digest}
     init_seed = replicate if training.init_seed == "replicate" else training.init_seed
     data_seed = replicate if training.data_seed == "replicate" else training.data_seed
-    seeds = {"init_seed": training.init_seed, "data_seed": training.data_seed}
+    if trunk:
+        init_seed = trunk.init_seed
+        determined |= {"trunk": trunk.trial_id, "spawn_at": str(training.spawn_at)}
+    swept = training.model_dump(mode="json", include=_INDIRECT)
+    seeds = {"init_seed": init_seed, "data_seed": data_seed}
+    shared = {"data": data_digest} if training.half != "replicate" else {"data": "half by replicate"}
     return Trial(
-        trial_id=digest(["trial", determined, {"init_seed": init_seed, "data_seed": data_seed}]),
-        group=digest(["group", determined, seeds]),
+        trial_id=digest(["trial", determined, data_digest, seeds]),
+        group=digest(["group", determined, shared, swept]),
         training=training,
         replicate=replicate,
         init_seed=init_seed,
         data_seed=data_seed,
+        branch="spawned" if trunk else "main",
+        parent=trunk.trial_id if trunk else None,
+    )
+
+
+def make_import(
+    training: Training, replicate: int, data_digest: str, content: str, source: str | None
+) -> Trial:
+    """A user's own network: the digest of its file's content stands for its training."""
+    trial = make_trial(training, replicate, data_digest, source)
+    identity = ["import", trial.group, content]
+    return replace(
+        trial, trial_id=digest(identity), group=digest(["import group", trial.group]), branch="imported"
+    )
+
+
+def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
+    """The pruned levels of a dense trial; how many follow does not enter the id."""
+    settings = {**prune.model_dump(mode="json", exclude=_EXTENT), "rewind": rewind}
+    identity = ["chain", PRUNING_VERSION, settings]
+    return replace(
+        dense,
+        trial_id=digest([*identity, dense.trial_id]),
+        group=digest([*identity, dense.group]),
+        branch="main",
+        parent=dense.trial_id,
+        prune=prune,
+    )
+
+
+def make_branch(
+    chain: Trial, branch: str, masks: Trial, permutation: str | None = None, align: Align | None = None
+) -> Trial:
+    """A control beside a chain: the chain's rewind point (or a new initialisation) under other masks."""
+    settings: list[Any] = [branch, permutation]
+    if align and permutation in ("dense", "level"):
+        settings.append({"method": align.methods[0], **_alignment_settings(align)})
+    identity = ["branch", PRUNING_VERSION, settings]
+    return replace(
+        chain,
+        trial_id=digest([*identity, chain.trial_id, masks.trial_id]),
+        group=digest([*identity, chain.group]),
+        branch=branch,
+        mask_trial=masks.trial_id,
+        mask_permutation=permutation,
     )
 
 
 def make_alignment(method: str, group: str, one: Network, other: Network, align: Align) -> AlignmentUnit:
     """An unordered pair of equal architecture is aligned once, toward the smaller id."""
     target, source = sorted((one, other))
-    settings = {"method": method, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+    settings = {"method": method, **_alignment_settings(align)}
     identity = ["alignment", ALIGNMENT_VERSION, settings, str(target), str(source)]
     return AlignmentUnit(digest(identity), method, group, target, source)
+
+
+def _alignment_settings(align: Align) -> dict[str, Any]:
+    return {"seed": align.seed, "threads": align.threads, "device": "cpu"}
 
 
 def make_barrier(
@@ -91,23 +203,27 @@ def make_barrier(
     group: str,
     networks: tuple[Network, ...],
     compare: Compare,
+    threads: int,
     method: str | None = None,
+    moves: tuple[Move | None, ...] = (),
     reference: Network | None = None,
-    alignments: tuple[str, ...] = (),
 ) -> BarrierUnit:
     """The grid and the examples belong to the identity; the splits do not (there is a row for each)."""
     grid = compare.alphas if interpolation == "pair" else compare.subdivisions
+    moves = moves or (None,) * len(networks)
+    settings = {"grid": grid, "examples": compare.train_examples, "threads": threads}
     identity = [
         "barrier",
         BARRIER_VERSION,
-        {"interpolation": interpolation, "kind": kind, "grid": grid, "examples": compare.train_examples},
+        {"interpolation": interpolation, "kind": kind, **settings},
         [str(network) for network in networks],
         str(reference),
-        list(alignments),
+        [asdict(move) if move else None for move in moves],
     ]
-    return BarrierUnit(digest(identity), interpolation, kind, method, group, networks, reference, alignments)
+    return BarrierUnit(digest(identity), interpolation, kind, method, group, networks, moves, reference)
 
 
 def trial_config(trial: Trial) -> dict[str, object]:
     """The resolved configuration, for the trial's folder."""
-    return asdict(trial) | {"training": trial.training.model_dump()}
+    prune = trial.prune.model_dump(mode="json") if trial.prune else None
+    return asdict(trial) | {"training": trial.training.model_dump(mode="json"), "prune": prune}

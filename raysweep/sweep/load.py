@@ -5,13 +5,16 @@ import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
 from raysweep.errors import UserError
+from raysweep.sweep.presets import PRESETS
 from raysweep.sweep.schema import Sections, Training
+
+LIST_KEYS = ("milestones", "examples")  # their values are lists, so a sweep over them is a list of lists
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,18 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
     train = raw.get("train")
     if not isinstance(train, dict):
         raise UserError(f"{path}: the section train is missing")
-    swept = {key: value for key, value in train.items() if key in Training.model_fields}
     problems: list[str] = []
+    train = _with_preset(train, problems)
+    swept = {key: value for key, value in train.items() if key in Training.model_fields}
     try:
         rest = {key: value for key, value in train.items() if key not in Training.model_fields}
         sections = Sections.model_validate({**raw, "train": rest})
     except ValidationError as error:
         problems += _explain(error, "")
-    axes = {key: value if isinstance(value, list) else [value] for key, value in swept.items()}
+    if train.get("imports"):
+        problems += ["train.epochs: imported networks are not trained"] if train.get("epochs") else []
+        swept["epochs"] = 0
+    axes = {key: _values(key, value) for key, value in swept.items()}
     problems += [f"train.{key} = []: give at least one value" for key, value in axes.items() if not value]
     trainings: list[Training] = []
     for values in itertools.product(*axes.values()):
@@ -85,15 +92,53 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
             trainings.append(Training.model_validate(dict(zip(axes, values, strict=True))))
         except ValidationError as error:
             problems += _explain(error, "train.")
+    if not problems:
+        problems += _across(sections, trainings)
     if problems:
         raise UserError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
-    resolved = sections.model_dump()
+    resolved = sections.model_dump(mode="json")
     resolved["train"] = _defaults(trainings[0], swept) | resolved["train"]
     return Sweep(sections, tuple(dict.fromkeys(trainings)), resolved)
 
 
+def _with_preset(train: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """The preset's keys, overridden by those that are given."""
+    rest = {key: value for key, value in train.items() if key != "preset"}
+    name = train.get("preset")
+    if name is None:
+        return rest
+    if name not in PRESETS:
+        near = difflib.get_close_matches(str(name), PRESETS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        problems.append(f"train.preset = {name!r}: {hint}valid choices: {', '.join(PRESETS)}")
+    preset = PRESETS.get(name, {})
+    if rest.get("schedule", "milestones") != "milestones":
+        preset = {key: value for key, value in preset.items() if key != "milestones"}
+    return {**preset, **rest}
+
+
+def _values(key: str, value: Any) -> list[Any]:
+    """The values that a key of `train` is swept over."""
+    if key in LIST_KEYS:
+        return value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
+    return value if isinstance(value, list) else [value]
+
+
+def _across(sections: Sections, trainings: list[Training]) -> list[str]:
+    """Problems between the swept keys and the sections."""
+    cpu = sections.resources.trial.cpu
+    problems = [
+        f"train.threads = {training.threads}: more than resources.trial.cpu = {cpu:g}"
+        for training in trainings
+        if training.threads > max(1, cpu)
+    ]
+    if sections.train.imports and len(trainings) > 1:
+        problems.append("train.imports: name one model and one data set, without lists")
+    return problems
+
+
 def _defaults(training: Training, swept: dict[str, Any]) -> dict[str, Any]:
-    return {key: swept.get(key, value) for key, value in training.model_dump().items()}
+    return {key: swept.get(key, value) for key, value in training.model_dump(mode="json").items()}
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
@@ -127,6 +172,8 @@ def _one(problem: dict[str, Any], prefix: str) -> str:
     if problem["type"] == "missing":
         return f"{key} is missing"
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error" and not path:  # a rule between several keys names them itself
+        return f"{prefix}{message}"
     return f"{key} = {problem['input']!r}: {message}"
 
 
@@ -134,6 +181,9 @@ def _valid_keys(prefix: str, path: list[str]) -> list[str]:
     model: Any = Sections
     for part in (prefix + ".".join(path)).strip(".").split("."):
         if part:
-            model = model.model_fields[part].annotation
+            annotation = model.model_fields[part].annotation
+            model = next(
+                each for each in (annotation, *get_args(annotation)) if hasattr(each, "model_fields")
+            )
     keys = list(model.model_fields)
-    return sorted(keys + list(Training.model_fields)) if path == ["train"] else sorted(keys)
+    return sorted([*keys, *Training.model_fields, "preset"]) if path == ["train"] else sorted(keys)

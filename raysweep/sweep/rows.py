@@ -9,7 +9,7 @@ from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.tables import publish
 from raysweep.store.trials import LevelRecord
-from raysweep.sweep.identity import Trial
+from raysweep.sweep.identity import Trial, data_config
 from raysweep.sweep.plan import Desired, Done
 
 Row = dict[str, Any]
@@ -23,8 +23,8 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
     results = ResultStore(files)
     barriers, curves = _barriers(wanted, results)
     tables = {
-        "trials": [_trial(wanted.trials[key], record) for key, record in present.records.items()],
-        "metrics": [row for key, record in present.records.items() for row in _metrics(key, record)],
+        "trials": [_trial(wanted, *key, record) for key, record in present.records.items()],
+        "metrics": [row for key, record in present.records.items() for row in _metrics(*key, record)],
         "alignments": _alignments(wanted, results),
         "barriers": barriers,
         "curves": curves,
@@ -36,7 +36,7 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
 
 def _order(row: Row) -> tuple[str, ...]:
     key = row.get("barrier_id") or row.get("alignment_id") or row.get("trial_id") or row["id"]
-    return (key, f"{row.get('step') or 0:012d}", row.get("split") or "")
+    return (key, f"{row.get('level') or 0:06d} {row.get('step') or 0:012d}", row.get("split") or "")
 
 
 def _group(trial: Trial) -> Row:
@@ -50,21 +50,24 @@ def _group(trial: Trial) -> Row:
     }
 
 
-def _trial(trial: Trial, record: LevelRecord) -> Row:
+def _trial(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -> Row:
+    trial = wanted.trials[trial_id]
     end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
     return {
-        **trial.training.model_dump(),
+        **trial.training.model_dump(mode="json"),
         **_group(trial),
-        "trial_id": trial.trial_id,
-        "branch": "main",
-        "parent_trial": None,
-        "mask_trial": None,
-        "mask_permutation": None,
+        "trial_id": trial_id,
+        "branch": trial.branch,
+        "parent_trial": trial.parent,
+        "mask_trial": trial.mask_trial,
+        "mask_permutation": trial.mask_permutation,
         "init_seed": trial.init_seed,
         "data_seed": trial.data_seed,
+        "half": data_config(trial.training, trial.replicate).half,
         "replicate": trial.replicate,
-        "level": 0,
-        "sparsity": 0.0,
+        "level": level,
+        "sparsity": record.sparsity,
+        "start": wanted.cursors[trial_id].start,
         "steps": record.steps,
         "train_loss": end["train"].loss,
         "train_error": end["train"].error,
@@ -74,8 +77,8 @@ def _trial(trial: Trial, record: LevelRecord) -> Row:
     }
 
 
-def _metrics(trial_id: str, record: LevelRecord) -> list[Row]:
-    return [{"trial_id": trial_id, "level": 0, **vars(metric)} for metric in record.metrics]
+def _metrics(trial_id: str, level: int, record: LevelRecord) -> list[Row]:
+    return [{"trial_id": trial_id, "level": level, **vars(metric)} for metric in record.metrics]
 
 
 def _alignments(wanted: Desired, results: ResultStore) -> list[Row]:
@@ -105,6 +108,7 @@ def _barriers(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Ro
         if unit is None or split not in splits:
             continue
         first = unit.networks[0]
+        found = wanted.alignments[unit.alignments[0]].target if unit.alignments else None
         barriers.append(
             {
                 **result,
@@ -114,11 +118,11 @@ def _barriers(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Ro
                 "method": unit.method,
                 "networks": [str(network) for network in unit.networks],
                 "reference": None if unit.reference is None else str(unit.reference),
-                "alignments": list(unit.alignments),
+                "alignments": unit.alignments,
                 "level": first.level,
                 "step": first.step,
-                "permutation_level": first.level if unit.alignments else None,
-                "permutation_step": first.step if unit.alignments else None,
+                "permutation_level": found.level if found else None,
+                "permutation_step": found.step if found else None,
                 "statistics": "kept",
             }
         )

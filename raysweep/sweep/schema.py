@@ -1,62 +1,172 @@
 """The sections of a sweep file."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from raysweep.data.arrays import DATASETS
-from raysweep.models.names import INITS, MODELS, NORMS
-from raysweep.training.names import SCHEDULES
+from raysweep.data.names import AUGMENTATIONS, SCALINGS
+from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
+from raysweep.pruning.names import BRANCHES, PERMUTATIONS, SCOPES
+from raysweep.training.moment import Moment
+from raysweep.training.names import OPTIMISERS, PRECISIONS, SCHEDULES
 
 Seed = Annotated[int, Field(ge=0)] | Literal["replicate"]
+Time = Annotated[Moment, BeforeValidator(Moment.parse), PlainSerializer(str)]
+MLP_DEPTH = 3
+Share = Annotated[float, Field(gt=0, le=1)]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "dataset": tuple(DATASETS),
+    "scaling": SCALINGS,
+    "augment": AUGMENTATIONS,
+    "model": MODELS,
+    "norm": NORMS,
+    "init": INITS,
+    "optimiser": OPTIMISERS,
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+}
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class Training(Strict):
     """One configuration of `train`; in the file any of these keys may be a list, which is then swept."""
 
     dataset: str
+    split_seed: int = Field(default=0, ge=0, description="of the test set, for data without an official one")
+    half: Literal[0, 1, "replicate"] | None = Field(default=None, description="one of two disjoint halves")
+    fraction: Share | None = Field(default=None, description="share of the training examples")
+    examples: tuple[int, int] | None = Field(default=None, description="[start, stop) of the shuffled ones")
+    subset_seed: int = Field(default=0, ge=0, description="of half, fraction and examples")
+    pixel_seed: int | None = Field(default=None, description="of one permutation of the pixels of all images")
+    scaling: str = "unit"
+    augment: str = "none"
     model: str = "mlp"
     width: int = Field(gt=0)
-    depth: int = Field(default=3, gt=0, description="hidden layers")
+    depth: int | None = Field(default=None, gt=0, description="hidden layers of the mlp, 3 unless given")
     norm: str = "none"
     init: str = "kaiming_normal"
-    epochs: int = Field(gt=0)
+    epochs: int = Field(ge=0)
     batch_size: int = Field(default=128, gt=0)
+    drop_last: bool = False
+    optimiser: str = "sgd"
     learning_rate: float = Field(default=0.1, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD; beta1 of AdamW")
+    nesterov: bool = False
     weight_decay: float = Field(default=1e-4, ge=0)
     schedule: str = "one_cycle"
+    milestones: tuple[Time, ...] = ()
+    gamma: float = Field(default=0.1, gt=0)
+    warmup: Time = Moment(0)
+    precision: str = "float32"
+    channels_last: bool = False
     init_seed: Seed = "replicate"
     data_seed: Seed = "replicate"
-    split_seed: int = Field(default=0, ge=0)
+    spawn_at: Time | None = Field(default=None, description="where replicates leave a common trunk")
+    spawn_replicate: int = Field(default=0, ge=0, description="the replicate that is the trunk")
     threads: int = Field(default=1, gt=0)
     device: Literal["cpu", "cuda"] = "cpu"
 
-    @field_validator("dataset", "model", "norm", "init", "schedule")
+    @field_validator(*CHOICES)
     @classmethod
     def _known(cls, value: str, info: Any) -> str:
-        valid = {"dataset": DATASETS, "model": MODELS, "norm": NORMS, "init": INITS, "schedule": SCHEDULES}
-        names = tuple(valid[info.field_name])
-        if value not in names:
-            raise ValueError(f"valid choices: {', '.join(names)}")
-        return value
+        names = CHOICES[info.field_name]
+        if value in names or (info.field_name == "model" and ":" in value):
+            return value
+        own = ", or module:function for a network of your own" if info.field_name == "model" else ""
+        raise ValueError(f"valid choices: {', '.join(names)}{own}")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _depth(cls, given: Any) -> Any:
+        """Only the mlp has a depth; its default is resolved here, so that 3 and nothing are the same."""
+        if (
+            isinstance(given, dict)
+            and given.get("depth") is None
+            and given.get("model", "mlp") in DEPTH_MODELS
+        ):
+            return {**given, "depth": MLP_DEPTH}
+        return given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.depth is not None and self.model not in DEPTH_MODELS and ":" not in self.model:
+            raise ValueError(f"depth: {self.model} has none; only {', '.join(DEPTH_MODELS)} reads it")
+        if sum(part is not None for part in (self.half, self.fraction, self.examples)) > 1:
+            raise ValueError("half, fraction and examples exclude one another")
+        if self.examples is not None and not 0 <= self.examples[0] < self.examples[1]:
+            raise ValueError(f"examples = {list(self.examples)}: expected 0 <= start < stop")
+        if bool(self.milestones) != (self.schedule == "milestones"):
+            raise ValueError("milestones: needed by the schedule milestones, and read by no other")
+        if self.nesterov and (self.optimiser != "sgd" or not self.momentum):
+            raise ValueError("nesterov: only SGD with momentum has it")
+        return self
+
+
+class Every(Strict):
+    every: Time
+
+
+class Geometric(Strict):
+    first: Time = Moment(1, "st")
+    factor: float = Field(gt=1)
 
 
 class TrainRest(Strict):
     """The keys of `train` that are not swept: they change no number of a trial."""
 
     replicates: Annotated[int, Field(gt=0)] | list[Annotated[int, Field(ge=0)]] = 2
-    checkpoints: list[Annotated[int, Field(ge=0)]] = Field(default=[], description="epochs; 0 and end always")
+    checkpoints: Every | Geometric | list[Time] = Field(
+        default=[], description="besides the start and the end"
+    )
+    imports: list[str] = Field(default=[], description="files with a user's own trained networks")
     data_root: str | None = None
     download: bool = False
+
+    @field_validator("checkpoints", mode="before")
+    @classmethod
+    def _form(cls, value: Any) -> Any:
+        """Choose the form by its keys, so that an error speaks of that form alone."""
+        if isinstance(value, dict):
+            return (Geometric if "factor" in value or "first" in value else Every).model_validate(value)
+        return value
 
     def replicate_numbers(self) -> list[int]:
         given = self.replicates
         return list(range(given)) if isinstance(given, int) else sorted(set(given))
+
+
+class Transport(Strict):
+    """Whose masks are tried on whose rewind points, and under which permutations of the mask."""
+
+    partners: Literal["next", "all"] = "next"
+    permutations: list[Literal[PERMUTATIONS]] = list(PERMUTATIONS)  # type: ignore[valid-type]
+
+
+class Prune(Strict):
+    """Iterative magnitude pruning: every level removes a fraction of the weights that are left."""
+
+    levels: int = Field(gt=0)
+    fraction: float = Field(default=0.2, gt=0, lt=1)
+    scope: Literal[SCOPES] = "global"  # type: ignore[valid-type]
+    exclude: list[str] = Field(default=[], description="layers that stay dense; `output` is the last one")
+    rewind: Time = Moment(0)
+    optimiser: Literal["fresh", "kept"] = Field(default="fresh", description="state at the rewind point")
+    data_order: Literal["same", "new"] = Field(default="same", description="after rewinding")
+    branches: list[Literal[BRANCHES]] = []  # type: ignore[valid-type]
+    transport: Transport = Transport()
 
 
 class Align(Strict):
@@ -71,6 +181,8 @@ class Compare(Strict):
     alphas: int = Field(default=25, ge=3)
     subdivisions: int = Field(default=12, ge=6, multiple_of=6)
     train_examples: int = Field(default=10_000, gt=0)
+    level_permutations: list[Literal["dense", "level"]] = ["dense", "level"]
+    level_points: list[Literal["rewind", "end"]] = ["rewind", "end"]
 
     @field_validator("alphas")
     @classmethod
@@ -90,6 +202,7 @@ class Resources(Strict):
     align: Worker = Worker()
     workers: int | None = Field(default=None, gt=0, description="at most so many at once")
     tile: int = Field(default=12, gt=0, description="comparisons per tile")
+    resume_seconds: float = Field(default=30, ge=0, description="time between two resume points of a trial")
 
 
 class Tracking(Strict):
@@ -101,8 +214,20 @@ class Sections(Strict):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     train: TrainRest = TrainRest()
+    prune: Prune | None = None
     align: Align = Align()
     compare: Compare = Compare()
-    analyses: list[Literal["width_scaling"]] = []
+    analyses: list[Literal["width_scaling", "pruning"]] = []
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _threads(self) -> Self:
+        if self.align.threads > max(1, self.resources.align.cpu):
+            raise ValueError(
+                f"align.threads = {self.align.threads} is more than resources.align.cpu = "
+                f"{self.resources.align.cpu:g}"
+            )
+        if self.prune and self.train.imports:
+            raise ValueError("prune: imported networks cannot be pruned, their training is not known")
+        return self

@@ -47,5 +47,9 @@ class Permutation:
             for group, index in self.indices.items()
         }
 
+    def moving(self) -> set[str]:
+        """Return the groups in which at least one unit moves."""
+        return {g for g, index in self.indices.items() if not torch.equal(index, torch.arange(len(index)))}
+
     def sizes(self) -> dict[str, int]:
         return {group: len(index) for group, index in self.indices.items()}

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from raysweep.symmetry.groups import Axis, Segment
 from raysweep.symmetry.permutation import Permutation
-from raysweep.symmetry.tracing import Segment, trace_axes
+from raysweep.symmetry.tracing import trace_axes
 
-Axis = tuple[Segment, ...]
+__all__ = ["Axis", "PermutationSpec", "Segment", "axis_index"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class PermutationSpec:
 
     `axes[name][d]` is the list of segments along axis d of a parameter or buffer, or None where the
     axis stays in place; `sizes[group]` is the number of units of a group, in the order of the network.
+    `buffers` names what is permuted but never matched: buffers, and further names of a tied parameter.
     """
 
     axes: Mapping[str, tuple[Axis | None, ...]]
@@ -31,18 +33,20 @@ class PermutationSpec:
         Raises `SpecError` naming the operation that is not understood. `prove` checks the result.
         """
         axes, sizes = trace_axes(model, example_input)
-        return PermutationSpec(axes, sizes, frozenset(name for name, _ in model.named_buffers()))
+        matched = {name for name, _ in model.named_parameters()}
+        return PermutationSpec(axes, sizes, frozenset(axes) - matched)
 
     def random(self, generator: torch.Generator) -> Permutation:
         """Draw one permutation of every group."""
         return Permutation.random(self.sizes, generator)
 
     def apply(self, permutation: Permutation, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the state with its units reordered; tensors without permuted axes are shared."""
+        """Return the state with its units reordered; tensors in which nothing moves are shared."""
         result = dict(state)
+        moving = permutation.moving()
         for name, axes in self.axes.items():
             for dimension, axis in enumerate(axes):
-                if axis is not None:
+                if axis is not None and any(segment.group in moving for segment in axis):
                     index = axis_index(axis, permutation).to(result[name].device)
                     result[name] = result[name].index_select(dimension, index)
         return result

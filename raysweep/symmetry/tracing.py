@@ -1,199 +1,187 @@
-"""Abstract interpretation of a traced network: every axis of every value is a list of segments.
+"""Abstract interpretation of a traced network: every axis of every tensor is a list of segments.
 
-A segment of a group with n units and repeat r covers n * r entries: unit i is the block of r entries
-from i * r (flattening channels x height x width gives r = height * width). Where two values meet, the
-groups of their segments are merged (union-find); input, output and whatever an operation orders stay fixed.
+Every axis of a parameter begins as a group of its own; the operations unify the groups of axes that have to
+move together, and the axes of the network's input and output stay in place.
 """
 
-import operator
-from collections.abc import Callable
-from dataclasses import dataclass
+import copy
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.nn import functional
+from torch.fx.node import map_aggregate
+from torch.utils import _pytree as pytree
 
 from raysweep.errors import SpecError
+from raysweep.symmetry.groups import Axis, Groups, Value
+from raysweep.symmetry.modules import module_axes
+from raysweep.symmetry.operations import OPERATIONS
+from raysweep.symmetry.traced import NotUnderstoodError, Traced, checked, constant, fix_all
+
+_PREFIX = "cannot find the permutation symmetries"
+_QUERIES = frozenset(
+    {"size", "dim", "ndimension", "numel", "nelement", "getattr", "is_floating_point", "len"}
+)
+_PACKAGES = frozenset({"torch", "_operator", "math", "builtins"})
 
 
-@dataclass(frozen=True)
-class Segment:
-    """`size` consecutive entries of an axis that belong to `group` (None: they stay in place)."""
-
-    group: str | None
-    size: int
-    repeat: int = 1
-
-
-Value = tuple[tuple[Segment, ...], ...]  # the segments of each axis of a tensor
-
-
-class _Groups:
-    """Union-find over group names; a root that is fixed stays in place."""
-
-    def __init__(self) -> None:
-        self.parent: dict[str, str] = {}
-        self.fixed: set[str] = set()
-
-    def new(self, name: str) -> str:
-        self.parent[name] = name
-        return name
-
-    def find(self, name: str) -> str:
-        while self.parent[name] != name:
-            name = self.parent[name]
-        return name
-
-    def fix(self, axis: tuple[Segment, ...]) -> None:
-        self.fixed.update(self.find(segment.group) for segment in axis if segment.group is not None)
-
-    def merge(self, left: tuple[Segment, ...], right: tuple[Segment, ...]) -> None:
-        """Make two axes of equal length move together; unlike segments stay in place."""
-        if [(s.size, s.repeat) for s in left] != [(s.size, s.repeat) for s in right]:
-            self.fix(left)
-            self.fix(right)
-            return
-        for one, other in zip(left, right, strict=True):
-            if one.group is None or other.group is None:
-                self.fix((one, other))
-                continue
-            first, second = self.find(one.group), self.find(other.group)
-            if first != second:
-                self.parent[second] = first
-                if second in self.fixed:
-                    self.fixed.add(first)
-
-
-_ELEMENTWISE_MODULES = (nn.ReLU, nn.GELU, nn.Tanh, nn.Sigmoid, nn.SiLU, nn.Identity, nn.Dropout)
-_ELEMENTWISE_FUNCTIONS: set[Callable[..., Any]] = {torch.relu, functional.relu, torch.tanh, functional.gelu}
-_ADDITIONS: set[Callable[..., Any]] = {operator.add, operator.mul, torch.add, operator.sub}
+class _Tracer(fx.Tracer):
+    proxy_buffer_attributes = True  # else a computation on buffers is folded into a constant
 
 
 class _Interpreter(fx.Interpreter):
-    """Runs the graph on real tensors and keeps beside each value the segments of its axes."""
+    """Runs the graph on real tensors and keeps beside each the segments of its axes."""
 
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.groups = _Groups()
-        self.values: dict[fx.Node, Value] = {}
-        self.parameters: dict[str, Value] = {}
+    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(model, graph=graph)
+        self.extra_traceback = False  # it would rewrite the messages of errors
+        self.groups = Groups()
+        self.known: dict[int, Value] = {}  # axes by the identity of the parameter or buffer
+        self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
 
-    def run_node(self, node: fx.Node) -> Any:
-        result = super().run_node(node)
-        if node.op == "placeholder":
-            self.values[node] = _still(result.shape)
-        elif node.op == "output":
-            for axis in self._of(node.args[0]):
-                self.groups.fix(axis)
-        elif node.op == "call_module":
-            self.values[node] = self._module(node, result.shape)
-        else:
-            self.values[node] = self._function(node, result.shape)
-        return result
+    def run_node(self, n: fx.Node) -> Any:
+        try:
+            return super().run_node(n)
+        except NotUnderstoodError as error:
+            raise SpecError(f"{_PREFIX}: {self._place(n)} {error}") from None
 
-    def _of(self, node: Any) -> Value:
-        if not isinstance(node, fx.Node) or node not in self.values:
-            raise SpecError(f"cannot find the permutation symmetries: unexpected operand {node!r}")
-        return self.values[node]
+    def _place(self, node: fx.Node) -> str:
+        if node.op == "call_module":
+            return f"module {node.target} ({type(self.fetch_attr(str(node.target))).__name__})"
+        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.target)
+        return f"operation {node.name} ({name})"
 
-    def _module(self, node: fx.Node, shape: torch.Size) -> Value:
-        name = str(node.target)
-        module = self.module.get_submodule(name)
-        value = self._of(node.args[0])
-        if isinstance(module, _ELEMENTWISE_MODULES):
-            return value
-        if isinstance(module, nn.Flatten) and module.start_dim == 1 and module.end_dim == -1:
-            return self._flatten(value)
-        if isinstance(module, nn.Linear):
-            return self._linear(name, module, value)
-        if isinstance(module, nn.LayerNorm) and len(module.normalized_shape) == 1:
-            for parameter, _ in module.named_parameters():
-                self._declare(f"{name}.{parameter}", (value[-1],))
-            return value
-        raise SpecError(
-            f"cannot find the permutation symmetries: module {name} "
-            f"({type(module).__name__}) is not understood"
-        )
+    def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:
+        value = super().placeholder(target, args, kwargs)
+        return constant(value) if isinstance(value, torch.Tensor) else value
 
-    def _function(self, node: fx.Node, shape: torch.Size) -> Value:
-        if node.target in _ELEMENTWISE_FUNCTIONS:
-            return self._of(node.args[0])
-        if node.target in _ADDITIONS and all(isinstance(arg, fx.Node) for arg in node.args[:2]):
-            left, right = self._of(node.args[0]), self._of(node.args[1])
-            if [_length(axis) for axis in left] == [_length(axis) for axis in right]:
-                for one, other in zip(left, right, strict=True):
-                    self.groups.merge(one, other)
-                return left
-        if node.target is torch.flatten and node.args[1:] == (1,):
-            return self._flatten(self._of(node.args[0]))
-        raise SpecError(
-            f"cannot find the permutation symmetries: operation {node.name} ({node.target}) is not understood"
-        )
+    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
+        value = super().get_attr(target, args, kwargs)
+        return self._stored(value) if isinstance(value, torch.Tensor) else value
 
-    def _linear(self, name: str, module: nn.Linear, value: Value) -> Value:
-        out = (Segment(self.groups.new(name), module.out_features),)
-        self._declare(f"{name}.weight", (out, value[-1]))
-        if module.bias is not None:
-            self._declare(f"{name}.bias", (out,))
-        return (*value[:-1], out)
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        module = self.fetch_attr(target)
 
-    def _declare(self, parameter: str, axes: Value) -> None:
-        if parameter in self.parameters:  # a module that is called twice
-            for one, other in zip(self.parameters[parameter], axes, strict=True):
-                self.groups.merge(one, other)
-        else:
-            self.parameters[parameter] = axes
+        def own(name: str) -> Traced | None:
+            tensor = getattr(module, name)
+            return None if tensor is None else self._stored(tensor)
 
-    def _flatten(self, value: Value) -> Value:
-        inner = 1
-        for axis in value[2:]:
-            self.groups.fix(axis)
-            inner *= _length(axis)
-        units = tuple(Segment(s.group, s.size * inner, s.repeat * inner) for s in value[1])
-        return (value[0], units)
+        def handler(groups: Groups, result: Any, *inputs: Any, **named: Any) -> Any:
+            if len(inputs) != 1 or named:
+                raise NotUnderstoodError("is called with several arguments")
+            return module_axes(groups, result, module, own, *inputs)
+
+        return self._evaluate(module, handler, args, kwargs)
+
+    def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
+        def method(tensor: Any, *rest: Any, **named: Any) -> Any:
+            return getattr(tensor, target)(*rest, **named)
+
+        return self._call(method, target.removesuffix("_"), args, kwargs)
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        if target.__name__ == "getitem" and not isinstance(args[0], Traced):
+            return target(*args)
+        package = (getattr(target, "__module__", None) or "").split(".")[0]
+        name = target.__name__.removesuffix("_") if package in _PACKAGES else ""
+        return self._call(target, name, args, kwargs)
+
+    def output(self, target: Any, args: Any, kwargs: Any) -> Any:
+        for leaf in pytree.tree_leaves(args):
+            if isinstance(leaf, Traced):
+                fix_all(self.groups, leaf.axes)
+        return args
+
+    def _call(self, function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
+        handler = OPERATIONS.get(name)
+        if name in _QUERIES:
+            result = function(*_plain(args), **_plain(kwargs))
+            if not isinstance(result, torch.Tensor):
+                return result
+        return self._evaluate(function, handler, args, kwargs)
+
+    def _evaluate(
+        self, function: Callable[..., Any], handler: Callable[..., Any] | None, args: Any, kwargs: Any
+    ) -> Any:
+        operands = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Traced)]
+        if operands and handler is None:
+            raise NotUnderstoodError("is not understood")
+        result = function(*_plain(args), **_plain(kwargs))
+        if handler is None or not operands:
+            return _mapped(result, lambda leaf: constant(leaf) if isinstance(leaf, torch.Tensor) else leaf)
+        try:
+            inspect.signature(handler).bind(self.groups, result, *args, **kwargs)
+        except TypeError as error:
+            raise NotUnderstoodError(f"is called in a way that is not understood: {error}") from None
+        axes = handler(self.groups, result, *args, **kwargs)
+        if isinstance(result, torch.Tensor):
+            return checked(result, axes)
+        return tuple(checked(tensor, value) for tensor, value in zip(result, axes, strict=True))
+
+    def _stored(self, tensor: torch.Tensor) -> Traced:
+        if id(tensor) not in self._names:
+            return constant(tensor)
+        if id(tensor) not in self.known:
+            name = self._names[id(tensor)]
+            units = name.removesuffix(".weight")
+            self.known[id(tensor)] = tuple(
+                self.groups.new(f"{name}@{place}" if place else units, size)
+                for place, size in enumerate(tensor.shape)
+            )
+        return Traced(tensor, self.known[id(tensor)])
 
 
-def _still(shape: torch.Size) -> Value:
-    return tuple((Segment(None, size),) for size in shape)
+def _mapped(values: Any, function: Callable[[Any], Any]) -> Any:
+    return map_aggregate(values, function)
 
 
-def _length(axis: tuple[Segment, ...]) -> int:
-    return sum(segment.size for segment in axis)
+def _plain(args: Any) -> Any:
+    return _mapped(args, lambda leaf: leaf.tensor if isinstance(leaf, Traced) else leaf)
+
+
+def stored_tensors(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """Return the parameters and then the persistent buffers by name; a tied tensor has several names."""
+    saved = model.state_dict().keys()
+    buffers = [(n, b) for n, b in model.named_buffers(remove_duplicate=False) if n in saved]
+    return [*model.named_parameters(remove_duplicate=False), *buffers]
 
 
 def trace_axes(
     model: nn.Module, example: torch.Tensor
-) -> tuple[dict[str, tuple[tuple[Segment, ...] | None, ...]], dict[str, int]]:
-    """Return the axes of each parameter and the size of each group that is free to move."""
+) -> tuple[dict[str, tuple[Axis | None, ...]], dict[str, int]]:
+    """Return the axes of each parameter and buffer, and the size of each group that is free to move.
+
+    An axis that stays in place is None. Raises `SpecError` naming what is not understood.
+    """
+    interpreter = _interpret(model, example)
+    groups, known = interpreter.groups, interpreter.known
+    axes: dict[str, tuple[Axis | None, ...]] = {}
+    for name, tensor in stored_tensors(interpreter.module):
+        if id(tensor) not in known and isinstance(tensor, nn.Parameter):
+            raise SpecError(f"{_PREFIX}: parameter {name} is never used")
+        resolved = (groups.resolve(axis) for axis in known.get(id(tensor), ()))
+        moving = tuple(axis if any(s.group for s in axis) else None for axis in resolved)
+        axes[name] = moving or (None,) * tensor.dim()
+    used = {segment.group for segment in _segments(axes)}
+    return axes, {name: units for name, units in groups.sizes().items() if name in used}
+
+
+def _segments(axes: dict[str, tuple[Axis | None, ...]]) -> Iterator[Any]:
+    return (segment for value in axes.values() for axis in value if axis for segment in axis)
+
+
+def _interpret(model: nn.Module, example: torch.Tensor) -> _Interpreter:
+    """Run a copy, in evaluation mode, so that neither statistics nor modes of the model change."""
+    floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
     try:
-        graph = fx.symbolic_trace(model)
+        network = copy.deepcopy(model).eval()
+        interpreter = _Interpreter(network, _Tracer().trace(network))
+        with torch.no_grad():
+            interpreter.run(example.to(floating) if example.is_floating_point() else example)
+    except SpecError:
+        raise
     except Exception as error:
-        raise SpecError(f"cannot trace {type(model).__name__}: {error}") from error
-    interpreter = _Interpreter(graph)
-    with torch.no_grad():
-        interpreter.run(example)
-    groups = interpreter.groups
-    fixed = {groups.find(name) for name in groups.fixed}
-    axes: dict[str, tuple[tuple[Segment, ...] | None, ...]] = {}
-    sizes: dict[str, int] = {}
-    for name, value in interpreter.parameters.items():
-        resolved: list[tuple[Segment, ...] | None] = []
-        for axis in value:
-            segments = tuple(_resolve(segment, groups, fixed) for segment in axis)
-            for segment in segments:
-                if segment.group is not None:
-                    sizes[segment.group] = segment.size // segment.repeat
-            resolved.append(segments if any(s.group is not None for s in segments) else None)
-        axes[name] = tuple(resolved)
-    missing = {name for name, _ in model.named_parameters()} - set(axes)
-    if missing:
-        raise SpecError(f"parameters whose use is not understood: {', '.join(sorted(missing))}")
-    return axes, sizes
-
-
-def _resolve(segment: Segment, groups: _Groups, fixed: set[str]) -> Segment:
-    if segment.group is None:
-        return segment
-    root = groups.find(segment.group)
-    return Segment(None if root in fixed else root, segment.size, segment.repeat)
+        raise SpecError(f"{_PREFIX}: cannot trace {type(model).__name__}: {error}") from error
+    return interpreter

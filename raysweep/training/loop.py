@@ -1,78 +1,163 @@
-"""Stochastic gradient descent over resident tensors, step by step and repeatable."""
+"""Gradient descent over resident tensors, step by step, repeatable and resumable at every step."""
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from raysweep.data.resident import Split
+from raysweep.data.augment import flip_and_crop
+from raysweep.data.resident import Resident
 from raysweep.digest import seed_for
-from raysweep.training.schedule import learning_rate
+from raysweep.training.moment import steps_per_epoch
+from raysweep.training.optimiser import load_optimiser_state, make_optimiser, optimiser_state
+from raysweep.training.schedule import Schedule
+
+Masks = Mapping[str, torch.Tensor]
+
+
+class Diverged(FloatingPointError):
+    """The training loss stopped being finite; says at which step and learning rate."""
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """SGD's settings; `epochs` passes in batches of `batch_size`, the last of an epoch may be smaller."""
+    """What a run does at each step; `order` and `data_seed` name the generators of its randomness.
 
-    epochs: int
+    `precision` is float32 or bfloat16 (autocast of the forward pass; weights stay float32). With
+    `drop_last` the examples that do not fill a last batch are left out of an epoch.
+    """
+
     batch_size: int
-    learning_rate: float
+    optimiser: str
     momentum: float
+    nesterov: bool
     weight_decay: float
-    schedule: str
+    schedule: Schedule
     data_seed: int
+    order: str = ""
+    augment: str = "none"
+    precision: str = "float32"
+    channels_last: bool = False
+    drop_last: bool = False
 
     def steps_per_epoch(self, examples: int) -> int:
-        return -(-examples // self.batch_size)
+        return steps_per_epoch(examples, self.batch_size, self.drop_last)
 
-    def steps(self, examples: int) -> int:
-        return self.epochs * self.steps_per_epoch(examples)
+
+@dataclass
+class _Epoch:
+    number: int = -1
+    batches: tuple[torch.Tensor, ...] = field(default=())
 
 
 class TrainingRun:
-    """One training run; `step` is the number of optimiser steps taken.
+    """One training run from `start`; `step` is the optimiser step that comes next.
 
-    The order of epoch e is drawn from a generator seeded by (data_seed, e), so a run depends on
-    nothing but its model's weights and its settings.
+    The order of epoch e is drawn from a generator seeded by (order, data_seed, e), augmentation and
+    dropout of step s from ones seeded by s. So a run depends on nothing but its weights, the state of
+    its optimiser and its settings. Weights that are False in `masks` start at zero, with no momentum, and
+    stay there, because their gradients are zeroed.
     """
 
-    def __init__(self, model: nn.Module, train: Split, settings: Hyperparameters) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Resident,
+        settings: Hyperparameters,
+        start: int = 0,
+        masks: Masks | None = None,
+        optimiser: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
         self.model = model
-        self.step = 0
-        self._train = train
+        self.step = start
+        self._data = data
         self._settings = settings
-        self._optimiser = torch.optim.SGD(
-            model.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            fused=True,
+        self._per_epoch = settings.steps_per_epoch(len(data.train))
+        self._epoch = _Epoch()
+        self._device = data.train.images.device
+        self._optimiser = make_optimiser(
+            model,
+            settings.optimiser,
+            settings.schedule.peak,
+            settings.momentum,
+            settings.nesterov,
+            settings.weight_decay,
         )
+        parameters = dict(model.named_parameters())
+        self._masked = [parameters[name] for name in masks or {}]
+        self._keep = [keep.to(p) for p, keep in zip(self._masked, (masks or {}).values(), strict=True)]
+        if optimiser:
+            load_optimiser_state(model, self._optimiser, optimiser)
+        with torch.no_grad():
+            for parameter, keep in zip(self._masked, self._keep, strict=True):
+                for tensor in (parameter, *self._optimiser.state.get(parameter, {}).values()):
+                    if tensor.shape == keep.shape:  # AdamW's count of steps is a scalar
+                        tensor.mul_(keep)
+
+    def optimiser_state(self) -> dict[str, torch.Tensor]:
+        return optimiser_state(self.model, self._optimiser)
 
     def advance(self, to_step: int) -> None:
-        """Take optimiser steps until `step` is `to_step`."""
-        settings = self._settings
-        per_epoch = settings.steps_per_epoch(len(self._train))
-        total = settings.steps(len(self._train))
+        """Take optimiser steps until `step` is `to_step`; leaves the model in evaluation mode.
+
+        Raises `Diverged` when the loss of one of these steps is not finite.
+        """
+        first, losses = self.step, []
         self.model.train()
-        batches: tuple[torch.Tensor, ...] = ()
         while self.step < to_step:
-            epoch, position = divmod(self.step, per_epoch)
-            if not batches or position == 0:
-                batches = self._order(epoch).split(settings.batch_size)
-            rate = learning_rate(settings.schedule, settings.learning_rate, self.step, total)
-            self._optimiser.param_groups[0]["lr"] = rate
-            self._update(batches[position])
+            losses.append(self._update(self._batch()))
             self.step += 1
         self.model.eval()
+        if losses:
+            finite = torch.isfinite(torch.stack(losses)).tolist()  # one synchronisation for all steps
+            if not all(finite):
+                step = first + finite.index(False)
+                rate = self._settings.schedule.rate(step)
+                raise Diverged(f"the training loss is not finite at step {step}, learning rate {rate:g}")
 
-    def _order(self, epoch: int) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(seed_for("data order", self._settings.data_seed, epoch))
-        return torch.randperm(len(self._train), generator=generator).to(self._train.labels.device)
+    def _batch(self) -> torch.Tensor:
+        epoch, position = divmod(self.step, self._per_epoch)
+        if epoch != self._epoch.number:
+            settings = self._settings
+            seed = seed_for(f"data order{settings.order}", settings.data_seed, epoch)
+            generator = torch.Generator().manual_seed(seed)
+            order = torch.randperm(len(self._data.train), generator=generator).to(self._device)
+            self._epoch = _Epoch(epoch, order.split(settings.batch_size))
+        return self._epoch.batches[position]
 
-    def _update(self, batch: torch.Tensor) -> None:
+    def _update(self, batch: torch.Tensor) -> torch.Tensor:
+        settings = self._settings
+        self._optimiser.param_groups[0]["lr"] = settings.schedule.rate(self.step)
+        images = self._data.train.images[batch]
+        if settings.augment == "flip_crop":
+            seed = seed_for(f"augmentation{settings.order}", settings.data_seed, self.step)
+            images = flip_and_crop(images, self._data.black, seed)
+        if settings.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        self._seed_dropout()
         self._optimiser.zero_grad(set_to_none=True)
-        logits = self.model(self._train.images[batch])
-        functional.cross_entropy(logits, self._train.labels[batch]).backward()
+        with self._autocast():
+            loss = functional.cross_entropy(self.model(images), self._data.train.labels[batch])
+        loss.backward()
+        if self._masked:
+            gradients = [parameter.grad for parameter in self._masked if parameter.grad is not None]
+            for gradient, keep in zip(gradients, self._keep, strict=True):
+                gradient.mul_(keep)
         self._optimiser.step()
+        return loss.detach()
+
+    def _seed_dropout(self) -> None:
+        """Only a user's own network may draw random numbers; then a step draws them from its own seed."""
+        seed = seed_for(f"dropout{self._settings.order}", self._settings.data_seed, self.step)
+        if self._device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        else:
+            torch.default_generator.manual_seed(seed)
+
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        if self._settings.precision == "bfloat16":
+            return torch.autocast(self._device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()

@@ -5,9 +5,13 @@ from functools import lru_cache
 import torch
 
 from raysweep.data.arrays import load_arrays
+from raysweep.data.config import DataConfig
 from raysweep.data.resident import Resident, make_resident
+from raysweep.data.scaling import scaling_of
 from raysweep.errors import UserError
-from raysweep.models.build import ModelConfig, build
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
+from raysweep.sweep import facts
 from raysweep.sweep.schema import Training
 from raysweep.symmetry import PermutationSpec, prove
 
@@ -15,17 +19,20 @@ EXAMPLES = 2  # images in the batch on which a network is traced and its spec pr
 
 
 @lru_cache(maxsize=2)
-def resident(dataset: str, data_root: str | None, download: bool, split_seed: int, device: str) -> Resident:
-    """Load a data set onto the device once per process."""
+def resident(
+    config: DataConfig, data_root: str | None, download: bool, scaling: str, device: str = "cpu"
+) -> Resident:
+    """Load a data set onto the device once per process; a subset is scaled like the whole."""
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("train.device = 'cuda': this worker has no CUDA device; set resources.trial.gpu")
-    return make_resident(load_arrays(dataset, data_root, download, split_seed), torch.device(device))
+    whole = load_arrays(config.whole(), data_root, download)
+    arrays = load_arrays(config, data_root, download)
+    return make_resident(arrays, torch.device(device), scaling_of(whole, scaling))
 
 
-def model_config(training: Training, data: Resident, classes: int) -> ModelConfig:
+def model_config(training: Training, data: Resident) -> ModelConfig:
     channels, height, width = data.train.images.shape[1:]
-    shape = (channels, height, width)
-    return ModelConfig(training.model, training.width, training.depth, training.norm, shape, classes)
+    return facts.model_config(training, (channels, height, width), data.classes)
 
 
 @lru_cache(maxsize=64)

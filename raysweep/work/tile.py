@@ -11,27 +11,29 @@ from raysweep.alignment import weight_matching
 from raysweep.connectivity import barrier, curve, pair_grid, simplex_grid
 from raysweep.data.resident import Resident, Split
 from raysweep.digest import digest, seed_for
-from raysweep.models.build import ModelConfig, build
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Network, Trial
+from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Network, Trial, data_config
 from raysweep.sweep.schema import Align, Compare
-from raysweep.symmetry import Permutation
 from raysweep.training.evaluation import Risk, evaluate
 from raysweep.work.data import model_config, proved_spec, resident
+from raysweep.work.device import repeatable
+from raysweep.work.permutations import Permutations
 
 State = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Units of one kind with the trials they touch and the objects that hold the alignments they need."""
+    """Units of one kind with the trials they touch and, by alignment, the objects where they lie."""
 
     units: tuple[AlignmentUnit | BarrierUnit, ...]
     trials: dict[str, Trial]
-    alignments: dict[str, tuple[str, Network, Network]] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
@@ -54,9 +56,8 @@ class TileWorker:
         self._source = (data_root, download)
         self._states: dict[Network, State] = {}
         self._risks: dict[tuple[Network, str], Risk] = {}
-        self._permutations: dict[str, dict[str, Permutation]] = {}
-        torch.set_num_threads(align.threads)
-        torch.use_deterministic_algorithms(True)
+        self._permutations = Permutations(self._results)
+        repeatable(align.threads)
 
     def run(self, tile: Tile) -> str:
         """Compute all units and commit them as one object; returns its name."""
@@ -73,8 +74,6 @@ class TileWorker:
     def _forget(self, keep: int = 64) -> None:
         while len(self._states) > keep:
             self._states.pop(next(iter(self._states)))
-        while len(self._permutations) > keep:
-            self._permutations.pop(next(iter(self._permutations)))
 
     def _alignment(self, unit: AlignmentUnit, trials: dict[str, Trial]) -> dict[str, Any]:
         began = time.perf_counter()
@@ -118,36 +117,19 @@ class TileWorker:
             }
 
     def _moved(self, unit: BarrierUnit, tile: Tile, config: ModelConfig) -> list[State]:
-        """The states under the unit's permutations: `direct` moves the second network to the first,
-        `via` moves every network but the reference to the reference."""
+        """The states under the unit's moves."""
         states = [self._state(network) for network in unit.networks]
-        if unit.kind == "unaligned":
-            return states
-        spec = proved_spec(config)
-        fixed = unit.networks[0] if unit.reference is None else unit.reference
-        moved = [network for network in unit.networks if network != fixed]
-        for network, alignment_id in zip(moved, unit.alignments, strict=True):
-            permutation = self._permutation(alignment_id, tile, toward=fixed)
-            position = unit.networks.index(network)
-            states[position] = spec.apply(permutation, states[position])
+        for position, move in enumerate(unit.moves):
+            if move is not None:
+                permutation = self._permutations.of(move, tile.places)
+                states[position] = proved_spec(config).apply(permutation, states[position])
         return states
 
-    def _permutation(self, alignment_id: str, tile: Tile, toward: Network) -> Permutation:
-        name, target, _ = tile.alignments[alignment_id]
-        if name not in self._permutations:
-            self._permutations[name] = {
-                row["alignment_id"]: Permutation(
-                    {g: torch.tensor(p) for g, p in zip(row["groups"], row["permutations"], strict=True)}
-                )
-                for row in self._results.read(name)
-            }
-        permutation = self._permutations[name][alignment_id]
-        return permutation if toward == target else permutation.inverse()
-
     def _setting(self, trial: Trial) -> tuple[ModelConfig, Resident]:
-        training = trial.training
-        data = resident(training.dataset, *self._source, training.split_seed, "cpu")
-        return model_config(training, data, int(data.train.labels.max()) + 1), data
+        """The architecture of a trial, and the whole data set on which its networks are compared."""
+        whole = data_config(trial.training, trial.replicate).whole()
+        data = resident(whole, *self._source, trial.training.scaling)
+        return model_config(trial.training, data), data
 
     def _state(self, network: Network) -> State:
         if network not in self._states:

@@ -1,81 +1,182 @@
-"""Train one trial and write its trajectory to the store."""
+"""Run one trial, level by level, and write its trajectory to the store; resumable at every step."""
 
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from raysweep import __version__
 from raysweep.data.resident import Resident
-from raysweep.models.build import build
-from raysweep.models.initialise import initialise
-from raysweep.store.trials import LevelRecord, Metric, TrialStore
+from raysweep.pruning import sparsity
+from raysweep.store.results import ResultStore
+from raysweep.store.trials import LevelRecord, Metric, ResumePoint, TrialStore
 from raysweep.sweep.identity import Trial, trial_config
-from raysweep.sweep.plan import Cursor
+from raysweep.sweep.trials import Cursor
 from raysweep.training.evaluation import evaluate
-from raysweep.training.loop import Hyperparameters, TrainingRun
+from raysweep.training.loop import Diverged, Hyperparameters, TrainingRun
+from raysweep.training.schedule import Schedule
 from raysweep.work.data import model_config
+from raysweep.work.device import repeatable
+from raysweep.work.inputs import Inputs, TrialTask
 
 METRIC_EXAMPLES = 10_000  # of the training images, for train_loss and train_error
+STRIDE = 50  # steps between two looks at the clock; it changes no number
 
 
 def run_trial(
-    trial: Trial,
-    cursor: Cursor,
+    task: TrialTask,
     data: Resident,
     store: TrialStore,
-    report: Callable[[int], None] = lambda step: None,
-) -> LevelRecord:
-    """Train to the end, store the checkpoints, and commit the level; `report` hears of every epoch.
+    results: ResultStore,
+    resume_seconds: float,
+    report: Callable[[int, int], None] = lambda level, step: None,
+) -> None:
+    """Train every level that is missing and commit it; `report` hears of every level and evaluation.
 
-    Raises `FloatingPointError` when the loss is not finite.
+    A killed trial goes on from its last resume point, or from its last level, and ends in the same bits.
+    Raises `Diverged` when a loss is not finite.
     """
-    began = time.time()
-    training = trial.training
-    torch.set_num_threads(training.threads)
-    torch.use_deterministic_algorithms(True)
-    classes = int(data.train.labels.max()) + 1
-    model = build(model_config(training, data, classes))
-    initialise(model, training.init, trial.init_seed)
-    model.to(data.train.images.device)
-    run = TrainingRun(model, data.train, _settings(trial))
-    splits = {"train": data.train.first(METRIC_EXAMPLES), "test": data.test}
+    trial, cursor = task.trial, task.cursor
+    repeatable(trial.training.threads)
     store.write_config(trial.trial_id, trial_config(trial))
-    checkpoints: dict[int, str] = {}
-    metrics: list[Metric] = []
-    for stop in sorted({*range(0, cursor.total + 1, cursor.per_epoch), *cursor.checkpoints}):
-        run.advance(stop)
-        epoch = stop / cursor.per_epoch
-        for name, split in splits.items():
-            risk = evaluate(model.eval(), split)
-            if not np.isfinite(risk.loss):
-                rate = training.learning_rate
-                raise FloatingPointError(f"{name} loss is {risk.loss} at step {stop}, learning rate {rate}")
-            metrics.append(Metric(stop, epoch, name, risk.loss, risk.error, time.time()))
-        if stop in cursor.checkpoints:
-            checkpoints[stop] = store.write_checkpoint(trial.trial_id, 0, stop, model.state_dict())
-        report(stop)
-    earlier = store.record(trial.trial_id, 0)
-    known = earlier.checkpoints if earlier else {}
-    record = LevelRecord(
-        cursor.total, time.time() - began, tuple(metrics), {**known, **checkpoints}, _environment()
+    inputs = Inputs(task, model_config(trial.training, data), store, results)
+    point = store.read_resume(trial.trial_id)
+    for level in cursor.levels:
+        record = store.record(trial.trial_id, level)
+        if record is None or not record.has(cursor.checkpoints, cursor.optimisers):
+            usable = point if point and point.level == level and _complete(point, cursor) else None
+            _Level(task, level, data, store, resume_seconds, report).run(inputs, usable)
+    store.drop_resume(trial.trial_id)
+
+
+def _complete(point: ResumePoint, cursor: Cursor) -> bool:
+    """Whether a resume point's level stored all that is wished for up to there."""
+    return point.record.has(
+        [step for step in cursor.checkpoints if step <= point.step],
+        [step for step in cursor.optimisers if step <= point.step],
     )
-    store.commit(trial.trial_id, 0, record)
-    return record
 
 
-def _settings(trial: Trial) -> Hyperparameters:
+class _Level:
+    """Trains one level from its start, or from a resume point, to its commit."""
+
+    def __init__(
+        self,
+        task: TrialTask,
+        level: int,
+        data: Resident,
+        store: TrialStore,
+        resume_seconds: float,
+        report: Callable[[int, int], None],
+    ) -> None:
+        self._trial, self._cursor, self._level = task.trial, task.cursor, level
+        self._data, self._store, self._report = data, store, report
+        self._resume_seconds = resume_seconds
+        self._splits = {"train": data.train.first(METRIC_EXAMPLES), "test": data.test}
+
+    def run(self, inputs: Inputs, point: ResumePoint | None) -> None:
+        trial, cursor = self._trial, self._cursor
+        began = time.time()
+        masks = inputs.masks(self._level)
+        model = inputs.model()
+        if point:
+            model.load_state_dict(point.state)
+        model.to(self._data.train.images.device)
+        if trial.training.channels_last:
+            model.to(memory_format=torch.channels_last)
+        start, state = (point.step, point.optimiser) if point else (cursor.start, inputs.optimiser())
+        run = TrainingRun(model, self._data, hyperparameters(trial, cursor, self._level), start, masks, state)
+        record = point.record if point else LevelRecord(cursor.total, environment=_environment())
+        if masks and not point:
+            written = self._store.write_mask(trial.trial_id, self._level, masks)
+            record = replace(record, mask=written, sparsity=sparsity(masks))
+        record = self._train(run, record, began - record.seconds, resumed=point is not None)
+        earlier = self._store.record(trial.trial_id, self._level)
+        if earlier:  # it lacked a checkpoint; those that it had are still there
+            record = replace(
+                record,
+                checkpoints={**earlier.checkpoints, **record.checkpoints},
+                optimisers={**earlier.optimisers, **record.optimisers},
+            )
+        self._store.commit(trial.trial_id, self._level, record)
+
+    def _train(self, run: TrainingRun, record: LevelRecord, began: float, resumed: bool) -> LevelRecord:
+        cursor = self._cursor
+        epochs = range(
+            -(-run.step // cursor.per_epoch) * cursor.per_epoch, cursor.total + 1, cursor.per_epoch
+        )
+        stops = {*epochs, *cursor.checkpoints, *cursor.optimisers, cursor.start, cursor.total}
+        saved = time.time()
+        for stop in sorted(step for step in stops if step > run.step or (step == run.step and not resumed)):
+            while run.step < stop:
+                run.advance(min(stop, run.step + STRIDE))
+                if run.step < stop and time.time() - saved >= self._resume_seconds:
+                    self._save(run, replace(record, seconds=time.time() - began))
+                    saved = time.time()
+            record = replace(self._stop(run, record), seconds=time.time() - began)
+            self._report(self._level, run.step)
+            if run.step < cursor.total and time.time() - saved >= self._resume_seconds:
+                self._save(run, record)
+                saved = time.time()
+        return record
+
+    def _stop(self, run: TrainingRun, record: LevelRecord) -> LevelRecord:
+        """Evaluate, and store what is wished for at this step."""
+        trial, step, metrics = self._trial, run.step, []
+        for name, split in self._splits.items():
+            risk = evaluate(run.model.eval(), split)
+            if not np.isfinite(risk.loss):
+                rate = trial.training.learning_rate
+                raise Diverged(f"the {name} loss is {risk.loss} at step {step}, peak learning rate {rate:g}")
+            epoch = step / self._cursor.per_epoch
+            metrics.append(Metric(step, epoch, name, risk.loss, risk.error, time.time()))
+        record = replace(record, metrics=(*record.metrics, *metrics))
+        where = (trial.trial_id, self._level, step)
+        if step in self._cursor.checkpoints:
+            written = self._store.write_checkpoint(*where, run.model.state_dict())
+            record = replace(record, checkpoints={**record.checkpoints, step: written})
+        if step in self._cursor.optimisers:
+            written = self._store.write_optimiser(*where, run.optimiser_state())
+            record = replace(record, optimisers={**record.optimisers, step: written})
+        return record
+
+    def _save(self, run: TrainingRun, record: LevelRecord) -> None:
+        point = ResumePoint(self._level, run.step, record, run.model.state_dict(), run.optimiser_state())
+        self._store.write_resume(self._trial.trial_id, point)
+
+
+def hyperparameters(trial: Trial, cursor: Cursor, level: int) -> Hyperparameters:
+    """Resolve the moments of a configuration to steps.
+
+    A spawned run has orders of its own from its start on, and a chain with `data_order: new` one per level.
+    """
     training = trial.training
+    order = " spawned" if trial.branch == "spawned" else ""
+    if trial.prune is not None and trial.prune.data_order == "new":
+        order = f" level {level}"
     return Hyperparameters(
-        epochs=training.epochs,
         batch_size=training.batch_size,
-        learning_rate=training.learning_rate,
+        optimiser=training.optimiser,
         momentum=training.momentum,
+        nesterov=training.nesterov,
         weight_decay=training.weight_decay,
-        schedule=training.schedule,
+        schedule=Schedule(
+            training.schedule,
+            training.learning_rate,
+            cursor.total,
+            tuple(moment.step(cursor.per_epoch) for moment in training.milestones),
+            training.gamma,
+            training.warmup.step(cursor.per_epoch),
+        ),
         data_seed=trial.data_seed,
+        order=order,
+        augment=training.augment,
+        precision=training.precision,
+        channels_last=training.channels_last,
+        drop_last=training.drop_last,
     )
 
 

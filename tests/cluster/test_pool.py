@@ -7,12 +7,10 @@ from raysweep.cluster.pool import Pool
 from raysweep.cluster.session import ray_session
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
-from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired
-from raysweep.work.data import resident
 from raysweep.work.tile import Tile
-from raysweep.work.trial import run_trial
+from tests.work.plans import carry_out
 
 
 class Hooks:
@@ -43,10 +41,7 @@ def session():
 def trained_sweep(tmp_path):
     train = {"dataset": "digits", "width": 4, "epochs": 1, "replicates": 4}
     wanted = desired(check("test", {"name": "s", "train": train}))
-    store = TrialStore(Files(str(tmp_path)))
-    data = resident("digits", None, False, 0, "cpu")
-    for key, trial in wanted.trials.items():
-        run_trial(trial, wanted.cursors[key], data, store)
+    carry_out(wanted, Files(str(tmp_path)), align=False)
     return wanted, tmp_path
 
 
@@ -57,7 +52,7 @@ def tiles_of(wanted):
 
 def test_killed_actor_loses_nothing(session, trained_sweep):
     wanted, root = trained_sweep
-    pool = Pool(str(root), wanted, tiles=1)
+    pool = Pool(str(root), wanted.sweep.sections)
     hooks = Hooks(first=lambda: ray.kill(pool._actors[0]))
     assert pool.run(tiles_of(wanted), hooks) == []
     pool.close()
@@ -73,7 +68,7 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     content = bytearray(checkpoint.read_bytes())
     content[-1] ^= 1
     checkpoint.write_bytes(content)
-    pool = Pool(str(root), wanted, tiles=2)
+    pool = Pool(str(root), wanted.sweep.sections)
     failures = pool.run(tiles_of(wanted), Hooks())
     pool.close()
     touching = {

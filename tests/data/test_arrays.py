@@ -1,58 +1,64 @@
-import gzip
-import os
-import struct
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from raysweep.data import dataset_digest, load_arrays
-from raysweep.data.fashion_mnist import DEBIAN_FOLDER
+from raysweep.data import DATASETS, DataConfig, dataset_digest, load_arrays
 from raysweep.errors import UserError
+from tests.data.formats import write_cifar_binary, write_cifar_python, write_mnist, write_svhn
+
+WRITERS = {
+    "mnist": write_mnist,
+    "fashion_mnist": write_mnist,
+    "cifar10": lambda folder: write_cifar_python(folder, "cifar10"),
+    "cifar100": lambda folder: write_cifar_binary(folder, "cifar100"),
+    "svhn": write_svhn,
+    "digits": lambda folder: None,
+}
+SUBSETS = [{}, {"half": 0}, {"pixel_seed": 3}, {"fraction": 0.5, "pixel_seed": 3}]
 
 
-def test_digits_split_has_its_own_seed():
-    first, again, other = load_arrays("digits"), load_arrays("digits"), load_arrays("digits", split_seed=1)
-    assert len(first.train_labels) == 1397
-    assert len(first.test_labels) == 400
-    assert dataset_digest(first) == dataset_digest(again) != dataset_digest(other)
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("subset", SUBSETS, ids=str)
+def test_every_dataset_and_subset_has_the_form_that_torch_wants(dataset, subset, tmp_path):
+    WRITERS[dataset](tmp_path)
+    arrays = load_arrays(DataConfig(dataset, **subset), str(tmp_path))
+    for images, labels in (
+        (arrays.train_images, arrays.train_labels),
+        (arrays.test_images, arrays.test_labels),
+    ):
+        assert images.dtype == np.uint8
+        assert labels.dtype == np.int64
+        assert images.shape == (len(labels), *arrays.shape)
+        assert all(a.flags.c_contiguous and a.flags.writeable for a in (images, labels))
+    assert arrays.classes == (100 if dataset == "cifar100" else 10)
 
 
-def write_idx(path, array):
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    path.write_bytes(gzip.compress(header + array.tobytes()))
+def test_every_channel_has_the_same_order_of_pixels(tmp_path):
+    write_svhn(tmp_path)
+    plain, shuffled = (load_arrays(DataConfig("svhn", pixel_seed=s), str(tmp_path)) for s in (None, 3))
+    before, after = (a.test_images.reshape(15, 1024) for a in (plain, shuffled))
+    assert sorted(map(bytes, before.T)) == sorted(map(bytes, after.T))
 
 
-def small_fashion_mnist(folder):
-    for stem, count in (("train", 20), ("t10k", 5)):
-        write_idx(folder / f"{stem}-images-idx3-ubyte.gz", np.zeros((count, 28, 28), np.uint8))
-        write_idx(folder / f"{stem}-labels-idx1-ubyte.gz", (np.arange(count) % 10).astype(np.uint8))
+def test_an_unknown_dataset_lists_the_valid_names():
+    with pytest.raises(UserError, match=r"unknown dataset 'cifar'; valid names: digits, mnist"):
+        load_arrays(DataConfig("cifar"))
 
 
-def test_fashion_mnist_reads_idx_files(tmp_path):
-    small_fashion_mnist(tmp_path)
-    arrays = load_arrays("fashion_mnist", str(tmp_path))
-    assert arrays.train_images.shape == (20, 1, 28, 28)
-    assert arrays.classes == 10
+def test_the_digest_covers_the_arrays_and_the_classes():
+    arrays = load_arrays(DataConfig("digits"))
+    labels = arrays.test_labels.copy()
+    labels[-1] += 1
+    others = [replace(arrays, test_labels=labels), replace(arrays, classes=11)]
+    assert len({dataset_digest(each) for each in (arrays, replace(arrays), *others)}) == 3
 
 
-def test_truncated_file_is_named(tmp_path):
-    small_fashion_mnist(tmp_path)
-    path = tmp_path / "train-images-idx3-ubyte.gz"
-    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-7]))
-    with pytest.raises(UserError, match=r"train-images-idx3-ubyte.gz is truncated"):
-        load_arrays("fashion_mnist", str(tmp_path))
-
-
-def test_missing_files_say_what_provides_them(tmp_path):
-    with pytest.raises(UserError, match="dataset-fashion-mnist"):
-        load_arrays("fashion_mnist", str(tmp_path))
-
-
-def test_the_real_fashion_mnist():
-    if not DEBIAN_FOLDER.exists():
-        if os.environ.get("CI"):
-            pytest.fail("install dataset-fashion-mnist: in CI a missing data set is a failure")
-        pytest.skip("Debian's package dataset-fashion-mnist is not installed")
-    arrays = load_arrays("fashion_mnist")
-    assert arrays.train_images.shape == (60_000, 1, 28, 28)
-    assert np.bincount(arrays.test_labels).tolist() == [1000] * 10
+def test_loading_needs_no_torch():
+    code = (
+        "import sys; from raysweep.data import *; "
+        "scaling_of(load_arrays(DataConfig('digits', half=0)), 'unit'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,7 +12,7 @@ def plan(**train):
 def test_golden_id():
     """Changes when an id changes: then a version in `identity` must change, or stored work is lost."""
     training = plan().sweep.trainings[0]
-    assert make_trial(training, 1, "data").trial_id == "f818174fce94f2be76d4"
+    assert make_trial(training, 1, "data").trial_id == "c7bdae80ecdb8f3e8233"
 
 
 def test_what_changes_no_number_changes_no_id():
@@ -22,7 +22,13 @@ def test_what_changes_no_number_changes_no_id():
 
 
 def test_what_changes_numbers_changes_ids():
-    for change in ({"width": 9}, {"weight_decay": 0.0}, {"split_seed": 1}, {"init_seed": 7}, {"threads": 2}):
+    for change in (
+        {"width": 9},
+        {"weight_decay": 0.0},
+        {"split_seed": 1},
+        {"init_seed": 7},
+        {"norm": "layer"},
+    ):
         assert not set(plan().trials) & set(plan(**change).trials)
 
 

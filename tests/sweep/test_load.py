@@ -1,7 +1,8 @@
 import pytest
+import yaml
 
 from raysweep.errors import UserError
-from raysweep.sweep.load import load_sweep
+from raysweep.sweep.load import check, load_sweep
 
 BASE = "name: s\ntrain: {dataset: digits, width: [8, 16], epochs: 2}\n"
 
@@ -30,7 +31,22 @@ def test_lists_are_swept_and_overridden(tmp_path):
         (BASE.replace("width", "widht"), r"unknown key train.widht: did you mean 'width'\?"),
         (BASE + "align: {methods: [magic]}", "align.methods.0 = 'magic'"),
         (BASE.replace("[8, 16]", "[8, 0]"), "train.width = 0: .*greater than 0"),
-        (BASE.replace("digits", "digit"), "train.dataset = 'digit': valid choices: digits, fashion_mnist"),
+        (BASE.replace("digits", "digit"), "train.dataset = 'digit': valid choices: digits, mnist"),
+        (
+            BASE.replace("epochs: 2", "epochs: 2, preset: paper_vgg"),
+            "train.preset = 'paper_vgg': did you mean",
+        ),
+        (
+            BASE.replace("epochs: 2", "epochs: 2, threads: 3"),
+            "train.threads = 3: more than resources.trial.cpu",
+        ),
+        (BASE.replace("epochs: 2", "epochs: 2, milestones: [1]"), "train.milestones: needed by the schedule"),
+        (BASE.replace("epochs: 2", "epochs: 2, half: 0, fraction: 0.5"), "exclude one another"),
+        (BASE.replace("epochs: 2", "epochs: 2, warmup: soon"), "train.warmup = 'soon': expected a number of"),
+        (BASE.replace("epochs: 2", "epochs: 2, model: mpl"), "train.model = 'mpl': valid choices: .*mlp"),
+        (BASE.replace("epochs: 2", "epochs: 2, model: vgg11, depth: 2"), "train.depth: vgg11 has none"),
+        (BASE + "prune: {levels: 2, level: 3}", "unknown key prune.level: did you mean 'levels'"),
+        (BASE + "prune: {levels: 2, transport: {partner: all}}", "did you mean 'partners'"),
         (BASE + "compare: {alphas: 10}", "compare.alphas = 10: must be odd"),
         ("a: [", "is not YAML"),
         ("just text", "a sweep file is a mapping"),
@@ -42,3 +58,31 @@ def test_bad_input_is_one_clear_message(tmp_path, text, message):
     with pytest.raises(UserError, match=message) as caught:
         load(tmp_path, text)
     assert "s.yaml" in str(caught.value)
+
+
+def test_presets_can_be_overridden(tmp_path):
+    text = "name: s\ntrain: {preset: paper_vgg16_cifar10, epochs: 2, width: [8, 16]}\n"
+    sweep = load(tmp_path, text)
+    first = sweep.trainings[0]
+    assert (first.model, first.norm, first.epochs, first.width) == ("vgg16", "layer", 2, 8)
+    assert [str(moment) for moment in first.milestones] == ["80ep", "120ep"]
+    assert first.augment == "flip_crop"
+    assert len(sweep.trainings) == 2
+    other = load(tmp_path, text, "train.schedule=one_cycle").trainings[0]
+    assert other.schedule == "one_cycle"
+    assert other.milestones == ()
+
+
+def test_a_resolved_file_means_the_same(tmp_path):
+    text = "name: s\ntrain: {preset: paper_mlp_mnist, width: [8, 16], checkpoints: {every: 2}}\n"
+    text += "prune: {levels: 3, rewind: 5ep, branches: [transport]}\n"
+    sweep = load(tmp_path, text)
+    again = check("resolved", yaml.safe_load(yaml.safe_dump(sweep.resolved)))
+    assert again.trainings == sweep.trainings
+    assert again.sections == sweep.sections
+
+
+def test_keys_that_are_lists_are_swept_by_lists_of_lists(tmp_path):
+    text = "name: s\ntrain: {dataset: digits, width: 8, epochs: 9, schedule: milestones, "
+    text += "milestones: [[2], [4, 6]]}"
+    assert [len(t.milestones) for t in load(tmp_path, text).trainings] == [1, 2]

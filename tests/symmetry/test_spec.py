@@ -6,13 +6,15 @@ from torch import nn
 
 from raysweep.errors import SpecError
 from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
 from raysweep.symmetry import Permutation, PermutationSpec, prove
+from raysweep.symmetry.groups import Segment
 from tests.conftest import mlp
 
 EXAMPLE = torch.zeros(2, 1, 8, 8)
 
 
-@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("norm", ["none", "layer", "batch"])
 def test_spec_is_proved_and_leaves_outputs_unchanged(norm):
     model = build(mlp(norm=norm)).double()
     spec = PermutationSpec.trace(model.float(), EXAMPLE)
@@ -34,6 +36,65 @@ def test_wrong_spec_fails_its_proof():
         prove(PermutationSpec(axes, spec.sizes, spec.buffers), model, EXAMPLE)
 
 
+def test_axes_without_effect_fail_the_proof():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 10))
+    spec = PermutationSpec.trace(model, EXAMPLE)
+    with pytest.raises(SpecError, match=r"group 0: axis 0 of 0\.bias has no effect"):
+        prove(spec, model, EXAMPLE)
+
+
+@pytest.mark.parametrize("name", ["layers.1.bias", "layers.2.running_mean", "layers.2.running_var"])
+def test_every_parameter_and_buffer_is_part_of_the_proof(name):
+    model = build(mlp(norm="batch"))
+    spec = PermutationSpec.trace(model, EXAMPLE)
+    axes = {**spec.axes, name: (None,)}
+    with pytest.raises(SpecError, match=r"group layers\.1: reordering its units changes"):
+        prove(PermutationSpec(axes, spec.sizes, spec.buffers), model, EXAMPLE)
+
+
+def test_separate_groups_that_should_be_one_fail_the_proof():
+    model = build(ModelConfig("resnet20", 4, None, "layer", (1, 8, 8), 10))
+    spec = PermutationSpec.trace(model, EXAMPLE)
+    axes = dict(spec.axes)
+    for name in ("conv.weight", "conv.bias", "norm.weight", "norm.bias"):
+        axes[name] = ((Segment("stem", 4),), *axes[name][1:])
+    sizes = {"stem": 4, **spec.sizes}
+    with pytest.raises(SpecError, match="group stem: reordering its units changes"):
+        prove(PermutationSpec(axes, sizes, spec.buffers), model, EXAMPLE)
+
+
+def test_zero_outputs_fail_the_proof():
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 8), nn.Linear(8, 10), nn.Hardtanh(0, 0.0001), nn.Threshold(1, 0)
+    )
+    spec = PermutationSpec.trace(model, EXAMPLE)
+    with pytest.raises(SpecError, match="vacuous"):
+        prove(spec, model, EXAMPLE)
+
+
+def test_trace_and_proof_leave_the_network_alone():
+    model = build(mlp(norm="batch")).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    spec = PermutationSpec.trace(model, EXAMPLE)
+    prove(spec, model, EXAMPLE)
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert spec.buffers == {name for name, _ in model.named_buffers()}
+
+
+def test_groups_are_named_after_the_layers_that_create_them():
+    spec = PermutationSpec.trace(build(mlp()), EXAMPLE)
+    assert list(spec.sizes) == ["layers.1", "layers.3", "layers.5"]
+    assert spec.uses("layers.3") == [("layers.3.weight", 0), ("layers.3.bias", 0), ("layers.5.weight", 1)]
+
+
+def test_what_does_not_move_is_shared():
+    model = build(mlp())
+    spec = PermutationSpec.trace(model, EXAMPLE)
+    state = model.state_dict()
+    assert all(spec.apply(Permutation.identity(spec.sizes), state)[name] is state[name] for name in state)
+
+
 def test_unknown_module_is_named():
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Softmax(dim=1), nn.Linear(8, 10))
     with pytest.raises(SpecError, match=r"2 \(Softmax\)"):
@@ -51,5 +112,22 @@ def test_algebra(seed, size):
         return all(torch.equal(one.indices[g], other.indices[g]) for g in sizes)
 
     assert same(p.compose(p.inverse()), Permutation.identity(sizes))
+    assert same(p.inverse().compose(p), Permutation.identity(sizes))
     assert same(p.compose(q).compose(r), p.compose(q.compose(r)))
+    assert same(p.compose(q).inverse(), q.inverse().compose(p.inverse()))
     assert Permutation.identity(sizes).fixed_points() == {"a": 1.0, "b": 1.0}
+
+
+@given(st.integers(0, 2**31))
+@settings(deadline=None, max_examples=20)
+def test_applying_a_composition_is_applying_both(seed):
+    model = build(ModelConfig("lenet", 2, None, "batch", (1, 8, 8), 10), seed)
+    spec = PermutationSpec.trace(model, EXAMPLE)
+    generator = torch.Generator().manual_seed(seed)
+    first, second = spec.random(generator), spec.random(generator)
+    state = model.state_dict()
+    both = spec.apply(second, spec.apply(first, state))
+    composed = spec.apply(second.compose(first), state)
+    returned = spec.apply(second.compose(first).inverse(), both)
+    assert all(torch.equal(both[name], composed[name]) for name in state)
+    assert all(torch.equal(returned[name], state[name]) for name in state)

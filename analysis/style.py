@@ -1,0 +1,32 @@
+"""One look for all figures: colours that survive colour-blindness and greyscale, and saving."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+THRESHOLD = 0.02  # two networks count as linearly connected at or below this error barrier
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a series is drawn: a colour of Okabe and Ito, a marker and a line style."""
+
+    colour: str
+    marker: str
+    line: str = "-"
+
+
+BLACK, BLUE, RED, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
+ORANGE, SKY, PINK = "#E69F00", "#56B4E9", "#CC79A7"
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG that is the same, byte for byte, for the same figure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    plt.close(figure)

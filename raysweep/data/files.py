@@ -1,0 +1,129 @@
+"""Finding, downloading and checking the files of datasets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from raysweep.errors import UserError
+
+DEFAULT_ROOT = Path.home() / ".cache" / "raysweep" / "data"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A complete set of files, in a folder of this name below a root or in the root itself."""
+
+    folder: str
+    files: tuple[str, ...]
+
+    def is_in(self, folder: Path) -> bool:
+        return all(existing(folder, name) for name in self.files)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset may come from: layouts to look for, and torchvision's class to download with.
+
+    `system` are folders of installed packages, searched without `data_root`; `hint` names the package.
+    `splits` are the values of `split` to download one by one, for a class that takes one.
+    """
+
+    dataset: str
+    layouts: tuple[Layout, ...]
+    torchvision: str
+    splits: tuple[str, ...] = ()
+    system: tuple[Path, ...] = ()
+    hint: str = ""
+
+
+def existing(folder: Path, name: str) -> Path | None:
+    """Return the file of this name, plain or with .gz, if there is one."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
+def find(source: Source, data_root: str | None, download: bool) -> tuple[Path, Layout]:
+    """Return the first folder that holds a layout of the dataset completely, and that layout.
+
+    `data_root` is searched if given, else the system's folders and the default cache; a download goes
+    to `data_root` or the cache. Raises `UserError` when files are missing or a download fails.
+    """
+    roots = [Path(data_root)] if data_root else [*source.system, DEFAULT_ROOT]
+    found = _search(source, roots)
+    if found is None and download:
+        _download(source, roots[-1])
+        found = _search(source, roots)
+    if found is None:
+        raise UserError(_missing(source, roots))
+    return found
+
+
+def _candidates(source: Source, roots: Sequence[Path]) -> list[tuple[Path, Layout]]:
+    # The named folder goes first: a root may hold files of the same names for another dataset.
+    return [
+        (folder, layout)
+        for root in roots
+        for layout in source.layouts
+        for folder in dict.fromkeys((root / layout.folder, root))
+    ]
+
+
+def _search(source: Source, roots: Sequence[Path]) -> tuple[Path, Layout] | None:
+    complete = (found for found in _candidates(source, roots) if found[1].is_in(found[0]))
+    return next(complete, None)
+
+
+def _missing(source: Source, roots: Sequence[Path]) -> str:
+    folders = ", ".join(dict.fromkeys(str(folder) for folder, _ in _candidates(source, roots)))
+    needed = ", or ".join(" ".join(layout.files) for layout in source.layouts)
+    return (
+        f"dataset {source.dataset}: no folder among {folders} has all the files ({needed}); {source.hint}"
+        "set train.data_root to a folder that has them, or train.download=true"
+    )
+
+
+def _download(source: Source, root: Path) -> None:
+    import torchvision.datasets
+
+    dataset = getattr(torchvision.datasets, source.torchvision)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for split in source.splits:
+            dataset(str(root), split=split, download=True)
+        if not source.splits:
+            dataset(str(root), download=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"dataset {source.dataset} cannot be downloaded into {root}: {error}") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file. Raises `UserError` when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"dataset file {path} cannot be read: {error}") from error
+
+
+def checked(
+    path: Path, images: np.ndarray, labels: np.ndarray, shape: tuple[int, int, int], classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return images as writable C-contiguous bytes (examples, *shape), and labels as int64 (examples,).
+
+    Raises `UserError` that names `path`, the file of the labels, when there are no images, the images
+    have another shape, there is not one label for each, or a label lies outside 0 to `classes` - 1.
+    """
+    if len(images) == 0 or images.shape[1:] != shape:
+        raise UserError(
+            f"dataset file {path}: expected images of shape (1 or more, {', '.join(map(str, shape))}), "
+            f"found {images.shape}"
+        )
+    if labels.shape != images.shape[:1]:
+        raise UserError(f"dataset file {path}: expected {len(images)} labels, found shape {labels.shape}")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise UserError(
+            f"dataset file {path}: expected labels from 0 to {classes - 1}, "
+            f"found {labels.min()} to {labels.max()}"
+        )
+    # torch wants arrays that it may write to
+    return np.require(images, np.uint8, ["C", "W"]), labels.astype(np.int64)

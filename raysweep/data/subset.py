@@ -1,0 +1,62 @@
+"""Part of the training examples, and another order of the pixels."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from raysweep.data.arrays import Arrays
+from raysweep.data.config import DataConfig
+from raysweep.digest import seed_for
+from raysweep.errors import UserError
+
+
+def subset_indices(config: DataConfig, count: int) -> np.ndarray:
+    """Return which of `count` training examples the config keeps: sorted indices, shape (kept,), int64.
+
+    Halves, fractions and ranges are cut from the same shuffled order, so smaller fractions lie within
+    larger ones. Raises `UserError` when the range passes the end or the fraction keeps nothing.
+    """
+    start, stop = _range(config, count)
+    if stop > count:
+        raise UserError(f"examples [{start}, {stop}) of {config.dataset}: it has {count} training examples")
+    if start == stop:
+        raise UserError(f"the subset of {config.dataset} is empty: it has {count} training examples")
+    # Sorted, so that the whole set keeps the order of its file and therefore its digest.
+    return np.sort(_shuffled("subset", config.subset_seed, count)[start:stop])
+
+
+def _range(config: DataConfig, count: int) -> tuple[int, int]:
+    """Return [start, stop) in the shuffled order."""
+    if config.half is not None:
+        middle = (count + 1) // 2
+        return (0, middle) if config.half == 0 else (middle, count)
+    if config.fraction is not None:
+        return 0, round(config.fraction * count)
+    return config.examples or (0, count)
+
+
+def take_training_examples(arrays: Arrays, indices: np.ndarray) -> Arrays:
+    """Return the dataset with only these training examples; the test examples stay."""
+    return replace(
+        arrays, train_images=arrays.train_images[indices], train_labels=arrays.train_labels[indices]
+    )
+
+
+def permute_pixels(arrays: Arrays, pixel_seed: int) -> Arrays:
+    """Return the dataset with one permutation of the height * width positions applied to all images."""
+    _, height, width = arrays.shape
+    order = _shuffled("pixels", pixel_seed, height * width)
+    return replace(
+        arrays,
+        train_images=_reorder(arrays.train_images, order),
+        test_images=_reorder(arrays.test_images, order),
+    )
+
+
+def _reorder(images: np.ndarray, order: np.ndarray) -> np.ndarray:
+    # take, not indexing: indexing the last axis would give an array that is not C-contiguous
+    return np.take(images.reshape(*images.shape[:2], -1), order, axis=2).reshape(images.shape)
+
+
+def _shuffled(purpose: str, seed: int, count: int) -> np.ndarray:
+    return np.random.Generator(np.random.PCG64(seed_for(purpose, seed))).permutation(count)

@@ -1,0 +1,39 @@
+"""LeNet-5 (LeCun et al. 1998) with ReLU and max pooling."""
+
+import torch
+from torch import nn
+
+from raysweep.models.norms import channel_norm, convolution, unit_norm
+
+
+class LeNet(nn.Module):
+    """Two 5x5 convolutions and three linear layers; width 6 has LeNet-5's 6, 16, 120 and 84 units.
+
+    The convolutions pad by two; the norm stands before each ReLU. Images of 4x4 pixels or more.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], classes: int, width: int, norm: str) -> None:
+        super().__init__()
+        channels, height, breadth = shape
+        second, third, fourth = max(1, 8 * width // 3), 20 * width, 14 * width
+        self.features = nn.Sequential(
+            *_convolution(norm, channels, width),
+            *_convolution(norm, width, second),
+            nn.Flatten(),
+        )
+        self.classifier = nn.Sequential(
+            *_linear(norm, second * (height // 4) * (breadth // 4), third),
+            *_linear(norm, third, fourth),
+            nn.Linear(fourth, classes),
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.features(images))
+
+
+def _convolution(norm: str, before: int, after: int) -> list[nn.Module]:
+    return [convolution(norm, before, after, size=5), channel_norm(norm, after), nn.ReLU(), nn.MaxPool2d(2)]
+
+
+def _linear(norm: str, before: int, after: int) -> list[nn.Module]:
+    return [nn.Linear(before, after, bias=norm != "batch"), unit_norm(norm, after), nn.ReLU()]

@@ -1,0 +1,41 @@
+"""Normalisation layers by name: `none`, `layer` or `batch`."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """LayerNorm over the channels of each pixel of (batch, channels, height, width), as in the paper.
+
+    One scale and one shift per channel. The result lies in memory with the channels last, whatever the
+    order of the input, so that the transpositions are free in all layers but the first.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        pixels = input.permute(0, 2, 3, 1)
+        normalised = functional.layer_norm(pixels, self.normalized_shape, self.weight, self.bias, self.eps)
+        return normalised.permute(0, 3, 1, 2)
+
+
+def unit_norm(norm: str, units: int) -> nn.Module:
+    """Return the layer that normalises (batch, units)."""
+    if norm == "layer":
+        return nn.LayerNorm(units)
+    return nn.BatchNorm1d(units) if norm == "batch" else nn.Identity()
+
+
+def channel_norm(norm: str, channels: int) -> nn.Module:
+    """Return the layer that normalises (batch, channels, height, width)."""
+    if norm == "layer":
+        return ChannelLayerNorm(channels)
+    return nn.BatchNorm2d(channels) if norm == "batch" else nn.Identity()
+
+
+def convolution(norm: str, before: int, after: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
+    """Return a convolution that a norm follows; it keeps height and width but for the stride.
+
+    Batch norm subtracts any bias again, so there is none before it. LayerNorm subtracts only the mean over
+    the channels, so a bias per channel is not redundant before it and stays.
+    """
+    return nn.Conv2d(before, after, size, stride, padding=size // 2, bias=norm != "batch")

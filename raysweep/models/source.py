@@ -1,0 +1,53 @@
+"""Where a user's own network comes from: a name `module:function`. Free of torch."""
+
+import hashlib
+import importlib.util
+import os
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+from raysweep.errors import UserError
+from raysweep.models.names import is_custom
+
+
+def split_name(model: str) -> tuple[str, str]:
+    """Return module and function of `module:function`. Raises `UserError` when either is missing."""
+    module, _, function = model.partition(":")
+    if not module or not function.isidentifier() or not all(p.isidentifier() for p in module.split(".")):
+        raise UserError(f"model {model!r}: write module:function, for example networks:build")
+    return module, function
+
+
+def find_module(model: str) -> ModuleSpec:
+    """Find the module without running it; the current directory is searched last.
+
+    Raises `UserError` when there is none.
+    """
+    module, _ = split_name(model)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    importlib.invalidate_caches()
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"model {model!r}: module {module!r} cannot be imported: {error}") from error
+    if spec is None:
+        raise UserError(
+            f"model {model!r}: there is no module {module!r} in {os.getcwd()} or on the Python path"
+        )
+    return spec
+
+
+def model_source_digest(model: str) -> str | None:
+    """Return the SHA-256 (hex) of the source file of a user's network, None for one of ours.
+
+    The file is that of the module which the name gives; what it imports is not covered. Raises `UserError`
+    when the module is not found or has no source file.
+    """
+    if not is_custom(model):
+        return None
+    origin = find_module(model).origin
+    if origin is None or not origin.endswith(".py"):
+        raise UserError(f"model {model!r}: its module has no source file in Python")
+    return hashlib.sha256(Path(origin).read_bytes()).hexdigest()

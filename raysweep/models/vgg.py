@@ -1,0 +1,39 @@
+"""VGG for small images (Simonyan and Zisserman 2015), in the form of the lottery-ticket literature.
+
+Global average pooling and one linear layer take the place of the three large linear layers.
+"""
+
+import torch
+from torch import nn
+
+from raysweep.models.norms import channel_norm, convolution
+
+STAGES = {  # convolutions by stage, in multiples of the width; a max pool stands between two stages
+    "vgg11": ((1,), (2,), (4, 4), (8, 8), (8, 8)),
+    "vgg16": ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8)),
+}
+
+
+class VGG(nn.Module):
+    """Stages of 3x3 convolutions, each with norm and ReLU; width 64 is the standard network.
+
+    A pool is left out where an image has come down to one pixel.
+    """
+
+    def __init__(self, name: str, shape: tuple[int, int, int], classes: int, width: int, norm: str) -> None:
+        super().__init__()
+        channels, side = shape[0], min(shape[1:])
+        layers: list[nn.Module] = []
+        for number, stage in enumerate(STAGES[name]):
+            if number and side > 1:
+                layers.append(nn.MaxPool2d(2))
+                side //= 2
+            for multiple in stage:
+                after = multiple * width
+                layers += [convolution(norm, channels, after), channel_norm(norm, after), nn.ReLU()]
+                channels = after
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(channels, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.features(images).mean((2, 3)))

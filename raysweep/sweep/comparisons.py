@@ -1,0 +1,70 @@
+"""Which alignments and barriers a sweep asks for: pairs and triples of replicates."""
+
+from itertools import combinations
+
+from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Move, Network, make_alignment, make_barrier
+from raysweep.sweep.schema import Align, Compare
+
+Pair = tuple[Network, Network]
+
+
+class Comparisons:
+    """Collects alignments and barriers."""
+
+    def __init__(self, align: Align, compare: Compare) -> None:
+        self._align, self._compare = align, compare
+        self.alignments: dict[str, AlignmentUnit] = {}
+        self.barriers: dict[str, BarrierUnit] = {}
+
+    def alignment(self, method: str, group: str, pair: Pair) -> AlignmentUnit:
+        """Add the alignment of two networks."""
+        unit = make_alignment(method, group, *pair, self._align)
+        return self.alignments.setdefault(unit.alignment_id, unit)
+
+    def group(self, group: str, networks: list[Network]) -> None:
+        """Add all pairs and triples of networks that differ in the replicate alone."""
+        kinds, ordered = self._compare.kinds, sorted(networks)
+        if "unaligned" in kinds:
+            for pair in combinations(ordered, 2):
+                self.unaligned(group, pair)
+        for method in self._align.methods:
+            if "direct" in kinds:
+                for pair in combinations(ordered, 2):
+                    self.direct(group, pair, method, self.alignment(method, group, pair).toward(pair[0]))
+            if "via" in kinds:
+                for triple in combinations(ordered, 3):
+                    self._via(method, group, triple)
+
+    def unaligned(self, group: str, pair: Pair) -> None:
+        """Add the barrier of two networks as they are."""
+        self._barrier("pair", "unaligned", group, pair)
+
+    def direct(self, group: str, pair: Pair, method: str, move: Move) -> None:
+        """Add the barrier between the first network and the second under a move toward the first."""
+        self._barrier("pair", "direct", group, pair, method, (None, move))
+
+    def _via(self, method: str, group: str, triple: tuple[Network, Network, Network]) -> None:
+        for reference in triple:
+            moves = tuple(
+                None
+                if network == reference
+                else self.alignment(method, group, (network, reference)).toward(reference)
+                for network in triple
+            )
+            rest = tuple(network for network in triple if network != reference)
+            self._barrier("pair", "via", group, rest, method, tuple(m for m in moves if m), reference)
+            self._barrier("simplex", "via", group, triple, method, moves, reference)
+
+    def _barrier(
+        self,
+        interpolation: str,
+        kind: str,
+        group: str,
+        networks: tuple[Network, ...],
+        method: str | None = None,
+        moves: tuple[Move | None, ...] = (),
+        reference: Network | None = None,
+    ) -> None:
+        compare, threads = self._compare, self._align.threads
+        unit = make_barrier(interpolation, kind, group, networks, compare, threads, method, moves, reference)
+        self.barriers[unit.barrier_id] = unit

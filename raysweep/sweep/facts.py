@@ -1,0 +1,102 @@
+"""What a plan must know of data and models: digests, sizes, layers."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from raysweep.data.arrays import dataset_digest, load_arrays
+from raysweep.data.config import DataConfig
+from raysweep.errors import UserError
+from raysweep.models.config import ModelConfig
+from raysweep.sweep.schema import Training, TrainRest
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """A data set as a plan sees it; `shape` is (channels, height, width)."""
+
+    digest: str
+    train_examples: int
+    test_examples: int
+    shape: tuple[int, int, int]
+    classes: int
+
+
+@lru_cache(maxsize=64)
+def data_facts(config: DataConfig, data_root: str | None, download: bool) -> DataFacts:
+    """Load a data set to see what it is. Raises `UserError` for missing or malformed files."""
+    arrays = load_arrays(config, data_root, download)
+    digest = dataset_digest(arrays)
+    if config != config.whole():  # a subset is scaled by the statistics of the whole
+        digest += dataset_digest(load_arrays(config.whole(), data_root, download))
+    return DataFacts(digest, len(arrays.train_labels), len(arrays.test_labels), arrays.shape, arrays.classes)
+
+
+def facts_of(config: DataConfig, rest: TrainRest) -> DataFacts:
+    return data_facts(config, rest.data_root, rest.download)
+
+
+def model_config(training: Training, shape: tuple[int, int, int], classes: int) -> ModelConfig:
+    return ModelConfig(training.model, training.width, training.depth, training.norm, shape, classes)
+
+
+@lru_cache(maxsize=256)
+def layer_sizes(config: ModelConfig) -> dict[str, tuple[str, int]]:
+    """Return the parameter and the number of weights of every layer that can be pruned, in order.
+
+    Raises `UserError` for a user's own network that cannot be built.
+    """
+    from raysweep.models.build import build
+    from raysweep.models.layers import prunable
+
+    model = build(config)
+    parameters = dict(model.named_parameters())
+    return {layer: (name, parameters[name].numel()) for layer, name in prunable(model).items()}
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Parameters, and multiplications of a weight with an activation for one example."""
+
+    parameters: int
+    products: int
+
+
+@lru_cache(maxsize=256)
+def model_size(config: ModelConfig) -> ModelSize:
+    """Build a network on the meta device and run it once to count."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from raysweep.models.build import build
+
+    model = build(config).eval().to("meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.empty(1, *config.shape, device="meta"))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return ModelSize(parameters, counter.get_total_flops() // 2)
+
+
+def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:
+    """Return the parameters that pruning acts on, with their sizes.
+
+    Raises `UserError` for a layer that does not exist, naming those that do.
+    """
+    layers = layer_sizes(config)
+    last = list(layers)[-1]
+    excluded = {last if name == "output" else name for name in exclude}
+    for name in sorted(excluded - set(layers)):
+        raise UserError(
+            f"prune.exclude: {config.model} has no layer {name!r}; its layers: {', '.join(layers)} "
+            "(output stands for the last)"
+        )
+    return {name: size for layer, (name, size) in layers.items() if layer not in excluded}
+
+
+def file_digest(path: str) -> str:
+    """Return the SHA-256 of a file. Raises `UserError` when it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"train.imports: {path}: {error.strerror}") from error

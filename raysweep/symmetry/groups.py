@@ -1,0 +1,166 @@
+"""Groups of interchangeable units, and axes as lists of segments of groups.
+
+A segment of a group with n units and repeat r covers n * r entries: unit i is the block of r entries from
+i * r (flattening channels x height x width gives r = height * width). Where two axes meet, their groups are
+unified. A group may thereby follow another one, move in larger blocks, fall into parts, or stay in place.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`size` consecutive entries of an axis that belong to `group` (None: they stay in place)."""
+
+    group: str | None
+    size: int
+    repeat: int = 1
+
+
+Axis = tuple[Segment, ...]
+Value = tuple[Axis, ...]  # the axes of a tensor
+
+
+def still(size: int) -> Axis:
+    """An axis that stays in place."""
+    return (Segment(None, size),)
+
+
+def length(axis: Axis) -> int:
+    return sum(segment.size for segment in axis)
+
+
+def scaled(axis: Axis, factor: int) -> Axis:
+    """The axis with every entry replaced by `factor` consecutive ones."""
+    return tuple(Segment(s.group, s.size * factor, 1 if s.group is None else s.repeat * factor) for s in axis)
+
+
+class Groups:
+    """All groups of a network: union-find whose members may also be split, coarsened or fixed."""
+
+    def __init__(self) -> None:
+        self._units: dict[str, int] = {}
+        self._order: dict[str, tuple[int, ...]] = {}  # the parts of a split group sort in its place
+        self._origin: dict[str, tuple[str, int]] = {}  # of a part: the group that was split first, the start
+        self._became: dict[str, Axis] = {}  # a group that is no longer free, in terms of others
+
+    def new(self, name: str, size: int, order: tuple[int, ...] | None = None) -> Axis:
+        """Return the axis of a new group; a single unit cannot move and needs no group."""
+        if size == 1:
+            return still(1)
+        unique, copy = name, 1
+        while unique in self._units:
+            copy += 1
+            unique = f"{name}#{copy}"
+        self._units[unique] = size
+        self._order[unique] = order or (len(self._order),)
+        return (Segment(unique, size),)
+
+    def copies(self, name: str, size: int) -> Axis:
+        """Return the axis of a new group of equal entries; it takes the name of any group that it meets."""
+        return self.new(name, size, (sys.maxsize, len(self._order)))
+
+    def sizes(self) -> dict[str, int]:
+        """Return the units of every group that is free, in the order in which the network creates them."""
+        free = [name for name in self._order if name not in self._became]
+        return {name: self._units[name] for name in sorted(free, key=self._order.__getitem__)}
+
+    def resolve(self, axis: Iterable[Segment]) -> Axis:
+        """Express an axis in groups that are free; neighbours that stay in place become one segment."""
+        result: list[Segment] = []
+        rest = deque(axis)
+        while rest:
+            segment = rest.popleft()
+            if segment.group in self._became:
+                rest.extendleft(reversed(scaled(self._became[segment.group], segment.repeat)))
+            elif segment.group is None and result and result[-1].group is None:
+                result[-1] = Segment(None, result[-1].size + segment.size)
+            else:
+                result.append(segment)
+        return tuple(result)
+
+    def fix(self, axis: Axis) -> None:
+        """Make the units of an axis stay in place."""
+        for segment in self.resolve(axis):
+            if segment.group is not None:
+                self._became[segment.group] = still(self._units[segment.group])
+
+    def cut(self, axis: Axis, at: int) -> None:
+        """Make entry `at` the first of a segment; a unit across that border stays in place."""
+        for segment in self.resolve(axis):
+            if 0 < at < segment.size:
+                self._cut_segment(segment, at)
+            at -= segment.size
+
+    def take(self, axis: Axis, start: int, stop: int) -> Axis:
+        """Return the entries from `start` up to `stop` of an axis."""
+        self.cut(axis, start)
+        self.cut(axis, stop)
+        parts, offset = [], 0
+        for segment in self.resolve(axis):
+            size = min(stop, offset + segment.size) - max(start, offset)
+            if size > 0:
+                parts.append(Segment(segment.group, size, segment.repeat))
+            offset += segment.size
+        return tuple(parts)
+
+    def merge(self, left: Axis, right: Axis) -> None:
+        """Make two axes of equal length move together."""
+        if length(left) != length(right):
+            raise ValueError(f"axes of lengths {length(left)} and {length(right)} cannot be merged")
+        one_side, other_side = deque(left), deque(right)
+        while one_side:
+            one, other = self._first(one_side), self._first(other_side)
+            if one.size == other.size:
+                self._unify(one, other)
+                continue
+            longer, shorter = (one, other) if one.size > other.size else (other, one)
+            self._cut_segment(longer, shorter.size)
+            for side, segment in ((one_side, one), (other_side, other)):
+                side.extendleft(reversed(self._parts(segment, shorter.size)))
+
+    def _first(self, side: deque[Segment]) -> Segment:
+        first, *rest = self.resolve([side.popleft()])
+        side.extendleft(reversed(rest))
+        return first
+
+    def _parts(self, segment: Segment, at: int) -> Axis:
+        if segment.group is None and at < segment.size:
+            return (Segment(None, at), Segment(None, segment.size - at))
+        return (segment,)
+
+    def _cut_segment(self, segment: Segment, at: int) -> None:
+        if segment.group is None:
+            return
+        group, units = segment.group, self._units[segment.group]
+        borders = sorted({0, at // segment.repeat, -(-at // segment.repeat), units})
+        self._became[group] = tuple(
+            part for start, stop in pairwise(borders) for part in self._part(group, start, stop)
+        )
+
+    def _part(self, group: str, start: int, stop: int) -> Axis:
+        whole, offset = self._origin.get(group, (group, 0))
+        name = f"{whole}[{offset + start}:{offset + stop}]"
+        self._origin[name] = (whole, offset + start)
+        return self.new(name, stop - start, (*self._order[group], start))
+
+    def _unify(self, one: Segment, other: Segment) -> None:
+        """Make two free segments of equal size move together, in the larger of their blocks."""
+        if one.group == other.group:
+            return
+        if one.group is None or other.group is None:
+            self.fix((one, other))
+            return
+        if (one.repeat, self._order[other.group]) < (other.repeat, self._order[one.group]):
+            one, other = other, one
+        if one.repeat % other.repeat:
+            self.fix((one, other))
+            return
+        assert one.group is not None
+        assert other.group is not None
+        follower = Segment(one.group, self._units[other.group], one.repeat // other.repeat)
+        self._became[other.group] = (follower,)

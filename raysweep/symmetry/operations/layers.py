@@ -1,0 +1,124 @@
+"""Operations with weights: products, convolutions and normalisations."""
+
+from typing import Any
+
+import torch
+
+from raysweep.symmetry.groups import Groups, Value, scaled, still
+from raysweep.symmetry.traced import NotUnderstoodError, Traced, fix_all
+
+
+def linear(
+    groups: Groups, result: torch.Tensor, input: Traced, weight: Traced, bias: Traced | None = None
+) -> Value:
+    if weight.tensor.dim() != 2:
+        raise NotUnderstoodError("has a weight that is not a matrix")
+    out, features = weight.axes
+    groups.merge(input.axes[-1], features)
+    if bias is not None:
+        groups.merge(out, bias.axes[0])
+    return (*input.axes[:-1], out)
+
+
+def matmul(groups: Groups, result: torch.Tensor, input: Traced, other: Traced) -> Value:
+    if input.tensor.dim() != 2 or other.tensor.dim() != 2:
+        raise NotUnderstoodError("multiplies tensors that are not matrices")
+    groups.merge(input.axes[1], other.axes[0])
+    return (input.axes[0], other.axes[1])
+
+
+def convolution(
+    units: Groups,
+    result: torch.Tensor,
+    input: Traced,
+    weight: Traced,
+    bias: Traced | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Value:
+    """With `groups` above one the blocks of channels move as wholes (a depthwise block is one channel)."""
+    channels, features = weight.axes[:2]
+    place = input.tensor.dim() - weight.tensor.dim() + 1  # the channel axis; the batch axis may be absent
+    before, incoming, after = input.axes[:place], input.axes[place], input.axes[place + 1 :]
+    fix_all(units, (*after, *weight.axes[2:]))
+    if groups == 1:
+        units.merge(incoming, features)
+    else:
+        units.fix(features)
+        blocks = units.new(f"{channels[0].group or 'convolution'}.blocks", groups)
+        units.merge(incoming, scaled(blocks, input.tensor.shape[place] // groups))
+        units.merge(channels, scaled(blocks, weight.tensor.shape[0] // groups))
+    if bias is not None:
+        units.merge(channels, bias.axes[0])
+    return (*before, channels, *(still(size) for size in result.shape[place + 1 :]))
+
+
+def transposed_convolution(
+    units: Groups,
+    result: torch.Tensor,
+    input: Traced,
+    weight: Traced,
+    bias: Traced | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Value:
+    if groups != 1:
+        raise NotUnderstoodError("has groups, which are understood for plain convolutions only")
+    features, channels = weight.axes[:2]
+    place = input.tensor.dim() - weight.tensor.dim() + 1
+    fix_all(units, (*input.axes[place + 1 :], *weight.axes[2:]))
+    units.merge(input.axes[place], features)
+    if bias is not None:
+        units.merge(channels, bias.axes[0])
+    return (*input.axes[:place], channels, *(still(size) for size in result.shape[place + 1 :]))
+
+
+def channelwise(groups: Groups, result: torch.Tensor, input: Traced, *args: Any, **kwargs: Any) -> Value:
+    """Batch and instance norm, PReLU: vectors of one number per channel, or of one for all."""
+    if input.tensor.dim() < 2:
+        raise NotUnderstoodError("is given a tensor without channels")
+    for vector in (*args, *kwargs.values()):
+        if isinstance(vector, Traced) and vector.tensor.numel() > 1:
+            groups.merge(input.axes[1], vector.axes[0])
+    return input.axes
+
+
+def layer_norm(
+    groups: Groups,
+    result: torch.Tensor,
+    input: Traced,
+    normalized_shape: Any,
+    weight: Traced | None = None,
+    bias: Traced | None = None,
+    eps: float | None = None,
+) -> Value:
+    """The statistics do not depend on the order of the normalised entries."""
+    for parameter in (weight, bias):
+        if parameter is not None:
+            last = input.axes[-parameter.tensor.dim() :]
+            for one, other in zip(last, parameter.axes, strict=True):
+                groups.merge(one, other)
+    return input.axes
+
+
+def group_norm(
+    units: Groups,
+    result: torch.Tensor,
+    input: Traced,
+    num_groups: int,
+    weight: Traced | None = None,
+    bias: Traced | None = None,
+    eps: float = 1e-5,
+) -> Value:
+    """Channels move within their block; where a block is one channel they move freely."""
+    channels = input.tensor.shape[1]
+    block = channels // num_groups
+    if block > 1:
+        for border in range(block, channels, block):
+            units.cut(input.axes[1], border)
+    return channelwise(units, result, input, weight, bias)

@@ -1,0 +1,44 @@
+"""Pooling and reductions: neither depends on the order of the entries that it brings together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from raysweep.symmetry.groups import Groups, Value, still
+from raysweep.symmetry.traced import NotUnderstoodError, Traced, fix_all
+
+REDUCTIONS = ("mean", "sum", "amax", "amin", "logsumexp")
+POOLS = {
+    f"{kind}_pool{axes}d": axes
+    for kind in ("avg", "max", "adaptive_avg", "adaptive_max")
+    for axes in (1, 2, 3)
+}
+
+
+def pool(groups: Groups, result: torch.Tensor, input: Traced, spatial: int) -> Value:
+    """Windows over the last `spatial` axes, which stay in place."""
+    if not isinstance(result, torch.Tensor):
+        raise NotUnderstoodError("returns the indices of maxima")
+    fix_all(groups, input.axes[-spatial:])
+    return input.axes[:-spatial] + tuple(still(size) for size in result.shape[-spatial:])
+
+
+def interpolate(groups: Groups, result: torch.Tensor, input: Traced, *_: Any, **__: Any) -> Value:
+    return pool(groups, result, input, input.tensor.dim() - 2)
+
+
+def reduce(
+    groups: Groups,
+    result: torch.Tensor,
+    input: Traced,
+    dim: int | Sequence[int] | None = None,
+    keepdim: bool = False,
+    dtype: torch.dtype | None = None,
+) -> Value:
+    rank = input.tensor.dim()
+    dims = range(rank) if dim is None or dim == () else [dim] if isinstance(dim, int) else dim
+    reduced = {place % rank for place in dims}
+    if keepdim:
+        return tuple(still(1) if d in reduced else axis for d, axis in enumerate(input.axes))
+    return tuple(axis for d, axis in enumerate(input.axes) if d not in reduced)

@@ -1,0 +1,72 @@
+"""A network with random weights, on which its symmetries are tested."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from raysweep.errors import SpecError
+from raysweep.symmetry.gradients import State, state_gradients
+from raysweep.symmetry.tracing import stored_tensors
+
+TOLERANCE = 1e-9  # relative; in float64 a true symmetry leaves errors near 1e-14
+
+
+@dataclass(frozen=True)
+class RandomisedNetwork:
+    """`outputs` (entries,) are those of `evaluate` at `state`; `gradients` are of a random sum of them."""
+
+    evaluate: Callable[[State], torch.Tensor]
+    state: State
+    outputs: torch.Tensor
+    gradients: State
+    threshold: float  # a smaller change of the outputs counts as none
+
+
+def single_names(model: nn.Module) -> list[str]:
+    """The names of parameters and buffers, the first one of a tied tensor."""
+    names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
+    return [name for name, tensor in stored_tensors(model) if names[id(tensor)] == name]
+
+
+def randomised_network(
+    model: nn.Module, example: torch.Tensor, generator: torch.Generator
+) -> RandomisedNetwork:
+    """Draw all parameters and buffers in float64. Raises `SpecError` when the outputs are zero."""
+    network = copy.deepcopy(model).double().eval().requires_grad_(False)
+    inputs = torch.randn(example.shape, generator=generator, dtype=torch.float64)
+    stored = dict(stored_tensors(network))
+    state = {name: stored[name] for name in single_names(network)}
+    for tensor in state.values():
+        if tensor.is_floating_point():
+            _randomise(tensor, generator)
+
+    def evaluate(values: State) -> torch.Tensor:
+        result = torch.func.functional_call(network, values, (inputs,))
+        return torch.cat([leaf.reshape(-1) for leaf in pytree.tree_leaves(result)])
+
+    with torch.no_grad():
+        outputs = evaluate(state)
+    scale = outputs.abs().max().item()
+    if not 0 < scale < float("inf"):
+        raise SpecError(
+            f"the proof of the permutation spec is vacuous: the network's outputs are {scale:.2g}"
+        )
+    weights = torch.randn(outputs.shape, generator=generator, dtype=torch.float64)
+    gradients = state_gradients(lambda values: evaluate(values) @ weights, state)
+    return RandomisedNetwork(evaluate, state, outputs, gradients, TOLERANCE * scale)
+
+
+def _randomise(tensor: torch.Tensor, generator: torch.Generator) -> None:
+    """Fill with values that keep activations of order one in networks of any depth.
+
+    Vectors are positive: variances stay valid, and biases keep units alive that ReLU would silence.
+    """
+    if tensor.dim() < 2:
+        tensor.uniform_(0.2, 1.8, generator=generator)
+    else:
+        bound = (3 / tensor[0].numel()) ** 0.5  # variance 1 / fan_in
+        tensor.uniform_(-bound, bound, generator=generator)

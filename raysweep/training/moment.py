@@ -1,0 +1,42 @@
+"""A moment of training, given in optimiser steps or in epochs: the one type for both."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*(ep|epochs?|st|steps?)?")
+FORMS = "a number of epochs (3, 0.5), '3ep' or '200st'"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """`count` epochs (a share of one is allowed) or whole optimiser steps."""
+
+    count: float
+    unit: Literal["ep", "st"] = "ep"
+
+    @staticmethod
+    def parse(value: object) -> "Moment":
+        """Read 3 or '3ep' (epochs) or '200st' (steps). Raises `ValueError`."""
+        if isinstance(value, Moment):
+            return value
+        match = None if isinstance(value, bool) else _TEXT.fullmatch(str(value).strip())
+        if match is None:
+            raise ValueError(f"expected {FORMS}")
+        count = float(match[1])
+        unit: Literal["ep", "st"] = "st" if (match[2] or "ep").startswith("s") else "ep"
+        if unit == "st" and count != int(count):
+            raise ValueError("a step is a whole number")
+        return Moment(count, unit)
+
+    def step(self, per_epoch: int) -> int:
+        """Return the optimiser step, for a run with so many steps per epoch."""
+        return round(self.count * per_epoch) if self.unit == "ep" else int(self.count)
+
+    def __str__(self) -> str:
+        return f"{self.count:g}{self.unit}"
+
+
+def steps_per_epoch(examples: int, batch_size: int, drop_last: bool) -> int:
+    """Return the batches of an epoch; with `drop_last` a last, smaller one is left out."""
+    return examples // batch_size if drop_last else -(-examples // batch_size)

@@ -1,0 +1,45 @@
+"""Optimisers over a module's parameters, and their state as named tensors."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+ADAMW_BETA2 = 0.999  # beta1 is the setting `momentum`
+
+
+def make_optimiser(
+    model: nn.Module, name: str, rate: float, momentum: float, nesterov: bool, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Return SGD or AdamW over all parameters. Raises `ValueError` for another name."""
+    parameters = list(model.parameters())
+    if name == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=rate, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
+        )
+    if name == "adamw":
+        betas = (momentum, ADAMW_BETA2)
+        return torch.optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=weight_decay, fused=True)
+    raise ValueError(f"unknown optimiser {name!r}; valid: sgd, adamw")
+
+
+def optimiser_state(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Return copies of the state's tensors by `slot/parameter`, for example `momentum_buffer/conv.weight`."""
+    return {
+        f"{slot}/{name}": value.detach().clone()
+        for name, parameter in model.named_parameters()
+        for slot, value in optimiser.state.get(parameter, {}).items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def load_optimiser_state(
+    model: nn.Module, optimiser: torch.optim.Optimizer, state: Mapping[str, torch.Tensor]
+) -> None:
+    """Put back what `optimiser_state` returned. Raises `KeyError` for an unknown parameter."""
+    parameters = dict(model.named_parameters())
+    for key, value in state.items():
+        slot, _, name = key.partition("/")
+        parameter = parameters[name]
+        # AdamW counts its steps in a tensor that lies where the fused kernel wants it: on the device.
+        optimiser.state[parameter][slot] = value.to(parameter.device, copy=True)

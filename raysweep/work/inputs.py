@@ -1,0 +1,119 @@
+"""What a level of a trial starts from: weights, masks, the optimiser's state."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from raysweep.digest import seed_for
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
+from raysweep.models.initialise import initialised
+from raysweep.pruning import Masks, dense_masks, one_shot_masks, prune, random_masks
+from raysweep.store.results import ResultStore
+from raysweep.store.trials import TrialStore
+from raysweep.sweep.facts import pruned_parameters
+from raysweep.sweep.identity import Move, Trial
+from raysweep.sweep.trials import Cursor
+from raysweep.work.data import proved_spec
+from raysweep.work.permutations import Permutations
+
+State = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """A trial, how far it goes, and the objects that hold the alignments it needs."""
+
+    trial: Trial
+    cursor: Cursor
+    places: dict[str, str]
+
+
+class Inputs:
+    """Finds the inputs of a trial's levels in the store."""
+
+    def __init__(self, task: TrialTask, config: ModelConfig, store: TrialStore, results: ResultStore) -> None:
+        self._task, self._config, self._store = task, config, store
+        self._trial, self._cursor = task.trial, task.cursor
+        self._permutations = Permutations(results)
+
+    def model(self) -> nn.Module:
+        """The network as a level begins: initialised, or at the parent's checkpoint (the rewind point)."""
+        trial = self._trial
+        if trial.branch == "reinitialise":
+            return initialised(self._config, trial.training.init, seed_for("reinitialise", trial.init_seed))
+        if trial.parent is None:
+            return initialised(self._config, trial.training.init, trial.init_seed)
+        model = build(self._config)
+        model.load_state_dict(self._store.read_checkpoint(trial.parent, 0, self._cursor.start))
+        return model
+
+    def optimiser(self) -> State:
+        """The state to go on with: a spawned run's trunk's, or the rewind point's where it is kept."""
+        trial = self._trial
+        kept = trial.prune is not None and trial.prune.optimiser == "kept"
+        if trial.parent is None or trial.branch == "reinitialise" or not (kept or trial.branch == "spawned"):
+            return {}
+        return self._store.read_optimiser(trial.parent, 0, self._cursor.start)
+
+    def masks(self, level: int) -> Masks:
+        """The masks of a pruned level; empty for a dense run."""
+        trial = self._trial
+        if trial.prune is None:
+            return {}
+        match trial.branch:
+            case "main":
+                return self._next(level)
+            case "one_shot":
+                dense = self._dense_end()
+                masks = dense_masks(dense, self._names())
+                return one_shot_masks(dense, masks, trial.prune.fraction, level, trial.prune.scope)
+            case "random":
+                seed = seed_for("random mask", trial.trial_id, level)
+                return random_masks(self._mask_of_chain(level), seed)
+            case "reinitialise":
+                return self._mask_of_chain(level)
+            case "transport":
+                return self._transported(level)
+        raise ValueError(f"unknown branch {trial.branch!r}")
+
+    def _next(self, level: int) -> Masks:
+        """Prune the network that the previous level ended with."""
+        trial = self._trial
+        assert trial.prune is not None
+        if level == 1:
+            state = self._dense_end()
+            masks = dense_masks(state, self._names())
+        else:
+            state = self._store.read_checkpoint(trial.trial_id, level - 1, self._cursor.total)
+            masks = self._mask(trial.trial_id, level - 1)
+        return prune(state, masks, trial.prune.fraction, trial.prune.scope)
+
+    def _transported(self, level: int) -> Masks:
+        """The other chain's masks, moved like its weights would be."""
+        masks = self._mask_of_chain(level)
+        move: Move | None = self._cursor.moves.get(level)
+        if move is None:
+            return masks
+        permutation = self._permutations.of(move, self._task.places)
+        state = {**self._dense_end(), **masks}
+        moved = proved_spec(self._config).apply(permutation, state)
+        return {name: moved[name] for name in masks}
+
+    def _mask_of_chain(self, level: int) -> Masks:
+        assert self._trial.mask_trial is not None
+        return self._mask(self._trial.mask_trial, level)
+
+    def _mask(self, trial_id: str, level: int) -> Masks:
+        """In the order of the network's layers, which decides between weights of equal magnitude."""
+        masks = self._store.read_mask(trial_id, level)
+        return {name: masks[name] for name in self._names()}
+
+    def _dense_end(self) -> State:
+        assert self._trial.parent is not None
+        return self._store.read_checkpoint(self._trial.parent, 0, self._cursor.total)
+
+    def _names(self) -> list[str]:
+        assert self._trial.prune is not None
+        return list(pruned_parameters(self._config, self._trial.prune.exclude))

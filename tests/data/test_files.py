@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+import torchvision.datasets
+
+from raysweep.data import files
+from raysweep.data.files import Layout, Source, existing, find
+from raysweep.errors import UserError
+
+SOURCE = Source("toy", (Layout("toy-py", ("a", "b")), Layout("toy-bin", ("a.bin",))), "Toy")
+
+
+def touch(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize("below", ["", "toy-py"])
+def test_files_lie_in_the_root_or_in_the_named_folder(below, tmp_path):
+    touch(tmp_path / below, "a", "b.gz")
+    assert find(SOURCE, str(tmp_path), False) == (tmp_path / below, SOURCE.layouts[0])
+
+
+def test_the_named_folder_goes_before_the_root(tmp_path):
+    touch(tmp_path, "a", "b")
+    touch(tmp_path / "toy-py", "a", "b")
+    assert find(SOURCE, str(tmp_path), False)[0] == tmp_path / "toy-py"
+
+
+def test_an_incomplete_layout_is_passed_over(tmp_path):
+    touch(tmp_path / "toy-py", "a")
+    touch(tmp_path / "toy-bin", "a.bin")
+    assert find(SOURCE, str(tmp_path), False) == (tmp_path / "toy-bin", SOURCE.layouts[1])
+
+
+def test_missing_files_say_where_and_what(tmp_path):
+    with pytest.raises(UserError) as error:
+        find(SOURCE, str(tmp_path), False)
+    for text in (
+        f"{tmp_path}/toy-py, {tmp_path}, ",
+        "(a b, or a.bin)",
+        "train.data_root",
+        "train.download=true",
+    ):
+        assert text in str(error.value)
+
+
+def test_the_plain_file_goes_before_the_compressed_one(tmp_path):
+    touch(tmp_path, "a", "a.gz")
+    assert existing(tmp_path, "a") == tmp_path / "a"
+    assert existing(tmp_path, "b") is None
+
+
+def toy(write):
+    """A class like torchvision's, and the calls that it got."""
+    calls = []
+
+    def download(root, download, **options):
+        calls.append((Path(root), options))
+        write(Path(root))
+
+    return download, calls
+
+
+def test_download_goes_to_the_root_and_only_when_needed(tmp_path, monkeypatch):
+    download, calls = toy(lambda root: touch(root / "toy-py", "a", "b"))
+    monkeypatch.setattr(torchvision.datasets, "Toy", download, raising=False)
+    root = tmp_path / "new"
+    assert find(SOURCE, str(root), True) == find(SOURCE, str(root), True)
+    assert calls == [(root, {})]
+
+
+def test_download_without_a_root_goes_to_the_cache(tmp_path, monkeypatch):
+    download, calls = toy(lambda root: touch(root, "a", "b"))
+    monkeypatch.setattr(torchvision.datasets, "Toy", download, raising=False)
+    monkeypatch.setattr(files, "DEFAULT_ROOT", tmp_path / "cache")
+    source = Source("toy", SOURCE.layouts, "Toy", splits=("train", "test"), system=(tmp_path / "system",))
+    assert find(source, None, True)[0] == tmp_path / "cache"
+    assert calls == [(tmp_path / "cache", {"split": split}) for split in ("train", "test")]
+
+
+def test_a_failed_download_is_one_message(tmp_path, monkeypatch):
+    def refuse(root):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torchvision.datasets, "Toy", toy(refuse)[0], raising=False)
+    with pytest.raises(UserError, match=r"toy cannot be downloaded into .*: no route to host"):
+        find(SOURCE, str(tmp_path), True)

@@ -1,0 +1,64 @@
+import pytest
+import torch
+from torch import nn
+
+from raysweep.digest import seed_for
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
+from raysweep.models.initialise import initialise, initialised
+from raysweep.models.names import INITS
+
+CONFIG = ModelConfig("resnet20", 4, None, "batch", (3, 8, 8), 10)
+
+
+def equal(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_weights_depend_on_the_seed_alone(init):
+    states = []
+    for seed in (5, 5, 6):
+        torch.rand(1)  # the global state does not matter
+        states.append(initialised(CONFIG, init, seed).state_dict())
+    assert equal(states[0], states[1])
+    assert not equal(states[0], states[2])
+
+
+def test_own_keeps_what_the_constructor_drew():
+    drawn = build(CONFIG, seed=seed_for("initialisation", 5)).state_dict()
+    assert equal(initialised(CONFIG, "own", 5).state_dict(), drawn)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(40, 500), nn.Conv1d(8, 500, 5), nn.Conv2d(8, 500, (5, 1))])
+def test_variances_follow_from_fan_in(layer):
+    initialise(layer, "kaiming_normal", 0)
+    assert layer.weight.std().item() == pytest.approx((2 / 40) ** 0.5, rel=0.03)
+    assert not layer.bias.any()
+    initialise(layer, "pytorch", 0)
+    assert layer.weight.abs().max().item() == pytest.approx(40**-0.5, rel=0.01)
+    assert layer.bias.abs().max().item() == pytest.approx(40**-0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_norms_start_at_one_and_zero(init):
+    state = initialised(CONFIG, init, 0).state_dict()
+    assert (state["norm.weight"] == 1).all()
+    assert not state["norm.bias"].any()
+    assert "conv.bias" not in state
+
+
+def test_linear_layers_are_drawn_in_order_from_one_generator():
+    config = ModelConfig("mlp", 4, 1, "layer", (1, 2, 2), 3)
+    generator = torch.Generator().manual_seed(seed_for("initialisation", 7))
+    expected = [torch.empty(4, 4), torch.empty(3, 4)]
+    for weight in expected:
+        nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+    model = initialised(config, "kaiming_normal", 7)
+    assert torch.equal(model.layers[1].weight, expected[0])
+    assert torch.equal(model.layers[4].weight, expected[1])
+
+
+def test_unknown_init_is_refused():
+    with pytest.raises(ValueError, match="valid: kaiming_normal, pytorch, own"):
+        initialise(nn.Linear(2, 2), "zeros", 0)

@@ -1,0 +1,82 @@
+import pytest
+import torch
+import torchvision
+
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
+from raysweep.models.names import MODELS, NORMS
+from raysweep.symmetry import prove
+from tests.symmetry.checks import assert_unchanged, traced
+
+SIZES = {  # in multiples of the width; residual streams are one group per stage
+    "mlp": [1, 1, 1],
+    "lenet": [1, 8 / 3, 20, 14],
+    "vgg11": [1, 2, 4, 4, 8, 8, 8, 8],
+    "vgg16": [1, 1, 2, 2, 4, 4, 4, 8, 8, 8, 8, 8, 8],
+    "resnet20": [1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4],
+    "resnet32": [1] * 6 + [2] * 6 + [4] * 6,
+}
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32)])
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("name", MODELS)
+def test_all_groups_are_found_and_proved(name, norm, shape):
+    model = build(ModelConfig(name, 6, None, norm, shape, 10))
+    spec = traced(model, shape)
+    assert list(spec.sizes.values()) == [round(6 * multiple) for multiple in SIZES[name]]
+    prove(spec, model, torch.zeros(2, *shape))
+    assert_unchanged(spec, model, shape)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("name", ["mlp", "vgg16", "resnet20"])
+@pytest.mark.parametrize("width", [1, 2])
+def test_very_narrow_networks_are_proved(name, norm, width):
+    model = build(ModelConfig(name, width, None, norm, (1, 8, 8), 10))
+    spec = traced(model, (1, 8, 8))
+    assert 1 not in spec.sizes.values()
+    prove(spec, model, torch.zeros(2, 1, 8, 8))
+
+
+TORCHVISION = {  # number of groups, number of units
+    "resnet18": (12, 2_880),  # stem, 3 stages and the first of two convolutions in each of 8 blocks
+    "resnet50": (37, 11_456),  # stem, 4 stages and the first two of three convolutions in each of 16 blocks
+    "vgg11": (10, 10_944),  # 8 convolutions and 2 hidden linear layers
+    "vgg16_bn": (15, 12_416),
+    "densenet121": (120, 10_240),  # stem, 3 transitions and two convolutions in each of 58 layers
+    "mobilenet_v2": (25, 9_128),  # stem, head, 16 expansions and 7 stages' residual streams
+}
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_torchvision_networks(name):
+    model = getattr(torchvision.models, name)(
+        weights=None, **({"init_weights": False} if "vgg" in name else {})
+    )
+    spec = traced(model, (3, 32, 32))
+    assert (len(spec.sizes), sum(spec.sizes.values())) == TORCHVISION[name]
+    assert_unchanged(spec, model, (3, 32, 32))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "mobilenet_v2"])
+def test_torchvision_networks_are_proved(name):
+    model = getattr(torchvision.models, name)(weights=None)
+    prove(traced(model, (3, 32, 32)), model, torch.zeros(2, 3, 32, 32))
+
+
+def test_flattened_channels_keep_their_pixels_together():
+    model = torchvision.models.vgg11(weights=None, init_weights=False)
+    axes = traced(model, (3, 32, 32)).axes["classifier.0.weight"]
+    assert [(s.group, s.size, s.repeat) for s in axes[1]] == [("features.18", 512 * 49, 49)]
+
+
+def test_each_dense_layer_is_a_segment_of_its_own():
+    model = torchvision.models.densenet121(weights=None)
+    spec = traced(model, (3, 32, 32))
+    segments = spec.axes["features.denseblock1.denselayer3.norm1.running_var"][0]
+    assert [(s.group.removeprefix("features."), s.size) for s in segments] == [
+        ("conv0", 64),
+        ("denseblock1.denselayer1.conv2", 32),
+        ("denseblock1.denselayer2.conv2", 32),
+    ]

@@ -1,0 +1,178 @@
+"""Chains and their branches, checked against plain definitions."""
+
+import pytest
+import torch
+
+from raysweep.models.initialise import initialised
+from raysweep.pruning import sparsity
+from raysweep.store.files import Files
+from raysweep.store.results import ResultStore
+from raysweep.store.trials import TrialStore
+from raysweep.sweep.identity import data_config
+from raysweep.work.data import model_config, proved_spec, resident
+from raysweep.work.permutations import Permutations
+from raysweep.work.trial import hyperparameters
+from tests.work.plans import carry_out, plan
+
+PRUNE = {
+    "levels": 3,
+    "fraction": 0.3,
+    "rewind": "7st",
+    "exclude": ["output"],
+    "branches": ["random", "one_shot", "reinitialise", "transport"],
+}
+
+
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory):
+    root = tmp_path_factory.mktemp("chains")
+    wanted = plan(prune=PRUNE)
+    carry_out(wanted, Files(str(root)))
+    return wanted, TrialStore(Files(str(root))), root
+
+
+def of_branch(wanted, branch, pruned=True):
+    return [t for t in wanted.trials.values() if t.branch == branch and (t.prune is not None) == pruned]
+
+
+def test_sparsities_and_masks_agree_with_brute_force(chains):
+    """Each level removes floor(0.3 x kept) weights, those of smallest magnitude at the previous end."""
+    wanted, store, _ = chains
+    for chain in of_branch(wanted, "main"):
+        cursor = wanted.cursors[chain.trial_id]
+        state = store.read_checkpoint(chain.parent, 0, cursor.total)
+        names = ["layers.1.weight", "layers.3.weight", "layers.5.weight"]  # layers.7 is the output
+        kept = {name: torch.ones_like(state[name], dtype=torch.bool) for name in names}
+        for level in cursor.levels:
+            count = sum(int(mask.sum()) for mask in kept.values())
+            ranked = torch.cat([state[n].abs()[kept[n]] for n in names]).sort().values
+            threshold = ranked[int(0.3 * count)]
+            expected = {n: kept[n] & (state[n].abs() >= threshold) for n in names}
+            kept = store.read_mask(chain.trial_id, level)
+            assert sorted(kept) == names
+            assert all(torch.equal(kept[n], expected[n]) for n in names)
+            record = store.record(chain.trial_id, level)
+            total = sum(mask.numel() for mask in kept.values())
+            left = sum(int(mask.sum()) for mask in kept.values())
+            assert record.sparsity == pytest.approx(1 - left / total)
+            state = store.read_checkpoint(chain.trial_id, level, cursor.total)
+            assert all((state[n][~kept[n]] == 0).all() for n in names)
+
+
+def test_rewinding_is_exact(chains):
+    wanted, store, _ = chains
+    for trial in wanted.trials.values():
+        if trial.prune is None or trial.branch == "reinitialise":
+            continue
+        cursor = wanted.cursors[trial.trial_id]
+        assert cursor.start == 7
+        rewind = store.read_checkpoint(trial.parent, 0, 7)
+        for level in cursor.levels:
+            started = store.read_checkpoint(trial.trial_id, level, 7)
+            masks = store.read_mask(trial.trial_id, level)
+            for name, tensor in rewind.items():
+                assert torch.equal(started[name], tensor * masks[name] if name in masks else tensor)
+
+
+def test_branches_are_what_they_say(chains):
+    wanted, store, root = chains
+    for level in (1, 3):
+        for trial in of_branch(wanted, "random"):
+            own, masks = store.read_mask(trial.mask_trial, level), store.read_mask(trial.trial_id, level)
+            assert {n: int(m.sum()) for n, m in own.items()} == {n: int(m.sum()) for n, m in masks.items()}
+            assert any(not torch.equal(own[n], masks[n]) for n in own)
+        for trial in of_branch(wanted, "one_shot"):
+            own, masks = store.read_mask(trial.mask_trial, level), store.read_mask(trial.trial_id, level)
+            assert sparsity(own) == sparsity(masks)
+            dense = store.read_checkpoint(trial.parent, 0, wanted.cursors[trial.trial_id].total)
+            smallest = min(dense[n].abs()[masks[n]].min().item() for n in masks)
+            assert all((dense[n].abs()[~masks[n]] <= smallest).all() for n in masks)
+        for trial in of_branch(wanted, "reinitialise"):
+            own, masks = store.read_mask(trial.mask_trial, level), store.read_mask(trial.trial_id, level)
+            assert all(torch.equal(own[n], masks[n]) for n in own)
+            started = store.read_checkpoint(trial.trial_id, level, 0)
+            first = store.read_checkpoint(trial.parent, 0, 0)
+            assert not torch.equal(
+                started["layers.1.weight"], first["layers.1.weight"] * own["layers.1.weight"]
+            )
+    spec = proved_spec(model_config(wanted.sweep.trainings[0], the_data(trial)))
+    permutations = Permutations(ResultStore(Files(str(root))))
+    places = {k[0]: r["_object"] for k, r in ResultStore(Files(str(root))).rows("alignments").items()}
+    for trial in of_branch(wanted, "transport"):
+        masks, theirs = store.read_mask(trial.trial_id, 2), store.read_mask(trial.mask_trial, 2)
+        if trial.mask_permutation == "none":
+            assert all(torch.equal(masks[n], theirs[n]) for n in masks)
+            continue
+        move = wanted.cursors[trial.trial_id].moves[2]
+        found = wanted.alignments[move.alignment_id]
+        assert found.target.level == found.source.level == (0 if trial.mask_permutation == "dense" else 2)
+        mine = trial.parent if found.target.level == 0 else chain_of(wanted, trial)
+        assert (found.target.trial_id == mine) != move.inverse  # it moves the other's mask toward this trial
+        state = store.read_checkpoint(trial.parent, 0, 0)
+        moved = spec.apply(permutations.of(move, places), {**state, **theirs})
+        assert all(torch.equal(masks[n], moved[n]) for n in masks)
+
+
+def the_data(trial):
+    return resident(data_config(trial.training, trial.replicate), None, False, "unit")
+
+
+def chain_of(wanted, trial):
+    return next(c.trial_id for c in of_branch(wanted, "main") if c.parent == trial.parent)
+
+
+def test_more_levels_extend_a_chain_and_train_nothing_twice(chains, tmp_path):
+    wanted, _store, root = chains
+    files = Files(str(root))
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*.safetensors")}
+    longer = plan(prune={**PRUNE, "levels": 4})
+    assert set(longer.trials) == set(wanted.trials)
+    levels = []
+    carry_out(longer, files, report=lambda level, step: levels.append(level))
+    assert set(levels) == {4}
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+
+
+def test_the_dense_run_is_the_same_with_and_without_pruning():
+    assert set(plan().trials) < set(plan(prune=PRUNE).trials)
+    with_rewind = plan(prune=PRUNE).cursors[next(iter(plan().trials))]
+    assert 7 in with_rewind.checkpoints
+
+
+def test_spawned_replicates_share_the_trunk_and_differ_in_order(tmp_path):
+    wanted = plan(spawn_at="5st", replicates=3)
+    files = Files(str(tmp_path))
+    carry_out(wanted, files)
+    store = TrialStore(files)
+    trunk, *spawned = wanted.trials.values()
+    assert [t.branch for t in spawned] == ["spawned"] * 3
+    assert all(t.parent == trunk.trial_id for t in spawned)
+    total = wanted.cursors[trunk.trial_id].total
+    shared = store.read_checkpoint(trunk.trial_id, 0, 5)
+    ends = []
+    for trial in spawned:
+        started = store.read_checkpoint(trial.trial_id, 0, 5)
+        assert all(torch.equal(started[n], shared[n]) for n in shared)
+        ends.append(store.read_checkpoint(trial.trial_id, 0, total)["layers.1.weight"])
+    ends.append(store.read_checkpoint(trunk.trial_id, 0, total)["layers.1.weight"])
+    assert len({tuple(end.reshape(-1).tolist()) for end in ends}) == 4
+    networks = {n.trial_id for unit in wanted.barriers.values() for n in unit.networks}
+    assert networks == {t.trial_id for t in spawned}
+
+
+def test_same_initialisation_and_other_order(tmp_path):
+    wanted = plan(init_seed=3, replicates=2)
+    one, other = wanted.trials.values()
+    assert one.init_seed == other.init_seed == 3
+    assert (one.data_seed, other.data_seed) == (0, 1)
+    config = model_config(one.training, the_data(one))
+    first, again = initialised(config, "pytorch", 3), initialised(config, "pytorch", 3)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+
+
+def test_orders_after_rewinding_are_as_stated():
+    for order, expected in (("same", ["", ""]), ("new", [" level 1", " level 2"])):
+        wanted = plan(prune={**PRUNE, "data_order": order})
+        chain = of_branch(wanted, "main")[0]
+        cursor = wanted.cursors[chain.trial_id]
+        assert [hyperparameters(chain, cursor, level).order for level in (1, 2)] == expected
