@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 BATCH = 1000  # metrics a request
 PATIENCE = 120  # seconds that the end of a run waits for the tracking server
 MARKER = "tracking.json"
+LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags that say what has been logged
+AT_END = ("sparsity", "train_loss", "train_error", "test_loss", "test_error")
+Value = tuple[str, float, int, int]  # name, value, time in milliseconds, step
 PARAMETERS = (
     *("dataset", "model", "norm", "width", "depth", "init", "epochs", "batch_size", "learning_rate"),
-    *("momentum", "weight_decay", "schedule", "replicate", "init_seed", "data_seed", "group"),
+    *("optimiser", "momentum", "weight_decay", "schedule", "replicate", "init_seed", "data_seed", "group"),
+    *("branch", "parent_trial", "mask_trial", "mask_permutation"),
 )
 
 
@@ -131,8 +135,9 @@ class _Log:
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
         ended = int(metrics.time.max() * 1000) if len(metrics) else 0
         parent = self._run("sweep", self._sweep.name, None, began)
-        for trial in tables["trials"].to_dict("records"):
-            self._trial(trial, metrics[metrics.trial_id == trial["trial_id"]], parent)
+        by_trial = dict(list(metrics.groupby("trial_id")))
+        for trial_id, levels in tables["trials"].groupby("trial_id"):
+            self._trial(str(trial_id), levels, by_trial[trial_id], parent)
         barriers = tables["barriers"]
         named = barriers.assign(method=barriers.method.fillna("unaligned"))
         for (group, method), rows in named.groupby(["group", "method"]):
@@ -147,39 +152,48 @@ class _Log:
             tags["mlflow.parentRunId"] = parent
         return self._client.create_run(self._experiment, start_time=began, tags=tags).info.run_id
 
-    def _trial(self, trial: dict[Any, Any], metrics: pd.DataFrame, parent: str) -> None:
-        identity = f"trial {trial['trial_id']}"
-        if identity in self._known and self._known[identity].info.status == "FINISHED":
+    def _trial(self, trial_id: str, levels: pd.DataFrame, metrics: pd.DataFrame, parent: str) -> None:
+        """Loss and error by step (of each level), and at the end of every level with the level as step."""
+        identity = f"trial {trial_id}"
+        known = self._known.get(identity)
+        logged = set(json.loads(known.data.tags.get(LEVELS, "[]"))) if known else set()
+        new = levels[~levels.level.isin(logged)]
+        if new.empty:
             return
-        name = f"{trial['model']}-{trial['width']} {trial['dataset']} replicate {trial['replicate']}"
+        first = levels.iloc[0]
+        branch = "" if first.branch == "main" else f" {first.branch}"
+        name = f"{first.model}-{first.width} {first.dataset}{branch} replicate {first.replicate}"
         run = self._run(identity, name, parent, int(metrics.time.min() * 1000))
-        end = int(metrics.time.max() * 1000)
-        values = [
-            (f"{row['split']}_{risk}", row[risk], int(row["time"] * 1000), int(row["step"]))
-            for row in metrics.to_dict("records")
-            for risk in ("loss", "error")
-        ]
-        self._log(run, values, {key: trial[key] for key in PARAMETERS})
-        self._client.set_terminated(run, "FINISHED", end)
+        values: list[Value] = []
+        for level in new.to_dict("records"):
+            rows = metrics[metrics.level == level["level"]]
+            prefix = f"level_{level['level']:02d}/" if level["level"] else ""
+            values += _by_step(rows, prefix)
+            if level["level"]:
+                end = int(rows.time.max() * 1000)
+                values += [(f"end/{name}", level[name], end, level["level"]) for name in AT_END]
+        self._log(run, values, {} if known else {key: first[key] for key in PARAMETERS})
+        self._client.set_tag(run, LEVELS, json.dumps(sorted(levels.level.tolist())))
+        self._client.set_terminated(run, "FINISHED", int(metrics.time.max() * 1000))
 
     def _group(self, group: str, method: str, rows: pd.DataFrame, parent: str, time: int) -> None:
         """Mean, spread and count of every kind of barrier, so that widths and methods can be compared."""
-        first = rows.iloc[0]
-        run = self._run(
-            f"group {group} {method}", f"{first.model}-{first.width} {first.dataset} {method}", parent, time
-        )
+        first, identity = rows.iloc[0], f"group {group} {method}"
+        run = self._run(identity, f"{first.model}-{first.width} {first.dataset} {method}", parent, time)
         shared = {key: first[key] for key in ("dataset", "model", "norm", "width", "group")}
-        values: list[tuple[str, float, int, int]] = []
-        for (interpolation, kind, split), part in rows.groupby(["interpolation", "kind", "split"]):
+        values: list[Value] = []
+        for key, part in rows.groupby([_barrier_names(rows), rows.level]):
+            name, level = str(key[0]), int(part.level.iloc[0])  # type: ignore[index]
             for column in ("loss_barrier", "error_barrier", "loss_centre", "error_centre"):
-                name = f"{split}/{interpolation}_{kind}/{column}"
-                values.append((f"{name}_mean", part[column].mean(), time, 0))
-                values.append((f"{name}_std", part[column].std(ddof=0), time, 0))
-            values.append((f"{split}/{interpolation}_{kind}/n", len(part), time, 0))
-        logged = self._known.get(f"group {group} {method}")
-        old = logged.data.metrics if logged else {}
-        changed = [value for value in values if old.get(value[0]) != value[1]]
-        self._log(run, changed, {} if logged else shared | {"method": method})
+                values.append((f"{name}/{column}_mean", part[column].mean(), time, level))
+                values.append((f"{name}/{column}_std", part[column].std(ddof=0), time, level))
+            values.append((f"{name}/n", len(part), time, level))
+        known = self._known.get(identity)
+        content = digest([(name, value, step) for name, value, _, step in values])
+        if known and known.data.tags.get(CONTENT) == content:
+            return
+        self._log(run, values, {} if known else shared | {"method": method})
+        self._client.set_tag(run, CONTENT, content)
         self._client.set_terminated(run, "FINISHED", time)
 
     def _parent(self, run: str, tables: dict[str, pd.DataFrame], time: int) -> None:
@@ -192,10 +206,26 @@ class _Log:
             self._client.log_artifact(run, str(figure), "figures")
         self._client.set_terminated(run, "FINISHED", time)
 
-    def _log(self, run: str, values: list[tuple[str, float, int, int]], params: dict[str, Any]) -> None:
+    def _log(self, run: str, values: list[Value], params: dict[str, Any]) -> None:
         from mlflow.entities import Metric, Param
 
         metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
         self._client.log_batch(run, params=[Param(key, str(value)) for key, value in params.items()])
         for start in range(0, len(metrics), BATCH):
             self._client.log_batch(run, metrics=metrics[start : start + BATCH])
+
+
+def _by_step(metrics: pd.DataFrame, prefix: str) -> list[Value]:
+    return [
+        (f"{prefix}{row['split']}_{risk}", row[risk], int(row["time"] * 1000), int(row["step"]))
+        for row in metrics.to_dict("records")
+        for risk in ("loss", "error")
+    ]
+
+
+def _barrier_names(rows: pd.DataFrame) -> pd.Series:
+    """split/interpolation_kind; for pruned networks with where the permutation was found, and the point."""
+    name = rows.split + "/" + rows.interpolation + "_" + rows.kind
+    found = rows.permutation_level.map(lambda level: "_dense" if level == 0 else "_level", na_action="ignore")
+    name += found.where(rows.level > 0).fillna("")
+    return name.where(rows.step == rows.step.max(), name + "_rewind")
