@@ -118,12 +118,7 @@ def verdicts(levels: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     for point in ("rewind", "end"):
         means = loss[loss.point == point].pivot_table(index="level", columns="kind", values="mean")
         if {"unaligned", "dense permutation"} <= set(means.columns):
-            share = means["dense permutation"] / means["unaligned"]
-            word = "keeps" if (share < 0.5).all() else "does not keep"
-            sentences.append(
-                f"{point}: the dense permutation {word} the test loss barrier below half of the unaligned "
-                f"one at every level (at most {share.max():.2f} of it, at level {share.idxmax()})"
-            )
+            sentences.append(_dense_verdict(point, means[means.unaligned > 0]))
     for permutation, group in differences.groupby("permutation"):
         helps = group[group.low > 0].level.tolist()
         harms = group[group.high < 0].level.tolist()
@@ -133,6 +128,18 @@ def verdicts(levels: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
             f"{len(group) - len(helps) - len(harms)} of {len(group)}"
         )
     return sentences
+
+
+def _dense_verdict(point: str, means: pd.DataFrame) -> str:
+    """`means` are the barriers by kind at the levels where unaligned pairs have one."""
+    if means.empty:
+        return f"{point}: not informative, because unaligned pairs have no barrier"
+    share = means["dense permutation"] / means["unaligned"]
+    word = "keeps" if (share < 0.5).all() else "does not keep"
+    return (
+        f"{point}: the dense permutation {word} the test loss barrier below half of the unaligned one at "
+        f"every level (at most {share.max():.2f} of it, at level {share.idxmax()})"
+    )
 
 
 def draw(levels: pd.DataFrame, runs: pd.DataFrame, differences: pd.DataFrame, title: str, path: Path) -> None:

@@ -138,6 +138,8 @@ def test_diverged_training_is_a_failure_and_the_rest_goes_on(tiny, tmp_path):
     assert len(failures) == 2
     assert failures.error.str.contains(r"not finite at step \d+, learning rate").all()
     assert "Diverged" in output
+    for trial in failures.id:  # the last good checkpoint is kept
+        assert (tmp_path / "trials" / trial / "level_000" / "step_00000000.safetensors").exists()
     assert len(pd.read_parquet(tmp_path / "sweeps/tiny/barriers")) == 4
 
 

@@ -1,5 +1,8 @@
 """Trials on a real Ray with fake GPUs: resources are what the sweep file says."""
 
+import os
+import signal
+import subprocess
 import threading
 import time
 
@@ -13,6 +16,7 @@ from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired, done, finished
 from raysweep.work.inputs import TrialTask
 from tests.cluster.test_pool import Hooks
+from tests.work.plans import carry_out, contents, metrics
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def two_gpus():
 
 def test_half_a_gpu_each_runs_four_trials_at_once(two_gpus, tmp_path):
     """Two (fake) GPUs at half a GPU per trial: four run at the same time, never five."""
-    train = {"dataset": "digits", "width": 64, "epochs": 40, "replicates": 6}
+    train = {"dataset": "digits", "width": 64, "epochs": 200, "replicates": 5}
     resources = {"trial": {"cpu": 0.5, "gpu": 0.5}}
     wanted = desired(check("test", {"name": "s", "train": train, "resources": resources}))
     files = Files(str(tmp_path))
@@ -50,3 +54,33 @@ def test_half_a_gpu_each_runs_four_trials_at_once(two_gpus, tmp_path):
     assert max(running) == 4
     present = done(wanted, files)
     assert all(finished(wanted, present, key) for key in wanted.trials)
+
+
+def test_killed_training_process_goes_on_from_its_resume_point(two_gpus, tmp_path):
+    """kill -9 of the process that trains: Tune starts it again, and it ends in the same bits."""
+    train = {"dataset": "digits", "width": 32, "epochs": 60, "replicates": 1, "norm": "batch"}
+    wanted = desired(check("test", {"name": "s", "train": train, "resources": {"resume_seconds": 0}}))
+    (trial_id,) = wanted.trials
+    calm, root = tmp_path / "calm", tmp_path / "killed"
+    carry_out(wanted, Files(str(calm)))
+    tasks = {trial_id: TrialTask(wanted.trials[trial_id], wanted.cursors[trial_id], {})}
+    resume = root / "trials" / trial_id / "resume"
+    killed = []
+
+    def kill():
+        while not resume.exists():
+            time.sleep(0.02)
+        (found,) = subprocess.run(
+            ["pgrep", "-n", "-f", "^ray::ResourceTrainable"], capture_output=True, text=True, check=True
+        ).stdout.split()
+        os.kill(int(found), signal.SIGKILL)
+        killed.append(int(found))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert train_trials(str(root), wanted.sweep.sections, tasks, Hooks()) == []
+    killer.join()
+    assert killed
+    assert contents(root) == contents(calm)
+    assert metrics(wanted, root) == metrics(wanted, calm)
+    assert not resume.exists()
