@@ -1,6 +1,5 @@
 """Do permutations of dense networks align pruned ones, and can their masks be reused? By sparsity."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.bootstrap import interval
+from analysis.command import command
 from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, plt, save
 
 SERIES = {
@@ -249,14 +249,5 @@ def _plain(table: pd.DataFrame) -> str:
     return table.to_string(index=False)
 
 
-def main() -> None:
-    """`python -m analysis.pruning ROOT [--sweep NAME]`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", type=Path)
-    parser.add_argument("--sweep", default="imp_digits")
-    arguments = parser.parse_args()
-    print(analyse(arguments.root / "sweeps" / arguments.sweep))
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, "imp_digits", analyse)

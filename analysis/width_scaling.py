@@ -1,37 +1,41 @@
 """Do barriers fall with width? From the tables: a figure, a table, and from which width each claim holds."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from analysis.bootstrap import interval
-from analysis.style import BLACK, BLUE, GREEN, RED, THRESHOLD, Mark, plt, save
+from analysis.command import command
+from analysis.members import aligned_networks, members
+from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, plt, save
 
 # name: (interpolation, kind, column, look)
 SERIES = {
     "unaligned": ("pair", "unaligned", "barrier", Mark(BLACK, "o")),
     "direct": ("pair", "direct", "barrier", Mark(BLUE, "s")),
     "via": ("pair", "via", "barrier", Mark(RED, "^")),
-    "barycentre": ("simplex", "via", "centre", Mark(GREEN, "D")),
+    "joint": ("pair", "joint", "barrier", Mark(ORANGE, "v", "--")),
+    "barycentre, via": ("simplex", "via", "centre", Mark(GREEN, "D")),
+    "barycentre, joint": ("simplex", "joint", "centre", Mark(PINK, "P", "--")),
 }
+TRIPLE = 3
+CLAIMS = tuple(name for name in SERIES if name != "unaligned")
 
 
-def summarise(barriers: pd.DataFrame) -> pd.DataFrame:
+def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
     """Return a row per split, risk, kind and width: mean, interval, maximum, share connected, n."""
+    aligned = aligned_networks(alignments)
     rows = []
     for name, (interpolation, kind, column, _) in SERIES.items():
         chosen = barriers[(barriers.interpolation == interpolation) & (barriers.kind == kind)]
+        if kind == "joint":  # three networks, beside `via`; alignments of more are another question
+            chosen = chosen[[len(aligned[ids[0]]) == TRIPLE for ids in chosen.alignments]]
         for (split, width), group in chosen.groupby(["split", "width"]):
-            members = [
-                [*networks, *([] if pd.isna(reference) else [reference])]
-                for networks, reference in zip(group.networks, group.reference, strict=True)
-            ]
-            members = [sorted(set(each)) for each in members]
+            depends = members(group, aligned)
             for risk in ("loss", "error"):
                 values = group[f"{risk}_{column}"].to_numpy()
-                estimate = interval(values.tolist(), members)
+                estimate = interval(values.tolist(), depends)
                 rows.append(
                     {
                         "split": split,
@@ -53,7 +57,7 @@ def verdicts(summary: pd.DataFrame, split: str = "test") -> list[str]:
     """Return a sentence per kind: from which width on its error barrier is at most 0.02."""
     errors = summary[(summary.split == split) & (summary.risk == "error")].set_index(["kind", "width"])
     sentences = []
-    for kind in ("direct", "via", "barycentre"):
+    for kind in CLAIMS:
         if kind not in errors.index.get_level_values(0):
             continue
         states = {int(width): _state(errors, kind, int(width)) for width in errors.loc[kind].index}
@@ -94,7 +98,12 @@ def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> 
             shown = line["mean"].clip(lower=floor)
             counts = "-".join(map(str, sorted({line.n.min(), line.n.max()})))
             axis.plot(
-                line.width, shown, color=mark.colour, marker=mark.marker, label=f"{name} (n = {counts})"
+                line.width,
+                shown,
+                color=mark.colour,
+                marker=mark.marker,
+                linestyle=mark.line,
+                label=f"{name} (n = {counts})",
             )
             low, high = line.low.clip(lower=floor), line.high.clip(lower=floor)
             axis.fill_between(line.width, low, high, color=mark.colour, alpha=0.15, linewidth=0)
@@ -113,37 +122,49 @@ def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> 
         axis.set_ylabel(f"{split} {risk} barrier ({unit})")
         axis.grid(alpha=0.25)
     axes[0].legend(frameon=False)
-    figure.suptitle(f"{title}: barrier against width (mean over comparisons, 95 % interval over networks)")
+    figure.suptitle(f"{title}: barrier against width (mean, 95 % interval over networks)")
     save(figure, path)
 
 
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, write `figures/width_scaling.png` and return table and verdicts."""
-    barriers = pd.read_parquet(folder / "barriers")
-    if barriers.empty:
+    """Read the tables of a sweep, draw a figure per model and method, and return tables and verdicts."""
+    barriers, alignments = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "alignments")
+    chosen = _dense_ends(barriers)
+    if chosen.empty:
         return "width scaling: no barriers yet"
     parts = []
-    for (dataset, model), group in barriers.groupby(["dataset", "model"]):
-        summary = summarise(group)
-        draw(summary, f"{model} on {dataset}", folder / "figures" / f"width_scaling_{model}_{dataset}.png")
-        test = summary[summary.split == "test"]
-        text = test["mean"].map("{:.3f}".format)
-        table = test.assign(text=text).pivot_table(
-            index=["risk", "kind"], columns="width", values="text", aggfunc="first", sort=False
-        )
-        header = f"{model} on {dataset}, mean test barrier by width"
-        parts.append("\n".join([header, table.to_string(), *verdicts(summary)]))
+    for (dataset, model, norm), group in chosen.groupby(["dataset", "model", "norm"]):
+        for method in sorted(group.method.dropna().unique()) or [None]:
+            rows = group[group.method.isna() | (group.method == method)]
+            name = "_".join(
+                [str(model).replace(":", "_"), *([] if norm == "none" else [norm]), dataset]
+                + ([method] if method not in (None, "weight_matching") else [])
+            )
+            title = f"{model} on {dataset}" + ("" if norm == "none" else f", norm {norm}")
+            title += f", {str(method).replace('_', ' ')}" if method else ""
+            summary = summarise(rows, alignments)
+            draw(summary, title, folder / "figures" / f"width_scaling_{name}.png")
+            parts.append(_report(title, summary))
     return "\n\n".join(parts)
 
 
-def main() -> None:
-    """`python -m analysis.width_scaling ROOT [--sweep NAME]`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", type=Path)
-    parser.add_argument("--sweep", default="quickstart")
-    arguments = parser.parse_args()
-    print(analyse(arguments.root / "sweeps" / arguments.sweep))
+def _dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:
+    """Networks as training left them; those with BatchNorm with statistics of their mixtures."""
+    ends = barriers[
+        (barriers.level == 0) & (barriers.step == barriers.groupby("group").step.transform("max"))
+    ]
+    recomputed = ends[ends.statistics == "recomputed"]
+    return ends[(ends.statistics == "recomputed") | ~ends.group.isin(recomputed.group)]
+
+
+def _report(title: str, summary: pd.DataFrame) -> str:
+    test = summary[summary.split == "test"]
+    text = test["mean"].map("{:.3f}".format)
+    table = test.assign(text=text).pivot_table(
+        index=["risk", "kind"], columns="width", values="text", aggfunc="first", sort=False
+    )
+    return "\n".join([f"{title}, mean test barrier by width", table.to_string(), *verdicts(summary)])
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, "quickstart", analyse)

@@ -10,6 +10,7 @@ from raysweep.errors import UserError
 from raysweep.progress import LiveProgress
 from raysweep.report import plan_table
 from raysweep.store.files import Files
+from raysweep.store.tables import TABLES
 from raysweep.sweep.load import Sweep, load_sweep
 from raysweep.sweep.plan import desired, done, todo
 
@@ -36,7 +37,7 @@ def execute(path: str, root: str, overrides: list[str] | None, address: str | No
         console.print(importlib.import_module(f"analysis.{name}").analyse(folder), markup=False)
     if tracker:
         console.print(tracker.finish())
-    console.print(f"tables:  {folder}/{{trials,metrics,alignments,barriers,curves,failures}}")
+    console.print(f"tables:  {folder}/{{{','.join(TABLES)}}}")
     if sweep.sections.analyses:
         console.print(f"figures: {folder}/figures")
     if failures:

@@ -18,7 +18,10 @@ PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text()
 BLOCKS = re.findall(r"(?:<!-- ([a-z ]+) -->\n)?```(bash|python|yaml)\n(.*?)```", README, re.S)
 # What makes the blocks marked long short: they run, only smaller.
-REDUCED = ("train.width=8", "train.epochs=4", "train.replicates=2", "prune.levels=2")
+REDUCED = {
+    "imp_digits": ("train.width=8", "train.epochs=4", "train.replicates=2", "prune.levels=2"),
+    "joint_digits": ("train.width=8", "train.epochs=4", "train.replicates=4", "compare.joint_networks=[3]"),
+}
 INSTALLATION = ("python3 -m venv", ".venv/bin/pip")
 
 
@@ -67,7 +70,8 @@ def test_other_blocks_run(quickstart, own_networks):
             execute([sys.executable, "-c", text], quickstart)
             continue
         for line in text.splitlines():
-            sets = [word for change in REDUCED for word in ("--set", change)] if name == "long" else []
+            changes = REDUCED[Path(shlex.split(line)[-1]).stem] if name == "long" else ()
+            sets = [word for change in changes for word in ("--set", change)]
             run_line(shlex.join([*shlex.split(line), *sets]), quickstart)
     assert len(pd.read_parquet(quickstart / "runs/sweeps/mine/barriers")) == 4
 
@@ -87,6 +91,9 @@ def test_the_science_of_the_quickstart(quickstart):
     assert mean.loc[256, "via"] <= 0.02
     assert (mean.loc[256, ["direct", "via"]] <= mean.loc[8, ["direct", "via"]] / 10).all()
     assert (mean.unaligned > mean.direct).all()
+    loss = chosen.groupby(["kind", "width"])["loss_barrier"].mean().unstack("kind")
+    assert (loss.joint < loss.via).all()
+    assert (loss.joint / loss.via).mean() < 0.7
 
 
 def test_mlflow_shows_the_runs(quickstart):

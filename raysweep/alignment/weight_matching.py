@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.spec import axis_index
 
 State = Mapping[str, torch.Tensor]
+ORDERS = ("random", "forward", "backward")
 TOLERANCE = 1e-7  # a step must raise the objective by this share of |A||B|, above float32's noise
 
 
@@ -27,24 +29,62 @@ class Alignment:
     iterations: int  # assignments solved
 
 
-def weight_matching(spec: PermutationSpec, target: State, source: State, seed: int) -> Alignment:
-    """Find P that makes P[source] close to target, starting from the identity.
+def weight_matching(
+    spec: PermutationSpec,
+    target: State,
+    source: State,
+    seed: int,
+    *,
+    order: str = "random",
+    biases: bool = True,
+    restarts: int = 1,
+    start: Permutation | None = None,
+) -> Alignment:
+    """Find P that makes P[source] close to target, starting from `start` (the identity unless given).
 
-    The groups are visited in random orders drawn from `seed`. A group is solved again only when one
-    that shares a parameter with it has changed. The objective never falls.
+    The groups are visited in an `order`: random (drawn from `seed`), forward or backward through the
+    network. A group is solved again only when one that shares a parameter with it has changed. The
+    objective never falls, and at the end no single group improves it. Without `biases` only parameters of
+    two axes and more are matched (all are moved). Of several `restarts` all but the first begin at random
+    permutations, and the best is kept. Raises `ValueError` for an unknown order.
     """
-    names = [name for name in spec.axes if name not in spec.buffers]
-    generator = torch.Generator().manual_seed(seed)
-    permutation = Permutation.identity(spec.sizes)
-    identity = objective(target, source, names)
+    if order not in ORDERS:
+        raise ValueError(f"unknown order {order!r}; valid: {', '.join(ORDERS)}")
+    matched = PermutationSpec(
+        {n: axes for n, axes in spec.axes.items() if n not in spec.buffers and (biases or len(axes) > 1)},
+        spec.sizes,
+        spec.buffers,
+    )
+    identity = objective(target, source, list(matched.axes))
+    found = []
+    for attempt in range(restarts):
+        generator = torch.Generator().manual_seed(
+            seed if attempt == 0 else seed_for("restart", seed, attempt)
+        )
+        begin = start or Permutation.identity(spec.sizes)
+        if attempt:
+            begin = spec.random(generator)
+        found.append(_ascend(matched, target, source, begin, order, generator))
+    permutation, reached, _ = max(found, key=lambda result: result[1])
+    return Alignment(permutation, reached, identity, sum(iterations for _, _, iterations in found))
+
+
+def _ascend(
+    spec: PermutationSpec,
+    target: State,
+    source: State,
+    permutation: Permutation,
+    order: str,
+    generator: torch.Generator,
+) -> tuple[Permutation, float, int]:
+    """Return the permutation at which no single group improves the objective, that value, and the solves."""
+    names = list(spec.axes)
     scale = (objective(target, target, names) * objective(source, source, names)) ** 0.5
     neighbours = _neighbours(spec)
     stale = set(spec.sizes)
-    groups = list(spec.sizes)
-    reached, iterations = identity, 0
+    reached, iterations = objective(target, spec.apply(permutation, source), names), 0
     while stale:
-        for position in torch.randperm(len(groups), generator=generator).tolist():
-            group = groups[position]
+        for group in _visits(list(spec.sizes), order, generator):
             if group not in stale:
                 continue
             stale.discard(group)
@@ -54,7 +94,13 @@ def weight_matching(spec: PermutationSpec, target: State, source: State, seed: i
             if value > reached + TOLERANCE * scale:
                 permutation, reached = candidate, value
                 stale |= neighbours[group]
-    return Alignment(permutation, reached, identity, iterations)
+    return permutation, reached, iterations
+
+
+def _visits(groups: list[str], order: str, generator: torch.Generator) -> list[str]:
+    if order == "random":
+        return [groups[position] for position in torch.randperm(len(groups), generator=generator).tolist()]
+    return groups if order == "forward" else groups[::-1]
 
 
 def objective(target: State, source: State, names: list[str]) -> float:
@@ -67,9 +113,7 @@ def objective(target: State, source: State, names: list[str]) -> float:
 def _neighbours(spec: PermutationSpec) -> dict[str, set[str]]:
     """By group, the groups (itself among them where it has two axes) that share a parameter with it."""
     result: dict[str, set[str]] = {group: set() for group in spec.sizes}
-    for name, axes in spec.axes.items():
-        if name in spec.buffers:
-            continue
+    for axes in spec.axes.values():
         present = [s.group for axis in axes if axis for s in axis if s.group is not None]
         for group in present:
             result[group] |= {other for other in present if other != group}

@@ -6,7 +6,7 @@ from raysweep.cluster.events import Listener, failure
 from raysweep.errors import UserError
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Trial, data_config
+from raysweep.sweep.identity import BarrierUnit, Trial, data_config
 from raysweep.sweep.plan import Desired, Done, Todo, done, finished, todo
 from raysweep.sweep.rows import publish_tables
 from raysweep.work.tile import Tile
@@ -99,9 +99,7 @@ class _Run:
             self._train(trials, present)
             return True
         aligning = [
-            unit
-            for unit in work.alignments
-            if unit.alignment_id not in tried and present.has(unit.target) and present.has(unit.source)
+            unit for unit in work.alignments if unit.alignment_id not in tried and present.has(unit.networks)
         ]
         if aligning:
             tried.update(unit.alignment_id for unit in aligning)
@@ -150,8 +148,9 @@ class _Run:
 
 
 def _comparable(unit: BarrierUnit, present: Done) -> bool:
-    trained = all(present.has(network) for network in unit.networks)
-    return trained and all(alignment in present.alignments for alignment in unit.alignments)
+    return present.has(unit.networks) and all(
+        alignment in present.alignments for alignment in unit.alignments
+    )
 
 
 def _tiles(wanted: Desired, units: list[Any], present: Done, size: int) -> list[Tile]:
@@ -168,7 +167,7 @@ def _tiles(wanted: Desired, units: list[Any], present: Done, size: int) -> list[
             trials = {
                 network.trial_id: wanted.trials[network.trial_id]
                 for unit in chunk
-                for network in _networks(unit)
+                for network in unit.networks
             }
             places = {
                 alignment: present.alignments[alignment]
@@ -178,10 +177,6 @@ def _tiles(wanted: Desired, units: list[Any], present: Done, size: int) -> list[
             }
             tiles.append(Tile(chunk, trials, places))
     return tiles
-
-
-def _networks(unit: AlignmentUnit | BarrierUnit) -> tuple[Any, ...]:
-    return (unit.target, unit.source) if isinstance(unit, AlignmentUnit) else unit.networks
 
 
 def _prove_all(wanted: Desired) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from raysweep.connectivity.statistics import recompute_statistics
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
 from raysweep.training.evaluation import Risk, evaluate
@@ -38,14 +39,16 @@ def curve(
     endpoints: Sequence[Risk],
     weights: np.ndarray,
     split: Split,
+    recompute: Split | None = None,
 ) -> Curve:
     """Evaluate sum_i w_i theta_i at every row w of `weights`.
 
+    With `recompute` every mixture is given BatchNorm statistics of its own, from these training images.
     `endpoints` are the risks of the states; they stand at the corners, so a network is evaluated once
     however many curves it ends, and a permutation of its units does not matter there.
     """
     vectors = [network.flatten(state) for state in states]
-    risks = [_risk(network, vectors, endpoints, row, split) for row in weights]
+    risks = [_risk(network, vectors, endpoints, row, split, recompute) for row in weights]
     return Curve(weights, np.array([r.loss for r in risks]), np.array([r.error for r in risks]))
 
 
@@ -55,12 +58,15 @@ def _risk(
     endpoints: Sequence[Risk],
     row: np.ndarray,
     split: Split,
+    recompute: Split | None,
 ) -> Risk:
     if row.max() == 1.0:
         return endpoints[int(row.argmax())]
     torch.mul(vectors[0], float(row[0]), out=network.vector)
     for vector, weight in zip(vectors[1:], row[1:], strict=True):
         network.vector.add_(vector, alpha=float(weight))
+    if recompute is not None:
+        recompute_statistics(network.model, recompute.images)
     return evaluate(network.model, split)
 
 

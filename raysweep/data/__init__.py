@@ -1,8 +1,9 @@
 """Image classification datasets as arrays, and resident on a device."""
 
-from raysweep.data.arrays import DATASETS, Arrays, dataset_digest, load_arrays
+from raysweep.data.arrays import Arrays, dataset_digest
 from raysweep.data.config import DataConfig
-from raysweep.data.names import AUGMENTATIONS, SCALINGS
+from raysweep.data.load import load_arrays
+from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.data.scaling import Scaling, scaling_of
 
 __all__ = [

@@ -2,14 +2,8 @@
 
 import hashlib
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
 import numpy as np
-
-from raysweep.data.config import DataConfig
-from raysweep.errors import UserError
-
-DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn")
 
 
 @dataclass(frozen=True)
@@ -30,41 +24,6 @@ class Arrays:
         """(channels, height, width) of an image."""
         channels, height, width = self.train_images.shape[1:]
         return channels, height, width
-
-
-def load_arrays(config: DataConfig, data_root: str | None = None, download: bool = False) -> Arrays:
-    """Load a dataset, its subset and its order of pixels.
-
-    `data_root` is the folder to search, in place of the dataset's own places; `download` fetches what
-    is missing. Treat the arrays as read-only: calls share them. Raises `UserError` for an unknown
-    dataset, missing files (saying what provides them), malformed files, and a subset that the dataset
-    is too small for.
-    """
-    from raysweep.data.subset import permute_pixels, subset_indices, take_training_examples
-
-    arrays = _load_whole(config.dataset, config.split_seed, data_root, download)
-    kept = subset_indices(config, len(arrays.train_labels))
-    if len(kept) < len(arrays.train_labels):
-        arrays = take_training_examples(arrays, kept)
-    if config.pixel_seed is not None:
-        arrays = permute_pixels(arrays, config.pixel_seed)
-    return arrays
-
-
-@lru_cache(maxsize=2)
-def _load_whole(dataset: str, split_seed: int, data_root: str | None, download: bool) -> Arrays:
-    from raysweep.data import cifar, digits, idx, svhn  # not at the top: they build on Arrays
-
-    match dataset:
-        case "digits":
-            return digits.load(split_seed)
-        case "mnist" | "fashion_mnist":
-            return idx.load(dataset, data_root, download)
-        case "cifar10" | "cifar100":
-            return cifar.load(dataset, data_root, download)
-        case "svhn":
-            return svhn.load(data_root, download)
-    raise UserError(f"unknown dataset {dataset!r}; valid names: {', '.join(DATASETS)}")
 
 
 def dataset_digest(arrays: Arrays) -> str:

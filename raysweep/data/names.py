@@ -1,4 +1,5 @@
 """The valid names of choices about inputs; free of torch, so that plans are quick."""
 
+DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn")
 SCALINGS = ("unit", "standardise")
 AUGMENTATIONS = ("none", "flip_crop")

@@ -12,6 +12,16 @@ from raysweep.store.files import CorruptObject, Files
 _NETWORKS = pa.list_(pa.string())
 _FLOATS = pa.list_(pa.float64())
 
+_LAYER = pa.struct(
+    [
+        ("parameter", pa.string()),
+        ("before", pa.float64()),
+        ("after", pa.float64()),
+        ("displacement", pa.float64()),
+        ("fixed_points", pa.float64()),
+    ]
+)
+
 RESULTS: dict[str, pa.Schema] = {
     "alignments": pa.schema(
         [
@@ -21,6 +31,7 @@ RESULTS: dict[str, pa.Schema] = {
             ("iterations", pa.int64()),
             ("groups", _NETWORKS),
             ("permutations", pa.list_(pa.list_(pa.int32()))),
+            ("layers", pa.list_(_LAYER)),
             ("seconds", pa.float64()),
         ]
     ),

@@ -2,17 +2,26 @@
 
 from itertools import combinations
 
-from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Move, Network, make_alignment, make_barrier
+from raysweep.sweep.identity import (
+    AlignmentUnit,
+    BarrierUnit,
+    Move,
+    Network,
+    make_alignment,
+    make_barrier,
+    make_joint,
+)
 from raysweep.sweep.schema import Align, Compare
 
 Pair = tuple[Network, Network]
 
 
 class Comparisons:
-    """Collects alignments and barriers."""
+    """Collects alignments and barriers; `batchnorm` names the groups whose networks have BatchNorm."""
 
     def __init__(self, align: Align, compare: Compare) -> None:
         self._align, self._compare = align, compare
+        self.batchnorm: set[str] = set()
         self.alignments: dict[str, AlignmentUnit] = {}
         self.barriers: dict[str, BarrierUnit] = {}
 
@@ -34,6 +43,10 @@ class Comparisons:
             if "via" in kinds:
                 for triple in combinations(ordered, 3):
                     self._via(method, group, triple)
+            if "joint" in kinds:
+                for size in self._compare.joint_networks:
+                    for chosen in combinations(ordered, size):
+                        self._joint(method, group, chosen)
 
     def unaligned(self, group: str, pair: Pair) -> None:
         """Add the barrier of two networks as they are."""
@@ -43,7 +56,7 @@ class Comparisons:
         """Add the barrier between the first network and the second under a move toward the first."""
         self._barrier("pair", "direct", group, pair, method, (None, move))
 
-    def _via(self, method: str, group: str, triple: tuple[Network, Network, Network]) -> None:
+    def _via(self, method: str, group: str, triple: tuple[Network, ...]) -> None:
         for reference in triple:
             moves = tuple(
                 None
@@ -54,6 +67,14 @@ class Comparisons:
             rest = tuple(network for network in triple if network != reference)
             self._barrier("pair", "via", group, rest, method, tuple(m for m in moves if m), reference)
             self._barrier("simplex", "via", group, triple, method, moves, reference)
+
+    def _joint(self, method: str, group: str, networks: tuple[Network, ...]) -> None:
+        unit = make_joint(method, group, networks, self._align)
+        self.alignments[unit.alignment_id] = unit
+        for pair in combinations(networks, 2):
+            self._barrier("pair", "joint", group, pair, method, tuple(map(unit.of, pair)))
+        if len(networks) == 3:
+            self._barrier("simplex", "joint", group, networks, method, tuple(map(unit.of, networks)))
 
     def _barrier(
         self,
@@ -66,5 +87,8 @@ class Comparisons:
         reference: Network | None = None,
     ) -> None:
         compare, threads = self._compare, self._align.threads
-        unit = make_barrier(interpolation, kind, group, networks, compare, threads, method, moves, reference)
-        self.barriers[unit.barrier_id] = unit
+        for statistics in compare.statistics if group in self.batchnorm else ["kept"]:
+            unit = make_barrier(
+                interpolation, kind, group, networks, compare, threads, method, moves, reference, statistics
+            )
+            self.barriers[unit.barrier_id] = unit

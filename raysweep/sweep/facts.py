@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from raysweep.data.arrays import dataset_digest, load_arrays
+from raysweep.data.arrays import dataset_digest
 from raysweep.data.config import DataConfig
+from raysweep.data.load import load_arrays
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
+from raysweep.models.names import is_custom
 from raysweep.sweep.schema import Training, TrainRest
 
 
@@ -76,6 +78,17 @@ def model_size(config: ModelConfig) -> ModelSize:
         model(torch.empty(1, *config.shape, device="meta"))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return ModelSize(parameters, counter.get_total_flops() // 2)
+
+
+@lru_cache(maxsize=256)
+def has_batchnorm(config: ModelConfig) -> bool:
+    """Whether a network keeps running statistics; of our own networks the norm says so."""
+    if not is_custom(config.model):
+        return config.norm == "batch"
+    from raysweep.connectivity.statistics import has_batchnorm as found
+    from raysweep.models.build import build
+
+    return found(build(config))
 
 
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:

@@ -10,8 +10,8 @@ from raysweep.sweep.schema import Align, Compare, Prune, Training
 # Raise a version when the numbers that the same configuration gives change.
 TRAINING_VERSION = 2
 PRUNING_VERSION = 1
-ALIGNMENT_VERSION = 1
-BARRIER_VERSION = 2
+ALIGNMENT_VERSION = 2
+BARRIER_VERSION = 3
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 _INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
@@ -56,30 +56,45 @@ class Network:
 
 @dataclass(frozen=True)
 class AlignmentUnit:
-    """The permutation of `source` toward `target`; their order is that of their ids."""
+    """An alignment of networks: of the second toward the first (`target`), or of three and more jointly."""
 
     alignment_id: str
     method: str
     group: str
-    target: Network
-    source: Network
+    networks: tuple[Network, ...]
+    joint: bool = False
+
+    @property
+    def target(self) -> Network:
+        return self.networks[0]
 
     def toward(self, network: Network) -> "Move":
-        """Return how this alignment moves the other network to `network`."""
+        """Return how the alignment of a pair moves the other network to `network`."""
         return Move(self.alignment_id, inverse=network != self.target)
+
+    def of(self, network: Network) -> "Move":
+        """Return how a joint alignment moves one of its networks."""
+        return Move(self.alignment_id, inverse=False, member=self.networks.index(network))
 
 
 @dataclass(frozen=True)
 class Move:
-    """An alignment that is applied to a network; `inverse` when it was found in the other direction."""
+    """An alignment that is applied to a network.
+
+    `inverse`: it was found in the other direction. `member`: whose permutation of a joint alignment it is.
+    """
 
     alignment_id: str
     inverse: bool
+    member: int | None = None
 
 
 @dataclass(frozen=True)
 class BarrierUnit:
-    """One comparison of two or three networks; `moves[i]` is applied to `networks[i]`."""
+    """One comparison of two or three networks; `moves[i]` is applied to `networks[i]`.
+
+    `statistics`: those of BatchNorm are mixed like weights (`kept`) or `recomputed` for every mixture.
+    """
 
     barrier_id: str
     interpolation: str
@@ -89,10 +104,11 @@ class BarrierUnit:
     networks: tuple[Network, ...]
     moves: tuple[Move | None, ...]
     reference: Network | None
+    statistics: str
 
     @property
     def alignments(self) -> list[str]:
-        return [move.alignment_id for move in self.moves if move]
+        return list(dict.fromkeys(move.alignment_id for move in self.moves if move))
 
 
 def data_config(training: Training, replicate: int) -> DataConfig:
@@ -173,7 +189,7 @@ def make_branch(
     """A control beside a chain: the chain's rewind point (or a new initialisation) under other masks."""
     settings: list[Any] = [branch, permutation]
     if align and permutation in ("dense", "level"):
-        settings.append({"method": align.methods[0], **_alignment_settings(align)})
+        settings.append(_alignment_settings(align.methods[0], align))
     identity = ["branch", PRUNING_VERSION, settings]
     return replace(
         chain,
@@ -187,14 +203,21 @@ def make_branch(
 
 def make_alignment(method: str, group: str, one: Network, other: Network, align: Align) -> AlignmentUnit:
     """An unordered pair of equal architecture is aligned once, toward the smaller id."""
-    target, source = sorted((one, other))
-    settings = {"method": method, **_alignment_settings(align)}
-    identity = ["alignment", ALIGNMENT_VERSION, settings, str(target), str(source)]
-    return AlignmentUnit(digest(identity), method, group, target, source)
+    pair = tuple(sorted((one, other)))
+    identity = ["alignment", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    return AlignmentUnit(digest(identity), method, group, pair)
 
 
-def _alignment_settings(align: Align) -> dict[str, Any]:
-    return {"seed": align.seed, "threads": align.threads, "device": "cpu"}
+def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Align) -> AlignmentUnit:
+    """Networks that are aligned at once, one permutation each."""
+    ordered = tuple(sorted(networks))
+    identity = ["joint alignment", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, ordered)]
+    return AlignmentUnit(digest(identity), method, group, ordered, joint=True)
+
+
+def _alignment_settings(method: str, align: Align) -> dict[str, Any]:
+    options = getattr(align, method).model_dump(mode="json")
+    return {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
 
 
 def make_barrier(
@@ -207,6 +230,7 @@ def make_barrier(
     method: str | None = None,
     moves: tuple[Move | None, ...] = (),
     reference: Network | None = None,
+    statistics: str = "kept",
 ) -> BarrierUnit:
     """The grid and the examples belong to the identity; the splits do not (there is a row for each)."""
     grid = compare.alphas if interpolation == "pair" else compare.subdivisions
@@ -215,12 +239,14 @@ def make_barrier(
     identity = [
         "barrier",
         BARRIER_VERSION,
-        {"interpolation": interpolation, "kind": kind, **settings},
+        {"interpolation": interpolation, "kind": kind, "statistics": statistics, **settings},
         [str(network) for network in networks],
         str(reference),
         [asdict(move) if move else None for move in moves],
     ]
-    return BarrierUnit(digest(identity), interpolation, kind, method, group, networks, moves, reference)
+    return BarrierUnit(
+        digest(identity), interpolation, kind, method, group, networks, moves, reference, statistics
+    )
 
 
 def trial_config(trial: Trial) -> dict[str, object]:

@@ -1,11 +1,13 @@
 """The plan: everything that a sweep asks for, minus what the store has."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import LevelRecord, TrialStore
 from raysweep.sweep.comparisons import Comparisons
+from raysweep.sweep.facts import has_batchnorm
 from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Network, Trial
 from raysweep.sweep.levels import Levels
 from raysweep.sweep.load import Sweep
@@ -35,9 +37,9 @@ class Done:
     alignments: dict[str, str]
     barriers: dict[tuple[str, str], str]
 
-    def has(self, network: Network) -> bool:
-        """Whether a checkpoint can be read."""
-        return (network.trial_id, network.level) in self.records
+    def has(self, networks: Iterable[Network]) -> bool:
+        """Whether these checkpoints can be read."""
+        return all((network.trial_id, network.level) in self.records for network in networks)
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def desired(sweep: Sweep) -> Desired:
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     for training in sweep.trainings:
         family = trials.family(training)
+        if has_batchnorm(trials.model(family.dense[0])):
+            comparisons.batchnorm.update(trial.group for trial in (*family.dense, *family.chains))
         ends = [Network(t.trial_id, 0, trials.cursors[t.trial_id].total) for t in family.dense]
         comparisons.group(family.dense[0].group, ends)
         if sections.prune:

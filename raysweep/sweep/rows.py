@@ -21,11 +21,13 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
     resolved = yaml.safe_dump(wanted.sweep.resolved, sort_keys=False)
     files.put(f"sweeps/{name}/sweep.yaml", resolved.encode())
     results = ResultStore(files)
+    alignments, layers = _alignments(wanted, results)
     barriers, curves = _barriers(wanted, results)
     tables = {
         "trials": [_trial(wanted, *key, record) for key, record in present.records.items()],
         "metrics": [row for key, record in present.records.items() for row in _metrics(*key, record)],
-        "alignments": _alignments(wanted, results),
+        "alignments": alignments,
+        "layers": layers,
         "barriers": barriers,
         "curves": curves,
         "failures": failures,
@@ -36,7 +38,11 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
 
 def _order(row: Row) -> tuple[str, ...]:
     key = row.get("barrier_id") or row.get("alignment_id") or row.get("trial_id") or row["id"]
-    return (key, f"{row.get('level') or 0:06d} {row.get('step') or 0:012d}", row.get("split") or "")
+    return (
+        key,
+        f"{row.get('level') or 0:06d} {row.get('step') or 0:012d}",
+        row.get("split") or row.get("parameter") or "",
+    )
 
 
 def _group(trial: Trial) -> Row:
@@ -81,8 +87,8 @@ def _metrics(trial_id: str, level: int, record: LevelRecord) -> list[Row]:
     return [{"trial_id": trial_id, "level": level, **vars(metric)} for metric in record.metrics]
 
 
-def _alignments(wanted: Desired, results: ResultStore) -> list[Row]:
-    rows = []
+def _alignments(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Row]]:
+    rows, layers = [], []
     for (alignment_id,), result in results.rows("alignments").items():
         unit = wanted.alignments.get(alignment_id)
         if unit is None:
@@ -93,11 +99,13 @@ def _alignments(wanted: Desired, results: ResultStore) -> list[Row]:
                 **result,
                 **_group(wanted.trials[unit.target.trial_id]),
                 "method": unit.method,
-                "networks": [str(unit.target), str(unit.source)],
+                "networks": [str(network) for network in unit.networks],
+                "joint": unit.joint,
                 "fixed_points": float(moved.mean()),
             }
         )
-    return rows
+        layers += [{"alignment_id": alignment_id, **layer} for layer in result["layers"]]
+    return rows, layers
 
 
 def _barriers(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Row]]:
@@ -123,7 +131,7 @@ def _barriers(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Ro
                 "step": first.step,
                 "permutation_level": found.level if found else None,
                 "permutation_step": found.step if found else None,
-                "statistics": "kept",
+                "statistics": unit.statistics,
             }
         )
         curves.append(

@@ -12,10 +12,15 @@ from pydantic import (
     model_validator,
 )
 
-from raysweep.data.arrays import DATASETS
-from raysweep.data.names import AUGMENTATIONS, SCALINGS
+from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
-from raysweep.pruning.names import BRANCHES, PERMUTATIONS, SCOPES
+from raysweep.sweep.names import (
+    BRANCHES,
+    METHODS,
+    ORDERS,
+    PERMUTATIONS,
+    SCOPES,
+)
 from raysweep.training.moment import Moment
 from raysweep.training.names import OPTIMISERS, PRECISIONS, SCHEDULES
 
@@ -169,14 +174,25 @@ class Prune(Strict):
     transport: Transport = Transport()
 
 
+class WeightMatching(Strict):
+    order: Literal[ORDERS] = "random"  # type: ignore[valid-type]
+    biases: bool = True
+    restarts: int = Field(default=1, gt=0, description="ascents of a pair; the best objective is kept")
+
+
 class Align(Strict):
-    methods: list[Literal["weight_matching"]] = ["weight_matching"]
+    methods: list[Literal[METHODS]] = ["weight_matching"]  # type: ignore[valid-type]
+    weight_matching: WeightMatching = WeightMatching()
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=1, gt=0)
 
 
 class Compare(Strict):
-    kinds: list[Literal["unaligned", "direct", "via"]] = ["unaligned", "direct", "via"]
+    kinds: list[Literal["unaligned", "direct", "via", "joint"]] = ["unaligned", "direct", "via"]
+    joint_networks: list[Annotated[int, Field(ge=2)]] = Field(default=[3], description="aligned at once")
+    statistics: list[Literal["kept", "recomputed"]] = Field(
+        default=["kept", "recomputed"], description="of networks with BatchNorm; others have none"
+    )
     splits: list[Literal["train", "test"]] = ["train", "test"]
     alphas: int = Field(default=25, ge=3)
     subdivisions: int = Field(default=12, ge=6, multiple_of=6)
@@ -217,7 +233,7 @@ class Sections(Strict):
     prune: Prune | None = None
     align: Align = Align()
     compare: Compare = Compare()
-    analyses: list[Literal["width_scaling", "pruning"]] = []
+    analyses: list[Literal["width_scaling", "pruning", "joint"]] = []
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from raysweep.errors import UserError
+from raysweep.models.config import ModelConfig
 from raysweep.models.source import model_source_digest
 from raysweep.sweep.facts import DataFacts, facts_of, file_digest, model_config, pruned_parameters
 from raysweep.sweep.identity import (
@@ -72,6 +73,11 @@ class Trials:
                 family.chains.append(self._chain(dense, prune))
         return family
 
+    def model(self, trial: Trial) -> ModelConfig:
+        """The architecture of a trial."""
+        facts = facts_of(data_config(trial.training, trial.replicate), self._sections.train)
+        return model_config(trial.training, facts.shape, facts.classes)
+
     def _add(self, trial: Trial, cursor: Cursor) -> Trial:
         """Another wish for the same trial adds its checkpoints."""
         known = self.cursors.get(trial.trial_id)
@@ -124,8 +130,7 @@ class Trials:
     def _chain(self, dense: Trial, prune: Prune) -> Trial:
         cursor = self.cursors[dense.trial_id]
         rewind = _within("prune.rewind", prune.rewind, cursor, cursor.start)
-        facts = facts_of(data_config(dense.training, dense.replicate), self._sections.train)
-        _check_pruning(dense.training, facts, prune)
+        _check_pruning(self.model(dense), prune)
         kept = (rewind,) if prune.optimiser == "kept" else ()
         self._add(dense, replace(cursor, checkpoints=(*cursor.checkpoints, rewind), optimisers=kept))
         levels = tuple(range(1, prune.levels + 1))
@@ -185,8 +190,8 @@ def _within(key: str, moment: Moment, cursor: Cursor, first: int) -> int:
     return step
 
 
-def _check_pruning(training: Training, facts: DataFacts, prune: Prune) -> None:
-    sizes = pruned_parameters(model_config(training, facts.shape, facts.classes), prune.exclude)
+def _check_pruning(config: ModelConfig, prune: Prune) -> None:
+    sizes = pruned_parameters(config, prune.exclude)
     if not sizes:
         raise UserError("prune.exclude leaves no layer to prune")
     total = sum(sizes.values())
@@ -197,5 +202,5 @@ def _check_pruning(training: Training, facts: DataFacts, prune: Prune) -> None:
     if prune.levels > most:
         raise UserError(
             f"prune.levels = {prune.levels}: would prune everything: after {most} levels one of the "
-            f"{total:,} weights of {training.model} at width {training.width} is left"
+            f"{total:,} weights of {config.model} at width {config.width} is left"
         )

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import torch
 
-from raysweep.data.arrays import load_arrays
 from raysweep.data.config import DataConfig
+from raysweep.data.load import load_arrays
 from raysweep.data.resident import Resident, make_resident
 from raysweep.data.scaling import scaling_of
 from raysweep.errors import UserError

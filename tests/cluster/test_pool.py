@@ -72,7 +72,9 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     failures = pool.run(tiles_of(wanted), Hooks())
     pool.close()
     touching = {
-        u.alignment_id for u in wanted.alignments.values() if broken in (u.target.trial_id, u.source.trial_id)
+        u.alignment_id
+        for u in wanted.alignments.values()
+        if broken in {network.trial_id for network in u.networks}
     }
     assert {failure["id"] for failure in failures} == touching
     assert all("checksum" in failure["error"] for failure in failures)

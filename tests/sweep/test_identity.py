@@ -30,11 +30,3 @@ def test_what_changes_numbers_changes_ids():
         {"norm": "layer"},
     ):
         assert not set(plan().trials) & set(plan(**change).trials)
-
-
-def test_all_pairs_and_triples():
-    wanted = plan()
-    kinds = [(unit.interpolation, unit.kind) for unit in wanted.barriers.values()]
-    assert len(wanted.alignments) == 6
-    assert kinds.count(("pair", "unaligned")) == kinds.count(("pair", "direct")) == 6
-    assert kinds.count(("pair", "via")) == kinds.count(("simplex", "via")) == 12

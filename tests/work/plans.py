@@ -65,7 +65,7 @@ def carry_out(
                 run_trial(task, data, TrialStore(files), ResultStore(files), resume_seconds, report)
                 break
         else:
-            ready = [u for u in work.alignments if present.has(u.target) and present.has(u.source)]
+            ready = [u for u in work.alignments if present.has(u.networks)]
             if not ready or not align:
                 return
             sections = wanted.sweep.sections

@@ -1,0 +1,41 @@
+"""Datasets by name; nothing here imports torch, so that plans are quick."""
+
+from functools import lru_cache
+
+from raysweep.data import cifar, digits, idx, svhn
+from raysweep.data.arrays import Arrays
+from raysweep.data.config import DataConfig
+from raysweep.data.names import DATASETS
+from raysweep.data.subset import permute_pixels, subset_indices, take_training_examples
+from raysweep.errors import UserError
+
+
+def load_arrays(config: DataConfig, data_root: str | None = None, download: bool = False) -> Arrays:
+    """Load a dataset, its subset and its order of pixels.
+
+    `data_root` is the folder to search, in place of the dataset's own places; `download` fetches what
+    is missing. Treat the arrays as read-only: calls share them. Raises `UserError` for an unknown
+    dataset, missing files (saying what provides them), malformed files, and a subset that the dataset
+    is too small for.
+    """
+    arrays = _load_whole(config.dataset, config.split_seed, data_root, download)
+    kept = subset_indices(config, len(arrays.train_labels))
+    if len(kept) < len(arrays.train_labels):
+        arrays = take_training_examples(arrays, kept)
+    if config.pixel_seed is not None:
+        arrays = permute_pixels(arrays, config.pixel_seed)
+    return arrays
+
+
+@lru_cache(maxsize=2)
+def _load_whole(dataset: str, split_seed: int, data_root: str | None, download: bool) -> Arrays:
+    match dataset:
+        case "digits":
+            return digits.load(split_seed)
+        case "mnist" | "fashion_mnist":
+            return idx.load(dataset, data_root, download)
+        case "cifar10" | "cifar100":
+            return cifar.load(dataset, data_root, download)
+        case "svhn":
+            return svhn.load(data_root, download)
+    raise UserError(f"unknown dataset {dataset!r}; valid names: {', '.join(DATASETS)}")

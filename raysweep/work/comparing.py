@@ -1,0 +1,62 @@
+"""Carry out one barrier unit."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from raysweep.connectivity import barrier, curve, pair_grid, simplex_grid
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
+from raysweep.models.flat import FlatNetwork
+from raysweep.sweep.identity import BarrierUnit, Trial
+from raysweep.sweep.schema import Compare
+from raysweep.work.data import proved_spec
+from raysweep.work.networks import Networks, State
+from raysweep.work.permutations import Permutations
+
+
+def compare_unit(
+    unit: BarrierUnit,
+    trials: dict[str, Trial],
+    places: dict[str, str],
+    compare: Compare,
+    networks: Networks,
+    permutations: Permutations,
+) -> Iterator[dict[str, Any]]:
+    """Yield the row of every split."""
+    began = time.perf_counter()
+    config, data = networks.setting(trials[unit.networks[0].trial_id])
+    flat = FlatNetwork(build(config))
+    states = _moved(unit, places, config, networks, permutations)
+    pair = unit.interpolation == "pair"
+    grid = pair_grid(compare.alphas) if pair else simplex_grid(compare.subdivisions)
+    recompute = networks.split(data, "train") if unit.statistics == "recomputed" else None
+    for name in compare.splits:
+        split = networks.split(data, name)
+        ends = [networks.risk(member, name, flat, split) for member in unit.networks]
+        line = curve(flat, states, ends, grid, split, recompute)
+        yield {
+            "barrier_id": unit.barrier_id,
+            "split": name,
+            **vars(barrier(line, ends)),
+            "curve_weights": line.weights.tolist(),
+            "curve_loss": line.loss.tolist(),
+            "curve_error": line.error.tolist(),
+            "seconds": time.perf_counter() - began,
+        }
+
+
+def _moved(
+    unit: BarrierUnit,
+    places: dict[str, str],
+    config: ModelConfig,
+    networks: Networks,
+    permutations: Permutations,
+) -> list[State]:
+    """The states under the unit's moves."""
+    states = [networks.state(network) for network in unit.networks]
+    for position, move in enumerate(unit.moves):
+        if move is not None:
+            permutation = permutations.of(move, places)
+            states[position] = proved_spec(config).apply(permutation, states[position])
+    return states

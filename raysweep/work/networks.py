@@ -1,0 +1,50 @@
+"""Networks from the store, with what a process knows about them: architecture, data, risks."""
+
+import torch
+
+from raysweep.data.resident import Resident, Split
+from raysweep.models.config import ModelConfig
+from raysweep.models.flat import FlatNetwork
+from raysweep.store.trials import TrialStore
+from raysweep.sweep.identity import Network, Trial, data_config
+from raysweep.sweep.schema import Compare
+from raysweep.training.evaluation import Risk, evaluate
+from raysweep.work.data import model_config, resident
+
+State = dict[str, torch.Tensor]
+KEPT = 64  # states in memory
+
+
+class Networks:
+    """Reads states, keeps the last ones, and evaluates each network once per split."""
+
+    def __init__(self, store: TrialStore, compare: Compare, data_root: str | None, download: bool) -> None:
+        self._store, self._compare = store, compare
+        self._source = (data_root, download)
+        self._states: dict[Network, State] = {}
+        self._risks: dict[tuple[Network, str], Risk] = {}
+
+    def setting(self, trial: Trial) -> tuple[ModelConfig, Resident]:
+        """The architecture of a trial, and the whole data set on which its networks are compared."""
+        whole = data_config(trial.training, trial.replicate).whole()
+        data = resident(whole, *self._source, trial.training.scaling)
+        return model_config(trial.training, data), data
+
+    def split(self, data: Resident, name: str) -> Split:
+        return data.test if name == "test" else data.train.first(self._compare.train_examples)
+
+    def state(self, network: Network) -> State:
+        """Read a checkpoint; raises `CorruptObject`."""
+        if network not in self._states:
+            while len(self._states) >= KEPT:
+                self._states.pop(next(iter(self._states)))
+            state = self._store.read_checkpoint(network.trial_id, network.level, network.step)
+            self._states[network] = state
+        return self._states[network]
+
+    def risk(self, network: Network, name: str, flat: FlatNetwork, split: Split) -> Risk:
+        """The risk of an unpermuted network on the split of that name."""
+        if (network, name) not in self._risks:
+            flat.vector.copy_(flat.flatten(self.state(network)))
+            self._risks[network, name] = evaluate(flat.model, split)
+        return self._risks[network, name]

@@ -1,0 +1,48 @@
+from itertools import combinations
+
+import pytest
+import torch
+
+from raysweep.alignment import joint_matching, weight_matching
+from raysweep.alignment.weight_matching import objective
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
+from raysweep.models.initialise import initialised
+from raysweep.symmetry import PermutationSpec
+from tests.conftest import mlp
+
+SPEC = PermutationSpec.trace(build(mlp()), torch.zeros(2, 1, 8, 8))
+NAMES = list(SPEC.axes)
+
+
+def total(spec, states, permutations):
+    names = [name for name in spec.axes if name not in spec.buffers]
+    moved = [spec.apply(p, state) for p, state in zip(permutations, states, strict=True)]
+    return sum(objective(one, other, names) for one, other in combinations(moved, 2))
+
+
+@pytest.mark.parametrize("config", [mlp(), ModelConfig("resnet20", 3, None, "batch", (1, 8, 8), 10)])
+def test_permuted_copies_become_equal(config):
+    """P_i[A] are recovered up to one common permutation: all aligned networks are bitwise the same."""
+    spec = PermutationSpec.trace(build(config), torch.zeros(2, 1, 8, 8))
+    state = initialised(config, "pytorch", 0).state_dict()
+    generator = torch.Generator().manual_seed(0)
+    copies = [spec.apply(spec.random(generator), state) for _ in range(4)]
+    found = joint_matching(spec, copies, seed=0)
+    first, *rest = [spec.apply(p, copy) for p, copy in zip(found.permutations, copies, strict=True)]
+    assert all(torch.equal(first[name], other[name]) for other in rest for name in first)
+
+
+def test_objective_is_the_sum_over_pairs_and_at_least_that_of_every_reference(trained):
+    found = joint_matching(SPEC, trained, seed=0)
+    assert found.objective == pytest.approx(total(SPEC, trained, found.permutations), rel=1e-12)
+    for reference in range(3):
+        through = [weight_matching(SPEC, trained[reference], state, seed=1).permutation for state in trained]
+        assert found.objective >= total(SPEC, trained, through) * (1 - 1e-6)
+    assert found.objective > found.objective_identity
+
+
+def test_two_networks_are_a_pair(trained):
+    found = joint_matching(SPEC, trained[:2], seed=0)
+    pair = weight_matching(SPEC, trained[0], trained[1], seed=0)
+    assert found.objective >= pair.objective * (1 - 0.02)

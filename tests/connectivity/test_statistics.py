@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from raysweep.alignment import weight_matching
+from raysweep.connectivity import barrier, curve, pair_grid
+from raysweep.connectivity.statistics import has_batchnorm, recompute_statistics
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
+from raysweep.models.flat import FlatNetwork
+from raysweep.models.initialise import initialised
+from raysweep.symmetry import PermutationSpec
+from raysweep.training.evaluation import evaluate
+from raysweep.training.loop import TrainingRun
+from raysweep.training.schedule import Schedule
+from tests.conftest import mlp, settings
+
+CONFIG = ModelConfig("lenet", 6, None, "batch", (1, 8, 8), 10)
+
+
+@pytest.fixture(scope="module")
+def pair(digits):
+    states = []
+    for seed in range(2):
+        model = initialised(CONFIG, "kaiming_normal", seed)
+        run = TrainingRun(model, digits, settings(schedule=Schedule("one_cycle", 0.05, 110), data_seed=seed))
+        run.advance(110)
+        states.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+    spec = PermutationSpec.trace(build(CONFIG), torch.zeros(2, 1, 8, 8))
+    found = weight_matching(spec, states[0], states[1], seed=0)
+    return [states[0], spec.apply(found.permutation, states[1])]
+
+
+def lines(digits, pair, recompute):
+    network = FlatNetwork(build(CONFIG))
+    ends = []
+    for state in pair:
+        network.vector.copy_(network.flatten(state))
+        ends.append(evaluate(network.model, digits.test))
+    return curve(network, pair, ends, pair_grid(5), digits.test, recompute), ends
+
+
+def test_who_has_batchnorm():
+    assert has_batchnorm(build(CONFIG))
+    assert not has_batchnorm(build(mlp(norm="layer")))
+
+
+def test_recomputed_statistics_agree_with_brute_force(digits, pair):
+    """The midpoint, mixed by state dict, with torch's own cumulative averages."""
+    line, _ = lines(digits, pair, digits.train)
+    plain = build(CONFIG)
+    mixed = {n: 0.5 * a + 0.5 * pair[1][n] if a.is_floating_point() else a for n, a in pair[0].items()}
+    plain.load_state_dict(mixed)
+    for module in plain.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.reset_running_stats()
+            module.momentum = None
+    plain.train()
+    with torch.no_grad():
+        plain(digits.train.images[:1000])
+    risk = evaluate(plain.eval(), digits.test)
+    assert line.loss[2] == pytest.approx(risk.loss, rel=1e-4)
+    assert line.error[2] == pytest.approx(risk.error, abs=1e-9)
+
+
+def test_recomputing_cures_collapsed_variances(digits, pair):
+    kept, ends = lines(digits, pair, None)
+    recomputed, _ = lines(digits, pair, digits.train)
+    assert barrier(recomputed, ends).loss_barrier < barrier(kept, ends).loss_barrier
+    assert np.isfinite(recomputed.loss).all()
+
+
+def test_repeating_changes_nothing(digits, pair):
+    model = build(CONFIG)
+    model.load_state_dict(pair[0])
+    recompute_statistics(model, digits.train.images)
+    first = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    recompute_statistics(model, digits.train.images)
+    assert all(torch.equal(first[name], tensor) for name, tensor in model.state_dict().items())
+    assert not model.training

@@ -1,0 +1,62 @@
+from raysweep.sweep.load import check
+from raysweep.sweep.plan import desired
+
+
+def plan(kinds, joint=(3,), align=None, **train):
+    base = {"dataset": "digits", "width": 8, "epochs": 2, "replicates": 4}
+    compare = {"kinds": kinds, "joint_networks": list(joint)}
+    return desired(
+        check("test", {"name": "s", "train": {**base, **train}, "compare": compare, "align": align or {}})
+    )
+
+
+def count(wanted):
+    kinds = [(unit.interpolation, unit.kind) for unit in wanted.barriers.values()]
+    return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+
+def test_all_pairs_and_triples():
+    wanted = plan(["unaligned", "direct", "via"])
+    assert len(wanted.alignments) == 6
+    assert count(wanted) == {
+        ("pair", "direct"): 6,
+        ("pair", "unaligned"): 6,
+        ("pair", "via"): 12,
+        ("simplex", "via"): 12,
+    }
+
+
+def test_joint_alignments_of_three_and_four():
+    wanted = plan(["joint"], joint=(3, 4))
+    assert sorted(len(unit.networks) for unit in wanted.alignments.values()) == [3, 3, 3, 3, 4]
+    assert count(wanted) == {("pair", "joint"): 4 * 3 + 6, ("simplex", "joint"): 4}
+    for unit in wanted.barriers.values():
+        (alignment,) = unit.alignments
+        networks = wanted.alignments[alignment].networks
+        assert [networks[move.member] for move in unit.moves] == list(unit.networks)
+
+
+def test_a_move_says_in_which_direction_it_goes():
+    wanted = plan(["direct", "via"])
+    for unit in wanted.barriers.values():
+        for network, move in zip(unit.networks, unit.moves, strict=True):
+            if move is None:
+                continue
+            found = wanted.alignments[move.alignment_id]
+            toward = unit.reference or unit.networks[0]
+            assert set(found.networks) == {network, toward}
+            assert (found.target == toward) != move.inverse
+
+
+def test_batchnorm_is_compared_with_both_statistics():
+    kept = plan(["unaligned", "direct"])
+    both = plan(["unaligned", "direct"], norm="batch")
+    assert len(both.barriers) == 2 * len(kept.barriers)
+    assert {unit.statistics for unit in kept.barriers.values()} == {"kept"}
+    assert {unit.statistics for unit in both.barriers.values()} == {"kept", "recomputed"}
+
+
+def test_settings_of_the_method_are_in_the_id():
+    first = plan(["direct"])
+    for change in ({"order": "forward"}, {"biases": False}, {"restarts": 2}):
+        assert not set(first.alignments) & set(plan(["direct"], align={"weight_matching": change}).alignments)
