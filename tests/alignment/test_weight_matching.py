@@ -25,9 +25,7 @@ def test_known_permutation_is_recovered_bitwise(trained):
         assert all(torch.equal(restored[name], trained[0][name]) for name in NAMES)
 
 
-MODELS = [
-    (model, norm) for model in ("lenet", "vgg11", "vgg16", "resnet20") for norm in ("none", "layer", "batch")
-]
+MODELS = list(product(("lenet", "vgg11", "vgg16", "resnet20"), ("none", "layer", "batch")))
 
 
 @pytest.mark.parametrize(("model", "norm"), MODELS)
