@@ -176,6 +176,29 @@ def test_pruned_networks_and_branches_from_the_command_line(tiny, tmp_path):
     assert not list(tmp_path.glob("trials/*/resume"))
 
 
+def test_both_methods_fill_the_tables(tiny, tmp_path):
+    sets = ["--set", "align.methods=[weight_matching, activation_matching]", "--set", "train.width=8"]
+    raysweep("run", tiny, "--root", tmp_path, *sets, "--set", "train.norm=batch")
+    alignments = pd.read_parquet(tmp_path / "sweeps/tiny/alignments")
+    assert alignments.method.value_counts().to_dict() == {"weight_matching": 3, "activation_matching": 3}
+    barriers = pd.read_parquet(tmp_path / "sweeps/tiny/barriers").query(
+        "kind == 'direct' and split == 'test'"
+    )
+    counts = barriers.groupby(["method", "statistics"]).size()
+    assert counts.to_dict() == {
+        (method, statistics): 3
+        for method in ("weight_matching", "activation_matching")
+        for statistics in ("kept", "recomputed")
+    }
+    layers = pd.read_parquet(tmp_path / "sweeps/tiny/layers")
+    weights = layers[
+        layers.alignment_id.isin(alignments.alignment_id[alignments.method == "weight_matching"])
+    ]
+    total = weights.groupby("alignment_id").after.sum()
+    objective = alignments.set_index("alignment_id").objective
+    assert (total - objective[total.index]).abs().max() < 1e-6 * objective.abs().max()
+
+
 def test_more_checkpoints_are_said_to_be_recomputed(tiny, undisturbed):
     """The ids stay; the plan says that finished trials are trained once more, to the same numbers."""
     plan = raysweep("plan", tiny, "--root", undisturbed, "--set", "train.checkpoints={first: 2st, factor: 2}")

@@ -11,6 +11,7 @@ from raysweep.sweep.identity import (
     make_barrier,
     make_joint,
 )
+from raysweep.sweep.names import JOINT_METHODS
 from raysweep.sweep.schema import Align, Compare
 
 Pair = tuple[Network, Network]
@@ -43,7 +44,7 @@ class Comparisons:
             if "via" in kinds:
                 for triple in combinations(ordered, 3):
                     self._via(method, group, triple)
-            if "joint" in kinds:
+            if "joint" in kinds and method in JOINT_METHODS:
                 for size in self._compare.joint_networks:
                     for chosen in combinations(ordered, size):
                         self._joint(method, group, chosen)

@@ -1,6 +1,9 @@
 """Names of methods that a sweep file may use; free of torch, so that checking a file is quick."""
 
-METHODS = ("weight_matching",)
+METHODS = ("weight_matching", "activation_matching")
+JOINT_METHODS = ("weight_matching",)  # those that can align more than two networks at once
+TENSORS = ("first", "last")
+SIMILARITIES = ("inner_product", "correlation", "cosine")
 ORDERS = ("random", "forward", "backward")
 
 SCOPES = ("global", "layer")

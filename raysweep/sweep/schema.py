@@ -20,6 +20,8 @@ from raysweep.sweep.names import (
     ORDERS,
     PERMUTATIONS,
     SCOPES,
+    SIMILARITIES,
+    TENSORS,
 )
 from raysweep.training.moment import Moment
 from raysweep.training.names import OPTIMISERS, PRECISIONS, SCHEDULES
@@ -180,9 +182,16 @@ class WeightMatching(Strict):
     restarts: int = Field(default=1, gt=0, description="ascents of a pair; the best objective is kept")
 
 
+class ActivationMatching(Strict):
+    tensor: Literal[TENSORS] = "last"  # type: ignore[valid-type]
+    similarity: Literal[SIMILARITIES] = "correlation"  # type: ignore[valid-type]
+    examples: int = Field(default=10_000, gt=0, description="training examples, without augmentation")
+
+
 class Align(Strict):
     methods: list[Literal[METHODS]] = ["weight_matching"]  # type: ignore[valid-type]
     weight_matching: WeightMatching = WeightMatching()
+    activation_matching: ActivationMatching = ActivationMatching()
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=1, gt=0)
 

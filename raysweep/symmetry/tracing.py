@@ -24,6 +24,7 @@ _PREFIX = "cannot find the permutation symmetries"
 _QUERIES = frozenset(
     {"size", "dim", "ndimension", "numel", "nelement", "getattr", "is_floating_point", "len"}
 )
+_COMPUTING = frozenset({"call_module", "call_function", "call_method"})
 _PACKAGES = frozenset({"torch", "_operator", "math", "builtins"})
 
 
@@ -39,13 +40,17 @@ class _Interpreter(fx.Interpreter):
         self.extra_traceback = False  # it would rewrite the messages of errors
         self.groups = Groups()
         self.known: dict[int, Value] = {}  # axes by the identity of the parameter or buffer
+        self.computed: dict[str, Traced] = {}  # what the nodes that compute something return
         self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
 
     def run_node(self, n: fx.Node) -> Any:
         try:
-            return super().run_node(n)
+            result = super().run_node(n)
         except NotUnderstoodError as error:
             raise SpecError(f"{_PREFIX}: {self._place(n)} {error}") from None
+        if isinstance(result, Traced) and n.op in _COMPUTING:
+            self.computed[n.name] = result
+        return result
 
     def _place(self, node: fx.Node) -> str:
         if node.op == "call_module":
@@ -172,12 +177,32 @@ def _segments(axes: dict[str, tuple[Axis | None, ...]]) -> Iterator[Any]:
     return (segment for value in axes.values() for axis in value if axis for segment in axis)
 
 
+def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str, ...]]:
+    """Return, by group, the graph's nodes whose values have the group's units along axis 1, in order.
+
+    The names of the nodes are those of `traced_graph`. Raises `SpecError` naming what is not understood.
+    """
+    interpreter = _interpret(copy.deepcopy(model).eval(), example)
+    found: dict[str, list[str]] = {group: [] for group in interpreter.groups.sizes()}
+    for name, value in interpreter.computed.items():
+        batched = value.tensor.dim() > 1 and len(value.tensor) == len(example)
+        axis = interpreter.groups.resolve(value.axes[1]) if batched else ()
+        if len(axis) == 1 and axis[0].group is not None and axis[0].repeat == 1:
+            found[axis[0].group].append(name)
+    return {group: tuple(names) for group, names in found.items() if names}
+
+
+def traced_graph(model: nn.Module) -> fx.Graph:
+    """The graph of a network as the symmetries were found on it."""
+    return _Tracer().trace(model)
+
+
 def _interpret(model: nn.Module, example: torch.Tensor) -> _Interpreter:
     """Run a copy, in evaluation mode, so that neither statistics nor modes of the model change."""
     floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
     try:
         network = copy.deepcopy(model).eval()
-        interpreter = _Interpreter(network, _Tracer().trace(network))
+        interpreter = _Interpreter(network, traced_graph(network))
         with torch.no_grad():
             interpreter.run(example.to(floating) if example.is_floating_point() else example)
     except SpecError:

@@ -6,47 +6,83 @@ from typing import Any
 
 import torch
 
-from raysweep.alignment import joint_matching, layer_similarities, weight_matching
+from raysweep.alignment import (
+    Activations,
+    Alignment,
+    activation_matching,
+    collect_activations,
+    joint_matching,
+    layer_similarities,
+    weight_matching,
+)
 from raysweep.digest import seed_for
-from raysweep.sweep.identity import AlignmentUnit, Trial
-from raysweep.sweep.schema import Align, WeightMatching
+from raysweep.models.build import build
+from raysweep.sweep.identity import AlignmentUnit, Network, Trial
+from raysweep.sweep.schema import Align
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks, State
 from raysweep.work.permutations import member_prefix
 
+KEPT = 16  # networks whose activations stay in memory
 Indices = Mapping[str, torch.Tensor]
 
 
 class Aligner:
-    """Aligns networks by the methods of a sweep file."""
+    """Aligns networks by the methods of a sweep file; collects the activations of each network once."""
 
     def __init__(self, align: Align, networks: Networks) -> None:
         self._align, self._networks = align, networks
+        self._activations: dict[Network, Activations] = {}
 
     def row(self, unit: AlignmentUnit, trials: dict[str, Trial]) -> dict[str, Any]:
         """Return the row of a pair or of a joint alignment."""
         began = time.perf_counter()
-        config, _ = self._networks.setting(trials[unit.target.trial_id])
+        trial = trials[unit.target.trial_id]
+        config, _ = self._networks.setting(trial)
         spec = proved_spec(config)
         states = [self._networks.state(network) for network in unit.networks]
         seed = seed_for("alignment", self._align.seed, unit.alignment_id)
-        options = self._align.weight_matching
-        found = _joint(spec, states, seed) if unit.joint else _pair(spec, states, seed, options)
+        if unit.joint:
+            found = _joint(spec, states, seed)
+        elif unit.method == "weight_matching":
+            found = _pair(spec, states, self._weights(spec, states, seed))
+        else:
+            found = _pair(spec, states, self._matched_activations(unit, trial))
         return {"alignment_id": unit.alignment_id, **found, "seconds": time.perf_counter() - began}
 
+    def _weights(self, spec: PermutationSpec, states: list[State], seed: int) -> Alignment:
+        options = self._align.weight_matching
+        target, source = states
+        return weight_matching(
+            spec,
+            target,
+            source,
+            seed,
+            order=options.order,
+            biases=options.biases,
+            restarts=options.restarts,
+        )
 
-def _pair(spec: PermutationSpec, states: list[State], seed: int, options: WeightMatching) -> dict[str, Any]:
+    def _matched_activations(self, unit: AlignmentUnit, trial: Trial) -> Alignment:
+        target, source = (self._activations_of(network, trial) for network in unit.networks)
+        return activation_matching(target, source, self._align.activation_matching.similarity)
+
+    def _activations_of(self, network: Network, trial: Trial) -> Activations:
+        if network not in self._activations:
+            while len(self._activations) >= KEPT:
+                self._activations.pop(next(iter(self._activations)))
+            config, data = self._networks.setting(trial)
+            model = build(config)
+            model.load_state_dict(self._networks.state(network))
+            options = self._align.activation_matching
+            images = data.train.first(options.examples).images
+            self._activations[network] = collect_activations(model, images, options.tensor)
+        return self._activations[network]
+
+
+def _pair(spec: PermutationSpec, states: list[State], found: Alignment) -> dict[str, Any]:
     target, source = states
-    found = weight_matching(
-        spec,
-        target,
-        source,
-        seed,
-        order=options.order,
-        biases=options.biases,
-        restarts=options.restarts,
-    )
     layers = layer_similarities(spec, target, source, found.permutation)
     return {
         "objective": found.objective,

@@ -60,3 +60,18 @@ def test_settings_of_the_method_are_in_the_id():
     first = plan(["direct"])
     for change in ({"order": "forward"}, {"biases": False}, {"restarts": 2}):
         assert not set(first.alignments) & set(plan(["direct"], align={"weight_matching": change}).alignments)
+
+
+def test_methods_share_what_is_unaligned_and_do_not_mix():
+    one = plan(["unaligned", "direct", "joint"])
+    both = plan(
+        ["unaligned", "direct", "joint"], align={"methods": ["weight_matching", "activation_matching"]}
+    )
+    assert set(one.alignments) < set(both.alignments)
+    assert set(one.barriers) < set(both.barriers)
+    assert count(both)["pair", "unaligned"] == 6
+    assert count(both)["pair", "direct"] == 12
+    assert count(both)["pair", "joint"] == count(one)["pair", "joint"]
+    options = {"methods": ["activation_matching"], "activation_matching": {"examples": 100}}
+    other = plan(["direct"], align=options)
+    assert not set(other.alignments) & set(both.alignments)
