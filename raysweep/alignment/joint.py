@@ -6,7 +6,8 @@ from itertools import combinations
 
 import torch
 
-from raysweep.alignment.weight_matching import State, objective, weight_matching
+from raysweep.alignment.products import State
+from raysweep.alignment.weight_matching import objective, weight_matching
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
 

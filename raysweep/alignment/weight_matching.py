@@ -4,156 +4,132 @@ Source: Ainsworth, Hayase and Srinivasa 2023 (Git Re-Basin), algorithm 1, with t
 objective that is tracked is the true one, and the ascent stops when no single group improves it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 
+from raysweep.alignment.ascent import ORDERS, Ascent
+from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.spec import axis_index
 
-State = Mapping[str, torch.Tensor]
-ORDERS = ("random", "forward", "backward")
-TOLERANCE = 1e-7  # a step must raise the objective by this share of |A||B|, above float32's noise
+KERNELS = ("linear", "cosine")
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """A permutation P of network B toward A and the inner products (in weight space) that it reached."""
+    """A permutation P of network B toward A and what it reached, in units of the kernel's objective.
+
+    Linear: the inner product <A, P[B]> over all matched parameters, in float64. Cosine: the sum of the
+    cosines of all matched units.
+    """
 
     permutation: Permutation
-    objective: float  # <A, P[B]> over all parameters
-    objective_identity: float  # <A, B>
+    objective: float  # of A and P[B]
+    objective_identity: float  # of A and B
     iterations: int  # assignments solved
 
 
 def weight_matching(
     spec: PermutationSpec,
-    target: State,
-    source: State,
+    target: State | Sequence[State],
+    source: State | Sequence[State],
     seed: int,
     *,
+    kernel: str = "linear",
     order: str = "random",
-    biases: bool = True,
-    restarts: int = 1,
     start: Permutation | None = None,
+    biases: bool = True,
+    groups: Collection[str] | None = None,
+    restarts: int = 1,
 ) -> Alignment:
     """Find P that makes P[source] close to target, starting from `start` (the identity unless given).
 
-    The groups are visited in an `order`: random (drawn from `seed`), forward or backward through the
-    network. A group is solved again only when one that shares a parameter with it has changed. The
-    objective never falls, and at the end no single group improves it. Without `biases` only parameters of
-    two axes and more are matched (all are moved). Of several `restarts` all but the first begin at random
-    permutations, and the best is kept. Raises `ValueError` for an unknown order.
+    The groups (only those in `groups`, where given) are visited in an `order`: random (drawn from `seed`),
+    forward or backward through the network. Equally long lists of states are matched by the sum of their
+    similarities (super-alignment). Without `biases` only parameters of two axes and more are matched (all
+    are moved). Of several `restarts` all but the first begin at random permutations, and the best is kept.
+
+    With the linear kernel the objective never falls, and at the end no single group improves it; a group is
+    solved again only when one that shares a parameter with it has changed. Without a start a permuted copy
+    of a network is found exactly (see `Ascent.linear_twice`). The cosine kernel has a bounded number of
+    sweeps and keeps the best. Raises `ValueError` for unknown names, no restarts, and lists of different
+    lengths.
     """
-    if order not in ORDERS:
-        raise ValueError(f"unknown order {order!r}; valid: {', '.join(ORDERS)}")
-    matched = PermutationSpec(
-        {n: axes for n, axes in spec.axes.items() if n not in spec.buffers and (biases or len(axes) > 1)},
-        spec.sizes,
-        spec.buffers,
+    _check("order", [order], ORDERS)
+    _check("kernel", [kernel], KERNELS)
+    _check("group", groups or (), spec.sizes)
+    if restarts < 1:
+        raise ValueError(f"restarts must be at least 1, not {restarts}")
+    matched = matched_spec(spec, biases)
+    ascent = _ascent(matched, _listed(target), _listed(source), order, groups)
+    find = ascent.linear if kernel == "linear" else ascent.cosine
+    identity = Permutation.identity(spec.sizes)
+    first = start or identity
+    begin = ascent.linear_twice if kernel == "linear" and start is None else find
+    found = [begin(first.indices, torch.Generator().manual_seed(seed))]
+    for attempt in range(1, restarts):
+        generator = torch.Generator().manual_seed(seed_for("restart", seed, attempt))
+        drawn = spec.random(generator).indices
+        found.append(find({g: (drawn if g in ascent.groups else first.indices)[g] for g in drawn}, generator))
+    best = max(found, key=lambda reached: reached.objective)
+    value = ascent.objective if kernel == "linear" else ascent.cosines
+    return Alignment(
+        Permutation(best.indices), best.objective, value(identity.indices), sum(r.iterations for r in found)
     )
-    identity = objective(target, source, list(matched.axes))
-    found = []
-    for attempt in range(restarts):
-        generator = torch.Generator().manual_seed(
-            seed if attempt == 0 else seed_for("restart", seed, attempt)
-        )
-        begin = start or Permutation.identity(spec.sizes)
-        if attempt:
-            begin = spec.random(generator)
-        found.append(_ascend(matched, target, source, begin, order, generator))
-    permutation, reached, _ = max(found, key=lambda result: result[1])
-    return Alignment(permutation, reached, identity, sum(iterations for _, _, iterations in found))
 
 
-def _ascend(
-    spec: PermutationSpec,
-    target: State,
-    source: State,
-    permutation: Permutation,
-    order: str,
-    generator: torch.Generator,
-) -> tuple[Permutation, float, int]:
-    """Return the permutation at which no single group improves the objective, that value, and the solves."""
-    names = list(spec.axes)
-    scale = (objective(target, target, names) * objective(source, source, names)) ** 0.5
-    neighbours = _neighbours(spec)
-    stale = set(spec.sizes)
-    reached, iterations = objective(target, spec.apply(permutation, source), names), 0
-    while stale:
-        for group in _visits(list(spec.sizes), order, generator):
-            if group not in stale:
-                continue
-            stale.discard(group)
-            iterations += 1
-            candidate = _best(spec, target, source, permutation, group)
-            value = objective(target, spec.apply(candidate, source), names)
-            if value > reached + TOLERANCE * scale:
-                permutation, reached = candidate, value
-                stale |= neighbours[group]
-    return permutation, reached, iterations
-
-
-def _visits(groups: list[str], order: str, generator: torch.Generator) -> list[str]:
-    if order == "random":
-        return [groups[position] for position in torch.randperm(len(groups), generator=generator).tolist()]
-    return groups if order == "forward" else groups[::-1]
-
-
-def objective(target: State, source: State, names: list[str]) -> float:
+def objective(target: State, source: State, names: Iterable[str]) -> float:
     """Return the inner product of two states over the named parameters, summed in float64."""
     return sum(
         torch.dot(target[n].reshape(-1).double(), source[n].reshape(-1).double()).item() for n in names
     )
 
 
-def _neighbours(spec: PermutationSpec) -> dict[str, set[str]]:
-    """By group, the groups (itself among them where it has two axes) that share a parameter with it."""
-    result: dict[str, set[str]] = {group: set() for group in spec.sizes}
-    for axes in spec.axes.values():
-        present = [s.group for axis in axes if axis for s in axis if s.group is not None]
-        for group in present:
-            result[group] |= {other for other in present if other != group}
-            if present.count(group) > 1:
-                result[group].add(group)
-    return result
+def matched_spec(spec: PermutationSpec, biases: bool = True) -> PermutationSpec:
+    """Return the spec without what is never matched: buffers, and where asked parameters of one axis."""
+    kept = {n: axes for n, axes in spec.axes.items() if n not in spec.buffers and (biases or len(axes) > 1)}
+    return PermutationSpec(kept, spec.sizes, frozenset())
 
 
-def _best(
-    spec: PermutationSpec, target: State, source: State, permutation: Permutation, group: str
-) -> Permutation:
-    similarity = _similarity(spec, target, source, permutation, group)
-    _, columns = linear_sum_assignment(similarity.double().cpu().numpy(), maximize=True)
-    return Permutation({**permutation.indices, group: torch.from_numpy(columns)})
+def _ascent(
+    spec: PermutationSpec,
+    targets: Sequence[State],
+    sources: Sequence[State],
+    order: str,
+    groups: Collection[str] | None,
+) -> Ascent:
+    if len(targets) != len(sources) or not targets:
+        raise ValueError(f"{len(targets)} target states and {len(sources)} source states")
+
+    def inner(indices: Indices) -> float:
+        permutation, pairs = Permutation(indices), zip(targets, sources, strict=True)
+        return sum(objective(a, spec.apply(permutation, b), spec.axes) for a, b in pairs)
+
+    return Ascent(
+        Similarities((spec, spec), targets, sources),
+        spec,
+        tuple(spec.sizes if groups is None else groups),
+        order,
+        inner,
+        _norm(targets, spec) * _norm(sources, spec),
+    )
 
 
-def _similarity(
-    spec: PermutationSpec, target: State, source: State, permutation: Permutation, group: str
-) -> torch.Tensor:
-    """Return S with S[i, j] the gain of matching unit i of the target to unit j of the source.
+def _norm(states: Sequence[State], spec: PermutationSpec) -> float:
+    """Of all matched parameters together; a few digits are enough for tolerances."""
+    norms = [
+        torch.linalg.vector_norm(state[name].detach()).double() for state in states for name in spec.axes
+    ]
+    return torch.stack([norm.cpu() for norm in norms]).norm().item() if norms else 0.0
 
-    Shape (units, units). All other axes of the source follow the current permutation.
-    """
-    size = spec.sizes[group]
-    total: torch.Tensor | None = None
-    for name, dimension in spec.uses(group):
-        axes = spec.axes[name]
-        moved = source[name]
-        for other, axis in enumerate(axes):
-            if axis is not None and other != dimension:
-                moved = moved.index_select(other, axis_index(axis, permutation).to(moved.device))
-        axis = axes[dimension]
-        assert axis is not None
-        offset = 0
-        for segment in axis:
-            if segment.group == group:
-                left = target[name].narrow(dimension, offset, segment.size).movedim(dimension, 0)
-                right = moved.narrow(dimension, offset, segment.size).movedim(dimension, 0)
-                part = left.reshape(size, -1) @ right.reshape(size, -1).T
-                total = part if total is None else total + part
-            offset += segment.size
-    assert total is not None
-    return total
+
+def _listed(states: State | Sequence[State]) -> Sequence[State]:
+    return [states] if isinstance(states, Mapping) else states
+
+
+def _check(kind: str, names: Iterable[str], valid: Collection[str]) -> None:
+    for name in names:
+        if name not in valid:
+            raise ValueError(f"unknown {kind} {name!r}; valid: {', '.join(valid)}")

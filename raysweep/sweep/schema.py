@@ -16,6 +16,7 @@ from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
 from raysweep.sweep.names import (
     BRANCHES,
+    KERNELS,
     METHODS,
     ORDERS,
     PERMUTATIONS,
@@ -177,6 +178,7 @@ class Prune(Strict):
 
 
 class WeightMatching(Strict):
+    kernel: Literal[KERNELS] = "linear"  # type: ignore[valid-type]
     order: Literal[ORDERS] = "random"  # type: ignore[valid-type]
     biases: bool = True
     restarts: int = Field(default=1, gt=0, description="ascents of a pair; the best objective is kept")

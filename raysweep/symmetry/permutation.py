@@ -1,6 +1,6 @@
 """Permutations of the hidden units of a network, one per group."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,6 +46,22 @@ class Permutation:
             group: (index == torch.arange(len(index))).double().mean().item()
             for group, index in self.indices.items()
         }
+
+    def agreement(self, other: "Permutation") -> dict[str, float]:
+        """Return, by group, the share of units on which two permutations agree.
+
+        Raises `ValueError` when the groups or their sizes differ.
+        """
+        return self.compose(other.inverse()).fixed_points()
+
+    def to_lists(self) -> dict[str, list[int]]:
+        """Return the indices as plain lists, in the order of the groups."""
+        return {group: index.tolist() for group, index in self.indices.items()}
+
+    @staticmethod
+    def from_lists(lists: Mapping[str, Sequence[int]]) -> "Permutation":
+        """Undo `to_lists`. Raises `ValueError` where a list is not a permutation."""
+        return Permutation({g: torch.tensor(units, dtype=torch.int64) for g, units in lists.items()})
 
     def moving(self) -> set[str]:
         """Return the groups in which at least one unit moves."""

@@ -59,6 +59,7 @@ class Aligner:
             target,
             source,
             seed,
+            kernel=options.kernel,
             order=options.order,
             biases=options.biases,
             restarts=options.restarts,

@@ -1,4 +1,4 @@
-from itertools import permutations, product
+from itertools import combinations, pairwise, product
 
 import pytest
 import torch
@@ -11,7 +11,8 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.spec import axis_index
-from tests.conftest import mlp
+from raysweep.training.loop import TrainingRun
+from tests.conftest import STEPS, mlp, settings
 
 SPEC = PermutationSpec.trace(build(mlp()), torch.zeros(2, 1, 8, 8))
 NAMES = list(SPEC.axes)
@@ -85,12 +86,110 @@ def plain_ascent(target, source):
             return reached
 
 
-def test_not_below_a_plain_converged_ascent(trained):
+@pytest.fixture(scope="module")
+def five(digits):
+    """Five trained networks: ten pairs."""
+    states = []
+    for seed in range(5):
+        model = initialised(mlp(), "kaiming_normal", seed)
+        TrainingRun(model, digits, settings(data_seed=seed)).advance(STEPS)
+        states.append(model.state_dict())
+    return states
+
+
+def test_not_below_a_plain_converged_ascent(five):
     """The same order of the layers leads both to the same maximum."""
-    for one, other in permutations(range(3), 2):
-        plain = plain_ascent(trained[one], trained[other])
-        found = weight_matching(SPEC, trained[one], trained[other], seed=0, order="forward")
+    for one, other in combinations(range(5), 2):
+        plain = plain_ascent(five[one], five[other])
+        found = weight_matching(SPEC, five[one], five[other], seed=0, order="forward")
         assert found.objective >= plain * (1 - 1e-6)
+
+
+def test_float32_reaches_the_objective_of_float64(five):
+    for one, other in combinations(range(5), 2):
+        double = [{n: t.double() for n, t in five[member].items()} for member in (one, other)]
+        narrow = weight_matching(SPEC, five[one], five[other], seed=one)
+        wide = weight_matching(SPEC, *double, seed=one)
+        assert narrow.objective == pytest.approx(wide.objective, rel=1e-6)
+
+
+@pytest.mark.parametrize("config", [mlp(4), ModelConfig("lenet", 8, None, "none", (1, 8, 8), 10)])
+def test_narrow_copies_are_recovered_where_the_plain_ascent_stops_early(config):
+    spec = PermutationSpec.trace(build(config), torch.zeros(2, 1, 8, 8))
+    for seed in range(16):
+        state = initialised(config, "kaiming_normal", seed).state_dict()
+        moved = spec.apply(spec.random(torch.Generator().manual_seed(seed)), state)
+        restored = spec.apply(weight_matching(spec, state, moved, seed).permutation, moved)
+        assert all(torch.equal(restored[name], state[name]) for name in state)
+
+
+def test_units_of_almost_no_weight_are_recovered(trained):
+    """Tolerances are finer than the smallest units matter; units without any weight may swap."""
+    state = {name: tensor.clone() for name, tensor in trained[0].items()}
+    first, bias, following = NAMES[:3]
+    for unit, factor in ((0, 1e-4), (1, 1e-3), (2, 0.0), (3, 0.0)):
+        state[first][unit] *= factor
+        state[bias][unit] *= factor
+        state[following][:, unit] *= factor
+    moved = SPEC.apply(SPEC.random(torch.Generator().manual_seed(0)), state)
+    restored = SPEC.apply(weight_matching(SPEC, state, moved, seed=0).permutation, moved)
+    assert all(torch.equal(restored[name], state[name]) for name in NAMES)
+
+
+def test_checkpoints_are_matched_by_the_sum_of_their_similarities(trained):
+    found = weight_matching(SPEC, trained[:2], trained[1:], seed=0)
+    total = sum(objective(a, SPEC.apply(found.permutation, b), NAMES) for a, b in pairwise(trained))
+    assert found.objective == pytest.approx(total, rel=1e-12)
+    twice = weight_matching(SPEC, [trained[0]] * 2, [trained[1]] * 2, seed=0)
+    once = weight_matching(SPEC, trained[0], trained[1], seed=0)
+    assert twice.permutation.to_lists() == once.permutation.to_lists()
+    with pytest.raises(ValueError, match="2 target states and 1"):
+        weight_matching(SPEC, trained[:2], trained[:1], seed=0)
+
+
+def test_only_the_chosen_groups_move(trained):
+    first, *others = SPEC.sizes
+    start = SPEC.random(torch.Generator().manual_seed(0))
+    for kernel in ("linear", "cosine"):
+        found = weight_matching(
+            SPEC, trained[0], trained[1], 0, kernel=kernel, start=start, groups=[first], restarts=2
+        )
+        for group in others:
+            assert torch.equal(found.permutation.indices[group], start.indices[group])
+        assert not torch.equal(found.permutation.indices[first], start.indices[first])
+    with pytest.raises(ValueError, match="unknown group 'x'"):
+        weight_matching(SPEC, trained[0], trained[1], 0, groups=["x"])
+
+
+def cosine_objective(target, source):
+    total = 0.0
+    for group, size in SPEC.sizes.items():
+        vectors = [
+            torch.cat([state[n].double().movedim(d, 0).reshape(size, -1) for n, d in SPEC.uses(group)], dim=1)
+            for state in (target, source)
+        ]
+        total += torch.cosine_similarity(*vectors, dim=1).sum().item()
+    return total
+
+
+def test_cosine_kernel_keeps_its_best_iterate(trained):
+    found = weight_matching(SPEC, trained[0], trained[1], seed=0, kernel="cosine")
+    aligned = SPEC.apply(found.permutation, trained[1])
+    assert found.objective == pytest.approx(cosine_objective(trained[0], aligned), rel=1e-5)
+    assert found.objective_identity == pytest.approx(cosine_objective(trained[0], trained[1]), rel=1e-4)
+    assert found.objective > found.objective_identity
+    scaled = {name: tensor * 3 for name, tensor in trained[1].items()}
+    again = weight_matching(SPEC, trained[0], scaled, seed=0, kernel="cosine")
+    assert again.permutation.to_lists() == found.permutation.to_lists()
+    with pytest.raises(ValueError, match="linear, cosine"):
+        weight_matching(SPEC, trained[0], trained[1], seed=0, kernel="rbf")
+
+
+def test_cosine_kernel_recovers_a_permuted_copy(trained):
+    moved = SPEC.apply(SPEC.random(torch.Generator().manual_seed(1)), trained[0])
+    found = weight_matching(SPEC, trained[0], moved, seed=0, kernel="cosine")
+    restored = SPEC.apply(found.permutation, moved)
+    assert all(torch.equal(restored[name], trained[0][name]) for name in NAMES)
 
 
 def test_objective_is_the_true_one_and_never_falls(trained):

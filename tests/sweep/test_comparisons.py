@@ -58,7 +58,7 @@ def test_batchnorm_is_compared_with_both_statistics():
 
 def test_settings_of_the_method_are_in_the_id():
     first = plan(["direct"])
-    for change in ({"order": "forward"}, {"biases": False}, {"restarts": 2}):
+    for change in ({"kernel": "cosine"}, {"order": "forward"}, {"biases": False}, {"restarts": 2}):
         assert not set(first.alignments) & set(plan(["direct"], align={"weight_matching": change}).alignments)
 
 

@@ -1,0 +1,161 @@
+"""Coordinate ascent: one group's assignment at a time, by the linear or the cosine kernel."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from raysweep.alignment.products import Indices, Similarities
+from raysweep.symmetry import PermutationSpec
+
+ORDERS = ("random", "forward", "backward")
+TOLERANCE = 1e-12  # a step must raise the objective, in float64, by this share of |A||B|
+CERTAIN = 1e-5  # by this share of |A||B| a gain in float32 is beyond rounding, and not computed again
+SWEEPS = 50  # with the cosine kernel, whose objective may fall and rise for ever
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where an ascent ended: indices by group, the objective, and the number of assignments solved."""
+
+    indices: Indices
+    objective: float
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """What stays the same in every ascent of two networks (or of two lists of checkpoints).
+
+    `objective` is the linear one, <A, P[B]> in float64; `scale` is |A||B|; `spec` holds the matched
+    parameters alone; only `groups` move.
+    """
+
+    products: Similarities
+    spec: PermutationSpec
+    groups: Collection[str]
+    order: str
+    objective: Callable[[Indices], float]
+    scale: float
+
+    def linear(self, start: Indices, generator: torch.Generator) -> Reached:
+        """Solve groups until none is left whose neighbours changed since; every step raises <A, P[B]>."""
+        neighbours = neighbours_of(self.spec)
+        indices, stale, iterations = dict(start), set(self.groups), 0
+        while stale:
+            for group in self._visits(generator):
+                if group not in stale:
+                    continue
+                stale.discard(group)
+                iterations += 1
+                similarity = self.products.of(group, indices)
+                new = assignment(similarity)
+                if self._gains(group, similarity, indices, new, group in neighbours[group]):
+                    indices[group] = new
+                    stale |= neighbours[group] & set(self.groups)
+        return Reached(indices, self.objective(indices), iterations)
+
+    def linear_twice(self, start: Indices, generator: torch.Generator) -> Reached:
+        """Ascend from `start`, and again from a forward pass where that begins higher than the first ended.
+
+        The forward pass solves each group once by the weights whose other axes are settled already. It
+        finds a permuted copy of a network exactly, whereas an ascent from the identity, in which the
+        later layers begin as noise, may stop at a local maximum in narrow networks.
+        """
+        reached = self.linear(start, generator)
+        indices, settled = dict(start), set(self.spec.sizes) - set(self.groups)
+        for group in self.spec.sizes:
+            if group not in settled:
+                indices[group] = assignment(self.products.given(group, indices, settled))
+                settled.add(group)
+        iterations = reached.iterations + len(self.groups)
+        if self.objective(indices) <= reached.objective:
+            return Reached(reached.indices, reached.objective, iterations)
+        again = self.linear(indices, generator)
+        return Reached(again.indices, again.objective, iterations + again.iterations)
+
+    def _gains(
+        self, group: str, similarity: torch.Tensor, indices: Indices, new: torch.Tensor, twice: bool
+    ) -> bool:
+        """Whether a step raises the objective, in float64 unless it does so far beyond float32's rounding.
+
+        `twice`: the group lies along two axes of a parameter, so its similarity is not the whole change.
+        """
+        rows = (new != indices[group]).nonzero().squeeze(1)
+        if not len(rows):
+            return False
+        if twice:
+            change = self.objective({**indices, group: new}) - self.objective(indices)
+            return change > TOLERANCE * self.scale
+        old, new = indices[group][rows], new[rows]
+        where = [index.to(similarity.device) for index in (rows, old, new)]
+        estimate = similarity[where[0], where[2]] - similarity[where[0], where[1]]
+        if estimate.double().sum().item() > CERTAIN * self.scale:
+            return True
+        return self.products.gain(group, indices, rows, old, new) > TOLERANCE * self.scale
+
+    def cosine(self, start: Indices, generator: torch.Generator) -> Reached:
+        """Solve all groups in at most `SWEEPS` sweeps and return the best iterate.
+
+        The objective is the sum, over groups and units, of the cosine between the weight vectors of matched
+        units, each the concatenation of all weights of the unit. It may fall, as what raises one group's
+        cosines may lower another's.
+        """
+        norms = {group: self.products.norms(group) for group in self.groups}
+        indices = dict(start)
+        best, iterations = Reached(start, self._cosines(norms, indices), 0), 0
+        for _ in range(SWEEPS):
+            changed = False
+            for group in self._visits(generator):
+                if group in norms:
+                    iterations += 1
+                    new = assignment(_scaled(self.products.of(group, indices), *norms[group]))
+                    changed |= not torch.equal(new, indices[group])
+                    indices[group] = new
+            if not changed:
+                break
+            value = self._cosines(norms, indices)
+            if value > best.objective:
+                best = Reached(dict(indices), value, 0)
+        return Reached(best.indices, best.objective, iterations)
+
+    def cosines(self, indices: Indices) -> float:
+        """Return the objective of the cosine kernel."""
+        return self._cosines({group: self.products.norms(group) for group in self.groups}, indices)
+
+    def _cosines(self, norms: dict[str, tuple[torch.Tensor, torch.Tensor]], indices: Indices) -> float:
+        total = 0.0
+        for group, pair in norms.items():
+            similarity = _scaled(self.products.of(group, indices), *pair)
+            total += similarity.gather(1, indices[group][:, None].to(similarity.device)).sum().item()
+        return total
+
+    def _visits(self, generator: torch.Generator) -> list[str]:
+        groups = list(self.spec.sizes)
+        if self.order == "random":
+            return [groups[place] for place in torch.randperm(len(groups), generator=generator).tolist()]
+        return groups if self.order == "forward" else groups[::-1]
+
+
+def assignment(similarity: torch.Tensor) -> torch.Tensor:
+    """Return for each row a column of its own such that the sum is the largest; rows <= columns."""
+    _, columns = linear_sum_assignment(similarity.double().cpu().numpy(), maximize=True)
+    return torch.from_numpy(columns)
+
+
+def neighbours_of(spec: PermutationSpec) -> dict[str, set[str]]:
+    """By group, the groups that share a parameter with it; itself where it lies along two axes of one."""
+    result: dict[str, set[str]] = {group: set() for group in spec.sizes}
+    for axes in spec.axes.values():
+        present = [{s.group for s in axis if s.group is not None} for axis in axes if axis]
+        for place, own in enumerate(present):
+            others = set().union(*present[:place], *present[place + 1 :])
+            for group in own:
+                result[group] |= others
+    return result
+
+
+def _scaled(similarity: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    smallest = torch.finfo(left.dtype).tiny  # units whose weights are all zero have cosine 0
+    return similarity.double() / left.clamp(min=smallest)[:, None] / right.clamp(min=smallest)[None]

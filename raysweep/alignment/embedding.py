@@ -1,0 +1,91 @@
+"""Networks of different widths: the units of a narrow network matched to distinct units of a wide one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from raysweep.alignment.ascent import Ascent
+from raysweep.alignment.products import Indices, Similarities, State, selection
+from raysweep.alignment.weight_matching import matched_spec, objective
+from raysweep.symmetry import PermutationSpec
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """By group, the unit of the wide network that each unit of the narrow one is matched to.
+
+    Each value is an int64 tensor of shape (units of the narrow network,) without repeats; being no
+    permutation it has no inverse.
+    """
+
+    indices: Mapping[str, torch.Tensor]
+    objective: float  # <narrow, selection of wide> over all parameters, in float64
+    iterations: int  # assignments solved
+
+    def select(self, wide_spec: PermutationSpec, wide: State) -> dict[str, torch.Tensor]:
+        """Return the matched part of the wide network's state, in the shapes of the narrow network."""
+        return _select(wide_spec, wide, self.indices)
+
+
+def embed(
+    narrow_spec: PermutationSpec,
+    wide_spec: PermutationSpec,
+    narrow: State,
+    wide: State,
+    seed: int,
+    *,
+    order: str = "forward",
+) -> Embedding:
+    """Find the part of a wide network that is closest to a narrow one by coordinate ascent.
+
+    Each step is a rectangular assignment of one group (Crouse 2016, the solver in scipy) and raises
+    <narrow, selection of wide>. It starts from the first units of every group, and again from a forward pass
+    where that is higher, so that a network which is a part of the wide one is found exactly. Raises
+    `ValueError` when the networks have different groups, axes of different kinds, or a group that is
+    narrower in the wide network.
+    """
+    _check(narrow_spec, wide_spec)
+    matched = matched_spec(narrow_spec), matched_spec(wide_spec)
+
+    def inner(indices: Indices) -> float:
+        return objective(narrow, _select(matched[1], wide, indices), matched[0].axes)
+
+    squares = objective(narrow, narrow, matched[0].axes) * objective(wide, wide, matched[1].axes)
+    ascent = Ascent(
+        Similarities(matched, [narrow], [wide]),
+        matched[0],
+        tuple(narrow_spec.sizes),
+        order,
+        inner,
+        squares**0.5,
+    )
+    start = {group: torch.arange(size) for group, size in narrow_spec.sizes.items()}
+    found = ascent.linear_twice(start, torch.Generator().manual_seed(seed))
+    return Embedding(found.indices, found.objective, found.iterations)
+
+
+def _select(spec: PermutationSpec, state: State, indices: Indices) -> dict[str, torch.Tensor]:
+    result = dict(state)
+    for name, axes in spec.axes.items():
+        for place, axis in enumerate(axes):
+            if axis is not None:
+                index = selection(axis, indices).to(result[name].device)
+                result[name] = result[name].index_select(place, index)
+    return result
+
+
+def _check(narrow: PermutationSpec, wide: PermutationSpec) -> None:
+    if _structure(narrow) != _structure(wide) or list(narrow.sizes) != list(wide.sizes):
+        raise ValueError("the networks differ in more than their widths")
+    for group, size in narrow.sizes.items():
+        if size > wide.sizes[group]:
+            raise ValueError(f"group {group} has {size} units, more than the {wide.sizes[group]} of the wide")
+
+
+def _structure(spec: PermutationSpec) -> dict[str, list[list[tuple[str | None, int]] | None]]:
+    """What networks have in common whose widths alone differ."""
+    return {
+        name: [None if axis is None else [(s.group, s.repeat) for s in axis] for axis in axes]
+        for name, axes in spec.axes.items()
+    }

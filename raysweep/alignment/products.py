@@ -1,0 +1,147 @@
+"""Similarities of the units of two networks as sums of matrix products that are kept and updated.
+
+A parameter along whose axis a group lies contributes L^T R[index] to the similarity of that group: L and R
+hold the parameter of the target and of the source as (entries of all other axes, units), and `index`
+carries out the current permutations of those other axes. When they change in a few rows, only the
+products of those rows are added; this is what makes late iterations cheap.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import torch
+
+from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry.groups import Axis
+
+State = Mapping[str, torch.Tensor]
+Indices = Mapping[str, torch.Tensor]
+UPDATED = 0.4  # above this share of changed rows a fresh product is cheaper, and free of summed rounding
+
+
+class Product:
+    """What one segment of one axis of one parameter contributes to the similarity of a group."""
+
+    def __init__(
+        self,
+        targets: Sequence[torch.Tensor],
+        sources: Sequence[torch.Tensor],
+        axes: tuple[tuple[Axis | None, ...], tuple[Axis | None, ...]],
+        place: int,
+        ranges: tuple[tuple[int, int, int], tuple[int, int, int]],
+    ) -> None:
+        """`ranges`: start, entries and units of the segment along axis `place`, of target and source."""
+        self._left = torch.cat([_rows(tensor, place, ranges[0]) for tensor in targets])
+        self._right = torch.cat([_rows(tensor, place, ranges[1]) for tensor in sources])
+        self._networks = len(sources)
+        self._repeat = ranges[1][1] // ranges[1][2]
+        self._others = [
+            (size, axis)
+            for other, (size, axis) in enumerate(zip(sources[0].shape, axes[1], strict=True))
+            if other != place
+        ]
+        self.others = {s.group for _, axis in self._others for s in axis or () if s.group is not None}
+        self._index: torch.Tensor | None = None
+        self._value: torch.Tensor | None = None
+
+    def value(self, indices: Indices) -> torch.Tensor:
+        """Return the contribution, shape (units of the target, units of the source)."""
+        index = self._current(indices)
+        if self._index is not None and self._value is not None:
+            changed = (index != self._index).nonzero().squeeze(1)
+            if len(changed) <= UPDATED * len(index):
+                if len(changed):
+                    step = self._right[index[changed]] - self._right[self._index[changed]]
+                    self._value = torch.addmm(self._value, self._left[changed].T, step)
+                    self._index = index
+                return self._value
+        self._index, self._value = index, self._left.T @ self._right[index]
+        return self._value
+
+    def gain(self, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> float:
+        """Return by how much moving target units `rows` from source units `old` to `new` raises it.
+
+        The sum is in float64.
+        """
+        right = self._right[self._current(indices)].double()
+        step = right[:, new.to(right.device)] - right[:, old.to(right.device)]
+        return (self._left[:, rows.to(right.device)].double() * step).sum().item()
+
+    def squares(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the squared norms of the target's and the source's units, in float64."""
+        return self._left.double().square().sum(0), self._right.double().square().sum(0)
+
+    def _current(self, indices: Indices) -> torch.Tensor:
+        flat = torch.arange(self._networks)
+        for size, axis in self._others:
+            along = torch.arange(size) if axis is None else selection(axis, indices)
+            flat = (flat[:, None] * size + along).reshape(-1)
+        along = torch.arange(self._repeat)
+        return (flat[:, None] * self._repeat + along).reshape(-1).to(self._right.device)
+
+
+def selection(axis: Axis, indices: Indices) -> torch.Tensor:
+    """Return the index along an axis of the source; a group may select fewer units than it has."""
+    parts, offset = [], 0
+    for segment in axis:
+        units = torch.arange(segment.size // segment.repeat)
+        chosen = units if segment.group is None else indices[segment.group]
+        parts.append(offset + (chosen[:, None] * segment.repeat + torch.arange(segment.repeat)).reshape(-1))
+        offset += segment.size
+    return torch.cat(parts)
+
+
+def _rows(tensor: torch.Tensor, place: int, segment: tuple[int, int, int]) -> torch.Tensor:
+    """Return a segment as (entries of all other axes and repeats, units)."""
+    start, size, units = segment
+    part = tensor.detach().narrow(place, start, size).movedim(place, -1)
+    part = part.to(torch.promote_types(part.dtype, torch.float32))
+    return (
+        part.reshape(*part.shape[:-1], units, size // units).transpose(-1, -2).reshape(-1, units).contiguous()
+    )
+
+
+class Similarities:
+    """The products of all parameters, by group; spec and states of the target, then of the source."""
+
+    def __init__(
+        self,
+        specs: tuple[PermutationSpec, PermutationSpec],
+        targets: Sequence[State],
+        sources: Sequence[State],
+    ) -> None:
+        self._products: dict[str, list[Product]] = {group: [] for group in specs[0].sizes}
+        for name in specs[0].axes:
+            axes = specs[0].axes[name], specs[1].axes[name]
+            for place, (axis, source_axis) in enumerate(zip(*axes, strict=True)):
+                start, source_start = 0, 0
+                for one, other in zip(axis or (), source_axis or (), strict=True):
+                    if one.group is not None:
+                        ranges = (
+                            (start, one.size, one.size // one.repeat),
+                            (source_start, other.size, other.size // other.repeat),
+                        )
+                        tensors = [[state[name] for state in states] for states in (targets, sources)]
+                        self._products[one.group].append(Product(tensors[0], tensors[1], axes, place, ranges))
+                    start, source_start = start + one.size, source_start + other.size
+
+    def of(self, group: str, indices: Indices) -> torch.Tensor:
+        """Return S with S[i, j] the gain of matching unit i of the target to unit j of the source."""
+        first, *rest = [product.value(indices) for product in self._products[group]]
+        return sum(rest, first)
+
+    def given(self, group: str, indices: Indices, settled: Collection[str]) -> torch.Tensor:
+        """Return the part of the similarity that depends on the permutations of `settled` groups alone."""
+        products = self._products[group]
+        known = [product for product in products if product.others <= set(settled)] or products
+        first, *rest = [product.value(indices) for product in known]
+        return sum(rest, first)
+
+    def gain(
+        self, group: str, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor
+    ) -> float:
+        return sum(product.gain(indices, rows, old, new) for product in self._products[group])
+
+    def norms(self, group: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the norms of the concatenated weight vectors of the units of target and source."""
+        squares = [product.squares() for product in self._products[group]]
+        return sum(a for a, _ in squares) ** 0.5, sum(b for _, b in squares) ** 0.5  # type: ignore[return-value]
