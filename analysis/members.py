@@ -16,7 +16,7 @@ def members(barriers: pd.DataFrame, aligned: Mapping[str, Iterable[str]]) -> lis
     Of a joint alignment only the networks that are compared count: all comparisons share the rest of it.
     """
     return [
-        sorted({_trial(n) for n in (*networks, *_through(kind, ids, aligned))})
+        sorted({trial_of(n) for n in (*networks, *_through(kind, ids, aligned))})
         for kind, networks, ids in zip(barriers.kind, barriers.networks, barriers.alignments, strict=True)
     ]
 
@@ -25,5 +25,6 @@ def _through(kind: str, ids: Iterable[str], aligned: Mapping[str, Iterable[str]]
     return [] if kind == "joint" else [network for each in ids for network in aligned[each]]
 
 
-def _trial(network: str) -> str:
+def trial_of(network: str) -> str:
+    """Return the trial of a network written `trial_id@level@step`."""
     return network.split("@")[0]

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from analysis.bootstrap import interval
 from analysis.command import command
+from analysis.members import trial_of
 from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, plt, save
 
 SERIES = {
@@ -37,7 +38,7 @@ def barriers_by_level(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFr
     """Return the mean barrier and its interval by split, point (rewind or end), level, kind and risk."""
     chosen = barriers[barriers.interpolation.eq("pair") & barriers.kind.isin(["unaligned", "direct"])].copy()
     records = trials.set_index(["trial_id", "level"])
-    first = chosen.networks.str[0].str.split("@").str[0]
+    first = chosen.networks.str[0].map(trial_of)
     keys = list(zip(first, chosen.level, strict=True))
     chosen["sparsity"] = [records.sparsity[key] for key in keys]
     chosen["point"] = np.where(chosen.step == [records.steps[key] for key in keys], "end", "rewind")
@@ -46,7 +47,7 @@ def barriers_by_level(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFr
         for kind, group in _permutations(part):
             for risk in ("loss", "error"):
                 values = group[f"{risk}_barrier"]
-                estimate = interval(values.tolist(), [[_trial(n) for n in pair] for pair in group.networks])
+                estimate = interval(values.tolist(), [[trial_of(n) for n in pair] for pair in group.networks])
                 at = (split, point, level, group.sparsity.mean(), kind, risk)
                 rows.append({**dict(zip(COLUMNS, at, strict=True)), **vars(estimate), "n": len(group)})
     return pd.DataFrame(rows, columns=[*COLUMNS, "mean", "low", "high", "n"])
@@ -63,10 +64,6 @@ def _permutations(part: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         for name, rows in (("dense permutation", dense), ("level's permutation", own))
         if len(rows)
     ]
-
-
-def _trial(network: str) -> str:
-    return network.split("@")[0]
 
 
 def runs_by_level(trials: pd.DataFrame) -> pd.DataFrame:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 
 from raysweep.alignment.ascent import Ascent
-from raysweep.alignment.products import Indices, Similarities, State, selection
+from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.alignment.weight_matching import matched_spec, objective
 from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry.spec import selection
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.groups import Axis
+from raysweep.symmetry.spec import selection
 
 State = Mapping[str, torch.Tensor]
 Indices = Mapping[str, torch.Tensor]
@@ -77,17 +78,6 @@ class Product:
             flat = (flat[:, None] * size + along).reshape(-1)
         along = torch.arange(self._repeat)
         return (flat[:, None] * self._repeat + along).reshape(-1).to(self._right.device)
-
-
-def selection(axis: Axis, indices: Indices) -> torch.Tensor:
-    """Return the index along an axis of the source; a group may select fewer units than it has."""
-    parts, offset = [], 0
-    for segment in axis:
-        units = torch.arange(segment.size // segment.repeat)
-        chosen = units if segment.group is None else indices[segment.group]
-        parts.append(offset + (chosen[:, None] * segment.repeat + torch.arange(segment.repeat)).reshape(-1))
-        offset += segment.size
-    return torch.cat(parts)
 
 
 def _rows(tensor: torch.Tensor, place: int, segment: tuple[int, int, int]) -> torch.Tensor:

@@ -20,7 +20,7 @@ def run_sweep(
     Raises `SpecError`, before anything is trained, when a network's symmetries cannot be proved.
     """
     run = _Run(files, wanted, listener)
-    _drop_resume_points(files, wanted)
+    _drop_resume_points(files, wanted, work)
     try:
         if work:
             run.stages(work, address)
@@ -29,12 +29,11 @@ def run_sweep(
     return run.failures
 
 
-def _drop_resume_points(files: Files, wanted: Desired) -> None:
+def _drop_resume_points(files: Files, wanted: Desired, work: Todo) -> None:
     """Remove what a process left that was killed between its last commit and the end."""
-    present = done(wanted, files)
-    for trial_id in wanted.trials:
-        if finished(wanted, present, trial_id):
-            TrialStore(files).drop_resume(trial_id)
+    store = TrialStore(files)
+    for trial_id in wanted.trials.keys() - {trial.trial_id for trial in work.trials}:
+        store.drop_resume(trial_id)
 
 
 def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
@@ -42,10 +41,13 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
 
     Raises `UserError` for a file that does not fit the model.
     """
+    rest = wanted.sweep.sections.train
+    if not rest.imports:
+        return 0
     from raysweep.work.data import resident
     from raysweep.work.imports import import_checkpoint
 
-    rest, present = wanted.sweep.sections.train, done(wanted, files)
+    present = done(wanted, files)
     missing = [
         trial
         for key, trial in wanted.trials.items()

@@ -10,7 +10,7 @@ from raysweep.symmetry.groups import Axis, Segment
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.tracing import trace_axes
 
-__all__ = ["Axis", "PermutationSpec", "Segment", "axis_index"]
+__all__ = ["Axis", "PermutationSpec", "Segment", "axis_index", "selection"]
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,15 @@ class PermutationSpec:
 
 def axis_index(axis: Axis, permutation: Permutation) -> torch.Tensor:
     """Return the index along an axis that carries out a permutation of its segments."""
+    return selection(axis, permutation.indices)
+
+
+def selection(axis: Axis, indices: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return the index along an axis that takes these units of each group, which may be fewer than it has."""
     parts, offset = [], 0
     for segment in axis:
         units = segment.size // segment.repeat
-        index = torch.arange(units) if segment.group is None else permutation.indices[segment.group]
+        index = torch.arange(units) if segment.group is None else indices[segment.group]
         inner = torch.arange(segment.repeat)
         parts.append(offset + (index[:, None] * segment.repeat + inner).reshape(-1))
         offset += segment.size
