@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from raysweep.connectivity.mixing import mix, mixed_risks
 from raysweep.connectivity.statistics import recompute_statistics
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
@@ -48,25 +49,20 @@ def curve(
     however many curves it ends, and a permutation of its units does not matter there.
     """
     vectors = [network.flatten(state) for state in states]
-    risks = [_risk(network, vectors, endpoints, row, split, recompute) for row in weights]
+    inside = weights[weights.max(axis=1) < 1.0]
+    if recompute is None:
+        mixed = iter(mixed_risks(network, vectors, inside, split))
+    else:
+        mixed = (_recomputed(network, vectors, row, split, recompute) for row in inside)
+    risks = [next(mixed) if row.max() < 1.0 else endpoints[int(row.argmax())] for row in weights]
     return Curve(weights, np.array([r.loss for r in risks]), np.array([r.error for r in risks]))
 
 
-def _risk(
-    network: FlatNetwork,
-    vectors: list[torch.Tensor],
-    endpoints: Sequence[Risk],
-    row: np.ndarray,
-    split: Split,
-    recompute: Split | None,
+def _recomputed(
+    network: FlatNetwork, vectors: list[torch.Tensor], row: np.ndarray, split: Split, training: Split
 ) -> Risk:
-    if row.max() == 1.0:
-        return endpoints[int(row.argmax())]
-    torch.mul(vectors[0], float(row[0]), out=network.vector)
-    for vector, weight in zip(vectors[1:], row[1:], strict=True):
-        network.vector.add_(vector, alpha=float(weight))
-    if recompute is not None:
-        recompute_statistics(network.model, recompute.images)
+    mix(vectors, row, network.vector)
+    recompute_statistics(network.model, training.images)
     return evaluate(network.model, split)
 
 

@@ -11,7 +11,7 @@ from raysweep.sweep.schema import Align, Compare, Prune, Training
 TRAINING_VERSION = 2
 PRUNING_VERSION = 1
 ALIGNMENT_VERSION = 2
-BARRIER_VERSION = 3
+BARRIER_VERSION = 4
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 _INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}

@@ -1,0 +1,76 @@
+"""Risks of mixtures of networks, with no more products than they need."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from raysweep.connectivity.first_layers import FirstLayers
+from raysweep.data.resident import Split
+from raysweep.models.flat import FlatNetwork
+from raysweep.training.evaluation import CHUNK, Risk
+
+KEPT = 2**26  # bytes of first-layer responses between which the weights need not be mixed again
+CACHED = 2**23  # bytes of one response that a processor's caches hold while later layers work on it
+
+
+def mix(tensors: Sequence[torch.Tensor], row: np.ndarray, out: torch.Tensor) -> torch.Tensor:
+    """Write sum_i row_i tensors_i, in the order of the tensors, and return it."""
+    torch.mul(tensors[0], float(row[0]), out=out)
+    for tensor, weight in zip(tensors[1:], row[1:], strict=True):
+        out.add_(tensor, alpha=float(weight))
+    return out
+
+
+@torch.no_grad()
+def mixed_risks(
+    network: FlatNetwork, vectors: Sequence[torch.Tensor], weights: np.ndarray, split: Split
+) -> list[Risk]:
+    """Return the risk of sum_i w_i vectors_i for every row w of `weights`, which sums to one."""
+    first = FirstLayers(network, split.images[:1])
+    device = split.images.device
+    loss = torch.zeros(len(weights), dtype=torch.float64, device=device)
+    wrong = torch.zeros(len(weights), dtype=torch.int64, device=device)
+    chunk, examples = _sizes(first, split)
+    for block in _pieces(split, examples):
+        chunks = _pieces(block, chunk)
+        responses = _responses(network, first, vectors, [each.images for each in chunks])
+        for point, row in enumerate(weights):
+            mix(vectors, row, network.vector)
+            for each, by_network in zip(chunks, responses, strict=True):
+                mixed = [mix(r, row, torch.empty_like(r[0])) for r in zip(*by_network, strict=True)]
+                with first.answering(mixed):
+                    logits = network.model(each.images)
+                loss[point] += functional.cross_entropy(logits, each.labels, reduction="sum").double()
+                wrong[point] += (logits.argmax(dim=1) != each.labels).sum()
+    n = len(split)
+    return [Risk(a / n, b / n) for a, b in zip(loss.tolist(), wrong.tolist(), strict=True)]
+
+
+def _responses(
+    network: FlatNetwork, first: FirstLayers, vectors: Sequence[torch.Tensor], chunks: list[torch.Tensor]
+) -> list[list[list[torch.Tensor]]]:
+    """The responses by chunk, network and layer."""
+    inputs = [first.inputs(images) for images in chunks]
+    found: list[list[list[torch.Tensor]]] = [[] for _ in chunks]
+    for vector in vectors:
+        network.vector.copy_(vector)
+        for by_network, given in zip(found, inputs, strict=True):
+            by_network.append([layer(each) for layer, each in zip(first.layers, given, strict=True)])
+    return found
+
+
+def _sizes(first: FirstLayers, split: Split) -> tuple[int, int]:
+    """Return the examples of a forward pass, and those (whole passes) whose responses are kept at once."""
+    given = first.inputs(split.images[:1])
+    size = sum(layer(x).nbytes for layer, x in zip(first.layers, given, strict=True))
+    if not size:
+        return CHUNK, len(split)
+    chunk = CHUNK if split.images.is_cuda else max(1, min(CHUNK, CACHED // size))
+    return chunk, max(1, KEPT // size // chunk) * chunk
+
+
+def _pieces(split: Split, examples: int) -> list[Split]:
+    pairs = zip(split.images.split(examples), split.labels.split(examples), strict=True)
+    return [Split(images, labels) for images, labels in pairs]

@@ -1,0 +1,87 @@
+"""Mixed risks agree with plain forward passes, whatever the network, and so do the layers taken for first."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from raysweep.connectivity import mixing, pair_grid, simplex_grid
+from raysweep.connectivity.first_layers import FirstLayers
+from raysweep.data.resident import Split
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
+from raysweep.models.flat import FlatNetwork
+from tests.conftest import mlp
+
+CONFIGS = [mlp(), mlp(norm="layer"), mlp(norm="batch")] + [
+    ModelConfig(model, 4, None, norm, (1, 8, 8), 10)
+    for model in ("lenet", "vgg11", "resnet20")
+    for norm in ("layer", "batch")
+]
+
+
+class Twice(nn.Module):
+    """One layer is used twice; another sees the data through a shift that is a parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again, self.behind, self.first = nn.Linear(64, 64), nn.Linear(64, 10), nn.Linear(64, 10)
+        self.shift = nn.Parameter(torch.zeros(64))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        data = images.flatten(1)
+        hidden = self.again(self.again(data).relu())
+        return self.behind((data + self.shift).relu()) + self.first(data) + hidden[:, :10]
+
+
+def states_of(make, count):
+    states = []
+    for seed in range(count):
+        torch.manual_seed(seed)
+        states.append({n: t.clone() for n, t in make().state_dict().items()})
+    return states
+
+
+def plain(make, states, row, split):
+    model = make().eval()
+    mixed = {
+        n: sum(w * s[n] for w, s in zip(row.tolist(), states, strict=True)) if t.is_floating_point() else t
+        for n, t in states[0].items()
+    }
+    model.load_state_dict(mixed)
+    with torch.no_grad():
+        logits = model(split.images)
+    loss = functional.cross_entropy(logits.double(), split.labels).item()
+    return loss, (logits.argmax(1) != split.labels).double().mean().item()
+
+
+@pytest.mark.parametrize("make", [*(lambda c=c: build(c) for c in CONFIGS), Twice])
+@pytest.mark.parametrize("grid", [pair_grid(3), simplex_grid(6)[[9, 11]]])
+def test_risks_agree_with_plain_forward_passes(digits, make, grid, monkeypatch):
+    monkeypatch.setattr(mixing, "CHUNK", 100)
+    monkeypatch.setattr(mixing, "KEPT", 1)  # several blocks
+    split, states = digits.test.first(250), states_of(make, grid.shape[1])
+    network = FlatNetwork(make())
+    found = mixing.mixed_risks(network, [network.flatten(s) for s in states], grid, split)
+    for risk, row in zip(found, grid, strict=True):
+        loss, error = plain(make, states, row, split)
+        assert risk.loss == pytest.approx(loss, rel=1e-4)
+        assert risk.error == pytest.approx(error, abs=1 / 250)
+
+
+def test_only_layers_of_the_data_are_first(digits):
+    example = digits.test.images[:1]
+    network = FlatNetwork(Twice())
+    assert FirstLayers(network, example).layers == [network.model.first]
+    network = FlatNetwork(build(ModelConfig("resnet20", 4, None, "batch", (1, 8, 8), 10)))
+    (layer,) = FirstLayers(network, example).layers
+    assert layer is next(m for m in network.model.modules() if isinstance(m, nn.Conv2d))
+
+
+def test_the_layers_are_themselves_again_afterwards(digits):
+    network = FlatNetwork(build(mlp()))
+    vector = network.vector.clone()
+    before = network.model(digits.test.images)
+    mixing.mixed_risks(network, [vector, vector], pair_grid(3), Split(*vars(digits.test).values()))
+    network.vector.copy_(vector)
+    assert torch.equal(network.model(digits.test.images), before)
