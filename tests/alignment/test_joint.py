@@ -2,6 +2,8 @@ from itertools import combinations
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from raysweep.alignment import joint_matching, weight_matching
 from raysweep.alignment.weight_matching import objective
@@ -46,3 +48,27 @@ def test_two_networks_are_a_pair(trained):
     found = joint_matching(SPEC, trained[:2], seed=0)
     pair = weight_matching(SPEC, trained[0], trained[1], seed=0)
     assert found.objective >= pair.objective * (1 - 0.02)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31), order=st.permutations(range(3)))
+def test_the_aligned_networks_do_not_depend_on_the_units_order(trained, seed, order):
+    """Reordering the units of any network first changes neither the objective nor consistency around cycles."""
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = [SPEC.apply(SPEC.random(generator), trained[i]) for i in order]
+    found = joint_matching(SPEC, shuffled, seed=0)
+    assert found.objective == pytest.approx(total(SPEC, shuffled, found.permutations), rel=1e-12)
+    assert found.objective >= found.objective_identity
+    best_reference = max(
+        total(SPEC, shuffled, [weight_matching(SPEC, r, s, seed=1).permutation for s in shuffled])
+        for r in shuffled
+    )
+    assert found.objective >= best_reference * (1 - 1e-2)
+    first, second, third = found.permutations
+    cycle = (
+        first.inverse()
+        .compose(second)
+        .compose(second.inverse().compose(third))
+        .compose(third.inverse().compose(first))
+    )
+    assert not cycle.moving()

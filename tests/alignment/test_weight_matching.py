@@ -1,7 +1,10 @@
 from itertools import combinations, pairwise, product
 
+import hypothesis
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from raysweep.alignment import weight_matching
@@ -219,3 +222,20 @@ def test_inverse_undoes(trained):
     back = SPEC.apply(permutation.inverse(), SPEC.apply(permutation, trained[0]))
     assert all(torch.equal(back[name], trained[0][name]) for name in NAMES)
     assert axis_index(SPEC.axes[NAMES[0]][0], permutation).shape == (16,)
+
+
+@hypothesis.settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), groups=st.lists(st.sampled_from(list(SPEC.sizes)), max_size=8))
+def test_no_step_lowers_the_objective_or_raises_the_distance(trained, seed, groups):
+    """Whatever the start and the order of single groups."""
+    at = SPEC.random(torch.Generator().manual_seed(seed))
+    for group in groups:
+        found = weight_matching(SPEC, trained[0], trained[1], seed=0, groups=[group], start=at)
+        before, after = (SPEC.apply(p, trained[1]) for p in (at, found.permutation))
+        assert objective(trained[0], after, NAMES) >= objective(trained[0], before, NAMES)
+        distances = [
+            sum((trained[0][n].double() - moved[n].double()).square().sum() for n in NAMES)
+            for moved in (before, after)
+        ]
+        assert distances[1] <= distances[0] * (1 + 1e-12)
+        at = found.permutation
