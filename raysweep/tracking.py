@@ -182,12 +182,12 @@ class _Log:
         run = self._run(identity, f"{first.model}-{first.width} {first.dataset} {method}", parent, time)
         shared = {key: first[key] for key in ("dataset", "model", "norm", "width", "group")}
         values: list[Value] = []
-        for key, part in rows.groupby([_barrier_names(rows), rows.level]):
-            name, level = str(key[0]), int(part.level.iloc[0])  # type: ignore[index]
+        for key, part in rows.groupby([_barrier_names(rows), _barrier_steps(rows)]):
+            name, step = str(key[0]), int(key[1])  # type: ignore[index,call-overload]
             for column in ("loss_barrier", "error_barrier", "loss_centre", "error_centre"):
-                values.append((f"{name}/{column}_mean", part[column].mean(), time, level))
-                values.append((f"{name}/{column}_std", part[column].std(ddof=0), time, level))
-            values.append((f"{name}/n", len(part), time, level))
+                values.append((f"{name}/{column}_mean", part[column].mean(), time, step))
+                values.append((f"{name}/{column}_std", part[column].std(ddof=0), time, step))
+            values.append((f"{name}/n", len(part), time, step))
         known = self._known.get(identity)
         content = digest([(name, value, step) for name, value, _, step in values])
         if known and known.data.tags.get(CONTENT) == content:
@@ -224,8 +224,31 @@ def _by_step(metrics: pd.DataFrame, prefix: str) -> list[Value]:
 
 
 def _barrier_names(rows: pd.DataFrame) -> pd.Series:
-    """split/interpolation_kind; for pruned networks with where the permutation was found, and the point."""
-    name = rows.split + "/" + rows.interpolation + "_" + rows.kind
+    """split/interpolation_kind, with where the permutation was found: at a level of pruning, or at a step.
+
+    Of pruned networks also with the point where they are compared; a hybrid with its layers.
+    """
+    pruned, end = rows.level > 0, _ends(rows)
     found = rows.permutation_level.map(lambda level: "_dense" if level == 0 else "_level", na_action="ignore")
-    name += found.where(rows.level > 0).fillna("")
-    return name.where(rows.step == rows.step.max(), name + "_rewind")
+    along = ~pruned & (~end | (rows.permutation_step < rows.step.max())) & rows.permutation_step.notna()
+    rewind = pd.Series("_rewind", rows.index)
+    step = "_found_at_" + rows.permutation_step.astype("Int64").astype(str)
+    layers = "_" + rows.hybrid + "_" + rows.hybrid_layers.astype("Int64").astype(str)
+    name = rows.split + "/" + rows.interpolation + "_" + rows.kind
+    for text, where in (
+        (found, pruned),
+        (rewind, pruned & ~end),
+        (step, along),
+        (layers, rows.hybrid.notna()),
+    ):
+        name += text.where(where, "").fillna("")
+    return name
+
+
+def _barrier_steps(rows: pd.DataFrame) -> pd.Series:
+    """The axis of a metric: the level of pruning, or the optimiser step before the end of a dense run."""
+    return rows.level.where((rows.level > 0) | _ends(rows), rows.step)
+
+
+def _ends(rows: pd.DataFrame) -> pd.Series:
+    return rows.step == rows.step.max()

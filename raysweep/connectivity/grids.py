@@ -27,3 +27,8 @@ def simplex_grid(subdivisions: int) -> np.ndarray:
         (subdivisions - j - k, j, k) for j in range(subdivisions + 1) for k in range(subdivisions + 1 - j)
     ]
     return np.array(points) / subdivisions
+
+
+def mean_grid(networks: int) -> np.ndarray:
+    """Return the one row of equal weights, shape (1, networks)."""
+    return np.full((1, networks), 1 / networks)

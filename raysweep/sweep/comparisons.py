@@ -1,16 +1,21 @@
-"""Which alignments and barriers a sweep asks for: pairs and triples of replicates."""
+"""Which alignments and barriers a sweep asks for: pairs, triples, paths and means of replicates."""
 
-from itertools import combinations
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations, pairwise, permutations
 
+from raysweep.digest import digest
 from raysweep.sweep.identity import (
+    AgreementUnit,
     AlignmentUnit,
     BarrierUnit,
-    Move,
     Network,
+    make_agreement,
     make_alignment,
     make_barrier,
     make_joint,
 )
+from raysweep.sweep.moves import Move, Moved, Path
 from raysweep.sweep.names import JOINT_METHODS
 from raysweep.sweep.schema import Align, Compare
 
@@ -25,6 +30,7 @@ class Comparisons:
         self.batchnorm: set[str] = set()
         self.alignments: dict[str, AlignmentUnit] = {}
         self.barriers: dict[str, BarrierUnit] = {}
+        self.agreements: dict[str, AgreementUnit] = {}
 
     def alignment(self, method: str, group: str, pair: Pair) -> AlignmentUnit:
         """Add the alignment of two networks."""
@@ -48,48 +54,100 @@ class Comparisons:
                 for size in self._compare.joint_networks:
                     for chosen in combinations(ordered, size):
                         self._joint(method, group, chosen)
+            if "composed" in kinds:
+                for size in self._compare.path_networks:
+                    self._paths(method, group, ordered, size)
+                    self._cycles(method, group, ordered, size)
+        for size in self._compare.mean_networks:
+            for chosen in combinations(ordered, size):
+                self._means(group, chosen)
 
     def unaligned(self, group: str, pair: Pair) -> None:
         """Add the barrier of two networks as they are."""
-        self._barrier("pair", "unaligned", group, pair)
+        self.add(BarrierUnit("", "pair", "unaligned", None, group, pair, (None, None)))
 
     def direct(self, group: str, pair: Pair, method: str, move: Move) -> None:
         """Add the barrier between the first network and the second under a move toward the first."""
-        self._barrier("pair", "direct", group, pair, method, (None, move))
+        self.add(BarrierUnit("", "pair", "direct", method, group, pair, (None, move)))
+
+    def add(self, unit: BarrierUnit) -> None:
+        """Add a comparison; one of networks with BatchNorm for each way to treat its statistics."""
+        for statistics in self._compare.statistics if unit.group in self.batchnorm else ["kept"]:
+            made = make_barrier(replace(unit, statistics=statistics), self._compare, self._align.threads)
+            self.barriers[made.barrier_id] = made
+
+    def agree(
+        self, kind: str, method: str, networks: tuple[Network, ...], moved: Moved, against: Moved | None
+    ) -> None:
+        """Add the comparison of two permutations."""
+        unit = make_agreement(kind, method, networks, moved, against)
+        self.agreements[unit.agreement_id] = unit
 
     def _via(self, method: str, group: str, triple: tuple[Network, ...]) -> None:
         for reference in triple:
-            moves = tuple(
-                None
-                if network == reference
-                else self.alignment(method, group, (network, reference)).toward(reference)
-                for network in triple
-            )
+            moves = self._toward(method, group, triple, reference)
             rest = tuple(network for network in triple if network != reference)
-            self._barrier("pair", "via", group, rest, method, tuple(m for m in moves if m), reference)
-            self._barrier("simplex", "via", group, triple, method, moves, reference)
+            moved = tuple(move for move in moves if move)
+            self.add(BarrierUnit("", "pair", "via", method, group, rest, moved, reference))
+            self.add(BarrierUnit("", "simplex", "via", method, group, triple, moves, reference))
+
+    def _toward(
+        self, method: str, group: str, networks: tuple[Network, ...], reference: Network
+    ) -> tuple[Move | None, ...]:
+        """How each network moves to the reference, which stays."""
+        return tuple(
+            None if n == reference else self.alignment(method, group, (n, reference)).toward(reference)
+            for n in networks
+        )
+
+    def _aligned_jointly(self, method: str, group: str, networks: tuple[Network, ...]) -> AlignmentUnit:
+        unit = make_joint(method, group, networks, self._align)
+        return self.alignments.setdefault(unit.alignment_id, unit)
 
     def _joint(self, method: str, group: str, networks: tuple[Network, ...]) -> None:
-        unit = make_joint(method, group, networks, self._align)
-        self.alignments[unit.alignment_id] = unit
+        unit = self._aligned_jointly(method, group, networks)
         for pair in combinations(networks, 2):
-            self._barrier("pair", "joint", group, pair, method, tuple(map(unit.of, pair)))
+            self.add(BarrierUnit("", "pair", "joint", method, group, pair, tuple(map(unit.of, pair))))
         if len(networks) == 3:
-            self._barrier("simplex", "joint", group, networks, method, tuple(map(unit.of, networks)))
+            moves = tuple(map(unit.of, networks))
+            self.add(BarrierUnit("", "simplex", "joint", method, group, networks, moves))
 
-    def _barrier(
-        self,
-        interpolation: str,
-        kind: str,
-        group: str,
-        networks: tuple[Network, ...],
-        method: str | None = None,
-        moves: tuple[Move | None, ...] = (),
-        reference: Network | None = None,
-    ) -> None:
-        compare, threads = self._compare, self._align.threads
-        for statistics in compare.statistics if group in self.batchnorm else ["kept"]:
-            unit = make_barrier(
-                interpolation, kind, group, networks, compare, threads, method, moves, reference, statistics
-            )
-            self.barriers[unit.barrier_id] = unit
+    def _means(self, group: str, networks: tuple[Network, ...]) -> None:
+        """Add the mean of n networks: as they are, aligned to each of them, and aligned jointly."""
+        kinds, still = self._compare.kinds, (None,) * len(networks)
+        if "unaligned" in kinds:
+            self.add(BarrierUnit("", "mean", "unaligned", None, group, networks, still))
+        for method in self._align.methods:
+            if "via" in kinds:
+                for reference in networks:
+                    moves = self._toward(method, group, networks, reference)
+                    self.add(BarrierUnit("", "mean", "via", method, group, networks, moves, reference))
+            if "joint" in kinds and method in JOINT_METHODS:
+                unit = self._aligned_jointly(method, group, networks)
+                moved = tuple(map(unit.of, networks))
+                self.add(BarrierUnit("", "mean", "joint", method, group, networks, moved))
+
+    def _paths(self, method: str, group: str, networks: list[Network], size: int) -> None:
+        """Add barriers between the ends of paths; the reverse of a path says the same."""
+        for path in self._some(p for p in permutations(networks, size) if p[0] < p[-1]):
+            ends, moved = (path[0], path[-1]), self._along(method, group, path)
+            self.add(BarrierUnit("", "pair", "composed", method, group, ends, (None, moved), path=path))
+            straight = self.alignment(method, group, ends).toward(path[0])
+            self.agree("path", method, path, moved, straight)
+
+    def _cycles(self, method: str, group: str, networks: list[Network], size: int) -> None:
+        """Add barriers between a network and itself after a cycle; its direction does not matter."""
+        for start in self._some(p for p in permutations(networks, size) if p[0] == min(p) and p[1] < p[-1]):
+            path = (*start, start[0])
+            ends, moved = (path[0], path[0]), self._along(method, group, path)
+            self.add(BarrierUnit("", "pair", "composed", method, group, ends, (None, moved), path=path))
+            self.agree("cycle", method, path, moved, None)
+
+    def _along(self, method: str, group: str, path: tuple[Network, ...]) -> Path:
+        """How the last network of a path moves to the first, one step after the other."""
+        steps = reversed(list(pairwise(path)))
+        return Path(tuple(self.alignment(method, group, step).toward(step[0]) for step in steps))
+
+    def _some(self, paths: Iterable[tuple[Network, ...]]) -> list[tuple[Network, ...]]:
+        """At most `compare.paths` of them, drawn by their names: the draw does not depend on the others."""
+        return sorted(paths, key=lambda path: digest([*map(str, path)]))[: self._compare.paths]

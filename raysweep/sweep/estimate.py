@@ -35,7 +35,8 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
     for unit in work.barriers:
         facts, size = _size(wanted, wanted.trials[unit.networks[0].trial_id])
         side = compare.subdivisions
-        points = compare.alphas if unit.interpolation == "pair" else (side + 1) * (side + 2) // 2
+        grids = {"pair": compare.alphas, "simplex": (side + 1) * (side + 2) // 2, "mean": 1}
+        points = grids[unit.interpolation]
         evaluated = {"train": min(facts.train_examples, compare.train_examples), "test": facts.test_examples}
         examples = sum(evaluated[split] for split in compare.splits)
         barriers += 2.0 * size.products * examples * points

@@ -91,6 +91,17 @@ def has_batchnorm(config: ModelConfig) -> bool:
     return found(build(config))
 
 
+@lru_cache(maxsize=64)
+def group_names(config: ModelConfig) -> tuple[str, ...]:
+    """Return the groups of units that can be permuted, from input to output. Raises `SpecError`."""
+    import torch
+
+    from raysweep.models.build import build
+    from raysweep.symmetry import PermutationSpec
+
+    return tuple(PermutationSpec.trace(build(config), torch.zeros(2, *config.shape)).sizes)
+
+
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:
     """Return the parameters that pruning acts on, with their sizes.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from raysweep.data.config import DataConfig
 from raysweep.digest import digest
+from raysweep.sweep.moves import Move, Moved
 from raysweep.sweep.schema import Align, Compare, Prune, Training
 
 # Raise a version when the numbers that the same configuration gives change.
@@ -56,44 +57,39 @@ class Network:
 
 @dataclass(frozen=True)
 class AlignmentUnit:
-    """An alignment of networks: of the second toward the first (`target`), or of three and more jointly."""
+    """An alignment of networks: of the second toward the first (`target`), or of three and more jointly.
+
+    With a `stack` of n the first n networks are checkpoints of one trial, and the others of another one
+    that one permutation moves toward them all (super-alignment).
+    """
 
     alignment_id: str
     method: str
     group: str
     networks: tuple[Network, ...]
     joint: bool = False
+    stack: int = 1
 
     @property
     def target(self) -> Network:
         return self.networks[0]
 
-    def toward(self, network: Network) -> "Move":
-        """Return how the alignment of a pair moves the other network to `network`."""
+    def toward(self, network: Network) -> Move:
+        """Return how the alignment of a pair (or two stacks) moves the other network to `network`."""
         return Move(self.alignment_id, inverse=network != self.target)
 
-    def of(self, network: Network) -> "Move":
+    def of(self, network: Network) -> Move:
         """Return how a joint alignment moves one of its networks."""
         return Move(self.alignment_id, inverse=False, member=self.networks.index(network))
 
 
 @dataclass(frozen=True)
-class Move:
-    """An alignment that is applied to a network.
-
-    `inverse`: it was found in the other direction. `member`: whose permutation of a joint alignment it is.
-    """
-
-    alignment_id: str
-    inverse: bool
-    member: int | None = None
-
-
-@dataclass(frozen=True)
 class BarrierUnit:
-    """One comparison of two or three networks; `moves[i]` is applied to `networks[i]`.
+    """One comparison of networks; `moves[i]` is applied to `networks[i]`.
 
     `statistics`: those of BatchNorm are mixed like weights (`kept`) or `recomputed` for every mixture.
+    `path`: the networks along which permutations were composed. `hybrid`: in which layers the permutation
+    is the early one, a direction and a number of groups.
     """
 
     barrier_id: str
@@ -102,13 +98,31 @@ class BarrierUnit:
     method: str | None
     group: str
     networks: tuple[Network, ...]
-    moves: tuple[Move | None, ...]
-    reference: Network | None
-    statistics: str
+    moves: tuple[Moved | None, ...]
+    reference: Network | None = None
+    statistics: str = "kept"
+    path: tuple[Network, ...] = ()
+    hybrid: tuple[str, int] | None = None
 
     @property
     def alignments(self) -> list[str]:
-        return list(dict.fromkeys(move.alignment_id for move in self.moves if move))
+        return list(dict.fromkeys(found for move in self.moves if move for found in move.alignments))
+
+
+@dataclass(frozen=True)
+class AgreementUnit:
+    """Two permutations of the same network whose units are compared; `against` None is the identity.
+
+    `kind`: `trajectory` (found at one step and at the last), `stacked`, `path` (composed, and found
+    directly) or `cycle` (composed, and the identity). `networks` are those of the first permutation.
+    """
+
+    agreement_id: str
+    kind: str
+    method: str
+    networks: tuple[Network, ...]
+    moved: Moved
+    against: Moved | None
 
 
 def data_config(training: Training, replicate: int) -> DataConfig:
@@ -208,6 +222,16 @@ def make_alignment(method: str, group: str, one: Network, other: Network, align:
     return AlignmentUnit(digest(identity), method, group, pair)
 
 
+def make_stacked(
+    method: str, group: str, ones: tuple[Network, ...], others: tuple[Network, ...], align: Align
+) -> AlignmentUnit:
+    """Checkpoints of two trials, those that correspond at the same place, under one permutation."""
+    targets, sources = sorted((ones, others))
+    networks = (*targets, *sources)
+    identity = ["stacked", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, networks)]
+    return AlignmentUnit(digest(identity), method, group, networks, stack=len(targets))
+
+
 def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Align) -> AlignmentUnit:
     """Networks that are aligned at once, one permutation each."""
     ordered = tuple(sorted(networks))
@@ -220,33 +244,36 @@ def _alignment_settings(method: str, align: Align) -> dict[str, Any]:
     return {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
 
 
-def make_barrier(
-    interpolation: str,
-    kind: str,
-    group: str,
-    networks: tuple[Network, ...],
-    compare: Compare,
-    threads: int,
-    method: str | None = None,
-    moves: tuple[Move | None, ...] = (),
-    reference: Network | None = None,
-    statistics: str = "kept",
-) -> BarrierUnit:
-    """The grid and the examples belong to the identity; the splits do not (there is a row for each)."""
-    grid = compare.alphas if interpolation == "pair" else compare.subdivisions
-    moves = moves or (None,) * len(networks)
+def make_barrier(unit: BarrierUnit, compare: Compare, threads: int) -> BarrierUnit:
+    """Give a comparison its id.
+
+    The grid and the examples belong to the identity; the splits do not (there is a row for each).
+    """
+    grid = {"pair": compare.alphas, "simplex": compare.subdivisions}.get(unit.interpolation)
     settings = {"grid": grid, "examples": compare.train_examples, "threads": threads}
     identity = [
         "barrier",
         BARRIER_VERSION,
-        {"interpolation": interpolation, "kind": kind, "statistics": statistics, **settings},
-        [str(network) for network in networks],
-        str(reference),
-        [asdict(move) if move else None for move in moves],
+        {
+            "interpolation": unit.interpolation,
+            "kind": unit.kind,
+            "statistics": unit.statistics,
+            "hybrid": unit.hybrid,
+            **settings,
+        },
+        [str(network) for network in unit.networks],
+        [str(network) for network in (unit.reference, *unit.path)],
+        [asdict(move) if move else None for move in unit.moves],
     ]
-    return BarrierUnit(
-        digest(identity), interpolation, kind, method, group, networks, moves, reference, statistics
-    )
+    return replace(unit, barrier_id=digest(identity))
+
+
+def make_agreement(
+    kind: str, method: str, networks: tuple[Network, ...], moved: Moved, against: Moved | None
+) -> AgreementUnit:
+    """Two permutations to be compared unit by unit."""
+    identity = ["agreement", kind, asdict(moved), asdict(against) if against else None]
+    return AgreementUnit(digest(identity), kind, method, networks, moved, against)
 
 
 def trial_config(trial: Trial) -> dict[str, object]:

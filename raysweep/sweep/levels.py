@@ -3,7 +3,8 @@
 from itertools import combinations
 
 from raysweep.sweep.comparisons import Comparisons
-from raysweep.sweep.identity import AlignmentUnit, Move, Network, Trial
+from raysweep.sweep.identity import AlignmentUnit, Network, Trial
+from raysweep.sweep.moves import Move
 from raysweep.sweep.schema import Prune, Sections
 from raysweep.sweep.trials import Family, Trials
 

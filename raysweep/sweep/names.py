@@ -6,7 +6,18 @@ TENSORS = ("first", "last")
 SIMILARITIES = ("inner_product", "correlation", "cosine")
 KERNELS = ("linear", "cosine")
 ORDERS = ("random", "forward", "backward")
+HYBRIDS = ("bottom_up", "top_down", "one_in", "one_out")
 
 SCOPES = ("global", "layer")
 BRANCHES = ("random", "one_shot", "reinitialise", "transport")
 PERMUTATIONS = ("none", "dense", "level")
+
+ANALYSES = (  # modules of `analysis/`
+    "joint",
+    "pruning",
+    "trajectory",
+    "transitivity",
+    "triangle",
+    "weak",
+    "width_scaling",
+)

@@ -8,9 +8,10 @@ from raysweep.store.results import ResultStore
 from raysweep.store.trials import LevelRecord, TrialStore
 from raysweep.sweep.comparisons import Comparisons
 from raysweep.sweep.facts import has_batchnorm
-from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Network, Trial
+from raysweep.sweep.identity import AgreementUnit, AlignmentUnit, BarrierUnit, Network, Trial
 from raysweep.sweep.levels import Levels
 from raysweep.sweep.load import Sweep
+from raysweep.sweep.trajectories import Trajectories
 from raysweep.sweep.trials import Cursor, Trials
 
 
@@ -23,6 +24,7 @@ class Desired:
     cursors: dict[str, Cursor]
     alignments: dict[str, AlignmentUnit]
     barriers: dict[str, BarrierUnit]
+    agreements: dict[str, AgreementUnit]
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,20 @@ def desired(sweep: Sweep) -> Desired:
             comparisons.batchnorm.update(trial.group for trial in (*family.dense, *family.chains))
         ends = [Network(t.trial_id, 0, trials.cursors[t.trial_id].total) for t in family.dense]
         comparisons.group(family.dense[0].group, ends)
+        if sections.compare.trajectory:
+            Trajectories(sections, trials, comparisons).compare(family)
         if sections.prune:
             levels = Levels(sections, trials, comparisons, family)
             levels.compare()
             levels.branches()
-    return Desired(sweep, trials.trials, trials.cursors, comparisons.alignments, comparisons.barriers)
+    return Desired(
+        sweep,
+        trials.trials,
+        trials.cursors,
+        comparisons.alignments,
+        comparisons.barriers,
+        comparisons.agreements,
+    )
 
 
 def done(wanted: Desired, files: Files) -> Done:

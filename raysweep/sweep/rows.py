@@ -10,6 +10,7 @@ from raysweep.store.results import ResultStore
 from raysweep.store.tables import publish
 from raysweep.store.trials import LevelRecord
 from raysweep.sweep.identity import Trial, data_config
+from raysweep.sweep.permuting import permutation_of
 from raysweep.sweep.plan import Desired, Done
 
 Row = dict[str, Any]
@@ -21,13 +22,15 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
     resolved = yaml.safe_dump(wanted.sweep.resolved, sort_keys=False)
     files.put(f"sweeps/{name}/sweep.yaml", resolved.encode())
     results = ResultStore(files)
-    alignments, layers = _alignments(wanted, results)
+    found = {key[0]: row for key, row in results.rows("alignments").items()}
+    alignments, layers = _alignments(wanted, found)
     barriers, curves = _barriers(wanted, results)
     tables = {
         "trials": [_trial(wanted, *key, record) for key, record in present.records.items()],
         "metrics": [row for key, record in present.records.items() for row in _metrics(*key, record)],
         "alignments": alignments,
         "layers": layers,
+        "agreements": _agreements(wanted, found),
         "barriers": barriers,
         "curves": curves,
         "failures": failures,
@@ -37,7 +40,13 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
 
 
 def _order(row: Row) -> tuple[str, ...]:
-    key = row.get("barrier_id") or row.get("alignment_id") or row.get("trial_id") or row["id"]
+    key = (
+        row.get("barrier_id")
+        or row.get("agreement_id")
+        or row.get("alignment_id")
+        or row.get("trial_id")
+        or row["id"]
+    )
     return (
         key,
         f"{row.get('level') or 0:06d} {row.get('step') or 0:012d}",
@@ -87,9 +96,9 @@ def _metrics(trial_id: str, level: int, record: LevelRecord) -> list[Row]:
     return [{"trial_id": trial_id, "level": level, **vars(metric)} for metric in record.metrics]
 
 
-def _alignments(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Row]]:
+def _alignments(wanted: Desired, found: dict[str, Row]) -> tuple[list[Row], list[Row]]:
     rows, layers = [], []
-    for (alignment_id,), result in results.rows("alignments").items():
+    for alignment_id, result in found.items():
         unit = wanted.alignments.get(alignment_id)
         if unit is None:
             continue
@@ -106,6 +115,31 @@ def _alignments(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[
         )
         layers += [{"alignment_id": alignment_id, **layer} for layer in result["layers"]]
     return rows, layers
+
+
+def _agreements(wanted: Desired, found: dict[str, Row]) -> list[Row]:
+    rows = []
+    for unit in wanted.agreements.values():
+        ids = (*unit.moved.alignments, *(unit.against.alignments if unit.against else ()))
+        if not all(alignment_id in found for alignment_id in ids):
+            continue
+        permutation = permutation_of(unit.moved, found.__getitem__)
+        against = permutation_of(unit.against, found.__getitem__) if unit.against else None
+        rows.append(
+            {
+                **_group(wanted.trials[unit.networks[0].trial_id]),
+                "agreement_id": unit.agreement_id,
+                "kind": unit.kind,
+                "method": unit.method,
+                "networks": [str(network) for network in unit.networks],
+                "alignments": list(unit.moved.alignments),
+                "against": unit.against.alignments[0] if unit.against else None,
+                "step": unit.networks[0].step,
+                "length": len(unit.moved.alignments),
+                "fixed_points": permutation.share_of_fixed_points(against),
+            }
+        )
+    return rows
 
 
 def _barriers(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Row]]:
@@ -127,6 +161,9 @@ def _barriers(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Ro
                 "networks": [str(network) for network in unit.networks],
                 "reference": None if unit.reference is None else str(unit.reference),
                 "alignments": unit.alignments,
+                "path": [str(network) for network in unit.path] or None,
+                "hybrid": unit.hybrid[0] if unit.hybrid else None,
+                "hybrid_layers": unit.hybrid[1] if unit.hybrid else None,
                 "level": first.level,
                 "step": first.step,
                 "permutation_level": found.level if found else None,

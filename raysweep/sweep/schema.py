@@ -15,7 +15,9 @@ from pydantic import (
 from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
 from raysweep.sweep.names import (
+    ANALYSES,
     BRANCHES,
+    HYBRIDS,
     KERNELS,
     METHODS,
     ORDERS,
@@ -31,6 +33,7 @@ Seed = Annotated[int, Field(ge=0)] | Literal["replicate"]
 Time = Annotated[Moment, BeforeValidator(Moment.parse), PlainSerializer(str)]
 MLP_DEPTH = 3
 Share = Annotated[float, Field(gt=0, le=1)]
+AtLeastTwo = Annotated[int, Field(ge=2)]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "dataset": tuple(DATASETS),
@@ -198,9 +201,23 @@ class Align(Strict):
     threads: int = Field(default=1, gt=0)
 
 
+class Trajectory(Strict):
+    """Permutations found at some checkpoints and applied at others; None stands for all checkpoints."""
+
+    permutations: list[Time] | None = Field(default=None, description="where permutations are found")
+    points: list[Time] | None = Field(default=None, description="where they are applied")
+    stacks: list[AtLeastTwo] = Field(default=[], description="so many last checkpoints aligned at once")
+    hybrids: list[Literal[HYBRIDS]] = []  # type: ignore[valid-type]
+    early: Time | None = Field(default=None, description="the early permutation of hybrids; else the first")
+
+
 class Compare(Strict):
-    kinds: list[Literal["unaligned", "direct", "via", "joint"]] = ["unaligned", "direct", "via"]
-    joint_networks: list[Annotated[int, Field(ge=2)]] = Field(default=[3], description="aligned at once")
+    kinds: list[Literal["unaligned", "direct", "via", "joint", "composed"]] = ["unaligned", "direct", "via"]
+    joint_networks: list[AtLeastTwo] = Field(default=[3], description="aligned at once")
+    mean_networks: list[AtLeastTwo] = Field(default=[], description="whose mean is evaluated")
+    path_networks: list[Annotated[int, Field(ge=3)]] = Field(default=[3, 4, 5], description="of a path")
+    paths: int = Field(default=24, gt=0, description="of each length, and as many cycles, at most")
+    trajectory: Trajectory | None = None
     statistics: list[Literal["kept", "recomputed"]] = Field(
         default=["kept", "recomputed"], description="of networks with BatchNorm; others have none"
     )
@@ -244,7 +261,7 @@ class Sections(Strict):
     prune: Prune | None = None
     align: Align = Align()
     compare: Compare = Compare()
-    analyses: list[Literal["width_scaling", "pruning", "joint"]] = []
+    analyses: list[Literal[ANALYSES]] = []  # type: ignore[valid-type]
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
 

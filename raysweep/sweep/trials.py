@@ -8,7 +8,6 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.source import model_source_digest
 from raysweep.sweep.facts import DataFacts, facts_of, file_digest, model_config, pruned_parameters
 from raysweep.sweep.identity import (
-    Move,
     Trial,
     data_config,
     make_branch,
@@ -17,6 +16,7 @@ from raysweep.sweep.identity import (
     make_trial,
 )
 from raysweep.sweep.load import Sweep
+from raysweep.sweep.moves import Move
 from raysweep.sweep.schema import Every, Geometric, Prune, Training, TrainRest
 from raysweep.training.moment import Moment, steps_per_epoch
 

@@ -54,6 +54,12 @@ class Permutation:
         """
         return self.compose(other.inverse()).fixed_points()
 
+    def share_of_fixed_points(self, other: "Permutation | None" = None) -> float:
+        """Return the share of all units on which it agrees with another permutation (else the identity)."""
+        shares = self.agreement(other) if other else self.fixed_points()
+        sizes = self.sizes()
+        return sum(shares[group] * size for group, size in sizes.items()) / sum(sizes.values())
+
     def to_lists(self) -> dict[str, list[int]]:
         """Return the indices as plain lists, in the order of the groups."""
         return {group: index.tolist() for group, index in self.indices.items()}

@@ -18,11 +18,11 @@ from raysweep.alignment import (
 from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.sweep.identity import AlignmentUnit, Network, Trial
+from raysweep.sweep.permuting import member_prefix
 from raysweep.sweep.schema import Align
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks, State
-from raysweep.work.permutations import member_prefix
 
 KEPT = 16  # networks whose activations stay in memory
 Indices = Mapping[str, torch.Tensor]
@@ -46,18 +46,21 @@ class Aligner:
         if unit.joint:
             found = _joint(spec, states, seed)
         elif unit.method == "weight_matching":
-            found = _pair(spec, states, self._weights(spec, states, seed))
+            targets, sources = states[: unit.stack], states[unit.stack :]
+            found = _pair(spec, targets[0], sources[0], self._weights(spec, targets, sources, seed))
         else:
-            found = _pair(spec, states, self._matched_activations(unit, trial))
+            target, source = states
+            found = _pair(spec, target, source, self._matched_activations(unit, trial))
         return {"alignment_id": unit.alignment_id, **found, "seconds": time.perf_counter() - began}
 
-    def _weights(self, spec: PermutationSpec, states: list[State], seed: int) -> Alignment:
+    def _weights(
+        self, spec: PermutationSpec, targets: list[State], sources: list[State], seed: int
+    ) -> Alignment:
         options = self._align.weight_matching
-        target, source = states
         return weight_matching(
             spec,
-            target,
-            source,
+            targets,
+            sources,
             seed,
             kernel=options.kernel,
             order=options.order,
@@ -82,8 +85,7 @@ class Aligner:
         return self._activations[network]
 
 
-def _pair(spec: PermutationSpec, states: list[State], found: Alignment) -> dict[str, Any]:
-    target, source = states
+def _pair(spec: PermutationSpec, target: State, source: State, found: Alignment) -> dict[str, Any]:
     layers = layer_similarities(spec, target, source, found.permutation)
     return {
         "objective": found.objective,

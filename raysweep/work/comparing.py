@@ -4,7 +4,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from raysweep.connectivity import barrier, curve, pair_grid, simplex_grid
+import numpy as np
+
+from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_grid
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
@@ -28,8 +30,7 @@ def compare_unit(
     config, data = networks.setting(trials[unit.networks[0].trial_id])
     flat = FlatNetwork(build(config))
     states = _moved(unit, places, config, networks, permutations)
-    pair = unit.interpolation == "pair"
-    grid = pair_grid(compare.alphas) if pair else simplex_grid(compare.subdivisions)
+    grid = _grid(unit, compare)
     recompute = networks.split(data, "train") if unit.statistics == "recomputed" else None
     for name in compare.splits:
         split = networks.split(data, name)
@@ -44,6 +45,17 @@ def compare_unit(
             "curve_error": line.error.tolist(),
             "seconds": time.perf_counter() - began,
         }
+
+
+def _grid(unit: BarrierUnit, compare: Compare) -> np.ndarray:
+    match unit.interpolation:
+        case "pair":
+            return pair_grid(compare.alphas)
+        case "simplex":
+            return simplex_grid(compare.subdivisions)
+        case "mean":
+            return mean_grid(len(unit.networks))
+    raise ValueError(f"unknown interpolation {unit.interpolation!r}")
 
 
 def _moved(

@@ -13,7 +13,8 @@ from raysweep.pruning import Masks, dense_masks, one_shot_masks, prune, random_m
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.facts import pruned_parameters
-from raysweep.sweep.identity import Move, Trial
+from raysweep.sweep.identity import Trial
+from raysweep.sweep.moves import Move
 from raysweep.sweep.trials import Cursor
 from raysweep.work.data import proved_spec
 from raysweep.work.permutations import Permutations

@@ -75,3 +75,14 @@ def test_methods_share_what_is_unaligned_and_do_not_mix():
     options = {"methods": ["activation_matching"], "activation_matching": {"examples": 100}}
     other = plan(["direct"], align=options)
     assert not set(other.alignments) & set(both.alignments)
+
+
+def test_means_of_several_networks():
+    base = {"dataset": "digits", "width": 8, "epochs": 2, "replicates": 4}
+    compare = {"kinds": ["unaligned", "via", "joint"], "joint_networks": [], "mean_networks": [2, 4]}
+    wanted = desired(check("test", {"name": "s", "train": base, "compare": compare}))
+    means = [unit for unit in wanted.barriers.values() if unit.interpolation == "mean"]
+    assert {(len(u.networks), u.kind) for u in means} == {
+        (n, k) for n in (2, 4) for k in ("unaligned", "via", "joint")
+    }
+    assert len(means) == (6 + 12 + 6) + (1 + 4 + 1)
