@@ -8,7 +8,9 @@ import pandas as pd
 from analysis.bootstrap import Interval, interval, ratio
 from analysis.command import command
 from analysis.members import aligned_networks, members
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, plt, save
+from analysis.panels import UNITS, lines
+from analysis.settings import by_setting, dense_ends
+from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, plt, save
 
 MARKS = {
     "direct": Mark(BLUE, "s"),
@@ -54,30 +56,13 @@ def _ratio(
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw loss and error barriers against width on logarithmic axes, zero on the floor."""
+    """Draw loss and error barriers against width; `panels.lines` says how."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), constrained_layout=True)
-    for axis, risk, unit in zip(axes, ("error", "loss"), ("share", "nats"), strict=True):
-        chosen = summary[summary.risk == risk]
-        positive = chosen["mean"][chosen["mean"] > 0]
-        floor = positive.min() / 2 if len(positive) else 1e-4
-        for kind, mark in MARKS.items():
-            line = chosen[chosen.kind == kind].sort_values("width")
-            if len(line):
-                shown = line["mean"].clip(lower=floor)
-                label = f"{kind} (n = {line.n.max()})"
-                axis.plot(line.width, shown, mark.line, color=mark.colour, marker=mark.marker, label=label)
-                low, high = line.low.clip(lower=floor), line.high.clip(lower=floor)
-                axis.fill_between(line.width, low, high, color=mark.colour, alpha=0.13, linewidth=0)
-        if risk == "error":
-            axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
-            axis.annotate("0.02", (chosen.width.min(), THRESHOLD), va="bottom", color="0.3")
-        widths = sorted(chosen.width.unique())
-        axis.set_xscale("log", base=2)
-        axis.set_yscale("log")
-        axis.set_xticks(widths, [str(width) for width in widths])
+    for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
+        chosen = summary[summary.risk == risk].rename(columns={"width": "x", "kind": "series"})
+        lines(axis, chosen, MARKS, risk == "error")
         axis.set_xlabel("width (units of a layer)")
         axis.set_ylabel(f"test {risk} barrier of pairs ({unit})")
-        axis.grid(alpha=0.25)
     axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle(f"{title}: joint alignment against a reference (mean, 95 % interval over networks)")
     save(figure, path)
@@ -101,28 +86,19 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, write `figures/joint_*.png` and return table and verdicts."""
     barriers, alignments = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "alignments")
-    barriers = barriers[(barriers.level == 0) & (barriers.statistics == _statistics(barriers))]
-    if not (barriers.kind == "joint").any():
-        return "joint: no joint alignments (compare.kinds)"
     parts = []
-    for (dataset, model, norm), group in barriers.groupby(["dataset", "model", "norm"]):
-        title = f"{model} on {dataset}" + ("" if norm == "none" else f", norm {norm}")
-        summary = summarise(group, alignments)
-        name = "_".join(
-            [str(model).replace(":", "_"), *([] if norm == "none" else [str(norm)]), str(dataset)]
-        )
-        draw(summary, title, folder / "figures" / f"joint_{name}.png")
+    for setting, rows in by_setting(dense_ends(barriers)):
+        if not (rows.kind == "joint").any():
+            continue
+        summary = summarise(rows, alignments)
+        draw(summary, setting.title, folder / "figures" / f"joint_{setting.stem}.png")
         text = summary["mean"].map("{:.3f}".format)
         table = summary.assign(text=text).pivot_table(
             index=["risk", "kind"], columns="width", values="text", aggfunc="first"
         )
-        parts.append("\n".join([f"{title}, mean test barrier of pairs by width", table.to_string()]))
+        parts.append("\n".join([f"{setting.title}, mean test barrier of pairs by width", table.to_string()]))
         parts.append("\n".join(verdicts(summary)))
-    return "\n\n".join(parts)
-
-
-def _statistics(barriers: pd.DataFrame) -> str:
-    return "recomputed" if (barriers.statistics == "recomputed").any() else "kept"
+    return "\n\n".join(parts) or "joint: no joint alignments (compare.kinds)"
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from analysis.bootstrap import interval
+from analysis.claims import HOLDS, state
 from analysis.command import command
 from analysis.members import aligned_networks, members
+from analysis.panels import UNITS, lines
+from analysis.settings import by_setting, dense_ends
 from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, plt, save
 
 # name: (interpolation, kind, column, look)
@@ -63,7 +65,7 @@ def verdicts(summary: pd.DataFrame, split: str = "test") -> list[str]:
         states = {int(width): _state(errors, kind, int(width)) for width in errors.loc[kind].index}
         holds = None
         for width in sorted(states, reverse=True):
-            if states[width] != "holds":
+            if states[width] != HOLDS:
                 break
             holds = width
         start = f"from width {holds} on" if holds else "at no measured width"
@@ -74,54 +76,19 @@ def verdicts(summary: pd.DataFrame, split: str = "test") -> list[str]:
 
 def _state(errors: pd.DataFrame, kind: str, width: int) -> str:
     unaligned = errors["mean"].get(("unaligned", width))
-    if unaligned is not None and unaligned <= THRESHOLD:
-        return "not informative"
-    low, high = errors["low"][kind, width], errors["high"][kind, width]
-    if np.isnan(high):
-        return "undecided"
-    if high <= THRESHOLD:
-        return "holds"
-    return "fails" if low > THRESHOLD else "undecided"
+    return state(errors["low"][kind, width], errors["high"][kind, width], unaligned)
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> None:
-    """Draw the barriers against width on logarithmic axes; values at or below zero lie on the floor."""
+    """Draw the barriers against width; `panels.lines` says how."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), constrained_layout=True)
-    for axis, risk, unit in zip(axes, ("error", "loss"), ("share", "nats"), strict=True):
+    marks = {name: mark for name, (_, _, _, mark) in SERIES.items()}
+    for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
         chosen = summary[(summary.split == split) & (summary.risk == risk)]
-        positive = chosen["mean"][chosen["mean"] > 0]
-        floor = positive.min() / 2 if len(positive) else 1e-4
-        for name, (_, _, _, mark) in SERIES.items():
-            line = chosen[chosen.kind == name].sort_values("width")
-            if line.empty:
-                continue
-            shown = line["mean"].clip(lower=floor)
-            counts = "-".join(map(str, sorted({line.n.min(), line.n.max()})))
-            axis.plot(
-                line.width,
-                shown,
-                color=mark.colour,
-                marker=mark.marker,
-                linestyle=mark.line,
-                label=f"{name} (n = {counts})",
-            )
-            low, high = line.low.clip(lower=floor), line.high.clip(lower=floor)
-            axis.fill_between(line.width, low, high, color=mark.colour, alpha=0.15, linewidth=0)
-            censored = line["mean"] <= 0
-            axis.plot(
-                line.width[censored], shown[censored], "v", color=mark.colour, markersize=11, mfc="none"
-            )
-        if risk == "error":
-            axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
-            axis.annotate("0.02", (chosen.width.min(), THRESHOLD), va="bottom", color="0.3")
-        axis.set_xscale("log", base=2)
-        axis.set_yscale("log")
-        widths = sorted(chosen.width.unique())
-        axis.set_xticks(widths, [str(width) for width in widths])
+        lines(axis, chosen.rename(columns={"width": "x", "kind": "series"}), marks, risk == "error")
         axis.set_xlabel("width (hidden units)")
         axis.set_ylabel(f"{split} {risk} barrier ({unit})")
-        axis.grid(alpha=0.25)
-    axes[0].legend(frameon=False)
+    axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle(f"{title}: barrier against width (mean, 95 % interval over networks)")
     save(figure, path)
 
@@ -129,32 +96,12 @@ def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw a figure per model and method, and return tables and verdicts."""
     barriers, alignments = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "alignments")
-    chosen = _dense_ends(barriers)
-    if chosen.empty:
-        return "width scaling: no barriers yet"
     parts = []
-    for (dataset, model, norm), group in chosen.groupby(["dataset", "model", "norm"]):
-        for method in sorted(group.method.dropna().unique()) or [None]:
-            rows = group[group.method.isna() | (group.method == method)]
-            name = "_".join(
-                [str(model).replace(":", "_"), *([] if norm == "none" else [norm]), dataset]
-                + ([method] if method not in (None, "weight_matching") else [])
-            )
-            title = f"{model} on {dataset}" + ("" if norm == "none" else f", norm {norm}")
-            title += f", {str(method).replace('_', ' ')}" if method else ""
-            summary = summarise(rows, alignments)
-            draw(summary, title, folder / "figures" / f"width_scaling_{name}.png")
-            parts.append(_report(title, summary))
-    return "\n\n".join(parts)
-
-
-def _dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Networks as training left them; those with BatchNorm with statistics of their mixtures."""
-    ends = barriers[
-        (barriers.level == 0) & (barriers.step == barriers.groupby("group").step.transform("max"))
-    ]
-    recomputed = ends[ends.statistics == "recomputed"]
-    return ends[(ends.statistics == "recomputed") | ~ends.group.isin(recomputed.group)]
+    for setting, rows in by_setting(dense_ends(barriers)):
+        summary = summarise(rows, alignments)
+        draw(summary, setting.title, folder / "figures" / f"width_scaling_{setting.stem}.png")
+        parts.append(_report(setting.title, summary))
+    return "\n\n".join(parts) or "width scaling: no barriers yet"
 
 
 def _report(title: str, summary: pd.DataFrame) -> str:
