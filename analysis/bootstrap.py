@@ -28,33 +28,41 @@ def interval(values: Sequence[float], members: Members) -> Interval:
     that share a network are not independent. The draws are seeded, so the same rows give the same interval.
     """
     mean = float(np.mean(values))
-    names = _names(members)
-    if len(names) < MINIMUM_NETWORKS:
+    if len(names_of(members)) < MINIMUM_NETWORKS:
         return Interval(mean, float("nan"), float("nan"))
-    return _with_ends(mean, _means(values, members, names))
+    return bounds(mean, mean_draws(values, members))
 
 
 def ratio(above: tuple[Sequence[float], Members], below: tuple[Sequence[float], Members]) -> Interval:
     """Ratio of the means of two barriers of the same networks, which are weighted alike in every draw."""
     value = float(np.mean(above[0]) / np.mean(below[0]))
-    names = _names([*above[1], *below[1]])
+    names = names_of([*above[1], *below[1]])
     if len(names) < MINIMUM_NETWORKS:
         return Interval(value, float("nan"), float("nan"))
-    return _with_ends(value, _means(*above, names) / _means(*below, names))
+    return bounds(value, mean_draws(*above, names) / mean_draws(*below, names))
 
 
-def _names(members: Members) -> list[str]:
+def names_of(members: Members) -> list[str]:
+    """Return the networks that any of the comparisons depends on, sorted."""
     return sorted({name for group in members for name in group})
 
 
-def _means(values: Sequence[float], members: Members, names: list[str]) -> np.ndarray:
-    """The weighted mean of every draw, shape (draws,)."""
+def mean_draws(
+    values: Sequence[float], members: Members, names: Sequence[str] | None = None, seed: int = 0
+) -> np.ndarray:
+    """Return the weighted mean of every draw, shape (draws,).
+
+    The same `names` and `seed` mean the same weights; samples of different networks want different seeds,
+    so that their weights are independent.
+    """
+    names = names_of(members) if names is None else names
     index = {name: position for position, name in enumerate(names)}
-    draws = np.random.Generator(np.random.PCG64(0)).dirichlet(np.ones(len(names)), DRAWS)
+    draws = np.random.Generator(np.random.PCG64(seed)).dirichlet(np.ones(len(names)), DRAWS)
     weights = np.stack([draws[:, [index[n] for n in group]].prod(axis=1) for group in members], axis=1)
     return (weights @ np.asarray(values, float)) / weights.sum(axis=1)
 
 
-def _with_ends(mean: float, draws: np.ndarray) -> Interval:
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(mean, float(low), float(high))
+def bounds(value: float, draws: np.ndarray) -> Interval:
+    """Return a value with the 95 % interval of its draws; draws without a value (NaN) are left out."""
+    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value, float(low), float(high))

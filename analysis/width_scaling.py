@@ -1,5 +1,6 @@
-"""Do barriers fall with width? From the tables: a figure, a table, and from which width each claim holds."""
+"""Do barriers fall with width? A figure, a table, from which width each claim holds, and power laws."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ from analysis.claims import HOLDS, state
 from analysis.command import command
 from analysis.members import aligned_networks, members
 from analysis.panels import UNITS, lines
+from analysis.power_law import power_law
 from analysis.settings import by_setting, dense_ends
 from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, plt, save
 
@@ -25,34 +27,50 @@ TRIPLE = 3
 CLAIMS = tuple(name for name in SERIES if name != "unaligned")
 
 
-def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per split, risk, kind and width: mean, interval, maximum, share connected, n."""
+def samples(barriers: pd.DataFrame, alignments: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the name and the rows of every series, with a column `members`."""
     aligned = aligned_networks(alignments)
-    rows = []
-    for name, (interpolation, kind, column, _) in SERIES.items():
+    for name, (interpolation, kind, _, _) in SERIES.items():
         chosen = barriers[(barriers.interpolation == interpolation) & (barriers.kind == kind)]
         if kind == "joint":  # three networks, beside `via`; alignments of more are another question
             chosen = chosen[[len(aligned[ids[0]]) == TRIPLE for ids in chosen.alignments]]
+        if len(chosen):
+            yield name, chosen.assign(members=pd.Series(members(chosen, aligned), chosen.index))
+
+
+def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per split, risk, kind and width: mean, interval, maximum, share connected, n."""
+    rows = []
+    for name, chosen in samples(barriers, alignments):
         for (split, width), group in chosen.groupby(["split", "width"]):
-            depends = members(group, aligned)
             for risk in ("loss", "error"):
-                values = group[f"{risk}_{column}"].to_numpy()
-                estimate = interval(values.tolist(), depends)
+                values = group[f"{risk}_{SERIES[name][2]}"].to_numpy()
                 rows.append(
                     {
                         "split": split,
                         "risk": risk,
                         "kind": name,
                         "width": int(str(width)),
-                        "mean": estimate.mean,
-                        "low": estimate.low,
-                        "high": estimate.high,
+                        **vars(interval(values.tolist(), group.members.tolist())),
                         "maximum": values.max(),
                         "connected": (values <= THRESHOLD).mean(),
                         "n": len(values),
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def power_laws(barriers: pd.DataFrame, alignments: pd.DataFrame, split: str = "test") -> list[str]:
+    """Return a line per series: how its mean loss barrier (nats) scales with width."""
+    fitted = []
+    for name, chosen in samples(barriers[barriers.split == split], alignments):
+        by_width = {
+            int(str(width)): (group[f"loss_{SERIES[name][2]}"].tolist(), group.members.tolist())
+            for width, group in chosen.groupby("width")
+        }
+        law = power_law(by_width)
+        fitted.append(f"loss barrier of {name} ~ {law or 'no power law: fewer than three positive means'}")
+    return fitted
 
 
 def verdicts(summary: pd.DataFrame, split: str = "test") -> list[str]:
@@ -100,7 +118,7 @@ def analyse(folder: Path) -> str:
     for setting, rows in by_setting(dense_ends(barriers)):
         summary = summarise(rows, alignments)
         draw(summary, setting.title, folder / "figures" / f"width_scaling_{setting.stem}.png")
-        parts.append(_report(setting.title, summary))
+        parts.append("\n".join([_report(setting.title, summary), *power_laws(rows, alignments)]))
     return "\n\n".join(parts) or "width scaling: no barriers yet"
 
 
