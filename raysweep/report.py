@@ -9,6 +9,8 @@ from raysweep.sweep.estimate import estimate
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import Desired, Todo, desired, done, todo
 
+SUSTAINED = 10e12  # operations a second that one GPU keeps up in float32 on networks of this size, assumed
+
 
 def plan_table(wanted: Desired, work: Todo) -> str:
     """Return desired, done and left by kind of work, and the estimate."""
@@ -31,6 +33,9 @@ def plan_table(wanted: Desired, work: Todo) -> str:
         f"to do: about {cost.bytes / 1e6:,.1f} MB to store, {cost.training_flops / 1e9:,.0f} GFLOP of "
         f"training, {cost.barrier_flops / 1e9:,.0f} GFLOP of barriers"
     )
+    hours = (cost.training_flops + cost.barrier_flops) / SUSTAINED / 3600
+    if hours >= 1:
+        lines.append(f"about {hours:,.0f} GPU-hours at {SUSTAINED / 1e12:.0f} TFLOP/s sustained")
     return "\n".join(lines)
 
 

@@ -250,7 +250,12 @@ def make_barrier(unit: BarrierUnit, compare: Compare, threads: int) -> BarrierUn
     The grid and the examples belong to the identity; the splits do not (there is a row for each).
     """
     grid = {"pair": compare.alphas, "simplex": compare.subdivisions}.get(unit.interpolation)
-    settings = {"grid": grid, "examples": compare.train_examples, "threads": threads}
+    settings = {
+        "grid": grid,
+        "examples": compare.train_examples,
+        "threads": threads,
+        "device": compare.device,
+    }
     identity = [
         "barrier",
         BARRIER_VERSION,

@@ -14,6 +14,7 @@ PERMUTATIONS = ("none", "dense", "level")
 
 ANALYSES = (  # modules of `analysis/`
     "joint",
+    "means",
     "pruning",
     "trajectory",
     "transitivity",

@@ -227,6 +227,7 @@ class Compare(Strict):
     train_examples: int = Field(default=10_000, gt=0)
     level_permutations: list[Literal["dense", "level"]] = ["dense", "level"]
     level_points: list[Literal["rewind", "end"]] = ["rewind", "end"]
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where networks are evaluated")
 
     @field_validator("alphas")
     @classmethod
@@ -266,12 +267,14 @@ class Sections(Strict):
     tracking: Tracking = Tracking()
 
     @model_validator(mode="after")
-    def _threads(self) -> Self:
+    def _consistent(self) -> Self:
         if self.align.threads > max(1, self.resources.align.cpu):
             raise ValueError(
                 f"align.threads = {self.align.threads} is more than resources.align.cpu = "
                 f"{self.resources.align.cpu:g}"
             )
+        if self.compare.device == "cuda" and not self.resources.align.gpu:
+            raise ValueError("compare.device = cuda: needs a (fractional) GPU, set resources.align.gpu")
         if self.prune and self.train.imports:
             raise ValueError("prune: imported networks cannot be pruned, their training is not known")
         return self

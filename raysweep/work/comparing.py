@@ -27,8 +27,8 @@ def compare_unit(
 ) -> Iterator[dict[str, Any]]:
     """Yield the row of every split."""
     began = time.perf_counter()
-    config, data = networks.setting(trials[unit.networks[0].trial_id])
-    flat = FlatNetwork(build(config))
+    config, data = networks.setting(trials[unit.networks[0].trial_id], compare.device)
+    flat = FlatNetwork(build(config).to(compare.device))
     states = _moved(unit, places, config, networks, permutations)
     grid = _grid(unit, compare)
     recompute = networks.split(data, "train") if unit.statistics == "recomputed" else None

@@ -24,7 +24,7 @@ def resident(
 ) -> Resident:
     """Load a data set onto the device once per process; a subset is scaled like the whole."""
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("train.device = 'cuda': this worker has no CUDA device; set resources.trial.gpu")
+        raise UserError("device = cuda: this worker has no CUDA device; see resources in the sweep file")
     whole = load_arrays(config.whole(), data_root, download)
     arrays = load_arrays(config, data_root, download)
     return make_resident(arrays, torch.device(device), scaling_of(whole, scaling))

@@ -24,10 +24,10 @@ class Networks:
         self._states: dict[Network, State] = {}
         self._risks: dict[tuple[Network, str], Risk] = {}
 
-    def setting(self, trial: Trial) -> tuple[ModelConfig, Resident]:
+    def setting(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:
         """The architecture of a trial, and the whole data set on which its networks are compared."""
         whole = data_config(trial.training, trial.replicate).whole()
-        data = resident(whole, *self._source, trial.training.scaling)
+        data = resident(whole, *self._source, trial.training.scaling, device)
         return model_config(trial.training, data), data
 
     def split(self, data: Resident, name: str) -> Split:

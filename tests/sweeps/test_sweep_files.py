@@ -14,7 +14,7 @@ from tests.data.formats import write_cifar_python, write_mnist
 from tests.test_run import raysweep
 
 SWEEPS = Path(__file__).parent.parent.parent / "sweeps"
-PAPER = ["imp_vgg16_cifar10", "imp_resnet20_cifar10"]
+IMP = ["imp_vgg16_cifar10", "imp_resnet20_cifar10"]
 
 
 @pytest.fixture
