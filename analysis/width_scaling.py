@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.bootstrap import interval
-from analysis.claims import HOLDS, state
+from analysis.claims import HOLDS, share_connected, state
 from analysis.command import command
 from analysis.members import aligned_networks, members
 from analysis.panels import UNITS, lines
@@ -53,7 +53,7 @@ def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
                         "width": int(str(width)),
                         **vars(interval(values.tolist(), group.members.tolist())),
                         "maximum": values.max(),
-                        "connected": (values <= THRESHOLD).mean(),
+                        "connected": share_connected(values),
                         "n": len(values),
                     }
                 )

@@ -1,0 +1,61 @@
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.power_law import power_law
+from analysis.width_scaling import power_laws
+from tests.analysis.frames import pair_alignments, pair_rows
+
+PAIRS = list(combinations("abcd", 2))
+
+
+def sample(value, names="abcd"):
+    pairs = list(combinations(names, 2))
+    return [value] * len(pairs), pairs
+
+
+def test_an_exact_power_law_is_recovered():
+    law = power_law({width: sample(3 * width**-1.5) for width in (8, 16, 32, 64)})
+    assert law.exponent.mean == pytest.approx(-1.5)
+    assert (law.exponent.low, law.exponent.high) == pytest.approx((-1.5, -1.5))
+    assert law.factor == pytest.approx(3)
+    assert str(law) == "width^-1.50 [-1.50, -1.50] (4 widths)"
+
+
+def test_widths_at_or_below_zero_are_left_out_and_named():
+    samples = {width: sample(width**-1.0) for width in (8, 16, 32)} | {64: sample(0.0), 128: sample(-0.1)}
+    law = power_law(samples)
+    assert law.exponent.mean == pytest.approx(-1)
+    assert law.censored == (64, 128)
+    assert "left out, at or below zero: 64, 128" in str(law)
+
+
+def test_two_widths_are_not_enough():
+    assert power_law({8: sample(1.0), 16: sample(0.5), 32: sample(0.0)}) is None
+
+
+def test_three_networks_have_no_interval():
+    law = power_law({width: sample(width**-1.0, "abc") for width in (8, 16, 32)})
+    assert law.exponent.mean == pytest.approx(-1)
+    assert np.isnan(law.exponent.low)
+    assert "[" not in str(law)
+
+
+def test_every_width_has_weights_of_its_own():
+    """With common weights this spread, the same at every width, would cancel in the slope."""
+    spread = np.linspace(0.5, 2, len(PAIRS))
+    law = power_law({width: (list(spread / width), PAIRS) for width in (8, 16, 32)})
+    assert law.exponent.mean == pytest.approx(-1)
+    assert law.exponent.low < -1.1
+    assert law.exponent.high > -0.9
+
+
+def test_the_lines_of_a_sweep_name_series_and_exponent():
+    rows = [row for w in (8, 16, 32) for row in pair_rows("unaligned", w, w**-0.5)]
+    rows += [row for w in (8, 16, 32) for row in pair_rows("direct", w, 2 / w, "weight_matching")]
+    assert power_laws(pd.DataFrame(rows), pair_alignments()) == [
+        "loss barrier of unaligned ~ width^-0.50 [-0.50, -0.50] (3 widths)",
+        "loss barrier of direct ~ width^-1.00 [-1.00, -1.00] (3 widths)",
+    ]
