@@ -26,9 +26,10 @@ def interval(values: Sequence[float], members: Members) -> Interval:
 
     A comparison weighs the product of its members' Dirichlet(1, ..., 1) weights, because comparisons
     that share a network are not independent. The draws are seeded, so the same rows give the same interval.
+    There is none below four networks, nor where all comparisons depend on the same ones.
     """
     mean = float(np.mean(values))
-    if len(names_of(members)) < MINIMUM_NETWORKS:
+    if len(names_of(members)) < MINIMUM_NETWORKS or len({frozenset(group) for group in members}) == 1:
         return Interval(mean, float("nan"), float("nan"))
     return bounds(mean, mean_draws(values, members))
 

@@ -11,6 +11,7 @@ from analysis.panels import UNITS
 from analysis.settings import by_setting, dense_ends
 from analysis.style import BLACK, ORANGE, RED, THRESHOLD, Mark, plt, save
 
+FLOOR = 1e-4  # excess risks at or below it are drawn here
 MARKS = {"unaligned": Mark(BLACK, "o"), "via": Mark(RED, "^"), "joint": Mark(ORANGE, "v", "--")}
 
 
@@ -44,11 +45,22 @@ def draw(means: pd.DataFrame, title: str, path: Path) -> None:
             for kind, mark in MARKS.items():
                 line = chosen[chosen.kind == kind].sort_values("number")
                 axis.plot(
-                    line.number, line["mean"], mark.line, color=mark.colour, marker=mark.marker, label=kind
+                    line.number,
+                    line["mean"].clip(lower=FLOOR),
+                    mark.line,
+                    color=mark.colour,
+                    marker=mark.marker,
+                    label=kind,
                 )
                 axis.fill_between(
-                    line.number, line.low, line.high, color=mark.colour, alpha=0.13, linewidth=0
+                    line.number,
+                    line.low.clip(lower=FLOOR),
+                    line.high.clip(lower=FLOOR),
+                    color=mark.colour,
+                    alpha=0.13,
+                    linewidth=0,
                 )
+            axis.set_yscale("log")
             axis.set_xticks(sorted(chosen.number.unique()))
             axis.grid(alpha=0.25)
         axes[1, column].axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)

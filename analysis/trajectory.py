@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.bootstrap import interval
-from analysis.claims import FAILS, HOLDS, NOT_INFORMATIVE, state
 from analysis.command import command
+from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, state
 from analysis.members import trial_of
 from analysis.panels import UNITS
 from analysis.settings import Setting, by_setting, one_statistics

@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.bootstrap import interval
-from analysis.claims import state
 from analysis.command import command
+from analysis.deciding import state
 from analysis.members import trial_of
 from analysis.panels import UNITS
 from analysis.settings import Setting, by_setting, dense_ends

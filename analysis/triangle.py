@@ -105,9 +105,7 @@ def draw(found: dict[tuple[str, int], Surface], title: str, path: Path) -> None:
                 axis.set_title(f"{kind}, width {width} (n = {each.n} triples)", fontsize=9, pad=16)
     label = "mean excess test loss (nats)"
     figure.colorbar(image, ax=axes, extend="min", label=label, shrink=0.8)
-    figure.suptitle(
-        f"{title}: loss of mixtures of three networks\nminus the mixture of their losses", fontsize=11
-    )
+    figure.suptitle(f"{title}\nloss of mixed networks minus mixed losses", fontsize=10)
     save(figure, path)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.bootstrap import interval
-from analysis.claims import share_connected, state
 from analysis.command import command
+from analysis.deciding import share_connected, state
 from analysis.members import trial_of
 from analysis.panels import UNITS
 from analysis.points import LINEAR, points

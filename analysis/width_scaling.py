@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.bootstrap import interval
-from analysis.claims import HOLDS, share_connected, state
 from analysis.command import command
+from analysis.deciding import HOLDS, share_connected, state
 from analysis.members import aligned_networks, members
 from analysis.panels import UNITS, lines
 from analysis.power_law import power_law

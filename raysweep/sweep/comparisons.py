@@ -77,10 +77,16 @@ class Comparisons:
             self.barriers[made.barrier_id] = made
 
     def agree(
-        self, kind: str, method: str, networks: tuple[Network, ...], moved: Moved, against: Moved | None
+        self,
+        kind: str,
+        method: str,
+        group: str,
+        networks: tuple[Network, ...],
+        moved: Moved,
+        against: Moved | None,
     ) -> None:
         """Add the comparison of two permutations."""
-        unit = make_agreement(kind, method, networks, moved, against)
+        unit = make_agreement(kind, method, group, networks, moved, against)
         self.agreements[unit.agreement_id] = unit
 
     def _via(self, method: str, group: str, triple: tuple[Network, ...]) -> None:
@@ -133,7 +139,7 @@ class Comparisons:
             ends, moved = (path[0], path[-1]), self._along(method, group, path)
             self.add(BarrierUnit("", "pair", "composed", method, group, ends, (None, moved), path=path))
             straight = self.alignment(method, group, ends).toward(path[0])
-            self.agree("path", method, path, moved, straight)
+            self.agree("path", method, group, path, moved, straight)
 
     def _cycles(self, method: str, group: str, networks: list[Network], size: int) -> None:
         """Add barriers between a network and itself after a cycle; its direction does not matter."""
@@ -141,7 +147,7 @@ class Comparisons:
             path = (*start, start[0])
             ends, moved = (path[0], path[0]), self._along(method, group, path)
             self.add(BarrierUnit("", "pair", "composed", method, group, ends, (None, moved), path=path))
-            self.agree("cycle", method, path, moved, None)
+            self.agree("cycle", method, group, path, moved, None)
 
     def _along(self, method: str, group: str, path: tuple[Network, ...]) -> Path:
         """How the last network of a path moves to the first, one step after the other."""

@@ -120,6 +120,7 @@ class AgreementUnit:
     agreement_id: str
     kind: str
     method: str
+    group: str
     networks: tuple[Network, ...]
     moved: Moved
     against: Moved | None
@@ -274,11 +275,11 @@ def make_barrier(unit: BarrierUnit, compare: Compare, threads: int) -> BarrierUn
 
 
 def make_agreement(
-    kind: str, method: str, networks: tuple[Network, ...], moved: Moved, against: Moved | None
+    kind: str, method: str, group: str, networks: tuple[Network, ...], moved: Moved, against: Moved | None
 ) -> AgreementUnit:
     """Two permutations to be compared unit by unit."""
-    identity = ["agreement", kind, asdict(moved), asdict(against) if against else None]
-    return AgreementUnit(digest(identity), kind, method, networks, moved, against)
+    identity = ["agreement", kind, group, asdict(moved), asdict(against) if against else None]
+    return AgreementUnit(digest(identity), kind, method, group, networks, moved, against)
 
 
 def trial_config(trial: Trial) -> dict[str, object]:

@@ -54,10 +54,11 @@ def _order(row: Row) -> tuple[str, ...]:
     )
 
 
-def _group(trial: Trial) -> Row:
+def _group(trial: Trial, group: str | None = None) -> Row:
+    """What a row says of its networks; a trial that two families share is in the group of the comparison."""
     training = trial.training
     return {
-        "group": trial.group,
+        "group": group or trial.group,
         "dataset": training.dataset,
         "model": training.model,
         "norm": training.norm,
@@ -106,7 +107,7 @@ def _alignments(wanted: Desired, found: dict[str, Row]) -> tuple[list[Row], list
         rows.append(
             {
                 **result,
-                **_group(wanted.trials[unit.target.trial_id]),
+                **_group(wanted.trials[unit.target.trial_id], unit.group),
                 "method": unit.method,
                 "networks": [str(network) for network in unit.networks],
                 "joint": unit.joint,
@@ -127,7 +128,7 @@ def _agreements(wanted: Desired, found: dict[str, Row]) -> list[Row]:
         against = permutation_of(unit.against, found.__getitem__) if unit.against else None
         rows.append(
             {
-                **_group(wanted.trials[unit.networks[0].trial_id]),
+                **_group(wanted.trials[unit.networks[0].trial_id], unit.group),
                 "agreement_id": unit.agreement_id,
                 "kind": unit.kind,
                 "method": unit.method,
@@ -154,7 +155,7 @@ def _barriers(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Ro
         barriers.append(
             {
                 **result,
-                **_group(wanted.trials[first.trial_id]),
+                **_group(wanted.trials[first.trial_id], unit.group),
                 "interpolation": unit.interpolation,
                 "kind": unit.kind,
                 "method": unit.method,

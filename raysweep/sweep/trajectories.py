@@ -50,7 +50,7 @@ class Trajectories:
         for step, move in moves.items():
             for point in points:
                 self._comparisons.direct(runs[0].group, _at(runs, point), method, move)
-            self._comparisons.agree("trajectory", method, _at(runs, step), move, moves[last])
+            self._comparisons.agree("trajectory", method, runs[0].group, _at(runs, step), move, moves[last])
 
     def _stack(
         self, method: str, runs: Runs, steps: list[int], points: list[int], moves: dict[int, Move]
@@ -63,7 +63,7 @@ class Trajectories:
             self._comparisons.add(
                 BarrierUnit("", "pair", "stacked", method, runs[0].group, _at(runs, point), (None, move))
             )
-        self._comparisons.agree("stacked", method, (*ones, *others), move, moves[steps[-1]])
+        self._comparisons.agree("stacked", method, runs[0].group, (*ones, *others), move, moves[steps[-1]])
 
     def _hybrids(self, method: str, runs: Runs, moves: dict[int, Move], cursor: Cursor) -> None:
         if not self._wanted.hybrids:

@@ -15,6 +15,7 @@ from tests.test_run import raysweep
 
 SWEEPS = Path(__file__).parent.parent.parent / "sweeps"
 IMP = ["imp_vgg16_cifar10", "imp_resnet20_cifar10"]
+PAPER = [path.stem for path in SWEEPS.glob("*_cifar10.yaml")]
 
 
 @pytest.fixture
@@ -33,41 +34,86 @@ def test_headers_say_what_a_reader_needs():
         assert re.search(rf"^name: {path.stem}$", path.read_text(), re.M)
 
 
-@pytest.mark.parametrize("name", PAPER)
-def test_the_papers_plans_resolve(name, data, tmp_path):
+@pytest.mark.parametrize("name", IMP)
+def test_the_papers_chains_have_twenty_levels(name, data):
     wanted = desired(load_sweep(str(SWEEPS / f"{name}.yaml"), [f"train.data_root={data}"]))
     assert len([t for t in wanted.trials.values() if t.branch == "main" and t.prune]) == 4
     assert wanted.cursors[next(k for k, t in wanted.trials.items() if t.prune)].levels == tuple(range(1, 21))
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_papers_plans_resolve(name, data, tmp_path):
+    wanted = desired(load_sweep(str(SWEEPS / f"{name}.yaml"), [f"train.data_root={data}"]))
     training = wanted.sweep.trainings[0]
     assert (training.epochs, training.learning_rate, training.batch_size) == (160, 0.1, 128)
+    assert training.device == wanted.sweep.sections.compare.device == "cuda"
     assert "GFLOP" in plan_table(wanted, todo(wanted, done(wanted, Files(str(tmp_path)))))
 
 
-@pytest.mark.parametrize("name", [*PAPER, "imp_fashion_mnist"])
-def test_first_steps_run(name, data, tmp_path):
-    reduced = {
-        "train.data_root": data,
-        "train.device": "cpu",
-        "train.width": 2,
-        "train.epochs": 2,
-        "train.batch_size": 4,
-        **({"train.milestones": "[1]"} if name in PAPER else {}),
-        "train.checkpoints": "[]",
-        "train.replicates": 2,
+SMALL = {
+    "train.device": "cpu",
+    "train.epochs": 2,
+    "train.batch_size": 4,
+    "train.checkpoints": "[]",
+    "compare.device": "cpu",
+    "compare.splits": "[test]",
+    "compare.alphas": 3,
+    "resources.trial": "{cpu: 1}",
+    "resources.align": "{cpu: 1}",
+    "tracking.enabled": "false",
+}
+
+
+def run_reduced(name, data, tmp_path, **changes):
+    """Run a sweep file with every size made small; returns the folder of its tables."""
+    reduced = {"train.data_root": data, **SMALL, **changes}
+    if name in PAPER:
+        reduced["train.milestones"] = "[1]"
+    sets = [word for key, value in reduced.items() for word in ("--set", f"{key}={value}")]
+    raysweep("run", SWEEPS / f"{name}.yaml", "--root", tmp_path / "runs", *sets)
+    return tmp_path / "runs/sweeps" / name
+
+
+@pytest.mark.parametrize("name", [*IMP, "imp_fashion_mnist"])
+def test_chains_take_their_first_steps(name, data, tmp_path):
+    prune = {
         "prune.levels": 1,
         "prune.branches": "[transport]",
         "prune.rewind": 1,
         "prune.transport.permutations": "[dense]",
         "compare.level_points": "[end]",
-        "compare.splits": "[test]",
-        "compare.alphas": 3,
-        "resources.trial": "{cpu: 1}",
-        "resources.align": "{cpu: 1}",
-        "tracking.enabled": "false",
     }
-    sets = [word for key, value in reduced.items() for word in ("--set", f"{key}={value}")]
-    raysweep("run", SWEEPS / f"{name}.yaml", "--root", tmp_path / "runs", *sets)
-    trials = pd.read_parquet(tmp_path / "runs/sweeps" / name / "trials")
+    folder = run_reduced(name, data, tmp_path, **{"train.width": 2, "train.replicates": 2}, **prune)
+    trials = pd.read_parquet(folder / "trials")
     assert sorted(trials.branch) == ["main"] * 4 + ["transport"] * 2
     assert (trials[trials.level == 1].sparsity - 0.2).abs().max() < 0.01
-    assert len(pd.read_parquet(tmp_path / "runs/sweeps" / name / "barriers")) == 2 + 3  # levels 0 and 1
+    assert len(pd.read_parquet(folder / "barriers")) == 2 + 3  # levels 0 and 1
+
+
+OTHERS = {
+    "strong_vgg16_cifar10": {"train.width": "[1, 2]", "train.replicates": 3, "compare.joint_networks": "[3]"},
+    "trajectory_vgg16_cifar10": {
+        "train.width": 2,
+        "train.replicates": 2,
+        "train.checkpoints": "[1]",
+        "compare.trajectory": "{stacks: [2], hybrids: [bottom_up]}",
+    },
+    "transitivity_vgg16_cifar10": {"train.width": 2, "train.replicates": 3, "compare.path_networks": "[3]"},
+    "weak_vgg16_cifar10": {
+        "train.width": 2,
+        "train.replicates": 2,
+        "train.spawn_at": "[null, 0st, 1ep]",
+        "align.activation_matching.examples": 20,
+    },
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_papers_other_sweeps_take_their_first_steps(name, data, tmp_path):
+    changes = {"compare.splits": "[train, test]", "compare.subdivisions": 6, **OTHERS[name]}
+    folder = run_reduced(name, data, tmp_path, **changes)
+    assert len(pd.read_parquet(folder / "failures")) == 0
+    wanted = load_sweep(str(SWEEPS / f"{name}.yaml"), [f"train.data_root={data}"]).sections
+    figures = [path.name for path in (folder / "figures").iterdir()]
+    for analysis in set(wanted.analyses) - {"means"}:
+        assert any(figure.startswith(analysis) for figure in figures), (analysis, figures)

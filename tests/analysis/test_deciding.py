@@ -1,6 +1,6 @@
 import pytest
 
-from analysis.claims import share_connected, state
+from analysis.deciding import share_connected, state
 
 NAN = float("nan")
 
