@@ -2,7 +2,7 @@
 
 METHODS = ("weight_matching", "activation_matching")
 JOINT_METHODS = ("weight_matching",)  # those that can align more than two networks at once
-TENSORS = ("first", "last")
+TENSORS = ("first", "last", "all")
 SIMILARITIES = ("inner_product", "correlation", "cosine")
 KERNELS = ("linear", "cosine")
 ORDERS = ("random", "forward", "backward")

@@ -1,22 +1,22 @@
-"""Carry out one alignment unit."""
+"""Carry out the alignment units of a tile."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from raysweep.alignment import (
-    Activations,
     Alignment,
-    activation_matching,
-    collect_activations,
     joint_matching,
     layer_similarities,
+    match_activations,
     weight_matching,
 )
 from raysweep.digest import seed_for
 from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
 from raysweep.sweep.identity import AlignmentUnit, Network, Trial
 from raysweep.sweep.permuting import member_prefix
 from raysweep.sweep.schema import Align
@@ -24,34 +24,58 @@ from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks, State
 
-KEPT = 16  # networks whose activations stay in memory
 Indices = Mapping[str, torch.Tensor]
 
 
 class Aligner:
-    """Aligns networks by the methods of a sweep file; collects the activations of each network once."""
+    """Aligns networks by the methods of a sweep file."""
 
     def __init__(self, align: Align, networks: Networks) -> None:
         self._align, self._networks = align, networks
-        self._activations: dict[Network, Activations] = {}
 
-    def row(self, unit: AlignmentUnit, trials: dict[str, Trial]) -> dict[str, Any]:
-        """Return the row of a pair or of a joint alignment."""
+    def rows(self, units: Sequence[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
+        """Return the rows of pairs and joint alignments; by activations all pairs of a tile in one pass."""
+        streamed = [unit for unit in units if unit.method == "activation_matching"]
+        rows = [self._by_weights(unit, trials) for unit in units if unit not in streamed]
+        return rows + (self._by_activations(streamed, trials) if streamed else [])
+
+    def _by_weights(self, unit: AlignmentUnit, trials: dict[str, Trial]) -> dict[str, Any]:
         began = time.perf_counter()
-        trial = trials[unit.target.trial_id]
-        config, _ = self._networks.setting(trial)
+        config, _ = self._networks.setting(trials[unit.target.trial_id])
         spec = proved_spec(config)
         states = [self._networks.state(network) for network in unit.networks]
         seed = seed_for("alignment", self._align.seed, unit.alignment_id)
         if unit.joint:
             found = _joint(spec, states, seed)
-        elif unit.method == "weight_matching":
+        else:
             targets, sources = states[: unit.stack], states[unit.stack :]
             found = _pair(spec, targets[0], sources[0], self._weights(spec, targets, sources, seed))
-        else:
-            target, source = states
-            found = _pair(spec, target, source, self._matched_activations(unit, trial))
         return {"alignment_id": unit.alignment_id, **found, "seconds": time.perf_counter() - began}
+
+    def _by_activations(self, units: list[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
+        """The units of a tile are of one group, so that their networks have one architecture and data set."""
+        began, options = time.perf_counter(), self._align.activation_matching
+        config, data = self._networks.setting(trials[units[0].target.trial_id])
+        networks = list(dict.fromkeys(network for unit in units for network in unit.networks))
+        found = match_activations(
+            [self._model(config, network) for network in networks],
+            data.train.first(options.examples).images,
+            [(networks.index(unit.networks[0]), networks.index(unit.networks[1])) for unit in units],
+            options.tensor,
+            options.similarity,
+        )
+        seconds = (time.perf_counter() - began) / len(units)
+        rows = []
+        for unit, each in zip(units, found, strict=True):
+            target, source = (self._networks.state(network) for network in unit.networks)
+            row = _pair(proved_spec(config), target, source, each)
+            rows.append({"alignment_id": unit.alignment_id, **row, "seconds": seconds})
+        return rows
+
+    def _model(self, config: ModelConfig, network: Network) -> nn.Module:
+        model = build(config)
+        model.load_state_dict(self._networks.state(network))
+        return model
 
     def _weights(
         self, spec: PermutationSpec, targets: list[State], sources: list[State], seed: int
@@ -67,22 +91,6 @@ class Aligner:
             biases=options.biases,
             restarts=options.restarts,
         )
-
-    def _matched_activations(self, unit: AlignmentUnit, trial: Trial) -> Alignment:
-        target, source = (self._activations_of(network, trial) for network in unit.networks)
-        return activation_matching(target, source, self._align.activation_matching.similarity)
-
-    def _activations_of(self, network: Network, trial: Trial) -> Activations:
-        if network not in self._activations:
-            while len(self._activations) >= KEPT:
-                self._activations.pop(next(iter(self._activations)))
-            config, data = self._networks.setting(trial)
-            model = build(config)
-            model.load_state_dict(self._networks.state(network))
-            options = self._align.activation_matching
-            images = data.train.first(options.examples).images
-            self._activations[network] = collect_activations(model, images, options.tensor)
-        return self._activations[network]
 
 
 def _pair(spec: PermutationSpec, target: State, source: State, found: Alignment) -> dict[str, Any]:

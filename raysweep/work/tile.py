@@ -1,7 +1,6 @@
 """Align and compare the networks of one tile; every unit's numbers are independent of its tile."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from raysweep.digest import digest
 from raysweep.store.files import Files
@@ -48,11 +47,10 @@ class TileWorker:
 
     def run(self, tile: Tile) -> str:
         """Compute all units and commit them as one object; returns its name."""
-        rows: list[dict[str, Any]] = []
+        aligning = [unit for unit in tile.units if isinstance(unit, AlignmentUnit)]
+        rows = self._aligner.rows(aligning, tile.trials)
         for unit in tile.units:
-            if isinstance(unit, AlignmentUnit):
-                rows.append(self._aligner.row(unit, tile.trials))
-            else:
+            if isinstance(unit, BarrierUnit):
                 rows += compare_unit(
                     unit, tile.trials, tile.places, self._compare, self._networks, self._permutations
                 )

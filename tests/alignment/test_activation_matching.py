@@ -1,13 +1,19 @@
+import gc
+import sys
+
 import pytest
 import torch
 
-from raysweep.alignment import activation_matching, collect_activations
+from raysweep.alignment import activation_matching, match_activations
+from raysweep.alignment.activation_matching import CHUNK
+from raysweep.alignment.activations import Recorder, recorded_values
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.symmetry import PermutationSpec
 from tests.conftest import mlp
 
+MODULE = sys.modules[activation_matching.__module__]
 CONFIGS = [mlp(), mlp(norm="layer")] + [
     ModelConfig(model, 4, None, norm, (1, 8, 8), 10)
     for model in ("lenet", "vgg11", "resnet20")
@@ -15,50 +21,121 @@ CONFIGS = [mlp(), mlp(norm="layer")] + [
 ]
 
 
+def networks(states):
+    models = []
+    for state in states:
+        models.append(build(mlp()))
+        models[-1].load_state_dict(state)
+    return models
+
+
+def values(model, images, tensor):
+    """All recorded values by group, side by side: (examples, nodes, units)."""
+    nodes = recorded_values(model, images[:2], tensor)
+    with torch.no_grad():
+        found = Recorder(model, nodes).values(images, 0)
+    return {group: torch.stack([found[name] for name in names], dim=1) for group, names in nodes.items()}
+
+
 @pytest.mark.parametrize("similarity", ["inner_product", "correlation", "cosine"])
-@pytest.mark.parametrize("tensor", ["first", "last"])
+@pytest.mark.parametrize("tensor", ["first", "last", "all"])
 @pytest.mark.parametrize("config", CONFIGS)
 def test_units_with_distinct_activations_are_recovered(digits, config, tensor, similarity):
     model, other = initialised(config, "kaiming_normal", 0), build(config)
     spec = PermutationSpec.trace(model, digits.train.images[:2])
     hidden = spec.random(torch.Generator().manual_seed(1))
     other.load_state_dict(spec.apply(hidden, model.state_dict()))
-    images = digits.train.images[:700]
-    mine, theirs = (collect_activations(each, images, tensor) for each in (model, other))
-    assert {group: values.shape[1] for group, values in mine.samples.items()} == spec.sizes
-    found = activation_matching(mine, theirs, similarity)
+    images = digits.train.images[:CHUNK]
+    found = activation_matching(model, other, images, tensor, similarity)
+    assert found.permutation.sizes() == spec.sizes
+    mine, theirs = values(model, images, tensor), values(other, images, tensor)
     for group, index in found.permutation.indices.items():
-        values = mine.samples[group]
-        aligned = theirs.samples[group][:, index]
-        torch.testing.assert_close(aligned, values, atol=2e-3, rtol=1e-3)
-        distinct = torch.cdist(values.T, values.T).fill_diagonal_(1).min(dim=1).values > 1e-2
+        torch.testing.assert_close(theirs[group][..., index], mine[group], atol=2e-3, rtol=1e-3)
+        flat = mine[group].flatten(0, 1)
+        distinct = torch.cdist(flat.T, flat.T).fill_diagonal_(1).min(dim=1).values > 1e-2
         # the inner product may prefer a longer unit to the same one; the others never do
         if similarity != "inner_product":
             undone = hidden.indices[group][index]
             assert torch.equal(undone[distinct], torch.arange(len(index))[distinct])
 
 
-def test_correlation_agrees_with_its_definition(digits, trained):
-    models = []
-    for state in trained[:2]:
-        models.append(build(mlp()))
-        models[-1].load_state_dict(state)
-    mine, theirs = (collect_activations(model, digits.train.images[:500], "last") for model in models)
-    found = activation_matching(mine, theirs, "correlation")
-    total = 0.0
+@pytest.mark.parametrize("tensor", ["last", "all"])
+def test_correlation_agrees_with_its_definition(digits, trained, tensor):
+    one, other = networks(trained[:2])
+    images = digits.train.images[:CHUNK]
+    found = activation_matching(one, other, images, tensor, "correlation")
+    mine, theirs, total = values(one, images, tensor), values(other, images, tensor), 0.0
     for group, index in found.permutation.indices.items():
-        for i, j in enumerate(index.tolist()):
-            pair = torch.stack([mine.samples[group][:, i], theirs.samples[group][:, j]]).double()
-            if (pair.std(dim=1) > 0).all():
-                total += torch.corrcoef(pair)[0, 1].item()
-    assert found.objective == pytest.approx(total, rel=1e-6)
+        for node in range(mine[group].shape[1]):
+            for i, j in enumerate(index.tolist()):
+                pair = torch.stack([mine[group][:, node, i], theirs[group][:, node, j]])
+                if (pair.std(dim=1) > 0).all():
+                    total += torch.corrcoef(pair)[0, 1].item()
+    assert found.objective == pytest.approx(total, rel=1e-9)
     assert found.objective > found.objective_identity
+
+
+def test_streaming_changes_nothing_but_rounding(digits, trained, monkeypatch):
+    models = networks(trained[:2])
+    once = activation_matching(*models, digits.train.images[:400])
+    monkeypatch.setattr(MODULE, "CHUNK", 70)
+    again = activation_matching(*models, digits.train.images[:400])
+    assert again.objective == pytest.approx(once.objective, rel=1e-9)
+
+
+def test_large_means_cost_no_digits(digits, trained):
+    """The correlation of units that are shifted by far more than they vary is that of the same units."""
+    one, other = networks(trained[:2])
+    plain = activation_matching(one, other, digits.train.images, "first")
+    with torch.no_grad():
+        for model in (one, other):
+            model.double()
+            model.layers[1].bias += 1e5
+    shifted = activation_matching(one, other, digits.train.images.double(), "first")
+    first = next(iter(plain.permutation.indices))
+    assert torch.equal(plain.permutation.indices[first], shifted.permutation.indices[first])
+
+
+def test_a_result_does_not_depend_on_the_other_pairs(digits, trained):
+    models, images = networks(trained), digits.train.images
+    pairs = [(0, 1), (2, 0), (1, 2)]
+    together = match_activations(models, images, pairs)
+    alone = [match_activations(models, images, [pair])[0] for pair in pairs]
+    for one, other in zip(together, alone, strict=True):
+        assert one.objective == other.objective
+        assert one.permutation.to_lists() == other.permutation.to_lists()
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """Notes of every batch how many examples it has, and how many numbers all live tensors hold."""
+    noted = []
+
+    class Noting(Recorder):
+        def values(self, images, batch):
+            held = [each for each in gc.get_objects() if type(each) is torch.Tensor]
+            noted.append((len(images), sum(tensor.numel() for tensor in held)))
+            return super().values(images, batch)
+
+    monkeypatch.setattr(MODULE, "Recorder", Noting)
+    return noted
+
+
+def test_memory_does_not_grow_with_the_examples(digits, trained, batches):
+    images = digits.train.images.repeat(4, 1, 1, 1)[: 8 * CHUNK]
+    activation_matching(*networks(trained[:2]), images)
+    assert [examples for examples, _ in batches] == [CHUNK] * 16
+    assert batches[-2][1] <= batches[2][1]  # the first network's, in the last and in the second batch
+
+
+def test_each_network_runs_once_per_batch_however_many_pairs_it_is_in(digits, trained, batches):
+    match_activations(networks(trained), digits.train.images[:CHUNK], [(0, 1), (1, 2), (0, 2)])
+    assert len(batches) == 3
 
 
 def test_unknown_names_are_refused(digits):
     model = build(mlp())
     with pytest.raises(ValueError, match="first, last"):
-        collect_activations(model, digits.train.images[:4], "middle")
-    activations = collect_activations(model, digits.train.images[:4], "last")
+        activation_matching(model, model, digits.train.images[:4], "middle")
     with pytest.raises(ValueError, match="correlation"):
-        activation_matching(activations, activations, "distance")
+        activation_matching(model, model, digits.train.images[:4], "last", "distance")

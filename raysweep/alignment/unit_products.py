@@ -1,0 +1,78 @@
+"""Sums over examples from which the similarities of two networks' units follow, all in float64."""
+
+import torch
+
+SIMILARITIES = ("inner_product", "correlation", "cosine")
+
+CONSTANT = 1e-24  # relative spread, squared, of a unit that does not vary
+
+Values = dict[str, torch.Tensor]  # by node, (examples, units)
+
+
+class UnitSums:
+    """Of one network, by node: the sum and the sum of squares of each unit's values, shape (units,).
+
+    With `centred` values are taken less the means of the first batch, so that correlations of units
+    with large means lose no digits.
+    """
+
+    def __init__(self, centred: bool) -> None:
+        self._centred = centred
+        self._shift: Values = {}
+        self.examples = 0
+        self.sums: Values = {}
+        self.squares: Values = {}
+
+    def negligible(self, name: str) -> torch.Tensor:
+        """Return the sum of squares up to which a unit counts as constant: rounding leaves as much."""
+        return CONSTANT * self.examples * self._shift[name].square()
+
+    def add(self, values: Values) -> Values:
+        """Add a batch and return it as it was added."""
+        if not self._shift:
+            for name, each in values.items():
+                self._shift[name] = each.mean(dim=0) if self._centred else torch.zeros_like(each[0])
+                self.sums[name], self.squares[name] = torch.zeros_like(each[0]), torch.zeros_like(each[0])
+        shifted = {name: each - self._shift[name] for name, each in values.items()}
+        for name, each in shifted.items():
+            self.sums[name] += each.sum(dim=0)
+            self.squares[name] += each.square().sum(dim=0)
+        self.examples += len(next(iter(values.values())))
+        return shifted
+
+
+class UnitProducts:
+    """Of a pair, by node: sum over examples of the products of their units, (units of one, of the other)."""
+
+    def __init__(self) -> None:
+        self.totals: Values = {}
+
+    def add(self, target: Values, source: Values) -> None:
+        for name, values in target.items():
+            if name in self.totals:
+                self.totals[name].addmm_(values.T, source[name])
+            else:
+                self.totals[name] = values.T @ source[name]
+
+
+def similarities(products: UnitProducts, target: UnitSums, source: UnitSums, similarity: str) -> Values:
+    """Return by node S with S[i, j] the similarity of unit i of the target and unit j of the source."""
+    found = {}
+    for name, total in products.totals.items():
+        left, right = target.squares[name], source.squares[name]
+        if similarity == "correlation":
+            n, one, other = target.examples, target.sums[name], source.sums[name]
+            total = total - torch.outer(one, other) / n
+            left, right = left - one.square() / n, right - other.square() / n
+        if similarity != "inner_product":
+            rows = _inverse_length(left, target.negligible(name))
+            columns = _inverse_length(right, source.negligible(name))
+            total = total * rows[:, None] * columns[None]
+        found[name] = total
+    return found
+
+
+def _inverse_length(squares: torch.Tensor, negligible: torch.Tensor) -> torch.Tensor:
+    """Return 1 / length, or 0 for a unit that has none but for rounding."""
+    smallest = torch.finfo(squares.dtype).tiny
+    return torch.where(squares > negligible, squares.clamp_min(smallest).rsqrt(), 0.0)
