@@ -5,6 +5,7 @@ from raysweep.alignment.diagnostics import LayerSimilarity, layer_similarities
 from raysweep.alignment.embedding import Embedding, embed
 from raysweep.alignment.hybrids import bottom_up, hybrid, one_in, one_out, top_down
 from raysweep.alignment.joint import JointAlignment, joint_matching
+from raysweep.alignment.padding import pad, prove_padding
 from raysweep.alignment.weight_matching import Alignment, weight_matching
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "match_activations",
     "one_in",
     "one_out",
+    "pad",
+    "prove_padding",
     "top_down",
     "weight_matching",
 ]

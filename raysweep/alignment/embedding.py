@@ -8,7 +8,7 @@ import torch
 from raysweep.alignment.ascent import Ascent
 from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.alignment.weight_matching import matched_spec, objective
-from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.spec import selection
 
 
@@ -22,7 +22,14 @@ class Embedding:
 
     indices: Mapping[str, torch.Tensor]
     objective: float  # <narrow, selection of wide> over all parameters, in float64
+    objective_identity: float  # the same with the first units of every group
     iterations: int  # assignments solved
+
+    def permutation(self, wide_spec: PermutationSpec) -> Permutation:
+        """Return the permutation of the wide network that brings its matched units to the front."""
+        return Permutation(
+            {group: _completed(self.indices[group], size) for group, size in wide_spec.sizes.items()}
+        )
 
     def select(self, wide_spec: PermutationSpec, wide: State) -> dict[str, torch.Tensor]:
         """Return the matched part of the wide network's state, in the shapes of the narrow network."""
@@ -63,7 +70,13 @@ def embed(
     )
     start = {group: torch.arange(size) for group, size in narrow_spec.sizes.items()}
     found = ascent.linear_twice(start, torch.Generator().manual_seed(seed))
-    return Embedding(found.indices, found.objective, found.iterations)
+    return Embedding(found.indices, found.objective, inner(start), found.iterations)
+
+
+def _completed(index: torch.Tensor, size: int) -> torch.Tensor:
+    rest = torch.ones(size, dtype=torch.bool)
+    rest[index] = False
+    return torch.cat([index, rest.nonzero().flatten()])
 
 
 def _select(spec: PermutationSpec, state: State, indices: Indices) -> dict[str, torch.Tensor]:

@@ -1,14 +1,18 @@
 """The stages of a run: train and align whatever has its inputs, until nothing is left; compare; publish."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from raysweep.cluster.events import Listener, failure
 from raysweep.errors import UserError
+from raysweep.models.config import ModelConfig
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import BarrierUnit, Trial, data_config
 from raysweep.sweep.plan import Desired, Done, Todo, done, finished, todo
 from raysweep.sweep.rows import publish_tables
+from raysweep.sweep.schema import Training
 from raysweep.work.tile import Tile
 
 
@@ -160,10 +164,12 @@ def _tiles(wanted: Desired, units: list[Any], present: Done, size: int) -> list[
     groups: dict[str, list[Any]] = {}
     for unit in units:
         groups.setdefault(unit.group, []).append(unit)
-    widths = {trial.group: trial.training.width for trial in wanted.trials.values()}
+
+    def width(members: list[Any]) -> int:
+        return max(wanted.trials[network.trial_id].training.width for network in members[0].networks)
+
     tiles = []
-    for group in sorted(groups, key=lambda key: -widths[key]):
-        members = groups[group]
+    for members in sorted(groups.values(), key=width, reverse=True):
         for start in range(0, len(members), size):
             chunk = tuple(members[start : start + size])
             trials = {
@@ -183,12 +189,26 @@ def _tiles(wanted: Desired, units: list[Any], present: Done, size: int) -> list[
 
 def _prove_all(wanted: Desired) -> None:
     from raysweep.sweep.facts import facts_of, model_config
-    from raysweep.work.data import proved_spec
+    from raysweep.work.data import prove_padding_to, proved_spec
+
+    def config_of(training: Training) -> ModelConfig:
+        facts = facts_of(data_config(training, 0).whole(), wanted.sweep.sections.train)
+        return model_config(training, facts.shape, facts.classes)
 
     for training in dict.fromkeys(trial.training for trial in wanted.trials.values()):
-        facts = facts_of(data_config(training, 0).whole(), wanted.sweep.sections.train)
-        config = model_config(training, facts.shape, facts.classes)
-        try:
-            proved_spec(config)
-        except UserError as error:
-            raise type(error)(f"train.model = {training.model}, norm {training.norm}: {error}") from error
+        with _naming(training):
+            proved_spec(config_of(training))
+    for unit in wanted.alignments.values():
+        if unit.embeds:
+            narrow, wide = (wanted.trials[network.trial_id].training for network in unit.networks)
+            with _naming(wide):
+                prove_padding_to(config_of(wide), config_of(narrow))
+
+
+@contextmanager
+def _naming(training: Training) -> Iterator[None]:
+    """Say of which network an error speaks."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(f"train.model = {training.model}, norm {training.norm}: {error}") from error

@@ -126,13 +126,19 @@ TABLES: dict[str, list[Column]] = {
             "kind",
             _TEXT,
             "how the permutations came about: unaligned, direct, via (a reference), joint, composed (along "
-            "a path), stacked (one for several checkpoints), hybrid (of two)",
+            "a path), stacked (one for several checkpoints), hybrid (of two), embedded (a narrow network in "
+            "a wide one), transferred (from another task)",
         ),
         ("method", _TEXT, "alignment method (null for unaligned)"),
         ("networks", _TEXTS, "the networks that are mixed, in the order of the weights"),
         ("reference", _TEXT, "the network that the others were aligned to (null but for via)"),
         ("alignments", _TEXTS, "ids of the alignments of the networks that were moved"),
         ("path", _TEXTS, "the networks along which permutations were composed (null but for composed)"),
+        (
+            "across",
+            _TEXT,
+            "widths or tasks, where networks differ in more than the replicate (else null)",
+        ),
         ("hybrid", _TEXT, "bottom_up, top_down, one_in or one_out (null but for hybrid)"),
         ("hybrid_layers", _INT, "groups with the early permutation, or the place of the one in or out"),
         *_GROUP,

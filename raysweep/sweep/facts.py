@@ -92,14 +92,14 @@ def has_batchnorm(config: ModelConfig) -> bool:
 
 
 @lru_cache(maxsize=64)
-def group_names(config: ModelConfig) -> tuple[str, ...]:
-    """Return the groups of units that can be permuted, from input to output. Raises `SpecError`."""
+def group_sizes(config: ModelConfig) -> dict[str, int]:
+    """Return the groups of units that can be permuted and their sizes, in order. Raises `SpecError`."""
     import torch
 
     from raysweep.models.build import build
     from raysweep.symmetry import PermutationSpec
 
-    return tuple(PermutationSpec.trace(build(config), torch.zeros(2, *config.shape)).sizes)
+    return dict(PermutationSpec.trace(build(config), torch.zeros(2, *config.shape)).sizes)
 
 
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:

@@ -60,7 +60,8 @@ class AlignmentUnit:
     """An alignment of networks: of the second toward the first (`target`), or of three and more jointly.
 
     With a `stack` of n the first n networks are checkpoints of one trial, and the others of another one
-    that one permutation moves toward them all (super-alignment).
+    that one permutation moves toward them all (super-alignment). Where it `embeds`, the target is narrower:
+    its units are matched to the units of the other that come first under the permutation.
     """
 
     alignment_id: str
@@ -69,6 +70,7 @@ class AlignmentUnit:
     networks: tuple[Network, ...]
     joint: bool = False
     stack: int = 1
+    embeds: bool = False
 
     @property
     def target(self) -> Network:
@@ -89,7 +91,8 @@ class BarrierUnit:
 
     `statistics`: those of BatchNorm are mixed like weights (`kept`) or `recomputed` for every mixture.
     `path`: the networks along which permutations were composed. `hybrid`: in which layers the permutation
-    is the early one, a direction and a number of groups.
+    is the early one, a direction and a number of groups. `across`: widths or tasks, in which the networks
+    differ; a narrower network is padded with units that do nothing to the width of the first.
     """
 
     barrier_id: str
@@ -103,6 +106,7 @@ class BarrierUnit:
     statistics: str = "kept"
     path: tuple[Network, ...] = ()
     hybrid: tuple[str, int] | None = None
+    across: str | None = None
 
     @property
     def alignments(self) -> list[str]:
@@ -231,6 +235,13 @@ def make_stacked(
     networks = (*targets, *sources)
     identity = ["stacked", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, networks)]
     return AlignmentUnit(digest(identity), method, group, networks, stack=len(targets))
+
+
+def make_embedding(method: str, group: str, narrow: Network, wide: Network, align: Align) -> AlignmentUnit:
+    """Units of a wide network matched to those of a narrow one."""
+    pair = (narrow, wide)
+    identity = ["embedding", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    return AlignmentUnit(digest(identity), method, group, pair, embeds=True)
 
 
 def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Align) -> AlignmentUnit:

@@ -1,7 +1,8 @@
 """Names of methods that a sweep file may use; free of torch, so that checking a file is quick."""
 
 METHODS = ("weight_matching", "activation_matching")
-JOINT_METHODS = ("weight_matching",)  # those that can align more than two networks at once
+BY_WEIGHTS = ("weight_matching",)  # those that can also stack, align jointly, embed, and need no data
+ACROSS = ("widths", "tasks")
 TENSORS = ("first", "last", "all")
 SIMILARITIES = ("inner_product", "correlation", "cosine")
 KERNELS = ("linear", "cosine")

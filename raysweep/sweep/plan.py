@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import LevelRecord, TrialStore
+from raysweep.sweep.across import Across
 from raysweep.sweep.comparisons import Comparisons
 from raysweep.sweep.facts import has_batchnorm
 from raysweep.sweep.identity import AgreementUnit, AlignmentUnit, BarrierUnit, Network, Trial
@@ -64,18 +65,18 @@ def desired(sweep: Sweep) -> Desired:
     """
     sections = sweep.sections
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
-    for training in sweep.trainings:
-        family = trials.family(training)
+    families = [trials.family(training) for training in sweep.trainings]
+    for family in families:
         if has_batchnorm(trials.model(family.dense[0])):
             comparisons.batchnorm.update(trial.group for trial in (*family.dense, *family.chains))
-        ends = [Network(t.trial_id, 0, trials.cursors[t.trial_id].total) for t in family.dense]
-        comparisons.group(family.dense[0].group, ends)
+        comparisons.group(family.dense[0].group, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:
             Trajectories(sections, trials, comparisons).compare(family)
         if sections.prune:
             levels = Levels(sections, trials, comparisons, family)
             levels.compare()
             levels.branches()
+    Across(sections, trials, comparisons).compare(families)
     return Desired(
         sweep,
         trials.trials,

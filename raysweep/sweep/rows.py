@@ -1,5 +1,6 @@
 """The tables as a view of the committed results: the rows whose ids are in the plan."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.tables import publish
 from raysweep.store.trials import LevelRecord
-from raysweep.sweep.identity import Trial, data_config
+from raysweep.sweep.identity import Network, Trial, data_config
 from raysweep.sweep.permuting import permutation_of
 from raysweep.sweep.plan import Desired, Done
 
@@ -66,6 +67,12 @@ def _group(trial: Trial, group: str | None = None) -> Row:
     }
 
 
+def _width(wanted: Desired, networks: Iterable[Network]) -> int | None:
+    """The width that these networks have in common."""
+    widths = {wanted.trials[network.trial_id].training.width for network in networks}
+    return widths.pop() if len(widths) == 1 else None
+
+
 def _trial(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -> Row:
     trial = wanted.trials[trial_id]
     end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
@@ -108,6 +115,7 @@ def _alignments(wanted: Desired, found: dict[str, Row]) -> tuple[list[Row], list
             {
                 **result,
                 **_group(wanted.trials[unit.target.trial_id], unit.group),
+                "width": _width(wanted, unit.networks),
                 "method": unit.method,
                 "networks": [str(network) for network in unit.networks],
                 "joint": unit.joint,
@@ -156,6 +164,8 @@ def _barriers(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Ro
             {
                 **result,
                 **_group(wanted.trials[first.trial_id], unit.group),
+                "width": _width(wanted, unit.networks),
+                "across": unit.across,
                 "interpolation": unit.interpolation,
                 "kind": unit.kind,
                 "method": unit.method,

@@ -15,6 +15,7 @@ from pydantic import (
 from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
 from raysweep.sweep.names import (
+    ACROSS,
     ANALYSES,
     BRANCHES,
     HYBRIDS,
@@ -218,6 +219,9 @@ class Compare(Strict):
     path_networks: list[Annotated[int, Field(ge=3)]] = Field(default=[3, 4, 5], description="of a path")
     paths: int = Field(default=24, gt=0, description="of each length, and as many cycles, at most")
     trajectory: Trajectory | None = None
+    across: list[Literal[ACROSS]] = Field(  # type: ignore[valid-type]
+        default=[], description="networks of several widths or tasks, beside those of one configuration"
+    )
     statistics: list[Literal["kept", "recomputed"]] = Field(
         default=["kept", "recomputed"], description="of networks with BatchNorm; others have none"
     )

@@ -4,10 +4,10 @@ from itertools import combinations
 
 from raysweep.errors import UserError
 from raysweep.sweep.comparisons import Comparisons
-from raysweep.sweep.facts import group_names
+from raysweep.sweep.facts import group_sizes
 from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Network, Trial, make_stacked
 from raysweep.sweep.moves import Hybrid, Move
-from raysweep.sweep.names import JOINT_METHODS
+from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Sections, Trajectory
 from raysweep.sweep.trials import Cursor, Family, Trials
 from raysweep.training.moment import Moment
@@ -37,7 +37,7 @@ class Trajectories:
                 moves = {step: self._move(method, runs, step) for step in found}
                 self._pair(method, runs, moves, points)
                 self._hybrids(method, runs, moves, cursor)
-                if method in JOINT_METHODS:
+                if method in BY_WEIGHTS:
                     for size in self._wanted.stacks:
                         self._stack(method, runs, found[-size:], points, moves)
 
@@ -74,7 +74,7 @@ class Trajectories:
             raise UserError(
                 f"compare.trajectory.early = {early}: is not among compare.trajectory.permutations"
             )
-        groups = group_names(self._trials.model(runs[0]))
+        groups = tuple(group_sizes(self._trials.model(runs[0])))
         for direction in self._wanted.hybrids:
             for number, chosen in _layers(direction, groups).items():
                 move = Hybrid(moves[step], moves[max(moves)], chosen)

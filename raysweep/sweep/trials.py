@@ -8,6 +8,7 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.source import model_source_digest
 from raysweep.sweep.facts import DataFacts, facts_of, file_digest, model_config, pruned_parameters
 from raysweep.sweep.identity import (
+    Network,
     Trial,
     data_config,
     make_branch,
@@ -77,6 +78,10 @@ class Trials:
         """The architecture of a trial."""
         facts = facts_of(data_config(trial.training, trial.replicate), self._sections.train)
         return model_config(trial.training, facts.shape, facts.classes)
+
+    def end(self, trial: Trial) -> Network:
+        """A dense trial at the end of training."""
+        return Network(trial.trial_id, 0, self.cursors[trial.trial_id].total)
 
     def _add(self, trial: Trial, cursor: Cursor) -> Trial:
         """Another wish for the same trial adds its checkpoints."""

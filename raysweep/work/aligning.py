@@ -9,6 +9,7 @@ from torch import nn
 
 from raysweep.alignment import (
     Alignment,
+    embed,
     joint_matching,
     layer_similarities,
     match_activations,
@@ -21,7 +22,7 @@ from raysweep.sweep.identity import AlignmentUnit, Network, Trial
 from raysweep.sweep.permuting import member_prefix
 from raysweep.sweep.schema import Align
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.work.data import proved_spec
+from raysweep.work.data import pad_to, proved_spec
 from raysweep.work.networks import Networks, State
 
 Indices = Mapping[str, torch.Tensor]
@@ -45,7 +46,10 @@ class Aligner:
         spec = proved_spec(config)
         states = [self._networks.state(network) for network in unit.networks]
         seed = seed_for("alignment", self._align.seed, unit.alignment_id)
-        if unit.joint:
+        if unit.embeds:
+            wide, _ = self._networks.setting(trials[unit.networks[1].trial_id])
+            found = self._embedded(config, wide, states[0], states[1], seed)
+        elif unit.joint:
             found = _joint(spec, states, seed)
         else:
             targets, sources = states[: unit.stack], states[unit.stack :]
@@ -71,6 +75,17 @@ class Aligner:
             row = _pair(proved_spec(config), target, source, each)
             rows.append({"alignment_id": unit.alignment_id, **row, "seconds": seconds})
         return rows
+
+    def _embedded(
+        self, narrow: ModelConfig, wide: ModelConfig, small: State, large: State, seed: int
+    ) -> dict[str, Any]:
+        """The units that match the narrow network come first; the row speaks of the wide architecture."""
+        spec = proved_spec(wide)
+        found = embed(proved_spec(narrow), spec, small, large, seed, order=self._align.weight_matching.order)
+        alignment = Alignment(
+            found.permutation(spec), found.objective, found.objective_identity, found.iterations
+        )
+        return _pair(spec, pad_to(wide, narrow, small), large, alignment)
 
     def _model(self, config: ModelConfig, network: Network) -> nn.Module:
         model = build(config)

@@ -27,14 +27,20 @@ def compare_unit(
 ) -> Iterator[dict[str, Any]]:
     """Yield the row of every split."""
     began = time.perf_counter()
-    config, data = networks.setting(trials[unit.networks[0].trial_id], compare.device)
+    first = trials[unit.networks[0].trial_id]
+    config, data = networks.setting(first, compare.device)
     flat = FlatNetwork(build(config).to(compare.device))
-    states = _moved(unit, places, config, networks, permutations)
+    still = [networks.padded(member, trials[member.trial_id], config) for member in unit.networks]
+    states = _moved(unit, still, places, config, permutations)
     grid = _grid(unit, compare)
     recompute = networks.split(data, "train") if unit.statistics == "recomputed" else None
     for name in compare.splits:
         split = networks.split(data, name)
-        ends = [networks.risk(member, name, flat, split) for member in unit.networks]
+        where = f"{name} {first.group}"  # a group has one architecture and one data set
+        ends = [
+            networks.risk(member, state, where, flat, split)
+            for member, state in zip(unit.networks, still, strict=True)
+        ]
         line = curve(flat, states, ends, grid, split, recompute)
         yield {
             "barrier_id": unit.barrier_id,
@@ -60,15 +66,13 @@ def _grid(unit: BarrierUnit, compare: Compare) -> np.ndarray:
 
 def _moved(
     unit: BarrierUnit,
+    states: list[State],
     places: dict[str, str],
     config: ModelConfig,
-    networks: Networks,
     permutations: Permutations,
 ) -> list[State]:
     """The states under the unit's moves."""
-    states = [networks.state(network) for network in unit.networks]
-    for position, move in enumerate(unit.moves):
-        if move is not None:
-            permutation = permutations.of(move, places)
-            states[position] = proved_spec(config).apply(permutation, states[position])
-    return states
+    return [
+        proved_spec(config).apply(permutations.of(move, places), state) if move else state
+        for state, move in zip(states, unit.moves, strict=True)
+    ]

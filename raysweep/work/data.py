@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import torch
 
+from raysweep.alignment import pad, prove_padding
 from raysweep.data.config import DataConfig
 from raysweep.data.load import load_arrays
 from raysweep.data.resident import Resident, make_resident
@@ -15,6 +16,7 @@ from raysweep.sweep import facts
 from raysweep.sweep.schema import Training
 from raysweep.symmetry import PermutationSpec, prove
 
+State = dict[str, torch.Tensor]
 EXAMPLES = 2  # images in the batch on which a network is traced and its spec proved
 
 
@@ -33,6 +35,24 @@ def resident(
 def model_config(training: Training, data: Resident) -> ModelConfig:
     channels, height, width = data.train.images.shape[1:]
     return facts.model_config(training, (channels, height, width), data.classes)
+
+
+def pad_to(wide: ModelConfig, narrow: ModelConfig, state: State) -> State:
+    """Return the state of a narrow network in the shapes of a wide one. Raises `SpecError`."""
+    prove_padding_to(wide, narrow)
+    return pad(proved_spec(narrow), proved_spec(wide), state, _shapes(wide))
+
+
+@lru_cache(maxsize=64)
+def prove_padding_to(wide: ModelConfig, narrow: ModelConfig) -> None:
+    """Prove once per process that padding leaves the function as it is. Raises `SpecError`."""
+    specs = (proved_spec(narrow), proved_spec(wide))
+    prove_padding(specs, (build(narrow), build(wide)), torch.zeros(EXAMPLES, *wide.shape))
+
+
+@lru_cache(maxsize=8)
+def _shapes(config: ModelConfig) -> State:
+    return build(config).state_dict()
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import Network, Trial, data_config
 from raysweep.sweep.schema import Compare
 from raysweep.training.evaluation import Risk, evaluate
-from raysweep.work.data import model_config, resident
+from raysweep.work.data import model_config, pad_to, resident
 
 State = dict[str, torch.Tensor]
 KEPT = 64  # states in memory
@@ -42,9 +42,16 @@ class Networks:
             self._states[network] = state
         return self._states[network]
 
-    def risk(self, network: Network, name: str, flat: FlatNetwork, split: Split) -> Risk:
-        """The risk of an unpermuted network on the split of that name."""
-        if (network, name) not in self._risks:
-            flat.vector.copy_(flat.flatten(self.state(network)))
-            self._risks[network, name] = evaluate(flat.model, split)
-        return self._risks[network, name]
+    def padded(self, network: Network, trial: Trial, config: ModelConfig) -> State:
+        """The state of a network, filled up with units that do nothing to the width of `config`."""
+        own, _ = self.setting(trial)
+        state = self.state(network)
+        return state if own == config else pad_to(config, own, state)
+
+    def risk(self, network: Network, state: State, where: str, flat: FlatNetwork, split: Split) -> Risk:
+        """The risk of an unpermuted network; `where` names the split, the data and the architecture."""
+        key = (network, where)
+        if key not in self._risks:
+            flat.vector.copy_(flat.flatten(state))
+            self._risks[key] = evaluate(flat.model, split)
+        return self._risks[key]

@@ -23,7 +23,7 @@ def test_a_part_of_a_wide_network_is_found(model):
     generator = torch.Generator().manual_seed(0)
     hidden = {g: i[: narrow_spec.sizes[g]] for g, i in wide_spec.random(generator).indices.items()}
     found = embed(narrow_spec, wide_spec, like, wide, seed=0)
-    narrow = type(found)(hidden, 0.0, 0).select(wide_spec, wide)
+    narrow = type(found)(hidden, 0.0, 0.0, 0).select(wide_spec, wide)
     assert {name: t.shape for name, t in narrow.items()} == {name: t.shape for name, t in like.items()}
     found = embed(narrow_spec, wide_spec, narrow, wide, seed=0)
     part = found.select(wide_spec, wide)

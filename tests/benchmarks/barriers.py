@@ -4,7 +4,8 @@ A barrier: 25 alphas on 10,000 random images of two networks from different seed
 for an MLP: the first layer of both networks, and at 23 alphas the other layers, as bare products into
 preallocated outputs, with the best of several chunk sizes. The floor for a convolutional network: its own
 convolution and linear calls alone at 23 alphas (the first one at two), in the faster of the two memory
-layouts, timed on one chunk and multiplied. Turn by turn in one run; medians with their range.
+layouts and the best of several chunk sizes, timed on one chunk and multiplied. Turn by turn in one run;
+medians with their range.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.initialise import initialised
-from raysweep.training.evaluation import CHUNK, Risk
+from raysweep.training.evaluation import Risk
 
 ALPHAS = 25
 INSIDE = ALPHAS - 2
@@ -88,17 +89,19 @@ def floors(config: ModelConfig, split: Split) -> list[Callable[[], float]]:
         sizes, flat = [784, *[config.width] * 3, 10], split.images.flatten(1)
         works = [products(sizes, flat, chunk) for chunk in (250, 500, 1000, 2000)]
         return [lambda work=work: seconds(work) for work in works]
-    each = [
-        calls(config, split.images[:CHUNK], layout)
-        for layout in (torch.contiguous_format, torch.channels_last)
-    ]
+    layouts = (torch.contiguous_format, torch.channels_last)
+    return [chunked(config, split, layout, size) for layout in layouts for size in (50, 200, len(split))]
 
-    def chunk(steps: list[Callable[[], object]]) -> float:
-        first = seconds(steps[0])
-        rest = sum(seconds(step) for step in steps[1:])
-        return (2 * first + INSIDE * rest) * len(split) / CHUNK
 
-    return [lambda steps=steps: chunk(steps) for steps in each]
+def chunked(config: ModelConfig, split: Split, layout: torch.memory_format, size: int) -> Callable[[], float]:
+    """Seconds of all calls of a barrier, from those of one chunk."""
+    steps, share = calls(config, split.images[:size], layout), len(split) / size
+    return lambda: share * each_chunk(steps)
+
+
+def each_chunk(steps: list[Callable[[], object]]) -> float:
+    """Seconds for one chunk: its first layer under both networks, the others under every mixture."""
+    return 2 * seconds(steps[0]) + INSIDE * sum(seconds(step) for step in steps[1:])
 
 
 def measure(config: ModelConfig, examples: int, rounds: int) -> None:

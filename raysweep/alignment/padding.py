@@ -1,0 +1,56 @@
+"""A narrow network as a wide one: units that do nothing fill it up."""
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from raysweep.alignment.products import State
+from raysweep.digest import seed_for
+from raysweep.errors import SpecError
+from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry.randomised import TOLERANCE, randomised_network
+from raysweep.symmetry.spec import selection
+
+
+def pad(
+    narrow_spec: PermutationSpec, wide_spec: PermutationSpec, narrow: State, wide: State
+) -> dict[str, torch.Tensor]:
+    """Return the narrow network's state in the shapes of the wide one: its units first, zeros beyond them.
+
+    The new units put out nothing and nothing listens to them. `wide` gives the shapes.
+    """
+    first = {group: torch.arange(size) for group, size in narrow_spec.sizes.items()}
+    result = {}
+    for name, tensor in narrow.items():
+        axes = wide_spec.axes.get(name) or (None,) * tensor.dim()
+        places = [
+            torch.arange(size) if axis is None else selection(axis, first)
+            for size, axis in zip(tensor.shape, axes, strict=True)
+        ]
+        padded = torch.zeros_like(wide[name], dtype=tensor.dtype)
+        padded[torch.meshgrid(*places, indexing="ij") if places else ...] = tensor
+        result[name] = padded
+    return result
+
+
+def prove_padding(
+    specs: tuple[PermutationSpec, PermutationSpec], models: tuple[nn.Module, nn.Module], example: torch.Tensor
+) -> None:
+    """Check, for a narrow and a wide network, that padding leaves the function as it is.
+
+    With random parameters and buffers in float64. Raises `SpecError` where it does not, as with a norm that
+    looks at several units at once (LayerNorm).
+    """
+    narrow, wide = models
+    generator = torch.Generator().manual_seed(seed_for("padding"))
+    state = randomised_network(narrow, example, generator).state
+    shapes = wide.state_dict()
+    inputs = torch.randn(example.shape, generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        before = functional_call(narrow.double().eval(), state, inputs)
+        after = functional_call(wide.double().eval(), pad(*specs, state, shapes), inputs)
+    if not torch.allclose(before, after, rtol=TOLERANCE, atol=TOLERANCE * before.abs().max().item()):
+        raise SpecError(
+            "units that do nothing change this network, as where LayerNorm averages over them: a narrow one "
+            "cannot be compared with a wide one"
+        )
