@@ -51,6 +51,12 @@ def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
 
 
 def dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Comparisons of networks as training left them: not pruned, at the last step of their group."""
+    """Comparisons of networks of one configuration as training left them: not pruned, at the last step."""
+    return ends(barriers[barriers.across.isna()])
+
+
+def ends(barriers: pd.DataFrame) -> pd.DataFrame:
+    """Comparisons at the last step of their group, without pruning, by permutations that were found there."""
     dense = barriers[barriers.level == 0]
-    return one_statistics(dense[dense.step == dense.groupby("group").step.transform("max")])
+    last = dense.groupby("group").step.transform("max")
+    return one_statistics(dense[(dense.step == last) & (dense.permutation_step.fillna(last) == last)])

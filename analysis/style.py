@@ -25,6 +25,13 @@ BLACK, BLUE, RED, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 ORANGE, SKY, PINK = "#E69F00", "#56B4E9", "#CC79A7"
 
 
+# For series without looks of their own.
+LOOKS = [
+    Mark(colour, marker)
+    for colour, marker in zip((BLACK, BLUE, RED, GREEN, ORANGE, SKY, PINK), "os^DvPX", strict=True)
+]
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG that is the same, byte for byte, for the same figure."""
     path.parent.mkdir(parents=True, exist_ok=True)

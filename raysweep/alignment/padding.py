@@ -41,6 +41,8 @@ def prove_padding(
     With random parameters and buffers in float64. Raises `SpecError` where it does not, as with a norm that
     looks at several units at once (LayerNorm).
     """
+    if list(specs[0].sizes) != list(specs[1].sizes):
+        raise SpecError("the narrow and the wide network have different groups of hidden units")
     narrow, wide = models
     generator = torch.Generator().manual_seed(seed_for("padding"))
     state = randomised_network(narrow, example, generator).state

@@ -16,7 +16,9 @@ PERMUTATIONS = ("none", "dense", "level")
 ANALYSES = (  # modules of `analysis/`
     "joint",
     "means",
+    "narrow_in_wide",
     "pruning",
+    "tasks",
     "trajectory",
     "transitivity",
     "triangle",

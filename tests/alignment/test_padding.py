@@ -34,6 +34,12 @@ def test_a_norm_over_units_is_refused():
         prove_padding((narrow_spec, wide_spec), (narrow, wide), EXAMPLE)
 
 
+def test_networks_that_differ_in_more_than_the_width_are_refused():
+    (narrow_spec, narrow), (wide_spec, wide) = (spec_and_model("mlp", 3), spec_and_model("lenet", 5))
+    with pytest.raises(SpecError, match="groups"):
+        prove_padding((narrow_spec, wide_spec), (narrow, wide), EXAMPLE)
+
+
 @pytest.mark.parametrize("model", ["mlp", "lenet", "vgg11"])
 def test_a_narrow_network_hidden_in_a_wide_one_comes_first(model):
     (narrow_spec, narrow), (wide_spec, wide) = (spec_and_model(model, width) for width in (4, 7))

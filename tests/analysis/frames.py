@@ -13,6 +13,8 @@ SHARED = {
     "step": 9,
     "statistics": "kept",
     "reference": None,
+    "across": None,
+    "permutation_step": None,
 }
 
 

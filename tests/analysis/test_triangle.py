@@ -18,6 +18,8 @@ def rows(loss, reference=None, kind="joint", width=8):
                 "method": "weight_matching",
                 "networks": NAMES,
                 "reference": reference,
+                "across": None,
+                "permutation_step": None,
                 "group": "g",
                 "dataset": "digits",
                 "model": "mlp",

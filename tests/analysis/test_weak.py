@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
+from analysis.pairs import summarise, verdicts
 from analysis.settings import Setting, one_statistics
-from analysis.weak import analyse, pairs, summarise, verdicts
+from analysis.weak import analyse, pairs
 from tests.analysis.frames import pair_rows, trial_rows
 
 

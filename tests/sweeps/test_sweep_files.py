@@ -10,7 +10,7 @@ from raysweep.report import plan_table
 from raysweep.store.files import Files
 from raysweep.sweep.load import load_sweep
 from raysweep.sweep.plan import desired, done, todo
-from tests.data.formats import write_cifar_python, write_mnist
+from tests.data.formats import write_cifar_python, write_mnist, write_svhn
 from tests.test_run import raysweep
 
 SWEEPS = Path(__file__).parent.parent.parent / "sweeps"
@@ -22,6 +22,7 @@ PAPER = [path.stem for path in SWEEPS.glob("*_cifar10.yaml")]
 def data(tmp_path):
     """Small data sets in their real file formats."""
     write_cifar_python(tmp_path / "data" / "cifar-10-batches-py", "cifar10")
+    write_svhn(tmp_path / "data")
     write_mnist(tmp_path / "data" / "FashionMNIST" / "raw")
     return tmp_path / "data"
 
@@ -91,6 +92,9 @@ def test_chains_take_their_first_steps(name, data, tmp_path):
 
 
 OTHERS = {
+    "narrow_in_wide_vgg16_cifar10": {"train.width": "[2, 3]", "train.replicates": 2},
+    "halves_vgg16_cifar10": {"train.width": 2, "train.replicates": 2},
+    "cross_task_vgg16_cifar10": {"train.width": 2, "train.replicates": 2},
     "strong_vgg16_cifar10": {"train.width": "[1, 2]", "train.replicates": 3, "compare.joint_networks": "[3]"},
     "trajectory_vgg16_cifar10": {
         "train.width": 2,

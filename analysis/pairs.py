@@ -1,0 +1,132 @@
+"""Pairs of networks by what they share and how they were aligned: means, a table, verdicts, a figure.
+
+The functions read rows of `barriers` with three more columns: `series`, what the two networks share, `how`
+they were aligned (both ordered categories), and `members`, the trials that a comparison depends on.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.bootstrap import interval
+from analysis.deciding import share_connected, state
+from analysis.panels import UNITS
+from analysis.points import LINEAR, points
+from analysis.style import LOOKS, THRESHOLD, plt, save
+
+UNALIGNED = "unaligned"
+SPLITS = ("train", "test")
+
+
+def named(
+    barriers: pd.DataFrame, series: list[str], how: list[str], members: list[list[str]], first: list[str]
+) -> pd.DataFrame:
+    """Add the three columns; the categories named in `first` come first, the others by length and name."""
+    columns = {}
+    for column, values in (("series", series), ("how", how)):
+        found = set(values)
+        rest = sorted(found - set(first), key=lambda name: (len(name), name))
+        columns[column] = pd.Categorical(values, [name for name in first if name in found] + rest)
+    return barriers.assign(**columns, members=pd.Series(members, barriers.index, dtype=object))
+
+
+def summarise(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per series, alignment, split and risk: mean, interval, maximum, share connected, n."""
+    rows = []
+    for (series, how, split), group in chosen.groupby(["series", "how", "split"], observed=True):
+        for risk in UNITS:
+            values = group[f"{risk}_barrier"]
+            rows.append(
+                {
+                    "series": series,
+                    "how": how,
+                    "split": split,
+                    "risk": risk,
+                    **vars(interval(values.tolist(), group.members.tolist())),
+                    "maximum": values.max(),
+                    "connected": share_connected(values),
+                    "n": len(values),
+                }
+            )
+    return pd.DataFrame(rows).astype({"series": chosen.series.dtype, "how": chosen.how.dtype})
+
+
+def verdicts(summary: pd.DataFrame, title: str) -> list[str]:
+    """Return a sentence per series and alignment: whether its mean error barrier is at most 0.02."""
+    errors = summary[summary.risk == "error"]
+    by_key = {(str(row.series), str(row.how), str(row.split)): row for row in errors.itertuples()}
+    sentences = []
+    for (series, how), rows in errors.groupby(["series", "how"], observed=True):
+        words = [
+            _words(by_key[str(series), str(how), split], by_key.get((str(series), UNALIGNED, split)))
+            for split in SPLITS
+            if split in set(rows.split)
+        ]
+        sentences.append(f"{title}, {series}, {how}: error barrier at most {THRESHOLD}: {'; '.join(words)}")
+    return sentences
+
+
+def _words(row: Any, unaligned: Any) -> str:
+    base = None if row.how == UNALIGNED or unaligned is None else unaligned.mean
+    return (
+        f"{row.split} {state(row.low, row.high, base)} ({_text(row.mean, row.low, row.high)}, "
+        f"maximum {row.maximum:.3f}, {row.connected:.0%} of {row.n} pairs)"
+    )
+
+
+def _text(mean: float, low: float, high: float) -> str:
+    return f"{mean:.3f}" if np.isnan(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def table(summary: pd.DataFrame) -> str:
+    """Return mean barriers with their intervals, a line per series and alignment."""
+    text = [_text(*ends) for ends in zip(summary["mean"], summary.low, summary.high, strict=True)]
+    wide = summary.assign(text=text).pivot_table(
+        index=["series", "how"], columns=["risk", "split"], values="text", aggfunc="first", observed=True
+    )
+    return wide.to_string()
+
+
+def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) -> None:
+    """Draw a panel per risk and split; `points.points` says how."""
+    chosen = chosen.assign(how=chosen.how.cat.remove_unused_categories())
+    categories = list(chosen.how.cat.categories)
+    marks = dict(zip(chosen.series.cat.remove_unused_categories().cat.categories, LOOKS, strict=False))
+    splits = [split for split in SPLITS if (summary.split == split).any()]
+    figure, axes = plt.subplots(
+        len(UNITS),
+        len(splits),
+        figsize=(1 + 4.6 * len(splits), 7.4),
+        constrained_layout=True,
+        squeeze=False,
+        sharey="row",
+    )
+    for row, (risk, unit) in zip(axes, UNITS.items(), strict=True):
+        top = chosen[f"{risk}_barrier"].max() * 1.6
+        row[0].set_ylim(-LINEAR / 12, max(top, 2 * THRESHOLD))
+        for axis, split in zip(row, splits, strict=True):
+            values = chosen[chosen.split == split].rename(columns={"how": "x", f"{risk}_barrier": "value"})
+            means = summary[(summary.split == split) & (summary.risk == risk)].rename(columns={"how": "x"})
+            points(axis, values, means, categories, marks, risk == "error")
+            axis.set_ylabel(f"{split} {risk} barrier ({unit})")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2 if len(marks) == 4 else 3,
+        frameon=False,
+    )
+    figure.suptitle(
+        f"{title}: barriers of all pairs (mean, 95 % interval over networks)\naxes linear below {LINEAR}",
+        fontsize=11,
+    )
+    save(figure, path)
+
+
+def report(rows: pd.DataFrame, title: str, path: Path) -> str:
+    """Draw the figure and return the table and the verdicts."""
+    summary = summarise(rows)
+    draw(rows, summary, title, path)
+    head = f"{title}: mean barrier of pairs [95 % interval over networks]"
+    return "\n".join([head, table(summary), *verdicts(summary, title)])

@@ -1,0 +1,75 @@
+"""Do permutations reach beyond a task? Pairs of one task, of two, and permutations of another task."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.command import command
+from analysis.members import trial_of
+from analysis.pairs import UNALIGNED, named, report
+from analysis.settings import Setting, ends
+
+KEYS = ("dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed")
+HOW = (UNALIGNED, "direct", "transferred")
+
+
+def tasks_of(trials: pd.DataFrame) -> dict[str, str]:
+    """Return a name of the task of every trial: its data set and the keys of `train`, where they differ."""
+    each = trials.drop_duplicates("trial_id").to_dict("records")
+    words = [{key: _word(key, row[key]) for key in KEYS} for row in each]
+    differing = [key for key in KEYS if len({word[key] for word in words}) > 1] or ["dataset"]
+    return {
+        row["trial_id"]: ", ".join(word[key] for key in differing)
+        for row, word in zip(each, words, strict=True)
+    }
+
+
+def _word(key: str, value: Any) -> str:
+    if key == "dataset":
+        return str(value)
+    name = key.replace("_", " ")
+    if hasattr(value, "__len__"):
+        return f"{name} {list(value)}"
+    return f"no {name}" if pd.isna(value) else f"{name} {value:g}"
+
+
+def pairs(barriers: pd.DataFrame, alignments: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs with the tasks of their networks, how they were aligned, and their trials.
+
+    A pair of two tasks is evaluated on the data of the first.
+    """
+    chosen = barriers[barriers.interpolation.eq("pair") & barriers.kind.isin(HOW)]
+    task = tasks_of(trials)
+    several = len(set(task.values())) > 2
+    targets = {row["alignment_id"]: trial_of(row["networks"][0]) for row in alignments.to_dict("records")}
+    members = [[trial_of(network) for network in networks] for networks in chosen.networks]
+    series, how = [], []
+    for kind, (one, other), ids in zip(chosen.kind, members, chosen.alignments, strict=True):
+        here, there = task[one], task[other]
+        series.append(here if here == there else f"{here} with {there}")
+        how.append(f"{kind} from {task[targets[ids[0]]]}" if kind == "transferred" and several else kind)
+    return named(chosen, series, how, members, list(HOW))
+
+
+def analyse(folder: Path) -> str:
+    """Read the tables of a sweep, write `figures/tasks_*.png` and return tables and verdicts."""
+    barriers, alignments, trials = (
+        pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
+    )
+    if not (barriers.across == "tasks").any() and not (barriers.kind == "transferred").any():
+        return "tasks: no networks of two tasks yet (compare.across)"
+    chosen = pairs(ends(barriers[barriers.across != "widths"]), alignments, trials)
+    parts = []
+    for (model, norm, width), same in chosen.groupby(["model", "norm", "width"]):
+        data = " and ".join(sorted(set(same.dataset)))
+        for method in sorted(same.method.dropna().unique()):
+            rows = same[same.method.isna() | (same.method == method)]
+            setting = Setting(data, str(model), str(norm), method, int(str(width)))
+            stem = setting.stem.replace(" ", "_")
+            parts.append(report(rows, setting.title, folder / "figures" / f"tasks_{stem}.png"))
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    command(__doc__, "cross_task_digits", analyse)

@@ -1,0 +1,40 @@
+import pandas as pd
+import pytest
+
+from analysis.narrow_in_wide import analyse, summarise, verdicts
+from tests.analysis.frames import pair_rows, trial_rows
+
+WIDTHS = {"a": 8, "b": 8, "c": 16, "d": 16}
+
+
+def tables(embedded):
+    across = {"across": "widths", "group": "across"}
+    wide_first = (("c@0@9", "a@0@9"), ("c@0@9", "b@0@9"), ("d@0@9", "a@0@9"), ("d@0@9", "b@0@9"))
+    rows = pair_rows("direct", 8, 0.1, "weight_matching", ("a@0@9", "b@0@9"))
+    for networks in wide_first:
+        rows += pair_rows("unaligned", None, 0.5, None, networks, **across)
+        rows += pair_rows("embedded", None, embedded, "weight_matching", networks, **across)
+    trials = pd.DataFrame(trial_rows())
+    return pd.DataFrame(rows), trials.assign(width=trials.trial_id.map(WIDTHS))
+
+
+@pytest.mark.parametrize(("embedded", "word"), [(0.02, "holds"), (0.03, "fails")])
+def test_rows_and_verdicts_by_both_widths(embedded, word):
+    summary = summarise(*tables(embedded))
+    assert set(zip(summary.narrow, summary.wide, summary.how, summary.n, strict=True)) == {
+        (8, 8, "embedded", 1),
+        (8, 16, "embedded", 4),
+        (8, 16, "unaligned", 4),
+    }
+    same, found = verdicts(summary)
+    assert same.startswith("width 8 in 8: error barrier 0.100")
+    assert same.endswith("undecided")
+    assert found.startswith(f"width 8 in 16: error barrier {embedded:.3f} [{embedded:.3f}")
+    assert found.endswith(word)
+
+
+def test_figure(tmp_path):
+    for name, table in zip(("barriers", "trials"), tables(0.02), strict=True):
+        table.to_parquet(tmp_path / name)
+    assert "width 8 in 16" in analyse(tmp_path)
+    assert (tmp_path / "figures/narrow_in_wide_mlp_digits.png").stat().st_size > 0
