@@ -98,6 +98,7 @@ def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/trajectory_*.png` and return tables and verdicts."""
     names = ("barriers", "alignments", "agreements", "trials")
     barriers, alignments, agreements, trials = (pd.read_parquet(folder / name) for name in names)
+    barriers = barriers[barriers.across.isna()]
     chosen = one_statistics(barriers[(barriers.level == 0) & (barriers.split == "test")])
     chosen = chosen[chosen.interpolation == "pair"]
     parts = []

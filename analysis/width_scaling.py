@@ -22,7 +22,10 @@ SERIES = {
     "joint": ("pair", "joint", "barrier", Mark(ORANGE, "v", "--")),
     "barycentre, via": ("simplex", "via", "centre", Mark(GREEN, "D")),
     "barycentre, joint": ("simplex", "joint", "centre", Mark(PINK, "P", "--")),
+    "simplex, via": ("simplex", "via", "barrier", Mark(RED, "^")),
+    "simplex, joint": ("simplex", "joint", "barrier", Mark(ORANGE, "v", "--")),
 }
+PANELS = {"pair": "pairs of networks", "simplex": "three networks at once"}
 TRIPLE = 3
 CLAIMS = tuple(name for name in SERIES if name != "unaligned")
 
@@ -98,15 +101,31 @@ def _state(errors: pd.DataFrame, kind: str, width: int) -> str:
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> None:
-    """Draw the barriers against width; `panels.lines` says how."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), constrained_layout=True)
-    marks = {name: mark for name, (_, _, _, mark) in SERIES.items()}
-    for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
-        chosen = summary[(summary.split == split) & (summary.risk == risk)]
-        lines(axis, chosen.rename(columns={"width": "x", "kind": "series"}), marks, risk == "error")
+    """Draw barriers of pairs, and excess risks of triples, against width; `panels.lines` says how."""
+    shown = summary[summary.split == split].rename(columns={"width": "x", "kind": "series"})
+    marks = {
+        name: {series: look for series, (kind, _, _, look) in SERIES.items() if kind == interpolation}
+        for interpolation, name in PANELS.items()
+    }
+    panels = [name for name, looks in marks.items() if shown.series.isin(looks).any()]
+    figure, axes = plt.subplots(
+        len(panels),
+        2,
+        figsize=(10, 4.1 * len(panels)),
+        constrained_layout=True,
+        sharex=True,
+        sharey="col",
+        squeeze=False,
+    )
+    for row, name in zip(axes, panels, strict=True):
+        chosen = shown[shown.series.isin(marks[name])]
+        for axis, (risk, unit) in zip(row, UNITS.items(), strict=True):
+            lines(axis, chosen[chosen.risk == risk], marks[name], risk == "error")
+            axis.set_title(name)
+            axis.set_ylabel(f"{split} {risk} barrier ({unit})")
+        row[1].legend(frameon=False, fontsize=8)
+    for axis in axes[-1]:
         axis.set_xlabel("width (hidden units)")
-        axis.set_ylabel(f"{split} {risk} barrier ({unit})")
-    axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle(f"{title}: barrier against width (mean, 95 % interval over networks)")
     save(figure, path)
 
