@@ -159,7 +159,7 @@ def test_interrupt_ends_with_130(tiny, tmp_path):
 def test_pruned_networks_and_branches_from_the_command_line(tiny, tmp_path):
     """Branches wait for trials and alignments; more levels do only what is new."""
     prune = "{levels: 2, rewind: 5st, branches: [random, transport]}"
-    sets = ["--set", "train.width=4", "--set", f"prune={prune}", "--set", "analyses=[pruning]"]
+    sets = ["--set", "train.width=4", "--set", f"prune={prune}", "--set", "analyses=[pruning, transport]"]
     output = raysweep("run", tiny, "--root", tmp_path, *sets)
     assert "mask transport, level permutation" in output
     trials = pd.read_parquet(tmp_path / "sweeps/tiny/trials")

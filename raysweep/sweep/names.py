@@ -21,6 +21,7 @@ ANALYSES = (  # modules of `analysis/`
     "tasks",
     "trajectory",
     "transitivity",
+    "transport",
     "triangle",
     "weak",
     "width_scaling",

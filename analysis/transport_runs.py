@@ -1,0 +1,48 @@
+"""The runs that `analysis.transport` compares: what each one's mask is, and whether it learnt anything."""
+
+import pandas as pd
+
+OWN, RANDOM = "own mask", "random mask"
+TRANSPORTED = {
+    "level": "transported, level's permutation",
+    "dense": "transported, dense permutation",
+    "none": "transported, no permutation",
+}
+BRANCHES = {"main": OWN, "random": RANDOM, "one_shot": "one-shot mask", "reinitialise": "reinitialised"}
+NEAR = 0.2  # of the distance in test error between untrained and dense networks
+
+
+def chance(trials: pd.DataFrame, metrics: pd.DataFrame) -> float:
+    """Return the test error from which on a run counts as collapsed to chance (infinite: cannot be told).
+
+    The tables do not hold the number of classes, but the test error at step 0, before any training, is that
+    of guessing. A run has collapsed when it is closer to it than a fifth of the distance from there to the
+    mean of the trained dense networks.
+    """
+    dense = trials[trials.level == 0]
+    start = metrics[
+        metrics.trial_id.isin(dense.trial_id) & metrics.step.eq(0) & metrics.split.eq("test")
+    ].error
+    if start.empty:
+        return float("inf")
+    return float(start.mean() - NEAR * (start.mean() - dense.test_error.mean()))
+
+
+def named_runs(trials: pd.DataFrame, limit: float) -> pd.DataFrame:
+    """Return the pruned runs with `run`, `collapsed`, and `members`, the dense networks they come from."""
+    pruned = trials[trials.level > 0]
+    names = [
+        TRANSPORTED[permutation] if branch == "transport" else BRANCHES[branch]
+        for branch, permutation in zip(pruned.branch, pruned.mask_permutation, strict=True)
+    ]
+    chains = pruned[pruned.branch == "main"]
+    dense = dict(zip(chains.trial_id, chains.parent_trial, strict=True))
+    members = [
+        sorted({parent, dense.get(mask, parent)})
+        for parent, mask in zip(pruned.parent_trial, pruned.mask_trial, strict=True)
+    ]
+    return pruned.assign(
+        run=names,
+        collapsed=pruned.test_error >= limit,
+        members=pd.Series(members, pruned.index, dtype=object),
+    )
