@@ -10,39 +10,42 @@ from raysweep.errors import UserError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
+SweepFiles = Annotated[
+    list[str], typer.Argument(metavar="SWEEP...", help="YAML files of sweeps, done one after the other")
+]
 SweepFile = Annotated[str, typer.Argument(metavar="SWEEP", help="the sweep's YAML file")]
 Root = Annotated[str, typer.Option(help="directory of trials, results and tables")]
 Override = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE")]
 
 
 @app.command()
-def plan(sweep: SweepFile, root: Root = "runs", override: Override = None) -> None:
+def plan(sweeps: SweepFiles, root: Root = "runs", override: Override = None) -> None:
     """Say what there is to do and what it will cost, without starting Ray."""
     from raysweep.report import plan_table
+    from raysweep.several import check_all
     from raysweep.store.files import Files
-    from raysweep.sweep.load import load_sweep
-    from raysweep.sweep.plan import desired, done, todo
+    from raysweep.sweep.plan import done, todo
 
-    wanted = desired(load_sweep(sweep, override))
-    typer.echo(plan_table(wanted, todo(wanted, done(wanted, Files(root)))))
+    for wanted in check_all(sweeps, override):
+        typer.echo(plan_table(wanted, todo(wanted, done(wanted, Files(root)))))
 
 
 @app.command()
 def run(
-    sweep: SweepFile,
+    sweeps: SweepFiles,
     root: Root = "runs",
     override: Override = None,
     address: Annotated[str | None, typer.Option(help="a running Ray cluster, or auto")] = None,
 ) -> None:
-    """Do what is left of a sweep, publish its tables and answer its question."""
+    """Do what is left of sweeps, publish their tables and answer their questions."""
     from raysweep.execute import execute
 
     try:
-        failures = execute(sweep, root, override, address or os.environ.get("RAY_ADDRESS"))
+        code = execute(sweeps, root, override, address or os.environ.get("RAY_ADDRESS"))
     except KeyboardInterrupt:  # here, because the command-line library would make it exit code 1
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
-    raise typer.Exit(1 if failures else 0)
+    raise typer.Exit(code)
 
 
 @app.command("import")

@@ -1,5 +1,6 @@
 """`raysweep run`: plan, do, publish, analyse, track, and print the answer."""
 
+import contextlib
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -9,23 +10,52 @@ from raysweep.cluster.run import import_networks, run_sweep
 from raysweep.errors import UserError
 from raysweep.progress import LiveProgress
 from raysweep.report import plan_table
+from raysweep.several import check_all
 from raysweep.store.files import Files
 from raysweep.store.tables import TABLES
 from raysweep.sweep.load import Sweep, load_sweep
-from raysweep.sweep.plan import desired, done, todo
+from raysweep.sweep.plan import Desired, desired, done, todo
 
 if TYPE_CHECKING:
     from raysweep.tracking import Tracker
 
 
-def execute(path: str, root: str, overrides: list[str] | None, address: str | None) -> list[dict[str, Any]]:
-    """Run a sweep file to the end; returns the rows of its failures."""
+def execute(paths: list[str], root: str, overrides: list[str] | None, address: str | None) -> int:
+    """Run sweep files to the end, one after the other; returns the worst exit code.
+
+    All files are checked first. A sweep that cannot be run (2), or parts of which failed (1), does not
+    keep the later ones from running.
+    """
     console = Console(highlight=False, soft_wrap=True)
-    sweep = load_sweep(path, overrides)
+    sweeps = check_all(paths, overrides)
     files = Files(root)
     files.check_writable()
-    wanted = desired(sweep)
-    work = todo(wanted, done(wanted, files))
+    code = 0
+    with _one_session(sweeps, files, address):
+        for wanted in sweeps:
+            try:
+                failures = _run(wanted, files, address, console)
+                code = max(code, 1 if failures else 0)
+            except UserError as error:
+                Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+                code = 2
+    return code
+
+
+def _one_session(
+    sweeps: list[Desired], files: Files, address: str | None
+) -> contextlib.AbstractContextManager[None]:
+    """One Ray for several sweeps; a single one starts it when it has proved its symmetries."""
+    if len(sweeps) == 1 or not any(todo(wanted, done(wanted, files)) for wanted in sweeps):
+        return contextlib.nullcontext()
+    from raysweep.cluster.session import ray_session
+
+    return ray_session(address)
+
+
+def _run(wanted: Desired, files: Files, address: str | None, console: Console) -> list[dict[str, Any]]:
+    """Run one sweep; returns the rows of its failures."""
+    sweep, work = wanted.sweep, todo(wanted, done(wanted, files))
     console.print(plan_table(wanted, work))
     tracker = _tracker(files, sweep)
     if tracker and work:

@@ -1,0 +1,27 @@
+"""Several sweep files under one command: all are checked before anything is done."""
+
+from raysweep.errors import UserError
+from raysweep.sweep.load import load_sweep
+from raysweep.sweep.plan import Desired, desired
+
+
+def check_all(paths: list[str], overrides: list[str] | None) -> list[Desired]:
+    """Resolve every file with the same overrides.
+
+    Raises one `UserError` with the faults of all files, and for two files whose sweeps have one name, because
+    their tables would overwrite each other.
+    """
+    wanted: dict[str, Desired] = {}
+    problems = []
+    for path in paths:
+        try:
+            each = desired(load_sweep(path, overrides))
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if each.sweep.name in wanted:
+            problems.append(f"{path}: an earlier file has the same name = {each.sweep.name}")
+        wanted[each.sweep.name] = each
+    if problems:
+        raise UserError("\n".join(problems))
+    return list(wanted.values())
