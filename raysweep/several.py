@@ -17,7 +17,8 @@ def check_all(paths: list[str], overrides: list[str] | None) -> list[Desired]:
         try:
             each = desired(load_sweep(path, overrides))
         except UserError as error:
-            problems.append(str(error))
+            text = str(error)
+            problems.append(text if text.startswith(path) else f"{path}: {text}")
             continue
         if each.sweep.name in wanted:
             problems.append(f"{path}: an earlier file has the same name = {each.sweep.name}")

@@ -5,6 +5,8 @@ import re
 import shlex
 import subprocess
 import sys
+from glob import glob
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -13,14 +15,28 @@ import torch
 from safetensors.torch import load_file
 
 from raysweep.store.tables import TABLES, describe, schema
+from raysweep.sweep.names import ANALYSES
+from tests.data.formats import write_mnist
 
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text()
 BLOCKS = re.findall(r"(?:<!-- ([a-z ]+) -->\n)?```(bash|python|yaml)\n(.*?)```", README, re.S)
-# What makes the blocks marked long short: they run, only smaller.
+# What makes the blocks marked long short, by the last file that a line names: they run, only smaller.
 REDUCED = {
-    "imp_digits": ("train.width=8", "train.epochs=4", "train.replicates=2", "prune.levels=2"),
-    "joint_digits": ("train.width=8", "train.epochs=4", "train.replicates=4", "compare.joint_networks=[3]"),
+    "imp_digits": ["train.width=8", "train.epochs=4", "train.replicates=2", "prune.levels=2"],
+    "joint_digits": ["train.width=8", "train.epochs=4", "train.replicates=4", "compare.joint_networks=[3]"],
+    "trajectory_digits": ["train.width=8", "train.epochs=4", "train.replicates=2"],
+    "weak_digits": ["train.width=8", "train.epochs=4", "train.replicates=3"],
+    "*_fashion_mnist": [  # every small sweep
+        "train.width=[2, 4]",
+        "train.epochs=4",
+        "train.replicates=2",
+        "train.data_root={folder}/data",
+        "compare.splits=[test]",
+        "compare.alphas=3",
+        "compare.subdivisions=6",
+        "tracking.enabled=false",
+    ],
 }
 INSTALLATION = ("python3 -m venv", ".venv/bin/pip")
 
@@ -35,7 +51,16 @@ def execute(arguments, cwd):
 def run_line(line, cwd):
     first, *rest = shlex.split(line)
     start = {"raysweep": ["-m", "raysweep.cli"], "python": []}[Path(first).name]
-    return execute([sys.executable, *start, *rest], cwd)
+    found = [sorted(glob(word, root_dir=cwd)) if "*" in word else [word] for word in rest]
+    return execute([sys.executable, *start, *chain(*found)], cwd)
+
+
+def reduced(line, folder):
+    """A line of a block marked long with what makes it small; many sweeps have a root of their own."""
+    stem = Path(shlex.split(line)[-1]).stem
+    words = ["--root", "small"] if "*" in stem else []
+    words += [word for change in REDUCED[stem] for word in ("--set", change.format(folder=folder))]
+    return f"{line} {shlex.join(words)}"
 
 
 @pytest.fixture(scope="module")
@@ -62,18 +87,35 @@ def own_networks(quickstart):
     (quickstart / "mine.yaml").write_text(next(text for name, _, text in BLOCKS if name == "imports"))
 
 
-def test_other_blocks_run(quickstart, own_networks):
+@pytest.fixture(scope="module")
+def commands(quickstart, own_networks):
+    """The folder after all commands of the README, in their order."""
+    write_mnist(quickstart / "data" / "FashionMNIST" / "raw")
     for name, language, text in BLOCKS:
-        if name in ("quickstart", "test command") or language == "yaml":
-            continue
-        if language == "python":
-            execute([sys.executable, "-c", text], quickstart)
-            continue
-        for line in text.splitlines():
-            changes = REDUCED[Path(shlex.split(line)[-1]).stem] if name == "long" else ()
-            sets = [word for change in changes for word in ("--set", change)]
-            run_line(shlex.join([*shlex.split(line), *sets]), quickstart)
-    assert len(pd.read_parquet(quickstart / "runs/sweeps/mine/barriers")) == 4
+        if language == "bash" and name not in ("quickstart", "test command"):
+            for line in text.splitlines():
+                run_line(reduced(line, quickstart) if name == "long" else line, quickstart)
+    return quickstart
+
+
+def test_commands_run(commands):
+    assert len(pd.read_parquet(commands / "runs/sweeps/mine/barriers")) == 4
+    small = {path.stem for path in (PROJECT / "sweeps").glob("*.yaml") if "cifar10" not in path.name}
+    assert {path.name for path in (commands / "small/sweeps").iterdir()} == small
+
+
+def test_python_blocks_run(commands):
+    """In one process and in their order, as in a notebook; a warning is an error."""
+    blocks = [text for _, language, text in BLOCKS if language == "python"]
+    script = "\n".join([*blocks, "print('the end')"])
+    output = execute([sys.executable, "-W", "error", "-c", script], commands)
+    assert output.endswith("the end\n")
+
+
+def test_every_sweep_and_analysis_is_in_the_table_of_experiments():
+    rows = README[README.index("## Experiments") : README.index("## In a notebook")]
+    for name in [*(path.stem for path in (PROJECT / "sweeps").glob("*.yaml")), *ANALYSES]:
+        assert f"`{name}`" in rows, name
 
 
 def test_tables_are_as_documented(quickstart):
