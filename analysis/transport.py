@@ -80,8 +80,11 @@ def verdicts(gains: pd.DataFrame, means: pd.DataFrame, limit: float) -> list[str
         sentences.append(
             f"mask transport, {permutation} permutation, against {reference}: {'; '.join(parts)}"
         )
-    lost = means[(means.risk == "loss") & (means.collapsed > 0)].to_dict("records")
-    found = ", ".join(f"{row['collapsed']} {row['run']} at level {row['level']}" for row in lost)
+    lost = means[(means.risk == "loss") & (means.collapsed > 0)]
+    found = "; ".join(
+        f"{run} " + ", ".join(f"{row.collapsed} at level {row.level}" for row in rows.itertuples())
+        for run, rows in lost.groupby("run")
+    )
     rule = f"runs at chance, with a test error of {limit:.3f} or more, left out of all losses"
     return [*sentences, f"{rule}: {found or 'none'}"]
 

@@ -25,7 +25,7 @@ SHORT = {TRANSPORTED["none"]: "no permutation"}
 
 def draw(means: pd.DataFrame, gains: pd.DataFrame, limit: float, title: str, path: Path) -> None:
     """Draw what the runs reach and, below, the paired differences; error to the left, loss to the right."""
-    figure, axes = plt.subplots(2, 2, figsize=(12, 9.4), constrained_layout=True)
+    figure, axes = plt.subplots(2, 2, figsize=(12, 11), constrained_layout=True)
     sparsities = means.groupby("level").sparsity.mean().tolist()
     for (above, below), (risk, unit) in zip(axes.T, UNITS.items(), strict=True):
         runs = means[means.risk == risk]
@@ -36,10 +36,14 @@ def draw(means: pd.DataFrame, gains: pd.DataFrame, limit: float, title: str, pat
         finish(below, sparsities, f"difference in test {risk} ({unit})")
         for axis in (above, below):
             bend(axis)
-            if axis.lines:
-                axis.legend(frameon=False, fontsize=7, loc="upper left")
+            if axis.lines:  # below the panel, because lines may be anywhere in it
+                axis.legend(
+                    frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12)
+                )
         above.set_title(f"{risk} by mask", fontsize=11)
-        below.set_title(f"paired {risk}: positive where the permuted mask is better", fontsize=11)
+        below.set_title(
+            f"paired {risk}: reference - permuted mask (positive: the permuted is better)", fontsize=10
+        )
     _mark_collapsed(axes[0, 1], means[means.risk == "loss"])
     figure.suptitle(
         f"{title}: transport of masks (mean, 95 % interval over networks; axes linear below {LINEAR})\n"
@@ -65,4 +69,4 @@ def _differences(axis: Axes, paired: pd.DataFrame) -> None:
         rows = paired[(paired.permutation == permutation) & (paired.reference == reference)]
         line_style = "-" if permutation == "dense" else "--"
         mark = Mark(MARKS[reference].colour, MARKS[TRANSPORTED[permutation]].marker, line_style)
-        line(axis, rows, f"{SHORT.get(reference, reference)} - {permutation} permutation", mark)
+        line(axis, rows, f"{SHORT.get(reference, reference)} - {permutation}", mark)

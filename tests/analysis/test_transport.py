@@ -70,7 +70,7 @@ def test_collapsed_runs_count_in_errors_and_not_in_losses():
     against = found[(found.reference == RANDOM) & (found.level == 2)].set_index("risk")
     assert against.n.to_dict() == {"error": 12, "loss": 9}
     assert against["mean"]["loss"] == pytest.approx(0.4)
-    assert "left out of all losses: 1 random mask at level 2" in verdicts(found, means, 0.7)[-1]
+    assert "left out of all losses: random mask 1 at level 2" in verdicts(found, means, 0.7)[-1]
 
 
 def test_all_runs_of_a_level_at_chance():
@@ -94,7 +94,7 @@ def test_figure_and_text(tmp_path):
     write(tmp_path, trials=trials, metrics=start_rows())
     text = analyse(tmp_path)
     assert "mlp-8 on digits: mean test loss of the pruned networks, without those at chance" in text
-    assert "4 random mask at level 1, 4 random mask at level 2" in text
+    assert "random mask 4 at level 1, 4 at level 2" in text
     assert (tmp_path / "figures/transport_mlp_8_digits.png").stat().st_size > 0
 
 
@@ -103,7 +103,7 @@ def test_a_sweep_in_which_no_pruned_network_learnt_has_its_figure(tmp_path):
     trials += [row for row in dense_and_chains() if row["level"] == 0]
     write(tmp_path, trials=trials, metrics=start_rows(0.9))
     text = analyse(tmp_path)
-    assert "4 own mask at level 1" in text
+    assert "own mask 4 at level 1, 4 at level 2" in text
     assert (tmp_path / "figures/transport_mlp_8_digits.png").stat().st_size > 0
 
 
