@@ -33,13 +33,3 @@ def state(low: float, high: float, unaligned: float | None = None) -> str:
     if connected(high):
         return HOLDS
     return UNDECIDED if connected(low) else FAILS
-
-
-def along(states: Iterable[str]) -> str:
-    """Return one state for a claim about every level or epoch; those that cannot tell do not count."""
-    told = {each for each in states if each != NOT_INFORMATIVE}
-    if not told:
-        return NOT_INFORMATIVE
-    if told == {HOLDS}:
-        return HOLDS
-    return FAILS if FAILS in told else UNDECIDED

@@ -53,25 +53,30 @@ def summarise(chosen: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"series": chosen.series.dtype, "how": chosen.how.dtype})
 
 
+def decided(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the error barrier with a column `state`: what each says of the claim."""
+    errors = summary[summary.risk == "error"]
+    rows: list[Any] = list(errors.itertuples())
+    unaligned = {(row.series, row.split): row.mean for row in rows if row.how == UNALIGNED}
+    bases = [None if row.how == UNALIGNED else unaligned.get((row.series, row.split)) for row in rows]
+    return errors.assign(
+        state=[state(row.low, row.high, base) for row, base in zip(rows, bases, strict=True)]
+    )
+
+
 def verdicts(summary: pd.DataFrame, title: str) -> list[str]:
     """Return a sentence per series and alignment: whether its mean error barrier is at most 0.02."""
-    errors = summary[summary.risk == "error"]
-    by_key = {(str(row.series), str(row.how), str(row.split)): row for row in errors.itertuples()}
     sentences = []
-    for (series, how), rows in errors.groupby(["series", "how"], observed=True):
-        words = [
-            _words(by_key[str(series), str(how), split], by_key.get((str(series), UNALIGNED, split)))
-            for split in SPLITS
-            if split in set(rows.split)
-        ]
+    for (series, how), rows in decided(summary).groupby(["series", "how"], observed=True):
+        by_split = {row.split: row for row in rows.itertuples()}
+        words = [_words(by_split[split]) for split in SPLITS if split in by_split]
         sentences.append(f"{title}, {series}, {how}: error barrier at most {THRESHOLD}: {'; '.join(words)}")
     return sentences
 
 
-def _words(row: Any, unaligned: Any) -> str:
-    base = None if row.how == UNALIGNED or unaligned is None else unaligned.mean
+def _words(row: Any) -> str:
     return (
-        f"{row.split} {state(row.low, row.high, base)} ({_text(row.mean, row.low, row.high)}, "
+        f"{row.split} {row.state} ({_text(row.mean, row.low, row.high)}, "
         f"maximum {row.maximum:.3f}, {row.connected:.0%} of {row.n} pairs)"
     )
 

@@ -8,30 +8,33 @@ import numpy as np
 import pandas as pd
 
 from analysis.command import command
-from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, along, state
+from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, share_connected, state
 from analysis.members import trial_of
 from analysis.panels import UNITS
 from analysis.pruning_figure import draw
 from analysis.settings import by_setting, one_statistics
+from analysis.simultaneous import Decision
+from analysis.simultaneous import decide as decide_together
 from analysis.sparsity import mean, pruned_groups, text
 from analysis.style import THRESHOLD
 
 KEYS = ["point", "level", "sparsity", "kind", "risk"]
-DECIDED = ["point", "level", "sparsity", "state", "mean", "low", "high", "n", "unaligned", "ratio"]
+SPREAD = ["mean", "low", "high", "n", "maximum", "connected"]
+DECIDED = ["point", "level", "sparsity", "state", *SPREAD, "unaligned", "ratio"]
 POINTS = {"rewind": "at the rewind point", "end": "at the end of training"}
 UNALIGNED, DENSE, OWN = "unaligned", "dense permutation", "level's permutation"
 
 
-def by_level(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean test barrier of pairs and its interval by point, level, kind and risk.
+def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = "test") -> pd.DataFrame:
+    """Return the mean barrier of pairs and its interval by point, level, kind and risk.
 
-    The point is `end` at the last step of the networks' own trials and `rewind` elsewhere. At level 0 the
+    The maximum over pairs and the share of connected ones stand beside it. The point is `end` at the last step of the networks' own trials and `rewind` elsewhere. At level 0 the
     dense permutation is the level's own.
     """
     chosen = barriers[
         barriers.interpolation.eq("pair")
         & barriers.kind.isin([UNALIGNED, "direct"])
-        & barriers.split.eq("test")
+        & barriers.split.eq(split)
     ]
     records = trials.set_index(["trial_id", "level"])
     at = list(zip(chosen.networks.str[0].map(trial_of), chosen.level, strict=True))
@@ -50,8 +53,10 @@ def by_level(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
             members = [[trial_of(network) for network in pair] for pair in group.networks]
             for risk in UNITS if len(group) else ():
                 values = dict(zip(KEYS, (point, level, group.sparsity.mean(), kind, risk), strict=True))
-                rows.append({**values, **mean(group[f"{risk}_barrier"], members)})
-    return pd.DataFrame(rows, columns=[*KEYS, "mean", "low", "high", "n"])
+                found = group[f"{risk}_barrier"]
+                ends = {"maximum": found.max(), "connected": share_connected(found)}
+                rows.append({**values, **mean(found, members), **ends})
+    return pd.DataFrame(rows, columns=[*KEYS, *SPREAD])
 
 
 def errors_by_level(trials: pd.DataFrame) -> pd.DataFrame:
@@ -84,6 +89,19 @@ def decide(means: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=DECIDED)
 
 
+def decisions(decided: pd.DataFrame) -> dict[str, Decision]:
+    """Decide whether the dense permutation connects the pairs at all levels, by point (rewind or end).
+
+    A point without pruned networks decides nothing and is left out.
+    """
+    found = {}
+    for point in POINTS:
+        rows = decided[decided.point == point].rename(columns={"level": "place"})
+        if (rows.place > 0).any():
+            found[point] = decide_together(rows, dict(zip(rows.place, rows.unaligned, strict=True)))
+    return found
+
+
 def verdicts(decided: pd.DataFrame) -> list[str]:
     """Return two sentences per point: on the error barrier and on the ratio of the loss barriers."""
     words = {
@@ -93,16 +111,13 @@ def verdicts(decided: pd.DataFrame) -> list[str]:
         NOT_INFORMATIVE: "the claim is not informative",
     }
     sentences = []
-    for point in [name for name in POINTS if (decided.point == name).any()]:
-        rows = decided[decided.point == point]
-        told = rows[rows.state != NOT_INFORMATIVE]
-        worst = max(rows.to_dict("records"), key=itemgetter("mean"))
+    for point, found in decisions(decided).items():
         sentences.append(
-            f"{point}: dense permutation: {words[along(rows.state)]} (error barrier at most {THRESHOLD} at "
-            f"{(told.state == HOLDS).sum()} of {len(told)} levels that can tell); largest mean "
-            f"{text(worst['mean'], worst['low'], worst['high'])} at level {worst['level']}, "
-            f"n = {worst['n']} pairs"
+            f"{point}: dense permutation: {words[found.state]} (error barrier at most {THRESHOLD} at "
+            f"{found.holds} of {found.told} levels that can tell); largest mean "
+            f"{text(found.mean, found.low, found.high)} at level {found.place:g}, n = {found.n} pairs"
         )
+        rows = decided[decided.point == point]
         sentences.append(_ratio_sentence(point, rows[(rows.level > 0) & rows.ratio.notna()]))
     return sentences
 

@@ -1,25 +1,34 @@
 """Does one permutation align two whole training runs? Found at one epoch and applied at every other."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from analysis.bootstrap import interval
 from analysis.command import command
-from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, state
+from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, share_connected
 from analysis.members import trial_of
 from analysis.panels import UNITS
 from analysis.settings import Setting, by_setting, one_statistics
+from analysis.simultaneous import Decision, decide
 from analysis.style import THRESHOLD
 from analysis.trajectory_figure import draw
 
 KEYS = ["series", "found", "epoch", "risk"]
+WORDS = {
+    HOLDS: "the claim holds along the whole trajectory",
+    FAILS: "the claim fails somewhere",
+    UNDECIDED: "the claim is undecided",
+    NOT_INFORMATIVE: "the claim is not informative",
+}
 
 
 def by_epoch(barriers: pd.DataFrame, alignments: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
     """Return mean barriers with intervals by series, epoch found, epoch applied and risk.
 
-    `per_epoch`: steps of an epoch. Series: unaligned, direct, and `stacked n`.
+    `per_epoch`: steps of an epoch. Series: unaligned, direct, and `stacked n`. The maximum over pairs and
+    the share of connected ones stand beside the mean.
     """
     size = dict(zip(alignments.alignment_id, alignments.networks.map(len) // 2, strict=True))
     chosen = barriers[barriers.kind.isin(["unaligned", "direct", "stacked"])]
@@ -34,7 +43,9 @@ def by_epoch(barriers: pd.DataFrame, alignments: pd.DataFrame, per_epoch: float)
     for at, group in chosen.groupby(KEYS[:3], dropna=False):
         for risk in UNITS:
             values = dict(zip(KEYS, (*at, risk), strict=True))
-            rows.append({**values, **_mean(group, f"{risk}_barrier")})
+            single = group[f"{risk}_barrier"]
+            spread = {"maximum": single.max(), "connected": share_connected(single)}
+            rows.append({**values, **_mean(group, f"{risk}_barrier"), **spread})
     return pd.DataFrame(rows)
 
 
@@ -64,57 +75,54 @@ def _mean(group: pd.DataFrame, column: str) -> dict[str, float]:
     return {**vars(interval(group[column].tolist(), members)), "n": len(group)}
 
 
-def verdicts(means: pd.DataFrame) -> list[str]:
-    """Say of the first, the middle and the last permutation at which epochs the error barrier is low."""
-    errors = means[means.risk == "error"]
-    unaligned = errors[errors.series == "unaligned"].set_index("epoch")["mean"].to_dict()
+def decisions(means: pd.DataFrame) -> dict[float, Decision]:
+    """Decide, of the last, the middle and the first permutation, by the epoch at which it was found."""
+    errors = means[means.risk == "error"].rename(columns={"epoch": "place"})
+    plain = errors[errors.series == "unaligned"]
+    unaligned = dict(zip(plain.place, plain["mean"], strict=True))
     direct = errors[errors.series == "direct"]
     found = sorted(direct.found.unique())
-    sentences = []
-    for epoch in dict.fromkeys((found[-1], found[len(found) // 2], found[0])):
-        rows = direct[direct.found == epoch].sort_values("epoch")
-        states = {r.epoch: state(r.low, r.high, unaligned.get(r.epoch)) for r in rows.itertuples()}
-        told = [e for e, word in states.items() if word != NOT_INFORMATIVE]
-        worst = rows.loc[rows["mean"].idxmax()]
-        word = _word([states[e] for e in told])
-        where = f"{sum(states[e] == HOLDS for e in told)} of {len(told)} epochs that can tell"
-        sentences.append(
-            f"permutation of epoch {epoch:g}: {word} (error barrier at most {THRESHOLD} at {where}); "
-            f"largest mean {worst['mean']:.3f} [{worst.low:.3f}, {worst.high:.3f}] at epoch {worst.epoch:g}, "
-            f"n = {worst.n:.0f} pairs"
-        )
-    return sentences
+    chosen = dict.fromkeys((found[-1], found[len(found) // 2], found[0])) if found else {}
+    return {float(epoch): decide(direct[direct.found == epoch], unaligned) for epoch in chosen}
 
 
-def _word(states: list[str]) -> str:
-    if not states:
-        return "the claim is not informative"
-    if all(word == HOLDS for word in states):
-        return "the claim holds along the whole trajectory"
-    return "the claim fails somewhere" if FAILS in states else "the claim is undecided"
+def verdicts(means: pd.DataFrame) -> list[str]:
+    """Say of the first, the middle and the last permutation at which epochs the error barrier is low."""
+    return [
+        f"permutation of epoch {epoch:g}: {WORDS[found.state]} (error barrier at most {THRESHOLD} at "
+        f"{found.holds} of {found.told} epochs that can tell); largest mean {found.mean:.3f} "
+        f"[{found.low:.3f}, {found.high:.3f}] at epoch {found.place:g}, n = {found.n} pairs"
+        for epoch, found in decisions(means).items()
+    ]
+
+
+def trajectories(
+    barriers: pd.DataFrame, agreements: pd.DataFrame
+) -> Iterator[tuple[Setting, pd.DataFrame, pd.DataFrame]]:
+    """Yield the pairs of every setting and width with permutations along training, and their agreements."""
+    chosen = one_statistics(barriers[(barriers.level == 0) & barriers.across.isna()])
+    for setting, rows in by_setting(chosen[chosen.interpolation == "pair"]):
+        for width, same in rows.groupby("width"):
+            shares = agreements[agreements.group.isin(same.group) & (agreements.method == setting.method)]
+            if (shares.kind == "trajectory").any():
+                own = Setting(setting.dataset, setting.model, setting.norm, setting.method, int(str(width)))
+                yield own, same, shares
 
 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/trajectory_*.png` and return tables and verdicts."""
     names = ("barriers", "alignments", "agreements", "trials")
     barriers, alignments, agreements, trials = (pd.read_parquet(folder / name) for name in names)
-    barriers = barriers[barriers.across.isna()]
-    chosen = one_statistics(barriers[(barriers.level == 0) & (barriers.split == "test")])
-    chosen = chosen[chosen.interpolation == "pair"]
     parts = []
-    for setting, rows in by_setting(chosen):
-        for width, same in rows.groupby("width"):
-            shares = agreements[agreements.group.isin(same.group) & (agreements.method == setting.method)]
-            if (shares.kind == "trajectory").any():
-                per_epoch = _steps_per_epoch(trials[trials.group.isin(same.group)])
-                own = Setting(setting.dataset, setting.model, setting.norm, setting.method, int(str(width)))
-                parts.append(
-                    _report(own, same, alignments, fixed_points(shares, per_epoch), per_epoch, folder)
-                )
+    for setting, rows, along in trajectories(barriers[barriers.split == "test"], agreements):
+        per_epoch = steps_per_epoch(trials[trials.group.isin(rows.group)])
+        shares = fixed_points(along, per_epoch)
+        parts.append(_report(setting, rows, alignments, shares, per_epoch, folder))
     return "\n\n".join(parts) or "trajectory: no permutations along training (compare.trajectory)"
 
 
-def _steps_per_epoch(trials: pd.DataFrame) -> float:
+def steps_per_epoch(trials: pd.DataFrame) -> float:
+    """Return the optimiser steps of an epoch, which trials of one group share."""
     return float((trials.steps / trials.epochs).iloc[0])
 
 

@@ -28,6 +28,7 @@ SERIES = {
 PANELS = {"pair": "pairs of networks", "simplex": "three networks at once"}
 TRIPLE = 3
 CLAIMS = tuple(name for name in SERIES if name != "unaligned")
+COLUMNS = ["split", "risk", "kind", "width", "mean", "low", "high", "maximum", "connected", "n"]
 
 
 def samples(barriers: pd.DataFrame, alignments: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -60,7 +61,7 @@ def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
                         "n": len(values),
                     }
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def power_laws(barriers: pd.DataFrame, alignments: pd.DataFrame, split: str = "test") -> list[str]:
@@ -76,14 +77,25 @@ def power_laws(barriers: pd.DataFrame, alignments: pd.DataFrame, split: str = "t
     return fitted
 
 
+def decided(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the error barriers of the claims with a column `state`: what each says of its claim."""
+    errors = summary[summary.risk == "error"]
+    plain = errors[errors.kind == "unaligned"]
+    unaligned = dict(zip(zip(plain.split, plain.width, strict=True), plain["mean"], strict=True))
+    claims = errors[errors.kind.isin(CLAIMS)]
+    ends = zip(claims.low, claims.high, claims.split, claims.width, strict=True)
+    return claims.assign(state=[state(low, high, unaligned.get((split, w))) for low, high, split, w in ends])
+
+
 def verdicts(summary: pd.DataFrame, split: str = "test") -> list[str]:
     """Return a sentence per kind: from which width on its error barrier is at most 0.02."""
-    errors = summary[(summary.split == split) & (summary.risk == "error")].set_index(["kind", "width"])
+    claims = decided(summary)
     sentences = []
     for kind in CLAIMS:
-        if kind not in errors.index.get_level_values(0):
+        rows = claims[(claims.split == split) & (claims.kind == kind)]
+        if rows.empty:
             continue
-        states = {int(width): _state(errors, kind, int(width)) for width in errors.loc[kind].index}
+        states = dict(zip(rows.width, rows.state, strict=True))
         holds = None
         for width in sorted(states, reverse=True):
             if states[width] != HOLDS:
@@ -93,11 +105,6 @@ def verdicts(summary: pd.DataFrame, split: str = "test") -> list[str]:
         detail = ", ".join(f"{width}: {state}" for width, state in sorted(states.items()))
         sentences.append(f"{kind}: error barrier at most {THRESHOLD} {start} ({detail})")
     return sentences
-
-
-def _state(errors: pd.DataFrame, kind: str, width: int) -> str:
-    unaligned = errors["mean"].get(("unaligned", width))
-    return state(errors["low"][kind, width], errors["high"][kind, width], unaligned)
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> None:
