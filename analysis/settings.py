@@ -52,7 +52,7 @@ def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
 
 def dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:
     """Comparisons of networks of one configuration as training left them: not pruned, at the last step."""
-    return ends(barriers[barriers.across.isna()])
+    return ends(barriers[barriers.across.isna()]).astype({"width": int})  # null only across widths
 
 
 def ends(barriers: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ HOW = (UNALIGNED, "direct", "transferred")
 def tasks_of(trials: pd.DataFrame) -> dict[str, str]:
     """Return a name of the task of every trial: its data set and the keys of `train`, where they differ."""
     each = trials.drop_duplicates("trial_id").to_dict("records")
-    words = [{key: _word(key, row[key]) for key in KEYS} for row in each]
+    words = [{key: word_of(key, row[key]) for key in KEYS} for row in each]
     differing = [key for key in KEYS if len({word[key] for word in words}) > 1] or ["dataset"]
     return {
         row["trial_id"]: ", ".join(word[key] for key in differing)
@@ -25,10 +25,13 @@ def tasks_of(trials: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _word(key: str, value: Any) -> str:
+def word_of(key: str, value: Any) -> str:
+    """Return a value of a key of `train` for people: `half 0`, `no half`."""
     if key == "dataset":
         return str(value)
     name = key.replace("_", " ")
+    if isinstance(value, str):
+        return f"{name} {value}"
     if hasattr(value, "__len__"):
         return f"{name} {list(value)}"
     return f"no {name}" if pd.isna(value) else f"{name} {value:g}"

@@ -100,7 +100,7 @@ def trajectories(
     barriers: pd.DataFrame, agreements: pd.DataFrame
 ) -> Iterator[tuple[Setting, pd.DataFrame, pd.DataFrame]]:
     """Yield the pairs of every setting and width with permutations along training, and their agreements."""
-    chosen = one_statistics(barriers[(barriers.level == 0) & barriers.across.isna()])
+    chosen = one_statistics(barriers[(barriers.level == 0) & barriers.across.isna()]).astype({"width": int})
     for setting, rows in by_setting(chosen[chosen.interpolation == "pair"]):
         for width, same in rows.groupby("width"):
             shares = agreements[agreements.group.isin(same.group) & (agreements.method == setting.method)]

@@ -1,0 +1,96 @@
+"""What a sweep says of every claim, as verdicts: of independent networks, and never across sweeps."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from analysis import pairs as all_pairs
+from analysis import pruning, trajectory, weak, width_scaling
+from analysis.settings import Setting, by_setting, dense_ends, one_statistics
+from analysis.simultaneous import Decision
+from analysis.tables import Tables
+from analysis.variants import independent, variants
+from analysis.verdict import Verdict
+
+WEAK, TRAINING, PRUNING, STRONG = "weak", "along training", "along pruning", "strong"
+KEYS = ["dataset", "model", "norm", "width"]
+STRONG_WORDS = {
+    "via": "pairs, both aligned to a third network",
+    "joint": "pairs of three jointly aligned networks",
+    "barycentre, via": "barycentre of three, two aligned to the third",
+    "barycentre, joint": "barycentre of three jointly aligned",
+    "simplex, via": "all mixtures of three, two aligned to the third",
+    "simplex, joint": "all mixtures of three jointly aligned",
+}
+Make = Callable[..., Verdict]  # of the sweep and the variant at hand
+SPREAD = ("state", "mean", "low", "high", "maximum", "connected", "n")
+
+
+def evidence(tables: Tables) -> list[Verdict]:
+    """Return the verdicts of a sweep by claim, setting, kind of permutation, width and split."""
+    names = variants(tables.trials)
+    comparable = tables.barriers[tables.barriers.group.isin(independent(tables.trials))]
+    found = []
+    for name, rows in comparable.groupby(comparable.group.map(names)):
+        make = partial(Verdict, sweep=tables.name, variant=str(name))
+        for claim in (_weak, _along_training, _along_pruning, _strong):
+            found += list(claim(rows, tables, make))
+    order = (WEAK, TRAINING, PRUNING, STRONG)
+    return sorted(found, key=lambda each: (order.index(each.claim), each.family))
+
+
+def _weak(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
+    for names, rows in weak.pairs(dense_ends(barriers), tables.trials).groupby(KEYS):
+        decided = all_pairs.decided(all_pairs.summarise(rows[rows.series == weak.INDEPENDENT]))
+        for row in decided[decided.how != all_pairs.UNALIGNED].itertuples():
+            setting = _setting(names, str(row.how).replace(" ", "_"))
+            yield make(WEAK, "pairs, one aligned to the other", setting=setting, **_spread(row))
+
+
+def _along_training(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
+    for setting, rows, _ in trajectory.trajectories(barriers, tables.agreements):
+        per_epoch = trajectory.steps_per_epoch(tables.trials[tables.trials.group.isin(rows.group)])
+        for split, same in rows.groupby("split"):
+            means = trajectory.by_epoch(same, tables.alignments, per_epoch)
+            for epoch, decision in trajectory.decisions(means).items():
+                what = f"permutation of epoch {epoch:g} at every epoch"
+                yield _along(make, TRAINING, what, setting, str(split), decision, "epoch")
+
+
+def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
+    within = one_statistics(barriers[barriers.across.isna()])
+    for setting, same in by_setting(within):
+        for width, rows in same.groupby("width"):
+            levels = pruning.barriers_by_level(rows, tables.trials)
+            own = _setting((setting.dataset, setting.model, setting.norm, width), setting.method)
+            for split in sorted(set(levels.split)):
+                for point, decision in pruning.decisions(levels, split).items():
+                    what = f"permutation of the dense networks at every level, {pruning.POINTS[point]}"
+                    yield _along(make, PRUNING, what, own, split, decision, "level")
+
+
+def _strong(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
+    for setting, rows in by_setting(dense_ends(barriers)):
+        decided = width_scaling.decided(width_scaling.summarise(rows, tables.alignments))
+        for row in decided[decided.kind.isin(STRONG_WORDS)].itertuples():
+            own = _setting((setting.dataset, setting.model, setting.norm, row.width), setting.method)
+            yield make(STRONG, STRONG_WORDS[str(row.kind)], setting=own, **_spread(row))
+
+
+def _setting(names: tuple[Any, ...], method: str | None) -> Setting:
+    dataset, model, norm, width = names
+    return Setting(str(dataset), str(model), str(norm), method, int(width))
+
+
+def _spread(row: Any) -> dict[str, Any]:
+    return {"split": row.split, **{name: getattr(row, name) for name in SPREAD}}
+
+
+def _along(
+    make: Make, claim: str, what: str, setting: Setting, split: str, found: Decision, unit: str
+) -> Verdict:
+    where = f"at {unit} {found.place:g}, the worst; holds at {found.holds} of {found.told} that can tell"
+    numbers = {name: getattr(found, name) for name in SPREAD}
+    return make(claim, what, setting=setting, split=split, where=where, **numbers)

@@ -1,0 +1,121 @@
+"""Numbers of a sweep beside the paper's, where the sweep has the paper's setting; else what differs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from analysis import paper, trajectory, width_scaling
+from analysis.settings import by_setting, dense_ends
+from analysis.tables import Tables
+from analysis.variants import independent
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A number of ours (share) with its interval (NaN: none) and the paper's.
+
+    `at_most`: the paper gives an upper end, not a value.
+    """
+
+    what: str
+    width: int
+    mean: float
+    low: float
+    high: float
+    n: int
+    paper: float
+    at_most: bool = False
+
+    @property
+    def difference(self) -> float:
+        """Ours minus the paper's."""
+        return self.mean - self.paper
+
+    @property
+    def agrees(self) -> str:
+        """Whether the paper's number lies within our interval, but for the accuracy of reading a plot."""
+        if isnan(self.low):
+            return "no interval"
+        below = self.low - paper.READING <= self.paper
+        return "yes" if below and (self.at_most or self.paper <= self.high + paper.READING) else "no"
+
+
+def differences(trials: pd.DataFrame, model: str) -> list[str]:
+    """Say in which columns the trials of a model differ from the paper's setting; none: it is this."""
+    found = []
+    for column, wanted in paper.setting(model).items():
+        have = {_plain(value) for value in trials[column]}
+        if have != {_plain(wanted)}:
+            found.append(f"{column} is {' and '.join(sorted(have))}, the paper's {_plain(wanted)}")
+    return found
+
+
+def _plain(value: Any) -> str:
+    """Write a cell so that equal settings are equal texts, whatever the type of a list, null or number."""
+    if hasattr(value, "__len__") and not isinstance(value, str):
+        return ", ".join(map(str, value)) or "none"
+    if pd.isna(value):
+        return "null"
+    return value if isinstance(value, str) else f"{float(value):g}"
+
+
+def reproductions(tables: Tables) -> Iterator[tuple[str, list[str], list[Beside]]]:
+    """Yield for every group of trials of the paper's models: its title, what differs, the numbers.
+
+    There are numbers only where nothing differs.
+    """
+    dense = tables.trials[(tables.trials.level == 0) & tables.trials.group.isin(independent(tables.trials))]
+    models = dense[dense.model.isin([paper.VGG, paper.RESNET])]
+    for (model, group), trials in models.groupby(["model", "group"]):
+        width = int(trials.width.iloc[0])
+        differ = differences(trials, str(model))
+        rows = tables.barriers[tables.barriers.group == group]
+        numbers = [] if differ else [*_by_width(rows, tables), *_along_training(rows, tables)]
+        yield f"{model}-{width} on {trials.dataset.iloc[0]}", differ, numbers
+
+
+def _by_width(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
+    for setting, same in by_setting(dense_ends(rows[rows.split == "train"])):
+        summary = width_scaling.summarise(same, tables.alignments)
+        for row in summary[summary.risk == "error"].itertuples():
+            known = paper.BARRIERS.get((setting.model, str(setting.method), str(row.kind)), {})
+            width = int(str(row.width))
+            if width in known:
+                what = f"error barrier, {str(setting.method).replace('_', ' ')}, {row.kind}"
+                yield Beside(what, **_numbers(row), width=width, paper=known[width])
+
+
+def _along_training(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
+    train = rows[rows.split == "train"]
+    for setting, same, along in trajectory.trajectories(train, tables.agreements):
+        its = (setting.model, setting.width, setting.method)
+        if its != (paper.TRAJECTORY_MODEL, paper.TRAJECTORY_WIDTH, paper.TRAJECTORY_METHOD):
+            continue
+        per_epoch = trajectory.steps_per_epoch(tables.trials[tables.trials.group.isin(same.group)])
+        means = trajectory.by_epoch(same, tables.alignments, per_epoch)
+        direct = means[(means.risk == "error") & (means.series == "direct")]
+        yield from _epochs(direct, trajectory.fixed_points(along, per_epoch), int(setting.width or 0))
+
+
+def _epochs(direct: pd.DataFrame, shares: pd.DataFrame, width: int) -> Iterator[Beside]:
+    last = direct[direct.epoch == direct.epoch.max()]
+    for epoch, value in paper.EARLY.items():
+        for row in last[last.found == epoch].itertuples():
+            what = f"error barrier at the end under the permutation of epoch {epoch}"
+            yield Beside(what, **_numbers(row), width=width, paper=value)
+    under = direct[direct.found == direct.found.max()]
+    worst = under.iloc[[under["mean"].argmax()]]
+    for row in worst.itertuples():
+        what = f"largest error barrier under the last permutation (at epoch {row.epoch:g})"
+        yield Beside(what, **_numbers(row), width=width, paper=paper.LAST_AT_MOST, at_most=True)
+    for epoch, value in paper.FIXED_POINTS.items():
+        for row in shares[shares.epoch == epoch].itertuples():
+            what = f"fixed points of the permutation of epoch {epoch} with the last"
+            yield Beside(what, **_numbers(row), width=width, paper=value)
+
+
+def _numbers(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("mean", "low", "high", "n")}

@@ -1,0 +1,67 @@
+"""The tables of a sweep as they are: a table that is missing, empty or partly there is no error."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from analysis.members import trial_of
+from raysweep.store.tables import TABLES, schema
+
+READ = ("trials", "alignments", "agreements", "barriers", "failures")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Frames with every documented column; `notes` say what is not there and what was left out."""
+
+    name: str
+    trials: pd.DataFrame
+    alignments: pd.DataFrame
+    agreements: pd.DataFrame
+    barriers: pd.DataFrame
+    failures: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def read(folder: Path) -> Tables:
+    """Read the tables of the sweep in `folder`, which gives its name."""
+    frames, notes = {}, []
+    for table in READ:
+        frames[table], said = _read(folder / table)
+        notes += said
+    frames["barriers"], said = _complete(frames["trials"], frames["alignments"], frames["barriers"])
+    return Tables(folder.name, **frames, notes=(*notes, *said))
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return a table with every column that it should have, and what is wrong with it."""
+    table = path.name
+    nothing = schema(table).empty_table().to_pandas()
+    try:
+        frame = pd.read_parquet(path)
+    except FileNotFoundError:
+        return nothing, [f"no table {table}"]
+    except (OSError, pa.ArrowException) as error:  # a folder without files, or a file that is cut short
+        return nothing, [f"table {table} cannot be read: {error}"]
+    lacking = [name for name, _, _ in TABLES[table] if name not in frame]
+    notes = [f"table {table} lacks {', '.join(lacking)}, taken as null"] if lacking else []
+    return frame.assign(**dict.fromkeys(lacking)), notes
+
+
+def _complete(
+    trials: pd.DataFrame, alignments: pd.DataFrame, barriers: pd.DataFrame
+) -> tuple[pd.DataFrame, list[str]]:
+    """Keep the barriers whose trials and alignments have rows: a sweep in progress publishes them apart."""
+    there, aligned = set(zip(trials.trial_id, trials.level, strict=True)), set(alignments.alignment_id)
+    parts = zip(barriers.networks, barriers.level, barriers.alignments, strict=True)
+    kept = [
+        all((trial_of(network), level) in there for network in networks) and aligned.issuperset(ids)
+        for networks, level, ids in parts
+    ]
+    out = len(kept) - sum(kept)
+    notes = (
+        [f"{out} of {len(kept)} barriers left out: their trials or alignments have no rows"] if out else []
+    )
+    return barriers[pd.Series(kept, barriers.index, dtype=bool)], notes

@@ -1,0 +1,55 @@
+"""A verdict on a claim: what one kind of permutation shows of one kind of networks in one sweep."""
+
+from dataclasses import dataclass, replace
+from math import isnan
+
+from analysis.settings import Setting
+from analysis.style import THRESHOLD
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a mean error barrier (share), its interval (NaN: none) and spread say of a claim on one split.
+
+    `what` are the permutations, `variant` says what else sets the networks apart from others of the sweep,
+    `where` to which place of a sequence the numbers belong. `connected` is the share of the `n` pairs or
+    triples at or below the threshold.
+    """
+
+    claim: str
+    what: str
+    sweep: str
+    setting: Setting
+    variant: str
+    split: str
+    state: str
+    mean: float
+    low: float
+    high: float
+    maximum: float
+    connected: float
+    n: int
+    where: str = ""
+
+    @property
+    def family(self) -> str:
+        """The networks without their width: verdicts of one family differ in it."""
+        return ", ".join(filter(None, (replace(self.setting, width=None).title, self.variant)))
+
+    @property
+    def networks(self) -> str:
+        """For people: which networks, aligned how."""
+        return ", ".join(filter(None, (self.setting.title, self.variant)))
+
+    def __str__(self) -> str:
+        where = f" {self.where}" if self.where else ""
+        return (
+            f"{self.claim}: {self.sweep}: {self.networks}: {self.what}: {self.split} {self.state} "
+            f"({with_interval(self.mean, self.low, self.high)}{where}, threshold {THRESHOLD}, maximum "
+            f"{self.maximum:.3f}, {self.connected:.0%} of {self.n} connected)"
+        )
+
+
+def with_interval(mean: float, low: float, high: float) -> str:
+    """Write `0.009 [0.005, 0.014]`, or the mean alone where there is no interval."""
+    return f"{mean:.3f}" if isnan(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
