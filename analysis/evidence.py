@@ -46,7 +46,7 @@ def _weak(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdic
         decided = all_pairs.decided(all_pairs.summarise(rows[rows.series == weak.INDEPENDENT]))
         for row in decided[decided.how != all_pairs.UNALIGNED].itertuples():
             setting = _setting(names, str(row.how).replace(" ", "_"))
-            yield make(WEAK, "pairs, one aligned to the other", setting=setting, **_spread(row))
+            yield make(WEAK, "one aligned to the other", setting=setting, **_spread(row))
 
 
 def _along_training(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:

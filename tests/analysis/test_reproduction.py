@@ -1,0 +1,97 @@
+import pandas as pd
+import pytest
+
+from analysis import paper
+from analysis.claims import analyse
+from analysis.reproduction import Beside, reproductions
+from analysis.tables import read
+from tests.analysis.frames import pair_alignments, pair_rows
+from tests.analysis.sweeps import trials, write
+
+VGG = {"dataset": "cifar10", "model": "vgg16", "norm": "layer"}
+NAN = float("nan")
+
+
+def vgg(root, **changes):
+    """A sweep of VGG-16-64 with the paper's setting, but for the changes; barriers of 0.1."""
+    barriers = pair_rows("unaligned", 64, 0.9, **VGG)
+    barriers += pair_rows("direct", 64, 0.1, "weight_matching", **VGG)
+    via = ["a@0@9d@0@9", "b@0@9d@0@9"]
+    barriers += pair_rows("via", 64, 0.3, "weight_matching", alignments=via, **VGG)
+    runs = trials(64, **{**paper.setting("vgg16"), "steps": 9, **changes})
+    tables = {"trials": runs, "alignments": pair_alignments(), "barriers": barriers}
+    return write(root, "vgg", **tables)
+
+
+def test_numbers_of_the_papers_setting(tmp_path):
+    ((networks, differ, numbers),) = reproductions(read(vgg(tmp_path)))
+    assert (networks, differ) == ("vgg16-64 on cifar10", [])
+    direct, via = numbers
+    assert (direct.width, direct.n, direct.paper) == (64, 6, 0.085)
+    assert direct.difference == pytest.approx(0.015)
+    assert direct.agrees == "yes"
+    assert (via.paper, via.agrees) == (0.37, "no")
+    assert via.difference == pytest.approx(-0.07)
+    analyse(tmp_path)
+    assert "+0.015" in (tmp_path / "claims.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"epochs": 100}, "epochs is 100, the paper's 160"),
+        ({"norm": "batch"}, "norm is batch, the paper's layer"),
+        ({"milestones": ["80ep"]}, "milestones is 80ep, the paper's 80ep, 120ep"),
+        ({"half": 0}, "half is 0, the paper's null"),
+        ({"precision": None}, "precision is null, the paper's float32"),
+    ],
+)
+def test_other_settings_are_named_and_not_compared(tmp_path, changes, said):
+    ((_, differ, numbers),) = reproductions(read(vgg(tmp_path, **changes)))
+    assert (differ, numbers) == ([said], [])
+    analyse(tmp_path)
+    html = (tmp_path / "claims.html").read_text()
+    assert "Not the paper&#39;s setting" in html or "Not the paper's setting" in html
+
+
+def test_the_trajectory_beside_the_paper(tmp_path):
+    barriers = []
+    for step in (3, 160):
+        at = {**VGG, "step": step}
+        barriers += pair_rows("unaligned", 64, 0.9, **at)
+        for found in (3, 160):
+            barrier = 0.05 if found == 160 else 0.8
+            barriers += pair_rows("direct", 64, barrier, "weight_matching", permutation_step=found, **at)
+    folder = vgg(tmp_path, steps=160)
+    pd.DataFrame(barriers).to_parquet(folder / "barriers/00.parquet")
+    shared = {"kind": "trajectory", "method": "weight_matching", "group": "group64"}
+    rows = [
+        {**shared, "step": step, "fixed_points": share, "networks": [f"{a}@0@{step}", f"{b}@0@{step}"]}
+        for a, b in ("ab", "ac", "ad", "bc")
+        for step, share in ((50, 0.4), (160, 1.0))
+    ]
+    (folder / "agreements").mkdir()
+    pd.DataFrame(rows).to_parquet(folder / "agreements/00.parquet")
+    ((_, _, numbers),) = reproductions(read(folder))
+    found = {each.what: each for each in numbers}
+    early = found["error barrier at the end under the permutation of epoch 3"]
+    assert (early.paper, early.agrees) == (0.90, "no")
+    last = found["largest error barrier under the last permutation (at epoch 3)"]
+    assert (last.paper, last.agrees) == (0.10, "yes")
+    shares = found["fixed points of the permutation of epoch 50 with the last"]
+    assert shares.difference == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "at_most", "word"),
+    [
+        (0.12, 0.2, False, "yes"),
+        (0.13, 0.2, False, "no"),
+        (0.01, 0.02, False, "no"),
+        (0.01, 0.02, True, "yes"),
+        (0.13, 0.2, True, "no"),
+        (NAN, NAN, False, "no interval"),
+    ],
+)
+def test_agreement_within_the_accuracy_of_reading(low, high, at_most, word):
+    assert Beside("x", 64, 0.1, low, high, 6, paper=0.1, at_most=at_most).agrees == word
