@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from analysis.claims_page import CLAIMS, Claim, Reproduction, render
+from analysis.claims_page import CLAIMS, Claim, render
 from analysis.evidence import evidence
-from analysis.reproduction import reproductions
+from analysis.reproduction import Reproduction, reproductions
 from analysis.sweep_report import report
 from analysis.tables import read
 from analysis.verdict import Verdict
@@ -14,12 +14,12 @@ from analysis.verdict import Verdict
 def analyse(root: Path) -> str:
     """Write `claims.html` under the root and return the verdicts as text, with the path of the page."""
     verdicts: list[Verdict] = []
-    beside: list[Reproduction] = []
+    beside: list[tuple[str, Reproduction]] = []
     reports = []
     for folder in sorted(path for path in (root / "sweeps").glob("*") if path.is_dir()):
         tables = read(folder)
         verdicts += evidence(tables)
-        beside += [(folder.name, *found) for found in reproductions(tables)]
+        beside += [(folder.name, found) for found in reproductions(tables)]
         reports.append(report(folder, tables))
     page = root / "claims.html"
     page.write_text(render(verdicts, beside, reports), encoding="utf-8")

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from analysis import paper
 from analysis.evidence import PRUNING, STRONG, TRAINING, WEAK
 from analysis.pairs import SPLITS
-from analysis.reproduction import Beside
+from analysis.reproduction import Reproduction
 from analysis.style import THRESHOLD
 from analysis.sweep_report import Report
 from analysis.verdict import Verdict, with_interval
@@ -74,7 +74,6 @@ class Family:
 
 
 Key = TypeVar("Key")
-Reproduction = tuple[str, str, list[str], list[Beside]]  # sweep, networks, what differs, numbers
 
 
 def families(verdicts: Iterable[Verdict]) -> list[Family]:
@@ -99,8 +98,13 @@ def _gathered(verdicts: Iterable[Verdict], key: Callable[[Verdict], Key]) -> dic
     return found
 
 
-def render(verdicts: list[Verdict], reproductions: list[Reproduction], reports: list[Report]) -> str:
-    """Return the page; everything that comes from tables, names and files is escaped."""
+def render(
+    verdicts: list[Verdict], reproductions: list[tuple[str, Reproduction]], reports: list[Report]
+) -> str:
+    """Return the page; `reproductions` have the names of their sweeps.
+
+    Everything that comes from tables, names and files is escaped.
+    """
     environment = Environment(
         loader=PackageLoader("analysis"),
         autoescape=True,

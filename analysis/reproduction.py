@@ -43,6 +43,15 @@ class Beside:
         return "yes" if below and (self.at_most or self.paper <= self.high + paper.READING) else "no"
 
 
+@dataclass(frozen=True)
+class Reproduction:
+    """Networks of the paper's model, what differs from its setting, and (where nothing does) the numbers."""
+
+    networks: str
+    differ: tuple[str, ...]
+    numbers: list[Beside]
+
+
 def differences(trials: pd.DataFrame, model: str) -> list[str]:
     """Say in which columns the trials of a model differ from the paper's setting; none: it is this."""
     found = []
@@ -62,19 +71,26 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else f"{float(value):g}"
 
 
-def reproductions(tables: Tables) -> Iterator[tuple[str, list[str], list[Beside]]]:
-    """Yield for every group of trials of the paper's models: its title, what differs, the numbers.
-
-    There are numbers only where nothing differs.
-    """
+def reproductions(tables: Tables) -> list[Reproduction]:
+    """Compare every group of trials of the paper's models; groups from which the same differs go together."""
     dense = tables.trials[(tables.trials.level == 0) & tables.trials.group.isin(independent(tables.trials))]
     models = dense[dense.model.isin([paper.VGG, paper.RESNET])]
-    for (model, group), trials in models.groupby(["model", "group"]):
-        width = int(trials.width.iloc[0])
-        differ = differences(trials, str(model))
-        rows = tables.barriers[tables.barriers.group == group]
-        numbers = [] if differ else [*_by_width(rows, tables), *_along_training(rows, tables)]
-        yield f"{model}-{width} on {trials.dataset.iloc[0]}", differ, numbers
+    found: dict[tuple[str, tuple[str, ...]], tuple[set[int], list[Beside]]] = {}
+    for (model, dataset, group), trials in models.groupby(["model", "dataset", "group"]):
+        differ = tuple(differences(trials, str(model)))
+        widths, numbers = found.setdefault((f"{model} on {dataset}", differ), (set(), []))
+        widths.add(int(trials.width.iloc[0]))
+        if not differ:
+            rows = tables.barriers[tables.barriers.group == group]
+            numbers += [*_by_width(rows, tables), *_along_training(rows, tables)]
+    return [
+        Reproduction(
+            f"{networks}, width {', '.join(map(str, sorted(widths)))}",
+            differ,
+            sorted(numbers, key=lambda each: (each.what, each.width)),
+        )
+        for (networks, differ), (widths, numbers) in sorted(found.items(), key=lambda item: item[0])
+    ]
 
 
 def _by_width(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:

@@ -43,17 +43,18 @@ def report(folder: Path, tables: Tables) -> Report:
                 texts[name] = import_module(f"analysis.{name}").analyse(folder)
             except (OSError, LookupError, AttributeError, TypeError, ValueError) as error:
                 # An analysis reads whole tables; of a sweep in progress they may not fit together yet.
-                notes.append(f"analysis {name} cannot read these tables: {type(error).__name__}: {error}")
+                why = str(error).replace(f"{folder}/", "")  # the page is the same wherever the root lies
+                notes.append(f"analysis {name} cannot read these tables: {type(error).__name__}: {why}")
     else:
         notes.append("no barriers yet")
     return Report(folder.name, counts, notes, texts, figures(folder))
 
 
 def _analyses(folder: Path) -> list[str]:
-    """Return the analyses that the sweep file asks for."""
+    """Return the analyses that the sweep file asks for; none where there is no such file yet."""
     path = folder / "sweep.yaml"
-    asked = yaml.safe_load(path.read_text()).get("analyses", []) if path.is_file() else []
-    return [name for name in ANALYSES if name in asked]
+    content = yaml.safe_load(path.read_text()) if path.is_file() else None
+    return [name for name in ANALYSES if name in (content or {}).get("analyses", [])]
 
 
 def figures(folder: Path) -> list[Figure]:

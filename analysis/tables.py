@@ -44,7 +44,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     except FileNotFoundError:
         return nothing, [f"no table {table}"]
     except (OSError, pa.ArrowException) as error:  # a folder without files, or a file that is cut short
-        return nothing, [f"table {table} cannot be read: {error}"]
+        return nothing, [f"table {table} cannot be read: {type(error).__name__}"]
     lacking = [name for name, _, _ in TABLES[table] if name not in frame]
     notes = [f"table {table} lacks {', '.join(lacking)}, taken as null"] if lacking else []
     return frame.assign(**dict.fromkeys(lacking)), notes

@@ -24,9 +24,9 @@ def vgg(root, **changes):
 
 
 def test_numbers_of_the_papers_setting(tmp_path):
-    ((networks, differ, numbers),) = reproductions(read(vgg(tmp_path)))
-    assert (networks, differ) == ("vgg16-64 on cifar10", [])
-    direct, via = numbers
+    (found,) = reproductions(read(vgg(tmp_path)))
+    assert (found.networks, found.differ) == ("vgg16 on cifar10, width 64", ())
+    direct, via = found.numbers
     assert (direct.width, direct.n, direct.paper) == (64, 6, 0.085)
     assert direct.difference == pytest.approx(0.015)
     assert direct.agrees == "yes"
@@ -34,6 +34,25 @@ def test_numbers_of_the_papers_setting(tmp_path):
     assert via.difference == pytest.approx(-0.07)
     analyse(tmp_path)
     assert "+0.015" in (tmp_path / "claims.html").read_text()
+
+
+def test_widths_stand_in_one_table(tmp_path):
+    folder = vgg(tmp_path)
+    runs = pd.read_parquet(folder / "trials")
+    wide = runs.assign(width=128, group="group128", trial_id=[f"w{name}" for name in runs.trial_id])
+    pd.concat([runs, wide]).to_parquet(folder / "trials/00.parquet")
+    barriers = pd.read_parquet(folder / "barriers")
+    moved = [[f"w{name}" for name in networks] for networks in barriers.networks]
+    wider = barriers.assign(width=128, group="group128", networks=moved)
+    pd.concat([barriers, wider]).to_parquet(folder / "barriers/00.parquet")
+    (found,) = reproductions(read(folder))
+    assert found.networks == "vgg16 on cifar10, width 64, 128"
+    assert [(each.width, each.paper) for each in found.numbers] == [
+        (64, 0.085),
+        (128, 0.045),
+        (64, 0.37),
+        (128, 0.26),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -47,11 +66,10 @@ def test_numbers_of_the_papers_setting(tmp_path):
     ],
 )
 def test_other_settings_are_named_and_not_compared(tmp_path, changes, said):
-    ((_, differ, numbers),) = reproductions(read(vgg(tmp_path, **changes)))
-    assert (differ, numbers) == ([said], [])
+    (found,) = reproductions(read(vgg(tmp_path, **changes)))
+    assert (found.differ, found.numbers) == ((said,), [])
     analyse(tmp_path)
-    html = (tmp_path / "claims.html").read_text()
-    assert "Not the paper&#39;s setting" in html or "Not the paper's setting" in html
+    assert "Not the paper's setting" in (tmp_path / "claims.html").read_text()
 
 
 def test_the_trajectory_beside_the_paper(tmp_path):
@@ -72,8 +90,8 @@ def test_the_trajectory_beside_the_paper(tmp_path):
     ]
     (folder / "agreements").mkdir()
     pd.DataFrame(rows).to_parquet(folder / "agreements/00.parquet")
-    ((_, _, numbers),) = reproductions(read(folder))
-    found = {each.what: each for each in numbers}
+    (along,) = reproductions(read(folder))
+    found = {each.what: each for each in along.numbers}
     early = found["error barrier at the end under the permutation of epoch 3"]
     assert (early.paper, early.agrees) == (0.90, "no")
     last = found["largest error barrier under the last permutation (at epoch 3)"]
