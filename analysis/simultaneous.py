@@ -13,7 +13,8 @@ class Decision:
     """What the error barriers (shares) under one permutation say of the whole sequence.
 
     The barrier is at most 0.02 at `holds` of the `told` places that can tell. `place` is where the mean is
-    largest; mean, interval, maximum, share of connected pairs and their number `n` are those of this place.
+    largest, whether it can tell or not; mean, interval, maximum, share of connected pairs and their number
+    `n` are those of this place.
     """
 
     state: str
