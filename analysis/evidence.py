@@ -63,12 +63,12 @@ def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterat
     within = one_statistics(barriers[barriers.across.isna()])
     for setting, same in by_setting(within):
         for width, rows in same.groupby("width"):
-            levels = pruning.barriers_by_level(rows, tables.trials)
             own = _setting((setting.dataset, setting.model, setting.norm, width), setting.method)
-            for split in sorted(set(levels.split)):
-                for point, decision in pruning.decisions(levels, split).items():
+            for split, chosen in rows.groupby("split"):
+                decided = pruning.decide(pruning.by_level(chosen, tables.trials, str(split)))
+                for point, decision in pruning.decisions(decided).items():
                     what = f"permutation of the dense networks at every level, {pruning.POINTS[point]}"
-                    yield _along(make, PRUNING, what, own, split, decision, "level")
+                    yield _along(make, PRUNING, what, own, str(split), decision, "level")
 
 
 def _strong(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:

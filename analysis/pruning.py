@@ -28,8 +28,9 @@ UNALIGNED, DENSE, OWN = "unaligned", "dense permutation", "level's permutation"
 def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     """Return the mean barrier of pairs and its interval by point, level, kind and risk.
 
-    The maximum over pairs and the share of connected ones stand beside it. The point is `end` at the last step of the networks' own trials and `rewind` elsewhere. At level 0 the
-    dense permutation is the level's own.
+    The maximum over pairs and the share of connected ones stand beside it. The point is `end` at the last
+    step of the networks' own trials and `rewind` elsewhere. At level 0 the dense permutation is the level's
+    own.
     """
     chosen = barriers[
         barriers.interpolation.eq("pair")
