@@ -142,7 +142,7 @@ def test_mlflow_shows_the_runs(quickstart):
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{quickstart / 'runs' / 'mlflow.db'}")
-    (experiment,) = [e for e in client.search_experiments() if e.name.startswith("raysweep/quickstart/")]
+    (experiment,) = [e for e in client.search_experiments() if e.name.startswith("quickstart (")]
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     identities = [run.data.tags["raysweep.id"] for run in runs]
     assert len(identities) == len(set(identities)) == 1 + 24 + 2 * 6

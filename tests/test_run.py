@@ -269,8 +269,15 @@ def test_bad_input_exits_with_2(tiny, tmp_path):
 
 
 def test_tracking_server_that_is_down_loses_nothing(tiny, undisturbed):
+    """Figures in folders are artifacts too."""
+    figures = undisturbed / "sweeps/tiny/figures"
+    for figure in (figures / "one.png", figures / "more/two.png"):
+        figure.parent.mkdir(parents=True, exist_ok=True)
+        figure.write_bytes(b"")
     track = ["run", tiny, "--root", undisturbed, "--set", "tracking.enabled=true"]
     down = raysweep(*track, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert "the next run logs what is missing" in down
     assert "mlflow ui" in raysweep(*track)
     assert (undisturbed / "sweeps/tiny/tracking.json").exists()
+    stored = {path.relative_to(path.parents[1]) for path in (undisturbed / "mlartifacts").rglob("*.png")}
+    assert stored == {Path("figures/one.png"), Path("more/two.png")}

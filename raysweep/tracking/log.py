@@ -1,0 +1,146 @@
+"""A parent run, a child per trial, a child per group and method.
+
+Runs are found again by the tag `raysweep.id`, and timestamps come from the stored rows, so logging again
+changes nothing.
+"""
+
+import json
+import logging
+from pathlib import Path
+
+import pandas as pd
+from mlflow.entities import Metric, Param, Run
+from mlflow.tracking import MlflowClient
+
+from raysweep.digest import digest
+from raysweep.store.files import Files
+from raysweep.sweep.load import Sweep
+from raysweep.tracking.links import ORDER, description
+from raysweep.tracking.values import AT_END, Value, barriers, by_step, label, order, parameters
+
+BATCH = 1000  # metrics a request
+LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags that say what has been logged
+NOTE = "mlflow.note.content"
+
+
+class Log:
+    """One pass over the tables of a sweep."""
+
+    def __init__(self, files: Files, sweep: Sweep, uri: str, folder: Path) -> None:
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        self._client = MlflowClient(uri)
+        self._folder, self._sweep = folder, sweep
+        # MLflow shortens a name at its end, and to what follows the last slash.
+        name = f"{sweep.name} (raysweep {digest(str(files.root))[:8]})"
+        local = uri.startswith("sqlite")
+        self.experiment = self._find_experiment(name, str(files.root / "mlartifacts") if local else None)
+        self._known = {
+            run.data.tags["raysweep.id"]: run for run in self._search() if "raysweep.id" in run.data.tags
+        }
+
+    def _find_experiment(self, name: str, artifacts: str | None) -> str:
+        found = self._client.get_experiment_by_name(name)
+        return found.experiment_id if found else self._client.create_experiment(name, artifacts)
+
+    def _search(self) -> list[Run]:
+        runs: list[Run] = []
+        token = None
+        while True:
+            page = self._client.search_runs([self.experiment], max_results=1000, page_token=token)
+            runs.extend(page)
+            token = page.token
+            if not token:
+                return runs
+
+    def everything(self) -> None:
+        """Log parent, trials, groups and artifacts."""
+        tables = {name: pd.read_parquet(self._folder / name) for name in ("trials", "metrics", "barriers")}
+        trials, metrics = tables["trials"], tables["metrics"]
+        began = int(metrics.time.min() * 1000) if len(metrics) else 0
+        ended = int(metrics.time.max() * 1000) if len(metrics) else 0
+        parent = self._run("sweep", self._sweep.name, began, {})
+        by_trial = dict(list(metrics.groupby("trial_id")))
+        for trial_id, levels in trials.groupby("trial_id"):
+            self._trial(str(trial_id), levels, by_trial[trial_id], parent)
+        named = tables["barriers"].assign(method=tables["barriers"].method.fillna("unaligned"))
+        for (group, method), rows in named.groupby(["group", "method"]):
+            members = trials[trials.group == group]
+            # The networks of a comparison across configurations share only what its own rows say.
+            shared = parameters(rows if members.empty else members)
+            self._group(str(group), str(method), rows, shared, parent, ended)
+        self._parent(parent, tables, ended)
+
+    def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> str:
+        if identity in self._known:
+            return self._known[identity].info.run_id
+        own = {"raysweep.id": identity, "mlflow.runName": name, "mlflow.user": "raysweep"}
+        return self._client.create_run(self.experiment, start_time=began, tags=own | tags).info.run_id
+
+    def _trial(self, trial_id: str, levels: pd.DataFrame, metrics: pd.DataFrame, parent: str) -> None:
+        """Loss and error by step (of each level), and at the end of every level with the level as step."""
+        identity = f"trial {trial_id}"
+        known = self._known.get(identity)
+        logged = set(json.loads(known.data.tags.get(LEVELS, "[]"))) if known else set()
+        new = levels[~levels.level.isin(logged)]
+        if new.empty:
+            return
+        first = levels.iloc[0]
+        name = label(first, "" if first.branch == "main" else first.branch, f"replicate {first.replicate}")
+        tags = {"mlflow.parentRunId": parent, "raysweep.group": first.group}
+        run = self._run(identity, name, int(metrics.time.min() * 1000), tags)
+        values: list[Value] = []
+        for level in new.to_dict("records"):
+            rows = metrics[metrics.level == level["level"]]
+            values += by_step(rows, f"level_{level['level']:02d}/" if level["level"] else "")
+            if level["level"]:
+                end = int(rows.time.max() * 1000)
+                values += [(f"end/{name}", level[name], end, level["level"]) for name in AT_END]
+        self._log(run, values, parameters(levels), known)
+        self._client.set_tag(run, LEVELS, json.dumps(sorted(levels.level.tolist())))
+        self._client.set_terminated(run, "FINISHED", int(metrics.time.max() * 1000))
+
+    def _group(
+        self, group: str, method: str, rows: pd.DataFrame, shared: dict[str, str], parent: str, time: int
+    ) -> None:
+        """Mean, spread and count of every kind of barrier, so that widths and methods can be compared."""
+        identity = f"group {group} {method}"
+        first = rows.iloc[0]
+        tags = {"mlflow.parentRunId": parent, "raysweep.group": group, ORDER: order(first, method)}
+        run = self._run(identity, label(first, method), time, tags)
+        values = barriers(rows, time)
+        known = self._known.get(identity)
+        content = digest([(name, value, step) for name, value, _, step in values])
+        if known and known.data.tags.get(CONTENT) == content:
+            return
+        self._log(run, values, shared | {"method": method}, known)
+        self._client.set_tag(run, CONTENT, content)
+        self._client.set_terminated(run, "FINISHED", time)
+
+    def _parent(self, run: str, tables: dict[str, pd.DataFrame], time: int) -> None:
+        """What changes when a sweep is extended goes into tags: parameters are immutable."""
+        for table, rows in tables.items():
+            self._client.set_tag(run, f"raysweep.{table}", str(len(rows)))
+        self._client.set_tag(run, "raysweep.tables", str(self._folder))
+        self._describe(run)
+        self._client.log_artifact(run, str(self._folder / "sweep.yaml"))
+        if (self._folder / "figures").exists():
+            self._client.log_artifacts(run, str(self._folder / "figures"), "figures")
+        self._client.set_terminated(run, "FINISHED", time)
+
+    def _describe(self, parent: str) -> None:
+        """Say where to look, unless somebody has written there: descriptions are edited in the browser."""
+        note = description(self.experiment, parent)
+        if NOTE not in self._client.get_experiment(self.experiment).tags:
+            self._client.set_experiment_tag(self.experiment, NOTE, note)
+        if NOTE not in self._client.get_run(parent).data.tags:
+            self._client.set_tag(parent, NOTE, note)
+
+    def _log(self, run: str, values: list[Value], params: dict[str, str], known: Run | None) -> None:
+        """Log metrics, and the parameters that an interruption left out: they cannot be changed."""
+        present = known.data.params if known else {}
+        metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
+        missing = [Param(key, value) for key, value in params.items() if key not in present]
+        self._client.log_batch(run, params=missing)
+        for start in range(0, len(metrics), BATCH):
+            self._client.log_batch(run, metrics=metrics[start : start + BATCH])

@@ -1,0 +1,97 @@
+"""What is logged, from rows of the tables: parameters, names and steps of metrics."""
+
+from typing import Any
+
+import pandas as pd
+
+from raysweep.store.tables import TABLES
+
+Value = tuple[str, float, int, int]  # name, value, time in milliseconds, step
+AT_END = ("sparsity", "train_loss", "train_error", "test_loss", "test_error")
+# The rest of a trial's row says what it is. Its group is a digest, which charts would show as an axis.
+RESULTS = {"trial_id", "group", "level", "start", "steps", "seconds", *AT_END}
+PARAMETERS: list[str] = [name for name, _, _ in TABLES["trials"] if name not in RESULTS]
+RISKS = ("loss_barrier", "error_barrier", "loss_centre", "error_centre")
+
+
+def parameters(rows: pd.DataFrame) -> dict[str, str]:
+    """What all rows have in common; a null says nothing and is left out."""
+    found = {name: set(rows[name].map(text)) for name in PARAMETERS if name in rows.columns}
+    return {name: values.pop() for name, values in found.items() if len(values) == 1 and values != {""}}
+
+
+def text(value: Any) -> str:
+    """A value as the sweep file has it: nulls make pandas' integers floats."""
+    if isinstance(value, str):
+        return value
+    if pd.api.types.is_list_like(value):
+        return ", ".join(text(item) for item in value)
+    if pd.isna(value):
+        return ""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def label(row: pd.Series, *words: str) -> str:
+    """A name for a run; what differs within it is null and left out.
+
+    What tells runs apart comes first, because MLflow shows about twenty letters.
+    """
+    model = "-".join(filter(None, (text(row.model), text(row.width))))
+    return " ".join(filter(None, (model, *words, text(row.dataset))))
+
+
+def order(row: pd.Series, method: str) -> str:
+    """A text that sorts by width and then by method: MLflow compares parameters as texts."""
+    return f"{text(row.dataset)} {text(row.model)} {text(row.width).zfill(9)} {method}"
+
+
+def by_step(metrics: pd.DataFrame, prefix: str) -> list[Value]:
+    """Loss and error of both splits while a level trains."""
+    return [
+        (f"{prefix}{row['split']}_{risk}", row[risk], int(row["time"] * 1000), int(row["step"]))
+        for row in metrics.to_dict("records")
+        for risk in ("loss", "error")
+    ]
+
+
+def barriers(rows: pd.DataFrame, time: int) -> list[Value]:
+    """Mean, spread and count of every kind of barrier."""
+    values: list[Value] = []
+    for key, part in rows.groupby([_names(rows), _steps(rows)]):
+        name, step = str(key[0]), int(key[1])  # type: ignore[index,call-overload]
+        for column in RISKS:
+            values.append((f"{name}/{column}_mean", part[column].mean(), time, step))
+            values.append((f"{name}/{column}_std", part[column].std(ddof=0), time, step))
+        values.append((f"{name}/n", len(part), time, step))
+    return values
+
+
+def _names(rows: pd.DataFrame) -> pd.Series:
+    """split/interpolation_kind, with where the permutation was found: at a level of pruning, or at a step.
+
+    Of pruned networks also with the point where they are compared; a hybrid with its layers.
+    """
+    pruned, end = rows.level > 0, _ends(rows)
+    found = rows.permutation_level.map(lambda level: "_dense" if level == 0 else "_level", na_action="ignore")
+    along = ~pruned & (~end | (rows.permutation_step < rows.step.max())) & rows.permutation_step.notna()
+    rewind = pd.Series("_rewind", rows.index)
+    step = "_found_at_" + rows.permutation_step.astype("Int64").astype(str)
+    layers = "_" + rows.hybrid + "_" + rows.hybrid_layers.astype("Int64").astype(str)
+    name = rows.split + "/" + rows.interpolation + "_" + rows.kind
+    for text, where in (
+        (found, pruned),
+        (rewind, pruned & ~end),
+        (step, along),
+        (layers, rows.hybrid.notna()),
+    ):
+        name += text.where(where, "").fillna("")
+    return name
+
+
+def _steps(rows: pd.DataFrame) -> pd.Series:
+    """The axis of a metric: the level of pruning, or the optimiser step before the end of a dense run."""
+    return rows.level.where((rows.level > 0) | _ends(rows), rows.step)
+
+
+def _ends(rows: pd.DataFrame) -> pd.Series:
+    return rows.step == rows.step.max()
