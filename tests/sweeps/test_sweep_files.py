@@ -79,6 +79,7 @@ def run_reduced(name, data, tmp_path, **changes):
 def test_chains_take_their_first_steps(name, data, tmp_path):
     prune = {
         "prune.levels": 1,
+        "prune.fraction": 0.2,
         "prune.branches": "[transport]",
         "prune.rewind": 1,
         "prune.transport.permutations": "[dense]",
