@@ -4,15 +4,19 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from raysweep.store.copies import as_directory
+from raysweep.store.files import Files
+
 
 def command(description: str | None, sweep: str, analyse: Callable[[Path], str]) -> None:
     """Parse the arguments and print what an analysis says of a sweep; `sweep` is the default name."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("root", type=Path)
+    parser.add_argument("root", help="a directory, s3://bucket/prefix or gs://bucket/prefix")
     parser.add_argument("--sweep", default=sweep)
     arguments = parser.parse_args()
-    folder = arguments.root / "sweeps" / arguments.sweep
-    if not folder.is_dir():
-        found = ", ".join(sorted(path.name for path in folder.parent.glob("*"))) or "none"
+    files, folder = Files(arguments.root), f"sweeps/{arguments.sweep}"
+    if not files.list(folder):
+        found = ", ".join(sorted({name.split("/")[1] for name in files.list("sweeps")})) or "none"
         parser.error(f"no sweep {arguments.sweep!r} under {arguments.root}; there: {found}")
-    print(analyse(folder))
+    with as_directory(files, folder) as directory:
+        print(analyse(directory))

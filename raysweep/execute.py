@@ -11,8 +11,12 @@ from raysweep.errors import UserError
 from raysweep.progress import LiveProgress
 from raysweep.report import plan_table
 from raysweep.several import check_all
+from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
+from raysweep.store.lock import sweep_lock
+from raysweep.store.space import check_space
 from raysweep.store.tables import TABLES
+from raysweep.sweep.estimate import estimate
 from raysweep.sweep.load import Sweep, load_sweep
 from raysweep.sweep.plan import Desired, desired, done, todo
 
@@ -55,24 +59,34 @@ def _one_session(
 
 def _run(wanted: Desired, files: Files, address: str | None, console: Console) -> list[dict[str, Any]]:
     """Run one sweep; returns the rows of its failures."""
-    sweep, work = wanted.sweep, todo(wanted, done(wanted, files))
-    console.print(plan_table(wanted, work))
-    tracker = _tracker(files, sweep)
-    if tracker and work:
-        tracker.prepare()
-    with LiveProgress(console) as progress:
-        failures = run_sweep(files, wanted, work, address, progress)
-    folder = files.path(f"sweeps/{sweep.name}")
-    for name in sweep.sections.analyses:
-        console.print(importlib.import_module(f"analysis.{name}").analyse(folder), markup=False)
-    if tracker:
-        console.print(tracker.finish())
-    console.print(f"tables:  {folder}/{{{','.join(TABLES)}}}")
-    if sweep.sections.analyses:
-        console.print(f"figures: {folder}/figures")
+    sweep = wanted.sweep
+    with sweep_lock(files, sweep.name):
+        work = todo(wanted, done(wanted, files))
+        console.print(plan_table(wanted, work))
+        check_space(files, estimate(wanted, work).bytes)
+        tracker = _tracker(files, sweep)
+        if tracker and work:
+            tracker.prepare()
+        with LiveProgress(console) as progress:
+            failures = run_sweep(files, wanted, work, address, progress)
+        _answer(console, files, sweep, tracker)
     if failures:
-        console.print(f"{len(failures)} failures: see {folder}/failures; the same command tries them again")
+        where = files.where(f"sweeps/{sweep.name}/failures")
+        console.print(f"{len(failures)} failures: see {where}; the same command tries them again")
     return failures
+
+
+def _answer(console: Console, files: Files, sweep: Sweep, tracker: "Tracker | None") -> None:
+    """Run the analyses, log what there is, and say where things are."""
+    folder = f"sweeps/{sweep.name}"
+    with as_directory(files, folder) as directory:
+        for name in sweep.sections.analyses:
+            console.print(importlib.import_module(f"analysis.{name}").analyse(directory), markup=False)
+        if tracker:
+            console.print(tracker.finish(directory))
+    console.print(f"tables:  {files.where(folder)}/{{{','.join(TABLES)}}}")
+    if sweep.sections.analyses:
+        console.print(f"figures: {files.where(folder)}/figures")
 
 
 def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import yaml
 
 from raysweep.store.files import Files
+from raysweep.store.tables import read_table
 from raysweep.sweep.estimate import estimate
-from raysweep.sweep.load import check
+from raysweep.sweep.load import Sweep, check
 from raysweep.sweep.plan import Desired, Todo, desired, done, todo
 
 SUSTAINED = 10e12  # operations a second that one GPU keeps up in float32 on networks of this size, assumed
@@ -44,14 +45,17 @@ def _checkpoints(wanted: Desired, trials: Iterable[str]) -> int:
     return sum(len(cursor.checkpoints) * len(cursor.levels) for cursor in cursors)
 
 
+def stored_sweeps(files: Files) -> list[Sweep]:
+    """Return the sweeps that were run under a root. Raises `UserError` for a file that is not one."""
+    names = [name for name in files.list("sweeps") if name.endswith("/sweep.yaml")]
+    return [check(files.where(name), yaml.safe_load(files.get(name))) for name in names]
+
+
 def status_lines(files: Files) -> list[str]:
     """Return a line per sweep under the root: done of desired, and failures."""
-    names = [name for name in files.list("sweeps") if name.endswith("/sweep.yaml")]
-    if not names:
-        return [f"no sweep under {files.root}"]
     lines = []
-    for name in names:
-        wanted = desired(check(name, yaml.safe_load(files.get(name))))
+    for sweep in stored_sweeps(files):
+        wanted = desired(sweep)
         work = todo(wanted, done(wanted, files))
         parts = [
             f"{label} {len(total) - len(left)}/{len(total)}"
@@ -62,10 +66,8 @@ def status_lines(files: Files) -> list[str]:
             )
         ]
         lines.append(f"{wanted.sweep.name}: {', '.join(parts)}, failures {_failures(files, wanted)}")
-    return lines
+    return lines or [f"no sweep under {files.root}"]
 
 
 def _failures(files: Files, wanted: Desired) -> int:
-    import pyarrow.parquet as pq
-
-    return pq.read_table(files.path(f"sweeps/{wanted.sweep.name}/failures")).num_rows
+    return read_table(files, wanted.sweep.name, "failures", ["id"]).num_rows

@@ -1,11 +1,11 @@
 """Whole objects under a root, written atomically and read with their checksum."""
 
 import hashlib
-import os
 import uuid
 from pathlib import Path
 
 from raysweep.errors import UserError
+from raysweep.store.places import Directory, place_of
 
 MAGIC = b"raysweep"  # a checksummed object: magic, SHA-256 of the payload, payload
 HEADER = len(MAGIC) + 32
@@ -16,43 +16,37 @@ class CorruptObject(Exception):
 
 
 class Files:
-    """Objects by relative name under a local directory."""
+    """Objects by relative name under a root: a directory, `s3://bucket/prefix` or `gs://bucket/prefix`.
+
+    A name that would leave the root raises `ValueError`.
+    """
 
     def __init__(self, root: str) -> None:
-        if "://" in root:
-            raise UserError(f"root {root!r}: only local directories are supported so far")
-        self.root = Path(root).resolve()
+        self._place = place_of(root)
+        self.directory: Path | None = self._place.path if isinstance(self._place, Directory) else None
+        self.root = str(self.directory) if self.directory else root.rstrip("/")
 
-    def path(self, name: str) -> Path:
-        """Return where an object lies; a name that would leave the root raises `ValueError`."""
-        path = (self.root / name).resolve()
-        if not path.is_relative_to(self.root):
-            raise ValueError(f"{name!r} leaves the root")
-        return path
+    def where(self, name: str) -> str:
+        """Return where an object lies, for messages."""
+        return f"{self.root}/{name}"
 
     def check_writable(self) -> None:
-        """Raise `UserError` when the root cannot be written."""
+        """Write, read and remove an object. Raises `UserError` when that fails."""
+        name, content = f"tmp/{uuid.uuid4().hex}", b"raysweep was here"
         try:
-            self.put(f"tmp/{uuid.uuid4().hex}", b"")
-            for leftover in (self.root / "tmp").iterdir():
-                leftover.unlink()
+            self.put(name, content)
+            if self.get(name) != content:
+                raise UserError(f"root {self.root} does not give back what is written to it")
+            self.delete(name)
         except OSError as error:
-            raise UserError(f"root {self.root} cannot be written: {error.strerror}") from error
+            raise UserError(f"root {self.root} cannot be written: {error.strerror or error}") from error
 
     def put(self, name: str, content: bytes) -> None:
-        """Write an object under its final name by one rename; the temporary file lies in `tmp/`."""
-        target = self.path(name)
-        temporary = self.root / "tmp" / uuid.uuid4().hex
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        """Write an object, replacing one of that name at once."""
+        self._place.put(name, content)
 
     def get(self, name: str) -> bytes:
-        return self.path(name).read_bytes()
+        return self._place.get(name)
 
     def put_checked(self, name: str, payload: bytes) -> None:
         self.put(name, MAGIC + hashlib.sha256(payload).digest() + payload)
@@ -62,17 +56,20 @@ class Files:
         content = self.get(name)
         payload = content[HEADER:]
         if not content.startswith(MAGIC) or content[len(MAGIC) : HEADER] != hashlib.sha256(payload).digest():
-            raise CorruptObject(f"{self.path(name)}: the checksum does not match the content")
+            raise CorruptObject(f"{self.where(name)}: the checksum does not match the content")
         return payload
 
     def delete(self, name: str) -> None:
         """Remove an object; nothing happens when there is none."""
-        self.path(name).unlink(missing_ok=True)
+        self._place.delete(name)
 
     def exists(self, name: str) -> bool:
-        return self.path(name).exists()
+        return self._place.exists(name)
 
     def list(self, folder: str) -> list[str]:
         """Return the names of all objects below a folder, sorted."""
-        base = self.path(folder)
-        return sorted(str(path.relative_to(self.root)) for path in base.rglob("*") if path.is_file())
+        return sorted(self._place.sizes(folder))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the bytes of all objects below a folder, by name."""
+        return self._place.sizes(folder)

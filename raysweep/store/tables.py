@@ -182,6 +182,18 @@ def schema(table: str) -> pa.Schema:
     return pa.schema([(name, kind) for name, kind, _ in TABLES[table]])
 
 
+def keys(table: str) -> list[str]:
+    """Return the columns that tell the rows of a table apart."""
+    more = {
+        "trials": ["level"],
+        "metrics": ["level", "step", "split"],
+        "layers": ["parameter"],
+        "barriers": ["split"],
+        "curves": ["split"],
+    }
+    return [TABLES[table][0][0], *more.get(table, [])]
+
+
 def publish(files: Files, sweep: str, table: str, rows: list[dict[str, Any]]) -> None:
     """Replace a table by these rows: a file per bucket, each replaced atomically and only when it changes.
 
@@ -201,6 +213,16 @@ def publish(files: Files, sweep: str, table: str, rows: list[dict[str, Any]]) ->
             files.put(name, buffer.getvalue())
     for name in set(files.list(f"sweeps/{sweep}/{table}")) - wanted:
         files.delete(name)
+
+
+def read_table(files: Files, sweep: str, table: str, columns: list[str] | None = None) -> pa.Table:
+    """Return a published table; an empty one where nothing is published."""
+    parts = [
+        pq.read_table(io.BytesIO(files.get(name)), columns=columns)
+        for name in files.list(f"sweeps/{sweep}/{table}")
+    ]
+    empty = schema(table).empty_table()
+    return pa.concat_tables(parts) if parts else empty.select(columns) if columns else empty
 
 
 def describe() -> str:

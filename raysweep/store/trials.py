@@ -6,6 +6,7 @@ trials/<trial_id>/level_000/optimiser_00000110.safetensors
 trials/<trial_id>/level_003/mask.safetensors            the weights that are kept, a bit each
 trials/<trial_id>/level_000/done                        metrics, checksums, environment: the commit
 trials/<trial_id>/resume                                where an unfinished trial goes on
+trials/<trial_id>/starts                                how often a process took it up without progress
 """
 
 import hashlib
@@ -156,13 +157,23 @@ class TrialStore:
             int(where["level"]), int(where["step"]), record, parts["state"], parts["optimiser"]
         )
 
+    def note_start(self, trial_id: str, progress: list[Any]) -> int:
+        """Note that a process goes on from here, and return how often one did without getting further."""
+        name = f"trials/{trial_id}/starts"
+        before = json.loads(self._files.get(name)) if self._files.exists(name) else {}
+        count = int(before["count"]) + 1 if before.get("progress") == progress else 1
+        self._files.put(name, json.dumps({"progress": progress, "count": count}).encode())
+        return count
+
     def drop_resume(self, trial_id: str) -> None:
+        """Remove what only an unfinished trial needs."""
         self._files.delete(_resume(trial_id))
+        self._files.delete(f"trials/{trial_id}/starts")
 
     def _committed(self, trial_id: str, level: int) -> LevelRecord:
         record = self.record(trial_id, level)
         if record is None:
-            raise CorruptObject(f"{self._files.path(_done(trial_id, level))}: missing or damaged")
+            raise CorruptObject(f"{self._files.where(_done(trial_id, level))}: missing or damaged")
         return record
 
     def _write(self, name: str, tensors: "Tensors") -> str:
@@ -175,9 +186,13 @@ class TrialStore:
     def _read(self, name: str, checksum: str | None) -> "Tensors":
         from safetensors.torch import load
 
-        content = self._files.get(name)
+        content = self._files.get(name) if self._files.exists(name) else b""
         if hashlib.sha256(content).hexdigest() != checksum:
-            raise CorruptObject(f"{self._files.path(name)}: the checksum differs from the level's record")
+            self._files.delete(f"{name.rpartition('/')[0]}/done")
+            raise CorruptObject(
+                f"{self._files.where(name)}: missing, or other than its level's record says (its checksum "
+                "differs); the next raysweep run trains the level again"
+            )
         return load(content)
 
 

@@ -16,7 +16,7 @@ from raysweep.digest import digest
 from raysweep.store.files import Files
 from raysweep.sweep.load import Sweep
 from raysweep.tracking.links import ORDER, description
-from raysweep.tracking.values import AT_END, Value, barriers, by_step, label, order, parameters
+from raysweep.tracking.values import AT_END, Value, across, barriers, by_step, label, order, parameters
 
 BATCH = 1000  # metrics a request
 LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags that say what has been logged
@@ -26,15 +26,16 @@ NOTE = "mlflow.note.content"
 class Log:
     """One pass over the tables of a sweep."""
 
-    def __init__(self, files: Files, sweep: Sweep, uri: str, folder: Path) -> None:
+    def __init__(self, files: Files, sweep: Sweep, uri: str) -> None:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         self._client = MlflowClient(uri)
-        self._folder, self._sweep = folder, sweep
+        self._files, self._sweep = files, sweep
         # MLflow shortens a name at its end, and to what follows the last slash.
-        name = f"{sweep.name} (raysweep {digest(str(files.root))[:8]})"
+        name = f"{sweep.name} (raysweep {digest(files.root)[:8]})"
+        artifacts = files.directory / "mlartifacts" if files.directory else None
         local = uri.startswith("sqlite")
-        self.experiment = self._find_experiment(name, str(files.root / "mlartifacts") if local else None)
+        self.experiment = self._find_experiment(name, str(artifacts) if local and artifacts else None)
         self._known = {
             run.data.tags["raysweep.id"]: run for run in self._search() if "raysweep.id" in run.data.tags
         }
@@ -53,9 +54,9 @@ class Log:
             if not token:
                 return runs
 
-    def everything(self) -> None:
-        """Log parent, trials, groups and artifacts."""
-        tables = {name: pd.read_parquet(self._folder / name) for name in ("trials", "metrics", "barriers")}
+    def everything(self, folder: Path) -> None:
+        """Log parent, trials, groups and artifacts from the tables and figures in a folder."""
+        tables = {name: pd.read_parquet(folder / name) for name in ("trials", "metrics", "barriers")}
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
         ended = int(metrics.time.max() * 1000) if len(metrics) else 0
@@ -68,8 +69,9 @@ class Log:
             members = trials[trials.group == group]
             # The networks of a comparison across configurations share only what its own rows say.
             shared = parameters(rows if members.empty else members)
-            self._group(str(group), str(method), rows, shared, parent, ended)
-        self._parent(parent, tables, ended)
+            words = [str(method), across(rows, trials)] if members.empty else [str(method)]
+            self._group(str(group), words, rows, shared, parent, ended)
+        self._parent(parent, tables, folder, ended)
 
     def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> str:
         if identity in self._known:
@@ -101,13 +103,17 @@ class Log:
         self._client.set_terminated(run, "FINISHED", int(metrics.time.max() * 1000))
 
     def _group(
-        self, group: str, method: str, rows: pd.DataFrame, shared: dict[str, str], parent: str, time: int
+        self, group: str, words: list[str], rows: pd.DataFrame, shared: dict[str, str], parent: str, time: int
     ) -> None:
-        """Mean, spread and count of every kind of barrier, so that widths and methods can be compared."""
+        """Mean, spread and count of every kind of barrier, so that widths and methods can be compared.
+
+        `words` name the group: its method and, across configurations, what they differ in.
+        """
+        method = words[0]
         identity = f"group {group} {method}"
         first = rows.iloc[0]
         tags = {"mlflow.parentRunId": parent, "raysweep.group": group, ORDER: order(first, method)}
-        run = self._run(identity, label(first, method), time, tags)
+        run = self._run(identity, label(first, *words), time, tags)
         values = barriers(rows, time)
         known = self._known.get(identity)
         content = digest([(name, value, step) for name, value, _, step in values])
@@ -117,15 +123,15 @@ class Log:
         self._client.set_tag(run, CONTENT, content)
         self._client.set_terminated(run, "FINISHED", time)
 
-    def _parent(self, run: str, tables: dict[str, pd.DataFrame], time: int) -> None:
+    def _parent(self, run: str, tables: dict[str, pd.DataFrame], folder: Path, time: int) -> None:
         """What changes when a sweep is extended goes into tags: parameters are immutable."""
         for table, rows in tables.items():
             self._client.set_tag(run, f"raysweep.{table}", str(len(rows)))
-        self._client.set_tag(run, "raysweep.tables", str(self._folder))
+        self._client.set_tag(run, "raysweep.tables", self._files.where(f"sweeps/{self._sweep.name}"))
         self._describe(run)
-        self._client.log_artifact(run, str(self._folder / "sweep.yaml"))
-        if (self._folder / "figures").exists():
-            self._client.log_artifacts(run, str(self._folder / "figures"), "figures")
+        self._client.log_artifact(run, str(folder / "sweep.yaml"))
+        if (folder / "figures").exists():
+            self._client.log_artifacts(run, str(folder / "figures"), "figures")
         self._client.set_terminated(run, "FINISHED", time)
 
     def _describe(self, parent: str) -> None:

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from raysweep.errors import UserError
 from raysweep.store.files import Files
 from raysweep.sweep.load import Sweep
 from raysweep.tracking.links import runs_page
@@ -28,9 +29,9 @@ class Tracker:
 
     def __init__(self, files: Files, sweep: Sweep) -> None:
         self._files, self._sweep = files, sweep
-        self._folder = files.path(f"sweeps/{sweep.name}")
         self._marker = f"sweeps/{sweep.name}/{MARKER}"
-        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{files.root / 'mlflow.db'}"
+        self._uri = tracking_uri(files)
+        self._folder: Path | None = None
         self._ready = threading.Event()
         self._error: Exception | None = None
         self._experiment = ""
@@ -40,9 +41,11 @@ class Tracker:
         """Connect in the background."""
         self._thread.start()
 
-    def finish(self) -> str:
-        """Log what the tables say and return a line for the user; waits at most `PATIENCE` seconds."""
-        state = {"uri": self._uri, "content": _content(self._folder)}
+    def finish(self, folder: Path) -> str:
+        """Log what the tables in this folder say and return a line for the user; waits at most `PATIENCE`
+        seconds."""
+        self._folder = folder
+        state = {"uri": self._uri, "content": _content(folder)}
         marked = self._marked()
         if state.items() <= marked.items() and "experiment" in marked:
             return self._hint(marked["experiment"])
@@ -77,12 +80,26 @@ class Tracker:
         try:
             from raysweep.tracking.log import Log
 
-            log = Log(self._files, self._sweep, self._uri, self._folder)
+            log = Log(self._files, self._sweep, self._uri)
             self._experiment = log.experiment
             self._ready.wait()
-            log.everything()
+            assert self._folder
+            log.everything(self._folder)
         except Exception as error:  # whatever it is, the sweep goes on, and the marker must not be written
             self._error = error
+
+
+def tracking_uri(files: Files) -> str:
+    """Return where runs are logged. Raises `UserError` for a root in object storage without a server."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if given:
+        return given
+    if files.directory is None:
+        raise UserError(
+            f"root {files.root}: object storage holds no MLflow database; set MLFLOW_TRACKING_URI to a "
+            "tracking server, or tracking.enabled to false"
+        )
+    return f"sqlite:///{files.directory / 'mlflow.db'}"
 
 
 def _content(folder: Path) -> str:

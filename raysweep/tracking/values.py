@@ -11,6 +11,7 @@ AT_END = ("sparsity", "train_loss", "train_error", "test_loss", "test_error")
 # The rest of a trial's row says what it is. Its group is a digest, which charts would show as an axis.
 RESULTS = {"trial_id", "group", "level", "start", "steps", "seconds", *AT_END}
 PARAMETERS: list[str] = [name for name, _, _ in TABLES["trials"] if name not in RESULTS]
+SEEDS = ("replicate", "init_seed", "data_seed")  # of the networks of one configuration
 RISKS = ("loss_barrier", "error_barrier", "loss_centre", "error_centre")
 
 
@@ -38,6 +39,17 @@ def label(row: pd.Series, *words: str) -> str:
     """
     model = "-".join(filter(None, (text(row.model), text(row.width))))
     return " ".join(filter(None, (model, *words, text(row.dataset))))
+
+
+def across(rows: pd.DataFrame, trials: pd.DataFrame) -> str:
+    """What two configurations that are compared differ in, from the trials of the first pair."""
+    runs = trials.drop_duplicates("trial_id").set_index("trial_id")
+    pair = [runs.loc[network.split("@")[0]] for network in rows.networks.iloc[0]]
+    seeds = {"replicate", "init_seed", "data_seed"}
+    differing = [
+        name for name in PARAMETERS if name not in seeds and len({text(run[name]) for run in pair}) > 1
+    ]
+    return " ".join(f"{name} {' and '.join(text(run[name]) or 'none' for run in pair)}" for name in differing)
 
 
 def order(row: pd.Series, method: str) -> str:

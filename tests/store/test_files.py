@@ -2,10 +2,42 @@ import pytest
 
 from raysweep.errors import UserError
 from raysweep.store.files import CorruptObject, Files
+from tests.store.servers import s3_server
 
 
-def test_one_flipped_bit_is_detected(tmp_path):
-    files = Files(str(tmp_path))
+@pytest.fixture(params=["directory", "s3"])
+def root(request, tmp_path):
+    if request.param == "directory":
+        yield str(tmp_path)
+        return
+    with s3_server():
+        yield "s3://bucket/some/prefix"
+
+
+def test_objects_come_back_and_go(root):
+    files = Files(root)
+    files.check_writable()
+    large = bytes(range(256)) * 100_000  # more than one part of a multipart upload
+    files.put("a/b", b"one")
+    files.put("a/b", b"two")
+    files.put("a/c/d", large)
+    files.put("ab/c", b"")
+    assert files.get("a/b") == b"two"
+    assert files.get("a/c/d") == large
+    assert files.sizes("a") == {"a/b": 3, "a/c/d": len(large)}
+    assert files.list("nothing") == []
+    assert files.exists("a/b")
+    assert not files.exists("a")
+    files.delete("a/b")
+    files.delete("a/b")
+    assert files.list("a") == ["a/c/d"]
+    assert files.list("tmp") == []
+    with pytest.raises(FileNotFoundError):
+        files.get("a/b")
+
+
+def test_one_flipped_bit_is_detected(root):
+    files = Files(root)
     files.put_checked("a/b", b"payload")
     assert files.get_checked("a/b") == b"payload"
     content = bytearray(files.get("a/b"))
@@ -15,12 +47,24 @@ def test_one_flipped_bit_is_detected(tmp_path):
         files.get_checked("a/b")
 
 
-def test_names_never_leave_the_root(tmp_path):
+@pytest.mark.parametrize("name", ["../escape", "a/../../escape", "/escape"])
+def test_names_never_leave_the_root(root, name):
     with pytest.raises(ValueError, match="leaves the root"):
-        Files(str(tmp_path)).put("../escape", b"")
+        Files(root).put(name, b"")
 
 
 def test_root_that_is_a_file_is_one_message(tmp_path):
     (tmp_path / "root").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         Files(str(tmp_path / "root")).check_writable()
+
+
+def test_a_bucket_that_does_not_exist_is_one_message():
+    with s3_server(), pytest.raises(UserError, match="s3://missing/x cannot be written"):
+        Files("s3://missing/x").check_writable()
+
+
+@pytest.mark.parametrize("root", ["ftp://host/x", "s3://", "S3//x://y"])
+def test_unknown_schemes_are_one_message(root):
+    with pytest.raises(UserError, match="s3://bucket/prefix or gs://bucket/prefix"):
+        Files(root)

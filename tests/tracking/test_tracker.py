@@ -15,8 +15,6 @@ def test_any_failure_is_said_and_tried_again(tmp_path, monkeypatch, uri):
     folder = tmp_path / "sweeps" / "tiny"
     folder.mkdir(parents=True)
     (folder / "sweep.yaml").write_text("name: tiny")
-    assert (
-        "the next run logs what is missing"
-        in Tracker(Files(str(tmp_path)), SimpleNamespace(name="tiny")).finish()
-    )
+    tracker = Tracker(Files(str(tmp_path)), SimpleNamespace(name="tiny"))
+    assert "the next run logs what is missing" in tracker.finish(folder)
     assert not (folder / "tracking.json").exists()

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from raysweep.tracking.values import label, order, parameters, text
+from raysweep.tracking.values import PARAMETERS, across, label, order, parameters, text
 
 ROW = {"dataset": "digits", "model": "mlp", "width": 16.0, "learning_rate": 0.1, "milestones": ["1ep", "2ep"]}
 
@@ -29,3 +29,14 @@ def test_runs_are_sorted_by_width_as_a_number():
     rows = [pd.Series(ROW | {"width": width}) for width in (8, 16, 128)]
     keys = [order(row, method) for row in rows for method in ("activation_matching", "weight_matching")]
     assert keys == sorted(keys)
+
+
+def test_comparisons_across_configurations_are_named_by_what_differs():
+    trials = pd.DataFrame(
+        [
+            {**dict.fromkeys(PARAMETERS), "trial_id": "a", "width": 64.0, "replicate": 0, "pixel_seed": None},
+            {**dict.fromkeys(PARAMETERS), "trial_id": "b", "width": 16.0, "replicate": 1, "pixel_seed": 3},
+        ]
+    )
+    rows = pd.DataFrame({"networks": [["a@0@9", "b@0@9"]]})
+    assert across(rows, trials) == "width 64 and 16 pixel_seed none and 3"

@@ -1,0 +1,155 @@
+"""Where objects lie: a directory, or a bucket through pyarrow's filesystems."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlparse
+
+from pyarrow import fs
+
+from raysweep.errors import UserError
+
+SCHEMES = ("s3", "gs")
+S3_ATTEMPTS = 8  # of a request that is answered by 503, times out or loses its connection
+
+
+class Place(Protocol):
+    """Whole objects by name; writing replaces an object at once or not at all."""
+
+    def put(self, name: str, content: bytes) -> None: ...
+
+    def get(self, name: str) -> bytes: ...
+
+    def delete(self, name: str) -> None: ...
+
+    def exists(self, name: str) -> bool: ...
+
+    def sizes(self, folder: str) -> dict[str, int]: ...
+
+
+class Directory:
+    """A local directory, or one that all machines share."""
+
+    def __init__(self, root: str) -> None:
+        self.path = Path(root).resolve()
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write under the final name by one rename; the temporary file lies in `tmp/`."""
+        target = self._at(name)
+        temporary = self.path / "tmp" / uuid.uuid4().hex
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def get(self, name: str) -> bytes:
+        return self._at(name).read_bytes()
+
+    def delete(self, name: str) -> None:
+        self._at(name).unlink(missing_ok=True)
+
+    def exists(self, name: str) -> bool:
+        path = self._at(name)
+        return path.exists() and not path.is_dir()
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        base = self._at(folder)
+        return {
+            str(path.relative_to(self.path)): path.stat().st_size
+            for path in base.rglob("*")
+            if path.is_file()
+        }
+
+    def _at(self, name: str) -> Path:
+        path = (self.path / name).resolve()
+        if not path.is_relative_to(self.path):
+            raise ValueError(f"{name!r} leaves the root")
+        return path
+
+
+class Bucket:
+    """A prefix in object storage; credentials and endpoints come from the usual environment variables."""
+
+    def __init__(self, root: str) -> None:
+        scheme, _, prefix = root.partition("://")
+        self._system = _s3() if scheme == "s3" else fs.GcsFileSystem()
+        self._base = prefix.rstrip("/")
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write in one request, or in several that end with one commit.
+
+        An output stream that is closed after an error publishes what it has, so that is removed again (and
+        recognised by its checksum, should that fail too).
+        """
+        stream = self._system.open_output_stream(self._at(name))
+        try:
+            stream.write(content)
+            stream.close()
+        except OSError:
+            self._drop(stream, name)
+            raise
+
+    def get(self, name: str) -> bytes:
+        with self._system.open_input_stream(self._at(name)) as stream:
+            return stream.read()
+
+    def delete(self, name: str) -> None:
+        if self.exists(name):
+            self._system.delete_file(self._at(name))
+
+    def exists(self, name: str) -> bool:
+        return bool(self._system.get_file_info(self._at(name)).type == fs.FileType.File)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        selector = fs.FileSelector(self._at(folder), allow_not_found=True, recursive=True)
+        return {
+            info.path.removeprefix(f"{self._base}/"): info.size
+            for info in self._system.get_file_info(selector)
+            if info.type == fs.FileType.File
+        }
+
+    def _drop(self, stream: object, name: str) -> None:
+        try:
+            stream.close()  # type: ignore[attr-defined]
+            self.delete(name)
+        except OSError:
+            pass  # the error that is on its way says more
+
+    def _at(self, name: str) -> str:
+        if name.startswith("/") or ".." in name.split("/"):
+            raise ValueError(f"{name!r} leaves the root")
+        return f"{self._base}/{name}"
+
+
+def _s3() -> fs.S3FileSystem:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    where = urlparse(endpoint) if endpoint else None
+    return fs.S3FileSystem(
+        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        scheme=where.scheme if where else None,
+        endpoint_override=where.netloc if where else None,
+        background_writes=False,  # so that an error belongs to the write that met it
+        request_timeout=60,
+        connect_timeout=10,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=S3_ATTEMPTS),
+    )
+
+
+def place_of(root: str) -> Place:
+    """Return where a root lies. Raises `UserError` for a scheme that is not known."""
+    scheme, separator, rest = root.partition("://")
+    if not separator:
+        return Directory(root)
+    if scheme not in SCHEMES or not rest.strip("/"):
+        raise UserError(
+            f"root {root!r}: expected a directory, or {' or '.join(f'{s}://bucket/prefix' for s in SCHEMES)}"
+        )
+    return Bucket(root)
