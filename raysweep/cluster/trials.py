@@ -3,6 +3,7 @@
 import logging
 import tempfile
 import traceback
+import uuid
 from typing import Any
 
 import ray
@@ -15,11 +16,12 @@ from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import data_config
 from raysweep.sweep.schema import Sections
+from raysweep.version import check_code, code_digest
 from raysweep.work.data import resident
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import run_trial
 
-MAX_FAILURES = 3  # of the process: an exception in the training itself is not tried again
+DEATHS = 3  # of the process without progress; an exception in the training itself is not tried again
 
 
 class _Trainable(tune.Trainable):
@@ -36,12 +38,15 @@ class _Trainable(tune.Trainable):
         sections, tasks = ray.get(self._task["shared"][0])
         task: TrialTask = tasks[self._task["trial_id"]]
         files = Files(self._task["root"])
+        store = TrialStore(files)
         try:
+            check_code(self._task["code"])
+            _count_deaths(store, task, self._task["run"])
             training, rest = task.trial.training, sections.train
             config = data_config(training, task.trial.replicate)
             data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
             seconds = sections.resources.resume_seconds
-            run_trial(task, data, TrialStore(files), ResultStore(files), seconds)
+            run_trial(task, data, store, ResultStore(files), seconds)
         except Exception:
             return {"done": True, "failure": traceback.format_exc()}
         return {"done": True, "failure": ""}
@@ -65,7 +70,7 @@ class _Progress(Callback):
         self._end(trial, trial.last_result.get("failure", ""), 1)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._end(trial, "the training process died", MAX_FAILURES + 1)
+        self._end(trial, "the training process could not be started", 1)
 
     def _end(self, trial: Any, error: str, attempts: int) -> None:
         if error:
@@ -92,6 +97,8 @@ def train_trials(
             param_space={
                 "trial_id": tune.grid_search(ordered),
                 "root": root,
+                "code": code_digest(),
+                "run": uuid.uuid4().hex,
                 "shared": [shared],
             },
             tune_config=tune.TuneConfig(
@@ -102,10 +109,21 @@ def train_trials(
                 verbose=0,
                 callbacks=[_Progress(listener, failures)],
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
-                failure_config=FailureConfig(max_failures=MAX_FAILURES),
+                failure_config=FailureConfig(max_failures=-1),  # we count them ourselves, without progress
             ),
         ).fit()
     return failures
+
+
+def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:
+    """Note that a process turns to the trial. Raises `RuntimeError` when too many died at the same step."""
+    trial_id = task.trial.trial_id
+    level = sum(store.record(trial_id, level) is not None for level in task.cursor.levels)
+    point = store.read_resume(trial_id)
+    here = [run, level, point.level if point else -1, point.step if point else -1]
+    starts = store.note_start(trial_id, here)
+    if starts > DEATHS:
+        raise RuntimeError(f"the training process died {DEATHS} times at the same step")
 
 
 def _cost(task: TrialTask) -> int:

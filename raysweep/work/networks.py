@@ -7,21 +7,21 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import Network, Trial, data_config
-from raysweep.sweep.schema import Compare
+from raysweep.sweep.schema import Sections
 from raysweep.training.evaluation import Risk, evaluate
+from raysweep.work.cache import Cache
 from raysweep.work.data import model_config, pad_to, resident
 
 State = dict[str, torch.Tensor]
-KEPT = 64  # states in memory
 
 
 class Networks:
     """Reads states, keeps the last ones, and evaluates each network once per split."""
 
-    def __init__(self, store: TrialStore, compare: Compare, data_root: str | None, download: bool) -> None:
-        self._store, self._compare = store, compare
-        self._source = (data_root, download)
-        self._states: dict[Network, State] = {}
+    def __init__(self, store: TrialStore, sections: Sections) -> None:
+        self._store, self._compare = store, sections.compare
+        self._source = (sections.train.data_root, sections.train.download)
+        self._states = Cache(sections.resources.cache_mb * 1_000_000)
         self._risks: dict[tuple[Network, str], Risk] = {}
 
     def setting(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:
@@ -35,12 +35,11 @@ class Networks:
 
     def state(self, network: Network) -> State:
         """Read a checkpoint; raises `CorruptObject`."""
-        if network not in self._states:
-            while len(self._states) >= KEPT:
-                self._states.pop(next(iter(self._states)))
+        state = self._states.get(network)
+        if state is None:
             state = self._store.read_checkpoint(network.trial_id, network.level, network.step)
-            self._states[network] = state
-        return self._states[network]
+            self._states.put(network, state, sum(tensor.nbytes for tensor in state.values()))
+        return state
 
     def padded(self, network: Network, trial: Trial, config: ModelConfig) -> State:
         """The state of a network, filled up with units that do nothing to the width of `config`."""

@@ -7,7 +7,8 @@ from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Trial
-from raysweep.sweep.schema import Align, Compare
+from raysweep.sweep.schema import Sections
+from raysweep.version import check_code
 from raysweep.work.aligning import Aligner
 from raysweep.work.comparing import compare_unit
 from raysweep.work.device import repeatable
@@ -35,15 +36,15 @@ class Tile:
 class TileWorker:
     """Computes tiles against a store; keeps data, states and endpoint risks between tiles."""
 
-    def __init__(
-        self, root: str, align: Align, compare: Compare, data_root: str | None, download: bool
-    ) -> None:
+    def __init__(self, root: str, sections: Sections, code: str) -> None:
+        """`code` is the digest of the driver's code; raises `CodeDiffers` where this process runs another."""
+        check_code(code)
         files = Files(root)
-        self._results, self._compare = ResultStore(files), compare
-        self._networks = Networks(TrialStore(files), compare, data_root, download)
+        self._results, self._compare = ResultStore(files), sections.compare
+        self._networks = Networks(TrialStore(files), sections)
         self._permutations = Permutations(self._results)
-        self._aligner = Aligner(align, self._networks)
-        repeatable(align.threads)
+        self._aligner = Aligner(sections.align, self._networks)
+        repeatable(sections.align.threads)
 
     def run(self, tile: Tile) -> str:
         """Compute all units and commit them as one object; returns its name."""

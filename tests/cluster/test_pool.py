@@ -1,5 +1,7 @@
 """The pool on a real Ray: an actor that dies, and a unit that cannot be computed."""
 
+import os
+
 import pytest
 import ray
 
@@ -9,7 +11,8 @@ from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired
-from raysweep.work.tile import Tile
+from raysweep.version import CodeDiffers
+from raysweep.work.tile import Tile, TileWorker
 from tests.work.plans import carry_out
 
 
@@ -43,6 +46,11 @@ def trained_sweep(tmp_path):
     wanted = desired(check("test", {"name": "s", "train": train}))
     carry_out(wanted, Files(str(tmp_path)), align=False)
     return wanted, tmp_path
+
+
+def with_resources(wanted, **resources):
+    changed = wanted.sweep.sections.resources.model_copy(update=resources)
+    return wanted.sweep.sections.model_copy(update={"resources": changed})
 
 
 def tiles_of(wanted):
@@ -81,3 +89,30 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     assert {key for (key,) in ResultStore(Files(str(root))).rows("alignments")} == set(
         wanted.alignments
     ) - touching
+
+
+def test_a_unit_that_hangs_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
+    """Reading a pipe that nobody writes to never ends."""
+    wanted, root = trained_sweep
+    stuck = next(iter(wanted.trials))
+    checkpoint = max((root / "trials" / stuck / "level_000").glob("step_*.safetensors"))
+    checkpoint.unlink()
+    os.mkfifo(checkpoint)
+    units = [unit for unit in wanted.alignments.values() if stuck in {n.trial_id for n in unit.networks}][:1]
+    units += [unit for unit in wanted.alignments.values() if stuck not in {n.trial_id for n in unit.networks}]
+    pool = Pool(str(root), with_resources(wanted, unit_seconds=3.0, workers=1))
+    hooks = Hooks()
+    failures = pool.run([Tile(tuple(units), wanted.trials)], hooks)
+    pool.close()
+    assert [failure["id"] for failure in failures] == [units[0].alignment_id]
+    assert "took longer than resources.unit_seconds = 3" in failures[0]["error"]
+    assert failures[0]["attempts"] == 3
+    assert hooks.done == len(units)
+    done = ResultStore(Files(str(root))).rows("alignments")
+    assert {key for (key,) in done} == {unit.alignment_id for unit in units[1:]}
+
+
+def test_a_worker_with_other_code_does_not_work(trained_sweep):
+    wanted, root = trained_sweep
+    with pytest.raises(CodeDiffers):
+        TileWorker(str(root), wanted.sweep.sections, "other")

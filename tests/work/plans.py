@@ -10,6 +10,8 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import data_config
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import Desired, desired, done, finished, todo
+from raysweep.sweep.rows import publish_tables
+from raysweep.version import code_digest
 from raysweep.work.data import resident
 from raysweep.work.inputs import TrialTask
 from raysweep.work.tile import Tile, TileWorker
@@ -53,6 +55,7 @@ def carry_out(
     align: bool = True,
 ) -> None:
     """Train and align in the order of need, like a run does."""
+    sections = wanted.sweep.sections
     while True:
         present = done(wanted, files)
         work = todo(wanted, present)
@@ -68,9 +71,18 @@ def carry_out(
             ready = [u for u in work.alignments if present.has(u.networks)]
             if not ready or not align:
                 return
-            sections = wanted.sweep.sections
-            worker = TileWorker(str(files.root), sections.align, sections.compare, None, False)
+            worker = TileWorker(files.root, sections, code_digest())
             worker.run(Tile((ready[0],), wanted.trials))
+
+
+def compare_all(wanted: Desired, files: Files) -> None:
+    """Evaluate the barriers and publish the tables."""
+    present, sections = done(wanted, files), wanted.sweep.sections
+    worker = TileWorker(files.root, sections, code_digest())
+    left = tuple(todo(wanted, present).barriers)
+    if left:
+        worker.run(Tile(left, wanted.trials, present.alignments))
+    publish_tables(files, wanted, done(wanted, files), [])
 
 
 def killed_at(wanted: Desired, root: Path, change: int, after: bool) -> bool:
