@@ -1,0 +1,31 @@
+from raysweep.garbage import garbage, summary
+from raysweep.store.files import Files
+from raysweep.sweep.plan import done
+from raysweep.sweep.rows import publish_tables
+from tests.work.plans import carry_out, compare_all, plan
+
+
+def test_what_no_sweep_asks_for_is_listed(tmp_path):
+    files = Files(str(tmp_path))
+    for wanted in (plan(replicates=3), plan(replicates=2)):  # the second is the sweep as it is now
+        carry_out(wanted, files)
+        compare_all(wanted, files)
+    found = garbage(files)
+    assert len({name.split("/")[1] for name in found if name.startswith("trials/")}) == 1
+    assert sum(name.startswith("results/alignments") for name in found) == 2
+    assert summary(found).startswith("1 trials and ")
+    for name in found:
+        files.delete(name)
+    assert garbage(files) == {}
+    carry_out(wanted, files)
+    assert files.list("tmp") == []
+
+
+def test_an_object_is_kept_while_one_of_its_rows_is_wanted(tmp_path):
+    files, wide, narrow = Files(str(tmp_path)), plan(replicates=3), plan(replicates=2)
+    carry_out(wide, files)
+    compare_all(wide, files)  # all barriers in one object
+    publish_tables(files, narrow, done(narrow, files), [])
+    found = garbage(files)
+    assert not any(name.startswith("results/barriers") for name in found)
+    assert any(name.startswith("trials/") for name in found)

@@ -1,0 +1,90 @@
+"""`raysweep verify` finds every kind of damage, and the next run heals it."""
+
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from raysweep.store.files import Files
+from raysweep.verify import problems
+from tests.work.plans import carry_out, compare_all, contents, plan
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    wanted = plan(prune={"levels": 1, "rewind": "5st"})
+    carry_out(wanted, Files(str(root)))
+    compare_all(wanted, Files(str(root)))
+    return wanted, root
+
+
+@pytest.fixture
+def root(finished, tmp_path):
+    shutil.copytree(finished[1], tmp_path / "root")
+    return tmp_path / "root"
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def duplicate(path):
+    table = pq.read_table(path)
+    pq.write_table(pa.concat_tables([table, table]), path)
+
+
+def rename_column(path):
+    table = pq.read_table(path)
+    pq.write_table(table.rename_columns(["other", *table.column_names[1:]]), path)
+
+
+DAMAGES = {
+    "a flipped bit in a checkpoint": (
+        "trials/*/level_000/step_*.safetensors",
+        flip,
+        "trains the level again",
+    ),
+    "a truncated mask": ("trials/*/level_001/mask.safetensors", truncate, "trains the level again"),
+    "a checkpoint that is gone": (
+        "trials/*/level_000/step_*.safetensors",
+        lambda path: path.unlink(),
+        "trains the level again",
+    ),
+    "a flipped bit in a record": ("trials/*/level_000/done", flip, "checksum"),
+    "a truncated alignment": ("results/alignments/*/*", truncate, "checksum"),
+    "a flipped bit in a barrier": ("results/barriers/*/*", flip, "checksum"),
+    "a table with rows twice": ("sweeps/s/barriers/*.parquet", duplicate, "not unique"),
+    "a table with other columns": ("sweeps/s/trials/*.parquet", rename_column, "other columns"),
+    "a table that is not Parquet": ("sweeps/s/curves/*.parquet", truncate, "not Parquet"),
+}
+
+
+def test_a_finished_root_has_no_problems(root):
+    assert list(problems(Files(str(root)))) == []
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_found_and_healed(name, finished, root):
+    pattern, damage, words = DAMAGES[name]
+    damage(max(root.glob(pattern), key=lambda path: path.stat().st_size))
+    assert any(words in problem for problem in problems(Files(str(root))))
+    carry_out(finished[0], Files(str(root)))
+    compare_all(finished[0], Files(str(root)))
+    assert list(problems(Files(str(root)))) == []
+    assert contents(root) == contents(finished[1])
+
+
+def test_what_is_missing_and_left_over_is_said(root):
+    (root / "tmp" / "leftover").write_bytes(b"half")
+    next(root.glob("results/barriers/*/*")).unlink()
+    found = list(problems(Files(str(root))))
+    assert any("leftover: left behind" in problem for problem in found)
+    assert any("barriers are not done" in problem for problem in found)
