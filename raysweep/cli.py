@@ -48,6 +48,23 @@ def run(
     raise typer.Exit(code)
 
 
+@app.command()
+def submit(
+    sweep: SweepFile,
+    root: Annotated[str, typer.Option(help="s3://, gs://, or the absolute path of a shared directory")],
+    address: Annotated[str, typer.Option(help="the cluster's dashboard, http://host:8265")],
+    override: Override = None,
+) -> None:
+    """Run a sweep as a job of a Ray cluster, with the code that is installed here; follows its log."""
+    from raysweep.cluster.submit import submit as send
+    from raysweep.sweep.load import load_sweep
+
+    def show(text: str) -> None:
+        typer.echo(text, nl=False)
+
+    raise typer.Exit(send(sweep, load_sweep(sweep, override), root, override, address, show))
+
+
 @app.command("import")
 def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) -> None:
     """Take the networks that train.imports names as finished trials, to be aligned and compared by run."""
@@ -64,6 +81,40 @@ def status(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
 
     for line in status_lines(Files(root)):
         typer.echo(line)
+
+
+@app.command()
+def verify(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
+    """Read every object under a root: checksums, schemas, unique ids, completeness. Exit code 1: problems."""
+    from raysweep.store.files import Files
+    from raysweep.verify import objects, problems
+
+    files, found = Files(root), 0
+    for problem in problems(files):
+        typer.echo(problem)
+        found += 1
+    typer.echo(f"{objects(files):,} objects under {files.root}, {found} problems")
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def gc(
+    root: Annotated[str, typer.Argument(metavar="ROOT")],
+    delete: Annotated[bool, typer.Option("--delete", help="remove them (no run may be at work)")] = False,
+) -> None:
+    """List trials and results that no sweep under a root asks for."""
+    from raysweep.garbage import garbage, summary
+    from raysweep.store.files import Files
+    from raysweep.store.lock import no_run
+
+    files = Files(root)
+    with no_run(files):
+        found = garbage(files)
+        for name, size in found.items():
+            typer.echo(f"{size:12,} {name}")
+            if delete:
+                files.delete(name)
+    typer.echo(f"{summary(found)}{', removed' if delete else ''}")
 
 
 def main() -> None:

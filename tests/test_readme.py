@@ -16,7 +16,10 @@ from safetensors.torch import load_file
 
 from raysweep.store.tables import TABLES, describe, schema
 from raysweep.sweep.names import ANALYSES
-from tests.data.formats import write_mnist
+from tests.cluster.heads import ray_head
+from tests.data.formats import write_cifar_python, write_mnist
+from tests.store.servers import s3_server
+from tests.sweeps.test_sweep_files import SMALL as SMALLEST
 
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text()
@@ -114,7 +117,7 @@ def commands(quickstart, own_networks):
     """The folder after all commands of the README, in their order."""
     write_mnist(quickstart / "data" / "FashionMNIST" / "raw")
     for name, language, text in BLOCKS:
-        if language == "bash" and name not in ("quickstart", "test command"):
+        if language == "bash" and name not in ("quickstart", "test command", "cluster"):
             for line in text.splitlines():
                 (run_reduced if name == "long" else run_line)(line, quickstart)
     return quickstart
@@ -123,6 +126,22 @@ def commands(quickstart, own_networks):
 def test_commands_run(commands):
     assert len(pd.read_parquet(commands / "runs/sweeps/mine/barriers")) == 4
     assert {path.name for path in (commands / "others/runs/sweeps").iterdir()} == set(OTHERS)
+
+
+def test_cluster_commands_run(tmp_path):
+    """On a cluster that was started apart, with an S3 server, at reduced size."""
+    block = next(text for name, _, text in BLOCKS if name == "cluster")
+    write_cifar_python(tmp_path / "data" / "cifar-10-batches-py", "cifar10")
+    (tmp_path / "sweeps").symlink_to(PROJECT / "sweeps")
+    size = {"train.width": 2, "train.replicates": 3, "train.milestones": "[1]", "compare.mean_networks": "[]"}
+    changes = {"train.data_root": tmp_path / "data", **SMALLEST, **size, "analyses": "[]"}
+    sets = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+    with s3_server(), ray_head() as address:
+        for line in block.splitlines():
+            output = run_line(f"{line.replace('http://head:8265', address)} {shlex.join(sets)}", tmp_path)
+            assert "s3://bucket/prefix/sweeps/strong_vgg16_cifar10" in output
+        stored = "s3://bucket/prefix/sweeps/strong_vgg16_cifar10/barriers"
+        assert set(pd.read_parquet(stored).kind) == {"unaligned", "direct", "via", "joint"}
 
 
 def test_python_blocks_run(commands):

@@ -57,7 +57,7 @@ def tables(root, name="tiny"):
     """All tables without times, as text, so that equal means bitwise equal."""
     found = {}
     for table in TABLES:
-        frame = pd.read_parquet(root / "sweeps" / name / table)
+        frame = pd.read_parquet(f"{root}/sweeps/{name}/{table}")
         found[table] = frame.drop(columns=[c for c in TIMES if c in frame]).map(repr)
     return found
 

@@ -72,7 +72,7 @@ class _Run:
 
     def __init__(self, files: Files, wanted: Desired, listener: Listener) -> None:
         self._files, self._wanted, self._listener = files, wanted, listener
-        self._root = str(files.root)
+        self._root = files.root
         self._sections = wanted.sweep.sections
         self.failures: list[dict[str, Any]] = []
 
@@ -83,8 +83,10 @@ class _Run:
             _prove_all(self._wanted)
         import_networks(self._files, self._wanted, self._listener)
         with ray_session(address):
+            from raysweep.cluster.nodes import check_nodes
             from raysweep.cluster.pool import Pool
 
+            check_nodes(self._files)
             self._pool = Pool(self._root, self._sections)
             try:
                 tried: set[str] = set()

@@ -18,7 +18,7 @@ def ray_session(address: str | None) -> Iterator[None]:
     ours = not ray.is_initialized()
     if ours:
         ray.init(
-            address=address,
+            address=address or "local",  # without it Ray joins whichever cluster was started here last
             include_dashboard=False if address is None else None,
             logging_level=logging.ERROR,
             log_to_driver=False,

@@ -1,0 +1,59 @@
+"""What every node of a cluster must have in common before work starts: the root and the code."""
+
+import uuid
+from dataclasses import dataclass
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from raysweep.errors import UserError
+from raysweep.store.files import Files
+from raysweep.version import code_digest
+
+PATIENCE = 60  # seconds that a node has to answer
+
+
+@dataclass(frozen=True)
+class _Answer:
+    sees_root: bool
+    code: str
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def _probe(root: str, token: str) -> _Answer:
+    return _Answer(Files(root).exists(token), code_digest())
+
+
+def check_nodes(files: Files) -> None:
+    """Ask every node whether it sees the root and runs the driver's code.
+
+    Raises `UserError` naming those that do not. A single node is the driver's own.
+    """
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if len(nodes) == 1:
+        return
+    token = f"tmp/{uuid.uuid4().hex}"
+    files.put(token, b"")
+    try:
+        asked = {
+            _probe.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(files.root, token): node["NodeManagerAddress"]
+            for node in nodes
+        }
+        ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PATIENCE)
+        answers = [(asked[reference], ray.get(reference)) for reference in ready]
+    finally:
+        files.delete(token)
+    blind = sorted({node for node, answer in answers if not answer.sees_root})
+    if blind:
+        raise UserError(
+            f"root {files.root}: the nodes {', '.join(blind)} do not see it; give a directory that all nodes "
+            "share, or s3:// or gs://"
+        )
+    other = sorted({node for node, answer in answers if answer.code != code_digest()})
+    if other:
+        raise UserError(
+            f"the nodes {', '.join(other)} have another version of raysweep installed than this driver; "
+            "install the same one, or use raysweep submit, which ships the code"
+        )

@@ -1,0 +1,99 @@
+"""`raysweep submit`: a sweep as a job on a running cluster, with the code that runs here."""
+
+import asyncio
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlparse
+
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobSubmissionClient
+
+from raysweep.errors import UserError
+from raysweep.sweep.load import Sweep
+
+FOLDER = "sweeps"  # of the sweep file within the job's directory
+SHIPPED = ("raysweep", "analysis")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
+KEPT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
+
+
+def submit(
+    path: str, sweep: Sweep, root: str, overrides: list[str] | None, address: str, show: Callable[[str], None]
+) -> int:
+    """Send the project and the sweep file to a cluster, follow the job's log and return its exit code.
+
+    The job runs `raysweep run` there. Secrets are never sent: storage and tracking credentials, like the
+    cluster's token, are the cluster's own. Raises `UserError` for a root that the job could not find, and for
+    an address that does not answer or refuses the token.
+    """
+    if "://" not in root and not Path(root).is_absolute():
+        raise UserError(
+            f"--root {root}: the job runs elsewhere; give s3://, gs:// or the absolute path of a directory "
+            "that all nodes share"
+        )
+    with tempfile.TemporaryDirectory(prefix="raysweep-submit-") as staged:
+        _stage(Path(staged), path, sweep)
+        client = _connect(address)
+        job = client.submit_job(
+            entrypoint=_entrypoint(path, root, overrides),
+            runtime_env={"working_dir": staged, "env_vars": _environment()},
+            metadata={"sweep": sweep.name},
+        )
+    show(f"job {job} on {address}\n")
+    asyncio.run(_follow(client, job, show))
+    info = client.get_job_info(job)
+    return int(info.driver_exit_code) if info.driver_exit_code is not None else 1
+
+
+def _stage(folder: Path, path: str, sweep: Sweep) -> None:
+    """Copy the packages, the sweep file and the modules of own networks: nothing else travels."""
+    project = Path(__file__).parent.parent.parent
+    for package in SHIPPED:
+        shutil.copytree(project / package, folder / package, ignore=IGNORED)
+    (folder / FOLDER).mkdir()
+    shutil.copy(path, folder / FOLDER / Path(path).name)
+    sys.path.insert(0, os.getcwd())
+    for module in {training.model.split(":")[0].split(".")[0] for training in sweep.trainings}:
+        found = find_spec(module) if module not in SHIPPED else None
+        if found and found.origin:
+            origin = Path(found.origin)
+            if found.submodule_search_locations:
+                shutil.copytree(origin.parent, folder / module, ignore=IGNORED)
+            else:
+                shutil.copy(origin, folder / origin.name)
+
+
+def _entrypoint(path: str, root: str, overrides: list[str] | None) -> str:
+    sets = [word for override in overrides or [] for word in ("--set", override)]
+    command = ["run", f"{FOLDER}/{Path(path).name}", "--root", root, "--address", "auto", *sets]
+    return shlex.join(["python", "-m", "raysweep.cli", *command])
+
+
+def _environment() -> dict[str, str]:
+    """Where storage and tracking are, but no credentials."""
+    given = {key: os.environ[key] for key in KEPT if key in os.environ}
+    return {key: value for key, value in given.items() if urlparse(value).username is None}
+
+
+def _connect(address: str) -> JobSubmissionClient:
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    try:
+        return JobSubmissionClient(address)
+    except (AuthenticationError, ConnectionError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"--address {address}: {reason} (the token is read from RAY_AUTH_TOKEN, from the file that "
+            "RAY_AUTH_TOKEN_PATH names, or from ~/.ray/auth_token; RAY_AUTH_MODE=disabled for a cluster "
+            "without tokens)"
+        ) from error
+
+
+async def _follow(client: JobSubmissionClient, job: str, show: Callable[[str], None]) -> None:
+    async for text in client.tail_job_logs(job):
+        show(text)

@@ -1,0 +1,68 @@
+"""A Ray cluster as users start one: `ray start --head` with a dashboard and token authentication."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from tests.environment import restore
+
+TOKEN = "a-token-of-more-than-thirty-two-characters"
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def ray_head(cpus=2):
+    """Yield the dashboard's address; meanwhile the environment has the token and the cluster's address.
+
+    It is stopped by its process group: `ray stop` would stop every Ray.
+    """
+    port, dashboard = free_port(), free_port()
+    options = [f"--port={port}", f"--dashboard-port={dashboard}", f"--num-cpus={cpus}"]
+    options += ["--include-dashboard=true", "--disable-usage-stats"]
+    head = subprocess.Popen(
+        [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", *options],
+        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{dashboard}"
+    client = {"RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "token", "RAY_ADDRESS": f"127.0.0.1:{port}"}
+    before = {key: os.environ.get(key) for key in client}
+    os.environ.update(client)
+    try:
+        deadline = time.monotonic() + 120
+        while not _answers(address):
+            assert head.poll() is None, "ray start ended"
+            assert time.monotonic() < deadline, "the dashboard does not answer"
+            time.sleep(0.2)
+        yield address
+    finally:
+        restore(before)
+        head.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            head.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(head.pid, signal.SIGKILL)
+        head.wait()
+
+
+def _answers(address):
+    try:
+        return urlopen(f"{address}/api/version", timeout=2).status == 200
+    except HTTPError as error:
+        return error.code in (401, 403)  # it is there and wants a token
+    except (URLError, OSError):
+        return False

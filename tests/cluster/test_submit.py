@@ -1,0 +1,53 @@
+"""Jobs on a real cluster that was started apart, with token authentication."""
+
+import pytest
+import yaml
+
+from tests.cluster.heads import TOKEN, ray_head
+from tests.store.servers import s3_server
+from tests.test_run import TINY, raysweep
+
+OWN = """
+from torch import nn
+
+def net(shape, classes, width):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with s3_server(), ray_head() as address:
+        yield address
+
+
+@pytest.fixture
+def small(tmp_path):
+    train = {**TINY["train"], "width": 4, "replicates": 2, "epochs": 1}
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump({**TINY, "train": train}))
+    return path
+
+
+def test_a_job_runs_here_and_its_log_and_exit_code_come_back(cluster, small, tmp_path):
+    (tmp_path / "own_network.py").write_text(OWN)
+    secret = {"PYTHONPATH": str(tmp_path)}
+    command = ["submit", small, "--root", "s3://bucket/jobs", "--address", cluster]
+    output = raysweep(*command, "--set", "train.model=own_network:net", **secret)
+    assert "barriers" in output
+    assert "s3://bucket/jobs/sweeps/tiny" in output
+    assert TOKEN not in output
+    counts = "trials 2/2, alignments 1/1, barriers 2/2, failures 0"
+    assert counts in raysweep("status", "s3://bucket/jobs", **secret)
+    failing = raysweep(*command, "--set", "train.learning_rate=1e30", code=1, **secret)
+    assert "Diverged" in failing
+
+
+def test_without_the_token_nothing_is_sent(cluster, small):
+    command = ["submit", small, "--root", "s3://bucket/jobs", "--address", cluster]
+    assert "RAY_AUTH_TOKEN_PATH" in raysweep(*command, code=2, RAY_AUTH_TOKEN="wrong" * 10)
+
+
+def test_a_root_that_only_this_machine_knows_is_refused(cluster, small):
+    output = raysweep("submit", small, "--root", "runs", "--address", cluster, code=2)
+    assert "absolute path" in output
