@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from raysweep.cluster.session import ray_session
+from raysweep.execute import execute
 from raysweep.report import plan_table
 from raysweep.store.files import Files
 from raysweep.sweep.load import load_sweep
 from raysweep.sweep.plan import desired, done, todo
 from tests.data.formats import write_cifar_python, write_mnist, write_svhn
-from tests.test_run import raysweep
 
 SWEEPS = Path(__file__).parent.parent.parent / "sweeps"
 IMP = ["imp_vgg16_cifar10", "imp_resnet20_cifar10"]
@@ -65,13 +66,20 @@ SMALL = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_ray():
+    """Started once: the command line has its own tests."""
+    with ray_session(None):
+        yield
+
+
 def run_reduced(name, data, tmp_path, **changes):
     """Run a sweep file with every size made small; returns the folder of its tables."""
     reduced = {"train.data_root": data, **SMALL, **changes}
     if name in PAPER:
         reduced["train.milestones"] = "[1]"
-    sets = [word for key, value in reduced.items() for word in ("--set", f"{key}={value}")]
-    raysweep("run", SWEEPS / f"{name}.yaml", "--root", tmp_path / "runs", *sets)
+    sets = [f"{key}={value}" for key, value in reduced.items()]
+    assert execute([str(SWEEPS / f"{name}.yaml")], str(tmp_path / "runs"), sets, None) == 0
     return tmp_path / "runs/sweeps" / name
 
 
