@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -26,14 +28,27 @@ def free_port():
 def ray_head(cpus=2):
     """Yield the dashboard's address; meanwhile the environment has the token and the cluster's address.
 
-    It is stopped by its process group: `ray stop` would stop every Ray.
+    It is stopped by its process group: `ray stop` would stop every Ray. In a folder of its own it leaves no
+    note of its address, which a later `ray.init()` on this machine would try to join. `python` is the one
+    that runs the tests, as it is on the nodes of a cluster.
     """
-    port, dashboard = free_port(), free_port()
-    options = [f"--port={port}", f"--dashboard-port={dashboard}", f"--num-cpus={cpus}"]
+    port, dashboard, folder = free_port(), free_port(), tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    bin_folder = Path(sys.executable).parent
+    options = [
+        f"--temp-dir={folder}",
+        f"--port={port}",
+        f"--dashboard-port={dashboard}",
+        f"--num-cpus={cpus}",
+    ]
     options += ["--include-dashboard=true", "--disable-usage-stats"]
     head = subprocess.Popen(
-        [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", *options],
-        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN},
+        [str(bin_folder / "ray"), "start", "--head", "--block", *options],
+        env={
+            **os.environ,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": TOKEN,
+            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -57,6 +72,7 @@ def ray_head(cpus=2):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(head.pid, signal.SIGKILL)
         head.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _answers(address):

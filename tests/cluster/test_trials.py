@@ -21,7 +21,7 @@ from tests.work.plans import carry_out, contents, metrics
 
 @pytest.fixture
 def two_gpus():
-    ray.init(num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)
     with ray_session(None):
         yield
     ray.shutdown()
