@@ -2,9 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 
@@ -20,149 +19,198 @@ ATTEMPTS = 3  # for a tile whose process dies; an exception is deterministic, so
 _Actor = ray.remote(TileWorker)
 
 
+class Source(Protocol):
+    """Where tiles come from, and where their results are told."""
+
+    @property
+    def ready(self) -> int:
+        """How many units have their inputs and wait for a worker."""
+        ...
+
+    def take(self, workers: int, before: str | None, others: set[str]) -> Tile | None:
+        """Return a tile for one of so many workers, which last worked at the group `before`."""
+        ...
+
+    def landed(self, tile: Tile, place: str) -> None:
+        """The results of a tile lie in the object `place`."""
+        ...
+
+
+@dataclass
+class _Worker:
+    """An actor; `starting` says when it is ready to work, `idle` since when it has had nothing to do."""
+
+    actor: Any
+    starting: Any
+    group: str | None = None
+    idle: float | None = None
+
+
 @dataclass
 class _Flight:
-    """A tile on its way; `since` is when its actor turned to it (None while another one is before it)."""
+    """A tile on its way; `since` is when its worker turned to it (None while another one is before it)."""
 
     tile: Tile
     attempts: int
-    actor: Any
+    worker: _Worker
     since: float | None
+    hangs: bool = False
 
     def overdue(self, limit: float) -> bool:
         return self.since is not None and time.monotonic() > self.since + limit * len(self.tile.units)
 
 
 class Pool:
-    """Actors with the resources of the sweep file; `run` feeds them tiles."""
+    """Actors with the resources of the sweep file, fed with tiles from a source, one `turn` after the other.
 
-    def __init__(self, root: str, sections: Sections) -> None:
-        worker = sections.resources.align
-        fit = int(ray.cluster_resources().get("CPU", 1) // worker.cpu)
-        options = {"num_cpus": worker.cpu, "num_gpus": worker.gpu}
+    Actors are started as they are needed. A unit that raises, hangs or kills its process is tried a bounded
+    number of times and ends in `failures`; a tile that fails is split until the failing unit is alone.
+    """
 
-        def start() -> Any:
-            return _Actor.options(**options).remote(root, sections, code_digest())  # type: ignore[attr-defined]
-
-        self._limit = max(1, min(fit, sections.resources.workers or fit))
+    def __init__(self, root: str, sections: Sections, source: Source, listener: Listener) -> None:
+        self.failures: list[dict[str, Any]] = []
+        self._root, self._sections, self._source, self._listener = root, sections, source, listener
+        self._needs = sections.resources.align
         self._seconds = sections.resources.unit_seconds
-        self._start: Callable[[], Any] = start
-        self._actors: list[Any] = []
+        self._workers: list[_Worker] = []
+        self._again: deque[tuple[Tile, int]] = deque()
+        self._flying: dict[Any, _Flight] = {}
 
-    def run(self, tiles: list[Tile], listener: Listener) -> list[dict[str, Any]]:
-        """Compute all tiles; one that fails is split until the failing unit is alone. Returns failures.
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything left that it can do now."""
+        return bool(self._flying or self._again or self._source.ready)
 
-        Actors are started as they are needed, and stay for the next call. A unit that raises, hangs or kills
-        its process is tried a bounded number of times and ends in the failures.
+    def turn(self, timeout: float, waiting: dict[str, float] | None = None) -> None:
+        """Send tiles, and wait so many seconds at most for one that comes back.
+
+        `waiting` are the resources of a trial that waits to be started. Trials come first: while it could
+        start with what is free and what the pool holds, the pool takes no new tile and ends idle actors.
         """
-        run = _Run(self._actors, self._start, self._seconds, listener)
-        while len(self._actors) < min(self._limit, len(tiles)):
-            self._actors.append(run.start())
-        return run.all(tiles)
+        if waiting and self._is_in_the_way(waiting):
+            for worker in [each for each in self._workers if not self._at(each)]:
+                self._end(worker)
+        else:
+            self._start()
+            self._send()
+        awaited = [*self._flying, *(each.starting for each in self._workers if each.starting)]
+        if awaited:
+            ready, _ = ray.wait(awaited, num_returns=len(awaited) if timeout == 0 else 1, timeout=timeout)
+            for reference in ready:
+                self._arrived(reference)
+        self._end_overdue()
+        self._release_idle()
 
     def close(self) -> None:
         """End the actors, so that their CPUs are free."""
-        while self._actors:
-            ray.kill(self._actors.pop())
+        while self._workers:
+            self._end(self._workers[-1])
 
+    def _is_in_the_way(self, waiting: dict[str, float]) -> bool:
+        free, holders = ray.available_resources(), [each for each in self._workers if not each.starting]
+        held = {"CPU": self._needs.cpu * len(holders), "GPU": self._needs.gpu * len(holders)}
+        return all(free.get(kind, 0) + held[kind] >= amount for kind, amount in waiting.items())
 
-class _Run:
-    """The tiles of one call: those that wait, those in flight, and what failed."""
+    def _limit(self) -> int:
+        """How many actors there may be: as many as asked for (an autoscaler may make room), or as fit."""
+        fit = int(ray.cluster_resources().get("CPU", 1) // self._needs.cpu)
+        return max(1, self._sections.resources.workers or fit)
 
-    def __init__(
-        self, actors: list[Any], start: Callable[[], Any], seconds: float, listener: Listener
-    ) -> None:
-        self._actors, self._new, self._seconds, self._listener = actors, start, seconds, listener
-        self._starting: dict[
-            Any, Any
-        ] = {}  # actors that are not ready yet, by the reference that will say so
-        self._queue: deque[tuple[Tile, int]] = deque()
-        self._flying: dict[Any, _Flight] = {}
-        self._hanging: set[Any] = set()
-        self._idle: dict[Any, float] = {}  # since when an actor has had nothing to do
-        self._failures: list[dict[str, Any]] = []
+    def _start(self) -> None:
+        """Start actors for what is ready."""
+        tiles = len(self._again) + -(-self._source.ready // self._sections.resources.tile)
+        busy = sum(bool(self._at(worker)) for worker in self._workers)
+        if len(self._workers) >= busy + tiles:
+            return
+        limit = self._limit()
+        while len(self._workers) < min(limit, busy + tiles):
+            self._workers.append(self._new())
 
-    def start(self) -> Any:
-        """Start an actor; the time that it takes until it is ready belongs to no tile."""
-        actor = self._new()
-        self._starting[actor.__ray_ready__.remote()] = actor
-        return actor
-
-    def all(self, tiles: list[Tile]) -> list[dict[str, Any]]:
-        self._queue.extend((tile, 0) for tile in tiles)
-        while self._queue or self._flying:
-            self._send()
-            awaited = [*self._flying, *self._starting]
-            ready, _ = ray.wait(awaited, num_returns=1, timeout=min(1.0, self._seconds))
-            for reference in ready:
-                if reference in self._starting:
-                    self._turn_to_next(self._starting.pop(reference))
-                else:
-                    self._land(reference)
-            self._end_overdue()
-            self._release_idle()
-        return self._failures
+    def _new(self) -> _Worker:
+        options = {"num_cpus": self._needs.cpu, "num_gpus": self._needs.gpu}
+        actor: Any = _Actor.options(**options).remote(  # type: ignore[attr-defined]
+            self._root, self._sections, code_digest()
+        )
+        return _Worker(actor, actor.__ray_ready__.remote())
 
     def _send(self) -> None:
-        for actor in self._actors:
-            while self._queue and self._has_room(actor, self._queue[0][1]):
-                tile, attempts = self._queue.popleft()
-                idle = not self._beside(actor) and actor not in self._starting.values()
-                since = time.monotonic() if idle else None
-                self._flying[actor.run.remote(tile)] = _Flight(tile, attempts + 1, actor, since)
+        for worker in self._workers:
+            while (found := self._next(worker)) is not None:
+                tile, attempts = found
+                since = None if self._at(worker) else time.monotonic()
+                worker.group, worker.idle = tile.units[0].group, None
+                self._flying[worker.actor.run.remote(tile)] = _Flight(tile, attempts + 1, worker, since)
 
-    def _turn_to_next(self, actor: Any) -> None:
-        for flight in self._beside(actor)[:1]:
-            flight.since = time.monotonic()
+    def _next(self, worker: _Worker) -> tuple[Tile, int] | None:
+        """A tile for a worker that has room.
 
-    def _beside(self, actor: Any) -> list[_Flight]:
-        return [flight for flight in self._flying.values() if flight.actor == actor]
+        One whose process died before is alone on its actor, so that it takes no other tile with it.
+        """
+        flights = self._at(worker)
+        if worker.starting or len(flights) >= IN_FLIGHT or any(each.attempts > 1 for each in flights):
+            return None
+        if self._again:
+            alone = self._again[0][1] > 0
+            return None if alone and flights else self._again.popleft()
+        others = {each.group for each in self._workers if each is not worker and each.group}
+        tile = self._source.take(len(self._workers), worker.group, others)
+        return (tile, 0) if tile else None
 
-    def _has_room(self, actor: Any, attempts: int) -> bool:
-        """A tile whose process died before is alone on its actor, so that it takes no other tile with it."""
-        beside = self._beside(actor)
-        if attempts or any(flight.attempts > 1 for flight in beside):
-            return not beside
-        return len(beside) < IN_FLIGHT
+    def _at(self, worker: _Worker) -> list[_Flight]:
+        return [flight for flight in self._flying.values() if flight.worker is worker]
 
-    def _land(self, reference: Any) -> None:
-        flight = self._flying.pop(reference)
-        self._turn_to_next(flight.actor)
+    def _arrived(self, reference: Any) -> None:
+        if reference in self._flying:
+            self._land(self._flying.pop(reference), reference)
+        for worker in self._workers:
+            if worker.starting == reference:
+                worker.starting = None  # where it failed to start, its first tile will say so
+
+    def _land(self, flight: _Flight, reference: Any) -> None:
+        for following in self._at(flight.worker)[:1]:
+            following.since = time.monotonic()
         try:
-            ray.get(reference)
-            self._listener.advance(len(flight.tile.units))
+            place = ray.get(reference)
         except ray.exceptions.RayActorError as error:
-            if flight.actor in self._actors:
-                self._actors[self._actors.index(flight.actor)] = self.start()
+            if flight.worker in self._workers:
+                self._workers.remove(flight.worker)
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
-            self._again(flight, True, hung if reference in self._hanging else error)
+            self._failed(flight, True, hung if flight.hangs else error)
         except ray.exceptions.RayTaskError as error:
-            self._again(flight, False, error)
+            self._failed(flight, False, error)
+        else:
+            self._source.landed(flight.tile, place)
+            self._listener.advance(flight.tile.stage, len(flight.tile.units))
 
     def _end_overdue(self) -> None:
         """Kill the actors of tiles that take too long; the tiles land as lost ones."""
-        for reference, flight in self._flying.items():
-            if reference not in self._hanging and flight.overdue(self._seconds):
-                self._hanging.add(reference)
-                ray.kill(flight.actor)
+        for flight in self._flying.values():
+            if not flight.hangs and flight.overdue(self._seconds):
+                flight.hangs = True
+                ray.kill(flight.worker.actor)
 
     def _release_idle(self) -> None:
         """End actors for which there has been no work for a while, but for one."""
-        now = time.monotonic()
-        for actor in list(self._actors):
-            if self._beside(actor):
-                self._idle.pop(actor, None)
-            elif now - self._idle.setdefault(actor, now) > IDLE and len(self._actors) > 1:
-                self._actors.remove(actor)
-                ray.kill(actor)
+        now, more = time.monotonic(), bool(self._again or self._source.ready)
+        for worker in list(self._workers):
+            if more or self._at(worker):
+                worker.idle = None
+                continue
+            worker.idle = worker.idle or now
+            if now - worker.idle > IDLE and len(self._workers) > 1:
+                self._end(worker)
 
-    def _again(self, flight: _Flight, retry: bool, error: Exception) -> None:
+    def _end(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        ray.kill(worker.actor)
+
+    def _failed(self, flight: _Flight, retry: bool, error: Exception) -> None:
         tile = flight.tile
         if len(tile.units) > 1:
-            self._queue.extend((replace(tile, units=(unit,)), 0) for unit in tile.units)
+            self._again.extend((replace(tile, units=(unit,)), 0) for unit in tile.units)
         elif retry and flight.attempts < ATTEMPTS:
-            self._queue.append((tile, flight.attempts))
+            self._again.append((tile, flight.attempts))
         else:
-            self._failures.append(failure(tile.ids[0], tile.what, error, flight.attempts))
-            self._listener.failed(self._failures[-1])
-            self._listener.advance(1)
+            self.failures.append(failure(tile.ids[0], tile.what, error, flight.attempts))
+            self._listener.failed(self.failures[-1])
+            self._listener.advance(tile.stage, 1)

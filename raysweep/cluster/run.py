@@ -1,19 +1,23 @@
-"""The stages of a run: train and align whatever has its inputs, until nothing is left; compare; publish."""
+"""A run: train, align and compare whatever has its inputs, until nothing is left; publish."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raysweep.cluster.events import Listener, failure
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import BarrierUnit, Trial, data_config
-from raysweep.sweep.plan import Desired, Done, Todo, done, finished, todo
+from raysweep.sweep.frontier import Frontier
+from raysweep.sweep.identity import BarrierUnit, data_config
+from raysweep.sweep.plan import Desired, Todo, done, finished, todo
 from raysweep.sweep.rows import publish_tables
 from raysweep.sweep.schema import Training
-from raysweep.work.tile import Tile
+
+if TYPE_CHECKING:
+    from raysweep.work.inputs import TrialTask
+    from raysweep.work.tile import Tile
 
 
 def run_sweep(
@@ -63,16 +67,19 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
         config = data_config(trial.training, trial.replicate)
         data = resident(config, rest.data_root, rest.download, trial.training.scaling)
         import_checkpoint(trial, rest.imports[trial.replicate], data, TrialStore(files))
-        listener.advance(1)
+        listener.advance("imports", 1)
     return len(missing)
 
 
 class _Run:
-    """One run of a sweep; `failures` are the rows of what could not be done."""
+    """One run of a sweep; `failures` are the rows of what could not be done.
+
+    It is the source of Tune's trials and of the pool's tiles. Both go on at once: each level that is
+    committed and each alignment that lands may give others their inputs.
+    """
 
     def __init__(self, files: Files, wanted: Desired, listener: Listener) -> None:
         self._files, self._wanted, self._listener = files, wanted, listener
-        self._root = files.root
         self._sections = wanted.sweep.sections
         self.failures: list[dict[str, Any]] = []
 
@@ -82,111 +89,79 @@ class _Run:
         if work.alignments:
             _prove_all(self._wanted)
         import_networks(self._files, self._wanted, self._listener)
+        present = done(self._wanted, self._files)
+        work = todo(self._wanted, present)
+        self._frontier = Frontier(self._wanted, present, work)
         with ray_session(address):
             from raysweep.cluster.nodes import check_nodes
             from raysweep.cluster.pool import Pool
 
             check_nodes(self._files)
-            self._pool = Pool(self._root, self._sections)
+            for stage, count in work.stages().items():
+                self._listener.stage(stage, count)
+            self._pool = Pool(self._files.root, self._sections, self, self._listener)
             try:
-                tried: set[str] = set()
-                while self._train_and_align(tried):
-                    pass
-                self._compare()
+                while self._frontier.has_trial or self._pool.busy:
+                    if self._frontier.has_trial:
+                        self._train(len(work.trials))
+                    else:
+                        self._pool.turn(1.0)
             finally:
                 self._pool.close()
+                self.failures += self._pool.failures
         self._report_blocked()
 
-    def _train_and_align(self, tried: set[str]) -> bool:
-        """Do what has its inputs now, trials before alignments; False when nothing is left to try."""
-        present = done(self._wanted, self._files)
-        work = todo(self._wanted, present)
-        trials = [t for t in work.trials if t.trial_id not in tried and self._ready(t, present)]
-        if trials:
-            tried.update(trial.trial_id for trial in trials)
-            self._train(trials, present)
-            return True
-        aligning = [
-            unit for unit in work.alignments if unit.alignment_id not in tried and present.has(unit.networks)
-        ]
-        if aligning:
-            tried.update(unit.alignment_id for unit in aligning)
-            self._tiles("alignments", aligning, present)
-        return bool(aligning)
-
-    def _ready(self, trial: Trial, present: Done) -> bool:
-        cursor = self._wanted.cursors[trial.trial_id]
-        trained = all(finished(self._wanted, present, needed) for needed in cursor.needs)
-        return trained and all(move.alignment_id in present.alignments for move in cursor.moves.values())
-
-    def _train(self, trials: list[Trial], present: Done) -> None:
+    def _train(self, count: int) -> None:
         from raysweep.cluster.trials import train_trials
+
+        self.failures += train_trials(self._files.root, self._sections, count, self, self._listener)
+
+    @property
+    def has_trial(self) -> bool:
+        return self._frontier.has_trial
+
+    def task(self) -> "TrialTask":
         from raysweep.work.inputs import TrialTask
 
-        tasks = {}
-        for trial in trials:
-            cursor = self._wanted.cursors[trial.trial_id]
-            places = {m.alignment_id: present.alignments[m.alignment_id] for m in cursor.moves.values()}
-            tasks[trial.trial_id] = TrialTask(trial, cursor, places)
-        self._pool.close()  # its CPUs are the trials' now
-        self._listener.stage("training", len(tasks))
-        self.failures += train_trials(self._root, self._sections, tasks, self._listener)
+        trial = self._frontier.take_trial()
+        cursor = self._wanted.cursors[trial.trial_id]
+        return TrialTask(trial, cursor, self._places(move.alignment_id for move in cursor.moves.values()))
 
-    def _compare(self) -> None:
-        present = done(self._wanted, self._files)
-        comparing = [unit for unit in todo(self._wanted, present).barriers if _comparable(unit, present)]
-        if comparing:
-            self._tiles("barriers", comparing, present)
+    def level_done(self, trial_id: str, level: int) -> None:
+        self._frontier.level_done(trial_id, level)
 
-    def _tiles(self, stage: str, units: list[Any], present: Done) -> None:
-        tiles = _tiles(self._wanted, units, present, self._sections.resources.tile)
-        self._listener.stage(stage, len(units))
-        self.failures += self._pool.run(tiles, self._listener)
+    def turn(self, waiting: dict[str, float] | None) -> None:
+        self._pool.turn(0, waiting)
+
+    @property
+    def ready(self) -> int:
+        return self._frontier.ready
+
+    def take(self, workers: int, before: str | None, others: set[str]) -> "Tile | None":
+        """Tiles become smaller in the end, so that none is a long tail."""
+        from raysweep.work.tile import Tile
+
+        size = min(self._sections.resources.tile, -(-self._frontier.ready // (2 * workers)))
+        units = self._frontier.take(size, before, others)
+        if not units:
+            return None
+        networks = {network.trial_id for unit in units for network in unit.networks}
+        places = (each for unit in units if isinstance(unit, BarrierUnit) for each in unit.alignments)
+        trials = {trial_id: self._wanted.trials[trial_id] for trial_id in networks}
+        return Tile(units, trials, self._places(places))
+
+    def landed(self, tile: "Tile", place: str) -> None:
+        if tile.what == "alignment":
+            self._frontier.aligned(tile.ids, place)
+
+    def _places(self, alignments: Iterable[str]) -> dict[str, str]:
+        return {alignment: self._frontier.places[alignment] for alignment in alignments}
 
     def _report_blocked(self) -> None:
-        """Say of every trial and alignment that never had its inputs what it waited for."""
-        present = done(self._wanted, self._files)
-        failed = {row["id"] for row in self.failures}
-        for trial in todo(self._wanted, present).trials:
-            if trial.trial_id not in failed:
-                needs = self._wanted.cursors[trial.trial_id].needs
-                missing = [each for each in needs if not finished(self._wanted, present, each)]
-                text = f"not started: it needs {', '.join(missing) or 'an alignment'}, which failed"
-                self.failures.append(failure(trial.trial_id, "trial", text, 0))
-
-
-def _comparable(unit: BarrierUnit, present: Done) -> bool:
-    return present.has(unit.networks) and all(
-        alignment in present.alignments for alignment in unit.alignments
-    )
-
-
-def _tiles(wanted: Desired, units: list[Any], present: Done, size: int) -> list[Tile]:
-    """Cut the units, by group and largest width first, into tiles of at most `size`."""
-    groups: dict[str, list[Any]] = {}
-    for unit in units:
-        groups.setdefault(unit.group, []).append(unit)
-
-    def width(members: list[Any]) -> int:
-        return max(wanted.trials[network.trial_id].training.width for network in members[0].networks)
-
-    tiles = []
-    for members in sorted(groups.values(), key=width, reverse=True):
-        for start in range(0, len(members), size):
-            chunk = tuple(members[start : start + size])
-            trials = {
-                network.trial_id: wanted.trials[network.trial_id]
-                for unit in chunk
-                for network in unit.networks
-            }
-            places = {
-                alignment: present.alignments[alignment]
-                for unit in chunk
-                if isinstance(unit, BarrierUnit)
-                for alignment in unit.alignments
-            }
-            tiles.append(Tile(chunk, trials, places))
-    return tiles
+        """Say of every trial that never had its inputs what it waited for."""
+        for trial_id, missing in self._frontier.waiting():
+            text = f"not started: it needs {', '.join(missing)}, which failed"
+            self.failures.append(failure(trial_id, "trial", text, 0))
 
 
 def _prove_all(wanted: Desired) -> None:

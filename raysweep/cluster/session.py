@@ -13,6 +13,7 @@ def ray_session(address: str | None) -> Iterator[None]:
     """Use the cluster at `address`, the Ray that is initialised already, or start one on this machine."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")  # else one, and actors are not reused
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ours = not ray.is_initialized()

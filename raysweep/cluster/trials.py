@@ -1,14 +1,16 @@
-"""Trials on Ray Tune: one reused actor after another trains them; results go to our own store."""
+"""Trials on Ray Tune: reused actors train them level by level; results go to our own store."""
 
 import logging
 import tempfile
 import traceback
 import uuid
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import ray
 from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig
+from ray.tune.search import Searcher
 
 from raysweep.cluster.events import Listener, failure
 from raysweep.store.files import Files
@@ -24,32 +26,59 @@ from raysweep.work.trial import run_trial
 DEATHS = 3  # of the process without progress; an exception in the training itself is not tried again
 
 
+class Source(Protocol):
+    """Where trials come from, and where their levels are told."""
+
+    @property
+    def has_trial(self) -> bool:
+        """Whether a trial has its inputs."""
+        ...
+
+    def task(self) -> TrialTask:
+        """Return such a trial."""
+        ...
+
+    def level_done(self, trial_id: str, level: int) -> None:
+        """A level, with all its checkpoints, can be read."""
+        ...
+
+    def turn(self, waiting: dict[str, float] | None) -> None:
+        """Do something else for a moment; `waiting` are the resources of a trial that waits for them."""
+        ...
+
+
 class _Trainable(tune.Trainable):
-    """Trains the trial in its configuration; an exception becomes a result, so the actor lives on."""
+    """Trains the trial in its configuration, a level a step.
+
+    An exception becomes a result, so the actor lives on.
+    """
 
     def setup(self, config: dict[str, Any]) -> None:
         self._task = config
+        self._levels: Iterator[int] | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._task = new_config
+        self.setup(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        sections, tasks = ray.get(self._task["shared"][0])
-        task: TrialTask = tasks[self._task["trial_id"]]
-        files = Files(self._task["root"])
-        store = TrialStore(files)
         try:
-            check_code(self._task["code"])
-            _count_deaths(store, task, self._task["run"])
-            training, rest = task.trial.training, sections.train
-            config = data_config(training, task.trial.replicate)
-            data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
-            seconds = sections.resources.resume_seconds
-            run_trial(task, data, store, ResultStore(files), seconds)
+            self._levels = self._levels or self._begin()
+            level = next(self._levels, None)
         except Exception:
             return {"done": True, "failure": traceback.format_exc()}
-        return {"done": True, "failure": ""}
+        return {"done": True, "failure": ""} if level is None else {"done": False, "level": level}
+
+    def _begin(self) -> Iterator[int]:
+        sections, task = ray.get(self._task["sections"][0]), ray.get(self._task["task"][0])
+        files = Files(self._task["root"])
+        store = TrialStore(files)
+        check_code(self._task["code"])
+        _count_deaths(store, task, self._task["run"])
+        training, rest = task.trial.training, sections.train
+        config = data_config(training, task.trial.replicate)
+        data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
+        return run_trial(task, data, store, ResultStore(files), sections.resources.resume_seconds)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Tune's checkpoints are not used: the trial store is the truth."""
@@ -58,13 +87,59 @@ class _Trainable(tune.Trainable):
         """Nothing to load."""
 
 
+class _Ready(Searcher):
+    """Gives Tune the trials that have their inputs.
+
+    While others run, nothing may be ready that will be later. When none runs and none is ready, it ends.
+    """
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source, self._running = source, 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles it for a restore that we never do."""
+        return {}
+
+    def suggest(self, trial_id: str) -> Any:
+        if self._source.has_trial:
+            task = self._source.task()
+            self._running += 1
+            return {"trial_id": task.trial.trial_id, "task": [ray.put(task)]}
+        return None if self._running else Searcher.FINISHED
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        self._running -= 1
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""
+
+
 class _Progress(Callback):
-    def __init__(self, listener: Listener, failures: list[dict[str, Any]]) -> None:
-        self._listener, self._failures = listener, failures
+    """Tells what trials have done, and gives the source its turns between Tune's steps."""
+
+    def __init__(self, source: Source, needs: dict[str, float], listener: Listener) -> None:
+        self.failures: list[dict[str, Any]] = []
+        self._source, self._needs, self._listener = source, needs, listener
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its configuration for a restore that we never do; a terminal cannot be pickled."""
         return {}
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        waits = any(trial.status == "PENDING" for trial in trials)
+        self._source.turn(self._needs if waits else None)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "level" in result:
+            self._source.level_done(trial.config["trial_id"], result["level"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._end(trial, trial.last_result.get("failure", ""), 1)
@@ -75,44 +150,49 @@ class _Progress(Callback):
     def _end(self, trial: Any, error: str, attempts: int) -> None:
         if error:
             node = str(trial.last_result.get("hostname", ""))
-            self._failures.append(failure(trial.config["trial_id"], "trial", error, attempts, node))
-            self._listener.failed(self._failures[-1])
-        self._listener.advance(1)
+            self.failures.append(failure(trial.config["trial_id"], "trial", error, attempts, node))
+            self._listener.failed(self.failures[-1])
+        self._listener.advance("training", 1)
 
 
 def train_trials(
-    root: str, sections: Sections, tasks: dict[str, TrialTask], listener: Listener
+    root: str, sections: Sections, count: int, source: Source, listener: Listener
 ) -> list[dict[str, Any]]:
-    """Train all trials, several at once as resources allow; returns the failures."""
+    """Train the trials of a source, at most `count`, several at once as resources allow.
+
+    Returns the failures when nothing is running and nothing is ready.
+    """
     resources = sections.resources
-    failures: list[dict[str, Any]] = []
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    shared = ray.put((sections, tasks))
-    # Largest first, so that no long trial is left for the end.
-    ordered = sorted(tasks, key=lambda trial_id: _cost(tasks[trial_id]), reverse=True)
-    trainable = tune.with_resources(_Trainable, {"cpu": resources.trial.cpu, "gpu": resources.trial.gpu})
+    needs = {"cpu": resources.trial.cpu, "gpu": resources.trial.gpu}
+    progress = _Progress(source, {kind.upper(): amount for kind, amount in needs.items()}, listener)
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
         tune.Tuner(
-            trainable,
+            tune.with_resources(_Trainable, needs),
             param_space={
-                "trial_id": tune.grid_search(ordered),
                 "root": root,
                 "code": code_digest(),
                 "run": uuid.uuid4().hex,
-                "shared": [shared],
+                "sections": [ray.put(sections)],
             },
             tune_config=tune.TuneConfig(
-                reuse_actors=True, max_concurrent_trials=resources.workers, metric=None, mode=None
+                search_alg=_Ready(source),
+                num_samples=count,
+                reuse_actors=True,
+                max_concurrent_trials=resources.workers,
+                metric=None,
+                mode=None,
+                trial_dirname_creator=lambda trial: trial.trial_id,
             ),
             run_config=RunConfig(
                 storage_path=scratch,
                 verbose=0,
-                callbacks=[_Progress(listener, failures)],
+                callbacks=[progress],
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
                 failure_config=FailureConfig(max_failures=-1),  # we count them ourselves, without progress
             ),
         ).fit()
-    return failures
+    return progress.failures
 
 
 def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:
@@ -124,8 +204,3 @@ def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:
     starts = store.note_start(trial_id, here)
     if starts > DEATHS:
         raise RuntimeError(f"the training process died {DEATHS} times at the same step")
-
-
-def _cost(task: TrialTask) -> int:
-    cursor = task.cursor
-    return task.trial.training.width * len(cursor.levels) * (cursor.total - cursor.start)

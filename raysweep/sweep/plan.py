@@ -57,6 +57,15 @@ class Todo:
     def __bool__(self) -> bool:
         return bool(self.trials or self.alignments or self.barriers)
 
+    def stages(self) -> dict[str, int]:
+        """How much there is to do in each stage that has work."""
+        counts = {
+            "training": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": len(self.barriers),
+        }
+        return {stage: count for stage, count in counts.items() if count}
+
 
 def desired(sweep: Sweep) -> Desired:
     """List every trial, alignment and barrier of a sweep.

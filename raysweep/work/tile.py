@@ -29,6 +29,11 @@ class Tile:
         return "alignment" if isinstance(self.units[0], AlignmentUnit) else "barrier"
 
     @property
+    def stage(self) -> str:
+        """What a progress bar calls it."""
+        return f"{self.what}s"
+
+    @property
     def ids(self) -> list[str]:
         return [u.alignment_id if isinstance(u, AlignmentUnit) else u.barrier_id for u in self.units]
 
@@ -55,4 +60,4 @@ class TileWorker:
                 rows += compare_unit(
                     unit, tile.trials, tile.places, self._compare, self._networks, self._permutations
                 )
-        return self._results.commit(f"{tile.what}s", digest(sorted(tile.ids)), rows)
+        return self._results.commit(tile.stage, digest(sorted(tile.ids)), rows)

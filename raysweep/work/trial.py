@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -33,11 +33,11 @@ def run_trial(
     results: ResultStore,
     resume_seconds: float,
     report: Callable[[int, int], None] = lambda level, step: None,
-) -> None:
-    """Train every level that is missing and commit it; `report` hears of every level and evaluation.
+) -> Iterator[int]:
+    """Train every level that is missing, commit it, and yield each level when it is there.
 
-    A killed trial goes on from its last resume point, or from its last level, and ends in the same bits.
-    Raises `Diverged` when a loss is not finite.
+    `report` hears of every level and evaluation. A killed trial goes on from its last resume point, or from
+    its last level, and ends in the same bits. Raises `Diverged` when a loss is not finite.
     """
     trial, cursor = task.trial, task.cursor
     repeatable(trial.training.threads)
@@ -49,6 +49,7 @@ def run_trial(
         if record is None or not record.has(cursor.checkpoints, cursor.optimisers):
             usable = point if point and point.level == level and _complete(point, cursor) else None
             _Level(task, level, data, store, resume_seconds, report).run(inputs, usable)
+        yield level
     store.drop_resume(trial.trial_id)
 
 

@@ -16,6 +16,32 @@ from raysweep.work.tile import Tile, TileWorker
 from tests.work.plans import carry_out
 
 
+class Units:
+    """A source with these units, in tiles of four."""
+
+    def __init__(self, wanted, units=None):
+        self.wanted, self.units = wanted, list(units or wanted.alignments.values())
+
+    @property
+    def ready(self):
+        return len(self.units)
+
+    def take(self, workers, before, others):
+        units, self.units = self.units[:4], self.units[4:]
+        return Tile(tuple(units), self.wanted.trials) if units else None
+
+    def landed(self, tile, place):
+        pass
+
+
+def work_off(pool):
+    """Do all that the pool's source has; returns the failures."""
+    while pool.busy:
+        pool.turn(1.0)
+    pool.close()
+    return pool.failures
+
+
 class Hooks:
     """A listener that calls a function once, at the first progress."""
 
@@ -25,7 +51,7 @@ class Hooks:
     def stage(self, name, total):
         pass
 
-    def advance(self, units):
+    def advance(self, stage, units):
         if not self.done:
             self.first()
         self.done += units
@@ -53,17 +79,11 @@ def with_resources(wanted, **resources):
     return wanted.sweep.sections.model_copy(update={"resources": changed})
 
 
-def tiles_of(wanted):
-    units = list(wanted.alignments.values())
-    return [Tile(tuple(units[:4]), wanted.trials), Tile(tuple(units[4:]), wanted.trials)]
-
-
 def test_killed_actor_loses_nothing(session, trained_sweep):
     wanted, root = trained_sweep
-    pool = Pool(str(root), wanted.sweep.sections)
-    hooks = Hooks(first=lambda: ray.kill(pool._actors[0]))
-    assert pool.run(tiles_of(wanted), hooks) == []
-    pool.close()
+    hooks = Hooks(first=lambda: ray.kill(pool._workers[0].actor))
+    pool = Pool(str(root), wanted.sweep.sections, Units(wanted), hooks)
+    assert work_off(pool) == []
     assert hooks.done == 6
     rows = ResultStore(Files(str(root))).rows("alignments")
     assert {key for (key,) in rows} == set(wanted.alignments)
@@ -76,9 +96,7 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     content = bytearray(checkpoint.read_bytes())
     content[-1] ^= 1
     checkpoint.write_bytes(content)
-    pool = Pool(str(root), wanted.sweep.sections)
-    failures = pool.run(tiles_of(wanted), Hooks())
-    pool.close()
+    failures = work_off(Pool(str(root), wanted.sweep.sections, Units(wanted), Hooks()))
     touching = {
         u.alignment_id
         for u in wanted.alignments.values()
@@ -100,10 +118,9 @@ def test_a_unit_that_hangs_ends_in_failures_and_the_rest_goes_on(session, traine
     os.mkfifo(checkpoint)
     units = [unit for unit in wanted.alignments.values() if stuck in {n.trial_id for n in unit.networks}][:1]
     units += [unit for unit in wanted.alignments.values() if stuck not in {n.trial_id for n in unit.networks}]
-    pool = Pool(str(root), with_resources(wanted, unit_seconds=3.0, workers=1))
     hooks = Hooks()
-    failures = pool.run([Tile(tuple(units), wanted.trials)], hooks)
-    pool.close()
+    sections = with_resources(wanted, unit_seconds=3.0, workers=1)
+    failures = work_off(Pool(str(root), sections, Units(wanted, units), hooks))
     assert [failure["id"] for failure in failures] == [units[0].alignment_id]
     assert "took longer than resources.unit_seconds = 3" in failures[0]["error"]
     assert failures[0]["attempts"] == 3

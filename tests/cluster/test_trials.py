@@ -19,6 +19,32 @@ from tests.cluster.test_pool import Hooks
 from tests.work.plans import carry_out, contents, metrics
 
 
+class Waiting:
+    """A source of trials that all have their inputs."""
+
+    def __init__(self, wanted):
+        self.wanted, self.left = wanted, list(wanted.trials.values())
+
+    @property
+    def has_trial(self):
+        return bool(self.left)
+
+    def task(self):
+        trial = self.left.pop()
+        return TrialTask(trial, self.wanted.cursors[trial.trial_id], {})
+
+    def level_done(self, trial_id, level):
+        pass
+
+    def turn(self, waiting):
+        pass
+
+
+def train(root, wanted):
+    """Train all trials; returns the failures."""
+    return train_trials(str(root), wanted.sweep.sections, len(wanted.trials), Waiting(wanted), Hooks())
+
+
 @pytest.fixture
 def two_gpus():
     ray.init("local", num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)
@@ -29,11 +55,10 @@ def two_gpus():
 
 def test_half_a_gpu_each_runs_four_trials_at_once(two_gpus, tmp_path):
     """Two (fake) GPUs at half a GPU per trial: four run at the same time, never five."""
-    train = {"dataset": "digits", "width": 64, "epochs": 200, "replicates": 5}
+    digits = {"dataset": "digits", "width": 64, "epochs": 200, "replicates": 5}
     resources = {"trial": {"cpu": 0.5, "gpu": 0.5}}
-    wanted = desired(check("test", {"name": "s", "train": train, "resources": resources}))
+    wanted = desired(check("test", {"name": "s", "train": digits, "resources": resources}))
     files = Files(str(tmp_path))
-    tasks = {key: TrialTask(trial, wanted.cursors[key], {}) for key, trial in wanted.trials.items()}
     running = []
 
     def watch():
@@ -47,7 +72,7 @@ def test_half_a_gpu_each_runs_four_trials_at_once(two_gpus, tmp_path):
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        assert train_trials(str(tmp_path), wanted.sweep.sections, tasks, Hooks()) == []
+        assert train(tmp_path, wanted) == []
     finally:
         over.set()
         watcher.join()
@@ -58,12 +83,11 @@ def test_half_a_gpu_each_runs_four_trials_at_once(two_gpus, tmp_path):
 
 def test_killed_training_process_goes_on_from_its_resume_point(two_gpus, tmp_path):
     """kill -9 of the process that trains: Tune starts it again, and it ends in the same bits."""
-    train = {"dataset": "digits", "width": 32, "epochs": 60, "replicates": 1, "norm": "batch"}
-    wanted = desired(check("test", {"name": "s", "train": train, "resources": {"resume_seconds": 0}}))
+    digits = {"dataset": "digits", "width": 32, "epochs": 60, "replicates": 1, "norm": "batch"}
+    wanted = desired(check("test", {"name": "s", "train": digits, "resources": {"resume_seconds": 0}}))
     (trial_id,) = wanted.trials
     calm, root = tmp_path / "calm", tmp_path / "killed"
     carry_out(wanted, Files(str(calm)))
-    tasks = {trial_id: TrialTask(wanted.trials[trial_id], wanted.cursors[trial_id], {})}
     resume = root / "trials" / trial_id / "resume"
     killed = []
 
@@ -78,7 +102,7 @@ def test_killed_training_process_goes_on_from_its_resume_point(two_gpus, tmp_pat
 
     killer = threading.Thread(target=kill)
     killer.start()
-    assert train_trials(str(root), wanted.sweep.sections, tasks, Hooks()) == []
+    assert train(root, wanted) == []
     killer.join()
     assert killed
     assert contents(root) == contents(calm)

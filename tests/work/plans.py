@@ -65,7 +65,7 @@ def carry_out(
             if aligned and all(finished(wanted, present, needed) for needed in cursor.needs):
                 task = TrialTask(trial, cursor, present.alignments)
                 data = resident(data_config(trial.training, trial.replicate), None, False, "unit")
-                run_trial(task, data, TrialStore(files), ResultStore(files), resume_seconds, report)
+                list(run_trial(task, data, TrialStore(files), ResultStore(files), resume_seconds, report))
                 break
         else:
             ready = [u for u in work.alignments if present.has(u.networks)]

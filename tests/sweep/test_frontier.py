@@ -1,0 +1,116 @@
+"""Everything is handed out once, when its inputs are there and not before."""
+
+import random
+
+import pytest
+
+from raysweep.store.files import Files
+from raysweep.sweep.frontier import Frontier
+from raysweep.sweep.identity import AlignmentUnit
+from raysweep.sweep.load import check
+from raysweep.sweep.plan import desired, done, todo
+
+TRAIN = {"dataset": "digits", "width": [4, 8], "epochs": 2, "replicates": 3}
+COMPARE = {"kinds": ["unaligned", "direct", "via", "joint"]}
+PRUNE = {"levels": 2, "rewind": "1ep", "branches": ["random", "transport"]}
+
+
+@pytest.fixture
+def pruned(tmp_path):
+    sections = {"name": "s", "train": TRAIN, "compare": COMPARE, "prune": PRUNE}
+    return begin(desired(check("test", sections)), tmp_path)
+
+
+def begin(wanted, root):
+    present = done(wanted, Files(str(root)))
+    work = todo(wanted, present)
+    return wanted, work, Frontier(wanted, present, work)
+
+
+def inputs(unit):
+    levels = {(network.trial_id, network.level) for network in unit.networks}
+    return levels | (set() if isinstance(unit, AlignmentUnit) else set(unit.alignments))
+
+
+def carry_out(wanted, frontier, chance, lost=()):
+    """Do what can be done in a random order; returns the trials and units in the order they were taken."""
+    here, running, aligning, taken = set(), [], [], []
+    while True:
+        can = ["train"] * frontier.has_trial + ["tile"] * bool(frontier.ready)
+        can += ["level"] * bool(running) + ["land"] * bool(aligning)
+        if not can:
+            return taken
+        match chance.choice(can):
+            case "train":
+                trial = frontier.take_trial()
+                cursor = wanted.cursors[trial.trial_id]
+                needs = {(each, level) for each in cursor.needs for level in wanted.cursors[each].levels}
+                assert here >= needs | {move.alignment_id for move in cursor.moves.values()}
+                taken.append(trial.trial_id)
+                if trial.trial_id not in lost:
+                    running += [(trial.trial_id, level) for level in cursor.levels]
+            case "level":
+                here.add(running[0])
+                frontier.level_done(*running.pop(0))
+            case "tile":
+                units = frontier.take(5, None, set())
+                assert len({(type(unit), unit.group) for unit in units}) == 1
+                assert 0 < len(units) <= 5
+                assert all(inputs(unit) <= here for unit in units)
+                taken += [u.alignment_id if isinstance(u, AlignmentUnit) else u.barrier_id for u in units]
+                if isinstance(units[0], AlignmentUnit):
+                    aligning.append(units)
+            case "land":
+                ids = [unit.alignment_id for unit in aligning.pop()]
+                here.update(ids)
+                frontier.aligned(ids, "object")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_everything_once_and_with_its_inputs(pruned, seed):
+    wanted, work, frontier = pruned
+    taken = carry_out(wanted, frontier, random.Random(seed))
+    ids = [trial.trial_id for trial in work.trials] + [unit.alignment_id for unit in work.alignments]
+    assert sorted(taken) == sorted([*ids, *(unit.barrier_id for unit in work.barriers)])
+    assert list(frontier.waiting()) == []
+
+
+def test_what_a_lost_trial_would_have_given_is_waited_for(pruned):
+    wanted, work, frontier = pruned
+    chain = next(trial for trial in work.trials if trial.prune and trial.branch == "main")
+    taken = carry_out(wanted, frontier, random.Random(0), lost={chain.parent})
+    waiting = dict(frontier.waiting())
+    assert f"trial {chain.parent}" in waiting[chain.trial_id]
+    assert set(waiting) == {trial.trial_id for trial in work.trials} - set(taken)
+    touching = [u for u in work.barriers if chain.parent in {network.trial_id for network in u.networks}]
+    assert touching
+    assert not {unit.barrier_id for unit in touching} & set(taken)
+
+
+def test_a_worker_stays_with_its_group_and_others_go_elsewhere(tmp_path):
+    wanted, _, frontier = begin(desired(check("test", {"name": "s", "train": TRAIN})), tmp_path)
+    for trial in wanted.trials:
+        frontier.level_done(trial, 0)
+    (first,) = frontier.take(1, None, set())
+    assert wanted.trials[first.networks[0].trial_id].training.width == 8  # the widest first
+    (other,) = frontier.take(1, None, {first.group})
+    assert other.group != first.group
+    (again,) = frontier.take(1, first.group, {first.group, other.group})
+    assert again.group == first.group
+
+
+def test_tiles_are_blocks_of_the_matrix_of_pairs(tmp_path):
+    """16 networks in tiles of 16 pairs: blocks of 4 x 4 read 8 networks a tile, rows would read 17."""
+    train = {**TRAIN, "width": 4, "replicates": 16}
+    sections = {"name": "s", "train": train, "compare": {"kinds": ["direct"]}, "resources": {"tile": 16}}
+    wanted, work, frontier = begin(desired(check("test", sections)), tmp_path)
+    for trial in wanted.trials:
+        frontier.level_done(trial, 0)
+    tiles = []
+    while units := frontier.take(16, None, set()):
+        tiles.append(units)
+        if not isinstance(units[0], AlignmentUnit):
+            break
+    reads = [len({network for unit in tile for network in unit.networks}) for tile in tiles]
+    assert sum(map(len, tiles)) == len(work.alignments) == 120
+    assert sum(reads) / len(reads) <= 10
