@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from raysweep.leaving import leave
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 
@@ -20,3 +21,4 @@ def command(description: str | None, sweep: str, analyse: Callable[[Path], str])
         parser.error(f"no sweep {arguments.sweep!r} under {arguments.root}; there: {found}")
     with as_directory(files, folder) as directory:
         print(analyse(directory))
+    leave(0)

@@ -1,12 +1,12 @@
 """The command line: parse, call, print."""
 
 import os
-import sys
 from typing import Annotated
 
 import typer
 
 from raysweep.errors import UserError
+from raysweep.leaving import leave
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -123,7 +123,9 @@ def main() -> None:
         app(standalone_mode=True)
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        leave(2)
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else 1)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.node_cache import NodeCache
 
 if TYPE_CHECKING:
     import torch
@@ -81,8 +82,9 @@ class ResumePoint:
 class TrialStore:
     """Checkpoints, masks and level records by trial id."""
 
-    def __init__(self, files: Files) -> None:
-        self._files = files
+    def __init__(self, files: Files, cache: NodeCache | None = None) -> None:
+        """`cache` keeps what is read on this node."""
+        self._files, self._cache = files, cache
 
     def write_config(self, trial_id: str, config: dict[str, Any]) -> None:
         content = json.dumps(config, indent=1, sort_keys=True).encode()
@@ -186,6 +188,9 @@ class TrialStore:
     def _read(self, name: str, checksum: str | None) -> "Tensors":
         from safetensors.torch import load
 
+        content = self._cache.get(checksum) if self._cache and checksum else None
+        if content is not None:
+            return load(content)
         content = self._files.get(name) if self._files.exists(name) else b""
         if hashlib.sha256(content).hexdigest() != checksum:
             self._files.delete(f"{name.rpartition('/')[0]}/done")
@@ -193,6 +198,8 @@ class TrialStore:
                 f"{self._files.where(name)}: missing, or other than its level's record says (its checksum "
                 "differs); the next raysweep run trains the level again"
             )
+        if self._cache:
+            self._cache.put(checksum, content)
         return load(content)
 
 
@@ -219,6 +226,10 @@ def _unpacked(packed: "Tensors") -> "Tensors":
     for key in [key for key in packed if key.startswith("bits/")]:
         name = key.removeprefix("bits/")
         shape = torch.Size(packed[f"shape/{name}"].tolist())
+        if not 0 <= shape.numel() <= 8 * packed[key].numel():  # before memory is taken
+            raise CorruptObject(
+                f"a mask of {packed[key].numel()} bytes says that its shape is {tuple(shape)}"
+            )
         bits = np.unpackbits(packed[key].numpy(), count=shape.numel())
         masks[name] = torch.from_numpy(bits.astype(bool)).view(shape)
     return masks

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from raysweep.digest import digest
 from raysweep.store.files import Files
+from raysweep.store.node_cache import NodeCache, cache_folder
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Trial
@@ -46,7 +47,7 @@ class TileWorker:
         check_code(code)
         files = Files(root)
         self._results, self._compare = ResultStore(files), sections.compare
-        self._networks = Networks(TrialStore(files), sections)
+        self._networks = Networks(TrialStore(files, _node_cache(files, sections)), sections)
         self._permutations = Permutations(self._results)
         self._aligner = Aligner(sections.align, self._networks)
         repeatable(sections.align.threads)
@@ -61,3 +62,9 @@ class TileWorker:
                     unit, tile.trials, tile.places, self._compare, self._networks, self._permutations
                 )
         return self._results.commit(tile.stage, digest(sorted(tile.ids)), rows)
+
+
+def _node_cache(files: Files, sections: Sections) -> NodeCache | None:
+    """A cache for roots in object storage; a directory is as near as the cache would be."""
+    limit = sections.resources.disk_cache_mb * 1_000_000
+    return NodeCache(cache_folder(), limit) if limit and files.directory is None else None

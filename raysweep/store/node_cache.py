@@ -1,0 +1,64 @@
+"""What a node has read from object storage, kept on its own disk for all its processes."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import uuid
+from pathlib import Path
+
+VARIABLE = "RAYSWEEP_CACHE"
+
+
+def cache_folder() -> Path:
+    """The folder that RAYSWEEP_CACHE names, else one in the user's temporary folder."""
+    return Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / f"raysweep-cache-{os.getuid()}")
+
+
+class NodeCache:
+    """Objects by their SHA-256, at most `limit` bytes; those that were used last stay.
+
+    Several processes may use one folder: an object appears by a rename, and is checked when it is read. A
+    disk that is full or cannot be written keeps nothing, and nothing fails.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder, self._limit = folder, limit
+
+    def get(self, checksum: str) -> bytes | None:
+        """Return the object with this SHA-256, or None where it is not here (or damaged)."""
+        path = self._folder / checksum
+        try:
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != checksum:
+                path.unlink(missing_ok=True)
+                return None
+            os.utime(path)
+        except OSError:
+            return None
+        return content
+
+    def put(self, checksum: str, content: bytes) -> None:
+        if len(content) > self._limit:
+            return
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary = self._folder / f"{uuid.uuid4().hex}.tmp"
+            try:
+                temporary.write_bytes(content)
+                temporary.replace(self._folder / checksum)
+            finally:
+                temporary.unlink(missing_ok=True)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        found = []
+        for path in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another process made room too
+                found.append((path.stat().st_mtime, path.stat().st_size, path))
+        held = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if held <= self._limit:
+                return
+            path.unlink(missing_ok=True)
+            held -= size
