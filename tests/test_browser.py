@@ -2,11 +2,6 @@
 
 import os
 import re
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from shutil import which
@@ -25,8 +20,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.test_run import raysweep
+from tests.tracking.servers import PATIENCE, free_port, mlflow_server
 
-PATIENCE = 60  # seconds for a page on a loaded machine: waits end as soon as the page is there
 NAME, FOREIGN = "mlflow.example", "foreign.example"  # the browser finds both on this machine
 METRIC = "test/pair_direct/error_barrier_mean"
 METHODS = ("activation_matching", "weight_matching")
@@ -75,53 +70,16 @@ def status(url, host):
         return error.code
 
 
-def is_up(url):
-    """Whether the server answers at all."""
-    try:
-        return urllib.request.urlopen(f"{url}/health", timeout=PATIENCE).status == 200
-    except OSError:
-        return False
-
-
-def free_port():
-    """A port of this machine that nobody uses."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def server(chromium, tmp_path_factory):
-    """The port of a tracking server with one worker; its whole process group ends with the tests."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    options = {
-        "backend-store-uri": f"sqlite:///{folder}/mlflow.db",
-        "artifacts-destination": folder / "artifacts",
-        "host": "127.0.0.1",
-        "port": port,
-        "workers": 1,
+    """The port of a tracking server."""
+    port = free_port()
+    names = {
         "allowed-hosts": f"127.0.0.1:{port},{NAME}:{port}",
         "cors-allowed-origins": f"http://{NAME}:{port}",
     }
-    arguments = [f"--{option}={value}" for option, value in options.items()]
-    log = folder / "log"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *arguments],
-        cwd=folder,
-        stdout=log.open("w"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 5 * PATIENCE
-        while not is_up(f"http://127.0.0.1:{port}"):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
+    with mlflow_server(tmp_path_factory.mktemp("server"), port, **names):
         yield port
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.fixture(scope="module")

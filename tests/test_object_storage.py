@@ -8,6 +8,7 @@ import time
 import pytest
 
 from raysweep.store.files import Files
+from tests.store.faulty import Faults, faulty_storage
 from tests.store.servers import s3_server
 from tests.test_run import (  # noqa: F401  (fixtures)
     PROJECT,
@@ -61,6 +62,27 @@ def test_a_killed_driver_goes_on(storage, tiny, undisturbed):  # noqa: F811
     driver.wait()
     raysweep("run", tiny, "--root", root)
     assert same(tables(root), tables(undisturbed))
+
+
+def test_storage_that_fails_now_and_then_gives_the_same_tables(storage, tiny, undisturbed):  # noqa: F811
+    """One request in ten is answered by 503, cut in mid-upload, or cut in mid-answer."""
+    faults = Faults(["unavailable", "drop", "truncate"], chance=0.1)
+    with faulty_storage(faults):
+        raysweep("run", tiny, "--root", "s3://bucket/faulty")
+    assert faults.injected > 30
+    assert same(tables("s3://bucket/faulty"), tables(undisturbed))
+
+
+def test_two_drivers_at_once_give_the_tables_of_one(storage, tiny, undisturbed):  # noqa: F811
+    """Object storage has no locks: both work, and neither harms the other."""
+    root = "s3://bucket/both"
+    drivers = [
+        subprocess.Popen(command("run", tiny, "--root", root), cwd=PROJECT, stdout=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    assert [driver.wait(300) for driver in drivers] == [0, 0]
+    assert same(tables(root), tables(undisturbed))
+    assert not [name for name in Files(root).list("trials") if name.endswith(("resume", "starts"))]
 
 
 def test_tracking_needs_a_server_there(storage, tiny):  # noqa: F811

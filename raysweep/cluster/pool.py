@@ -14,7 +14,7 @@ from raysweep.work.tile import Tile, TileWorker
 
 IN_FLIGHT = 2
 IDLE = 10.0  # seconds without work after which an actor ends, so that an autoscaler can remove its node
-ATTEMPTS = 3  # for a tile whose process dies; an exception is deterministic, so the tile is split at once
+ATTEMPTS = 3  # for a unit whose process dies or whose storage fails; other exceptions would come again
 
 _Actor = ray.remote(TileWorker)
 
@@ -177,7 +177,7 @@ class Pool:
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
             self._failed(flight, True, hung if flight.hangs else error)
         except ray.exceptions.RayTaskError as error:
-            self._failed(flight, False, error)
+            self._failed(flight, isinstance(error.cause, OSError), error)
         else:
             self._source.landed(flight.tile, place)
             self._listener.advance(flight.tile.stage, len(flight.tile.units))

@@ -23,7 +23,7 @@ from raysweep.work.data import resident
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import run_trial
 
-DEATHS = 3  # of the process without progress; an exception in the training itself is not tried again
+DEATHS = 3  # of the process, or of its storage, without progress; other exceptions would come again
 
 
 class Source(Protocol):
@@ -50,7 +50,8 @@ class Source(Protocol):
 class _Trainable(tune.Trainable):
     """Trains the trial in its configuration, a level a step.
 
-    An exception becomes a result, so the actor lives on.
+    An exception becomes a result, so the actor lives on; but for errors of the storage, after which Tune
+    starts the trial again, as after a death.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -65,6 +66,8 @@ class _Trainable(tune.Trainable):
         try:
             self._levels = self._levels or self._begin()
             level = next(self._levels, None)
+        except OSError:
+            raise
         except Exception:
             return {"done": True, "failure": traceback.format_exc()}
         return {"done": True, "failure": ""} if level is None else {"done": False, "level": level}
@@ -203,4 +206,6 @@ def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:
     here = [run, level, point.level if point else -1, point.step if point else -1]
     starts = store.note_start(trial_id, here)
     if starts > DEATHS:
-        raise RuntimeError(f"the training process died {DEATHS} times at the same step")
+        raise RuntimeError(
+            f"the training process died, or its storage failed, {DEATHS} times at the same step"
+        )

@@ -11,6 +11,7 @@ from pyarrow import fs
 from raysweep.errors import UserError
 
 SCHEMES = ("s3", "gs")
+S3_SECONDS = 60  # that a request may be without an answer
 S3_ATTEMPTS = 8  # of a request that is answered by 503, times out or loses its connection
 
 
@@ -137,7 +138,7 @@ def _s3() -> fs.S3FileSystem:
         scheme=where.scheme if where else None,
         endpoint_override=where.netloc if where else None,
         background_writes=False,  # so that an error belongs to the write that met it
-        request_timeout=60,
+        request_timeout=S3_SECONDS,
         connect_timeout=10,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=S3_ATTEMPTS),
     )

@@ -186,11 +186,18 @@ class TrialStore:
         return hashlib.sha256(content).hexdigest()
 
     def _read(self, name: str, checksum: str | None) -> "Tensors":
+        from safetensors import SafetensorError
         from safetensors.torch import load
 
-        content = self._cache.get(checksum) if self._cache and checksum else None
-        if content is not None:
+        kept = self._cache.get(checksum) if self._cache and checksum else None
+        content = self._whole(name, checksum) if kept is None else kept
+        try:
             return load(content)
+        except SafetensorError as error:
+            raise CorruptObject(f"{self._files.where(name)}: {error}") from error
+
+    def _whole(self, name: str, checksum: str | None) -> bytes:
+        """Read an object; one that is not what the record says takes its level's commit with it."""
         content = self._files.get(name) if self._files.exists(name) else b""
         if hashlib.sha256(content).hexdigest() != checksum:
             self._files.delete(f"{name.rpartition('/')[0]}/done")
@@ -200,7 +207,7 @@ class TrialStore:
             )
         if self._cache:
             self._cache.put(checksum, content)
-        return load(content)
+        return content
 
 
 def _plain(tensors: "Tensors") -> "Tensors":

@@ -17,6 +17,9 @@ from raysweep.sweep.schema import Sections, Training
 LIST_KEYS = ("milestones", "examples")  # their values are lists, so a sweep over them is a list of lists
 
 
+MOST_VALUES = 100_000  # of a sweep file
+
+
 @dataclass(frozen=True)
 class Sweep:
     """A checked sweep: its sections, the product of the swept keys, and the resolved file."""
@@ -55,6 +58,7 @@ def load_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
     """
     try:
         raw = yaml.load(Path(path).read_text(), _Loader)
+        _written_out(raw, {})
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -66,6 +70,23 @@ def load_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
     for override in overrides or []:
         _override(raw, override)
     return check(path, raw)
+
+
+def _written_out(value: Any, known: dict[int, int]) -> int:
+    """Count the values when all aliases are written out.
+
+    Raises `yaml.YAMLError` for too many (each alias may stand for a list of others) and for one that
+    contains itself.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = MOST_VALUES  # until it is counted: one that contains itself is too many
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_written_out(part, known) for part in parts)
+    if known[id(value)] > MOST_VALUES:
+        raise yaml.YAMLError(f"more than {MOST_VALUES} values")
+    return known[id(value)]
 
 
 def check(path: str, raw: dict[str, Any]) -> Sweep:

@@ -85,12 +85,15 @@ def compare_all(wanted: Desired, files: Files) -> None:
     publish_tables(files, wanted, done(wanted, files), [])
 
 
-def killed_at(wanted: Desired, root: Path, change: int, after: bool) -> bool:
-    """Carry a plan out in a forked process that dies at its nth change; False when it did not get there."""
+def killed_at(wanted: Desired, root: Path, change: int, after: bool, act=carry_out) -> bool:
+    """Carry a plan out, or do another `act`, in a forked process that dies at its nth change.
+
+    Returns False when it did not get there.
+    """
     child = os.fork()
     if child == 0:
         try:
-            carry_out(wanted, KillingFiles(str(root), change, after))
+            act(wanted, KillingFiles(str(root), change, after))
             os._exit(0)
         except BaseException:
             os._exit(1)

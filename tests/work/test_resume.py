@@ -7,7 +7,8 @@ import pytest
 
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from tests.work.plans import carry_out, contents, killed_at, metrics, plan
+from tests.test_run import TABLES, same, tables
+from tests.work.plans import carry_out, compare_all, contents, killed_at, metrics, plan
 
 PRUNE = {"levels": 2, "fraction": 0.3, "rewind": "5st", "optimiser": "kept", "data_order": "new"}
 PLANS = {
@@ -54,6 +55,25 @@ def test_killed_again_and_again_at_random_changes(tmp_path):
     assert lives > 5
     carry_out(wanted, Files(str(root)))
     assert (contents(root), metrics(wanted, root)) == (contents(calm), metrics(wanted, calm))
+
+
+def test_killed_while_comparing_and_publishing(tmp_path):
+    """Between any two writes: the next run leaves the tables of an undisturbed one, but for times."""
+    wanted = plan(replicates=2, epochs=1)
+    trained, calm, root = (tmp_path / name for name in ("trained", "calm", "killed"))
+    carry_out(wanted, Files(str(trained)))
+    shutil.copytree(trained, calm)
+    compare_all(wanted, Files(str(calm)))
+    change = 1
+    while True:
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(trained, root)
+        if not killed_at(wanted, root, change, after=False, act=compare_all):
+            break
+        compare_all(wanted, Files(str(root)))
+        assert same(tables(root, "s"), tables(calm, "s")), f"killed before change {change}"
+        change += 1
+    assert change > len(TABLES)
 
 
 def test_a_resume_point_is_where_the_trial_goes_on(tmp_path):

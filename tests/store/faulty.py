@@ -1,0 +1,124 @@
+"""A proxy on loopback that does to requests what networks and overloaded stores do."""
+
+import contextlib
+import http.client
+import os
+import random
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlparse
+
+from tests.environment import restore
+
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "expect"}
+
+
+class Faults:
+    """Says which fault a request meets: the first `times` of every name, or each with a chance; counts them.
+
+    `kinds`: `unavailable` (503), `drop` (the connection is cut in mid-upload), `hang` (no answer),
+    `truncate` (half of the answer, and the connection is cut).
+    """
+
+    def __init__(
+        self, kinds, times=None, chance=0.0, seed=0, methods=("GET", "PUT", "POST", "HEAD", "DELETE")
+    ):
+        self.kinds, self.times, self.chance, self.methods = kinds, times, chance, methods
+        self.injected = 0
+        self._random, self._seen, self._lock = random.Random(seed), {}, threading.Lock()
+
+    def next(self, request):
+        with self._lock:
+            if request[0] not in self.methods:
+                return None
+            if self.times is None:
+                fault = self._random.choice(self.kinds) if self._random.random() < self.chance else None
+            else:
+                seen = self._seen[request] = self._seen.get(request, 0) + 1
+                fault = self.kinds[0] if seen <= self.times else None
+            self.injected += fault is not None
+            return fault
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _serve(self):
+        fault = self.server.faults.next((self.command, self.path))
+        if fault == "drop":
+            self.rfile.read(int(self.headers.get("Content-Length", 200)) // 2)
+            return self._cut()
+        body = self._body()
+        if fault == "hang":
+            self.server.over.wait()
+            return self._cut()
+        if fault == "unavailable":
+            return self._answer(503, "Service Unavailable", [], SLOW_DOWN)
+        backend = http.client.HTTPConnection(self.server.backend, timeout=60)
+        headers = {key: value for key, value in self.headers.items() if key.lower() not in HOP}
+        backend.request(self.command, self.path, body, headers)
+        answer = backend.getresponse()
+        content = answer.read()
+        length = answer.headers["Content-Length"] if self.command == "HEAD" else len(content)
+        if fault == "truncate":
+            content = content[: len(content) // 2]
+        self._answer(answer.status, answer.reason, answer.getheaders(), content, length)
+        if fault == "truncate":
+            self._cut()
+
+    def _body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return b"".join(parts)
+
+    def _answer(self, status, reason, headers, content, length=None):
+        self.send_response_only(status, reason)
+        for key, value in headers:
+            if key.lower() not in HOP:
+                self.send_header(key, value)
+        self.send_header("Content-Length", str(len(content) if length is None else length))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _cut(self):
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _serve
+
+    def log_message(self, *_):
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """A client that gave up is no news."""
+
+
+@contextlib.contextmanager
+def faulty_storage(faults):
+    """Put the proxy before the server that the environment names, and its address into the environment."""
+    before = {"AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.backend, server.faults = urlparse(before["AWS_ENDPOINT_URL"]).netloc, faults
+    server.over = threading.Event()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield
+    finally:
+        restore(before)
+        server.over.set()
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,153 @@
+"""Files under a root that somebody else wrote: no code runs, names stay inside, sizes are checked."""
+
+import hashlib
+import json
+import pickle
+import struct
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+
+from analysis.width_scaling import analyse
+from raysweep.errors import UserError
+from raysweep.garbage import garbage
+from raysweep.report import status_lines
+from raysweep.store.files import CorruptObject, Files
+from raysweep.store.results import ResultStore
+from raysweep.store.trials import LevelRecord, TrialStore
+from raysweep.sweep.load import load_sweep
+from raysweep.verify import problems
+from tests.work.plans import carry_out, compare_all, plan
+
+
+class Evil:
+    """What runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code of the attacker ran')",))
+
+
+@pytest.fixture
+def no_unpickling(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("something was unpickled")
+
+    for name in ("Unpickler", "_Unpickler"):  # libraries derive classes from them
+        monkeypatch.setattr(pickle, name, type(name, (getattr(pickle, name),), {"load": refuse}))
+    for name in ("load", "loads"):
+        monkeypatch.setattr(pickle, name, refuse)
+    monkeypatch.setattr(torch, "load", refuse)
+    monkeypatch.setattr(torch.serialization, "load", refuse)
+    monkeypatch.setattr(np, "load", refuse)
+
+
+def test_nothing_is_unpickled_on_the_whole_read_path(tmp_path, no_unpickling):
+    """Train, prune, align, compare, publish, read the tables, verify, list the garbage."""
+    wanted = plan(prune={"levels": 1, "rewind": "5st", "branches": ["transport"]}, epochs=1)
+    files = Files(str(tmp_path))
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    assert list(problems(files)) == []
+    assert list(status_lines(files))
+    assert garbage(files) == {}
+    assert "mlp" in analyse(tmp_path / "sweeps" / "s")
+
+
+def test_a_pickle_in_the_place_of_an_object_is_damage(tmp_path):
+    wanted = plan(epochs=1)
+    files = Files(str(tmp_path))
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    for path in [*tmp_path.rglob("*.safetensors"), *tmp_path.glob("results/*/*/*"), *tmp_path.rglob("done")]:
+        path.write_bytes(pickle.dumps(Evil()))
+    for path in tmp_path.rglob("*.parquet"):
+        path.write_bytes(pickle.dumps(Evil()))
+    said = list(problems(files))
+    assert len(said) >= len(list(tmp_path.rglob("*.parquet")))
+    carry_out(wanted, files)  # computed again
+    compare_all(wanted, files)
+    assert list(problems(files)) == []
+
+
+def committed(tmp_path, content):
+    """A store whose only checkpoint is this content, with the right checksum."""
+    files = Files(str(tmp_path))
+    files.put("trials/t/level_000/step_00000001.safetensors", content)
+    store = TrialStore(files)
+    store.commit("t", 0, LevelRecord(1, checkpoints={1: hashlib.sha256(content).hexdigest()}))
+    return store
+
+
+def header(shape, end):
+    said = json.dumps({"weight": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}}).encode()
+    return struct.pack("<Q", len(said)) + said
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        struct.pack("<Q", 2**62) + b"{}",
+        header([2**40], 2**42),
+        header([2**31, 2**31], 16) + bytes(16),
+        header([4], 16) + bytes(8),
+    ],
+    ids=["a header of 4 EB", "a tensor of 4 TB", "a shape beyond its bytes", "bytes that are missing"],
+)
+def test_sizes_are_checked_before_memory_is_taken(content, tmp_path):
+    with pytest.raises(CorruptObject):
+        committed(tmp_path, content).read_checkpoint("t", 0, 1)
+
+
+def test_a_mask_larger_than_its_bits(tmp_path):
+    bits = {"bits/weight": torch.zeros(1, dtype=torch.uint8), "shape/weight": torch.tensor([2**40])}
+    files = Files(str(tmp_path))
+    store = TrialStore(files)
+    content = save(bits)
+    files.put("trials/t/level_001/mask.safetensors", content)
+    store.commit("t", 1, LevelRecord(1, mask=hashlib.sha256(content).hexdigest()))
+    with pytest.raises(CorruptObject, match="shape"):
+        store.read_mask("t", 1)
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/etc/outside"])
+def test_names_in_results_stay_inside_the_root(name, tmp_path):
+    with pytest.raises(ValueError, match="leaves the root"):
+        ResultStore(Files(str(tmp_path / "root"))).read(name)
+    with pytest.raises((ValueError, CorruptObject), match="leaves the root|/root/trials//etc"):
+        TrialStore(Files(str(tmp_path / "root"))).read_checkpoint(name, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.system ['touch outside']",
+        "name: ../../outside\ntrain: {dataset: digits}",
+        "name: s\ntrain: {dataset: digits, data_root: [1]}",
+    ],
+)
+def test_a_sweep_file_runs_nothing_and_names_stay_inside(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "sweep.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"sweep\.yaml"):
+        load_sweep(str(path))
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_sweep_file_whose_aliases_explode(tmp_path):
+    """Nine lines that stand for a billion values."""
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    path = tmp_path / "sweep.yaml"
+    path.write_text("\n".join(["name: s", *lines, "train: {dataset: digits, width: *a8}"]))
+    with pytest.raises(UserError, match=r"sweep\.yaml"):
+        load_sweep(str(path))
+
+
+def test_a_sweep_file_with_an_alias_of_itself(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text("name: s\ntrain: {dataset: digits, width: &a [1, *a]}")
+    with pytest.raises(UserError, match="100000 values"):
+        load_sweep(str(path))

@@ -1,0 +1,66 @@
+"""A real MLflow server on loopback."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+PATIENCE = 60  # seconds for a page on a loaded machine: waits end as soon as the page is there
+
+
+def free_port():
+    """A port of this machine that nobody uses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def mlflow_server(folder, port, **options):
+    """A server with one worker and its database in a folder; its whole process group ends with the block.
+
+    Yields a function that kills it.
+    """
+    options = {
+        "backend-store-uri": f"sqlite:///{folder}/mlflow.db",
+        "artifacts-destination": folder / "artifacts",
+        "host": "127.0.0.1",
+        "port": port,
+        "workers": 1,
+        **options,
+    }
+    log = folder / "log"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", *(f"--{key}={value}" for key, value in options.items())],
+        cwd=folder,
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+    def kill():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    try:
+        deadline = time.monotonic() + 5 * PATIENCE
+        while not _is_up(f"http://127.0.0.1:{port}"):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield kill
+    finally:
+        kill()
+
+
+def _is_up(url):
+    """Whether the server answers at all."""
+    try:
+        return urllib.request.urlopen(f"{url}/health", timeout=PATIENCE).status == 200
+    except OSError:
+        return False
