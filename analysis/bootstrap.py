@@ -21,6 +21,11 @@ class Interval:
     high: float
 
 
+def with_interval(mean: float, low: float, high: float) -> str:
+    """Write `0.009 [0.005, 0.014]`, or the mean alone where there is no interval."""
+    return f"{mean:.3f}" if np.isnan(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
 def interval(values: Sequence[float], members: Members) -> Interval:
     """Mean of a barrier over pairs or triples.
 

@@ -7,12 +7,13 @@ from typing import TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from analysis import paper
+from analysis.bootstrap import with_interval
 from analysis.evidence import PRUNING, STRONG, TRAINING, WEAK
 from analysis.pairs import SPLITS
 from analysis.reproduction import Reproduction
 from analysis.style import THRESHOLD
 from analysis.sweep_report import Report
-from analysis.verdict import Verdict, with_interval
+from analysis.verdict import Verdict
 
 
 @dataclass(frozen=True)

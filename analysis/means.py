@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.bootstrap import interval
+from analysis.bootstrap import interval, with_interval
 from analysis.command import command
 from analysis.members import trial_of
 from analysis.panels import UNITS
@@ -84,7 +84,7 @@ def verdicts(means: pd.DataFrame) -> list[str]:
     chosen = means[(means.risk == "error") & (means.number == means.number.max())]
     sentences = []
     for width, group in chosen.groupby("width"):
-        parts = [f"{r.kind} {r.mean:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in group.itertuples()]
+        parts = [f"{r.kind} {with_interval(r.mean, r.low, r.high)}" for r in group.itertuples()]
         number = group.number.iloc[0]
         sentences.append(
             f"width {width}: excess test error of the mean of {number} networks: {', '.join(parts)}"

@@ -7,10 +7,9 @@ they were aligned (both ordered categories), and `members`, the trials that a co
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import interval
+from analysis.bootstrap import interval, with_interval
 from analysis.deciding import share_connected, state
 from analysis.panels import UNITS
 from analysis.points import LINEAR, points
@@ -76,18 +75,14 @@ def verdicts(summary: pd.DataFrame, title: str) -> list[str]:
 
 def _words(row: Any) -> str:
     return (
-        f"{row.split} {row.state} ({_text(row.mean, row.low, row.high)}, "
+        f"{row.split} {row.state} ({with_interval(row.mean, row.low, row.high)}, "
         f"maximum {row.maximum:.3f}, {row.connected:.0%} of {row.n} pairs)"
     )
 
 
-def _text(mean: float, low: float, high: float) -> str:
-    return f"{mean:.3f}" if np.isnan(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-
-
 def table(summary: pd.DataFrame) -> str:
     """Return mean barriers with their intervals, a line per series and alignment."""
-    text = [_text(*ends) for ends in zip(summary["mean"], summary.low, summary.high, strict=True)]
+    text = [with_interval(*ends) for ends in zip(summary["mean"], summary.low, summary.high, strict=True)]
     wide = summary.assign(text=text).pivot_table(
         index=["series", "how"], columns=["risk", "split"], values="text", aggfunc="first", observed=True
     )

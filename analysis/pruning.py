@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.bootstrap import with_interval
 from analysis.command import command
 from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, share_connected, state
 from analysis.members import trial_of
@@ -15,7 +16,7 @@ from analysis.pruning_figure import draw
 from analysis.settings import by_setting, one_statistics
 from analysis.simultaneous import Decision
 from analysis.simultaneous import decide as decide_together
-from analysis.sparsity import mean, pruned_groups, text
+from analysis.sparsity import mean, pruned_groups
 from analysis.style import THRESHOLD
 
 KEYS = ["point", "level", "sparsity", "kind", "risk"]
@@ -116,7 +117,8 @@ def verdicts(decided: pd.DataFrame) -> list[str]:
         sentences.append(
             f"{point}: dense permutation: {words[found.state]} (error barrier at most {THRESHOLD} at "
             f"{found.holds} of {found.told} levels that can tell); largest mean "
-            f"{text(found.mean, found.low, found.high)} at level {found.place:g}, n = {found.n} pairs"
+            f"{with_interval(found.mean, found.low, found.high)} at level {found.place:g}, "
+            f"n = {found.n} pairs"
         )
         rows = decided[decided.point == point]
         sentences.append(_ratio_sentence(point, rows[(rows.level > 0) & rows.ratio.notna()]))

@@ -42,11 +42,6 @@ def mean(values: pd.Series, members: Members) -> dict[str, float]:
     return {**vars(interval(values.tolist(), members)), "n": len(values)}
 
 
-def text(mean: float, low: float, high: float) -> str:
-    """Write a mean with its interval, if it has one."""
-    return f"{mean:.3f}" if pd.isna(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-
-
 def line(axis: Axes, rows: pd.DataFrame, name: str, mark: Mark) -> None:
     """Draw one series with its interval; `rows` has `sparsity`, `mean`, `low`, `high` and `n`."""
     if rows.empty:

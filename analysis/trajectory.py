@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.bootstrap import interval
+from analysis.bootstrap import interval, with_interval
 from analysis.command import command
 from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, share_connected
 from analysis.members import trial_of
@@ -90,8 +90,8 @@ def verdicts(means: pd.DataFrame) -> list[str]:
     """Say of the first, the middle and the last permutation at which epochs the error barrier is low."""
     return [
         f"permutation of epoch {epoch:g}: {WORDS[found.state]} (error barrier at most {THRESHOLD} at "
-        f"{found.holds} of {found.told} epochs that can tell); largest mean {found.mean:.3f} "
-        f"[{found.low:.3f}, {found.high:.3f}] at epoch {found.place:g}, n = {found.n} pairs"
+        f"{found.holds} of {found.told} epochs that can tell); largest mean "
+        f"{with_interval(found.mean, found.low, found.high)} at epoch {found.place:g}, n = {found.n} pairs"
         for epoch, found in decisions(means).items()
     ]
 

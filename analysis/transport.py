@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.bootstrap import with_interval
 from analysis.command import command
 from analysis.panels import UNITS
-from analysis.sparsity import Pruned, mean, pruned_groups, text
+from analysis.sparsity import Pruned, mean, pruned_groups
 from analysis.transport_figure import draw
 from analysis.transport_runs import OWN, RANDOM, TRANSPORTED, chance, named_runs
 
@@ -127,7 +128,7 @@ def _report(pruned: Pruned, metrics: pd.DataFrame, folder: Path) -> str:
         lines += [wide.to_string(float_format="{:.3f}".format)]
     for risk in UNITS:
         moved = gains[gains.risk == risk]
-        words = list(map(text, moved["mean"], moved.low, moved.high))
+        words = list(map(with_interval, moved["mean"], moved.low, moved.high))
         wide = moved.assign(text=words).pivot(
             index="level", columns=["permutation", "reference"], values="text"
         )

@@ -1,8 +1,8 @@
 """A verdict on a claim: what one kind of permutation shows of one kind of networks in one sweep."""
 
 from dataclasses import dataclass, replace
-from math import isnan
 
+from analysis.bootstrap import with_interval
 from analysis.settings import Setting
 from analysis.style import THRESHOLD
 
@@ -48,8 +48,3 @@ class Verdict:
             f"({with_interval(self.mean, self.low, self.high)}{where}, threshold {THRESHOLD}, maximum "
             f"{self.maximum:.3f}, {self.connected:.0%} of {self.n} connected)"
         )
-
-
-def with_interval(mean: float, low: float, high: float) -> str:
-    """Write `0.009 [0.005, 0.014]`, or the mean alone where there is no interval."""
-    return f"{mean:.3f}" if isnan(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"

@@ -115,7 +115,7 @@ def test_a_mask_larger_than_its_bits(tmp_path):
 def test_names_in_results_stay_inside_the_root(name, tmp_path):
     with pytest.raises(ValueError, match="leaves the root"):
         ResultStore(Files(str(tmp_path / "root"))).read(name)
-    with pytest.raises((ValueError, CorruptObject), match="leaves the root|/root/trials//etc"):
+    with pytest.raises((ValueError, CorruptObject), match=r"leaves the root|/root/trials//etc"):
         TrialStore(Files(str(tmp_path / "root"))).read_checkpoint(name, 0, 1)
 
 

@@ -18,16 +18,16 @@ VICTIMS = {  # what their processes are called
     "align actor": "ray::TileWorker",
     "driver": "",
 }
-CHANCES = {"training actor": 9, "align actor": 9, "driver": 2}
+CHANCES = {"training actor": 9, "align actor": 9, "driver": 0.7}
 
 
 @pytest.fixture
 def longer(tmp_path):
     """A sweep that is long enough to be disturbed, with a resume point at every look at the clock."""
     path = tmp_path / "tiny.yaml"
-    train = {**TINY["train"], "width": [16, 24], "epochs": 30, "norm": "batch"}
-    resources = {"resume_seconds": 0, "tile": 2}
-    path.write_text(yaml.safe_dump({**TINY, "train": train, "resources": resources}))
+    train = {**TINY["train"], "width": [16, 24], "epochs": 150, "replicates": 4}
+    resources, compare = {"resume_seconds": 0, "tile": 2}, {"alphas": 401, "subdivisions": 36}
+    path.write_text(yaml.safe_dump({**TINY, "train": train, "resources": resources, "compare": compare}))
     return path
 
 

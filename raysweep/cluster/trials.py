@@ -166,7 +166,7 @@ def train_trials(
     Returns the failures when nothing is running and nothing is ready.
     """
     resources = sections.resources
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what fails is said by us
     needs = {"cpu": resources.trial.cpu, "gpu": resources.trial.gpu}
     progress = _Progress(source, {kind.upper(): amount for kind, amount in needs.items()}, listener)
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
