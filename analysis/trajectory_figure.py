@@ -127,4 +127,5 @@ def _hybrids(axis: Axes, hybrids: pd.DataFrame, marks: dict[str, Mark], label: s
     axis.set_xlabel(label, fontsize=8)
     axis.set_ylabel("test loss barrier at the end (nats)")
     axis.grid(alpha=0.25)
-    axis.legend(frameon=False, fontsize=8)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False, fontsize=8)

@@ -45,6 +45,11 @@ def run(
     except KeyboardInterrupt:  # here, because the command-line library would make it exit code 1
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
+    except OSError as error:  # a full disk, storage that does not answer
+        typer.echo(
+            f"error: {error}; what is stored is whole, and the same command goes on from here", err=True
+        )
+        raise typer.Exit(1) from None
     raise typer.Exit(code)
 
 

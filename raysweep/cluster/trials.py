@@ -51,12 +51,14 @@ class _Trainable(tune.Trainable):
     """Trains the trial in its configuration, a level a step.
 
     An exception becomes a result, so the actor lives on; but for errors of the storage, after which Tune
-    starts the trial again, as after a death.
+    starts the trial again, as after a death. Where the storage does not even take the note that counts
+    the starts, these would never end: that is a failure at once.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
         self._task = config
         self._levels: Iterator[int] | None = None
+        self._counted = False
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
@@ -67,7 +69,9 @@ class _Trainable(tune.Trainable):
             self._levels = self._levels or self._begin()
             level = next(self._levels, None)
         except OSError:
-            raise
+            if self._counted:
+                raise
+            return {"done": True, "failure": traceback.format_exc()}
         except Exception:
             return {"done": True, "failure": traceback.format_exc()}
         return {"done": True, "failure": ""} if level is None else {"done": False, "level": level}
@@ -78,6 +82,7 @@ class _Trainable(tune.Trainable):
         store = TrialStore(files)
         check_code(self._task["code"])
         _count_deaths(store, task, self._task["run"])
+        self._counted = True
         training, rest = task.trial.training, sections.train
         config = data_config(training, task.trial.replicate)
         data = resident(config, rest.data_root, rest.download, training.scaling, training.device)

@@ -19,7 +19,7 @@ from raysweep.tracking.links import ORDER, description
 from raysweep.tracking.values import AT_END, Value, across, barriers, by_step, label, order, parameters
 
 BATCH = 1000  # metrics a request
-LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags that say what has been logged
+LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags, set last, that say what has been logged
 NOTE = "mlflow.note.content"
 
 
@@ -99,8 +99,8 @@ class Log:
                 end = int(rows.time.max() * 1000)
                 values += [(f"end/{name}", level[name], end, level["level"]) for name in AT_END]
         self._log(run, values, parameters(levels), known)
-        self._client.set_tag(run, LEVELS, json.dumps(sorted(levels.level.tolist())))
         self._client.set_terminated(run, "FINISHED", int(metrics.time.max() * 1000))
+        self._client.set_tag(run, LEVELS, json.dumps(sorted(levels.level.tolist())))
 
     def _group(
         self, group: str, words: list[str], rows: pd.DataFrame, shared: dict[str, str], parent: str, time: int
@@ -120,8 +120,8 @@ class Log:
         if known and known.data.tags.get(CONTENT) == content:
             return
         self._log(run, values, shared | {"method": method}, known)
-        self._client.set_tag(run, CONTENT, content)
         self._client.set_terminated(run, "FINISHED", time)
+        self._client.set_tag(run, CONTENT, content)
 
     def _parent(self, run: str, tables: dict[str, pd.DataFrame], folder: Path, time: int) -> None:
         """What changes when a sweep is extended goes into tags: parameters are immutable."""

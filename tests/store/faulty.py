@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self):
         fault = self.server.faults.next((self.command, self.path))
         if fault == "drop":
-            self.rfile.read(int(self.headers.get("Content-Length", 200)) // 2)
+            self.rfile.read(int(self.headers.get("Content-Length", 0)) // 2)
             return self._cut()
         body = self._body()
         if fault == "hang":

@@ -47,11 +47,11 @@ def test_a_server_killed_while_it_is_told(track, tmp_path):
         assert "next run" not in raysweep(*track, **environment)
         runs = logged(client)
         ids = [run.data.tags["raysweep.id"] for run in runs]
-        assert len(ids) == len(set(ids)) == 1 + 6 + 2 * 3  # the sweep, its trials, three kinds at two widths
-        trials = [run for run in runs if "test/loss" in run.data.metrics]
+        assert len(ids) == len(set(ids)) == 1 + 6 + 4  # the sweep, its trials, groups x methods
+        trials = [run for run in runs if "test_loss" in run.data.metrics]
         assert len(trials) == 6
         for run in trials:
-            steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "test/loss")]
+            steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "test_loss")]
             assert steps == sorted(set(steps))
             assert len(steps) == 3  # epochs 0, 1, 2
         assert all(run.info.status == "FINISHED" for run in runs)
