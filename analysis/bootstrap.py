@@ -23,7 +23,7 @@ class Interval:
 
 def with_interval(mean: float, low: float, high: float) -> str:
     """Write `0.009 [0.005, 0.014]`, or the mean alone where there is no interval."""
-    return f"{mean:.3f}" if np.isnan(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{mean:z.3f}" if np.isnan(low) else f"{mean:z.3f} [{low:z.3f}, {high:z.3f}]"
 
 
 def interval(values: Sequence[float], members: Members) -> Interval:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.axes import bend
 from analysis.panels import UNITS
 from analysis.points import LINEAR
-from analysis.sparsity import bend, finish, line
+from analysis.sparsity import finish, line
 from analysis.style import BLACK, BLUE, GREEN, RED, THRESHOLD, Mark, plt, save
 
 MARKS = {

@@ -9,7 +9,7 @@ from analysis.command import command
 from analysis.panels import UNITS
 from analysis.sparsity import Pruned, mean, pruned_groups
 from analysis.transport_figure import draw
-from analysis.transport_runs import OWN, RANDOM, TRANSPORTED, chance, named_runs
+from analysis.transport_runs import ONE_SHOT, OWN, RANDOM, TRANSPORTED, chance, named_runs
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 # What a transported and permuted mask is compared with, and the columns in which the two runs agree.
@@ -17,6 +17,7 @@ REFERENCES = {
     TRANSPORTED["none"]: ["level", "parent_trial", "mask_trial"],
     OWN: ["level", "parent_trial"],
     RANDOM: ["level", "parent_trial"],
+    ONE_SHOT: ["level", "parent_trial"],
 }
 KEYS = ["permutation", "reference", "risk", "level", "sparsity"]
 
@@ -51,8 +52,8 @@ def differences(runs: pd.DataFrame) -> pd.DataFrame:
             pairs = moved.merge(runs[runs.run == reference], on=keys, suffixes=("", "_reference"))
             collapsed = pairs.collapsed | pairs.collapsed_reference
             for risk in UNITS:
-                gain = pairs[f"test_{risk}_reference"] - pairs[f"test_{risk}"]
-                kept = pairs.assign(gain=gain)[~collapsed if risk == "loss" else collapsed.notna()]
+                gains = pairs.assign(gain=pairs[f"test_{risk}_reference"] - pairs[f"test_{risk}"])
+                kept = gains[~collapsed] if risk == "loss" else gains
                 for level, group in kept.groupby("level"):
                     at = (permutation, reference, risk, level, group.sparsity.mean())
                     ends = _mean(group.gain, group.members)

@@ -5,11 +5,12 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.axes import bend
 from analysis.panels import UNITS
 from analysis.points import LINEAR
-from analysis.sparsity import bend, finish, line
+from analysis.sparsity import finish, line
 from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, plt, save
-from analysis.transport_runs import BRANCHES, OWN, RANDOM, TRANSPORTED
+from analysis.transport_runs import BRANCHES, ONE_SHOT, OWN, RANDOM, TRANSPORTED
 
 MARKS = {
     OWN: Mark(BLACK, "o"),
@@ -17,7 +18,7 @@ MARKS = {
     TRANSPORTED["dense"]: Mark(BLUE, "s"),
     TRANSPORTED["none"]: Mark(GREEN, "D"),
     RANDOM: Mark(ORANGE, "v", ":"),
-    BRANCHES["one_shot"]: Mark(SKY, "P", ":"),
+    ONE_SHOT: Mark(SKY, "P", ":"),
     BRANCHES["reinitialise"]: Mark(PINK, "p", ":"),
 }
 SHORT = {TRANSPORTED["none"]: "no permutation"}
@@ -36,10 +37,7 @@ def draw(means: pd.DataFrame, gains: pd.DataFrame, limit: float, title: str, pat
         finish(below, sparsities, f"difference in test {risk} ({unit})")
         for axis in (above, below):
             bend(axis)
-            if axis.lines:  # below the panel, because lines may be anywhere in it
-                axis.legend(
-                    frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12)
-                )
+            legend_below(axis)
         above.set_title(f"{risk} by mask", fontsize=11)
         below.set_title(
             f"paired {risk}: reference - permuted mask (positive: the permuted is better)", fontsize=10
