@@ -34,4 +34,11 @@ def threshold(axis: Axes) -> None:
 def legend_below(axis: Axes) -> None:
     """Explain the series below the panel, because lines may be anywhere in it."""
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13))
+        axis.legend(
+            frameon=False,
+            fontsize=8,
+            ncols=2,
+            handlelength=3.5,  # long enough to tell dashes from dots
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.13),
+        )

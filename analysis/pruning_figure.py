@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.axes import bend
+from analysis.axes import bend, threshold
 from analysis.panels import UNITS
 from analysis.points import LINEAR
 from analysis.sparsity import finish, line
-from analysis.style import BLACK, BLUE, GREEN, RED, THRESHOLD, Mark, plt, save
+from analysis.style import BLACK, BLUE, GREEN, RED, Mark, plt, save
 
 MARKS = {
     "unaligned": Mark(BLACK, "o"),
@@ -35,8 +35,7 @@ def draw(
         bend(axis)
         axis.set_title(f"{risk} barrier {points[point]}")
         if risk == "error":
-            axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
-            axis.annotate(str(THRESHOLD), (1, THRESHOLD), (2, 2), textcoords="offset points", color="0.3")
+            threshold(axis)
     line(axes["networks"], errors, "networks", Mark(GREEN, "D"))
     finish(axes["networks"], sparsities, "test error (share)")
     axes["networks"].set_ylim(bottom=0)
