@@ -12,11 +12,11 @@ from analysis.deciding import FAILS, HOLDS, UNDECIDED, state
 from analysis.members import trial_of
 from analysis.panels import UNITS
 from analysis.pruning_figure import draw
+from analysis.relative import named_ends, share, spread
 from analysis.settings import by_setting, one_statistics
 from analysis.simultaneous import HALF, Decision, below_half, sentence, together
 from analysis.simultaneous import decide as decide_together
 from analysis.sparsity import mean, pruned_groups
-from analysis.spread import named_ends, share, spread
 
 KEYS = ["point", "level", "sparsity", "kind", "risk"]
 SPREAD = ["mean", "low", "high", "n", "maximum", "connected"]

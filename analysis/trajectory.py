@@ -8,9 +8,9 @@ import pandas as pd
 from analysis.bootstrap import interval
 from analysis.command import command
 from analysis.panels import UNITS
+from analysis.relative import members_of, named_ends, share, spread
 from analysis.settings import Setting, by_setting, one_statistics
 from analysis.simultaneous import Decision, decide, first_middle_last
-from analysis.spread import members_of, named_ends, share, spread
 from analysis.trajectory_figure import draw
 from analysis.trajectory_hybrids import hybrids_by_layer
 from analysis.trajectory_stacks import stacks_by_epoch

@@ -46,10 +46,8 @@ def draw(
     path: Path,
 ) -> None:
     """Draw the heat map of losses and the curves; fixed points and super-alignment; hybrids, if any."""
-    rows = [
-        ["heat", "loss", "error"],
-        ["fixed", *(f"stacks {risk}" if len(stacks) else "." for risk in UNITS)],
-    ]
+    stacked = ["stacks loss", "stacks error"] if len(stacks) else [".", "."]
+    rows = [["heat", "loss", "error"], ["fixed", *stacked]]
     if len(hybrids):
         rows += [["hybrids loss", "hybrids error", "single"]]
     figure = plt.figure(figsize=(15, 0.8 + 4.6 * len(rows)), constrained_layout=True)
@@ -103,7 +101,7 @@ def _curves(axis: Axes, means: pd.DataFrame, risk: str) -> None:
 
 
 def _label(name: str, rows: pd.DataFrame) -> str:
-    what = "no permutation" if name == "unaligned" else f"permutation of epoch {rows.found.iloc[0]:g}"
+    what = "no permutation" if name == "unaligned" else f"found at epoch {rows.found.iloc[0]:g}"
     return f"{what} (n = {rows.n.min()})"
 
 

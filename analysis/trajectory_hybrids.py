@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.bootstrap import with_interval
 from analysis.deciding import HOLDS, UNDECIDED, state
 from analysis.panels import UNITS
-from analysis.spread import named_ends, share, spread
+from analysis.relative import named_ends, share, spread
 from analysis.style import THRESHOLD
 
 NONE, LAST = "no permutation", "last permutation"

@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis.bootstrap import interval, with_interval
 from analysis.panels import UNITS
-from analysis.spread import members_of
+from analysis.relative import members_of
 
 COLUMNS = ["series", "epoch", "risk", "mean", "low", "high", "n"]
 

@@ -42,15 +42,15 @@ def draw(means: pd.DataFrame, gains: pd.DataFrame, limit: float, title: str, pat
             for reference in dict.fromkeys(own.reference):
                 line(axis, own[own.reference == reference], reference, MARKS[reference])
             finish(axis, sparsities, f"paired difference in test {risk} ({unit})")
-            words = f"minus {TRANSPORTED[permutation]}"
-            axis.set_title(f"{risk} of others {words} (positive: the transported is better)", fontsize=10)
+            axis.set_title(f"{risk}: other mask minus {TRANSPORTED[permutation]}", fontsize=11)
         for axis in column:
             bend(axis)
             legend_below(axis)
     _mark_collapsed(axes[0, 1], means[means.risk == "loss"])
     figure.suptitle(
         f"{title}: transport of masks (mean, 95 % interval over networks; axes linear below {LINEAR})\n"
-        f"x at the top edge: runs at chance (test error of {limit:.2f} or more), left out of all losses"
+        f"x at the top edge: runs at chance (test error of {limit:.2f} or more), left out of all losses; "
+        "positive differences: the transported mask is better"
     )
     save(figure, path)
 

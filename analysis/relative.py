@@ -1,4 +1,4 @@
-"""What a set of comparisons says: the mean with its interval, the spread, and the share of another set's."""
+"""The barriers of a set of comparisons, alone and as a multiple of those of another set."""
 
 import pandas as pd
 
