@@ -85,9 +85,11 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, write `figures/joint_*.png` and return table and verdicts."""
-    barriers, alignments = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "alignments")
+    barriers, alignments, trials = (
+        pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
+    )
     parts = []
-    for setting, rows in by_setting(dense_ends(barriers)):
+    for setting, rows in by_setting(dense_ends(barriers), trials):
         if not (rows.kind == "joint").any():
             continue
         summary = summarise(rows, alignments)

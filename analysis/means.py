@@ -94,10 +94,10 @@ def verdicts(means: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/means_*.png` and return table and verdicts."""
-    barriers = pd.read_parquet(folder / "barriers")
+    barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     chosen = dense_ends(barriers[(barriers.interpolation == "mean") & (barriers.split == "test")])
     parts = []
-    for setting, rows in by_setting(chosen):
+    for setting, rows in by_setting(chosen, trials):
         means, title = by_number(rows), setting.title
         draw(means, title, folder / "figures" / f"means_{setting.stem}.png")
         loss = means[means.risk == "loss"]

@@ -93,7 +93,7 @@ def analyse(folder: Path) -> str:
         return "narrow in wide: no networks of several widths yet (compare.across)"
     parts = []
     within = barriers[barriers.across.isna() | (barriers.across == "widths")]
-    for setting, rows in by_setting(ends(within)):
+    for setting, rows in by_setting(ends(within), trials):
         summary = summarise(rows, trials)
         draw(summary, setting.title, folder / "figures" / f"narrow_in_wide_{setting.stem}.png")
         parts.append("\n".join([f"{setting.title}, narrow networks in wide ones", *verdicts(summary)]))

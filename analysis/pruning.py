@@ -140,14 +140,13 @@ def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/pruning_*.png` and return tables and verdicts."""
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     parts = []
-    for pruned in pruned_groups(trials):
-        first = barriers.networks.str[0].map(trial_of)
-        for setting, rows in by_setting(one_statistics(barriers[first.isin(pruned.trials.trial_id)])):
-            means, named = by_level(rows, pruned.trials), replace(setting, width=pruned.setting.width)
-            title = named.title + pruned.words
-            path = folder / "figures" / f"pruning_{named.stem}{pruned.suffix}.png"
-            draw(means, errors_by_level(pruned.trials), POINTS, title, path)
-            parts.append("\n".join([*_tables(title, means), *verdicts(decide(means))]))
+    first = barriers.networks.str[0].map(trial_of)
+    for networks, own in pruned_groups(trials):
+        for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):
+            means, named = by_level(rows, own), replace(setting, width=networks.width)
+            path = folder / "figures" / f"pruning_{named.stem}.png"
+            draw(means, errors_by_level(own), POINTS, named.title, path)
+            parts.append("\n".join([*_tables(named.title, means), *verdicts(decide(means))]))
     return "\n\n".join(parts) or "pruning: no pruned networks yet"
 
 

@@ -94,7 +94,7 @@ def reproductions(tables: Tables) -> list[Reproduction]:
 
 
 def _by_width(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
-    for setting, same in by_setting(dense_ends(rows[rows.split == "train"])):
+    for setting, same in by_setting(dense_ends(rows[rows.split == "train"]), tables.trials):
         summary = width_scaling.summarise(same, tables.alignments)
         for row in summary[summary.risk == "error"].itertuples():
             known = paper.BARRIERS.get((setting.model, str(setting.method), str(row.kind)), {})
@@ -106,7 +106,7 @@ def _by_width(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
 
 def _along_training(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
     train = rows[rows.split == "train"]
-    for setting, same, along in trajectory.trajectories(train, tables.agreements):
+    for setting, same, along in trajectory.trajectories(train, tables.agreements, tables.trials):
         its = (setting.model, setting.width, setting.method)
         if its != (paper.TRAJECTORY_MODEL, paper.TRAJECTORY_WIDTH, paper.TRAJECTORY_METHOD):
             continue

@@ -10,7 +10,7 @@ from analysis.command import command
 from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, share_connected
 from analysis.members import trial_of
 from analysis.panels import UNITS
-from analysis.settings import Setting, by_setting, one_statistics
+from analysis.settings import Setting, by_setting, by_width, one_statistics
 from analysis.simultaneous import Decision, decide
 from analysis.style import THRESHOLD
 from analysis.trajectory_figure import draw
@@ -97,16 +97,14 @@ def verdicts(means: pd.DataFrame) -> list[str]:
 
 
 def trajectories(
-    barriers: pd.DataFrame, agreements: pd.DataFrame
+    barriers: pd.DataFrame, agreements: pd.DataFrame, trials: pd.DataFrame
 ) -> Iterator[tuple[Setting, pd.DataFrame, pd.DataFrame]]:
     """Yield the pairs of every setting and width with permutations along training, and their agreements."""
     chosen = one_statistics(barriers[(barriers.level == 0) & barriers.across.isna()]).astype({"width": int})
-    for setting, rows in by_setting(chosen[chosen.interpolation == "pair"]):
-        for width, same in rows.groupby("width"):
-            shares = agreements[agreements.group.isin(same.group) & (agreements.method == setting.method)]
-            if (shares.kind == "trajectory").any():
-                own = Setting(setting.dataset, setting.model, setting.norm, setting.method, int(str(width)))
-                yield own, same, shares
+    for setting, rows in by_width(by_setting(chosen[chosen.interpolation == "pair"], trials)):
+        shares = agreements[agreements.group.isin(rows.group) & (agreements.method == setting.method)]
+        if (shares.kind == "trajectory").any():
+            yield setting, rows, shares
 
 
 def analyse(folder: Path) -> str:
@@ -114,7 +112,7 @@ def analyse(folder: Path) -> str:
     names = ("barriers", "alignments", "agreements", "trials")
     barriers, alignments, agreements, trials = (pd.read_parquet(folder / name) for name in names)
     parts = []
-    for setting, rows, along in trajectories(barriers[barriers.split == "test"], agreements):
+    for setting, rows, along in trajectories(barriers[barriers.split == "test"], agreements, trials):
         per_epoch = steps_per_epoch(trials[trials.group.isin(rows.group)])
         shares = fixed_points(along, per_epoch)
         parts.append(_report(setting, rows, alignments, shares, per_epoch, folder))

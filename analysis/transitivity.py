@@ -1,5 +1,6 @@
 """Are permutations transitive? Barriers and fixed points of their compositions along paths and cycles."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from analysis.command import command
 from analysis.deciding import state
 from analysis.members import trial_of
 from analysis.panels import UNITS
-from analysis.settings import Setting, by_setting, dense_ends
+from analysis.settings import by_setting, dense_ends
 from analysis.style import BLACK, BLUE, RED, THRESHOLD, Mark, plt, save
 
 MARKS = {"unaligned": Mark(BLACK, "o"), "path": Mark(BLUE, "s"), "cycle": Mark(RED, "^", "--")}
@@ -118,18 +119,19 @@ def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/transitivity_*.png` and return the verdicts."""
-    barriers, agreements = (pd.read_parquet(folder / name) for name in ("barriers", "agreements"))
+    names = ("barriers", "agreements", "trials")
+    barriers, agreements, trials = (pd.read_parquet(folder / name) for name in names)
     chosen = dense_ends(barriers[(barriers.split == "test") & (barriers.interpolation == "pair")])
     if not (chosen.kind == "composed").any():
         return "transitivity: no composed permutations (compare.kinds)"
     parts = []
-    for setting, rows in by_setting(chosen):
+    for setting, rows in by_setting(chosen, trials):
         means = barriers_by_length(rows)
         shares = fixed_points_by_length(
             agreements[(agreements.method == setting.method) & agreements.group.isin(rows.group)]
         )
         for width in sorted(means.width.unique()):
-            own = Setting(setting.dataset, setting.model, setting.norm, setting.method, int(width))
+            own = replace(setting, width=int(width))
             one, two = means[means.width == width], shares[shares.width == width]
             draw(one, two, own.title, folder / "figures" / f"transitivity_{own.stem}.png")
             parts.append("\n".join([f"{own.title}, composed permutations", *verdicts(one, two)]))

@@ -158,10 +158,10 @@ def describe(found: dict[tuple[str, int], Surface]) -> list[str]:
 
 def analyse(folder: Path, widths: list[int] | None = None) -> str:
     """Read the tables of a sweep, write `figures/triangle_*.png` and return a line per triangle."""
-    barriers, curves = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "curves")
+    barriers, curves, trials = (pd.read_parquet(folder / name) for name in ("barriers", "curves", "trials"))
     triples = barriers[(barriers.interpolation == "simplex") & (barriers.split == "test")]
     parts = []
-    for setting, rows in by_setting(dense_ends(triples).merge(curves, on=["barrier_id", "split"])):
+    for setting, rows in by_setting(dense_ends(triples).merge(curves, on=["barrier_id", "split"]), trials):
         found = surfaces(rows, widths or some_widths(sorted(map(int, rows.width.unique()))))
         if found:
             draw(found, setting.title, folder / "figures" / f"triangle_{setting.stem}.png")

@@ -139,9 +139,11 @@ def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> 
 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw a figure per model and method, and return tables and verdicts."""
-    barriers, alignments = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "alignments")
+    barriers, alignments, trials = (
+        pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
+    )
     parts = []
-    for setting, rows in by_setting(dense_ends(barriers)):
+    for setting, rows in by_setting(dense_ends(barriers), trials):
         summary = summarise(rows, alignments)
         draw(summary, setting.title, folder / "figures" / f"width_scaling_{setting.stem}.png")
         parts.append("\n".join([_report(setting.title, summary), *power_laws(rows, alignments)]))
