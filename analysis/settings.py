@@ -75,7 +75,7 @@ def by_width(parts: Iterable[tuple[Setting, pd.DataFrame]]) -> Parts:
     """Split further by width: `by_width(by_setting(barriers, trials))`."""
     for setting, rows in parts:
         for width, group in rows.groupby("width"):
-            yield replace(setting, width=int(str(width))), group
+            yield replace(setting, width=int(float(str(width)))), group  # float where the column has nulls
 
 
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
