@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter
 from analysis.style import THRESHOLD, Mark
 
 LINEAR = 0.01  # the scale is linear from zero to here and logarithmic above
+BELOW = LINEAR / 12  # how far an axis that starts at zero reaches below it, so that points there are whole
 SPREAD = 0.8  # of the distance between two categories
 
 

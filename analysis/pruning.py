@@ -12,14 +12,14 @@ from analysis.deciding import FAILS, HOLDS, UNDECIDED, state
 from analysis.members import trial_of
 from analysis.panels import UNITS
 from analysis.pruning_figure import draw
-from analysis.relative import named_ends, share, spread
+from analysis.relative import members_of, named_ends, share
 from analysis.settings import by_setting, one_statistics
 from analysis.simultaneous import HALF, Decision, below_half, sentence, together
 from analysis.simultaneous import decide as decide_together
 from analysis.sparsity import mean, pruned_groups
+from analysis.spread import SPREAD, spread
 
 KEYS = ["point", "level", "sparsity", "kind", "risk"]
-SPREAD = ["mean", "low", "high", "n", "maximum", "connected"]
 SHARE = ["share", "share_low", "share_high"]
 DECIDED = ["point", "level", "sparsity", "state", *SPREAD, "unaligned", *SHARE]
 POINTS = {"rewind": "at the rewind point", "end": "at the end of training"}
@@ -46,7 +46,7 @@ def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = "test") 
             for risk in UNITS if len(group) else ():
                 values = dict(zip(KEYS, (point, level, group.sparsity.mean(), kind, risk), strict=True))
                 part_of = named_ends("share", share(group, kinds[UNALIGNED], risk))
-                rows.append({**values, **spread(group, risk), **part_of})
+                rows.append({**values, **spread(group[f"{risk}_barrier"], members_of(group)), **part_of})
     return pd.DataFrame(rows, columns=[*KEYS, *SPREAD, *SHARE])
 
 
@@ -138,14 +138,13 @@ def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/pruning_*.png` and return tables and verdicts."""
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     parts = []
-    for pruned in pruned_groups(trials):
-        first = barriers.networks.str[0].map(trial_of)
-        for setting, rows in by_setting(one_statistics(barriers[first.isin(pruned.trials.trial_id)])):
-            means, named = by_level(rows, pruned.trials), replace(setting, width=pruned.setting.width)
-            title = named.title + pruned.words
-            path = folder / "figures" / f"pruning_{named.stem}{pruned.suffix}.png"
-            draw(means, errors_by_level(pruned.trials), POINTS, title, path)
-            parts.append("\n".join([*_tables(title, means), *verdicts(decide(means))]))
+    first = barriers.networks.str[0].map(trial_of)
+    for networks, own in pruned_groups(trials):
+        for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):
+            means, named = by_level(rows, own), replace(setting, width=networks.width)
+            path = folder / "figures" / f"pruning_{named.stem}.png"
+            draw(means, errors_by_level(own), POINTS, named.title, path)
+            parts.append("\n".join([*_tables(named.title, means), *verdicts(decide(means))]))
     return "\n\n".join(parts) or "pruning: no pruned networks yet"
 
 

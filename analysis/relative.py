@@ -1,19 +1,11 @@
-"""The barriers of a set of comparisons, alone and as a multiple of those of another set."""
+"""Barriers of pairs as a multiple of those of other pairs of the same trials."""
 
 import pandas as pd
 
-from analysis.bootstrap import Interval, interval, ratio
-from analysis.deciding import share_connected
+from analysis.bootstrap import Interval, ratio
 from analysis.members import trial_of
 
 NAN = float("nan")
-
-
-def spread(rows: pd.DataFrame, risk: str) -> dict[str, float]:
-    """Return mean, low, high, maximum, connected (share of comparisons) and n of a barrier of pairs."""
-    values = rows[f"{risk}_barrier"]
-    ends = vars(interval(values.tolist(), members_of(rows)))
-    return {**ends, "maximum": values.max(), "connected": share_connected(values), "n": len(values)}
 
 
 def share(rows: pd.DataFrame, reference: pd.DataFrame, risk: str) -> Interval:

@@ -1,14 +1,13 @@
 """What the analyses of pruned networks share: groups of trials, means, and panels against sparsity."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from analysis.bootstrap import Members, interval
-from analysis.settings import Setting
+from analysis.settings import Setting, by_networks, by_width
 from analysis.style import Mark
 
 MOST_TICKS = 11
@@ -16,25 +15,11 @@ MARGIN = 0.04  # of the width of a panel, left free on both sides
 LEAST_MARGIN = 1.02  # the same as a factor, where all levels are one
 
 
-@dataclass(frozen=True)
-class Pruned:
-    """Trials of one setting and length; `words` and `suffix` name the length where a sweep has several."""
-
-    setting: Setting
-    words: str
-    suffix: str
-    trials: pd.DataFrame
-
-
-def pruned_groups(trials: pd.DataFrame) -> Iterator[Pruned]:
-    """Split the trials of a sweep by data set, model, norm, width and, where there are several, epochs."""
-    several = trials.epochs.nunique() > 1
-    keys = ["dataset", "model", "norm", "width", "epochs"]
-    for (dataset, model, norm, width, epochs), group in trials.groupby(keys):
+def pruned_groups(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
+    """Split the trials of a sweep by everything but replicates and levels; only those with pruned levels."""
+    for setting, group in by_width(by_networks(trials, trials)):
         if group.level.max() > 0:
-            setting = Setting(str(dataset), str(model), str(norm), width=int(str(width)))
-            named = (f", {epochs} epochs", f"_{epochs}ep") if several else ("", "")
-            yield Pruned(setting, *named, group)
+            yield setting, group
 
 
 def mean(values: pd.Series, members: Members) -> dict[str, float]:

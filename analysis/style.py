@@ -1,6 +1,8 @@
 """One look for all figures: colours that survive colour-blindness and greyscale, and saving."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -24,12 +26,16 @@ class Mark:
 BLACK, BLUE, RED, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 ORANGE, SKY, PINK = "#E69F00", "#56B4E9", "#CC79A7"
 
-
-# For series without looks of their own.
-LOOKS = [
-    Mark(colour, marker)
+_LOOKS = [
+    Mark(colour, marker, line)
+    for line in ("-", "--", "-.", ":")
     for colour, marker in zip((BLACK, BLUE, RED, GREEN, ORANGE, SKY, PINK), "os^DvPX", strict=True)
 ]
+
+
+def looks(names: Iterable[str]) -> dict[str, Mark]:
+    """Give series without looks of their own a look each, by their order; the first 28 look different."""
+    return dict(zip(names, cycle(_LOOKS), strict=False))
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -8,9 +8,10 @@ import pandas as pd
 from analysis.bootstrap import interval
 from analysis.command import command
 from analysis.panels import UNITS
-from analysis.relative import members_of, named_ends, share, spread
-from analysis.settings import Setting, by_setting, one_statistics
+from analysis.relative import members_of, named_ends, share
+from analysis.settings import Setting, by_setting, by_width, one_statistics
 from analysis.simultaneous import Decision, decide, first_middle_last
+from analysis.spread import spread
 from analysis.trajectory_figure import draw
 from analysis.trajectory_hybrids import hybrids_by_layer
 from analysis.trajectory_stacks import stacks_by_epoch
@@ -52,9 +53,14 @@ def _summarise(chosen: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     end = direct[(direct.found == direct.found.max()) & (direct.epoch == direct.epoch.max())]
     rows = []
     for at, group in chosen.groupby(keys, dropna=False):
+        members = members_of(group)
         references = {"share": unaligned[unaligned.epoch.isin(group.epoch)], "times": end}
         for risk in UNITS:
-            row = {**dict(zip(keys, at, strict=True)), "risk": risk, **spread(group, risk)}
+            row = {
+                **dict(zip(keys, at, strict=True)),
+                "risk": risk,
+                **spread(group[f"{risk}_barrier"], members),
+            }
             for name, reference in references.items():
                 row |= named_ends(name, share(group, reference, risk))
             rows.append(row)
@@ -83,16 +89,14 @@ def decisions(means: pd.DataFrame) -> dict[float, Decision]:
 
 
 def trajectories(
-    barriers: pd.DataFrame, agreements: pd.DataFrame
+    barriers: pd.DataFrame, agreements: pd.DataFrame, trials: pd.DataFrame
 ) -> Iterator[tuple[Setting, pd.DataFrame, pd.DataFrame]]:
     """Yield the pairs of every setting and width with permutations along training, and their agreements."""
     chosen = one_statistics(barriers[(barriers.level == 0) & barriers.across.isna()]).astype({"width": int})
-    for setting, rows in by_setting(chosen[chosen.interpolation == "pair"]):
-        for width, same in rows.groupby("width"):
-            shares = agreements[agreements.group.isin(same.group) & (agreements.method == setting.method)]
-            if (shares.kind == "trajectory").any():
-                own = Setting(setting.dataset, setting.model, setting.norm, setting.method, int(str(width)))
-                yield own, same, shares
+    for setting, rows in by_width(by_setting(chosen[chosen.interpolation == "pair"], trials)):
+        shares = agreements[agreements.group.isin(rows.group) & (agreements.method == setting.method)]
+        if (shares.kind == "trajectory").any():
+            yield setting, rows, shares
 
 
 def analyse(folder: Path) -> str:
@@ -100,7 +104,7 @@ def analyse(folder: Path) -> str:
     names = ("barriers", "alignments", "agreements", "trials")
     barriers, alignments, agreements, trials = (pd.read_parquet(folder / name) for name in names)
     parts = []
-    for setting, rows, along in trajectories(barriers[barriers.split == "test"], agreements):
+    for setting, rows, along in trajectories(barriers[barriers.split == "test"], agreements, trials):
         per_epoch = steps_per_epoch(trials[trials.group.isin(rows.group)])
         shares = fixed_points(along, per_epoch)
         parts.append(_report(setting, rows, alignments, shares, per_epoch, folder))

@@ -1,6 +1,5 @@
 """The figure of `analysis.trajectory`."""
 
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from analysis.axes import bend, legend_below, threshold
 from analysis.panels import UNITS
 from analysis.points import LINEAR
 from analysis.simultaneous import first_middle_last
-from analysis.style import BLACK, BLUE, GREEN, LOOKS, ORANGE, PINK, RED, SKY, Mark, plt, save
+from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, looks, plt, save
 from analysis.trajectory_hybrids import LAST, NONE
 from analysis.trajectory_stacks import names
 
@@ -127,8 +126,8 @@ def _shares(axis: Axes, shares: pd.DataFrame) -> None:
 
 def _stacks(axis: Axes, stacks: pd.DataFrame, risk: str) -> None:
     places = _epochs(axis, stacks.epoch, "epoch at which the networks are compared")
-    series = names(stacks)
-    for place, (name, mark) in enumerate(zip(series, cycle(LOOKS[1:]), strict=False)):
+    series = looks(names(stacks))
+    for place, (name, mark) in enumerate(series.items()):
         rows = stacks[stacks.series == name].sort_values("epoch")
         x = rows.epoch.map(places) + APART * (place - (len(series) - 1) / 2)
         label = f"{name.split()[1]} checkpoints (n = {rows.n.min()})"

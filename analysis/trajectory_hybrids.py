@@ -7,7 +7,8 @@ import pandas as pd
 from analysis.bootstrap import with_interval
 from analysis.deciding import HOLDS, UNDECIDED, state
 from analysis.panels import UNITS
-from analysis.relative import named_ends, share, spread
+from analysis.relative import members_of, named_ends, share
+from analysis.spread import spread
 from analysis.style import THRESHOLD
 
 NONE, LAST = "no permutation", "last permutation"
@@ -40,7 +41,7 @@ def hybrids_by_layer(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
         for risk in UNITS if len(group) else ():
             at = {"hybrid": hybrid, "layers": layers, "early": early, "risk": risk}
             ratio = {} if above is None else named_ends("ratio", share(group, above, risk))
-            rows.append({**at, **spread(group, risk), **ratio})
+            rows.append({**at, **spread(group[f"{risk}_barrier"], members_of(group)), **ratio})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

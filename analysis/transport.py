@@ -7,7 +7,8 @@ import pandas as pd
 from analysis.bootstrap import with_interval
 from analysis.command import command
 from analysis.panels import UNITS
-from analysis.sparsity import Pruned, mean, pruned_groups
+from analysis.settings import Setting
+from analysis.sparsity import mean, pruned_groups
 from analysis.transport_figure import draw
 from analysis.transport_runs import ONE_SHOT, OWN, RANDOM, TRANSPORTED, chance, named_runs
 
@@ -110,16 +111,16 @@ def _ranges(levels: list[int]) -> str:
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/transport_*.png` and return tables and verdicts."""
     trials, metrics = pd.read_parquet(folder / "trials"), pd.read_parquet(folder / "metrics")
-    moved = [each for each in pruned_groups(trials) if each.trials.branch.eq("transport").any()]
-    parts = [_report(each, metrics, folder) for each in moved]
+    moved = [each for each in pruned_groups(trials) if each[1].branch.eq("transport").any()]
+    parts = [_report(setting, own, metrics, folder) for setting, own in moved]
     return "\n\n".join(parts) or "transport: no transported masks yet (prune.branches)"
 
 
-def _report(pruned: Pruned, metrics: pd.DataFrame, folder: Path) -> str:
-    title, limit = pruned.setting.title + pruned.words, chance(pruned.trials, metrics)
-    runs = named_runs(pruned.trials, limit)
+def _report(setting: Setting, trials: pd.DataFrame, metrics: pd.DataFrame, folder: Path) -> str:
+    title, limit = setting.title, chance(trials, metrics)
+    runs = named_runs(trials, limit)
     means, gains = by_level(runs), differences(runs)
-    path = folder / "figures" / f"transport_{pruned.setting.stem}{pruned.suffix}.png"
+    path = folder / "figures" / f"transport_{setting.stem}.png"
     draw(means, gains, limit, title, path)
     lines = []
     for risk in UNITS:

@@ -50,6 +50,9 @@ def pair_alignments(networks=NETWORKS):
 def trial_rows(names="abcd", branch="main", init_seed=None, start=0, spawn_at=None):
     return [
         {
+            **{key: SHARED[key] for key in ("dataset", "model", "norm")},
+            "group": "group8",
+            "width": 8,
             "trial_id": name,
             "level": 0,
             "branch": branch,

@@ -120,11 +120,11 @@ def test_lengths_have_figures_of_their_own(tmp_path):
         row["networks"] = [name[0] + name for name in row["networks"]]
     write(tmp_path, barriers=rows + long, trials=trials)
     short, longer = analyse(tmp_path).split("\n\n")
-    assert "3 epochs" in short
+    assert "epochs 3" in short
     assert "the claim holds along pruning" in short
-    assert "6 epochs" in longer
+    assert "epochs 6" in longer
     assert "the claim fails somewhere" in longer
-    assert (tmp_path / "figures/pruning_mlp_8_digits_6ep.png").exists()
+    assert (tmp_path / "figures/pruning_mlp_8_digits_epochs_6.png").exists()
 
 
 def test_nothing_pruned(tmp_path):

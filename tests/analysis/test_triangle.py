@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from analysis.triangle import analyse, excess, some_widths, surface
+from tests.analysis.frames import trial_rows
 
 GRID = np.array([[i, j, 4 - i - j] for i in range(5) for j in range(5 - i)]) / 4
 NAMES = ["a@0@9", "b@0@9", "c@0@9"]
@@ -74,6 +75,7 @@ def test_figure_and_text(tmp_path):
     table[["barrier_id", "split"]].assign(weights=[GRID.tolist()] * 2, loss=list(table.loss)).to_parquet(
         tmp_path / "curves"
     )
+    pd.DataFrame(trial_rows()).to_parquet(tmp_path / "trials")
     text = analyse(tmp_path)
     assert "via, width 8: mean excess test loss at most 0.031 nats" in text
     assert (tmp_path / "figures/triangle_mlp_digits.png").stat().st_size > 0
