@@ -51,7 +51,7 @@ def draw(
         rows += [["hybrids loss", "hybrids error", "single"]]
     figure = plt.figure(figsize=(15, 0.8 + 4.6 * len(rows)), constrained_layout=True)
     axes = figure.subplot_mosaic(rows)  # type: ignore[arg-type]
-    _heat(axes["heat"], means[(means.series == "direct") & (means.risk == "loss")])
+    heat(axes["heat"], means[(means.series == "direct") & (means.risk == "loss")])
     _shares(axes["fixed"], shares)
     for risk in UNITS:
         _curves(axes[risk], means, risk)
@@ -70,7 +70,8 @@ def draw(
     save(figure, path)
 
 
-def _heat(axis: Axes, direct: pd.DataFrame) -> None:
+def heat(axis: Axes, direct: pd.DataFrame) -> None:
+    """Draw mean losses (nats) by the epoch at which the permutation was found and that of the networks."""
     table = direct.pivot_table(index="found", columns="epoch", values="mean")
     image = axis.imshow(table.clip(lower=0), origin="lower", cmap="cividis_r", aspect="auto")
     axis.set_xticks(range(table.shape[1]), [f"{epoch:g}" for epoch in table.columns])

@@ -66,9 +66,9 @@ def _last(losses: pd.DataFrame, along: pd.DataFrame, last: float) -> str:
     end: Any = losses.iloc[int(losses.epoch.argmax())]
     mean: Any = along[(along.series == "direct") & (along.found == last) & (along.risk == "loss")].iloc[0]
     return (
-        f"permutation of epoch {last:g} along training: test loss barrier {_ends(end)} at the end, "
-        f"{_ends(mean)} on average over the epochs ({_times(mean)} that at the end), largest at epoch "
-        f"{worst.epoch:g}: {_ends(worst)}, {_half(worst)}"
+        f"last permutation (epoch {last:g}) at the earlier epochs: {_half(worst)} where it is largest, "
+        f"{_ends(worst)} at epoch {worst.epoch:g}); on average over the epochs {_ends(mean)}, {_times(mean)} "
+        f"the {_ends(end)} at the end"
     )
 
 
@@ -76,15 +76,16 @@ def _early(rows: pd.DataFrame) -> str:
     by_risk: dict[str, Any] = {row["risk"]: row for row in rows.to_dict("records")}
     error, loss = by_risk["error"], by_risk["loss"]
     return (
-        f"permutation of epoch {loss['found']:g} at the end: test error barrier {_ends(error)}, at most "
-        f"{THRESHOLD}: {state(error['low'], error['high'])}; test loss barrier {_ends(loss)} "
-        f"({_times(loss)} that of the last permutation), {_half(loss)}"
+        f"permutation of epoch {loss['found']:g} at the end: {_half(loss)}: {_ends(loss)}); {_times(loss)} "
+        f"that of the last permutation; test error barrier at most {THRESHOLD}: "
+        f"{state(error['low'], error['high'])} ({_ends(error)})"
     )
 
 
 def _half(row: Any) -> str:
     share = [row[name] for name in ("share", "share_low", "share_high")]
-    return f"{with_interval(*share)} of the unaligned one, less than {HALF}: {below_half(*share)}"
+    word = below_half(*share)
+    return f"test loss barrier below {HALF} of the unaligned one: {word} ({with_interval(*share)} of it"
 
 
 def _times(row: Any) -> str:
