@@ -54,8 +54,9 @@ def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
 def marks(kinds: Iterable[str]) -> dict[str, Mark]:
     """Return the looks of the kinds: direct, via, then joint alignments by number of networks."""
     sizes = {int(kind.split()[1]): kind for kind in set(kinds) - set(REFERENCED)}
-    own = {sizes[size]: JOINT[size] for size in sorted(sizes) if size in JOINT}
-    return REFERENCED | own | looks(sizes[size] for size in sorted(sizes) if size not in JOINT)
+    own = REFERENCED | {sizes[size]: JOINT[size] for size in sorted(sizes) if size in JOINT}
+    others = (sizes[size] for size in sorted(sizes) if size not in JOINT)
+    return own | looks(others, taken=own.values())
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:

@@ -1,6 +1,6 @@
 """One look for all figures: colours that survive colour-blindness and greyscale, and saving."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -33,9 +33,10 @@ _LOOKS = [
 ]
 
 
-def looks(names: Iterable[str]) -> dict[str, Mark]:
-    """Give series without looks of their own a look each, by their order; the first 28 look different."""
-    return dict(zip(names, cycle(_LOOKS), strict=False))
+def looks(names: Iterable[str], taken: Collection[Mark] = ()) -> dict[str, Mark]:
+    """Give series without looks of their own a look each, by their order; over 20 look different."""
+    free = [mark for mark in _LOOKS if mark not in taken]
+    return dict(zip(names, cycle(free), strict=False))
 
 
 def save(figure: Figure, path: Path) -> None:
