@@ -13,7 +13,7 @@ from analysis.members import trial_of
 from analysis.panels import UNITS, at_threshold
 from analysis.settings import by_setting, by_width, dense_ends
 from analysis.spread import in_words, spread
-from analysis.style import BLACK, BLUE, RED, THRESHOLD, Mark, plt, save
+from analysis.style import BLACK, BLUE, RED, THRESHOLD, Mark, headline, plt, save
 
 UNALIGNED = "unaligned"
 MARKS = {UNALIGNED: Mark(BLACK, "o"), "path": Mark(BLUE, "s"), "cycle": Mark(RED, "^", "--")}
@@ -71,8 +71,8 @@ def draw(means: pd.DataFrame, shares: pd.DataFrame, title: str, path: Path) -> N
     _lines(axes[2], shares, {name: f"{name}: {what}" for name, what in FIXED.items()})
     axes[2].set_ylabel("fixed points (share of hidden units)")
     axes[2].set_ylim(0, None)
-    figure.suptitle(
-        f"{title}: permutations composed along paths and cycles (mean, 95 % interval over networks)"
+    headline(
+        figure, f"{title}: permutations composed along paths and cycles\n(mean, 95 % interval over networks)"
     )
     save(figure, path)
 

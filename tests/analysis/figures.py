@@ -45,8 +45,14 @@ def has_threshold(axis):
 
 def check(figure, title):
     """Assert title, what the intervals are, units, the line at 0.02 wherever errors are, and counts."""
-    assert title in figure.get_suptitle()
-    assert "95 % interval over networks" in figure.get_suptitle()
+    head = figure.get_suptitle().replace("\n", " ")
+    assert title in head
+    assert "95 % interval over networks" in head
+    figure.draw_without_rendering()
+    for text in (*figure.texts, *figure.legends):
+        box = text.get_window_extent()
+        assert figure.bbox.x0 <= box.x0, "wider than the figure"
+        assert box.x1 <= figure.bbox.x1, "wider than the figure"
     shown = [axis for axis in figure.axes if axis.axison]
     for axis in shown:
         assert UNITS.search(quantity(axis)), quantity(axis)

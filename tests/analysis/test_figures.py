@@ -99,10 +99,10 @@ DRAWINGS = {
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_what_a_figure_must_show(name, tmp_path, monkeypatch):
-    figures = record(monkeypatch)
-    DRAWINGS[name]("these networks", tmp_path / "figures/a.png")
+    figures, title = record(monkeypatch), "mlp-8 on digits, norm layer, " + 3 * "weight matching, half 0, "
+    DRAWINGS[name](title.strip(), tmp_path / "figures/a.png")
     (figure,) = figures
-    check(figure, "these networks")
+    check(figure, title.strip())
     assert (tmp_path / "figures/a.png").stat().st_size > 0
 
 

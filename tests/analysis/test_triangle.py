@@ -146,11 +146,11 @@ def command(*arguments):
 
 
 def test_widths_are_chosen_on_the_command_line(tmp_path):
-    sweep(tmp_path / "sweeps/mine", (8, 16, 32, 64))
-    done = command(tmp_path, "--sweep", "mine", "--widths", 64, 16)
+    sweep(tmp_path / "sweeps/mine", (8, 16, 32))
+    done = command(tmp_path, "--sweep", "mine", "--widths", 16)
     assert done.returncode == 0, done.stderr
-    for width, there in ((8, False), (16, True), (32, False), (64, True)):
+    for width, there in ((8, False), (16, True), (32, False)):
         assert (f"via, width {width}:" in done.stdout) == there
     done = command(tmp_path, "--sweep", "mine", "--widths", 7)
     assert done.returncode == 2
-    assert "widths = 7: there are triples of widths 8, 16, 32, 64" in done.stderr
+    assert "widths = 7: there are triples of widths 8, 16, 32" in done.stderr
