@@ -10,6 +10,7 @@ from analysis.reproduction import Reproduction, reproductions
 from analysis.sweep_report import report
 from analysis.tables import read
 from analysis.verdict import Verdict
+from raysweep.errors import UserError
 from raysweep.leaving import leave
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
@@ -47,5 +48,8 @@ if __name__ == "__main__":
     root = parser.parse_args().root
     if "://" not in root and not Path(root).is_dir():
         parser.error(f"no folder {root}")
-    print(analyse(root))
+    try:
+        print(analyse(root))
+    except UserError as error:
+        parser.error(str(error))
     leave(0)

@@ -27,13 +27,13 @@ def command(
     options(parser)
     own = vars(parser.parse_args())
     root, sweep = own.pop("root"), own.pop("sweep")
-    files, folder = Files(root), f"sweeps/{sweep}"
-    if not files.list(folder):
-        found = ", ".join(sorted({name.split("/")[1] for name in files.list("sweeps")})) or "none"
-        parser.error(f"no sweep {sweep!r} under {root}; there: {found}")
-    with as_directory(files, folder) as directory:
-        try:
+    try:
+        files, folder = Files(root), f"sweeps/{sweep}"
+        if not files.list(folder):
+            found = ", ".join(sorted({name.split("/")[1] for name in files.list("sweeps")})) or "none"
+            raise UserError(f"no sweep {sweep!r} under {root}; there: {found}")
+        with as_directory(files, folder) as directory:
             print(analyse(directory, **own))
-        except UserError as error:
-            parser.error(str(error))
+    except UserError as error:
+        parser.error(str(error))
     leave(0)

@@ -11,6 +11,7 @@ from analysis import pairs as all_pairs
 from analysis import pruning, trajectory, weak, width_scaling
 from analysis.settings import Setting, by_networks, by_setting, by_width, dense_ends, one_statistics
 from analysis.simultaneous import Decision
+from analysis.spread import SPREAD
 from analysis.tables import Tables
 from analysis.variants import independent
 from analysis.verdict import Verdict
@@ -25,7 +26,7 @@ STRONG_WORDS = {
     "simplex, joint": "all mixtures of three jointly aligned",
 }
 Make = Callable[..., Verdict]  # of the sweep at hand
-SPREAD = ("state", "mean", "low", "high", "maximum", "connected", "n")
+STATED = ("state", *SPREAD)
 
 
 def evidence(tables: Tables) -> list[Verdict]:
@@ -76,12 +77,12 @@ def _strong(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verd
 
 
 def _spread(row: Any) -> dict[str, Any]:
-    return {"split": row.split, **{name: getattr(row, name) for name in SPREAD}}
+    return {"split": row.split, **{name: getattr(row, name) for name in STATED}}
 
 
 def _along(
     make: Make, claim: str, what: str, setting: Setting, split: str, found: Decision, unit: str
 ) -> Verdict:
     where = f"at {unit} {found.place:g}, the worst; holds at {found.holds} of {found.told} that can tell"
-    numbers = {name: getattr(found, name) for name in SPREAD}
+    numbers = {name: getattr(found, name) for name in STATED}
     return make(claim, what, setting=setting, split=split, where=where, **numbers)

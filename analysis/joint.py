@@ -13,7 +13,7 @@ from analysis.deciding import UNDECIDED
 from analysis.members import aligned_networks, members
 from analysis.panels import UNITS, legend, lines
 from analysis.settings import by_setting, dense_ends
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, looks, plt, save
+from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, headline, looks, plt, save
 
 REFERENCED = {"direct": Mark(BLUE, "s"), "via": Mark(RED, "^")}
 JOINT = {  # by number of networks; other numbers have the looks of series without their own
@@ -54,8 +54,9 @@ def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
 def marks(kinds: Iterable[str]) -> dict[str, Mark]:
     """Return the looks of the kinds: direct, via, then joint alignments by number of networks."""
     sizes = {int(kind.split()[1]): kind for kind in set(kinds) - set(REFERENCED)}
-    own = {sizes[size]: JOINT[size] for size in sorted(sizes) if size in JOINT}
-    return REFERENCED | own | looks(sizes[size] for size in sorted(sizes) if size not in JOINT)
+    own = REFERENCED | {sizes[size]: JOINT[size] for size in sorted(sizes) if size in JOINT}
+    others = (sizes[size] for size in sorted(sizes) if size not in JOINT)
+    return own | looks(others, taken=own.values())
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
@@ -67,7 +68,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         axis.set_xlabel("width (hidden units)")
         axis.set_ylabel(f"test {risk} barrier of pairs ({unit})")
     legend(figure, axes, 3)
-    figure.suptitle(f"{title}: joint alignment against a reference (mean, 95 % interval over networks)")
+    headline(figure, f"{title}: joint alignment against a reference\n(mean, 95 % interval over networks)")
     save(figure, path)
 
 

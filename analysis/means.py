@@ -13,7 +13,7 @@ from analysis.members import trial_of
 from analysis.panels import UNITS, legend, lines
 from analysis.settings import by_setting, dense_ends
 from analysis.spread import in_words, spread
-from analysis.style import BLACK, ORANGE, RED, THRESHOLD, Mark, plt, save
+from analysis.style import BLACK, ORANGE, RED, THRESHOLD, Mark, headline, plt, save
 
 UNALIGNED = "unaligned"
 MARKS = {UNALIGNED: Mark(BLACK, "o"), "via": Mark(RED, "^"), "joint": Mark(ORANGE, "v", "--")}
@@ -60,10 +60,7 @@ def draw(means: pd.DataFrame, title: str, path: Path) -> None:
         axes[0, column].set_title(f"width {width}", fontsize=10)
         axes[1, column].set_xlabel("networks in the mean")
     legend(figure, axes.flat, 4)
-    figure.suptitle(
-        f"{title}: mean of several networks\n(mean, 95 % interval over networks)",
-        fontsize=11,
-    )
+    headline(figure, f"{title}: mean of several networks\n(mean, 95 % interval over networks)")
     save(figure, path)
 
 

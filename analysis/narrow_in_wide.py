@@ -12,7 +12,7 @@ from analysis.members import trial_of
 from analysis.panels import UNITS, legend, lines
 from analysis.settings import by_setting, ends
 from analysis.spread import in_words, spread
-from analysis.style import THRESHOLD, Mark, looks, plt, save
+from analysis.style import THRESHOLD, Mark, headline, looks, plt, save
 
 UNALIGNED = "unaligned"
 KINDS = {"embedded": "embedded", "direct": "embedded", UNALIGNED: UNALIGNED}
@@ -83,7 +83,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         axis.set_xlabel("width of the wide network (hidden units)")
         axis.set_ylabel(f"test {risk} barrier ({unit})")
     legend(figure, axes, 4)
-    figure.suptitle(f"{title}: narrow networks in wide ones (mean, 95 % interval over networks)")
+    headline(figure, f"{title}: narrow networks in wide ones\n(mean, 95 % interval over networks)")
     save(figure, path)
 
 

@@ -14,7 +14,7 @@ from analysis.deciding import state
 from analysis.panels import UNITS
 from analysis.points import BELOW, LINEAR, points
 from analysis.spread import in_words, spread
-from analysis.style import THRESHOLD, looks, plt, save
+from analysis.style import THRESHOLD, headline, looks, plt, save
 
 UNALIGNED = "unaligned"
 SPLITS = ("train", "test")
@@ -101,9 +101,9 @@ def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) ->
         ncols=2 if len(marks) == 4 else 3,
         frameon=False,
     )
-    figure.suptitle(
-        f"{title}: barriers of all pairs (mean, 95 % interval over networks)\naxes linear below {LINEAR}",
-        fontsize=11,
+    headline(
+        figure,
+        f"{title}: barriers of all pairs\n(mean, 95 % interval over networks; axes linear below {LINEAR})",
     )
     save(figure, path)
 

@@ -62,15 +62,18 @@ def lines(
 
 
 def at_threshold(axis: Axes) -> None:
-    """Draw the line at an error barrier of 0.02, named at the left end of the axis."""
+    """Draw the line at an error barrier of 0.02, named beside the axis, where nothing is drawn."""
     axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
     axis.annotate(
         str(THRESHOLD),
-        (0, THRESHOLD),
-        (2, 2),
+        (1, THRESHOLD),
+        (2, 0),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
+        annotation_clip=False,
+        va="center",
         color="0.3",
+        fontsize=8,
     )
 
 

@@ -1,9 +1,10 @@
 """One look for all figures: colours that survive colour-blindness and greyscale, and saving."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib
 
@@ -12,6 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 THRESHOLD = 0.02  # two networks count as linearly connected at or below this error barrier
+PER_INCH = 12  # characters of a title
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,17 @@ _LOOKS = [
 ]
 
 
-def looks(names: Iterable[str]) -> dict[str, Mark]:
-    """Give series without looks of their own a look each, by their order; the first 28 look different."""
-    return dict(zip(names, cycle(_LOOKS), strict=False))
+def looks(names: Iterable[str], taken: Collection[Mark] = ()) -> dict[str, Mark]:
+    """Give series without looks of their own a look each, by their order; over 20 look different."""
+    free = [mark for mark in _LOOKS if mark not in taken]
+    return dict(zip(names, cycle(free), strict=False))
+
+
+def headline(figure: Figure, text: str) -> None:
+    """Set the title of a figure, in lines that are no wider than it."""
+    width = int(figure.get_size_inches()[0] * PER_INCH)
+    lines = [line for part in text.splitlines() for line in wrap(part, width)]
+    figure.suptitle("\n".join(lines), fontsize=11)
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -13,12 +13,12 @@ from analysis.members import trial_of
 from analysis.panels import UNITS, at_threshold
 from analysis.settings import by_setting, by_width, dense_ends
 from analysis.spread import in_words, spread
-from analysis.style import BLACK, BLUE, RED, THRESHOLD, Mark, plt, save
+from analysis.style import BLACK, BLUE, RED, THRESHOLD, Mark, headline, plt, save
 
 UNALIGNED = "unaligned"
 MARKS = {UNALIGNED: Mark(BLACK, "o"), "path": Mark(BLUE, "s"), "cycle": Mark(RED, "^", "--")}
 APART = 0.05  # networks: series lie beside each other, so that their intervals do not overlap
-FIXED = {"path": "path: agrees with the direct permutation", "cycle": "cycle: stays in place"}
+FIXED = {"path": "agrees with the direct permutation", "cycle": "stays in place"}  # what a fixed point is
 
 
 def barriers_by_length(barriers: pd.DataFrame) -> pd.DataFrame:
@@ -68,11 +68,11 @@ def draw(means: pd.DataFrame, shares: pd.DataFrame, title: str, path: Path) -> N
         axis.set_ylabel(f"test {risk} barrier ({UNITS[risk]})")
         axis.set_ylim(bottom=0)
     at_threshold(axes[1])
-    _lines(axes[2], shares, FIXED)
+    _lines(axes[2], shares, {name: f"{name}: {what}" for name, what in FIXED.items()})
     axes[2].set_ylabel("fixed points (share of hidden units)")
     axes[2].set_ylim(0, None)
-    figure.suptitle(
-        f"{title}: permutations composed along paths and cycles (mean, 95 % interval over networks)"
+    headline(
+        figure, f"{title}: permutations composed along paths and cycles\n(mean, 95 % interval over networks)"
     )
     save(figure, path)
 

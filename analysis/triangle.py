@@ -20,7 +20,7 @@ from analysis.deciding import state
 from analysis.members import trial_of
 from analysis.settings import by_setting, dense_ends
 from analysis.spread import in_words, spread
-from analysis.style import THRESHOLD, plt, save
+from analysis.style import THRESHOLD, headline, plt, save
 from raysweep.errors import UserError
 
 KINDS = ("via", "joint")
@@ -146,9 +146,8 @@ def draw(found: Surfaces, title: str, path: Path) -> None:
                 axis.set_title(head, fontsize=9, pad=16)
     label = "mean excess test loss (nats)"
     figure.colorbar(image, ax=axes, extend="min", label=label, shrink=0.8)
-    figure.suptitle(
-        f"{title}: loss of mixed networks minus mixed losses\n(mean, 95 % interval over networks)",
-        fontsize=10,
+    headline(
+        figure, f"{title}: loss of mixed networks minus mixed losses\n(mean, 95 % interval over networks)"
     )
     save(figure, path)
 

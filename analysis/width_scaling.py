@@ -14,7 +14,7 @@ from analysis.panels import UNITS, lines
 from analysis.power_law import PowerLaw, power_law
 from analysis.settings import by_setting, dense_ends
 from analysis.spread import SPREAD, in_words, spread
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, plt, save
+from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, headline, plt, save
 
 # name: (interpolation, kind, column, look)
 SERIES = {
@@ -151,9 +151,8 @@ def draw(
             axis.legend(
                 frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=LEGEND[risk]
             )
-    figure.suptitle(
-        f"{title}: barrier against width\n(mean, 95 % interval over networks; losses with power laws)",
-        fontsize=11,
+    headline(
+        figure, f"{title}: barrier against width\n(mean, 95 % interval over networks; losses with power laws)"
     )
     save(figure, path)
 

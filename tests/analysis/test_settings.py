@@ -43,6 +43,20 @@ def test_tables_of_trials_are_split_alike():
     assert [len(rows) for _, rows in by_networks(trials, trials)] == [4, 4]
 
 
+def test_networks_of_several_widths_belong_to_their_variant():
+    """Their group is that of no trial."""
+    _, trials = swept("learning_rate", (0.05, 0.1))
+    rows = pair_rows("embedded", None, 0.1, "weight_matching", OTHERS, group="of both", across="widths")
+    ((setting, found),) = by_setting(pd.DataFrame(rows), trials)
+    assert (setting.variant, len(found)) == ("learning rate 0.1", 12)
+
+
+def test_widths_of_a_column_with_nulls_are_integers():
+    rows = pd.DataFrame(pair_rows("unaligned", 8, 0.5) + pair_rows("unaligned", None, 0.5, group="of both"))
+    ((setting, _),) = by_width(by_setting(rows, pd.DataFrame(trial_rows())))
+    assert setting.title == "mlp-8 on digits"
+
+
 def test_seeds_set_nothing_apart():
     trials = pd.DataFrame(trial_rows()).assign(data_seed=[1, 2, 3, 4], spawn_at=["1ep", None, None, "2ep"])
     ((setting, _),) = by_setting(pd.DataFrame(pair_rows("unaligned", 8, 0.5)), trials)
