@@ -1,4 +1,4 @@
-"""Scales, lines and legends of single panels."""
+"""Scales and legends of single panels."""
 
 import math
 
@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
 
 from analysis.points import LINEAR
-from analysis.style import THRESHOLD
 
 BELOW_ZERO = LINEAR / 12  # how far an axis goes on below zero, so that marks there are whole
 BELOW_LOWEST = 1.3  # factor that is free below the lowest mark on a logarithmic axis
@@ -22,13 +21,6 @@ def bend(axis: Axes) -> None:
     axis.set_yscale("symlog", linthresh=LINEAR, linscale=0.5)
     axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=LINEAR, subs=[1, 2, 5]))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def threshold(axis: Axes) -> None:
-    """Draw the error barrier up to which networks are connected, its value to the right of the panel."""
-    axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
-    place = (1.01, THRESHOLD)
-    axis.annotate(str(THRESHOLD), place, xycoords=axis.get_yaxis_transform(), va="center", color="0.3")
 
 
 def legend_below(axis: Axes) -> None:

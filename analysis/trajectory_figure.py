@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.axes import bend, legend_below, threshold
-from analysis.panels import UNITS
+from analysis.axes import bend, legend_below
+from analysis.panels import UNITS, at_threshold
 from analysis.points import LINEAR
 from analysis.simultaneous import first_middle_last
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, looks, plt, save
+from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, headline, looks, plt, save
 from analysis.trajectory_hybrids import LAST, NONE
 from analysis.trajectory_stacks import names
 
@@ -63,9 +63,10 @@ def draw(
     if len(hybrids):
         label = "the one group with (in) or without (out) the early permutation"
         _hybrids(axes["single"], hybrids[hybrids.risk == "loss"], SINGLE, "loss", label)
-    figure.suptitle(
+    headline(
+        figure,
         f"{title}: one permutation along training (mean over pairs, 95 % interval over networks)\n"
-        f"axes of barriers linear below {LINEAR}"
+        f"axes of barriers linear below {LINEAR}",
     )
     save(figure, path)
 
@@ -94,7 +95,7 @@ def _curves(axis: Axes, means: pd.DataFrame, risk: str) -> None:
         axis.fill_between(x, rows.low, rows.high, color=mark.colour, alpha=0.13, linewidth=0)
     bend(axis)
     if risk == "error":
-        threshold(axis)
+        at_threshold(axis)
     axis.set_ylabel(f"test {risk} barrier ({UNITS[risk]})")
     axis.set_title(f"{risk} barriers along training", fontsize=10)
     legend_below(axis)
@@ -158,7 +159,7 @@ def _hybrids(axis: Axes, hybrids: pd.DataFrame, marks: dict[str, Mark], risk: st
     axis.grid(alpha=0.25)
     bend(axis)
     if risk == "error":
-        threshold(axis)
+        at_threshold(axis)
     legend_below(axis)
 
 

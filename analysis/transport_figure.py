@@ -9,7 +9,7 @@ from analysis.axes import bend, legend_below
 from analysis.panels import UNITS
 from analysis.points import LINEAR
 from analysis.sparsity import finish, line
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, plt, save
+from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, headline, plt, save
 from analysis.transport_runs import BRANCHES, ONE_SHOT, OWN, RANDOM, TRANSPORTED
 
 MARKS = {
@@ -47,10 +47,11 @@ def draw(means: pd.DataFrame, gains: pd.DataFrame, limit: float, title: str, pat
             bend(axis)
             legend_below(axis)
     _mark_collapsed(axes[0, 1], means[means.risk == "loss"])
-    figure.suptitle(
+    headline(
+        figure,
         f"{title}: transport of masks (mean, 95 % interval over networks; axes linear below {LINEAR})\n"
         f"x at the top edge: runs at chance (test error of {limit:.2f} or more), left out of all losses; "
-        "positive differences: the transported mask is better"
+        "positive differences: the transported mask is better",
     )
     save(figure, path)
 
