@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from raysweep.report import stored_sweeps
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.index import discard_index, index_name
 from raysweep.store.results import RESULTS
 from raysweep.store.tables import TABLES, keys, schema
 from raysweep.store.trials import TrialStore
@@ -56,7 +57,9 @@ def _trials(files: Files) -> Iterator[str]:
 
 
 def _results(files: Files) -> Iterator[str]:
+    """Every object is read, and the index is made again from what they say, when it is next asked for."""
     for kind, expected in RESULTS.items():
+        yield from _index(files, kind)
         for name in files.list(f"results/{kind}"):
             try:
                 content = files.get_checked(name)
@@ -66,6 +69,16 @@ def _results(files: Files) -> Iterator[str]:
                 continue
             if not found.equals(expected):
                 yield f"{files.where(name)}: written by another version of raysweep; {AGAIN}"
+
+
+def _index(files: Files, kind: str) -> Iterator[str]:
+    name = index_name(kind)
+    if files.exists(name):
+        try:
+            files.get_checked(name)
+        except CorruptObject:
+            yield f"{files.where(name)}: the checksum does not match the content; it is made again"
+        discard_index(files, kind)
 
 
 def _complete(files: Files, wanted: Desired) -> Iterator[str]:
