@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from raysweep.report import stored_sweeps
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import discard_index, index_name
+from raysweep.store.publication import forget_published
 from raysweep.store.results import RESULTS
 from raysweep.store.tables import TABLES, keys, schema
 from raysweep.store.trials import TrialStore
@@ -22,12 +23,14 @@ def problems(files: Files) -> Iterator[str]:
     """Yield a line per problem: checksums, schemas, ids that are not unique, what is missing or left over.
 
     What can be computed again is discarded by the store as it is found damaged, so that the next run does it.
+    What only saves reading (the index, and what is known of the tables) is made again.
     """
     yield from _trials(files)
     yield from _results(files)
     for sweep in stored_sweeps(files):
         wanted = desired(sweep)
         yield from _complete(files, wanted)
+        forget_published(files, sweep.name)
         for table in TABLES:
             yield from _table(files, sweep, table)
     for name in files.list("tmp"):

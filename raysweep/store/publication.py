@@ -1,5 +1,6 @@
 """Publishing the tables of a sweep: a file per bucket, each replaced atomically and only when it changes."""
 
+import contextlib
 import io
 import json
 from collections.abc import Iterable
@@ -12,6 +13,12 @@ from raysweep.store.files import Files
 from raysweep.store.tables import BUCKETS, schema
 
 MANIFEST = "published.json"  # from which inputs each bucket was made, with the stamp of its file
+
+
+def forget_published(files: Files, sweep: str) -> None:
+    """Have all tables of a sweep made again; where that fails, nothing is lost."""
+    with contextlib.suppress(OSError):
+        files.delete(f"sweeps/{sweep}/{MANIFEST}")
 
 
 def bucket_of(identity: str) -> int:

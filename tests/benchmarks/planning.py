@@ -91,12 +91,12 @@ WORK: dict[str, Callable[[str, int], None]] = {
 }
 
 
-def measured(what: str, root: str, replicates: int) -> tuple[float, float]:
-    """Do it in a process of its own; returns its seconds, without the imports, and its peak in MB."""
+def measured(what: str, root: str, replicates: int) -> tuple[float, float, float]:
+    """Do it in a process of its own; returns its seconds, those of the processor, and its peak in MB."""
     command = [sys.executable, "-m", "tests.benchmarks.planning", "--root", root, "--work", what]
     command += ["--replicates", str(replicates)]
-    seconds, peak = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return seconds, peak
+    seconds, processor, peak = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return seconds, processor, peak
 
 
 def buckets(root: str) -> dict[str, int]:
@@ -123,19 +123,33 @@ def records(root: str, replicates: int, rounds: int) -> list[Record]:
     measured("add one", root, replicates)
     one = measured("publish", root, replicates)
     after = buckets(root)
+    again = sum(before[path] != untouched[path] for path in before)
     rewritten = sum(after[path] != untouched[path] for path in after)
-    barriers = f"{len(sweep_of(replicates).barriers):,} barriers, half of them done"
+    one_half = f"{len(sweep_of(replicates).barriers):,} barriers, half of them done"
     return [
-        Record("plan", "s", [seconds for seconds, _ in plans], SECONDS, barriers),
-        Record("plan, peak", "MB", [peak for _, peak in plans], MEGABYTES, barriers),
-        Record("plan without an index", "s", [first[0]], None, "every object is read once"),
-        Record("plan without an index, peak", "MB", [first[1]]),
-        Record("tables", "s", [published[0]], None, "with the plan"),
-        Record("tables, peak", "MB", [published[1]]),
-        Record("tables, nothing new", "s", [nothing[0]], None, "with the plan"),
-        Record("buckets rewritten, nothing new", "files", [sum(before[p] != untouched[p] for p in before)]),
-        Record("tables, one barrier more", "s", [one[0]], None, "with the plan"),
+        *figures("plan", plans, one_half, SECONDS, MEGABYTES),
+        *figures("plan without an index", [first], "every object is read once"),
+        *figures("tables", [published], "with the plan"),
+        *figures("tables, nothing new", [nothing], "with the plan"),
+        *figures("tables, one barrier more", [one], "with the plan"),
+        Record("buckets rewritten, nothing new", "files", [again], 0),
         Record("buckets rewritten, one barrier more", "files", [rewritten], 2, f"of {len(after)}"),
+    ]
+
+
+def figures(
+    name: str,
+    rounds: list[tuple[float, float, float]],
+    note: str,
+    seconds: float | None = None,
+    megabytes: float | None = None,
+) -> list[Record]:
+    """The records of something that was measured."""
+    times, processor, peaks = (list(each) for each in zip(*rounds, strict=True))
+    return [
+        Record(name, "s", times, seconds, note),
+        Record(f"{name}, processor", "s", processor, None, "all threads, with the imports"),
+        Record(f"{name}, peak", "MB", peaks, megabytes),
     ]
 
 
@@ -150,7 +164,7 @@ def main() -> None:
         began = time.perf_counter()
         WORK[arguments.work](arguments.root, arguments.replicates)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        print(json.dumps([time.perf_counter() - began, peak]))
+        print(json.dumps([time.perf_counter() - began, time.process_time(), peak]))
         return
     with tempfile.TemporaryDirectory() as folder:
         for record in records(arguments.root or folder, arguments.replicates, arguments.rounds):
