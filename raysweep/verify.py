@@ -1,14 +1,14 @@
 """`raysweep verify`: read every object under a root and say what is wrong and how to mend it."""
 
-import io
 from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from raysweep.report import stored_sweeps
+from raysweep.errors import UserError
+from raysweep.report import stored_sweep, sweep_files
 from raysweep.store.files import CorruptObject, Files
-from raysweep.store.results import RESULTS
+from raysweep.store.parquet import parquet_table
+from raysweep.store.results import RESULTS, ResultStore
 from raysweep.store.tables import TABLES, keys, schema
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
@@ -24,13 +24,21 @@ def problems(files: Files) -> Iterator[str]:
     """
     yield from _trials(files)
     yield from _results(files)
-    for sweep in stored_sweeps(files):
-        wanted = desired(sweep)
-        yield from _complete(files, wanted)
-        for table in TABLES:
-            yield from _table(files, sweep, table)
+    for name in sweep_files(files):
+        try:
+            yield from _sweep(files, name)
+        except UserError as error:
+            yield f"{error}; raysweep run with the sweep's own file writes it again"
     for name in files.list("tmp"):
         yield f"{files.where(name)}: left behind by a process that was killed; the next run removes it"
+
+
+def _sweep(files: Files, name: str) -> Iterator[str]:
+    """Raises `UserError` for a sweep file that is none."""
+    sweep = stored_sweep(files, name)
+    yield from _complete(files, desired(sweep))
+    for table in TABLES:
+        yield from _table(files, sweep, table)
 
 
 def _trials(files: Files) -> Iterator[str]:
@@ -42,7 +50,7 @@ def _trials(files: Files) -> Iterator[str]:
         level = int(rest.removesuffix("/done").removeprefix("level_"))
         record = store.record(trial_id, level)
         if record is None:
-            yield f"{files.where(name)}: the checksum does not match the content; {AGAIN}"
+            yield f"{files.where(name)}: the checksum does not match, or it is no record; {AGAIN}"
             continue
         reads = [(store.read_checkpoint, (trial_id, level, step)) for step in record.checkpoints]
         reads += [(store.read_optimiser, (trial_id, level, step)) for step in record.optimisers]
@@ -56,16 +64,13 @@ def _trials(files: Files) -> Iterator[str]:
 
 
 def _results(files: Files) -> Iterator[str]:
-    for kind, expected in RESULTS.items():
+    store = ResultStore(files)
+    for kind in RESULTS:
         for name in files.list(f"results/{kind}"):
             try:
-                content = files.get_checked(name)
-                found = pq.read_schema(io.BytesIO(content))
-            except (CorruptObject, pa.ArrowException):
-                yield f"{files.where(name)}: the checksum does not match the content; {AGAIN}"
-                continue
-            if not found.equals(expected):
-                yield f"{files.where(name)}: written by another version of raysweep; {AGAIN}"
+                store.table(name)
+            except CorruptObject as error:
+                yield f"{error}; {AGAIN}"
 
 
 def _complete(files: Files, wanted: Desired) -> Iterator[str]:
@@ -85,14 +90,9 @@ def _table(files: Files, sweep: Sweep, table: str) -> Iterator[str]:
     parts = []
     for name in names:
         try:
-            part = pq.read_table(io.BytesIO(files.get(name)))
-        except pa.ArrowException:
-            yield f"{files.where(name)}: is not Parquet; raysweep run publishes it again"
-            continue
-        if not part.schema.equals(schema(table)):
-            yield f"{files.where(name)}: has other columns than documented; raysweep run publishes it again"
-        else:
-            parts.append(part.select(keys(table)))
+            parts.append(parquet_table(files.where(name), files.get(name), schema(table), keys(table)))
+        except CorruptObject as error:
+            yield f"{error}; raysweep run publishes it again"
     if not names:
         yield f"sweep {sweep.name}: the table {table} is missing; raysweep run publishes it"
     elif parts:

@@ -107,7 +107,7 @@ class Bucket:
             return stream.read()
 
     def delete(self, name: str) -> None:
-        if self.exists(name):
+        with contextlib.suppress(FileNotFoundError):
             self._system.delete_file(self._at(name))
 
     def exists(self, name: str) -> bool:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysweep.store.files import Files
+from raysweep.store.parquet import parquet_table
 
 BUCKETS = 16  # a row lies in the bucket of the first hexadecimal digit of its id
 
@@ -216,9 +217,9 @@ def publish(files: Files, sweep: str, table: str, rows: list[dict[str, Any]]) ->
 
 
 def read_table(files: Files, sweep: str, table: str, columns: list[str] | None = None) -> pa.Table:
-    """Return a published table; an empty one where nothing is published."""
+    """Return a published table; an empty one where nothing is published. Raises `CorruptObject`."""
     parts = [
-        pq.read_table(io.BytesIO(files.get(name)), columns=columns)
+        parquet_table(files.where(name), files.get(name), schema(table), columns)
         for name in files.list(f"sweeps/{sweep}/{table}")
     ]
     empty = schema(table).empty_table()
