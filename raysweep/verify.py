@@ -2,17 +2,14 @@
 
 from collections.abc import Iterator
 
-import pyarrow as pa
-
 from raysweep.errors import UserError
 from raysweep.report import stored_sweep, sweep_files
 from raysweep.store.files import CorruptObject, Files
-from raysweep.store.parquet import parquet_table
 from raysweep.store.results import RESULTS, ResultStore
-from raysweep.store.tables import TABLES, keys, schema
+from raysweep.store.tables import read_table, table_objects
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.load import Sweep
-from raysweep.sweep.plan import Desired, desired, done, todo
+from raysweep.sweep.plan import Desired, Done, desired, done, todo
+from raysweep.sweep.rows import table_rows
 
 AGAIN = "raysweep run computes it again"
 
@@ -35,10 +32,10 @@ def problems(files: Files) -> Iterator[str]:
 
 def _sweep(files: Files, name: str) -> Iterator[str]:
     """Raises `UserError` for a sweep file that is none."""
-    sweep = stored_sweep(files, name)
-    yield from _complete(files, desired(sweep))
-    for table in TABLES:
-        yield from _table(files, sweep, table)
+    wanted = desired(stored_sweep(files, name))
+    present = done(wanted, files)
+    yield from _complete(wanted, present)
+    yield from _tables(files, wanted, present)
 
 
 def _trials(files: Files) -> Iterator[str]:
@@ -73,8 +70,8 @@ def _results(files: Files) -> Iterator[str]:
                 yield f"{error}; {AGAIN}"
 
 
-def _complete(files: Files, wanted: Desired) -> Iterator[str]:
-    left, name = todo(wanted, done(wanted, files)), wanted.sweep.name
+def _complete(wanted: Desired, present: Done) -> Iterator[str]:
+    left, name = todo(wanted, present), wanted.sweep.name
     counts = {
         "trials": len(left.trials),
         "alignments": len(left.alignments),
@@ -85,20 +82,22 @@ def _complete(files: Files, wanted: Desired) -> Iterator[str]:
             yield f"sweep {name}: {count} {what} are not done; raysweep run does them"
 
 
-def _table(files: Files, sweep: Sweep, table: str) -> Iterator[str]:
-    names = files.list(f"sweeps/{sweep.name}/{table}")
-    parts = []
-    for name in names:
-        try:
-            parts.append(parquet_table(files.where(name), files.get(name), schema(table), keys(table)))
-        except CorruptObject as error:
-            yield f"{error}; raysweep run publishes it again"
-    if not names:
-        yield f"sweep {sweep.name}: the table {table} is missing; raysweep run publishes it"
-    elif parts:
-        rows = pa.concat_tables(parts)
-        if rows.group_by(keys(table)).aggregate([]).num_rows != rows.num_rows:
-            yield f"sweep {sweep.name}: rows of {table} are not unique; raysweep run publishes it again"
+def _tables(files: Files, wanted: Desired, present: Done) -> Iterator[str]:
+    """The tables are a view of the committed results, so each byte of them is known, but for `failures`."""
+    again = "raysweep run publishes it again"
+    for table, rows in table_rows(files, wanted, present).items():
+        expected = table_objects(wanted.sweep.name, table, rows)
+        for name in files.list(f"sweeps/{wanted.sweep.name}/{table}"):
+            if files.find(name) != expected.pop(name, None):
+                yield f"{files.where(name)}: is not what the committed results say; {again}"
+        for name in expected:
+            yield f"{files.where(name)}: is missing; {again}"
+    try:
+        if not files.list(f"sweeps/{wanted.sweep.name}/failures"):
+            yield f"sweep {wanted.sweep.name}: the table failures is missing; {again}"
+        read_table(files, wanted.sweep.name, "failures")
+    except CorruptObject as error:
+        yield f"{error}; {again}"
 
 
 def objects(files: Files) -> int:

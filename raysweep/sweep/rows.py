@@ -26,7 +26,13 @@ def write_sweep(files: Files, sweep: Sweep) -> None:
 
 def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[Row]) -> None:
     """Publish all tables of a sweep."""
-    name = wanted.sweep.name
+    tables = table_rows(files, wanted, present) | {"failures": sorted(failures, key=_order)}
+    for table, rows in tables.items():
+        publish(files, wanted.sweep.name, table, rows)
+
+
+def table_rows(files: Files, wanted: Desired, present: Done) -> dict[str, list[Row]]:
+    """Return the rows of all tables but `failures`, which only a run knows, in their order."""
     results = ResultStore(files)
     found = {key[0]: row for key, row in results.rows("alignments").items()}
     alignments, layers = _alignments(wanted, found)
@@ -39,10 +45,8 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
         "agreements": _agreements(wanted, found),
         "barriers": barriers,
         "curves": curves,
-        "failures": failures,
     }
-    for table, rows in tables.items():
-        publish(files, name, table, sorted(rows, key=_order))
+    return {table: sorted(rows, key=_order) for table, rows in tables.items()}
 
 
 def _order(row: Row) -> tuple[str, ...]:
