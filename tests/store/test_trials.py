@@ -1,0 +1,30 @@
+import threading
+
+import torch
+
+from raysweep.store.files import Files
+from raysweep.store.trials import LevelRecord, ResumePoint, TrialStore
+
+STATE = {"weight": torch.arange(4.0)}
+
+
+def test_what_another_driver_removes_meanwhile_is_not_there(tmp_path):
+    """On object storage two drivers may work: one ends a trial while the other takes it up."""
+    store, over = TrialStore(Files(str(tmp_path))), threading.Event()
+
+    def remove():
+        while not over.is_set():
+            TrialStore(Files(str(tmp_path))).drop_resume("t")
+
+    other = threading.Thread(target=remove)
+    other.start()
+    try:
+        for step in range(200):
+            assert store.note_start("t", [step]) == 1
+            assert store.note_start("t", [step]) in (1, 2)
+            store.write_resume("t", ResumePoint(0, step, LevelRecord(9), STATE, {}))
+            found = store.read_resume("t")
+            assert found is None or found.step == step
+    finally:
+        over.set()
+        other.join()
