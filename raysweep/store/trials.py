@@ -191,6 +191,8 @@ class TrialStore:
 
     def _whole(self, name: str, checksum: str | None) -> bytes:
         """Read an object; one that is not what the record says takes its level's commit with it."""
+        if checksum is None:
+            raise CorruptObject(f"{self._files.where(name)}: its level's record does not name it")
         content = self._files.find(name) or b""
         if hashlib.sha256(content).hexdigest() != checksum:
             self._files.delete(f"{name.rpartition('/')[0]}/done")

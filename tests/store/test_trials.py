@@ -1,8 +1,9 @@
 import threading
 
+import pytest
 import torch
 
-from raysweep.store.files import Files
+from raysweep.store.files import CorruptObject, Files
 from raysweep.store.trials import LevelRecord, ResumePoint, TrialStore
 
 STATE = {"weight": torch.arange(4.0)}
@@ -28,3 +29,12 @@ def test_what_another_driver_removes_meanwhile_is_not_there(tmp_path):
     finally:
         over.set()
         other.join()
+
+
+def test_a_step_that_was_not_asked_for_is_no_damage(tmp_path):
+    store = TrialStore(Files(str(tmp_path)))
+    record = LevelRecord(3, checkpoints={3: store.write_checkpoint("t", 0, 3, STATE)})
+    store.commit("t", 0, record)
+    with pytest.raises(CorruptObject, match="does not name it"):
+        store.read_checkpoint("t", 0, 2)
+    assert store.record("t", 0) == record
