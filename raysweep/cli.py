@@ -39,17 +39,15 @@ def run(
     address: Annotated[str | None, typer.Option(help="a running Ray cluster, or auto")] = None,
 ) -> None:
     """Do what is left of sweeps, publish their tables and answer their questions."""
-    from raysweep.execute import execute
+    from raysweep.execute import GOES_ON, execute
 
     try:
         code = execute(sweeps, root, override, address or os.environ.get("RAY_ADDRESS"))
     except KeyboardInterrupt:  # here, because the command-line library would make it exit code 1
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
-    except OSError as error:  # a full disk, storage that does not answer
-        typer.echo(
-            f"error: {error}; what is stored is whole, and the same command goes on from here", err=True
-        )
+    except OSError as error:
+        typer.echo(f"error: {error}; {GOES_ON}", err=True)
         raise typer.Exit(1) from None
     raise typer.Exit(code)
 
@@ -68,7 +66,12 @@ def submit(
     def show(text: str) -> None:
         typer.echo(text, nl=False)
 
-    raise typer.Exit(send(sweep, load_sweep(sweep, override), root, override, address, show))
+    try:
+        code = send(sweep, load_sweep(sweep, override), root, override, address, show)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; a job that was sent goes on (ray job stop ends it)", err=True)
+        raise typer.Exit(130) from None
+    raise typer.Exit(code)
 
 
 @app.command("import")
