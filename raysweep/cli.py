@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from raysweep.errors import UserError
+from raysweep.errors import CorruptObject, UserError
 from raysweep.leaving import leave
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -133,6 +133,9 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         leave(2)
+    except CorruptObject as error:
+        typer.echo(f"error: {error}; raysweep verify says what else is wrong and how to mend it", err=True)
+        leave(1)
     except SystemExit as end:
         leave(end.code if isinstance(end.code, int) else 1)
 

@@ -88,7 +88,7 @@ def _tables(files: Files, wanted: Desired, present: Done) -> Iterator[str]:
     for table, rows in table_rows(files, wanted, present).items():
         expected = table_objects(wanted.sweep.name, table, rows)
         for name in files.list(f"sweeps/{wanted.sweep.name}/{table}"):
-            if files.find(name) != expected.pop(name, None):
+            if name not in expected or not files.holds(name, expected.pop(name)):
                 yield f"{files.where(name)}: is not what the committed results say; {again}"
         for name in expected:
             yield f"{files.where(name)}: is missing; {again}"

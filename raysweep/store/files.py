@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from pathlib import Path
 
+from raysweep.errors import CorruptObject as CorruptObject
 from raysweep.errors import UserError
 from raysweep.store.places import Directory, place_of
 
@@ -11,8 +12,7 @@ MAGIC = b"raysweep"  # a checksummed object: magic, SHA-256 of the payload, payl
 HEADER = len(MAGIC) + 32
 
 
-class CorruptObject(Exception):
-    """A stored object whose checksum does not match its content."""
+MOST_BYTES = 2**34  # of an object: ours are smaller, and are read whole
 
 
 class Files:
@@ -46,14 +46,25 @@ class Files:
         self._place.put(name, content)
 
     def get(self, name: str) -> bytes:
-        return self._place.get(name)
+        """Return an object; raises `CorruptObject`, before memory is taken, when it is too large."""
+        content = self._place.get(name, MOST_BYTES)
+        if content is None:
+            raise CorruptObject(f"{self.where(name)}: more than {MOST_BYTES:,} bytes")
+        return content
 
     def find(self, name: str) -> bytes | None:
         """Return an object, or None when there is none."""
         try:
-            return self._place.get(name)
+            return self.get(name)
         except FileNotFoundError:
             return None
+
+    def holds(self, name: str, content: bytes) -> bool:
+        """Whether an object has this content."""
+        try:
+            return self.find(name) == content
+        except CorruptObject:
+            return False
 
     def put_checked(self, name: str, payload: bytes) -> None:
         self.put(name, MAGIC + hashlib.sha256(payload).digest() + payload)

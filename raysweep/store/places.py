@@ -22,7 +22,9 @@ class Place(Protocol):
 
     def put(self, name: str, content: bytes) -> None: ...
 
-    def get(self, name: str) -> bytes: ...
+    def get(self, name: str, most: int) -> bytes | None:
+        """Return an object, or None where it has more than so many bytes."""
+        ...
 
     def delete(self, name: str) -> None: ...
 
@@ -53,8 +55,9 @@ class Directory:
             temporary.unlink(missing_ok=True)
             raise
 
-    def get(self, name: str) -> bytes:
-        return self._at(name).read_bytes()
+    def get(self, name: str, most: int) -> bytes | None:
+        with self._at(name).open("rb") as file:
+            return None if os.fstat(file.fileno()).st_size > most else file.read()
 
     def delete(self, name: str) -> None:
         self._at(name).unlink(missing_ok=True)
@@ -102,9 +105,9 @@ class Bucket:
             with contextlib.suppress(OSError):  # the error that is on its way says more
                 self.delete(temporary)
 
-    def get(self, name: str) -> bytes:
-        with self._system.open_input_stream(self._at(name)) as stream:
-            return stream.read()
+    def get(self, name: str, most: int) -> bytes | None:
+        with self._system.open_input_file(self._at(name)) as file:
+            return None if file.size() > most else file.read()
 
     def delete(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
