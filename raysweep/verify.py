@@ -26,8 +26,9 @@ def problems(files: Files) -> Iterator[str]:
             yield from _sweep(files, name)
         except UserError as error:
             yield f"{error}; raysweep run with the sweep's own file writes it again"
+    when = "" if files.directory else " when it is a day old"
     for name in files.list("tmp"):
-        yield f"{files.where(name)}: left behind by a process that was killed; the next run removes it"
+        yield f"{files.where(name)}: left behind by a process that was killed; a run removes it{when}"
 
 
 def _sweep(files: Files, name: str) -> Iterator[str]:

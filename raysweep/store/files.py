@@ -1,6 +1,7 @@
 """Whole objects under a root, written atomically and read with their checksum."""
 
 import hashlib
+import time
 import uuid
 from pathlib import Path
 
@@ -91,10 +92,15 @@ class Files:
     def exists(self, name: str) -> bool:
         return self._place.exists(name)
 
+    def older(self, folder: str, seconds: float) -> list[str]:
+        """Return the names of the objects below a folder that were written so long ago."""
+        limit = time.time() - seconds
+        return [name for name, entry in self._place.entries(folder).items() if entry.written <= limit]
+
     def list(self, folder: str) -> list[str]:
         """Return the names of all objects below a folder, sorted."""
-        return sorted(self._place.sizes(folder))
+        return sorted(self._place.entries(folder))
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the bytes of all objects below a folder, by name."""
-        return self._place.sizes(folder)
+        return {name: entry.size for name, entry in self._place.entries(folder).items()}

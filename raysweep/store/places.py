@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import stat
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlparse
@@ -15,6 +17,14 @@ SCHEMES = ("s3", "gs")
 S3_SECONDS = 60  # that a request may be without an answer
 S3_ATTEMPTS = 8  # of a request that is answered by 503, times out or loses its connection
 ONE_REQUEST = 10 * 2**20  # bytes from which on Arrow writes an object in parts
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object's bytes, and when it was written (seconds since 1970)."""
+
+    size: int
+    written: float
 
 
 class Place(Protocol):
@@ -30,7 +40,7 @@ class Place(Protocol):
 
     def exists(self, name: str) -> bool: ...
 
-    def sizes(self, folder: str) -> dict[str, int]: ...
+    def entries(self, folder: str) -> dict[str, Entry]: ...
 
 
 class Directory:
@@ -66,13 +76,14 @@ class Directory:
         path = self._at(name)
         return path.exists() and not path.is_dir()
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        base = self._at(folder)
-        return {
-            str(path.relative_to(self.path)): path.stat().st_size
-            for path in base.rglob("*")
-            if path.is_file()
-        }
+    def entries(self, folder: str) -> dict[str, Entry]:
+        found = {}
+        for path in self._at(folder).rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # another process removed it
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    found[str(path.relative_to(self.path))] = Entry(status.st_size, status.st_mtime)
+        return found
 
     def _at(self, name: str) -> Path:
         path = (self.path / name).resolve()
@@ -116,10 +127,10 @@ class Bucket:
     def exists(self, name: str) -> bool:
         return bool(self._system.get_file_info(self._at(name)).type == fs.FileType.File)
 
-    def sizes(self, folder: str) -> dict[str, int]:
+    def entries(self, folder: str) -> dict[str, Entry]:
         selector = fs.FileSelector(self._at(folder), allow_not_found=True, recursive=True)
         return {
-            info.path.removeprefix(f"{self._base}/"): info.size
+            info.path.removeprefix(f"{self._base}/"): Entry(info.size, info.mtime.timestamp())
             for info in self._system.get_file_info(selector)
             if info.type == fs.FileType.File
         }
