@@ -1,11 +1,16 @@
 """Files under a root that somebody else wrote: no code runs, names stay inside, sizes are checked."""
 
 import hashlib
+import io
 import json
+import os
 import pickle
+import shutil
 import struct
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import save
@@ -14,10 +19,12 @@ from analysis.width_scaling import analyse
 from raysweep.errors import UserError
 from raysweep.garbage import garbage
 from raysweep.report import status_lines
+from raysweep.store import parquet
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.results import ResultStore
+from raysweep.store.tables import schema
 from raysweep.store.trials import LevelRecord, TrialStore
-from raysweep.sweep.load import load_sweep
+from raysweep.sweep.load import check, load_sweep
 from raysweep.verify import problems
 from tests.work.plans import carry_out, compare_all, plan
 
@@ -69,6 +76,22 @@ def test_a_pickle_in_the_place_of_an_object_is_damage(tmp_path):
     carry_out(wanted, files)  # computed again
     compare_all(wanted, files)
     assert list(problems(files)) == []
+
+
+@pytest.fixture(scope="module")
+def done_once(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    wanted = plan(epochs=1)
+    carry_out(wanted, Files(str(root)))
+    compare_all(wanted, Files(str(root)))
+    return wanted, root
+
+
+@pytest.fixture
+def finished(done_once, tmp_path):
+    """A finished sweep that may be damaged, and its files."""
+    shutil.copytree(done_once[1], tmp_path / "root")
+    return done_once[0], Files(str(tmp_path / "root"))
 
 
 def committed(tmp_path, content):
@@ -151,3 +174,96 @@ def test_a_sweep_file_with_an_alias_of_itself(tmp_path):
     path.write_text("name: s\ntrain: {dataset: digits, width: &a [1, *a]}")
     with pytest.raises(UserError, match="100000 values"):
         load_sweep(str(path))
+
+
+DEEP = b"[" * 1_000
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[1]", b"no JSON", b'{"steps": []}', DEEP])
+def test_a_record_with_the_right_checksum_that_is_none_is_damage(content, finished):
+    wanted, files = finished
+    (trial,) = list(wanted.trials)[:1]
+    files.put_checked(f"trials/{trial}/level_000/done", content)
+    assert any("no record" in problem for problem in problems(files))
+    assert "trials 1/2" in status_lines(files)[0]
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    assert list(problems(files)) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", DEEP, struct.pack("<Q", 2**62), save({})])
+def test_a_resume_point_that_is_none_is_not_used(content, tmp_path):
+    files = Files(str(tmp_path))
+    for name in ("resume", "starts"):
+        files.put_checked(f"trials/t/{name}", content)
+    store = TrialStore(files)
+    assert store.read_resume("t") is None
+    assert [store.note_start("t", [1], node) for node in ("one", "two")] == [[], ["one"]]
+
+
+@pytest.mark.parametrize("kind", ["alignments", "barriers"])
+def test_a_result_with_the_right_checksum_that_is_none_is_damage(kind, finished):
+    wanted, files = finished
+    for name in files.list(f"results/{kind}"):
+        files.put_checked(name, b"no Parquet")
+    assert any("is not Parquet" in problem for problem in problems(files))
+    assert f"{kind} 0/" in status_lines(files)[0]
+    garbage(files)
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    assert list(problems(files)) == []
+
+
+@pytest.mark.parametrize("text", [b"a: [", b"[1]", b"name: s", b"\xff\xfe\x00", DEEP, b"a: 2026-13-45"])
+def test_a_stored_sweep_file_that_is_none_is_one_message(text, tmp_path):
+    files = Files(str(tmp_path))
+    files.put("sweeps/s/sweep.yaml", text)
+    for read in (status_lines, garbage):
+        with pytest.raises(UserError, match=r"sweep\.yaml"):
+            read(files)
+    assert "sweep.yaml" in next(problems(files))
+
+
+def test_an_object_that_is_too_large_is_not_read(finished):
+    """A file with holes, as large as one likes."""
+    wanted, files = finished
+    paths = [files.directory / name for name in files.list("") if not name.endswith("/sweep.yaml")]
+    for path in paths:
+        os.truncate(path, 2**40)
+    assert list(problems(files))
+    with pytest.raises(CorruptObject, match="more than"):  # by the table of failures
+        status_lines(files)
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    assert list(problems(files)) == []
+    os.truncate(files.directory / "sweeps" / "s" / "sweep.yaml", 2**40)
+    with pytest.raises(UserError, match="more than"):
+        status_lines(files)
+
+
+def test_a_table_that_unpacks_to_more_than_it_may_is_not_read(finished, monkeypatch):
+    """Any number of equal values take a few bytes."""
+    monkeypatch.setattr(parquet, "MOST_BYTES", 10**7)
+    _, files = finished
+    (name, *_) = files.list("sweeps/s/failures")
+    row = {"id": "0", "what": "x" * 1000, "error": "", "attempts": 1, "node": "", "time": 0.0}
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([row] * 20_000, schema("failures")), buffer)
+    assert len(buffer.getvalue()) < 10**5
+    files.put(name, buffer.getvalue())
+    assert any("unpacks to more" in problem for problem in problems(files))
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"replicates": 10**9},
+        {"width": 10**12},
+        {"epochs": 10**12},
+        {key: [1] * 100 for key in ("width", "epochs", "batch_size", "threads", "learning_rate", "depth")},
+        {"preset": [1]},
+    ],
+)
+def test_a_sweep_of_a_size_that_nobody_means_is_refused(train):
+    with pytest.raises(UserError):
+        check("sweep.yaml", {"name": "s", "train": {"dataset": "digits", "width": 4, "epochs": 1, **train}})

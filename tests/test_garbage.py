@@ -1,7 +1,6 @@
 from raysweep.garbage import garbage, summary
 from raysweep.store.files import Files
-from raysweep.sweep.plan import done
-from raysweep.sweep.publishing import publish_tables
+from raysweep.sweep.publishing import write_sweep
 from tests.work.plans import carry_out, compare_all, plan
 
 
@@ -25,7 +24,7 @@ def test_an_object_is_kept_while_one_of_its_rows_is_wanted(tmp_path):
     files, wide, narrow = Files(str(tmp_path)), plan(replicates=3), plan(replicates=2)
     carry_out(wide, files)
     compare_all(wide, files)  # all barriers in one object
-    publish_tables(files, narrow, done(narrow, files), [])
+    write_sweep(files, narrow.sweep)
     found = garbage(files)
     assert not any(name.startswith("results/barriers") for name in found)
     assert any(name.startswith("trials/") for name in found)

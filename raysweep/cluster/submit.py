@@ -6,19 +6,22 @@ import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
-
-from ray.exceptions import AuthenticationError
-from ray.job_submission import JobSubmissionClient
 
 from raysweep.errors import UserError
 from raysweep.sweep.load import Sweep
 
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
 FOLDER = "sweeps"  # of the sweep file within the job's directory
 SHIPPED = ("raysweep", "analysis")
+PATIENCE = 60  # seconds that a cluster has to take a job
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 KEPT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
 
@@ -40,24 +43,37 @@ def submit(
     with tempfile.TemporaryDirectory(prefix="raysweep-submit-") as staged:
         _stage(Path(staged), path, sweep)
         client = _connect(address)
-        job = client.submit_job(
+        job = _send(
+            client,
             entrypoint=_entrypoint(path, root, overrides),
             runtime_env={"working_dir": staged, "env_vars": _environment()},
             metadata={"sweep": sweep.name},
         )
     show(f"job {job} on {address}\n")
-    asyncio.run(_follow(client, job, show))
-    info = client.get_job_info(job)
-    return int(info.driver_exit_code) if info.driver_exit_code is not None else 1
+    return follow(client, job, show)
+
+
+def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None]) -> int:
+    """Show a job's log until it ends and return its exit code; 1 where it has none (it was stopped)."""
+    try:
+        asyncio.run(_show_log(client, job, show))
+    except (RuntimeError, OSError):
+        show(f"the connection to the log of {job} is lost; waiting for the job's end\n")
+    while not client.get_job_status(job).is_terminal():
+        time.sleep(1)
+    code = client.get_job_info(job).driver_exit_code
+    return 1 if code is None else int(code)
 
 
 def _stage(folder: Path, path: str, sweep: Sweep) -> None:
-    """Copy the packages, the sweep file and the modules of own networks: nothing else travels."""
+    """Copy the packages, the sweep file and what it names by relative path or as a module: nothing else."""
     project = Path(__file__).parent.parent.parent
     for package in SHIPPED:
         shutil.copytree(project / package, folder / package, ignore=IGNORED)
     (folder / FOLDER).mkdir()
     shutil.copy(path, folder / FOLDER / Path(path).name)
+    for name in sweep.sections.train.imports:
+        _stage_import(folder, Path(name))
     sys.path.insert(0, os.getcwd())
     for module in {training.model.split(":")[0].split(".")[0] for training in sweep.trainings}:
         found = find_spec(module) if module not in SHIPPED else None
@@ -67,6 +83,20 @@ def _stage(folder: Path, path: str, sweep: Sweep) -> None:
                 shutil.copytree(origin.parent, folder / module, ignore=IGNORED)
             else:
                 shutil.copy(origin, folder / origin.name)
+
+
+def _stage_import(folder: Path, path: Path) -> None:
+    """An absolute path is one that all nodes share; a relative one is as seen from the job's directory."""
+    if path.is_absolute():
+        return
+    target = (folder / path).resolve()
+    if not target.is_relative_to(folder.resolve()) or not path.is_file():
+        raise UserError(
+            f"train.imports: {path} cannot be sent; give files below this directory, or the absolute paths "
+            "of files that all nodes share"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(path, target)
 
 
 def _entrypoint(path: str, root: str, overrides: list[str] | None) -> str:
@@ -81,8 +111,11 @@ def _environment() -> dict[str, str]:
     return {key: value for key, value in given.items() if urlparse(value).username is None}
 
 
-def _connect(address: str) -> JobSubmissionClient:
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
+def _connect(address: str) -> "JobSubmissionClient":
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it once, when it is imported
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
     try:
         return JobSubmissionClient(address)
     except (AuthenticationError, ConnectionError, RuntimeError) as error:
@@ -94,6 +127,18 @@ def _connect(address: str) -> JobSubmissionClient:
         ) from error
 
 
-async def _follow(client: JobSubmissionClient, job: str, show: Callable[[str], None]) -> None:
+def _send(client: "JobSubmissionClient", **job: Any) -> str:
+    """Submit a job; a cluster that has just been started takes none for some seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return client.submit_job(**job)
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > deadline:
+                raise UserError(f"the cluster does not take the job: {error}") from error
+            time.sleep(1)
+
+
+async def _show_log(client: "JobSubmissionClient", job: str, show: Callable[[str], None]) -> None:
     async for text in client.tail_job_logs(job):
         show(text)

@@ -1,9 +1,11 @@
 """Whole objects under a root, written atomically and read with their checksum."""
 
 import hashlib
+import time
 import uuid
 from pathlib import Path
 
+from raysweep.errors import CorruptObject as CorruptObject
 from raysweep.errors import UserError
 from raysweep.store.places import Directory, Stamp, place_of
 
@@ -11,8 +13,7 @@ MAGIC = b"raysweep"  # a checksummed object: magic, SHA-256 of the payload, payl
 HEADER = len(MAGIC) + 32
 
 
-class CorruptObject(Exception):
-    """A stored object whose checksum does not match its content."""
+MOST_BYTES = 2**34  # of an object: ours are smaller, and are read whole
 
 
 class Files:
@@ -46,14 +47,39 @@ class Files:
         self._place.put(name, content)
 
     def get(self, name: str) -> bytes:
-        return self._place.get(name)
+        """Return an object; raises `CorruptObject`, before memory is taken, when it is too large."""
+        content = self._place.get(name, MOST_BYTES)
+        if content is None:
+            raise CorruptObject(f"{self.where(name)}: more than {MOST_BYTES:,} bytes")
+        return content
+
+    def find(self, name: str) -> bytes | None:
+        """Return an object, or None when there is none."""
+        try:
+            return self.get(name)
+        except FileNotFoundError:
+            return None
+
+    def holds(self, name: str, content: bytes) -> bool:
+        """Whether an object has this content."""
+        try:
+            return self.find(name) == content
+        except CorruptObject:
+            return False
 
     def put_checked(self, name: str, payload: bytes) -> None:
         self.put(name, MAGIC + hashlib.sha256(payload).digest() + payload)
 
     def get_checked(self, name: str) -> bytes:
         """Return the payload of an object that `put_checked` wrote; raises `CorruptObject`."""
-        content = self.get(name)
+        return self._checked(name, self.get(name))
+
+    def find_checked(self, name: str) -> bytes | None:
+        """Return the payload of an object, or None when there is none; raises `CorruptObject`."""
+        content = self.find(name)
+        return None if content is None else self._checked(name, content)
+
+    def _checked(self, name: str, content: bytes) -> bytes:
         payload = content[HEADER:]
         if not content.startswith(MAGIC) or content[len(MAGIC) : HEADER] != hashlib.sha256(payload).digest():
             raise CorruptObject(f"{self.where(name)}: the checksum does not match the content")
@@ -65,6 +91,11 @@ class Files:
 
     def exists(self, name: str) -> bool:
         return self._place.exists(name)
+
+    def older(self, folder: str, seconds: float) -> list[str]:
+        """Return the names of the objects below a folder that were written so long ago."""
+        limit = time.time() - seconds
+        return [name for name, stamp in self._place.stamps(folder).items() if stamp.modified / 1e9 <= limit]
 
     def list(self, folder: str) -> list[str]:
         """Return the names of all objects below a folder, sorted."""

@@ -26,6 +26,20 @@ def bucket_of(identity: str) -> int:
     return int(identity[0], 16) % BUCKETS
 
 
+def bucket_name(folder: str, table: str, bucket: int) -> str:
+    return f"{folder}/{table}/{bucket:02d}.parquet"
+
+
+def packed(table: str, parts: Iterable[pa.Table], empty: bool) -> bytes | None:
+    """Return a bucket, given in parts, as Parquet; None without rows, but where it may be `empty`."""
+    buffer, rows = io.BytesIO(), 0
+    with pq.ParquetWriter(buffer, schema(table)) as writer:
+        for part in parts:
+            writer.write_table(part)
+            rows += len(part)
+    return buffer.getvalue() if rows or empty else None
+
+
 class Publication:
     """Replaces the buckets of a sweep's tables; `finish` removes those that were not asked for.
 
@@ -53,19 +67,14 @@ class Publication:
     def replace(self, table: str, bucket: int, parts: Iterable[pa.Table], inputs: str | None = None) -> None:
         """Publish a bucket, given in parts; one without rows is left out, but for bucket 0: it makes an empty
         table readable."""
-        buffer, rows = io.BytesIO(), 0
-        with pq.ParquetWriter(buffer, schema(table)) as writer:
-            for part in parts:
-                writer.write_table(part)
-                rows += len(part)
-        if not rows and bucket:
+        content = packed(table, parts, bucket == 0)
+        if content is None:
             return
-        name, content = self._name(table, bucket), buffer.getvalue()
+        name = self._name(table, bucket)
         self._wanted.add(name)
         if inputs:
             self._inputs[name] = inputs
-        stamp = self._stamps.get(name)
-        if stamp is None or stamp.size != len(content) or self._files.get(name) != content:
+        if name not in self._stamps or not self._files.holds(name, content):
             self._files.put(name, content)
 
     def finish(self) -> None:
@@ -79,7 +88,7 @@ class Publication:
             self._files.put(f"{self._folder}/{MANIFEST}", json.dumps(made, indent=0).encode())
 
     def _name(self, table: str, bucket: int) -> str:
-        return f"{self._folder}/{table}/{bucket:02d}.parquet"
+        return bucket_name(self._folder, table, bucket)
 
     def _manifest(self) -> dict[str, Any]:
         try:
@@ -87,3 +96,37 @@ class Publication:
         except (FileNotFoundError, ValueError):
             return {}
         return made if isinstance(made, dict) else {}
+
+
+class Inspection:
+    """Takes what a `Publication` is given and publishes nothing: `problems` are the buckets that differ.
+
+    The table `failures` is none of its business: only a run knows its rows.
+    """
+
+    def __init__(self, files: Files, sweep: str) -> None:
+        self.problems: list[str] = []
+        self._files, self._folder = files, f"sweeps/{sweep}"
+        self._left = {name for name in files.list(self._folder) if name.endswith(".parquet")}
+
+    def keep(self, table: str, bucket: int, inputs: str) -> bool:
+        """Every bucket is made again."""
+        return False
+
+    def replace(self, table: str, bucket: int, parts: Iterable[pa.Table], inputs: str | None = None) -> None:
+        """Hold a bucket against what lies there."""
+        content = packed(table, parts, bucket == 0)
+        if content is None:
+            return
+        name = bucket_name(self._folder, table, bucket)
+        if name not in self._left:
+            self.problems.append(f"{self._files.where(name)}: is missing")
+        elif not self._files.holds(name, content):
+            self.problems.append(f"{self._files.where(name)}: is not what the committed results say")
+        self._left.discard(name)
+
+    def finish(self) -> None:
+        """Whatever else lies in a table's folder was not published."""
+        for name in sorted(self._left):
+            if name.split("/")[-2] != "failures":
+                self.problems.append(f"{self._files.where(name)}: is not what the committed results say")

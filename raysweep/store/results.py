@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import discard_index, indexed
+from raysweep.store.parquet import parquet_table
 from raysweep.store.places import Stamp
 
 _NETWORKS = pa.list_(pa.string())
@@ -79,13 +80,11 @@ class ResultStore:
         """
         kind = name.split("/")[1]
         try:
-            file = pq.ParquetFile(pa.BufferReader(self._files.get_checked(name)))
-            if not file.schema_arrow.equals(RESULTS[kind]):
-                raise CorruptObject(f"{self._files.where(name)}: written by another version of raysweep")
-            return file.read(columns, use_threads=False)
-        except (CorruptObject, pa.ArrowException) as error:
+            content = self._files.get_checked(name)
+            return parquet_table(self._files.where(name), content, RESULTS[kind], columns)
+        except CorruptObject:
             self.discard_index(kind)
-            raise CorruptObject(str(error)) from error
+            raise
 
     def index(self, kind: str) -> pa.Table:
         """Return what every object of a kind holds, but for those that are damaged; see `indexed`."""

@@ -1,11 +1,9 @@
 """The Parquet tables of a sweep: their schemas, documented once, and their publication."""
 
-import io
-
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raysweep.store.files import Files
+from raysweep.store.parquet import parquet_table
 
 BUCKETS = 16  # a row lies in the bucket of the first hexadecimal digit of its id
 
@@ -181,22 +179,10 @@ def schema(table: str) -> pa.Schema:
     return pa.schema([(name, kind) for name, kind, _ in TABLES[table]])
 
 
-def keys(table: str) -> list[str]:
-    """Return the columns that tell the rows of a table apart."""
-    more = {
-        "trials": ["level"],
-        "metrics": ["level", "step", "split"],
-        "layers": ["parameter"],
-        "barriers": ["split"],
-        "curves": ["split"],
-    }
-    return [TABLES[table][0][0], *more.get(table, [])]
-
-
 def read_table(files: Files, sweep: str, table: str, columns: list[str] | None = None) -> pa.Table:
-    """Return a published table; an empty one where nothing is published."""
+    """Return a published table; an empty one where nothing is published. Raises `CorruptObject`."""
     parts = [
-        pq.read_table(io.BytesIO(files.get(name)), columns=columns)
+        parquet_table(files.where(name), files.get(name), schema(table), columns)
         for name in files.list(f"sweeps/{sweep}/{table}")
     ]
     empty = schema(table).empty_table()

@@ -14,13 +14,14 @@ import yaml
 
 from raysweep.digest import digest
 from raysweep.store.files import CorruptObject, Files
-from raysweep.store.publication import Publication, bucket_of
+from raysweep.store.publication import Inspection, Publication, bucket_of
 from raysweep.store.results import ID, RESULTS, ResultStore
 from raysweep.store.spill import Spill
 from raysweep.store.tables import BUCKETS, schema
 from raysweep.sweep.agreeing import Agreements
 from raysweep.sweep.failures import failure
 from raysweep.sweep.identity import AgreementUnit
+from raysweep.sweep.load import Sweep
 from raysweep.sweep.plan import Desired, Done
 from raysweep.sweep.rows import Row, agreement_row, alignment_row, barrier_row, metric_rows, trial_row
 from raysweep.sweep.selecting import Damage, Selection
@@ -31,33 +32,54 @@ SLICE = 10_000  # rows that are made at once
 Item = TypeVar("Item")
 
 
+def write_sweep(files: Files, sweep: Sweep) -> None:
+    """Write the resolved sweep file, which says what under the root is asked for."""
+    files.put(f"sweeps/{sweep.name}/sweep.yaml", _resolved(sweep).encode())
+
+
 def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[Row]) -> list[Row]:
-    """Publish all tables of a sweep and its resolved file.
+    """Publish all tables of a sweep.
 
     Returns the failures that it met: results that turn out to be damaged, which the next run computes again.
     """
-    name = wanted.sweep.name
-    resolved = yaml.safe_dump(wanted.sweep.resolved, sort_keys=False)
-    files.put(f"sweeps/{name}/sweep.yaml", resolved.encode())
-    publishing = _Publishing(files, wanted, present, resolved)
-    publishing.records()
-    publishing.results("alignments", {"alignments": publishing.alignments, "layers": publishing.layers})
-    publishing.results("barriers", {"barriers": publishing.barriers, "curves": publishing.curves})
-    publishing.agreements()
+    publication = Publication(files, wanted.sweep.name)
+    publishing = _Publishing(files, wanted, present, publication)
+    publishing.view()
     publishing.failures(failures)
-    publishing.publication.finish()
+    publication.finish()
     return publishing.damaged
+
+
+def wrong_tables(files: Files, wanted: Desired, present: Done) -> list[str]:
+    """Say of every file of the tables, but for `failures`, that is not what would be published."""
+    inspection = Inspection(files, wanted.sweep.name)
+    _Publishing(files, wanted, present, inspection).view()
+    inspection.finish()
+    return inspection.problems
+
+
+def _resolved(sweep: Sweep) -> str:
+    return yaml.safe_dump(sweep.resolved, sort_keys=False)
 
 
 class _Publishing:
     """The tables of one sweep; `damaged` are the failures that were met."""
 
-    def __init__(self, files: Files, wanted: Desired, present: Done, resolved: str) -> None:
+    def __init__(
+        self, files: Files, wanted: Desired, present: Done, publication: Publication | Inspection
+    ) -> None:
         self._wanted, self._present = wanted, present
         self._results = ResultStore(files)
-        self.publication = Publication(files, wanted.sweep.name)
+        self._publication = publication
         self.damaged: list[Row] = []
-        self._settings = [code_digest(), resolved]
+        self._settings = [code_digest(), _resolved(wanted.sweep)]
+
+    def view(self) -> None:
+        """Publish what is a view of what the store holds: all tables but `failures`."""
+        self.records()
+        self.results("alignments", {"alignments": self.alignments, "layers": self.layers})
+        self.results("barriers", {"barriers": self.barriers, "curves": self.curves})
+        self.agreements()
 
     def records(self) -> None:
         """Publish what the levels' records say."""
@@ -83,7 +105,7 @@ class _Publishing:
         stale = {}
         for bucket in range(BUCKETS):
             inputs = digest([self._settings, selection.inputs(bucket)])
-            if not all(self.publication.keep(table, bucket, inputs) for table in tables):
+            if not all(self._publication.keep(table, bucket, inputs) for table in tables):
                 stale[bucket] = inputs
         with Spill(RESULTS[kind], ID[kind]) as spill:
             for rows in selection.read(stale):
@@ -94,7 +116,7 @@ class _Publishing:
             for bucket, inputs in stale.items():
                 rows = spill.read(bucket)
                 for table, make in tables.items():
-                    self.publication.replace(table, bucket, map(make, _sorted(rows, kind)), inputs)
+                    self._publication.replace(table, bucket, map(make, _sorted(rows, kind)), inputs)
 
     def alignments(self, found: pa.Table) -> pa.Table:
         plain = ["alignment_id", "objective", "objective_identity", "iterations", "seconds", "permutations"]
@@ -140,7 +162,7 @@ class _Publishing:
             inputs = digest(
                 [self._settings, [[key, [[n, *stamps[n]] for n in names]] for key, names in needed.items()]]
             )
-            if not self.publication.keep("agreements", bucket, inputs):
+            if not self._publication.keep("agreements", bucket, inputs):
                 rows = list(self._agreeing(agreements, [u for u in chosen if u.agreement_id in needed]))
                 self._replace("agreements", bucket, rows, inputs)
 
@@ -152,7 +174,7 @@ class _Publishing:
                 self.damaged.append(failure(unit.agreement_id, "agreement", str(error), 1))
 
     def _replace(self, table: str, bucket: int, rows: list[Row], inputs: str | None = None) -> None:
-        self.publication.replace(table, bucket, [pa.Table.from_pylist(rows, schema(table))], inputs)
+        self._publication.replace(table, bucket, [pa.Table.from_pylist(rows, schema(table))], inputs)
 
 
 def _by_bucket(items: Iterable[Item], key: Callable[[Item], str]) -> Iterator[tuple[int, list[Item]]]:

@@ -108,6 +108,6 @@ def test_who_meets_a_damaged_object_discards_the_index(files):
 def test_an_object_of_another_version_counts_as_not_there(files):
     name = sorted(found(files))[0]
     files.put_checked(name, files.get_checked(INDEX))
-    with pytest.raises(CorruptObject, match="another version"):
+    with pytest.raises(CorruptObject, match="other columns"):
         ResultStore(files).read(name)
     assert name not in found(files)
