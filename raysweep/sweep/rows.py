@@ -13,6 +13,7 @@ from raysweep.store.trials import LevelRecord
 from raysweep.sweep.identity import Network, Trial, data_config
 from raysweep.sweep.permuting import permutation_of
 from raysweep.sweep.plan import Desired, Done
+from raysweep.symmetry import Permutation
 
 Row = dict[str, Any]
 
@@ -110,7 +111,7 @@ def _alignments(wanted: Desired, found: dict[str, Row]) -> tuple[list[Row], list
         unit = wanted.alignments.get(alignment_id)
         if unit is None:
             continue
-        moved = np.concatenate([np.asarray(p) == np.arange(len(p)) for p in result["permutations"]])
+        still = [np.asarray(p) == np.arange(len(p)) for p in result["permutations"]]
         rows.append(
             {
                 **result,
@@ -119,7 +120,7 @@ def _alignments(wanted: Desired, found: dict[str, Row]) -> tuple[list[Row], list
                 "method": unit.method,
                 "networks": [str(network) for network in unit.networks],
                 "joint": unit.joint,
-                "fixed_points": float(moved.mean()),
+                "fixed_points": float(np.concatenate(still).mean()) if still else 1.0,
             }
         )
         layers += [{"alignment_id": alignment_id, **layer} for layer in result["layers"]]
@@ -146,9 +147,15 @@ def _agreements(wanted: Desired, found: dict[str, Row]) -> list[Row]:
                 "step": unit.networks[0].step,
                 "length": len(unit.moved.alignments),
                 "fixed_points": permutation.share_of_fixed_points(against),
+                "groups": list(permutation.indices),
+                "group_fixed_points": list(_shares(permutation, against).values()),
             }
         )
     return rows
+
+
+def _shares(permutation: Permutation, against: Permutation | None) -> dict[str, float]:
+    return permutation.agreement(against) if against else permutation.fixed_points()
 
 
 def _barriers(wanted: Desired, results: ResultStore) -> tuple[list[Row], list[Row]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from raysweep.symmetry.groups import Axis, Segment
+from raysweep.symmetry.groups import Axis, Segment, length
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.tracing import trace_axes
 
@@ -41,15 +41,40 @@ class PermutationSpec:
         return Permutation.random(self.sizes, generator)
 
     def apply(self, permutation: Permutation, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the state with its units reordered; tensors in which nothing moves are shared."""
+        """Return the state with its units reordered; tensors in which nothing moves are shared.
+
+        `state` holds tensors by name, as `state_dict` returns them; names that the spec does not have are
+        passed through. Raises `ValueError` for a permutation of other groups or sizes than the spec's, and
+        for a tensor that has to move and is missing or of another size.
+        """
+        self.check(permutation)
         result = dict(state)
         moving = permutation.moving()
         for name, axes in self.axes.items():
             for dimension, axis in enumerate(axes):
                 if axis is not None and any(segment.group in moving for segment in axis):
+                    _check_size(result, name, dimension, axis)
                     index = axis_index(axis, permutation).to(result[name].device)
                     result[name] = result[name].index_select(dimension, index)
         return result
+
+    def check(self, permutation: Permutation) -> None:
+        """Raise `ValueError` unless the permutation has the groups of this spec, each of its size."""
+        sizes = permutation.sizes()
+        if sizes == self.sizes:
+            return
+        wrong = next(g for g in (*self.sizes, *sizes) if sizes.get(g) != self.sizes.get(g))
+        raise ValueError(
+            f"a permutation of other units: group {wrong} has {sizes.get(wrong, 'no')} units in the "
+            f"permutation and {self.sizes.get(wrong, 'no')} in the network"
+        )
+
+    def check_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Raise `ValueError` unless the state has every tensor of this spec, in its size where units lie."""
+        for name, axes in self.axes.items():
+            for dimension, axis in enumerate(axes):
+                if axis is not None:
+                    _check_size(state, name, dimension, axis)
 
     def uses(self, group: str) -> list[tuple[str, int]]:
         """Return the (parameter, axis) at which a group occurs; buffers are left out."""
@@ -60,6 +85,16 @@ class PermutationSpec:
             for dimension, axis in enumerate(axes)
             if axis is not None and any(segment.group == group for segment in axis)
         ]
+
+
+def _check_size(state: Mapping[str, torch.Tensor], name: str, dimension: int, axis: Axis) -> None:
+    if name not in state:
+        raise ValueError(f"the state has no tensor {name}")
+    tensor, size = state[name], length(axis)
+    if tensor.dim() <= dimension or tensor.shape[dimension] != size:
+        raise ValueError(
+            f"tensor {name}: expected {size} entries along axis {dimension}, not {tuple(tensor.shape)}"
+        )
 
 
 def axis_index(axis: Axis, permutation: Permutation) -> torch.Tensor:
