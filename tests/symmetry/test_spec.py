@@ -95,6 +95,26 @@ def test_what_does_not_move_is_shared():
     assert all(spec.apply(Permutation.identity(spec.sizes), state)[name] is state[name] for name in state)
 
 
+def test_what_does_not_fit_is_never_applied():
+    spec, narrow = (PermutationSpec.trace(build(mlp(width)), EXAMPLE) for width in (6, 4))
+    state = build(mlp(6)).state_dict()
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(
+        ValueError, match=r"group layers\.1 has 4 units in the permutation and 6 in the network"
+    ):
+        spec.apply(narrow.random(generator), state)
+    some = Permutation({"layers.3": torch.tensor([1, 0, 2, 3, 4, 5])})
+    with pytest.raises(ValueError, match=r"group layers\.1 has no units in the permutation"):
+        spec.apply(some, state)
+    more = Permutation({**spec.random(generator).indices, "other": torch.arange(2)})
+    with pytest.raises(
+        ValueError, match="group other has 2 units in the permutation and none in the network"
+    ):
+        spec.apply(more, state)
+    with pytest.raises(ValueError, match=r"tensor layers\.1\.weight: expected 6 entries along axis 0"):
+        spec.apply(spec.random(generator), build(mlp(4)).state_dict())
+
+
 def test_unknown_module_is_named():
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Softmax(dim=1), nn.Linear(8, 10))
     with pytest.raises(SpecError, match=r"2 \(Softmax\)"):
