@@ -13,7 +13,7 @@ from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.alignment.weight_matching import matched_spec, objective
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.spec import selection
+from raysweep.symmetry.selection import selection
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.groups import Axis
-from raysweep.symmetry.spec import selection
+from raysweep.symmetry.selection import selection
 
 State = Mapping[str, torch.Tensor]
 Indices = Mapping[str, torch.Tensor]

@@ -99,7 +99,8 @@ def group_sizes(config: ModelConfig) -> dict[str, int]:
     from raysweep.models.build import build
     from raysweep.symmetry import PermutationSpec
 
-    return dict(PermutationSpec.trace(build(config), torch.zeros(2, *config.shape)).sizes)
+    example = torch.zeros(2, *config.shape)
+    return dict(PermutationSpec.trace(build(config), example, proved=False).sizes)  # workers prove it
 
 
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:

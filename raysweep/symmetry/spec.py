@@ -8,9 +8,11 @@ from torch import nn
 
 from raysweep.symmetry.groups import Axis, Segment, length
 from raysweep.symmetry.permutation import Permutation
+from raysweep.symmetry.proof import prove
+from raysweep.symmetry.selection import axis_index
 from raysweep.symmetry.tracing import trace_axes
 
-__all__ = ["Axis", "PermutationSpec", "Segment", "axis_index", "selection"]
+__all__ = ["Axis", "PermutationSpec", "Segment"]
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,23 @@ class PermutationSpec:
     buffers: frozenset[str]
 
     @staticmethod
-    def trace(model: nn.Module, example_input: torch.Tensor) -> "PermutationSpec":
-        """Find the symmetries of a module by tracing it on an example batch.
+    def trace(model: nn.Module, example_input: torch.Tensor, *, proved: bool = True) -> "PermutationSpec":
+        """Find the symmetries of a module by tracing it on an example batch, and prove them numerically.
 
-        Raises `SpecError` naming the operation that is not understood. `prove` checks the result.
+        `example_input` is what the module takes, along a first axis of examples (two are enough); only its
+        shape and type matter for most networks. The module is not changed. The proof (see `prove`) takes a
+        few times as long as running the network forwards and backwards in float64; `proved=False` leaves it
+        to the caller.
+
+        Raises `SpecError` naming the operation, parameter or group that is not understood: attention, for
+        example, is refused.
         """
         axes, sizes = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
-        return PermutationSpec(axes, sizes, frozenset(axes) - matched)
+        spec = PermutationSpec(axes, sizes, frozenset(axes) - matched)
+        if proved:
+            prove(spec, model, example_input)
+        return spec
 
     def random(self, generator: torch.Generator) -> Permutation:
         """Draw one permutation of every group."""
@@ -65,8 +76,8 @@ class PermutationSpec:
             return
         wrong = next(g for g in (*self.sizes, *sizes) if sizes.get(g) != self.sizes.get(g))
         raise ValueError(
-            f"a permutation of other units: group {wrong} has {sizes.get(wrong, 'no')} units in the permutation "
-            f"and {self.sizes.get(wrong, 'none')} in the network"
+            f"a permutation of other units: group {wrong} has {sizes.get(wrong, 'no')} units in the "
+            f"permutation and {self.sizes.get(wrong, 'none')} in the network"
         )
 
     def check_state(self, state: Mapping[str, torch.Tensor]) -> None:
@@ -77,7 +88,10 @@ class PermutationSpec:
                     _check_size(state, name, dimension, axis)
 
     def uses(self, group: str) -> list[tuple[str, int]]:
-        """Return the (parameter, axis) at which a group occurs; buffers are left out."""
+        """Return the (parameter, axis) at which a group occurs; buffers are left out.
+
+        Empty for a group that the network does not have.
+        """
         return [
             (name, dimension)
             for name, axes in self.axes.items()
@@ -95,20 +109,3 @@ def _check_size(state: Mapping[str, torch.Tensor], name: str, dimension: int, ax
         raise ValueError(
             f"tensor {name}: expected {size} entries along axis {dimension}, not {tuple(tensor.shape)}"
         )
-
-
-def axis_index(axis: Axis, permutation: Permutation) -> torch.Tensor:
-    """Return the index along an axis that carries out a permutation of its segments."""
-    return selection(axis, permutation.indices)
-
-
-def selection(axis: Axis, indices: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Return the index along an axis that takes these units of each group, which may be fewer than it has."""
-    parts, offset = [], 0
-    for segment in axis:
-        units = segment.size // segment.repeat
-        index = torch.arange(units) if segment.group is None else indices[segment.group]
-        inner = torch.arange(segment.repeat)
-        parts.append(offset + (index[:, None] * segment.repeat + inner).reshape(-1))
-        offset += segment.size
-    return torch.cat(parts)

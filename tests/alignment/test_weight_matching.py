@@ -16,7 +16,7 @@ from raysweep.models.initialise import initialised
 from raysweep.models.names import MODELS as MODEL_NAMES
 from raysweep.models.names import NORMS
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.spec import axis_index
+from raysweep.symmetry.selection import axis_index
 from raysweep.training.loop import TrainingRun
 from tests.conftest import mlp, settings
 
