@@ -77,9 +77,10 @@ class Product:
             return self.value(indices)
         return self._left.double().T @ self._right[self._current(indices)].double()
 
-    def lengths(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the squared norms of target's and source's units, in the precision of the weights."""
-        return self._left.square().sum(0), self._right.square().sum(0)
+    def fingerprints(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a number for each unit of target and source that is the same for units of equal weights."""
+        left, right = (torch.linspace(1, 2, len(t)).to(t) @ t for t in (self._left, self._right))
+        return left, right
 
     def regardless_of_order(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor | float:
         """Return how similar the sorted weights of these units are (0 where their numbers differ)."""
@@ -107,9 +108,9 @@ def _rows(tensor: torch.Tensor, place: int, segment: tuple[int, int, int]) -> to
     )
 
 
-def _repeated(lengths: torch.Tensor) -> torch.Tensor:
+def _repeated(values: torch.Tensor) -> torch.Tensor:
     """Return the places of the values that occur more than once."""
-    _, kinds, counts = lengths.unique(return_inverse=True, return_counts=True)
+    _, kinds, counts = values.unique(return_inverse=True, return_counts=True)
     return (counts[kinds] > 1).nonzero().squeeze(1)
 
 
@@ -152,8 +153,8 @@ class Similarities:
         known = [product for product in products if product.others <= set(settled)] or products
         first, *rest = [product.exact(indices) for product in known]
         similarity = sum(rest, first)
-        lengths = [product.lengths() for product in known]
-        left, right = (_repeated(sum(side)) for side in zip(*lengths, strict=True))
+        fingerprints = [product.fingerprints() for product in known]
+        left, right = (_repeated(sum(side)) for side in zip(*fingerprints, strict=True))
         open_ = [product for product in products if product not in known]
         if len(left) and len(right) and open_:
             similarity = similarity.clone()  # a product keeps its value
