@@ -23,7 +23,7 @@ class Interval:
 
 def with_interval(mean: float, low: float, high: float) -> str:
     """Write `0.009 [0.005, 0.014]`, or the mean alone where there is no interval."""
-    return f"{mean:.3f}" if np.isnan(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{mean:z.3f}" if np.isnan(low) else f"{mean:z.3f} [{low:z.3f}, {high:z.3f}]"
 
 
 def interval(values: Sequence[float], members: Members) -> Interval:
@@ -34,18 +34,30 @@ def interval(values: Sequence[float], members: Members) -> Interval:
     There is none below four networks, nor where all comparisons depend on the same ones.
     """
     mean = float(np.mean(values))
-    if len(names_of(members)) < MINIMUM_NETWORKS or len({frozenset(group) for group in members}) == 1:
+    if not tells(members):
         return Interval(mean, float("nan"), float("nan"))
     return bounds(mean, mean_draws(values, members))
 
 
+def tells(members: Members) -> bool:
+    """Return whether comparisons tell how their mean varies over networks."""
+    return len(names_of(members)) >= MINIMUM_NETWORKS and len({frozenset(group) for group in members}) > 1
+
+
 def ratio(above: tuple[Sequence[float], Members], below: tuple[Sequence[float], Members]) -> Interval:
-    """Ratio of the means of two barriers of the same networks, which are weighted alike in every draw."""
+    """Ratio of the means of two barriers of the same networks, which are weighted alike in every draw.
+
+    NaN where the mean below is not positive; no interval where one of the two has none.
+    """
+    nothing = float("nan")
+    if not below[0] or np.mean(below[0]) <= 0:
+        return Interval(nothing, nothing, nothing)
     value = float(np.mean(above[0]) / np.mean(below[0]))
+    if not (tells(above[1]) and tells(below[1])):
+        return Interval(value, nothing, nothing)
     names = names_of([*above[1], *below[1]])
-    if len(names) < MINIMUM_NETWORKS:
-        return Interval(value, float("nan"), float("nan"))
-    return bounds(value, mean_draws(*above, names) / mean_draws(*below, names))
+    base = mean_draws(*below, names)
+    return bounds(value, mean_draws(*above, names) / np.where(base > 0, base, nothing))
 
 
 def names_of(members: Members) -> list[str]:

@@ -4,27 +4,36 @@ import argparse
 from pathlib import Path
 
 from analysis.claims_page import CLAIMS, Claim, render
+from analysis.command import ROOT
 from analysis.evidence import evidence
 from analysis.reproduction import Reproduction, reproductions
 from analysis.sweep_report import report
 from analysis.tables import read
 from analysis.verdict import Verdict
+from raysweep.errors import UserError
+from raysweep.leaving import leave
+from raysweep.store.copies import as_directory
+from raysweep.store.files import Files
 
 
-def analyse(root: Path) -> str:
-    """Write `claims.html` under the root and return the verdicts as text, with the path of the page."""
+def analyse(root: str | Path) -> str:
+    """Write `claims.html` under the root and return the verdicts as text, with the place of the page.
+
+    The root is a directory, `s3://bucket/prefix` or `gs://bucket/prefix`; figures are drawn anew there.
+    """
+    files = Files(str(root))
     verdicts: list[Verdict] = []
     beside: list[tuple[str, Reproduction]] = []
     reports = []
-    for folder in sorted(path for path in (root / "sweeps").glob("*") if path.is_dir()):
-        tables = read(folder)
-        verdicts += evidence(tables)
-        beside += [(folder.name, found) for found in reproductions(tables)]
-        reports.append(report(folder, tables))
-    page = root / "claims.html"
-    page.write_text(render(verdicts, beside, reports), encoding="utf-8")
+    with as_directory(files, "sweeps") as sweeps:
+        for folder in sorted(path for path in sweeps.glob("*") if path.is_dir()):
+            tables = read(folder)
+            verdicts += evidence(tables)
+            beside += [(folder.name, found) for found in reproductions(tables)]
+            reports.append(report(folder, tables))
+    files.put("claims.html", render(verdicts, beside, reports).encode())
     lines = [line for claim in CLAIMS for line in _lines(claim, verdicts)]
-    return "\n".join([*lines, f"page: {page}"])
+    return "\n".join([*lines, f"page: {files.where('claims.html')}"])
 
 
 def _lines(claim: Claim, verdicts: list[Verdict]) -> list[str]:
@@ -35,8 +44,12 @@ def _lines(claim: Claim, verdicts: list[Verdict]) -> list[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", type=Path)
-    arguments = parser.parse_args()
-    if not arguments.root.is_dir():
-        parser.error(f"no folder {arguments.root}")
-    print(analyse(arguments.root))
+    parser.add_argument("root", help=ROOT)
+    root = parser.parse_args().root
+    if "://" not in root and not Path(root).is_dir():
+        parser.error(f"no folder {root}")
+    try:
+        print(analyse(root))
+    except UserError as error:
+        parser.error(str(error))
+    leave(0)

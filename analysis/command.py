@@ -2,23 +2,38 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
+from raysweep.errors import UserError
 from raysweep.leaving import leave
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 
+ROOT = "a directory, s3://bucket/prefix or gs://bucket/prefix"
 
-def command(description: str | None, sweep: str, analyse: Callable[[Path], str]) -> None:
-    """Parse the arguments and print what an analysis says of a sweep; `sweep` is the default name."""
+
+def command(
+    description: str | None,
+    sweep: str,
+    analyse: Callable[..., str],
+    options: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> None:
+    """Parse the arguments and print what an analysis says of a sweep; `sweep` is the default name.
+
+    `options` adds arguments, which `analyse` takes by keyword after the folder of the sweep.
+    """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("root", help="a directory, s3://bucket/prefix or gs://bucket/prefix")
+    parser.add_argument("root", help=ROOT)
     parser.add_argument("--sweep", default=sweep)
-    arguments = parser.parse_args()
-    files, folder = Files(arguments.root), f"sweeps/{arguments.sweep}"
-    if not files.list(folder):
-        found = ", ".join(sorted({name.split("/")[1] for name in files.list("sweeps")})) or "none"
-        parser.error(f"no sweep {arguments.sweep!r} under {arguments.root}; there: {found}")
-    with as_directory(files, folder) as directory:
-        print(analyse(directory))
+    options(parser)
+    own = vars(parser.parse_args())
+    root, sweep = own.pop("root"), own.pop("sweep")
+    try:
+        files, folder = Files(root), f"sweeps/{sweep}"
+        if not files.list(folder):
+            found = ", ".join(sorted({name.split("/")[1] for name in files.list("sweeps")})) or "none"
+            raise UserError(f"no sweep {sweep!r} under {root}; there: {found}")
+        with as_directory(files, folder) as directory:
+            print(analyse(directory, **own))
+    except UserError as error:
+        parser.error(str(error))
     leave(0)

@@ -1,6 +1,7 @@
 """What a sweep says of every claim, as verdicts: of independent networks, and never across sweeps."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,14 +9,14 @@ import pandas as pd
 
 from analysis import pairs as all_pairs
 from analysis import pruning, trajectory, weak, width_scaling
-from analysis.settings import Setting, by_setting, dense_ends, one_statistics
+from analysis.settings import Setting, by_networks, by_setting, by_width, dense_ends, one_statistics
 from analysis.simultaneous import Decision
+from analysis.spread import SPREAD
 from analysis.tables import Tables
-from analysis.variants import independent, variants
+from analysis.variants import independent
 from analysis.verdict import Verdict
 
 WEAK, TRAINING, PRUNING, STRONG = "weak", "along training", "along pruning", "strong"
-KEYS = ["dataset", "model", "norm", "width"]
 STRONG_WORDS = {
     "via": "pairs, both aligned to a third network",
     "joint": "pairs of three jointly aligned networks",
@@ -24,33 +25,31 @@ STRONG_WORDS = {
     "simplex, via": "all mixtures of three, two aligned to the third",
     "simplex, joint": "all mixtures of three jointly aligned",
 }
-Make = Callable[..., Verdict]  # of the sweep and the variant at hand
-SPREAD = ("state", "mean", "low", "high", "maximum", "connected", "n")
+Make = Callable[..., Verdict]  # of the sweep at hand
+STATED = ("state", *SPREAD)
 
 
 def evidence(tables: Tables) -> list[Verdict]:
     """Return the verdicts of a sweep by claim, setting, kind of permutation, width and split."""
-    names = variants(tables.trials)
     comparable = tables.barriers[tables.barriers.group.isin(independent(tables.trials))]
-    found = []
-    for name, rows in comparable.groupby(comparable.group.map(names)):
-        make = partial(Verdict, sweep=tables.name, variant=str(name))
-        for claim in (_weak, _along_training, _along_pruning, _strong):
-            found += list(claim(rows, tables, make))
+    make = partial(Verdict, sweep=tables.name)
+    claims = (_weak, _along_training, _along_pruning, _strong)
+    found = [each for claim in claims for each in claim(comparable, tables, make)]
     order = (WEAK, TRAINING, PRUNING, STRONG)
     return sorted(found, key=lambda each: (order.index(each.claim), each.family))
 
 
 def _weak(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
-    for names, rows in weak.pairs(dense_ends(barriers), tables.trials).groupby(KEYS):
+    pairs = weak.pairs(dense_ends(barriers), tables.trials)
+    for setting, rows in by_width(by_networks(pairs, tables.trials)):
         decided = all_pairs.decided(all_pairs.summarise(rows[rows.series == weak.INDEPENDENT]))
         for row in decided[decided.how != all_pairs.UNALIGNED].itertuples():
-            setting = _setting(names, str(row.how).replace(" ", "_"))
-            yield make(WEAK, "one aligned to the other", setting=setting, **_spread(row))
+            own = replace(setting, method=str(row.how).replace(" ", "_"))
+            yield make(WEAK, "one aligned to the other", setting=own, **_spread(row))
 
 
 def _along_training(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
-    for setting, rows, _ in trajectory.trajectories(barriers, tables.agreements):
+    for setting, rows, _ in trajectory.trajectories(barriers, tables.agreements, tables.trials):
         per_epoch = trajectory.steps_per_epoch(tables.trials[tables.trials.group.isin(rows.group)])
         for split, same in rows.groupby("split"):
             means = trajectory.by_epoch(same, tables.alignments, per_epoch)
@@ -61,36 +60,29 @@ def _along_training(barriers: pd.DataFrame, tables: Tables, make: Make) -> Itera
 
 def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
     within = one_statistics(barriers[barriers.across.isna()])
-    for setting, same in by_setting(within):
-        for width, rows in same.groupby("width"):
-            own = _setting((setting.dataset, setting.model, setting.norm, width), setting.method)
-            for split, chosen in rows.groupby("split"):
-                decided = pruning.decide(pruning.by_level(chosen, tables.trials, str(split)))
-                for point, decision in pruning.decisions(decided).items():
-                    what = f"permutation of the dense networks at every level, {pruning.POINTS[point]}"
-                    yield _along(make, PRUNING, what, own, str(split), decision, "level")
+    for setting, rows in by_width(by_setting(within, tables.trials)):
+        for split, chosen in rows.groupby("split"):
+            decided = pruning.decide(pruning.by_level(chosen, tables.trials, str(split)))
+            for point, decision in pruning.decisions(decided).items():
+                what = f"permutation of the dense networks at every level, {pruning.POINTS[point]}"
+                yield _along(make, PRUNING, what, setting, str(split), decision, "level")
 
 
 def _strong(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
-    for setting, rows in by_setting(dense_ends(barriers)):
+    for setting, rows in by_setting(dense_ends(barriers), tables.trials):
         decided = width_scaling.decided(width_scaling.summarise(rows, tables.alignments))
         for row in decided[decided.kind.isin(STRONG_WORDS)].itertuples():
-            own = _setting((setting.dataset, setting.model, setting.norm, row.width), setting.method)
+            own = replace(setting, width=int(str(row.width)))
             yield make(STRONG, STRONG_WORDS[str(row.kind)], setting=own, **_spread(row))
 
 
-def _setting(names: tuple[Any, ...], method: str | None) -> Setting:
-    dataset, model, norm, width = names
-    return Setting(str(dataset), str(model), str(norm), method, int(width))
-
-
 def _spread(row: Any) -> dict[str, Any]:
-    return {"split": row.split, **{name: getattr(row, name) for name in SPREAD}}
+    return {"split": row.split, **{name: getattr(row, name) for name in STATED}}
 
 
 def _along(
     make: Make, claim: str, what: str, setting: Setting, split: str, found: Decision, unit: str
 ) -> Verdict:
     where = f"at {unit} {found.place:g}, the worst; holds at {found.holds} of {found.told} that can tell"
-    numbers = {name: getattr(found, name) for name in SPREAD}
+    numbers = {name: getattr(found, name) for name in STATED}
     return make(claim, what, setting=setting, split=split, where=where, **numbers)

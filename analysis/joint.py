@@ -1,26 +1,29 @@
 """Is a joint alignment of several networks better than one through a reference? By width and number."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import Interval, interval, ratio
+from analysis.bootstrap import interval, ratio, with_interval
 from analysis.command import command
+from analysis.deciding import UNDECIDED
 from analysis.members import aligned_networks, members
-from analysis.panels import UNITS, lines
+from analysis.panels import UNITS, legend, lines
 from analysis.settings import by_setting, dense_ends
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, plt, save
+from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, headline, looks, plt, save
 
-MARKS = {
-    "direct": Mark(BLUE, "s"),
-    "via": Mark(RED, "^"),
-    "joint, 3 networks": Mark(ORANGE, "v", "--"),
-    "joint, 4 networks": Mark(GREEN, "D", "--"),
-    "joint, 5 networks": Mark(BLACK, "X", "--"),
-    "joint, 6 networks": Mark(PINK, "P", "--"),
+REFERENCED = {"direct": Mark(BLUE, "s"), "via": Mark(RED, "^")}
+JOINT = {  # by number of networks; other numbers have the looks of series without their own
+    3: Mark(ORANGE, "v", "--"),
+    4: Mark(GREEN, "D", "--"),
+    5: Mark(BLACK, "X", "--"),
+    6: Mark(PINK, "P", "--"),
 }
 COLUMNS = ["width", "kind", "risk", "mean", "low", "high", "n", "ratio", "ratio_low", "ratio_high"]
+BELOW, ABOVE = "below", "above"
 
 
 def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
@@ -42,62 +45,84 @@ def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
             base = (via[column].tolist(), members(via, aligned))
             for series, group in same.groupby("series"):
                 values = (group[column].tolist(), members(group, aligned))
-                mean, share = interval(*values), _ratio(values, base)
+                mean, share = interval(*values), ratio(values, base)
                 ends = (*vars(mean).values(), len(group), *vars(share).values())
                 rows.append(dict(zip(COLUMNS, (width, series, risk, *ends), strict=True)))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _ratio(
-    values: tuple[list[float], list[list[str]]], base: tuple[list[float], list[list[str]]]
-) -> Interval:
-    nothing = float("nan")
-    return ratio(values, base) if base[0] and np.mean(base[0]) > 0 else Interval(nothing, nothing, nothing)
+def marks(kinds: Iterable[str]) -> dict[str, Mark]:
+    """Return the looks of the kinds: direct, via, then joint alignments by number of networks."""
+    sizes = {int(kind.split()[1]): kind for kind in set(kinds) - set(REFERENCED)}
+    own = REFERENCED | {sizes[size]: JOINT[size] for size in sorted(sizes) if size in JOINT}
+    others = (sizes[size] for size in sorted(sizes) if size not in JOINT)
+    return own | looks(others, taken=own.values())
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
     """Draw loss and error barriers against width; `panels.lines` says how."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), constrained_layout=True)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.8), constrained_layout=True)
     for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
         chosen = summary[summary.risk == risk].rename(columns={"width": "x", "kind": "series"})
-        lines(axis, chosen, MARKS, risk == "error")
-        axis.set_xlabel("width (units of a layer)")
+        lines(axis, chosen, marks(summary.kind), risk == "error")
+        axis.set_xlabel("width (hidden units)")
         axis.set_ylabel(f"test {risk} barrier of pairs ({unit})")
-    axes[0].legend(frameon=False, fontsize=8)
-    figure.suptitle(f"{title}: joint alignment against a reference (mean, 95 % interval over networks)")
+    legend(figure, axes, 3)
+    headline(figure, f"{title}: joint alignment against a reference\n(mean, 95 % interval over networks)")
     save(figure, path)
 
 
 def verdicts(summary: pd.DataFrame) -> list[str]:
     """Return a sentence per number of networks: the ratio of its loss barrier to `via` at every width."""
+    if not (summary.kind == "via").any():
+        return ["joint: no alignment through a reference beside it (compare.kinds: via)"]
     sentences = []
     loss = summary[(summary.risk == "loss") & summary.kind.str.startswith("joint")]
     for kind, group in loss.groupby("kind"):
-        parts = [
-            f"{row.width}: {row.ratio:.2f} [{row.ratio_low:.2f}, {row.ratio_high:.2f}]"
-            for row in group.sort_values("width").itertuples()
-        ]
-        below = (group.ratio_high < 1).all()
-        word = "below" if below else "not everywhere below"
-        sentences.append(f"{kind}: loss barrier {word} that of via; ratio by width {', '.join(parts)}")
+        rows: list[Any] = list(group.sort_values("width").itertuples())
+        words = {row.width: _word(row) for row in rows}
+        at = [f"{word} at {_at(words, word)}" for word in (BELOW, ABOVE, UNDECIDED) if _at(words, word)]
+        ratios = [f"{row.width}: {_ratio(row)}" for row in rows]
+        sentences.append(
+            f"{kind}: loss barrier against that of via: {', '.join(at)}; ratio by width {', '.join(ratios)}"
+        )
     return sentences
+
+
+def _word(row: Any) -> str:
+    if row.ratio_high < 1:
+        return BELOW
+    return ABOVE if row.ratio_low > 1 else UNDECIDED  # also without an interval
+
+
+def _at(words: Mapping[int, str], word: str) -> str:
+    found = [width for width in words if words[width] == word]
+    return "every width" if len(found) == len(words) else ", ".join(map(str, found))
+
+
+def _ratio(row: Any) -> str:
+    if np.isnan(row.ratio):
+        return "none (via has no loss barrier)"
+    return with_interval(row.ratio, row.ratio_low, row.ratio_high)
 
 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, write `figures/joint_*.png` and return table and verdicts."""
-    barriers, alignments = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "alignments")
+    barriers, alignments, trials = (
+        pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
+    )
     parts = []
-    for setting, rows in by_setting(dense_ends(barriers)):
+    for setting, rows in by_setting(dense_ends(barriers), trials):
         if not (rows.kind == "joint").any():
             continue
         summary = summarise(rows, alignments)
         draw(summary, setting.title, folder / "figures" / f"joint_{setting.stem}.png")
-        text = summary["mean"].map("{:.3f}".format)
+        text = list(map(with_interval, summary["mean"], summary.low, summary.high))
         table = summary.assign(text=text).pivot_table(
             index=["risk", "kind"], columns="width", values="text", aggfunc="first"
         )
-        parts.append("\n".join([f"{setting.title}, mean test barrier of pairs by width", table.to_string()]))
-        parts.append("\n".join(verdicts(summary)))
+        head = f"{setting.title}, mean test barrier of pairs by width [95 % interval over networks]"
+        parts.append("\n".join([head, table.to_string(na_rep=""), *verdicts(summary)]))
     return "\n\n".join(parts) or "joint: no joint alignments (compare.kinds)"
 
 

@@ -1,109 +1,128 @@
 """How does the barrier of the mean of n networks grow with n? As they are, aligned to one, and jointly."""
 
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import interval, with_interval
+from analysis.bootstrap import ratio, with_interval
 from analysis.command import command
+from analysis.deciding import HOLDS, state
 from analysis.members import trial_of
-from analysis.panels import UNITS
+from analysis.panels import UNITS, legend, lines
 from analysis.settings import by_setting, dense_ends
-from analysis.style import BLACK, ORANGE, RED, THRESHOLD, Mark, plt, save
+from analysis.spread import in_words, spread
+from analysis.style import BLACK, ORANGE, RED, THRESHOLD, Mark, headline, plt, save
 
-FLOOR = 1e-4  # excess risks at or below it are drawn here
-MARKS = {"unaligned": Mark(BLACK, "o"), "via": Mark(RED, "^"), "joint": Mark(ORANGE, "v", "--")}
+UNALIGNED = "unaligned"
+MARKS = {UNALIGNED: Mark(BLACK, "o"), "via": Mark(RED, "^"), "joint": Mark(ORANGE, "v", "--")}
 
 
 def by_number(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean excess risk at equal weights, with intervals, by width, kind, number and risk."""
+    """Return the excess risk at equal weights: its spread, by width, kind, number and risk.
+
+    `growth` is its mean as a multiple of that of the mean of two, with the ends of its interval.
+    """
     rows = []
-    numbers = barriers.networks.map(len).rename("number")
-    for (width, kind, number), group in barriers.groupby(["width", "kind", numbers]):
-        members = [[trial_of(network) for network in networks] for networks in group.networks]
+    chosen = barriers.assign(
+        number=barriers.networks.map(len),
+        members=barriers.networks.map(lambda networks: [trial_of(network) for network in networks]),
+    )
+    for (width, kind), same in chosen.groupby(["width", "kind"]):
         for risk in UNITS:
-            at = {"width": width, "kind": kind, "number": number, "risk": risk}
-            estimate = interval(group[f"{risk}_barrier"].tolist(), members)
-            rows.append({**at, **vars(estimate), "n": len(group)})
+            column = f"{risk}_barrier"
+            two = _sample(same[same.number == 2], column)
+            for number, group in same.groupby("number"):
+                at = {"width": width, "kind": kind, "number": number, "risk": risk}
+                growth = ratio(_sample(group, column), two)
+                ends = {"growth": growth.mean, "growth_low": growth.low, "growth_high": growth.high}
+                rows.append({**at, **spread(group[column], group.members.tolist()), **ends})
     return pd.DataFrame(rows)
 
 
+def _sample(rows: pd.DataFrame, column: str) -> tuple[list[float], list[list[str]]]:
+    return rows[column].tolist(), rows.members.tolist()
+
+
 def draw(means: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw a column per width: loss above, error below, against the number of networks."""
+    """Draw a column per width, error above and loss below, against the number; `panels.lines` says how."""
     widths = sorted(means.width.unique())
+    size = (1 + 3.4 * max(2, len(widths)), 7.0)
     figure, axes = plt.subplots(
-        2,
-        len(widths),
-        figsize=(3.3 * len(widths) + 1, 6.4),
-        squeeze=False,
-        sharey="row",
-        layout="constrained",
+        2, len(widths), figsize=size, squeeze=False, sharey="row", layout="constrained"
     )
+    shown = means.rename(columns={"number": "x", "kind": "series"})
     for column, width in enumerate(widths):
-        for axis, risk in zip(axes[:, column], ("loss", "error"), strict=True):
-            chosen = means[(means.width == width) & (means.risk == risk)]
-            for kind, mark in MARKS.items():
-                line = chosen[chosen.kind == kind].sort_values("number")
-                axis.plot(
-                    line.number,
-                    line["mean"].clip(lower=FLOOR),
-                    mark.line,
-                    color=mark.colour,
-                    marker=mark.marker,
-                    label=kind,
-                )
-                axis.fill_between(
-                    line.number,
-                    line.low.clip(lower=FLOOR),
-                    line.high.clip(lower=FLOOR),
-                    color=mark.colour,
-                    alpha=0.13,
-                    linewidth=0,
-                )
-            axis.set_yscale("log")
-            axis.set_xticks(sorted(chosen.number.unique()))
-            axis.grid(alpha=0.25)
-        axes[1, column].axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
-        axes[0, column].set_title(f"width {width}, n = {_count(means[means.width == width])}", fontsize=9)
+        for axis, (risk, unit) in zip(axes[:, column], UNITS.items(), strict=True):
+            lines(axis, shown[(shown.width == width) & (shown.risk == risk)], MARKS, risk == "error")
+            axis.set_ylabel(f"excess test {risk} ({unit})" if column == 0 else "")
+        axes[0, column].set_title(f"width {width}", fontsize=10)
         axes[1, column].set_xlabel("networks in the mean")
-    for axis, risk in zip(axes[:, 0], ("loss", "error"), strict=True):
-        axis.set_ylabel(f"excess test {risk} ({UNITS[risk]})")
-    last = means.number.max()
-    axes[1, 0].annotate(str(THRESHOLD), (last, THRESHOLD), ha="right", va="bottom", color="0.3")
-    axes[0, 0].legend(frameon=False, fontsize=8)
-    figure.suptitle(f"{title}: mean of several networks\n(mean, 95 % interval over networks)", fontsize=11)
+    legend(figure, axes.flat, 4)
+    headline(figure, f"{title}: mean of several networks\n(mean, 95 % interval over networks)")
     save(figure, path)
 
 
-def _count(means: pd.DataFrame) -> str:
-    return f"{means.n.min()}-{means.n.max()}"
+def decided(means: pd.DataFrame) -> pd.DataFrame:
+    """Return the error rows with a column `state`: is the excess error of the mean at most 0.02?
+
+    Where the mean of as many unaligned networks has no more either, a permutation can show nothing.
+    """
+    errors = means[means.risk == "error"]
+    plain = errors[errors.kind == UNALIGNED]
+    unaligned = dict(zip(zip(plain.width, plain.number, strict=True), plain["mean"], strict=True))
+    states = [
+        state(row.low, row.high, None if row.kind == UNALIGNED else unaligned.get((row.width, row.number)))
+        for row in list[Any](errors.itertuples())
+    ]
+    return errors.assign(state=states)
 
 
 def verdicts(means: pd.DataFrame) -> list[str]:
-    """Return a sentence per width: the excess error of the mean of most networks, by kind."""
-    chosen = means[(means.risk == "error") & (means.number == means.number.max())]
+    """Say, per width and kind, up to how many networks the mean has an excess error of at most 0.02.
+
+    A line per number follows, with how the excess loss has grown since the mean of two.
+    """
+    grown = {(row.width, row.kind, row.number): row for row in means[means.risk == "loss"].itertuples()}
     sentences = []
-    for width, group in chosen.groupby("width"):
-        parts = [f"{r.kind} {with_interval(r.mean, r.low, r.high)}" for r in group.itertuples()]
-        number = group.number.iloc[0]
-        sentences.append(
-            f"width {width}: excess test error of the mean of {number} networks: {', '.join(parts)}"
-        )
+    for (width, kind), group in decided(means).groupby(["width", "kind"]):
+        rows: list[Any] = list(group.sort_values("number").itertuples())
+        lines = [
+            f"  {row.number}: {in_words(row, 'means')}{_growth(grown[row.width, row.kind, row.number])}"
+            for row in rows
+        ]
+        head = f"width {width}, {kind}: excess test error of the mean at most {THRESHOLD} {_up_to(rows)}"
+        sentences.append("\n".join([head, *lines]))
     return sentences
+
+
+def _up_to(rows: list[Any]) -> str:
+    holding = [row.number for row in takewhile(lambda row: row.state == HOLDS, rows)]
+    return f"up to {holding[-1]} networks" if holding else "for no number of networks"
+
+
+def _growth(loss: Any) -> str:
+    if loss.number == 2:
+        return ""
+    if pd.isna(loss.growth):
+        return "; growth unknown: the mean of 2 is not there or has no excess loss"
+    return f"; excess loss {with_interval(loss.growth, loss.growth_low, loss.growth_high)} times that of 2"
 
 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/means_*.png` and return table and verdicts."""
-    barriers = pd.read_parquet(folder / "barriers")
+    barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     chosen = dense_ends(barriers[(barriers.interpolation == "mean") & (barriers.split == "test")])
     parts = []
-    for setting, rows in by_setting(chosen):
+    for setting, rows in by_setting(chosen, trials):
         means, title = by_number(rows), setting.title
         draw(means, title, folder / "figures" / f"means_{setting.stem}.png")
         loss = means[means.risk == "loss"]
-        table = loss.pivot_table(index=["kind", "number"], columns="width", values="mean")
-        text = table.to_string(float_format="{:.3f}".format)
-        parts.append("\n".join([f"{title}: excess loss of the mean", text, *verdicts(means)]))
+        loss = loss.assign(text=list(map(with_interval, loss["mean"], loss.low, loss.high)))
+        table = loss.pivot_table(index=["kind", "number"], columns="width", values="text", aggfunc="first")
+        head = f"{title}: excess test loss of the mean (nats) [95 % interval over networks]"
+        parts.append("\n".join([head, table.to_string(na_rep=""), *verdicts(means)]))
     return "\n\n".join(parts) or "means: no means of networks (compare.mean_networks)"
 
 

@@ -1,18 +1,21 @@
 """Is a narrow network connected with the part of a wide one that it is matched to? By both widths."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import interval
+from analysis.bootstrap import with_interval
 from analysis.command import command
-from analysis.deciding import share_connected, state
+from analysis.deciding import state
 from analysis.members import trial_of
-from analysis.panels import UNITS, lines
+from analysis.panels import UNITS, legend, lines
 from analysis.settings import by_setting, ends
-from analysis.style import LOOKS, THRESHOLD, Mark, plt, save
+from analysis.spread import in_words, spread
+from analysis.style import THRESHOLD, Mark, headline, looks, plt, save
 
-KINDS = {"embedded": "embedded", "direct": "embedded", "unaligned": "unaligned"}
+UNALIGNED = "unaligned"
+KINDS = {"embedded": "embedded", "direct": "embedded", UNALIGNED: UNALIGNED}
 
 
 def summarise(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
@@ -35,41 +38,41 @@ def summarise(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (narrow, wide, how), group in named.groupby(["narrow", "wide", "how"]):
         for risk in UNITS:
-            values = group[f"{risk}_barrier"]
-            rows.append(
-                {
-                    "narrow": narrow,
-                    "wide": wide,
-                    "how": how,
-                    "risk": risk,
-                    **vars(interval(values.tolist(), group.members.tolist())),
-                    "maximum": values.max(),
-                    "connected": share_connected(values),
-                    "n": len(values),
-                }
-            )
+            at = {"narrow": narrow, "wide": wide, "how": how, "risk": risk}
+            rows.append({**at, **spread(group[f"{risk}_barrier"], group.members.tolist())})
     return pd.DataFrame(rows)
 
 
 def verdicts(summary: pd.DataFrame) -> list[str]:
     """Return a sentence per pair of widths: is the narrow network connected with its place in the wide?"""
-    errors = summary[summary.risk == "error"].to_dict("records")
-    unaligned = {(row["narrow"], row["wide"]): row["mean"] for row in errors if row["how"] == "unaligned"}
+    errors = summary[summary.risk == "error"]
+    plain = errors[errors.how == UNALIGNED]
+    unaligned = dict(zip(zip(plain.narrow, plain.wide, strict=True), plain["mean"], strict=True))
+    embedded = errors[errors.how == "embedded"]
+    widths = zip(embedded.narrow, embedded.wide, strict=True)
+    ends = zip(embedded.low, embedded.high, widths, strict=True)
+    decided = embedded.assign(state=[state(low, high, unaligned.get(pair)) for low, high, pair in ends])
     return [
-        f"width {row['narrow']} in {row['wide']}: error barrier {row['mean']:.3f} "
-        f"[{row['low']:.3f}, {row['high']:.3f}], maximum {row['maximum']:.3f}, {row['connected']:.0%} of "
-        f"{row['n']} pairs, threshold {THRESHOLD}: "
-        f"{state(row['low'], row['high'], unaligned.get((row['narrow'], row['wide'])))}"
-        for row in errors
-        if row["how"] == "embedded"
+        f"width {row.narrow} in {row.wide}: error barrier at most {THRESHOLD}: {in_words(row)}"
+        for row in list[Any](decided.itertuples())
     ]
+
+
+def table(summary: pd.DataFrame) -> str:
+    """Return mean barriers with their intervals: a line per risk, narrow width and alignment."""
+    text = list(map(with_interval, summary["mean"], summary.low, summary.high))
+    return (
+        summary.assign(text=text)
+        .pivot_table(index=["risk", "narrow", "how"], columns="wide", values="text", aggfunc="first")
+        .to_string(na_rep="")
+    )
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
     """Draw barriers against the wide width, a line per narrow one; `panels.lines` says how."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), constrained_layout=True)
     marks, names = {}, []
-    for look, narrow in zip(LOOKS, sorted(summary.narrow.unique()), strict=False):
+    for narrow, look in looks(sorted(summary.narrow.unique())).items():
         marks[f"width {narrow} in wide"] = look
         marks[f"width {narrow}, unaligned"] = Mark(look.colour, look.marker, ":")
     for narrow, how in zip(summary.narrow, summary.how, strict=True):
@@ -79,10 +82,8 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         lines(axis, drawn[drawn.risk == risk], marks, risk == "error")
         axis.set_xlabel("width of the wide network (hidden units)")
         axis.set_ylabel(f"test {risk} barrier ({unit})")
-    figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8
-    )
-    figure.suptitle(f"{title}: narrow networks in wide ones (mean, 95 % interval over networks)")
+    legend(figure, axes, 4)
+    headline(figure, f"{title}: narrow networks in wide ones\n(mean, 95 % interval over networks)")
     save(figure, path)
 
 
@@ -93,10 +94,11 @@ def analyse(folder: Path) -> str:
         return "narrow in wide: no networks of several widths yet (compare.across)"
     parts = []
     within = barriers[barriers.across.isna() | (barriers.across == "widths")]
-    for setting, rows in by_setting(ends(within)):
+    for setting, rows in by_setting(ends(within), trials):
         summary = summarise(rows, trials)
         draw(summary, setting.title, folder / "figures" / f"narrow_in_wide_{setting.stem}.png")
-        parts.append("\n".join([f"{setting.title}, narrow networks in wide ones", *verdicts(summary)]))
+        head = f"{setting.title}: mean test barrier of narrow networks in wide ones, by wide width"
+        parts.append("\n".join([head, table(summary), *verdicts(summary)]))
     return "\n\n".join(parts)
 
 

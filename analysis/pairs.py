@@ -9,14 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import interval, with_interval
-from analysis.deciding import share_connected, state
+from analysis.bootstrap import with_interval
+from analysis.deciding import state
 from analysis.panels import UNITS
-from analysis.points import LINEAR, points
-from analysis.style import LOOKS, THRESHOLD, plt, save
+from analysis.points import BELOW, LINEAR, points
+from analysis.spread import in_words, spread
+from analysis.style import THRESHOLD, headline, looks, plt, save
 
 UNALIGNED = "unaligned"
 SPLITS = ("train", "test")
+ABOVE = 1.6  # highest value times this is the upper end of a logarithmic axis
 
 
 def named(
@@ -36,19 +38,8 @@ def summarise(chosen: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (series, how, split), group in chosen.groupby(["series", "how", "split"], observed=True):
         for risk in UNITS:
-            values = group[f"{risk}_barrier"]
-            rows.append(
-                {
-                    "series": series,
-                    "how": how,
-                    "split": split,
-                    "risk": risk,
-                    **vars(interval(values.tolist(), group.members.tolist())),
-                    "maximum": values.max(),
-                    "connected": share_connected(values),
-                    "n": len(values),
-                }
-            )
+            at = {"series": series, "how": how, "split": split, "risk": risk}
+            rows.append({**at, **spread(group[f"{risk}_barrier"], group.members.tolist())})
     return pd.DataFrame(rows).astype({"series": chosen.series.dtype, "how": chosen.how.dtype})
 
 
@@ -68,16 +59,9 @@ def verdicts(summary: pd.DataFrame, title: str) -> list[str]:
     sentences = []
     for (series, how), rows in decided(summary).groupby(["series", "how"], observed=True):
         by_split = {row.split: row for row in rows.itertuples()}
-        words = [_words(by_split[split]) for split in SPLITS if split in by_split]
+        words = [f"{split} {in_words(by_split[split])}" for split in SPLITS if split in by_split]
         sentences.append(f"{title}, {series}, {how}: error barrier at most {THRESHOLD}: {'; '.join(words)}")
     return sentences
-
-
-def _words(row: Any) -> str:
-    return (
-        f"{row.split} {row.state} ({with_interval(row.mean, row.low, row.high)}, "
-        f"maximum {row.maximum:.3f}, {row.connected:.0%} of {row.n} pairs)"
-    )
 
 
 def table(summary: pd.DataFrame) -> str:
@@ -93,7 +77,7 @@ def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) ->
     """Draw a panel per risk and split; `points.points` says how."""
     chosen = chosen.assign(how=chosen.how.cat.remove_unused_categories())
     categories = list(chosen.how.cat.categories)
-    marks = dict(zip(chosen.series.cat.remove_unused_categories().cat.categories, LOOKS, strict=False))
+    marks = looks(chosen.series.cat.remove_unused_categories().cat.categories)
     splits = [split for split in SPLITS if (summary.split == split).any()]
     figure, axes = plt.subplots(
         len(UNITS),
@@ -104,8 +88,8 @@ def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) ->
         sharey="row",
     )
     for row, (risk, unit) in zip(axes, UNITS.items(), strict=True):
-        top = chosen[f"{risk}_barrier"].max() * 1.6
-        row[0].set_ylim(-LINEAR / 12, max(top, 2 * THRESHOLD))
+        top = chosen[f"{risk}_barrier"].max() * ABOVE
+        row[0].set_ylim(-BELOW, max(top, 2 * THRESHOLD))
         for axis, split in zip(row, splits, strict=True):
             values = chosen[chosen.split == split].rename(columns={"how": "x", f"{risk}_barrier": "value"})
             means = summary[(summary.split == split) & (summary.risk == risk)].rename(columns={"how": "x"})
@@ -117,9 +101,9 @@ def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) ->
         ncols=2 if len(marks) == 4 else 3,
         frameon=False,
     )
-    figure.suptitle(
-        f"{title}: barriers of all pairs (mean, 95 % interval over networks)\naxes linear below {LINEAR}",
-        fontsize=11,
+    headline(
+        figure,
+        f"{title}: barriers of all pairs\n(mean, 95 % interval over networks; axes linear below {LINEAR})",
     )
     save(figure, path)
 

@@ -27,6 +27,9 @@ EARLY = {3: 0.90, 10: 0.26, 20: 0.15}  # train error barrier of the last network
 LAST_AT_MOST = 0.10  # largest train error barrier at any epoch under the last permutation
 FIXED_POINTS = {50: 0.35, 80: 0.60}  # share of units on which P_t and the last permutation agree, by epoch
 
+# Compositions of permutations around cycles of VGG-16; the paper gives one number for all their lengths.
+CYCLE_MODEL, CYCLE_METHOD, CYCLE_FIXED_POINTS = VGG, WEIGHTS, 0.10  # share of units that stay in place
+
 # What every trial must have in the table `trials`; null means all of the data as they are. The seeds, the
 # place of the computation and the results are free: they are not part of the setting.
 _ALL_OF_THE_DATA = dict.fromkeys(("half", "fraction", "examples", "pixel_seed", "spawn_at"))

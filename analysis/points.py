@@ -7,9 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from analysis.style import THRESHOLD, Mark
+from analysis.panels import at_threshold
+from analysis.style import Mark
 
 LINEAR = 0.01  # the scale is linear from zero to here and logarithmic above
+BELOW = LINEAR / 12  # how far an axis that starts at zero reaches below it, so that points there are whole
 SPREAD = 0.8  # of the distance between two categories
 
 
@@ -27,8 +29,7 @@ def points(
     `low`, `high` (NaN: no interval) and `n`. `marks` gives order and look of the series.
     """
     if threshold:
-        axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
-        axis.annotate(str(THRESHOLD), (-0.5, THRESHOLD), (2, 2), textcoords="offset points", color="0.3")
+        at_threshold(axis)
     step = SPREAD / len(marks)
     for place, (series, mark) in enumerate(marks.items()):
         offset = (place - (len(marks) - 1) / 2) * step

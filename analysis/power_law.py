@@ -1,7 +1,7 @@
 """How fast a barrier falls with width: a power law through the means, by least squares of the logarithms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,20 +16,35 @@ Sample = tuple[Sequence[float], Members]  # barriers of one width and the networ
 class PowerLaw:
     """`barrier = factor * width ** exponent`, with the exponent's 95 % interval.
 
-    `widths` were fitted; `censored` were left out, because their mean barrier is at or below zero.
+    `widths` were fitted; `censored` were left out, because their mean barrier is at or below zero. `draws`
+    are the factors and exponents of the bootstrap, shape (2, draws); there are none without an interval.
     """
 
     exponent: Interval
     factor: float
     widths: tuple[int, ...]
     censored: tuple[int, ...]
+    draws: np.ndarray = field(compare=False, repr=False)
+
+    def line(self, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the barrier (nats) and the ends of its 95 % interval (NaN: none) at widths of shape (n,)."""
+        value = self.factor * widths**self.exponent.mean
+        if np.isnan(self.exponent.low):
+            return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
+        factors, exponents = self.draws[:, :, None]
+        ends = [bounds(0.0, drawn) for drawn in (factors * widths**exponents).T]
+        return value, np.array([each.low for each in ends]), np.array([each.high for each in ends])
+
+    @property
+    def power(self) -> str:
+        """The exponent with its interval: `-1.50 [-1.61, -1.42]`."""
+        value = self.exponent
+        return f"{value.mean:.2f}" + ("" if np.isnan(value.low) else f" [{value.low:.2f}, {value.high:.2f}]")
 
     def __str__(self) -> str:
-        value = self.exponent
-        ends = "" if np.isnan(value.low) else f" [{value.low:.2f}, {value.high:.2f}]"
         left = ", ".join(map(str, self.censored))
         out = f"; left out, at or below zero: {left}" if left else ""
-        return f"width^{value.mean:.2f}{ends} ({len(self.widths)} widths{out})"
+        return f"width^{self.power} ({len(self.widths)} widths{out})"
 
 
 def power_law(samples: Mapping[int, Sample]) -> PowerLaw | None:
@@ -45,11 +60,12 @@ def power_law(samples: Mapping[int, Sample]) -> PowerLaw | None:
         return None
     censored = tuple(width for width in means if width not in kept)
     slopes, factors = _fit(kept, np.array([[means[width] for width in kept]]))
-    exponent = Interval(float(slopes[0]), float("nan"), float("nan"))
+    exponent, drawn = Interval(float(slopes[0]), float("nan"), float("nan")), np.empty((2, 0))
     if all(len(names_of(samples[width][1])) >= MINIMUM_NETWORKS for width in kept):
         draws = np.stack([mean_draws(*samples[width], seed=width) for width in kept], axis=1)
-        exponent = bounds(exponent.mean, _fit(kept, draws)[0])
-    return PowerLaw(exponent, float(factors[0]), kept, censored)
+        drawn = np.stack(_fit(kept, draws)[::-1])
+        exponent = bounds(exponent.mean, drawn[1])
+    return PowerLaw(exponent, float(factors[0]), kept, censored, drawn)
 
 
 def _fit(widths: Sequence[int], means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

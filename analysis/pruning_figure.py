@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.panels import UNITS
+from analysis.axes import bend
+from analysis.panels import UNITS, at_threshold
 from analysis.points import LINEAR
-from analysis.sparsity import bend, finish, line
-from analysis.style import BLACK, BLUE, GREEN, RED, THRESHOLD, Mark, plt, save
+from analysis.sparsity import finish, line
+from analysis.style import BLACK, BLUE, GREEN, RED, Mark, headline, plt, save
 
 MARKS = {
     "unaligned": Mark(BLACK, "o"),
@@ -34,8 +35,7 @@ def draw(
         bend(axis)
         axis.set_title(f"{risk} barrier {points[point]}")
         if risk == "error":
-            axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
-            axis.annotate(str(THRESHOLD), (1, THRESHOLD), (2, 2), textcoords="offset points", color="0.3")
+            at_threshold(axis)
     line(axes["networks"], errors, "networks", Mark(GREEN, "D"))
     finish(axes["networks"], sparsities, "test error (share)")
     axes["networks"].set_ylim(bottom=0)
@@ -43,8 +43,9 @@ def draw(
     axes["networks"].legend(frameon=False, fontsize=8, loc="lower right")
     handles, labels = axes[f"{found[-1]} error"].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(
+    headline(
+        figure,
         f"{title}: barriers along pruning (mean, 95 % interval over networks)\n"
-        f"axes of barriers linear below {LINEAR}"
+        f"axes of barriers linear below {LINEAR}",
     )
     save(figure, path)

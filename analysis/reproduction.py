@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import paper, trajectory, width_scaling
-from analysis.settings import by_setting, dense_ends
+from analysis import paper, trajectory, transitivity, width_scaling
+from analysis.settings import by_setting, by_width, dense_ends
 from analysis.tables import Tables
 from analysis.variants import independent
 
@@ -82,7 +82,8 @@ def reproductions(tables: Tables) -> list[Reproduction]:
         widths.add(int(trials.width.iloc[0]))
         if not differ:
             rows = tables.barriers[tables.barriers.group == group]
-            numbers += [*_by_width(rows, tables), *_along_training(rows, tables)]
+            parts = (_by_width, _along_training, _around_cycles)
+            numbers += [each for part in parts for each in part(rows, tables)]
     return [
         Reproduction(
             f"{networks}, width {', '.join(map(str, sorted(widths)))}",
@@ -94,7 +95,7 @@ def reproductions(tables: Tables) -> list[Reproduction]:
 
 
 def _by_width(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
-    for setting, same in by_setting(dense_ends(rows[rows.split == "train"])):
+    for setting, same in by_setting(dense_ends(rows[rows.split == "train"]), tables.trials):
         summary = width_scaling.summarise(same, tables.alignments)
         for row in summary[summary.risk == "error"].itertuples():
             known = paper.BARRIERS.get((setting.model, str(setting.method), str(row.kind)), {})
@@ -106,7 +107,7 @@ def _by_width(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
 
 def _along_training(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
     train = rows[rows.split == "train"]
-    for setting, same, along in trajectory.trajectories(train, tables.agreements):
+    for setting, same, along in trajectory.trajectories(train, tables.agreements, tables.trials):
         its = (setting.model, setting.width, setting.method)
         if its != (paper.TRAJECTORY_MODEL, paper.TRAJECTORY_WIDTH, paper.TRAJECTORY_METHOD):
             continue
@@ -114,6 +115,19 @@ def _along_training(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
         means = trajectory.by_epoch(same, tables.alignments, per_epoch)
         direct = means[(means.risk == "error") & (means.series == "direct")]
         yield from _epochs(direct, trajectory.fixed_points(along, per_epoch), int(setting.width or 0))
+
+
+def _around_cycles(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
+    for setting, same in by_width(by_setting(rows, tables.trials)):
+        if (setting.model, setting.method) != (paper.CYCLE_MODEL, paper.CYCLE_METHOD):
+            continue
+        own = tables.agreements
+        own = own[(own.method == setting.method) & own.group.isin(same.group)]
+        shares = transitivity.fixed_points_by_length(own)
+        for row in shares[shares.series == "cycle"].itertuples():
+            what = f"fixed points of cycles of {row.networks} networks"
+            numbers = _numbers(row)
+            yield Beside(what, **numbers, width=int(setting.width or 0), paper=paper.CYCLE_FIXED_POINTS)
 
 
 def _epochs(direct: pd.DataFrame, shares: pd.DataFrame, width: int) -> Iterator[Beside]:

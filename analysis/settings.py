@@ -1,28 +1,41 @@
-"""What a figure is about: title and file name from the columns of a table, and the rows that belong to it."""
+"""What a figure is about: title and file name from the columns of a table, and the rows that belong to it.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+`by_networks`, `by_setting` and `by_width` are the only ways in which analyses split tables, so that no key
+that a sweep varies is averaged over.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import pandas as pd
+
+from analysis.members import trial_of
+from analysis.variants import variants
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Networks of one kind on one data set, aligned by one method (None: by none, or by several)."""
+    """Networks of one kind on one data set, aligned by one method (None: by none, or by several).
+
+    `variant` says what else of `train` sets them apart from others of the sweep ("": nothing).
+    """
 
     dataset: str
     model: str
     norm: str
     method: str | None = None
     width: int | None = None
+    variant: str = ""
 
     @property
     def title(self) -> str:
-        """For people: `vgg16-64 on cifar10, norm layer, weight matching`."""
+        """For people: `vgg16-64 on cifar10, norm layer, weight matching, learning rate 0.1`."""
         size = "" if self.width is None else f"-{self.width}"
         words = [f"{self.model}{size} on {self.dataset}"]
         words += [] if self.norm == "none" else [f"norm {self.norm}"]
         words += [self.method.replace("_", " ")] if self.method else []
+        words += [self.variant] if self.variant else []
         return ", ".join(words)
 
     @property
@@ -33,15 +46,36 @@ class Setting:
         words += [] if self.norm == "none" else [self.norm]
         words += [self.dataset]
         words += [self.method] if self.method not in (None, "weight_matching") else []
+        words += [re.sub(r"[^\w.-]+", "_", self.variant).strip("_")] if self.variant else []
         return "_".join(words)
 
 
-def by_setting(barriers: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
-    """Split rows by data set, model, norm and method; unaligned rows go with every method."""
-    for (dataset, model, norm), group in barriers.groupby(["dataset", "model", "norm"]):
+Parts = Iterator[tuple[Setting, pd.DataFrame]]
+
+
+def by_networks(rows: pd.DataFrame, trials: pd.DataFrame) -> Parts:
+    """Split rows of `trials`, or of a table with `networks`, by data set, model, norm and variant.
+
+    `trials` is the sweep's whole table. Networks of several widths stay together, and so do all methods.
+    """
+    own = rows.trial_id if "trial_id" in rows else rows.networks.str[0].map(trial_of)
+    names = own.map(variants(trials)).rename("variant")
+    for (dataset, model, norm, variant), group in rows.groupby(["dataset", "model", "norm", names]):
+        yield Setting(str(dataset), str(model), str(norm), variant=str(variant)), group
+
+
+def by_setting(barriers: pd.DataFrame, trials: pd.DataFrame) -> Parts:
+    """Split as `by_networks` and by method; unaligned rows go with every method."""
+    for setting, group in by_networks(barriers, trials):
         for method in sorted(group.method.dropna().unique()) or [None]:
-            rows = group[group.method.isna() | (group.method == method)]
-            yield Setting(str(dataset), str(model), str(norm), method), rows
+            yield replace(setting, method=method), group[group.method.isna() | (group.method == method)]
+
+
+def by_width(parts: Iterable[tuple[Setting, pd.DataFrame]]) -> Parts:
+    """Split further by width: `by_width(by_setting(barriers, trials))`."""
+    for setting, rows in parts:
+        for width, group in rows.groupby("width"):
+            yield replace(setting, width=int(float(str(width)))), group  # float where the column has nulls
 
 
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:

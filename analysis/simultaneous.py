@@ -1,11 +1,22 @@
 """Does one permutation connect two networks at every place of a sequence: all epochs, or all levels?"""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.bootstrap import with_interval
 from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, state
+from analysis.style import THRESHOLD
+
+HALF = 0.5  # a permutation aligns, if not well, where it leaves less than this of the unaligned loss barrier
+WORDS = {
+    HOLDS: "the claim holds along {}",
+    FAILS: "the claim fails somewhere",
+    UNDECIDED: "the claim is undecided",
+    NOT_INFORMATIVE: "the claim is not informative",
+}
 
 
 @dataclass(frozen=True)
@@ -53,3 +64,35 @@ def together(states: Iterable[str]) -> str:
     if found == {HOLDS}:
         return HOLDS
     return FAILS if FAILS in found else UNDECIDED
+
+
+def sentence(found: Decision, along: str, place: str) -> str:
+    """Say what was decided along training or pruning, whose places are called `place`."""
+    return (
+        f"{WORDS[found.state].format(along)} (error barrier at most {THRESHOLD} at {found.holds} of "
+        f"{found.told} {place}s that can tell); largest mean "
+        f"{with_interval(found.mean, found.low, found.high)} at {place} {found.place:g}, maximum "
+        f"{found.maximum:.3f}, {found.connected:.0%} of {found.n} pairs connected"
+    )
+
+
+def below_half(share: float, low: float, high: float) -> str:
+    """Decide whether a loss barrier is less than half of the unaligned one, from their ratio's interval."""
+    if math.isnan(share):
+        return NOT_INFORMATIVE
+    if high < HALF:
+        return HOLDS
+    return FAILS if low >= HALF else UNDECIDED
+
+
+def first_middle_last(places: Iterable[float]) -> dict[str, float]:
+    """Name the places of training that stand for all; two names for one place are one, the later name.
+
+    Networks before training (place 0) stand for nothing unless there are no others.
+    """
+    found = sorted(set(places))
+    trained = [place for place in found if place > 0] or found
+    if not trained:
+        return {}
+    named = {trained[0]: "first", trained[len(trained) // 2]: "middle", trained[-1]: "last"}
+    return {name: place for place, name in named.items()}

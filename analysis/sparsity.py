@@ -1,40 +1,25 @@
 """What the analyses of pruned networks share: groups of trials, means, and panels against sparsity."""
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
+from matplotlib.ticker import NullLocator
 
 from analysis.bootstrap import Members, interval
-from analysis.points import LINEAR
-from analysis.settings import Setting
+from analysis.settings import Setting, by_networks, by_width
 from analysis.style import Mark
 
 MOST_TICKS = 11
+MARGIN = 0.04  # of the width of a panel, left free on both sides
+LEAST_MARGIN = 1.02  # the same as a factor, where all levels are one
 
 
-@dataclass(frozen=True)
-class Pruned:
-    """Trials of one setting and length; `words` and `suffix` name the length where a sweep has several."""
-
-    setting: Setting
-    words: str
-    suffix: str
-    trials: pd.DataFrame
-
-
-def pruned_groups(trials: pd.DataFrame) -> Iterator[Pruned]:
-    """Split the trials of a sweep by data set, model, norm, width and, where there are several, epochs."""
-    several = trials.epochs.nunique() > 1
-    keys = ["dataset", "model", "norm", "width", "epochs"]
-    for (dataset, model, norm, width, epochs), group in trials.groupby(keys):
+def pruned_groups(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
+    """Split the trials of a sweep by everything but replicates and levels; only those with pruned levels."""
+    for setting, group in by_width(by_networks(trials, trials)):
         if group.level.max() > 0:
-            setting = Setting(str(dataset), str(model), str(norm), width=int(str(width)))
-            named = (f", {epochs} epochs", f"_{epochs}ep") if several else ("", "")
-            yield Pruned(setting, *named, group)
+            yield setting, group
 
 
 def mean(values: pd.Series, members: Members) -> dict[str, float]:
@@ -65,20 +50,8 @@ def finish(axis: Axes, sparsities: Sequence[float], label: str) -> None:
     shown = places[:: -(-len(places) // MOST_TICKS)]
     axis.set_xticks([1 - place for place in shown], [f"{100 * place:.3g}" for place in shown])
     axis.xaxis.set_minor_locator(NullLocator())
-    margin = 1.02 * ((1 - places[0]) / (1 - places[-1])) ** 0.04
+    margin = LEAST_MARGIN * ((1 - places[0]) / (1 - places[-1])) ** MARGIN
     axis.set_xlim((1 - places[0]) * margin, (1 - places[-1]) / margin)
     axis.set_xlabel("sparsity (% of the weights pruned)")
     axis.set_ylabel(label)
     axis.grid(alpha=0.25)
-
-
-def bend(axis: Axes) -> None:
-    """Make the vertical axis linear near zero and logarithmic above, as in `points.points`."""
-    lowest = axis.dataLim.y0
-    if lowest < LINEAR:
-        axis.axhline(0, color="0.4", linewidth=0.8)
-    if 0 <= lowest < math.inf:  # infinite: there is nothing in this panel
-        axis.set_ylim(bottom=-LINEAR / 12 if lowest < LINEAR else lowest / 1.3)
-    axis.set_yscale("symlog", linthresh=LINEAR, linscale=0.5)
-    axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=LINEAR, subs=[1, 2, 5]))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -1,7 +1,6 @@
 """Do permutations reach beyond a task? Pairs of one task, of two, and permutations of another task."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -9,6 +8,7 @@ from analysis.command import command
 from analysis.members import trial_of
 from analysis.pairs import UNALIGNED, named, report
 from analysis.settings import Setting, ends
+from analysis.variants import variants, word_of
 
 KEYS = ("dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed")
 HOW = (UNALIGNED, "direct", "transferred")
@@ -23,18 +23,6 @@ def tasks_of(trials: pd.DataFrame) -> dict[str, str]:
         row["trial_id"]: ", ".join(word[key] for key in differing)
         for row, word in zip(each, words, strict=True)
     }
-
-
-def word_of(key: str, value: Any) -> str:
-    """Return a value of a key of `train` for people: `half 0`, `no half`."""
-    if key == "dataset":
-        return str(value)
-    name = key.replace("_", " ")
-    if isinstance(value, str):
-        return f"{name} {value}"
-    if hasattr(value, "__len__"):
-        return f"{name} {list(value)}"
-    return f"no {name}" if pd.isna(value) else f"{name} {value:g}"
 
 
 def pairs(barriers: pd.DataFrame, alignments: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
@@ -63,12 +51,13 @@ def analyse(folder: Path) -> str:
     if not (barriers.across == "tasks").any() and not (barriers.kind == "transferred").any():
         return "tasks: no networks of two tasks yet (compare.across)"
     chosen = pairs(ends(barriers[barriers.across != "widths"]), alignments, trials)
+    variant = chosen.members.str[0].map(variants(trials, but=KEYS)).rename("variant")
     parts = []
-    for (model, norm, width), same in chosen.groupby(["model", "norm", "width"]):
+    for (model, norm, width, other), same in chosen.groupby(["model", "norm", "width", variant]):
         data = " and ".join(sorted(set(same.dataset)))
         for method in sorted(same.method.dropna().unique()):
             rows = same[same.method.isna() | (same.method == method)]
-            setting = Setting(data, str(model), str(norm), method, int(str(width)))
+            setting = Setting(data, str(model), str(norm), method, int(str(width)), str(other))
             stem = setting.stem.replace(" ", "_")
             parts.append(report(rows, setting.title, folder / "figures" / f"tasks_{stem}.png"))
     return "\n\n".join(parts)

@@ -5,108 +5,98 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.bootstrap import interval, with_interval
+from analysis.bootstrap import interval
 from analysis.command import command
-from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, share_connected
-from analysis.members import trial_of
 from analysis.panels import UNITS
-from analysis.settings import Setting, by_setting, one_statistics
-from analysis.simultaneous import Decision, decide
-from analysis.style import THRESHOLD
+from analysis.relative import members_of, named_ends, share
+from analysis.settings import Setting, by_setting, by_width, one_statistics
+from analysis.simultaneous import Decision, decide, first_middle_last
+from analysis.spread import spread
 from analysis.trajectory_figure import draw
+from analysis.trajectory_hybrids import hybrids_by_layer
+from analysis.trajectory_stacks import stacks_by_epoch
+from analysis.trajectory_text import report
 
-KEYS = ["series", "found", "epoch", "risk"]
-WORDS = {
-    HOLDS: "the claim holds along the whole trajectory",
-    FAILS: "the claim fails somewhere",
-    UNDECIDED: "the claim is undecided",
-    NOT_INFORMATIVE: "the claim is not informative",
-}
+UNALIGNED = "unaligned"
 
 
 def by_epoch(barriers: pd.DataFrame, alignments: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
     """Return mean barriers with intervals by series, epoch found, epoch applied and risk.
 
     `per_epoch`: steps of an epoch. Series: unaligned, direct, and `stacked n`. The maximum over pairs and
-    the share of connected ones stand beside the mean.
+    the share of connected ones stand beside the mean, and so do, with their intervals, the mean as a `share`
+    of the unaligned one and as a multiple (`times`) of that under the last permutation at the last epoch
+    (NaN where that is zero).
     """
+    return _summarise(named(barriers, alignments, per_epoch), ["series", "found", "epoch"])
+
+
+def over_epochs(barriers: pd.DataFrame, alignments: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
+    """Return the same of all epochs together: a row per series, epoch found and risk."""
+    return _summarise(named(barriers, alignments, per_epoch), ["series", "found"])
+
+
+def named(barriers: pd.DataFrame, alignments: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
+    """Return the pairs of both runs at one epoch with `series`, `found` and `epoch` (NaN: not found)."""
     size = dict(zip(alignments.alignment_id, alignments.networks.map(len) // 2, strict=True))
-    chosen = barriers[barriers.kind.isin(["unaligned", "direct", "stacked"])]
+    chosen = barriers[barriers.kind.isin([UNALIGNED, "direct", "stacked"])]
     series = [
         f"stacked {size[ids[0]]}" if kind == "stacked" else kind
         for kind, ids in zip(chosen.kind, chosen.alignments, strict=True)
     ]
+    found = chosen.permutation_step.astype(float) / per_epoch
+    return chosen.assign(series=series, found=found, epoch=chosen.step / per_epoch)
+
+
+def _summarise(chosen: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    unaligned, direct = (chosen[chosen.series == series] for series in (UNALIGNED, "direct"))
+    end = direct[(direct.found == direct.found.max()) & (direct.epoch == direct.epoch.max())]
     rows = []
-    chosen = chosen.assign(
-        series=series, found=chosen.permutation_step / per_epoch, epoch=chosen.step / per_epoch
-    )
-    for at, group in chosen.groupby(KEYS[:3], dropna=False):
+    for at, group in chosen.groupby(keys, dropna=False):
+        members = members_of(group)
+        references = {"share": unaligned[unaligned.epoch.isin(group.epoch)], "times": end}
         for risk in UNITS:
-            values = dict(zip(KEYS, (*at, risk), strict=True))
-            single = group[f"{risk}_barrier"]
-            spread = {"maximum": single.max(), "connected": share_connected(single)}
-            rows.append({**values, **_mean(group, f"{risk}_barrier"), **spread})
+            row = {
+                **dict(zip(keys, at, strict=True)),
+                "risk": risk,
+                **spread(group[f"{risk}_barrier"], members),
+            }
+            for name, reference in references.items():
+                row |= named_ends(name, share(group, reference, risk))
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
 def fixed_points(agreements: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
-    """Return by epoch the mean share of units on which its permutation is the last one."""
+    """Return by epoch the mean share of units on which its permutation is the last one, with intervals."""
     along = agreements[agreements.kind == "trajectory"]
     along = along[along.step < along.step.max()]
-    rows = [
-        {"epoch": epoch, **_mean(group, "fixed_points")}
-        for epoch, group in along.groupby(along.step / per_epoch)
-    ]
-    return pd.DataFrame(rows)
-
-
-def hybrids_by_layer(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean loss barrier of hybrids by direction and number (or place) of groups."""
-    chosen = barriers[barriers.kind == "hybrid"]
-    rows = [
-        {"hybrid": direction, "layers": layers, **_mean(group, "loss_barrier")}
-        for (direction, layers), group in chosen.groupby(["hybrid", "hybrid_layers"])
-    ]
-    return pd.DataFrame(rows)
-
-
-def _mean(group: pd.DataFrame, column: str) -> dict[str, float]:
-    members = [[trial_of(network) for network in networks] for networks in group.networks]
-    return {**vars(interval(group[column].tolist(), members)), "n": len(group)}
+    rows = []
+    for epoch, group in along.groupby(along.step / per_epoch):
+        ends = vars(interval(group.fixed_points.tolist(), members_of(group)))
+        rows.append({"epoch": epoch, **ends, "n": len(group)})
+    return pd.DataFrame(rows, columns=["epoch", "mean", "low", "high", "n"])
 
 
 def decisions(means: pd.DataFrame) -> dict[float, Decision]:
     """Decide, of the last, the middle and the first permutation, by the epoch at which it was found."""
     errors = means[means.risk == "error"].rename(columns={"epoch": "place"})
-    plain = errors[errors.series == "unaligned"]
+    plain = errors[errors.series == UNALIGNED]
     unaligned = dict(zip(plain.place, plain["mean"], strict=True))
     direct = errors[errors.series == "direct"]
-    found = sorted(direct.found.unique())
-    chosen = dict.fromkeys((found[-1], found[len(found) // 2], found[0])) if found else {}
-    return {float(epoch): decide(direct[direct.found == epoch], unaligned) for epoch in chosen}
-
-
-def verdicts(means: pd.DataFrame) -> list[str]:
-    """Say of the first, the middle and the last permutation at which epochs the error barrier is low."""
-    return [
-        f"permutation of epoch {epoch:g}: {WORDS[found.state]} (error barrier at most {THRESHOLD} at "
-        f"{found.holds} of {found.told} epochs that can tell); largest mean "
-        f"{with_interval(found.mean, found.low, found.high)} at epoch {found.place:g}, n = {found.n} pairs"
-        for epoch, found in decisions(means).items()
-    ]
+    chosen = sorted(first_middle_last(direct.found).values(), reverse=True)
+    return {epoch: decide(direct[direct.found == epoch], unaligned) for epoch in chosen}
 
 
 def trajectories(
-    barriers: pd.DataFrame, agreements: pd.DataFrame
+    barriers: pd.DataFrame, agreements: pd.DataFrame, trials: pd.DataFrame
 ) -> Iterator[tuple[Setting, pd.DataFrame, pd.DataFrame]]:
     """Yield the pairs of every setting and width with permutations along training, and their agreements."""
     chosen = one_statistics(barriers[(barriers.level == 0) & barriers.across.isna()]).astype({"width": int})
-    for setting, rows in by_setting(chosen[chosen.interpolation == "pair"]):
-        for width, same in rows.groupby("width"):
-            shares = agreements[agreements.group.isin(same.group) & (agreements.method == setting.method)]
-            if (shares.kind == "trajectory").any():
-                own = Setting(setting.dataset, setting.model, setting.norm, setting.method, int(str(width)))
-                yield own, same, shares
+    for setting, rows in by_width(by_setting(chosen[chosen.interpolation == "pair"], trials)):
+        shares = agreements[agreements.group.isin(rows.group) & (agreements.method == setting.method)]
+        if (shares.kind == "trajectory").any():
+            yield setting, rows, shares
 
 
 def analyse(folder: Path) -> str:
@@ -114,7 +104,7 @@ def analyse(folder: Path) -> str:
     names = ("barriers", "alignments", "agreements", "trials")
     barriers, alignments, agreements, trials = (pd.read_parquet(folder / name) for name in names)
     parts = []
-    for setting, rows, along in trajectories(barriers[barriers.split == "test"], agreements):
+    for setting, rows, along in trajectories(barriers[barriers.split == "test"], agreements, trials):
         per_epoch = steps_per_epoch(trials[trials.group.isin(rows.group)])
         shares = fixed_points(along, per_epoch)
         parts.append(_report(setting, rows, alignments, shares, per_epoch, folder))
@@ -134,22 +124,12 @@ def _report(
     per_epoch: float,
     folder: Path,
 ) -> str:
-    means, hybrids = by_epoch(rows, alignments, per_epoch), hybrids_by_layer(rows)
-    draw(means, shares, hybrids, setting.title, folder / "figures" / f"trajectory_{setting.stem}.png")
-    losses = means[means.risk == "loss"]
-    losses = losses.assign(
-        name=[
-            s if s == "unaligned" else f"{s}, found at {f:g}"
-            for s, f in zip(losses.series, losses.found, strict=True)
-        ]
-    )
-    table = losses.pivot_table(index="name", columns="epoch", values="mean", sort=False)
-    lines = [
-        f"{setting.title}: mean test loss barrier by epoch",
-        table.to_string(float_format="{:.3f}".format),
-    ]
-    text = ", ".join(f"{r.epoch:g}: {r.mean:.2f}" for r in shares.itertuples())
-    return "\n".join([*lines, f"fixed points with the last permutation by epoch: {text}", *verdicts(means)])
+    pairs, means = named(rows, alignments, per_epoch), by_epoch(rows, alignments, per_epoch)
+    hybrids, stacks = hybrids_by_layer(rows, per_epoch), stacks_by_epoch(pairs)
+    path = folder / "figures" / f"trajectory_{setting.stem}.png"
+    draw(means, shares, hybrids, stacks, setting.title, path)
+    along = over_epochs(rows, alignments, per_epoch)
+    return report(setting.title, means, along, shares, hybrids, stacks, decisions(means))
 
 
 if __name__ == "__main__":

@@ -1,28 +1,32 @@
 """Are permutations transitive? Barriers and fixed points of their compositions along paths and cycles."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.bootstrap import interval
+from analysis.bootstrap import interval, with_interval
 from analysis.command import command
 from analysis.deciding import state
 from analysis.members import trial_of
-from analysis.panels import UNITS
-from analysis.settings import Setting, by_setting, dense_ends
-from analysis.style import BLACK, BLUE, RED, THRESHOLD, Mark, plt, save
+from analysis.panels import UNITS, at_threshold
+from analysis.settings import by_setting, by_width, dense_ends
+from analysis.spread import in_words, spread
+from analysis.style import BLACK, BLUE, RED, THRESHOLD, Mark, headline, plt, save
 
-MARKS = {"unaligned": Mark(BLACK, "o"), "path": Mark(BLUE, "s"), "cycle": Mark(RED, "^", "--")}
-FIXED = {"path": "path: agrees with the direct permutation", "cycle": "cycle: stays in place"}
+UNALIGNED = "unaligned"
+MARKS = {UNALIGNED: Mark(BLACK, "o"), "path": Mark(BLUE, "s"), "cycle": Mark(RED, "^", "--")}
+APART = 0.05  # networks: series lie beside each other, so that their intervals do not overlap
+FIXED = {"path": "agrees with the direct permutation", "cycle": "stays in place"}  # what a fixed point is
 
 
 def barriers_by_length(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Return mean test barriers with intervals by width, series, number of networks and risk.
+    """Return the spread of the test barriers of one width by series, number of networks and risk.
 
     Series: `unaligned` and `path` (a direct alignment is a path of two networks), and `cycle`.
     """
-    chosen = barriers[barriers.kind.isin(["unaligned", "direct", "composed"])]
+    chosen = barriers[barriers.kind.isin([UNALIGNED, "direct", "composed"])]
     paths = [
         list(networks if path is None else path)
         for networks, path in zip(chosen.networks, chosen.path, strict=True)
@@ -33,26 +37,23 @@ def barriers_by_length(barriers: pd.DataFrame) -> pd.DataFrame:
         networks_on_path=[len(set(path)) for path in paths],
         series=["cycle" if c else "path" for c in closed],
     )
-    named.loc[named.kind == "unaligned", "series"] = "unaligned"
+    named.loc[named.kind == UNALIGNED, "series"] = UNALIGNED
     rows = []
-    for (width, series, count), group in named.groupby(["width", "series", "networks_on_path"]):
+    for (series, count), group in named.groupby(["series", "networks_on_path"]):
         for risk in UNITS:
-            estimate = interval(group[f"{risk}_barrier"].tolist(), _trials(group.along))
-            at = {"width": width, "series": series, "networks": count, "risk": risk}
-            rows.append({**at, **vars(estimate), "n": len(group)})
+            at = {"series": series, "networks": count, "risk": risk}
+            rows.append({**at, **spread(group[f"{risk}_barrier"], _trials(group.along))})
     return pd.DataFrame(rows)
 
 
 def fixed_points_by_length(agreements: pd.DataFrame) -> pd.DataFrame:
-    """Return mean shares of fixed points by width, series (path or cycle) and number of networks."""
+    """Return mean shares of fixed points by series (path or cycle) and number of networks."""
     rows = []
     chosen = agreements[agreements.kind.isin(FIXED)]
-    for (width, series, count), group in chosen.groupby(
-        ["width", "kind", chosen.networks.map(lambda n: len(set(n)))]
-    ):
+    for (series, count), group in chosen.groupby(["kind", chosen.networks.map(lambda n: len(set(n)))]):
         estimate = interval(group.fixed_points.tolist(), _trials(group.networks))
-        rows.append({"width": width, "series": series, "networks": count, **vars(estimate), "n": len(group)})
-    return pd.DataFrame(rows)
+        rows.append({"series": series, "networks": count, **vars(estimate), "n": len(group)})
+    return pd.DataFrame(rows, columns=["series", "networks", "mean", "low", "high", "n"])
 
 
 def _trials(paths: pd.Series) -> list[list[str]]:
@@ -66,24 +67,23 @@ def draw(means: pd.DataFrame, shares: pd.DataFrame, title: str, path: Path) -> N
         _lines(axis, means[means.risk == risk], {name: name for name in MARKS})
         axis.set_ylabel(f"test {risk} barrier ({UNITS[risk]})")
         axis.set_ylim(bottom=0)
-    axes[1].axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
-    axes[1].annotate(str(THRESHOLD), (means.networks.max(), THRESHOLD), ha="right", va="bottom", color="0.3")
-    _lines(axes[2], shares, FIXED)
+    at_threshold(axes[1])
+    _lines(axes[2], shares, {name: f"{name}: {what}" for name, what in FIXED.items()})
     axes[2].set_ylabel("fixed points (share of hidden units)")
     axes[2].set_ylim(0, None)
-    figure.suptitle(
-        f"{title}: permutations composed along paths and cycles (mean, 95 % interval over networks)"
+    headline(
+        figure, f"{title}: permutations composed along paths and cycles\n(mean, 95 % interval over networks)"
     )
     save(figure, path)
 
 
 def _lines(axis: Axes, rows: pd.DataFrame, names: dict[str, str]) -> None:
-    for series, name in names.items():
+    for place, (series, name) in enumerate(names.items()):
         mark, line = MARKS[series], rows[rows.series == series].sort_values("networks")
         if len(line):
             label = f"{name} (n = {', '.join(map(str, line.n))})"
             axis.errorbar(
-                line.networks,
+                line.networks + APART * place,
                 line["mean"],
                 [line["mean"] - line.low, line.high - line["mean"]],
                 color=mark.colour,
@@ -99,40 +99,55 @@ def _lines(axis: Axes, rows: pd.DataFrame, names: dict[str, str]) -> None:
 
 
 def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
-    """Say for every length whether compositions connect, and how far cycles are from the identity."""
+    """Say for every length whether compositions connect, and how far cycles are from the identity.
+
+    Around a cycle a network is compared with itself, which needs no permutation
+    to be connected: there "not informative" would mean nothing, and the unaligned barrier is not asked.
+    """
     errors = means[means.risk == "error"]
-    unaligned = errors[errors.series == "unaligned"]["mean"].mean()
-    sentences = []
-    for row in errors[errors.series != "unaligned"].sort_values(["series", "networks"]).itertuples():
-        word = state(float(row.low), float(row.high), unaligned)  # type: ignore[arg-type]
-        sentences.append(
-            f"{row.series} of {row.networks}: error barrier {row.mean:.3f} [{row.low:.3f}, {row.high:.3f}], "
-            f"threshold {THRESHOLD}: {word} (n = {row.n})"
-        )
-    for row in shares.sort_values(["series", "networks"]).itertuples():
-        sentences.append(
-            f"{row.series} of {row.networks}: fixed points {row.mean:.3f} [{row.low:.3f}, {row.high:.3f}]"
-        )
-    return sentences
+    plain = errors[errors.series == UNALIGNED]["mean"]
+    base = {"path": float(plain.iloc[0]) if len(plain) else None}
+    composed = errors[errors.series != UNALIGNED].sort_values(["series", "networks"])
+    ends = zip(composed.low, composed.high, composed.series, strict=True)
+    decided = composed.assign(state=[state(low, high, base.get(series)) for low, high, series in ends])
+    sentences = [
+        f"{row.series} of {row.networks}: error barrier at most {THRESHOLD}: "
+        f"{in_words(row, 'cycles' if row.series == 'cycle' else 'paths')}"
+        for row in list[Any](decided.itertuples())
+    ]
+    return sentences + [
+        f"{row.series} of {row.networks}: fixed points ({FIXED[row.series]}) "
+        f"{with_interval(row.mean, row.low, row.high)} (n = {row.n})"
+        for row in list[Any](shares.sort_values(["series", "networks"]).itertuples())
+    ]
+
+
+def table(means: pd.DataFrame, shares: pd.DataFrame) -> str:
+    """Return barriers and fixed points with their intervals, by number of networks."""
+    fixed = shares.assign(risk="fixed points")
+    rows = pd.concat([means, fixed])
+    text = list(map(with_interval, rows["mean"], rows.low, rows.high))
+    return (
+        rows.assign(text=text)
+        .pivot_table(index=["risk", "series"], columns="networks", values="text", aggfunc="first")
+        .to_string(na_rep="")
+    )
 
 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/transitivity_*.png` and return the verdicts."""
-    barriers, agreements = (pd.read_parquet(folder / name) for name in ("barriers", "agreements"))
+    names = ("barriers", "agreements", "trials")
+    barriers, agreements, trials = (pd.read_parquet(folder / name) for name in names)
     chosen = dense_ends(barriers[(barriers.split == "test") & (barriers.interpolation == "pair")])
     if not (chosen.kind == "composed").any():
         return "transitivity: no composed permutations (compare.kinds)"
     parts = []
-    for setting, rows in by_setting(chosen):
-        means = barriers_by_length(rows)
-        shares = fixed_points_by_length(
-            agreements[(agreements.method == setting.method) & agreements.group.isin(rows.group)]
-        )
-        for width in sorted(means.width.unique()):
-            own = Setting(setting.dataset, setting.model, setting.norm, setting.method, int(width))
-            one, two = means[means.width == width], shares[shares.width == width]
-            draw(one, two, own.title, folder / "figures" / f"transitivity_{own.stem}.png")
-            parts.append("\n".join([f"{own.title}, composed permutations", *verdicts(one, two)]))
+    for setting, rows in by_width(by_setting(chosen, trials)):
+        own = agreements[(agreements.method == setting.method) & agreements.group.isin(rows.group)]
+        means, shares = barriers_by_length(rows), fixed_points_by_length(own)
+        draw(means, shares, setting.title, folder / "figures" / f"transitivity_{setting.stem}.png")
+        head = f"{setting.title}: mean test barrier of composed permutations, and fixed points, by networks"
+        parts.append("\n".join([head, table(means, shares), *verdicts(means, shares)]))
     return "\n\n".join(parts)
 
 

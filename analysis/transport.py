@@ -7,9 +7,10 @@ import pandas as pd
 from analysis.bootstrap import with_interval
 from analysis.command import command
 from analysis.panels import UNITS
-from analysis.sparsity import Pruned, mean, pruned_groups
+from analysis.settings import Setting
+from analysis.sparsity import mean, pruned_groups
 from analysis.transport_figure import draw
-from analysis.transport_runs import OWN, RANDOM, TRANSPORTED, chance, named_runs
+from analysis.transport_runs import ONE_SHOT, OWN, RANDOM, TRANSPORTED, chance, named_runs
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 # What a transported and permuted mask is compared with, and the columns in which the two runs agree.
@@ -17,6 +18,7 @@ REFERENCES = {
     TRANSPORTED["none"]: ["level", "parent_trial", "mask_trial"],
     OWN: ["level", "parent_trial"],
     RANDOM: ["level", "parent_trial"],
+    ONE_SHOT: ["level", "parent_trial"],
 }
 KEYS = ["permutation", "reference", "risk", "level", "sparsity"]
 
@@ -51,8 +53,8 @@ def differences(runs: pd.DataFrame) -> pd.DataFrame:
             pairs = moved.merge(runs[runs.run == reference], on=keys, suffixes=("", "_reference"))
             collapsed = pairs.collapsed | pairs.collapsed_reference
             for risk in UNITS:
-                gain = pairs[f"test_{risk}_reference"] - pairs[f"test_{risk}"]
-                kept = pairs.assign(gain=gain)[~collapsed if risk == "loss" else collapsed.notna()]
+                gains = pairs.assign(gain=pairs[f"test_{risk}_reference"] - pairs[f"test_{risk}"])
+                kept = gains[~collapsed] if risk == "loss" else gains
                 for level, group in kept.groupby("level"):
                     at = (permutation, reference, risk, level, group.sparsity.mean())
                     ends = _mean(group.gain, group.members)
@@ -109,16 +111,16 @@ def _ranges(levels: list[int]) -> str:
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/transport_*.png` and return tables and verdicts."""
     trials, metrics = pd.read_parquet(folder / "trials"), pd.read_parquet(folder / "metrics")
-    moved = [each for each in pruned_groups(trials) if each.trials.branch.eq("transport").any()]
-    parts = [_report(each, metrics, folder) for each in moved]
+    moved = [each for each in pruned_groups(trials) if each[1].branch.eq("transport").any()]
+    parts = [_report(setting, own, metrics, folder) for setting, own in moved]
     return "\n\n".join(parts) or "transport: no transported masks yet (prune.branches)"
 
 
-def _report(pruned: Pruned, metrics: pd.DataFrame, folder: Path) -> str:
-    title, limit = pruned.setting.title + pruned.words, chance(pruned.trials, metrics)
-    runs = named_runs(pruned.trials, limit)
+def _report(setting: Setting, trials: pd.DataFrame, metrics: pd.DataFrame, folder: Path) -> str:
+    title, limit = setting.title, chance(trials, metrics)
+    runs = named_runs(trials, limit)
     means, gains = by_level(runs), differences(runs)
-    path = folder / "figures" / f"transport_{pruned.setting.stem}{pruned.suffix}.png"
+    path = folder / "figures" / f"transport_{setting.stem}.png"
     draw(means, gains, limit, title, path)
     lines = []
     for risk in UNITS:

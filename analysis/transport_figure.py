@@ -5,11 +5,12 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.axes import bend, legend_below
 from analysis.panels import UNITS
 from analysis.points import LINEAR
-from analysis.sparsity import bend, finish, line
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, plt, save
-from analysis.transport_runs import BRANCHES, OWN, RANDOM, TRANSPORTED
+from analysis.sparsity import finish, line
+from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, headline, plt, save
+from analysis.transport_runs import BRANCHES, ONE_SHOT, OWN, RANDOM, TRANSPORTED
 
 MARKS = {
     OWN: Mark(BLACK, "o"),
@@ -17,37 +18,40 @@ MARKS = {
     TRANSPORTED["dense"]: Mark(BLUE, "s"),
     TRANSPORTED["none"]: Mark(GREEN, "D"),
     RANDOM: Mark(ORANGE, "v", ":"),
-    BRANCHES["one_shot"]: Mark(SKY, "P", ":"),
+    ONE_SHOT: Mark(SKY, "P", ":"),
     BRANCHES["reinitialise"]: Mark(PINK, "p", ":"),
 }
-SHORT = {TRANSPORTED["none"]: "no permutation"}
 
 
 def draw(means: pd.DataFrame, gains: pd.DataFrame, limit: float, title: str, path: Path) -> None:
-    """Draw what the runs reach and, below, the paired differences; error to the left, loss to the right."""
-    figure, axes = plt.subplots(2, 2, figsize=(12, 11), constrained_layout=True)
+    """Draw what the runs reach and, a row per permutation, the paired differences; a column per risk."""
+    permutations = list(dict.fromkeys(gains.permutation))
+    rows = 1 + len(permutations)
+    figure, axes = plt.subplots(
+        rows, 2, figsize=(12, 0.8 + 5.1 * rows), constrained_layout=True, squeeze=False
+    )
     sparsities = means.groupby("level").sparsity.mean().tolist()
-    for (above, below), (risk, unit) in zip(axes.T, UNITS.items(), strict=True):
+    for column, (risk, unit) in zip(axes.T, UNITS.items(), strict=True):
         runs = means[means.risk == risk]
         for name, mark in MARKS.items():
-            line(above, runs[runs.run == name], name, mark)
-        _differences(below, gains[gains.risk == risk])
-        finish(above, sparsities, f"test {risk} ({unit})")
-        finish(below, sparsities, f"difference in test {risk} ({unit})")
-        for axis in (above, below):
+            line(column[0], runs[runs.run == name], name, mark)
+        finish(column[0], sparsities, f"test {risk} ({unit})")
+        column[0].set_title(f"{risk} by mask", fontsize=11)
+        for axis, permutation in zip(column[1:], permutations, strict=True):
+            own = gains[(gains.risk == risk) & (gains.permutation == permutation)]
+            for reference in dict.fromkeys(own.reference):
+                line(axis, own[own.reference == reference], reference, MARKS[reference])
+            finish(axis, sparsities, f"paired difference in test {risk} ({unit})")
+            axis.set_title(f"{risk}: other mask minus {TRANSPORTED[permutation]}", fontsize=11)
+        for axis in column:
             bend(axis)
-            if axis.lines:  # below the panel, because lines may be anywhere in it
-                axis.legend(
-                    frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12)
-                )
-        above.set_title(f"{risk} by mask", fontsize=11)
-        below.set_title(
-            f"paired {risk}: reference - permuted mask (positive: the permuted is better)", fontsize=10
-        )
+            legend_below(axis)
     _mark_collapsed(axes[0, 1], means[means.risk == "loss"])
-    figure.suptitle(
+    headline(
+        figure,
         f"{title}: transport of masks (mean, 95 % interval over networks; axes linear below {LINEAR})\n"
-        f"x at the top edge: runs at chance (test error of {limit:.2f} or more), left out of all losses"
+        f"x at the top edge: runs at chance (test error of {limit:.2f} or more), left out of all losses; "
+        "positive differences: the transported mask is better",
     )
     save(figure, path)
 
@@ -62,11 +66,3 @@ def _mark_collapsed(axis: Axes, runs: pd.DataFrame) -> None:
             axis.plot(*at, "x", color=colour, transform=edge, ms=7, mew=2, clip_on=False)
             text = f"{row['collapsed']}"
             axis.annotate(text, at, (5, -3), xycoords=edge, textcoords="offset points", fontsize=8)
-
-
-def _differences(axis: Axes, paired: pd.DataFrame) -> None:
-    for permutation, reference in paired[["permutation", "reference"]].drop_duplicates().to_numpy().tolist():
-        rows = paired[(paired.permutation == permutation) & (paired.reference == reference)]
-        line_style = "-" if permutation == "dense" else "--"
-        mark = Mark(MARKS[reference].colour, MARKS[TRANSPORTED[permutation]].marker, line_style)
-        line(axis, rows, f"{SHORT.get(reference, reference)} - {permutation}", mark)

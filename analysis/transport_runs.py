@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-OWN, RANDOM = "own mask", "random mask"
+OWN, RANDOM, ONE_SHOT = "own mask", "random mask", "one-shot mask"
 TRANSPORTED = {
     "level": "transported, level's permutation",
     "dense": "transported, dense permutation",
     "none": "transported, no permutation",
 }
-BRANCHES = {"main": OWN, "random": RANDOM, "one_shot": "one-shot mask", "reinitialise": "reinitialised"}
+BRANCHES = {"main": OWN, "random": RANDOM, "one_shot": ONE_SHOT, "reinitialise": "reinitialised"}
 NEAR = 0.2  # of the distance in test error between untrained and dense networks
 
 

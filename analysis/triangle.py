@@ -1,8 +1,10 @@
 """The loss between three networks: excess over the plane through their own losses, on the whole simplex."""
 
+from argparse import ArgumentParser
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +14,14 @@ from matplotlib.colors import LogNorm
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.tri import Triangulation
 
+from analysis.bootstrap import with_interval
 from analysis.command import command
+from analysis.deciding import state
+from analysis.members import trial_of
 from analysis.settings import by_setting, dense_ends
-from analysis.style import plt, save
+from analysis.spread import in_words, spread
+from analysis.style import THRESHOLD, headline, plt, save
+from raysweep.errors import UserError
 
 KINDS = ("via", "joint")
 PLACES = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])  # of the corners A, B and C
@@ -26,20 +33,40 @@ OUTLINE: list[AbstractPathEffect] = [withStroke(linewidth=2, foreground="0.15")]
 
 @dataclass(frozen=True)
 class Surface:
-    """Mean over `n` triples of the excess loss, shape (points,) in nats, at weights of shape (points, 3)."""
+    """Excess risks of triples, shape (triples, points), at weights of shape (points, 3).
+
+    `members` are the trials that each triple depends on.
+    """
 
     weights: np.ndarray
-    excess: np.ndarray
-    n: int
+    values: np.ndarray
+    members: list[list[str]]
 
-    def largest(self) -> tuple[float, np.ndarray]:
-        """Return the largest mean excess and the weights at which it lies."""
-        at = int(self.excess.argmax())
-        return float(self.excess[at]), self.weights[at]
+    @property
+    def excess(self) -> np.ndarray:
+        """The mean over triples, shape (points,)."""
+        return self.values.mean(axis=0)
 
-    def centre(self) -> float:
-        """Return the excess at equal weights."""
-        return float(self.excess[np.abs(self.weights - 1 / 3).max(axis=1).argmin()])
+    @property
+    def n(self) -> int:
+        """Number of triples."""
+        return len(self.values)
+
+    def worst(self) -> int:
+        """Return the point at which the mean is largest."""
+        return int(self.excess.argmax())
+
+    def centre(self) -> int:
+        """Return the point of equal weights."""
+        return int(np.abs(self.weights - 1 / 3).max(axis=1).argmin())
+
+    def at(self, point: int, unaligned: float | None = None) -> SimpleNamespace:
+        """Return the spread of the triples at a point, and what an error says as `state`."""
+        found = spread(pd.Series(self.values[:, point]), self.members)
+        return SimpleNamespace(**found, state=state(found["low"], found["high"], unaligned))
+
+
+Surfaces = dict[tuple[str, int], Surface]  # by kind and width
 
 
 def excess(weights: np.ndarray, risk: np.ndarray) -> np.ndarray:
@@ -51,24 +78,28 @@ def excess(weights: np.ndarray, risk: np.ndarray) -> np.ndarray:
     return risk - weights @ corners
 
 
-def surface(rows: pd.DataFrame) -> Surface:
-    """Average triples: `rows` of `barriers` with the columns `weights` and `loss` of `curves`.
+def surface(rows: pd.DataFrame, risk: str = "loss") -> Surface:
+    """Gather triples: `rows` of `barriers` with the columns `weights` and `loss` or `error` of `curves`.
 
     The reference of `via`, where it is one of the three, becomes the last corner. Which of the other
     networks stands at which corner is arbitrary, so all their orders are averaged.
     """
-    curves = []
-    parts = (rows.weights, rows.loss, rows.networks, rows.reference)
-    for points, loss, networks, reference in zip(*parts, strict=True):
+    grids, values, members = [], [], []
+    parts = (rows.weights, rows[risk], rows.networks, rows.reference)
+    for points, curve, networks, reference in zip(*parts, strict=True):
         weights = np.stack(list(points))
-        values = excess(weights, np.asarray(loss, float))
+        above = excess(weights, np.asarray(curve, float))
+        orders = []
         for columns in _orders(list(networks), reference):
             order = np.lexsort(np.round(weights[:, columns], 6).T)
-            curves.append((weights[order][:, columns], values[order]))
-    grid = curves[0][0]
-    if not all(np.allclose(grid, weights) for weights, _ in curves):
+            grids.append(weights[order][:, columns])
+            orders.append(above[order])
+        values.append(np.mean(orders, axis=0))
+        through = [reference] if isinstance(reference, str) else []
+        members.append(sorted({trial_of(network) for network in (*networks, *through)}))
+    if not all(np.allclose(grids[0], weights) for weights in grids):
         raise ValueError("triples with different grids of weights cannot be averaged")
-    return Surface(grid, np.mean([values for _, values in curves], axis=0), len(rows))
+    return Surface(grids[0], np.stack(values), members)
 
 
 def _orders(networks: list[str], reference: object) -> list[list[int]]:
@@ -78,19 +109,28 @@ def _orders(networks: list[str], reference: object) -> list[list[int]]:
     return [[*order, *last] for order in permutations(others)]
 
 
-def surfaces(rows: pd.DataFrame, widths: list[int]) -> dict[tuple[str, int], Surface]:
+def surfaces(rows: pd.DataFrame, widths: list[int], risk: str = "loss") -> Surfaces:
     """Return the surface of every kind and width that has triples."""
     chosen = rows[rows.kind.isin(KINDS) & rows.width.isin(widths)]
-    found = {(str(k), int(str(w))): surface(group) for (k, w), group in chosen.groupby(["kind", "width"])}
+    groups = chosen.groupby(["kind", "width"])
+    found = {(str(kind), int(str(w))): surface(group, risk) for (kind, w), group in groups}
     return {(kind, width): found[kind, width] for kind in KINDS for width in widths if (kind, width) in found}
 
 
-def some_widths(widths: list[int]) -> list[int]:
-    """Return the smallest, the middle and the largest of sorted widths."""
-    return sorted({widths[0], widths[(len(widths) - 1) // 2], widths[-1]})
+def chosen_widths(there: list[int], wanted: list[int] | None) -> list[int]:
+    """Return the wanted widths, or else the smallest, the middle and the largest of the sorted ones.
+
+    Raises `UserError` for a width without triples.
+    """
+    for width in wanted or ():
+        if width not in there:
+            raise UserError(f"widths = {width}: there are triples of widths {', '.join(map(str, there))}")
+    if wanted:
+        return sorted(set(wanted))
+    return sorted({there[0], there[(len(there) - 1) // 2], there[-1]})
 
 
-def draw(found: dict[tuple[str, int], Surface], title: str, path: Path) -> None:
+def draw(found: Surfaces, title: str, path: Path) -> None:
     """Draw a row of triangles per kind and a column per width, with one colour scale."""
     kinds, widths = list(dict.fromkeys(k for k, _ in found)), sorted({w for _, w in found})
     size = (1.4 + 3 * len(widths), 0.9 + 3.1 * len(kinds))
@@ -102,10 +142,13 @@ def draw(found: dict[tuple[str, int], Surface], title: str, path: Path) -> None:
             if (kind, width) in found:
                 each = found[kind, width]
                 image = _triangle(axis, each, norm, kind == "via")
-                axis.set_title(f"{kind}, width {width} (n = {each.n} triples)", fontsize=9, pad=16)
+                head = f"{kind}, width {width} (n = {each.n} triples)\nlargest {_nats(each, each.worst())}"
+                axis.set_title(head, fontsize=9, pad=16)
     label = "mean excess test loss (nats)"
     figure.colorbar(image, ax=axes, extend="min", label=label, shrink=0.8)
-    figure.suptitle(f"{title}\nloss of mixed networks minus mixed losses", fontsize=10)
+    headline(
+        figure, f"{title}: loss of mixed networks minus mixed losses\n(mean, 95 % interval over networks)"
+    )
     save(figure, path)
 
 
@@ -143,33 +186,64 @@ def _triangle(axis: Axes, surface: Surface, norm: LogNorm, reference: bool) -> C
     return image
 
 
-def describe(found: dict[tuple[str, int], Surface]) -> list[str]:
-    """Return a line per panel: the largest mean excess, where it lies, and the barycentre's."""
+def describe(losses: Surfaces, errors: Surfaces, unaligned: dict[int, float]) -> list[str]:
+    """Return, per kind and width, what mixtures of three networks have above the mixed risks.
+
+    The loss and the error where their mean is largest, the error decided by the threshold, and both at equal
+    weights. `unaligned` is the mean error barrier of pairs without a permutation by width, as far as known.
+    """
     lines = []
-    for (kind, width), each in found.items():
-        value, at = each.largest()
-        where = ", ".join(f"{weight:.2f}" for weight in at)
-        lines.append(
-            f"{kind}, width {width}: mean excess test loss at most {value:.3f} nats, at weights ({where}); "
-            f"barycentre {each.centre():.3f} (n = {each.n} triples)"
-        )
+    for (kind, width), loss in losses.items():
+        error, base = errors[kind, width], unaligned.get(width)
+        claim = f"  excess test error at most {THRESHOLD}"
+        lines += [
+            f"{kind}, width {width}: mean excess test loss at most {_nats(loss, loss.worst())}, at weights "
+            f"{_weights(loss)}; barycentre {_nats(loss, loss.centre())} (n = {loss.n} triples)",
+            f"{claim} at all weights: {in_words(error.at(error.worst(), base), 'triples')}, the worst being "
+            f"{_weights(error)}",
+            f"{claim} at the barycentre: {in_words(error.at(error.centre(), base), 'triples')}",
+        ]
     return lines
 
 
+def _nats(surface: Surface, point: int) -> str:
+    found = surface.at(point)
+    return f"{with_interval(found.mean, found.low, found.high)} nats"
+
+
+def _weights(surface: Surface) -> str:
+    return "(" + ", ".join(f"{weight:.2f}" for weight in surface.weights[surface.worst()]) + ")"
+
+
 def analyse(folder: Path, widths: list[int] | None = None) -> str:
-    """Read the tables of a sweep, write `figures/triangle_*.png` and return a line per triangle."""
-    barriers, curves = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "curves")
-    triples = barriers[(barriers.interpolation == "simplex") & (barriers.split == "test")]
+    """Read the tables of a sweep, write `figures/triangle_*.png` and return the excess of every triangle.
+
+    By default of the smallest, middle and largest width. Raises `UserError` for a width that has none.
+    """
+    barriers, curves, trials = (pd.read_parquet(folder / name) for name in ("barriers", "curves", "trials"))
+    ends = dense_ends(barriers[barriers.split == "test"])
     parts = []
-    for setting, rows in by_setting(dense_ends(triples).merge(curves, on=["barrier_id", "split"])):
-        found = surfaces(rows, widths or some_widths(sorted(map(int, rows.width.unique()))))
-        if found:
-            draw(found, setting.title, folder / "figures" / f"triangle_{setting.stem}.png")
-            parts.append("\n".join([f"{setting.title}: three networks", *describe(found)]))
+    for setting, rows in by_setting(ends, trials):
+        triples = rows[(rows.interpolation == "simplex") & rows.kind.isin(KINDS)]
+        if triples.empty:
+            continue
+        triples = triples.merge(curves, on=["barrier_id", "split"])
+        shown = chosen_widths(sorted(map(int, triples.width.unique())), widths)
+        losses, errors = (surfaces(triples, shown, risk) for risk in ("loss", "error"))
+        draw(losses, setting.title, folder / "figures" / f"triangle_{setting.stem}.png")
+        plain = rows[(rows.kind == "unaligned") & (rows.interpolation == "pair")]
+        bases = plain.groupby("width").error_barrier.mean()
+        unaligned = {int(str(width)): float(mean) for width, mean in bases.items()}
+        parts.append("\n".join([f"{setting.title}: three networks", *describe(losses, errors, unaligned)]))
     return (
         "\n\n".join(parts) or "triangle: no triples on the test set (compare.kinds via or joint, 3 networks)"
     )
 
 
+def _options(parser: ArgumentParser) -> None:
+    said = "widths of the triangles (default: the smallest, the middle and the largest)"
+    parser.add_argument("--widths", type=int, nargs="+", metavar="WIDTH", help=said)
+
+
 if __name__ == "__main__":
-    command(__doc__, "quickstart", analyse)
+    command(__doc__, "quickstart", analyse, _options)

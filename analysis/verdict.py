@@ -11,16 +11,14 @@ from analysis.style import THRESHOLD
 class Verdict:
     """What a mean error barrier (share), its interval (NaN: none) and spread say of a claim on one split.
 
-    `what` are the permutations, `variant` says what else sets the networks apart from others of the sweep,
-    `where` to which place of a sequence the numbers belong. `connected` is the share of the `n` pairs or
-    triples at or below the threshold.
+    `what` are the permutations, `where` says to which place of a sequence the numbers belong. `connected` is
+    the share of the `n` pairs or triples at or below the threshold.
     """
 
     claim: str
     what: str
     sweep: str
     setting: Setting
-    variant: str
     split: str
     state: str
     mean: float
@@ -34,17 +32,12 @@ class Verdict:
     @property
     def family(self) -> str:
         """The networks without their width: verdicts of one family differ in it."""
-        return ", ".join(filter(None, (replace(self.setting, width=None).title, self.variant)))
-
-    @property
-    def networks(self) -> str:
-        """For people: which networks, aligned how."""
-        return ", ".join(filter(None, (self.setting.title, self.variant)))
+        return replace(self.setting, width=None).title
 
     def __str__(self) -> str:
         where = f" {self.where}" if self.where else ""
         return (
-            f"{self.claim}: {self.sweep}: {self.networks}: {self.what}: {self.split} {self.state} "
+            f"{self.claim}: {self.sweep}: {self.setting.title}: {self.what}: {self.split} {self.state} "
             f"({with_interval(self.mean, self.low, self.high)}{where}, threshold {THRESHOLD}, maximum "
             f"{self.maximum:.3f}, {self.connected:.0%} of {self.n} connected)"
         )

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.command import command
 from analysis.members import trial_of
 from analysis.pairs import UNALIGNED, named, report
-from analysis.settings import Setting, dense_ends
+from analysis.settings import by_networks, by_width, dense_ends
 
 INDEPENDENT, SAME = "independent", "same initialisation"
 ORDER = [INDEPENDENT, SAME, UNALIGNED, "weight matching", "activation matching"]
@@ -40,8 +40,7 @@ def analyse(folder: Path) -> str:
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     chosen = pairs(dense_ends(barriers), trials)
     parts = []
-    for (dataset, model, norm, width), rows in chosen.groupby(["dataset", "model", "norm", "width"]):
-        setting = Setting(str(dataset), str(model), str(norm), width=int(str(width)))
+    for setting, rows in by_width(by_networks(chosen, trials)):
         parts.append(report(rows, setting.title, folder / "figures" / f"weak_{setting.stem}.png"))
     return "\n\n".join(parts) or "weak: no pairs yet"
 

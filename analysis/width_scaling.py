@@ -1,18 +1,20 @@
-"""Do barriers fall with width? A figure, a table, from which width each claim holds, and power laws."""
+"""Do barriers fall with width? A figure, a table, from which width on each claim holds, and power laws."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import interval
+from analysis.bootstrap import with_interval
 from analysis.command import command
-from analysis.deciding import HOLDS, share_connected, state
+from analysis.deciding import HOLDS, NOT_INFORMATIVE, UNDECIDED, state
 from analysis.members import aligned_networks, members
 from analysis.panels import UNITS, lines
-from analysis.power_law import power_law
+from analysis.power_law import PowerLaw, power_law
 from analysis.settings import by_setting, dense_ends
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, plt, save
+from analysis.spread import SPREAD, in_words, spread
+from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, headline, plt, save
 
 # name: (interpolation, kind, column, look)
 SERIES = {
@@ -26,9 +28,12 @@ SERIES = {
     "simplex, joint": ("simplex", "joint", "barrier", Mark(ORANGE, "v", "--")),
 }
 PANELS = {"pair": "pairs of networks", "simplex": "three networks at once"}
+OF = {"pair": "pairs", "simplex": "triples"}
+LEGEND = {"error": 2, "loss": 1}  # columns
+NO_LAW = "no power law: fewer than three positive means"
 TRIPLE = 3
 CLAIMS = tuple(name for name in SERIES if name != "unaligned")
-COLUMNS = ["split", "risk", "kind", "width", "mean", "low", "high", "maximum", "connected", "n"]
+COLUMNS = ["split", "risk", "kind", "width", *SPREAD]
 
 
 def samples(barriers: pd.DataFrame, alignments: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -47,33 +52,24 @@ def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, chosen in samples(barriers, alignments):
         for (split, width), group in chosen.groupby(["split", "width"]):
-            for risk in ("loss", "error"):
-                values = group[f"{risk}_{SERIES[name][2]}"].to_numpy()
-                rows.append(
-                    {
-                        "split": split,
-                        "risk": risk,
-                        "kind": name,
-                        "width": int(str(width)),
-                        **vars(interval(values.tolist(), group.members.tolist())),
-                        "maximum": values.max(),
-                        "connected": share_connected(values),
-                        "n": len(values),
-                    }
-                )
+            for risk in UNITS:
+                at = {"split": split, "risk": risk, "kind": name, "width": int(str(width))}
+                values = group[f"{risk}_{SERIES[name][2]}"]
+                rows.append({**at, **spread(values, group.members.tolist())})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def power_laws(barriers: pd.DataFrame, alignments: pd.DataFrame, split: str = "test") -> list[str]:
-    """Return a line per series: how its mean loss barrier (nats) scales with width."""
-    fitted = []
+def power_laws(
+    barriers: pd.DataFrame, alignments: pd.DataFrame, split: str = "test"
+) -> dict[str, PowerLaw | None]:
+    """Return, per series, how its mean loss barrier (nats) scales with width."""
+    fitted = {}
     for name, chosen in samples(barriers[barriers.split == split], alignments):
         by_width = {
             int(str(width)): (group[f"loss_{SERIES[name][2]}"].tolist(), group.members.tolist())
             for width, group in chosen.groupby("width")
         }
-        law = power_law(by_width)
-        fitted.append(f"loss barrier of {name} ~ {law or 'no power law: fewer than three positive means'}")
+        fitted[name] = power_law(by_width)
     return fitted
 
 
@@ -88,27 +84,48 @@ def decided(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdicts(summary: pd.DataFrame, split: str = "test") -> list[str]:
-    """Return a sentence per kind: from which width on its error barrier is at most 0.02."""
-    claims = decided(summary)
+    """Return, per kind, from which width on its error barrier is at most 0.02, and a line per width."""
+    claims = decided(summary[summary.split == split])
     sentences = []
     for kind in CLAIMS:
-        rows = claims[(claims.split == split) & (claims.kind == kind)]
-        if rows.empty:
-            continue
-        states = dict(zip(rows.width, rows.state, strict=True))
-        holds = None
-        for width in sorted(states, reverse=True):
-            if states[width] != HOLDS:
-                break
-            holds = width
-        start = f"from width {holds} on" if holds else "at no measured width"
-        detail = ", ".join(f"{width}: {state}" for width, state in sorted(states.items()))
-        sentences.append(f"{kind}: error barrier at most {THRESHOLD} {start} ({detail})")
+        rows: list[Any] = list(claims[claims.kind == kind].sort_values("width").itertuples())
+        if rows:
+            of = OF[SERIES[kind][0]]
+            head = (
+                f"{kind}: error barrier at most {THRESHOLD} {_from({row.width: row.state for row in rows})}"
+            )
+            sentences.append("\n".join([head, *(f"  {row.width}: {in_words(row, of)}" for row in rows)]))
     return sentences
 
 
-def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> None:
-    """Draw barriers of pairs, and excess risks of triples, against width; `panels.lines` says how."""
+def _from(states: Mapping[int, str]) -> str:
+    """Say from which width on a claim holds: there and at every larger width; and where one cannot tell."""
+    upwards = sorted(states)
+    since = None
+    for width in reversed(upwards):
+        if states[width] != HOLDS:
+            break
+        since = width
+    words = ["from no measured width on" if since is None else f"from width {since} on"]
+    below = [width for width in upwards if states[width] == HOLDS and (since is None or width < since)]
+    words += [f"it holds at {', '.join(map(str, below))}"] if below else []
+    for word in (UNDECIDED, NOT_INFORMATIVE):
+        at = ", ".join(str(width) for width in upwards if states[width] == word)
+        words += [f"{at} cannot tell ({word})"] if at else []
+    return "; ".join(words)
+
+
+def draw(
+    summary: pd.DataFrame,
+    laws: Mapping[str, PowerLaw | None],
+    title: str,
+    path: Path,
+    split: str = "test",
+) -> None:
+    """Draw barriers of pairs, and excess risks of triples, against width; `panels.lines` says how.
+
+    The losses have the lines and bands of their power laws.
+    """
     shown = summary[summary.split == split].rename(columns={"width": "x", "kind": "series"})
     marks = {
         name: {series: look for series, (kind, _, _, look) in SERIES.items() if kind == interpolation}
@@ -116,45 +133,52 @@ def draw(summary: pd.DataFrame, title: str, path: Path, split: str = "test") -> 
     }
     panels = [name for name, looks in marks.items() if shown.series.isin(looks).any()]
     figure, axes = plt.subplots(
-        len(panels),
-        2,
-        figsize=(10, 4.1 * len(panels)),
-        constrained_layout=True,
-        sharex=True,
-        sharey="col",
-        squeeze=False,
+        len(panels), 2, figsize=(10, 5.2 * len(panels)), layout="constrained", sharey="col", squeeze=False
     )
     for row, name in zip(axes, panels, strict=True):
         chosen = shown[shown.series.isin(marks[name])]
         for axis, (risk, unit) in zip(row, UNITS.items(), strict=True):
-            lines(axis, chosen[chosen.risk == risk], marks[name], risk == "error")
+            lines(
+                axis,
+                chosen[chosen.risk == risk],
+                marks[name],
+                risk == "error",
+                laws if risk == "loss" else None,
+            )
             axis.set_title(name)
+            axis.set_xlabel("width (hidden units)")
             axis.set_ylabel(f"{split} {risk} barrier ({unit})")
-        row[1].legend(frameon=False, fontsize=8)
-    for axis in axes[-1]:
-        axis.set_xlabel("width (hidden units)")
-    figure.suptitle(f"{title}: barrier against width (mean, 95 % interval over networks)")
+            axis.legend(
+                frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=LEGEND[risk]
+            )
+    headline(
+        figure, f"{title}: barrier against width\n(mean, 95 % interval over networks; losses with power laws)"
+    )
     save(figure, path)
 
 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw a figure per model and method, and return tables and verdicts."""
-    barriers, alignments = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "alignments")
+    barriers, alignments, trials = (
+        pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
+    )
     parts = []
-    for setting, rows in by_setting(dense_ends(barriers)):
-        summary = summarise(rows, alignments)
-        draw(summary, setting.title, folder / "figures" / f"width_scaling_{setting.stem}.png")
-        parts.append("\n".join([_report(setting.title, summary), *power_laws(rows, alignments)]))
+    for setting, rows in by_setting(dense_ends(barriers), trials):
+        summary, laws = summarise(rows, alignments), power_laws(rows, alignments)
+        draw(summary, laws, setting.title, folder / "figures" / f"width_scaling_{setting.stem}.png")
+        fits = [f"loss barrier of {name} ~ {law or NO_LAW}" for name, law in laws.items()]
+        parts.append("\n".join([_table(setting.title, summary), *verdicts(summary), *fits]))
     return "\n\n".join(parts) or "width scaling: no barriers yet"
 
 
-def _report(title: str, summary: pd.DataFrame) -> str:
+def _table(title: str, summary: pd.DataFrame) -> str:
     test = summary[summary.split == "test"]
-    text = test["mean"].map("{:.3f}".format)
+    text = list(map(with_interval, test["mean"], test.low, test.high))
     table = test.assign(text=text).pivot_table(
         index=["risk", "kind"], columns="width", values="text", aggfunc="first", sort=False
     )
-    return "\n".join([f"{title}, mean test barrier by width", table.to_string(), *verdicts(summary)])
+    head = f"{title}, mean test barrier by width [95 % interval over networks]"
+    return "\n".join([head, table.sort_index(axis=1).to_string(na_rep="")])
 
 
 if __name__ == "__main__":

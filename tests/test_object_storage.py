@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from analysis import claims
 from raysweep.store.files import Files
 from tests.store.faulty import Faults, faulty_storage
 from tests.store.servers import s3_server
@@ -39,6 +40,8 @@ def test_tables_and_figures_are_those_of_a_directory(storage, tiny, undisturbed)
     assert "trials 6/6, alignments 6/6, barriers 24/24, failures 0" in raysweep("status", root)
     assert "0 problems" in raysweep("verify", root)
     assert "mlp on digits" in raysweep_analysis(root)
+    assert f"page: {root}/claims.html" in claims.analyse(root)
+    assert b"width scaling of mlp_digits" in Files(root).get("claims.html")
 
 
 def raysweep_analysis(root):

@@ -30,6 +30,7 @@ class Comparisons:
         self.alignments: dict[str, AlignmentUnit] = {}
         self.barriers: dict[str, BarrierUnit] = {}
         self.agreements: dict[str, AgreementUnit] = {}
+        self._added: dict[tuple[object, ...], str] = {}
 
     def alignment(self, method: str, group: str, pair: Pair) -> AlignmentUnit:
         """Add the alignment of two networks."""
@@ -70,10 +71,15 @@ class Comparisons:
         self.add(BarrierUnit("", "pair", "direct", method, group, pair, (None, move)))
 
     def add(self, unit: BarrierUnit) -> None:
-        """Add a comparison; one of networks with BatchNorm for each way to treat its statistics."""
+        """Add a comparison; one of networks with BatchNorm for each way to treat its statistics.
+
+        One that was added with its networks in another order is not added again: it says the same.
+        """
         for statistics in self._compare.statistics if unit.group in self.batchnorm else ["kept"]:
             made = make_barrier(replace(unit, statistics=statistics), self._compare, self._align.threads)
-            self.barriers[made.barrier_id] = made
+            first = self._added.setdefault(made.unordered, made.barrier_id)
+            if first == made.barrier_id:
+                self.barriers[made.barrier_id] = made
 
     def agree(
         self,

@@ -112,6 +112,15 @@ class BarrierUnit:
     def alignments(self) -> list[str]:
         return list(dict.fromkeys(found for move in self.moves if move for found in move.alignments))
 
+    @property
+    def unordered(self) -> tuple[object, ...]:
+        """What is compared and how, but for the order of the networks, on which no barrier depends.
+
+        The group belongs to it: it says on whose data networks of two tasks are evaluated.
+        """
+        how = (self.interpolation, self.kind, self.method, self.group, self.statistics, self.hybrid)
+        return (*how, frozenset(self.networks), self.reference, self.path, frozenset(self.alignments))
+
 
 @dataclass(frozen=True)
 class AgreementUnit:

@@ -24,6 +24,7 @@ def run(trial, level, error=0.05, loss=0.1, **more):
         "group": "g",
         "level": level,
         "sparsity": 1 - 0.8**level,
+        "start": REWIND if level else 0,
         "steps": END,
         "test_error": error,
         "test_loss": loss,

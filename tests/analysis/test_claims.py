@@ -49,7 +49,7 @@ def test_strong_verdicts_are_those_of_the_analysis(tmp_path):
         "pairs of three jointly aligned networks": "holds",
     }
     summary = width_scaling.summarise(pd.DataFrame(tables["barriers"]), tables["alignments"])
-    assert "at no measured width (8: fails)" in width_scaling.verdicts(summary)[1]
+    assert "from no measured width on\n  8: fails (0.050" in width_scaling.verdicts(summary)[1]
 
 
 def test_along_training(tmp_path):

@@ -27,14 +27,25 @@ def test_rows_and_verdicts_by_both_widths(embedded, word):
         (8, 16, "unaligned", 4),
     }
     same, found = verdicts(summary)
-    assert same.startswith("width 8 in 8: error barrier 0.100")
-    assert same.endswith("undecided")
-    assert found.startswith(f"width 8 in 16: error barrier {embedded:.3f} [{embedded:.3f}")
-    assert found.endswith(word)
+    # Two networks have no interval.
+    assert same == (
+        "width 8 in 8: error barrier at most 0.02: undecided (0.100, maximum 0.100, 0% of 1 pairs)"
+    )
+    start = f"width 8 in 16: error barrier at most 0.02: {word} ({embedded:.3f} [{embedded:.3f}"
+    assert found.startswith(start)
 
 
-def test_figure(tmp_path):
+def test_narrow_networks_that_are_connected_anyway_say_nothing():
+    barriers, trials = tables(0.01)
+    barriers.loc[barriers.kind == "unaligned", "error_barrier"] = 0.02
+    assert "not informative" in verdicts(summarise(barriers, trials))[1]
+
+
+def test_table_and_figure(tmp_path):
     for name, table in zip(("barriers", "trials"), tables(0.02), strict=True):
         table.to_parquet(tmp_path / name)
-    assert "width 8 in 16" in analyse(tmp_path)
+    text = analyse(tmp_path)
+    assert "mlp on digits, weight matching: mean test barrier of narrow networks in wide ones" in text
+    assert "0.500 [0.500, 0.500]" in text  # unaligned, in the table
+    assert "width 8 in 16" in text
     assert (tmp_path / "figures/narrow_in_wide_mlp_digits.png").stat().st_size > 0

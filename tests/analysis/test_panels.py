@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.panels import lines
-from analysis.style import Mark, plt
+from analysis.style import Mark, looks, plt
 
 NAN = float("nan")
 
@@ -25,4 +25,18 @@ def test_means_at_or_below_zero_are_censored_on_the_floor():
     assert (list(censored.get_xdata()), list(censored.get_ydata())) == ([32], [0.1])
     assert axis.get_legend_handles_labels()[1] == ["direct (n = 3-6)", "at or below zero"]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["8", "16", "32"]
+    plt.close(figure)
+
+
+def test_many_series_lie_beside_each_other():
+    names = [f"series {place}" for place in range(9)]
+    frame = pd.DataFrame(
+        [{"x": x, "series": s, "mean": 0.1, "low": 0.05, "high": 0.2, "n": 6} for x in (8, 16) for s in names]
+    )
+    marks, (figure, axis) = looks(names), plt.subplots()
+    lines(axis, frame, marks)
+    first = [container.lines[0].get_xdata()[0] for container in axis.containers]
+    assert len(set(first)) == len(names)
+    assert max(first) / min(first) < 1.3  # clearly nearer to 8 than to 16
+    assert len(set(marks.values())) == len(names)
     plt.close(figure)

@@ -52,10 +52,28 @@ def test_every_width_has_weights_of_its_own():
     assert law.exponent.high > -0.9
 
 
-def test_the_lines_of_a_sweep_name_series_and_exponent():
+def test_the_laws_of_a_sweep_by_series():
     rows = [row for w in (8, 16, 32) for row in pair_rows("unaligned", w, w**-0.5)]
     rows += [row for w in (8, 16, 32) for row in pair_rows("direct", w, 2 / w, "weight_matching")]
-    assert power_laws(pd.DataFrame(rows), pair_alignments()) == [
-        "loss barrier of unaligned ~ width^-0.50 [-0.50, -0.50] (3 widths)",
-        "loss barrier of direct ~ width^-1.00 [-1.00, -1.00] (3 widths)",
-    ]
+    found = power_laws(pd.DataFrame(rows), pair_alignments())
+    assert {name: str(law) for name, law in found.items()} == {
+        "unaligned": "width^-0.50 [-0.50, -0.50] (3 widths)",
+        "direct": "width^-1.00 [-1.00, -1.00] (3 widths)",
+    }
+
+
+def test_the_band_lies_around_the_line():
+    spread = np.linspace(0.5, 2, len(PAIRS))
+    law = power_law({width: (list(spread / width), PAIRS) for width in (8, 16, 32)})
+    value, low, high = law.line(np.array([8.0, 16.0, 32.0]))
+    assert value == pytest.approx(spread.mean() / np.array([8, 16, 32]))
+    assert (low < value).all()
+    assert (value < high).all()
+    assert high[1] / low[1] < min(high[0] / low[0], high[2] / low[2])  # narrowest amid the data
+
+
+def test_three_networks_have_a_line_without_a_band():
+    law = power_law({width: sample(width**-1.0, "abc") for width in (8, 16, 32)})
+    value, low, high = law.line(np.array([8.0]))
+    assert value == pytest.approx(1 / 8)
+    assert np.isnan([low, high]).all()

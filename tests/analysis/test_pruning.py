@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from analysis.pruning import analyse, by_level, decide, errors_by_level, verdicts
-from tests.analysis.pruned import LEVELS, REWIND, branch, dense_and_chains, level_rows, run, write
+from tests.analysis.pruned import END, LEVELS, REWIND, branch, dense_and_chains, level_rows, run, write
 
 
 def barriers(dense, unaligned=(0.3, 1.0), own=(0.005, 0.05), **more):
@@ -41,28 +41,43 @@ def test_three_networks_have_no_interval_and_decide_nothing():
     rows = [row for row in barriers((0.01, 0.2)) if not {"d", "D"} & {n[0] for n in row["networks"]}]
     found = decided(rows)
     assert set(found.state) == {"undecided"}
-    assert "largest mean 0.010 at level 1, n = 3 pairs" in verdicts(found)[0]
+    error, loss = verdicts(found)
+    assert "largest mean 0.010 at level 1, maximum 0.010, 100% of 3 pairs connected" in error
+    assert "may or may not keep" in loss
 
 
 @pytest.mark.parametrize(("loss", "word"), [(0.4, "keeps"), (0.6, "does not keep")])
 def test_the_ratio_of_the_loss_barriers(loss, word):
     sentence = verdicts(decided(barriers((0.01, loss))))[1]
-    assert f"the dense permutation {word} the test loss barrier below half" in sentence
-    assert f"at most {loss:.2f} of it, at level 1" in sentence
+    assert f"the dense permutation {word} the test loss barrier below 0.5 of the unaligned one" in sentence
+    assert f"at most {loss:.3f} [{loss:.3f}, {loss:.3f}] of it, at level 1" in sentence
 
 
 def test_without_an_unaligned_loss_barrier_there_is_no_ratio():
     found = decided(barriers((0.01, 0.2), unaligned=(0.3, 0.0)))
-    assert found.ratio.isna().all()
+    assert found.share.isna().all()
     assert "unaligned sparse pairs have no loss barrier" in verdicts(found)[1]
 
 
 def test_rewind_points_and_lengths_are_told_apart_by_the_steps_of_each_trial():
     """A chain that is longer has its rewind point where a shorter one ends."""
-    trials = [{**row, "steps": 20} for row in dense_and_chains()]
+    trials = [{**row, "steps": 20, "start": 9 if row["level"] else 0} for row in dense_and_chains()]
     rows = barriers((0.01, 0.2), step=20) + barriers((0.05, 0.2), step=9)
     found = decided(rows, trials).groupby("point").state.agg(list).to_dict()
     assert found == {"end": ["holds"] * 3, "rewind": ["holds", "fails", "fails"]}
+
+
+def test_comparisons_along_training_are_none_along_pruning():
+    """`prune` and `compare.trajectory` together: other steps, and permutations that were found there."""
+    rows = barriers((0.01, 0.2)) + barriers((0.01, 0.2), step=REWIND)
+    other = level_rows("unaligned", 0, 0.9, 9.0, step=6) + level_rows("direct", 0, 0.9, 9.0, step=6, found=0)
+    for step in (REWIND, 6, END):
+        other += level_rows("direct", 0, 0.9, 9.0, step=step, found=0, permutation_step=6)
+    other += level_rows("direct", 0, 0.9, 9.0, step=REWIND, found=0, permutation_step=REWIND)
+    alone, together = (decided(each) for each in (rows, rows + other))
+    pd.testing.assert_frame_equal(alone, together)
+    assert together[together.level == 0].point.tolist() == ["end", "rewind"]
+    assert set(together.n) == {6}
 
 
 def test_the_networks_themselves_are_dense_ones_and_chains():
@@ -105,11 +120,11 @@ def test_lengths_have_figures_of_their_own(tmp_path):
         row["networks"] = [name[0] + name for name in row["networks"]]
     write(tmp_path, barriers=rows + long, trials=trials)
     short, longer = analyse(tmp_path).split("\n\n")
-    assert "3 epochs" in short
+    assert "epochs 3" in short
     assert "the claim holds along pruning" in short
-    assert "6 epochs" in longer
+    assert "epochs 6" in longer
     assert "the claim fails somewhere" in longer
-    assert (tmp_path / "figures/pruning_mlp_8_digits_6ep.png").exists()
+    assert (tmp_path / "figures/pruning_mlp_8_digits_epochs_6.png").exists()
 
 
 def test_nothing_pruned(tmp_path):

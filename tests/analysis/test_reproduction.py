@@ -5,7 +5,7 @@ from analysis import paper
 from analysis.claims import analyse
 from analysis.reproduction import Beside, reproductions
 from analysis.tables import read
-from tests.analysis.frames import pair_alignments, pair_rows
+from tests.analysis.frames import fixed_rows, pair_alignments, pair_rows
 from tests.analysis.sweeps import trials, write
 
 VGG = {"dataset": "cifar10", "model": "vgg16", "norm": "layer"}
@@ -98,6 +98,19 @@ def test_the_trajectory_beside_the_paper(tmp_path):
     assert (last.paper, last.agrees) == (0.10, "yes")
     shares = found["fixed points of the permutation of epoch 50 with the last"]
     assert shares.difference == pytest.approx(0.05)
+
+
+def test_cycles_beside_the_paper(tmp_path):
+    folder = vgg(tmp_path)
+    cycles = [("a", "b", "c", "a"), ("a", "b", "d", "a"), ("a", "c", "d", "a"), ("b", "c", "d", "b")]
+    rows = fixed_rows(64, 0.15, [[f"{name}@0@9" for name in cycle] for cycle in cycles])
+    (folder / "agreements").mkdir()
+    pd.DataFrame(rows).to_parquet(folder / "agreements/00.parquet")
+    (found,) = reproductions(read(folder))
+    (cycle,) = [each for each in found.numbers if "cycles" in each.what]
+    assert (cycle.what, cycle.n, cycle.paper) == ("fixed points of cycles of 3 networks", 4, 0.10)
+    assert cycle.difference == pytest.approx(0.05)
+    assert cycle.agrees == "no"
 
 
 @pytest.mark.parametrize(

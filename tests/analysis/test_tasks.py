@@ -56,3 +56,15 @@ def test_figure_and_text(tmp_path):
         table.to_parquet(tmp_path / name)
     assert "half 0, transferred: error barrier at most 0.02: train undecided" in analyse(tmp_path)
     assert (tmp_path / "figures/tasks_mlp_8_digits.png").stat().st_size > 0
+
+
+def test_what_a_sweep_varies_besides_tasks_is_not_averaged_over(tmp_path):
+    other = pair_rows("direct", 8, 0.2, "weight_matching", ("c@0@9", "d@0@9"), alignments=["cd"])
+    barriers = pd.concat([rows()[lambda rows: rows.across.isna()], pd.DataFrame(other)])
+    runs = trials(half=(0, 1), learning_rate=(0.05, 0.1))
+    for name, table in (("barriers", barriers), ("alignments", ALIGNMENTS), ("trials", runs)):
+        table.to_parquet(tmp_path / name)
+    low, high = analyse(tmp_path).split("\n\n")
+    assert low.startswith("mlp-8 on digits, weight matching, learning rate 0.05:")
+    assert high.startswith("mlp-8 on digits, weight matching, learning rate 0.1:")
+    assert "half 0" not in high

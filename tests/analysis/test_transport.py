@@ -43,6 +43,21 @@ def test_the_own_mask_is_a_reference_of_the_same_rewind_point():
     assert set(own.state) == {"worse"}
 
 
+def test_one_shot_masks_are_a_reference_of_the_same_rewind_point():
+    shots = [row for name in NAMES for row in branch("one_shot", name, name, loss=0.35, error=0.1)]
+    found = gains(dense_and_chains() + transported(0.4, 0.3) + shots)
+    against = found[found.reference == "one-shot mask"].set_index(["risk", "level"])
+    assert against.loc["loss", "mean"].tolist() == pytest.approx([0.05, 0.05])
+    assert against.loc["error", "mean"].tolist() == pytest.approx([-0.05, -0.05])
+    assert against.n.tolist() == [12] * 4
+    assert against.state.to_dict() == {
+        ("error", 1): "worse",
+        ("error", 2): "worse",
+        ("loss", 1): "better",
+        ("loss", 2): "better",
+    }
+
+
 def test_two_networks_decide_nothing():
     found = gains(dense_and_chains() + transported(0.4, 0.1, names="ab"))
     assert set(found.state) == {"undecided"}

@@ -2,7 +2,6 @@ import pandas as pd
 import pytest
 
 from analysis.pairs import summarise, verdicts
-from analysis.settings import Setting, one_statistics
 from analysis.weak import analyse, pairs
 from tests.analysis.frames import pair_rows, trial_rows
 
@@ -59,19 +58,3 @@ def test_figure_and_text(tmp_path):
     text = analyse(tmp_path)
     assert text.index("unaligned: ") < text.index("weight matching: ") < text.index("activation matching: ")
     assert (tmp_path / "figures/weak_mlp_8_digits.png").stat().st_size > 0
-
-
-def test_recomputed_statistics_replace_kept_ones_of_the_same_group():
-    rows = pair_rows("unaligned", 8, 0.3, group="batch") + pair_rows(
-        "unaligned", 8, 0.1, group="batch", statistics="recomputed"
-    )
-    rows += pair_rows("unaligned", 8, 0.2, group="layer")
-    kept = one_statistics(pd.DataFrame(rows))
-    assert set(zip(kept.group, kept.statistics, strict=True)) == {("batch", "recomputed"), ("layer", "kept")}
-
-
-def test_titles_and_file_names():
-    setting = Setting("cifar10", "vgg16", "layer", "activation_matching", 64)
-    assert setting.title == "vgg16-64 on cifar10, norm layer, activation matching"
-    assert setting.stem == "vgg16_64_layer_cifar10_activation_matching"
-    assert Setting("digits", "my:net", "none", "weight_matching").stem == "my_net_digits"

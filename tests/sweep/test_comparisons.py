@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 
 from raysweep.errors import UserError
@@ -105,3 +107,50 @@ def test_means_of_several_networks():
         (n, k) for n in (2, 4) for k in ("unaligned", "via", "joint")
     }
     assert len(means) == (6 + 12 + 6) + (1 + 4 + 1)
+
+
+ALONG = {"replicates": 4, "epochs": 4, "batch_size": 64, "checkpoints": [1, 2]}  # 22 steps an epoch
+EVERY = {
+    "training": {"compare": {"trajectory": {}}},
+    "pruning": {"prune": {"levels": 2, "rewind": 1}},
+    "both": {"prune": {"levels": 2, "rewind": 1}, "compare": {"trajectory": {}}},
+}
+
+
+def along(name, norm="none"):
+    train = {"dataset": "digits", "width": 8, "norm": norm, **ALONG}
+    compare = {"kinds": ["unaligned", "direct"], **EVERY[name].get("compare", {})}
+    return desired(check("test", {"name": "s", "train": train, **EVERY[name], "compare": compare}))
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("name", EVERY)
+def test_each_unordered_pair_is_planned_once(name, norm):
+    """At every level and step, under every permutation; the order of ids is not that of replicates."""
+    places = Counter()
+    for unit in along(name, norm).barriers.values():
+        found = tuple(sorted(unit.alignments))
+        places[frozenset(unit.networks), found, unit.statistics] += 1
+    assert set(places.values()) == {1}
+    dense = {pair for pair, _, _ in places if {(n.level, n.step) for n in pair} == {(0, 22)}}
+    assert len(dense) == 6
+
+
+def test_trajectories_and_levels_ask_for_the_same_together_as_alone():
+    training, pruning, both = (along(name) for name in EVERY)
+    asked = {unit.unordered for each in (training, pruning) for unit in each.barriers.values()}
+    assert {unit.unordered for unit in both.barriers.values()} == asked
+    assert set(training.barriers) < set(both.barriers)
+    assert set(both.alignments) == set(training.alignments) | set(pruning.alignments)
+
+
+def test_the_order_of_a_pair_stays_what_it_was():
+    """It is part of the id: of the replicates along pruning, of the ids of their trials along training."""
+    training, pruning, both = (along(name) for name in EVERY)
+    for wanted in (training, pruning, both):
+        for unit in wanted.barriers.values():
+            names = [network.trial_id for network in unit.networks]
+            if wanted is pruning and unit.networks[0].step == 22:
+                names = [wanted.trials[name].replicate for name in names]
+            if unit.networks[0].level == 0:
+                assert names == sorted(names)

@@ -15,7 +15,7 @@ from raysweep.sweep.plan import desired, done, todo
 from tests.data.formats import write_cifar_python, write_mnist, write_svhn
 
 SWEEPS = Path(__file__).parent.parent.parent / "sweeps"
-IMP = ["imp_vgg16_cifar10", "imp_resnet20_cifar10"]
+IMP = [f"{kind}_{model}_cifar10" for kind in ("imp", "transport") for model in ("vgg16", "resnet20")]
 PAPER = [path.stem for path in SWEEPS.glob("*_cifar10.yaml")]
 
 
@@ -83,7 +83,7 @@ def run_reduced(name, data, tmp_path, **changes):
     return tmp_path / "runs/sweeps" / name
 
 
-@pytest.mark.parametrize("name", [*IMP, "imp_fashion_mnist"])
+@pytest.mark.parametrize("name", ["imp_vgg16_cifar10", "transport_resnet20_cifar10", "imp_fashion_mnist"])
 def test_chains_take_their_first_steps(name, data, tmp_path):
     prune = {
         "prune.levels": 1,
@@ -92,6 +92,7 @@ def test_chains_take_their_first_steps(name, data, tmp_path):
         "prune.rewind": 1,
         "prune.transport.permutations": "[dense]",
         "compare.level_points": "[end]",
+        "compare.level_permutations": "[dense, level]",
     }
     folder = run_reduced(name, data, tmp_path, **{"train.width": 2, "train.replicates": 2}, **prune)
     trials = pd.read_parquet(folder / "trials")
@@ -101,6 +102,12 @@ def test_chains_take_their_first_steps(name, data, tmp_path):
 
 
 OTHERS = {
+    "joint_fashion_mnist": {
+        "train.width": "[2, 3]",
+        "train.replicates": 3,
+        "compare.joint_networks": "[3]",
+        "compare.mean_networks": "[2, 3]",
+    },
     "narrow_in_wide_vgg16_cifar10": {"train.width": "[2, 3]", "train.replicates": 2},
     "halves_vgg16_cifar10": {"train.width": 2, "train.replicates": 2},
     "cross_task_vgg16_cifar10": {"train.width": 2, "train.replicates": 2},
@@ -122,7 +129,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_papers_other_sweeps_take_their_first_steps(name, data, tmp_path):
+def test_other_sweeps_take_their_first_steps(name, data, tmp_path):
     changes = {"compare.splits": "[train, test]", "compare.subdivisions": 6, **OTHERS[name]}
     folder = run_reduced(name, data, tmp_path, **changes)
     assert len(pd.read_parquet(folder / "failures")) == 0
