@@ -1,10 +1,24 @@
-"""Permutations that bring one network close to another."""
+"""Permutations that bring one network close to another.
 
-from raysweep.alignment.activation_matching import activation_matching, match_activations
-from raysweep.alignment.diagnostics import LayerSimilarity, layer_similarities
+`weight_matching` (Ainsworth et al. 2023, arXiv 2209.04836; kernels and stacks as in Sharma et al. 2024, arXiv
+2404.06498) takes state dicts and the spec of their architecture; `activation_matching` (Li et al. 2015, arXiv
+1511.07543; Tatro et al. 2020, arXiv 2009.02439) takes modules and images. `joint_matching` and
+`joint_activation_matching` give n networks one permutation each (Crisostomi et al. 2024, C2M3, arXiv
+2405.17897). All return a `Permutation`, which `PermutationSpec.apply` carries out, with the objective that it
+reaches.
+"""
+
+from raysweep.alignment.activation_matching import (
+    activation_matching,
+    match_activations,
+    match_similarities,
+    unit_similarities,
+)
+from raysweep.alignment.diagnostics import LayerSimilarity, joint_similarities, layer_similarities
 from raysweep.alignment.embedding import Embedding, embed
 from raysweep.alignment.hybrids import bottom_up, hybrid, one_in, one_out, top_down
 from raysweep.alignment.joint import JointAlignment, joint_matching
+from raysweep.alignment.joint_activations import joint_activation_matching, match_jointly
 from raysweep.alignment.padding import pad, prove_padding
 from raysweep.alignment.weight_matching import Alignment, weight_matching
 
@@ -17,13 +31,18 @@ __all__ = [
     "bottom_up",
     "embed",
     "hybrid",
+    "joint_activation_matching",
     "joint_matching",
+    "joint_similarities",
     "layer_similarities",
     "match_activations",
+    "match_jointly",
+    "match_similarities",
     "one_in",
     "one_out",
     "pad",
     "prove_padding",
     "top_down",
+    "unit_similarities",
     "weight_matching",
 ]

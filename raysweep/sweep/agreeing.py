@@ -1,6 +1,7 @@
 """Comparing two permutations, found among the committed alignments."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,14 @@ from raysweep.sweep.moves import Moved
 KEPT = 1000  # objects of alignments that are kept in memory
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """The share of all hidden units on which two permutations agree, and the same by group."""
+
+    share: float
+    groups: dict[str, float]
+
+
 class Agreements:
     """Reads permutations as they are needed; `places` are the objects in which the alignments lie."""
 
@@ -19,12 +28,14 @@ class Agreements:
         self._results, self._places = results, places
         self._objects: dict[str, tuple[dict[str, int], pa.Table]] = {}
 
-    def share(self, unit: AgreementUnit) -> float:
-        """Return the share of units on which the two agree. Raises `CorruptObject`."""
+    def of(self, unit: AgreementUnit) -> Agreement:
+        """Compare the two. Raises `CorruptObject`."""
         from raysweep.sweep.permuting import permutation_of  # imports torch, which most tables need not
 
+        permutation = permutation_of(unit.moved, self._row)
         against = permutation_of(unit.against, self._row) if unit.against else None
-        return permutation_of(unit.moved, self._row).share_of_fixed_points(against)
+        groups = permutation.agreement(against) if against else permutation.fixed_points()
+        return Agreement(permutation.share_of_fixed_points(against), groups)
 
     def objects(self, unit: AgreementUnit) -> list[str] | None:
         """The objects that it needs; None where an alignment is not done."""
