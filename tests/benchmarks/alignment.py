@@ -3,8 +3,8 @@
 Weight matching (linear kernel, float32) of two networks from different seeds: MLP 784-512-512-512-10 after
 `--steps` steps of 128 images on Fashion-MNIST; VGG-16 and ResNet-20 at widths 16 and 64 after 6,400 / width
 steps of 16 images, framed in black to 32x32 with three channels. The floor: the same cost matrices,
-recorded once, through scipy's solver in the same run, turn by turn. No other solver of a well-kept library was
-faster on the MLP's 39 matrices (seconds of one core): scipy 0.19, src-d's lapjv 0.21, lap and lapx 0.37.
+recorded once, through scipy's solver in the same run, turn by turn. No other solver was
+faster on the MLP's 39 matrices (seconds of one core, best of 2): scipy 0.19, src-d's lapjv 0.21, lap 0.37.
 Prints medians with their range, and the median of the ratios of neighbouring turns.
 """
 
