@@ -12,7 +12,16 @@ def digest(value: Any) -> str:
 
     Raises `ValueError` for NaN and infinities, which have no canonical JSON form.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return digest_of(canonical(value))
+
+
+def canonical(value: Any) -> str:
+    """Return the canonical JSON text of a value; that of a list is made of those of its parts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest_of(text: str) -> str:
+    """Return the id of the value with this canonical text."""
     return hashlib.sha256(text.encode()).hexdigest()[:ID_CHARACTERS]
 
 

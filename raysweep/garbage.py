@@ -1,6 +1,7 @@
 """`raysweep gc`: trials and results that no sweep under a root asks for."""
 
-from collections.abc import Iterable
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from raysweep.report import stored_sweeps
 from raysweep.store.files import Files
@@ -16,21 +17,17 @@ def garbage(files: Files) -> dict[str, int]:
     wanted = [desired(sweep) for sweep in stored_sweeps(files)]
     trials = {trial_id for each in wanted for trial_id in each.trials}
     found = {name: size for name, size in files.sizes("trials").items() if name.split("/")[1] not in trials}
-    alignments = {key for each in wanted for key in each.alignments}
-    barriers = {key for each in wanted for key in each.barriers}
-    for kind, identity, ids in (
-        ("alignments", "alignment_id", alignments),
-        ("barriers", "barrier_id", barriers),
-    ):
-        found |= _results(files, kind, identity, ids)
+    found |= _results(files, "alignments", [key for each in wanted for key in each.alignments])
+    found |= _results(files, "barriers", [key for each in wanted for key in each.barriers])
     return found
 
 
-def _results(files: Files, kind: str, identity: str, ids: Iterable[str]) -> dict[str, int]:
+def _results(files: Files, kind: str, wanted: list[str]) -> dict[str, int]:
     """An object holds the rows of a tile: it is garbage when nobody asks for any of them."""
-    rows = ResultStore(files).rows(kind, [identity, *(["split"] if kind == "barriers" else [])])
-    known = set(ids)
-    used = {row["_object"] for row in rows.values() if row[identity] in known}
+    index = ResultStore(files).index(kind)
+    rows, objects = pc.list_flatten(index.column("ids")), pc.list_parent_indices(index.column("ids"))
+    asked = objects.filter(pc.is_in(rows, pa.array(wanted, pa.string()))).unique()
+    used = set(index.column("object").take(asked).to_pylist())
     return {name: size for name, size in files.sizes(f"results/{kind}").items() if name not in used}
 
 

@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 
 from raysweep.report import stored_sweeps
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.index import discard_index, index_name
+from raysweep.store.publication import forget_published
 from raysweep.store.results import RESULTS
 from raysweep.store.tables import TABLES, keys, schema
 from raysweep.store.trials import TrialStore
@@ -21,12 +23,14 @@ def problems(files: Files) -> Iterator[str]:
     """Yield a line per problem: checksums, schemas, ids that are not unique, what is missing or left over.
 
     What can be computed again is discarded by the store as it is found damaged, so that the next run does it.
+    What only saves reading (the index, and what is known of the tables) is made again.
     """
     yield from _trials(files)
     yield from _results(files)
     for sweep in stored_sweeps(files):
         wanted = desired(sweep)
         yield from _complete(files, wanted)
+        forget_published(files, sweep.name)
         for table in TABLES:
             yield from _table(files, sweep, table)
     for name in files.list("tmp"):
@@ -56,7 +60,9 @@ def _trials(files: Files) -> Iterator[str]:
 
 
 def _results(files: Files) -> Iterator[str]:
+    """Every object is read, and the index is made again from what they say, when it is next asked for."""
     for kind, expected in RESULTS.items():
+        yield from _index(files, kind)
         for name in files.list(f"results/{kind}"):
             try:
                 content = files.get_checked(name)
@@ -66,6 +72,16 @@ def _results(files: Files) -> Iterator[str]:
                 continue
             if not found.equals(expected):
                 yield f"{files.where(name)}: written by another version of raysweep; {AGAIN}"
+
+
+def _index(files: Files, kind: str) -> Iterator[str]:
+    name = index_name(kind)
+    if files.exists(name):
+        try:
+            files.get_checked(name)
+        except CorruptObject:
+            yield f"{files.where(name)}: the checksum does not match the content; it is made again"
+        discard_index(files, kind)
 
 
 def _complete(files: Files, wanted: Desired) -> Iterator[str]:

@@ -1,5 +1,8 @@
 import os
+import tempfile
+from pathlib import Path
 
+os.environ.setdefault("RAYSWEEP_CACHE", str(Path(tempfile.gettempdir()) / f"raysweep-tests-{os.getuid()}"))
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import pytest
 import torch

@@ -1,7 +1,7 @@
 from raysweep.garbage import garbage, summary
 from raysweep.store.files import Files
 from raysweep.sweep.plan import done
-from raysweep.sweep.rows import publish_tables
+from raysweep.sweep.publishing import publish_tables
 from tests.work.plans import carry_out, compare_all, plan
 
 

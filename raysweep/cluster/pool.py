@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import ray
 
-from raysweep.cluster.events import Listener, failure
+from raysweep.cluster.events import Listener
+from raysweep.sweep.failures import failure
 from raysweep.sweep.schema import Sections
 from raysweep.version import code_digest
 from raysweep.work.tile import Tile, TileWorker

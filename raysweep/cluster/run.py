@@ -4,15 +4,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from raysweep.cluster.events import Listener, failure
+from raysweep.cluster.events import Listener
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
+from raysweep.sweep.failures import failure
 from raysweep.sweep.frontier import Frontier
 from raysweep.sweep.identity import BarrierUnit, data_config
 from raysweep.sweep.plan import Desired, Todo, done, finished, todo
-from raysweep.sweep.rows import publish_tables
+from raysweep.sweep.publishing import publish_tables
 from raysweep.sweep.schema import Training
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def run_sweep(
         if work:
             run.stages(work, address)
     finally:
-        publish_tables(files, wanted, done(wanted, files), run.failures)
+        run.failures += publish_tables(files, wanted, done(wanted, files), run.failures)
     return run.failures
 
 

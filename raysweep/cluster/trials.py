@@ -12,10 +12,11 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig
 from ray.tune.search import Searcher
 
-from raysweep.cluster.events import Listener, failure
+from raysweep.cluster.events import Listener
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
+from raysweep.sweep.failures import failure
 from raysweep.sweep.identity import data_config
 from raysweep.sweep.schema import Sections
 from raysweep.version import check_code, code_digest

@@ -56,12 +56,22 @@ def load(dataset: str, data_root: str | None, download: bool) -> Arrays:
     Raises `UserError` when files are missing (and not to be downloaded) or malformed.
     """
     version = VERSIONS[dataset]
-    source = Source(dataset, (version.python, version.binary), version.torchvision)
-    folder, layout = find(source, data_root, download)
+    folder, layout = _find(dataset, data_root, download)
     batches = [_read(folder / name, version, layout) for name in layout.files]
     train_images = np.concatenate([images for images, _ in batches[:-1]])
     train_labels = np.concatenate([labels for _, labels in batches[:-1]])
     return Arrays(train_images, train_labels, *batches[-1], version.classes)
+
+
+def files(dataset: str, data_root: str | None, download: bool) -> list[Path]:
+    """Return the files that `load` reads. Raises `UserError` when they are missing."""
+    folder, layout = _find(dataset, data_root, download)
+    return [folder / name for name in layout.files]
+
+
+def _find(dataset: str, data_root: str | None, download: bool) -> tuple[Path, Layout]:
+    version = VERSIONS[dataset]
+    return find(Source(dataset, (version.python, version.binary), version.torchvision), data_root, download)
 
 
 def _read(path: Path, version: _Version, layout: Layout) -> tuple[np.ndarray, np.ndarray]:

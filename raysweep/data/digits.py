@@ -1,11 +1,22 @@
 """scikit-learn's handwritten digits: 1,797 images of 8 x 8 pixels with values 0 to 16."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 from raysweep.data.arrays import Arrays
 
 TEST_EXAMPLES = 400
 CLASSES = 10
+
+
+def files() -> list[Path]:
+    """Return the file that `load` reads, found without importing scikit-learn."""
+    spec = find_spec("sklearn")
+    assert spec
+    assert spec.origin
+    return [Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"]
 
 
 def load(split_seed: int) -> Arrays:

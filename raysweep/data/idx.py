@@ -40,6 +40,12 @@ def load(dataset: str, data_root: str | None, download: bool) -> Arrays:
     return Arrays(*_read_split(folder, "train"), *_read_split(folder, "t10k"), CLASSES)
 
 
+def files(dataset: str, data_root: str | None, download: bool) -> list[Path]:
+    """Return the files that `load` reads. Raises `UserError` when they are missing."""
+    folder, layout = find(SOURCES[dataset], data_root, download)
+    return [existing(folder, name) or folder / name for name in layout.files]
+
+
 def _read_split(folder: Path, stem: str) -> tuple[np.ndarray, np.ndarray]:
     images, _ = _read(folder, IMAGES.format(stem), 3)
     labels, path = _read(folder, LABELS.format(stem), 1)

@@ -1,6 +1,7 @@
 """Datasets by name; nothing here imports torch, so that plans are quick."""
 
 from functools import lru_cache
+from pathlib import Path
 
 from raysweep.data import cifar, digits, idx, svhn
 from raysweep.data.arrays import Arrays
@@ -25,6 +26,20 @@ def load_arrays(config: DataConfig, data_root: str | None = None, download: bool
     if config.pixel_seed is not None:
         arrays = permute_pixels(arrays, config.pixel_seed)
     return arrays
+
+
+def files_of(dataset: str, data_root: str | None = None, download: bool = False) -> list[Path]:
+    """Return the files that a dataset is read from, without reading them. Raises `UserError` like loading."""
+    match dataset:
+        case "digits":
+            return digits.files()
+        case "mnist" | "fashion_mnist":
+            return idx.files(dataset, data_root, download)
+        case "cifar10" | "cifar100":
+            return cifar.files(dataset, data_root, download)
+        case "svhn":
+            return svhn.files(data_root, download)
+    raise UserError(f"unknown dataset {dataset!r}; valid names: {', '.join(DATASETS)}")
 
 
 @lru_cache(maxsize=2)

@@ -16,9 +16,14 @@ SOURCE = Source("svhn", (Layout("svhn", FILES),), "SVHN", splits=("train", "test
 
 def load(data_root: str | None, download: bool) -> Arrays:
     """Read both files. Raises `UserError` when they are missing (and not to be downloaded) or malformed."""
-    folder, _ = find(SOURCE, data_root, download)
-    train, test = (_read(folder / name) for name in FILES)
+    train, test = (_read(path) for path in files(data_root, download))
     return Arrays(*train, *test, CLASSES)
+
+
+def files(data_root: str | None, download: bool) -> list[Path]:
+    """Return the files that `load` reads. Raises `UserError` when they are missing."""
+    folder, _ = find(SOURCE, data_root, download)
+    return [folder / name for name in FILES]
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:

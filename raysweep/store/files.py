@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 from raysweep.errors import UserError
-from raysweep.store.places import Directory, place_of
+from raysweep.store.places import Directory, Stamp, place_of
 
 MAGIC = b"raysweep"  # a checksummed object: magic, SHA-256 of the payload, payload
 HEADER = len(MAGIC) + 32
@@ -68,8 +68,12 @@ class Files:
 
     def list(self, folder: str) -> list[str]:
         """Return the names of all objects below a folder, sorted."""
-        return sorted(self._place.sizes(folder))
+        return sorted(self._place.stamps(folder))
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the bytes of all objects below a folder, by name."""
-        return self._place.sizes(folder)
+        return {name: stamp.size for name, stamp in self._place.stamps(folder).items()}
+
+    def stamps(self, folder: str) -> dict[str, Stamp]:
+        """Return what a listing says of all objects below a folder, by name."""
+        return self._place.stamps(folder)

@@ -55,6 +55,8 @@ class NodeCache:
         found = []
         for path in self._folder.iterdir():
             with contextlib.suppress(FileNotFoundError):  # another process made room too
+                if path.is_dir():
+                    continue
                 found.append((path.stat().st_mtime, path.stat().st_size, path))
         held = sum(size for _, size, _ in found)
         for _, size, path in sorted(found):

@@ -1,9 +1,11 @@
 """Where objects lie: a directory, or a bucket through pyarrow's filesystems."""
 
+import contextlib
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlparse
 
 from pyarrow import fs
@@ -13,6 +15,13 @@ from raysweep.errors import UserError
 SCHEMES = ("s3", "gs")
 S3_SECONDS = 60  # that a request may be without an answer
 S3_ATTEMPTS = 8  # of a request that is answered by 503, times out or loses its connection
+
+
+class Stamp(NamedTuple):
+    """What a listing says of an object: its bytes, and when it was written (nanoseconds since 1970)."""
+
+    size: int
+    modified: int
 
 
 class Place(Protocol):
@@ -26,7 +35,7 @@ class Place(Protocol):
 
     def exists(self, name: str) -> bool: ...
 
-    def sizes(self, folder: str) -> dict[str, int]: ...
+    def stamps(self, folder: str) -> dict[str, Stamp]: ...
 
 
 class Directory:
@@ -61,13 +70,8 @@ class Directory:
         path = self._at(name)
         return path.exists() and not path.is_dir()
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        base = self._at(folder)
-        return {
-            str(path.relative_to(self.path)): path.stat().st_size
-            for path in base.rglob("*")
-            if path.is_file()
-        }
+    def stamps(self, folder: str) -> dict[str, Stamp]:
+        return dict(_below(str(self._at(folder)), folder))
 
     def _at(self, name: str) -> Path:
         path = (self.path / name).resolve()
@@ -109,10 +113,10 @@ class Bucket:
     def exists(self, name: str) -> bool:
         return bool(self._system.get_file_info(self._at(name)).type == fs.FileType.File)
 
-    def sizes(self, folder: str) -> dict[str, int]:
+    def stamps(self, folder: str) -> dict[str, Stamp]:
         selector = fs.FileSelector(self._at(folder), allow_not_found=True, recursive=True)
         return {
-            info.path.removeprefix(f"{self._base}/"): info.size
+            info.path.removeprefix(f"{self._base}/"): Stamp(info.size, info.mtime_ns or 0)
             for info in self._system.get_file_info(selector)
             if info.type == fs.FileType.File
         }
@@ -128,6 +132,18 @@ class Bucket:
         if name.startswith("/") or ".." in name.split("/"):
             raise ValueError(f"{name!r} leaves the root")
         return f"{self._base}/{name}"
+
+
+def _below(folder: str, name: str) -> Iterator[tuple[str, Stamp]]:
+    """The files below a folder; one that another process removes meanwhile is left out."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                if entry.is_dir():
+                    yield from _below(entry.path, f"{name}/{entry.name}")
+                elif entry.is_file():
+                    found = entry.stat()
+                    yield f"{name}/{entry.name}", Stamp(found.st_size, found.st_mtime_ns)
 
 
 def _s3() -> fs.S3FileSystem:

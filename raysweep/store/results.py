@@ -1,13 +1,14 @@
 """Committed results: one checksummed Parquet object per unit of work, under a deterministic name."""
 
 import io
-from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.index import discard_index, indexed
+from raysweep.store.places import Stamp
 
 _NETWORKS = pa.list_(pa.string())
 _FLOATS = pa.list_(pa.float64())
@@ -54,6 +55,9 @@ RESULTS: dict[str, pa.Schema] = {
 }
 
 
+ID = {"alignments": "alignment_id", "barriers": "barrier_id"}
+
+
 class ResultStore:
     """Rows of alignments and barriers as the workers committed them."""
 
@@ -68,24 +72,37 @@ class ResultStore:
         self._files.put_checked(name, buffer.getvalue())
         return name
 
-    def read(self, name: str, columns: Iterable[str] | None = None) -> list[dict[str, Any]]:
-        """Return the rows of one object; raises `CorruptObject`."""
-        payload = self._files.get_checked(name)
-        table = pq.read_table(io.BytesIO(payload), columns=list(columns) if columns else None)
-        return table.to_pylist()
+    def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Return the rows of one object, `results/<kind>/...`.
 
-    def rows(self, kind: str, columns: Iterable[str] | None = None) -> dict[tuple[str, ...], dict[str, Any]]:
-        """Return every committed row by its key, (alignment_id,) or (barrier_id, split).
-
-        Damaged objects are passed over: their units count as not done. `_object` is where a row lies.
+        Raises `CorruptObject`, also for what another version wrote; then no index claims the object any more.
         """
-        key = ("alignment_id",) if kind == "alignments" else ("barrier_id", "split")
-        found: dict[tuple[str, ...], dict[str, Any]] = {}
-        for name in self._files.list(f"results/{kind}"):
-            try:
-                rows = self.read(name, columns)
-            except CorruptObject:
-                continue
-            for row in rows:
-                found[tuple(row[column] for column in key)] = row | {"_object": name}
-        return found
+        kind = name.split("/")[1]
+        try:
+            file = pq.ParquetFile(pa.BufferReader(self._files.get_checked(name)))
+            if not file.schema_arrow.equals(RESULTS[kind]):
+                raise CorruptObject(f"{self._files.where(name)}: written by another version of raysweep")
+            return file.read(columns, use_threads=False)
+        except (CorruptObject, pa.ArrowException) as error:
+            self.discard_index(kind)
+            raise CorruptObject(str(error)) from error
+
+    def index(self, kind: str) -> pa.Table:
+        """Return what every object of a kind holds, but for those that are damaged; see `indexed`."""
+
+        def read(name: str) -> tuple[pa.Array, pa.Array]:
+            rows = self.read(name, [ID[kind], "split"])
+            ids = rows.column(ID[kind]).combine_chunks()
+            if "split" in rows.column_names:
+                return ids, rows.column("split").combine_chunks()
+            return ids, pa.nulls(len(ids), pa.string())
+
+        return indexed(self._files, kind, read)
+
+    def stamps(self, kind: str) -> dict[str, Stamp]:
+        """Return the size and the time of writing of every object of a kind."""
+        return self._files.stamps(f"results/{kind}")
+
+    def discard_index(self, kind: str) -> None:
+        """Have the index made again from the objects, because one is not what it says."""
+        discard_index(self._files, kind)

@@ -1,7 +1,6 @@
 """The Parquet tables of a sweep: their schemas, documented once, and their publication."""
 
 import io
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -168,8 +167,8 @@ TABLES: dict[str, list[Column]] = {
         ("error", _FLOATS, "0-1 error at each point (share)"),
     ],
     "failures": [
-        ("id", _TEXT, "id of the trial, alignment or barrier"),
-        ("what", _TEXT, "trial, alignment or barrier"),
+        ("id", _TEXT, "id of the trial, alignment, barrier or agreement"),
+        ("what", _TEXT, "trial, alignment, barrier or agreement"),
         ("error", _TEXT, "the traceback"),
         ("attempts", _INT, "how often it was tried"),
         ("node", _TEXT, "where it failed last"),
@@ -192,27 +191,6 @@ def keys(table: str) -> list[str]:
         "curves": ["split"],
     }
     return [TABLES[table][0][0], *more.get(table, [])]
-
-
-def publish(files: Files, sweep: str, table: str, rows: list[dict[str, Any]]) -> None:
-    """Replace a table by these rows: a file per bucket, each replaced atomically and only when it changes.
-
-    Bucket 0 always exists, so that an empty table can be read.
-    """
-    key = TABLES[table][0][0]
-    buckets: dict[int, list[dict[str, Any]]] = {0: []}
-    for row in rows:
-        buckets.setdefault(int(row[key][0], 16) % BUCKETS, []).append(row)
-    wanted = set()
-    for bucket, content in buckets.items():
-        name = f"sweeps/{sweep}/{table}/{bucket:02d}.parquet"
-        wanted.add(name)
-        buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(content, schema(table)), buffer)
-        if not files.exists(name) or files.get(name) != buffer.getvalue():
-            files.put(name, buffer.getvalue())
-    for name in set(files.list(f"sweeps/{sweep}/{table}")) - wanted:
-        files.delete(name)
 
 
 def read_table(files: Files, sweep: str, table: str, columns: list[str] | None = None) -> pa.Table:

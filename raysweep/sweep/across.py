@@ -7,7 +7,7 @@ from raysweep.digest import digest
 from raysweep.errors import UserError
 from raysweep.sweep.comparisons import Comparisons
 from raysweep.sweep.facts import group_sizes, has_batchnorm
-from raysweep.sweep.identity import BarrierUnit, Network, Trial, data_config, make_embedding
+from raysweep.sweep.identity import Network, Trial, data_config, make_embedding
 from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Sections
 from raysweep.sweep.trials import Family, Trials
@@ -50,9 +50,7 @@ class Across:
                 unit = make_embedding(method, group, pair[1], pair[0], self._align)
                 self._comparisons.alignments.setdefault(unit.alignment_id, unit)
                 moves = (unit.toward(unit.target), None)
-                self._comparisons.add(
-                    BarrierUnit("", "pair", "embedded", method, group, pair, moves, across="widths")
-                )
+                self._comparisons.add("pair", "embedded", method, group, pair, moves, across="widths")
 
     def _tasks(self, one: Family, other: Family) -> None:
         """Add pairs of two tasks, evaluated on either, and permutations of each task applied in the other."""
@@ -76,11 +74,9 @@ class Across:
             pair = (self._trials.end(runs[0]), self._trials.end(runs[1]))
             for method in self._align.methods:
                 there = (found[runs[0].replicate], found[runs[1].replicate])
-                move = self._comparisons.alignment(method, source.dense[0].group, there).toward(there[0])
+                move = self._comparisons.toward_first(method, source.dense[0].group, there)
                 group = target.dense[0].group
-                self._comparisons.add(
-                    BarrierUnit("", "pair", "transferred", method, group, pair, (None, move))
-                )
+                self._comparisons.add("pair", "transferred", method, group, pair, (None, move))
 
     def _between(self, here: Family, there: Family) -> None:
         """Add pairs of two tasks, evaluated on the data of the first."""
@@ -96,8 +92,8 @@ class Across:
     ) -> None:
         if kind not in self._compare.kinds:
             return
-        move = self._comparisons.alignment(method, group, pair).toward(pair[0]) if method else None
-        self._comparisons.add(BarrierUnit("", "pair", kind, method, group, pair, (None, move), across=across))
+        move = self._comparisons.toward_first(method, group, pair) if method else None
+        self._comparisons.add("pair", kind, method, group, pair, (None, move), across=across)
 
     def _methods(self) -> list[str]:
         return [m for m in self._align.methods if m in BY_WEIGHTS and "direct" in self._compare.kinds]

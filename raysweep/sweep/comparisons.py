@@ -1,10 +1,10 @@
 """Which alignments and barriers a sweep asks for: pairs, triples, paths and means of replicates."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import combinations, pairwise, permutations
 
 from raysweep.digest import digest
+from raysweep.sweep.barriers import BarrierMaker
 from raysweep.sweep.identity import (
     AgreementUnit,
     AlignmentUnit,
@@ -12,7 +12,6 @@ from raysweep.sweep.identity import (
     Network,
     make_agreement,
     make_alignment,
-    make_barrier,
     make_joint,
 )
 from raysweep.sweep.moves import Move, Moved, Path
@@ -27,6 +26,8 @@ class Comparisons:
 
     def __init__(self, align: Align, compare: Compare) -> None:
         self._align, self._compare = align, compare
+        self._maker = BarrierMaker(compare, align.threads)
+        self._moves: dict[tuple[str, Network, Network], Move] = {}
         self.batchnorm: set[str] = set()
         self.alignments: dict[str, AlignmentUnit] = {}
         self.barriers: dict[str, BarrierUnit] = {}
@@ -37,6 +38,16 @@ class Comparisons:
         unit = make_alignment(method, group, *pair, self._align)
         return self.alignments.setdefault(unit.alignment_id, unit)
 
+    def toward_first(self, method: str, group: str, pair: Pair) -> Move:
+        """Add the alignment of two networks; returns how the second moves to the first.
+
+        A move is made once: triples share the pairs that they are made of.
+        """
+        key = (method, *pair)
+        if key not in self._moves:
+            self._moves[key] = self.alignment(method, group, pair).toward(pair[0])
+        return self._moves[key]
+
     def group(self, group: str, networks: list[Network]) -> None:
         """Add all pairs and triples of networks that differ in the replicate alone."""
         kinds, ordered = self._compare.kinds, sorted(networks)
@@ -46,7 +57,7 @@ class Comparisons:
         for method in self._align.methods:
             if "direct" in kinds:
                 for pair in combinations(ordered, 2):
-                    self.direct(group, pair, method, self.alignment(method, group, pair).toward(pair[0]))
+                    self.direct(group, pair, method, self.toward_first(method, group, pair))
             if "via" in kinds:
                 for triple in combinations(ordered, 3):
                     self._via(method, group, triple)
@@ -64,16 +75,40 @@ class Comparisons:
 
     def unaligned(self, group: str, pair: Pair) -> None:
         """Add the barrier of two networks as they are."""
-        self.add(BarrierUnit("", "pair", "unaligned", None, group, pair, (None, None)))
+        self.add("pair", "unaligned", None, group, pair, (None, None))
 
     def direct(self, group: str, pair: Pair, method: str, move: Move) -> None:
         """Add the barrier between the first network and the second under a move toward the first."""
-        self.add(BarrierUnit("", "pair", "direct", method, group, pair, (None, move)))
+        self.add("pair", "direct", method, group, pair, (None, move))
 
-    def add(self, unit: BarrierUnit) -> None:
+    def add(
+        self,
+        interpolation: str,
+        kind: str,
+        method: str | None,
+        group: str,
+        networks: tuple[Network, ...],
+        moves: tuple[Moved | None, ...],
+        reference: Network | None = None,
+        path: tuple[Network, ...] = (),
+        hybrid: tuple[str, int] | None = None,
+        across: str | None = None,
+    ) -> None:
         """Add a comparison; one of networks with BatchNorm for each way to treat its statistics."""
-        for statistics in self._compare.statistics if unit.group in self.batchnorm else ["kept"]:
-            made = make_barrier(replace(unit, statistics=statistics), self._compare, self._align.threads)
+        for statistics in self._compare.statistics if group in self.batchnorm else ["kept"]:
+            made = self._maker.make(
+                interpolation,
+                kind,
+                method,
+                group,
+                networks,
+                moves,
+                reference,
+                path,
+                hybrid,
+                across,
+                statistics,
+            )
             self.barriers[made.barrier_id] = made
 
     def agree(
@@ -94,16 +129,15 @@ class Comparisons:
             moves = self._toward(method, group, triple, reference)
             rest = tuple(network for network in triple if network != reference)
             moved = tuple(move for move in moves if move)
-            self.add(BarrierUnit("", "pair", "via", method, group, rest, moved, reference))
-            self.add(BarrierUnit("", "simplex", "via", method, group, triple, moves, reference))
+            self.add("pair", "via", method, group, rest, moved, reference)
+            self.add("simplex", "via", method, group, triple, moves, reference)
 
     def _toward(
         self, method: str, group: str, networks: tuple[Network, ...], reference: Network
     ) -> tuple[Move | None, ...]:
         """How each network moves to the reference, which stays."""
         return tuple(
-            None if n == reference else self.alignment(method, group, (n, reference)).toward(reference)
-            for n in networks
+            None if n == reference else self.toward_first(method, group, (reference, n)) for n in networks
         )
 
     def _aligned_jointly(self, method: str, group: str, networks: tuple[Network, ...]) -> AlignmentUnit:
@@ -113,32 +147,32 @@ class Comparisons:
     def _joint(self, method: str, group: str, networks: tuple[Network, ...]) -> None:
         unit = self._aligned_jointly(method, group, networks)
         for pair in combinations(networks, 2):
-            self.add(BarrierUnit("", "pair", "joint", method, group, pair, tuple(map(unit.of, pair))))
+            self.add("pair", "joint", method, group, pair, tuple(map(unit.of, pair)))
         if len(networks) == 3:
             moves = tuple(map(unit.of, networks))
-            self.add(BarrierUnit("", "simplex", "joint", method, group, networks, moves))
+            self.add("simplex", "joint", method, group, networks, moves)
 
     def _means(self, group: str, networks: tuple[Network, ...]) -> None:
         """Add the mean of n networks: as they are, aligned to each of them, and aligned jointly."""
         kinds, still = self._compare.kinds, (None,) * len(networks)
         if "unaligned" in kinds:
-            self.add(BarrierUnit("", "mean", "unaligned", None, group, networks, still))
+            self.add("mean", "unaligned", None, group, networks, still)
         for method in self._align.methods:
             if "via" in kinds:
                 for reference in networks:
                     moves = self._toward(method, group, networks, reference)
-                    self.add(BarrierUnit("", "mean", "via", method, group, networks, moves, reference))
+                    self.add("mean", "via", method, group, networks, moves, reference)
             if "joint" in kinds and method in BY_WEIGHTS:
                 unit = self._aligned_jointly(method, group, networks)
                 moved = tuple(map(unit.of, networks))
-                self.add(BarrierUnit("", "mean", "joint", method, group, networks, moved))
+                self.add("mean", "joint", method, group, networks, moved)
 
     def _paths(self, method: str, group: str, networks: list[Network], size: int) -> None:
         """Add barriers between the ends of paths; the reverse of a path says the same."""
         for path in self._some(p for p in permutations(networks, size) if p[0] < p[-1]):
             ends, moved = (path[0], path[-1]), self._along(method, group, path)
-            self.add(BarrierUnit("", "pair", "composed", method, group, ends, (None, moved), path=path))
-            straight = self.alignment(method, group, ends).toward(path[0])
+            self.add("pair", "composed", method, group, ends, (None, moved), path=path)
+            straight = self.toward_first(method, group, ends)
             self.agree("path", method, group, path, moved, straight)
 
     def _cycles(self, method: str, group: str, networks: list[Network], size: int) -> None:
@@ -146,13 +180,13 @@ class Comparisons:
         for start in self._some(p for p in permutations(networks, size) if p[0] == min(p) and p[1] < p[-1]):
             path = (*start, start[0])
             ends, moved = (path[0], path[0]), self._along(method, group, path)
-            self.add(BarrierUnit("", "pair", "composed", method, group, ends, (None, moved), path=path))
+            self.add("pair", "composed", method, group, ends, (None, moved), path=path)
             self.agree("cycle", method, group, path, moved, None)
 
     def _along(self, method: str, group: str, path: tuple[Network, ...]) -> Path:
         """How the last network of a path moves to the first, one step after the other."""
         steps = reversed(list(pairwise(path)))
-        return Path(tuple(self.alignment(method, group, step).toward(step[0]) for step in steps))
+        return Path(tuple(self.toward_first(method, group, step) for step in steps))
 
     def _some(self, paths: Iterable[tuple[Network, ...]]) -> list[tuple[Network, ...]]:
         """At most `compare.paths` of them, drawn by their names: the draw does not depend on the others."""

@@ -1,5 +1,6 @@
 """What a plan will cost, from the size of its networks."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from raysweep.sweep.facts import DataFacts, ModelSize, facts_of, model_config, model_size
@@ -32,11 +33,12 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
         stored += size.parameters * BYTES_PER_PARAMETER * kept * len(cursor.levels)
         steps = (cursor.total - cursor.start) * len(cursor.levels)
         training += 6.0 * size.products * steps * facts.train_examples / cursor.per_epoch
-    for unit in work.barriers:
-        facts, size = _size(wanted, wanted.trials[unit.networks[0].trial_id])
-        side = compare.subdivisions
-        grids = {"pair": compare.alphas, "simplex": (side + 1) * (side + 2) // 2, "mean": 1}
-        points = grids[unit.interpolation]
+    side = compare.subdivisions
+    grids = {"pair": compare.alphas, "simplex": (side + 1) * (side + 2) // 2, "mean": 1}
+    alike = Counter((unit.networks[0].trial_id, unit.interpolation) for unit in work.barriers)
+    for (trial_id, interpolation), count in alike.items():
+        facts, size = _size(wanted, wanted.trials[trial_id])
+        points = count * grids[interpolation]
         evaluated = {"train": min(facts.train_examples, compare.train_examples), "test": facts.test_examples}
         examples = sum(evaluated[split] for split in compare.splits)
         barriers += 2.0 * size.products * examples * points

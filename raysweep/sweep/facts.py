@@ -1,16 +1,25 @@
-"""What a plan must know of data and models: digests, sizes, layers."""
+"""What a plan must know of data and models: digests, sizes, layers.
+
+What takes a loaded data set or a built network to find out is kept for the next command, so that a plan whose
+facts are known imports neither. Of a user's own network nothing is kept: what its module imports may change.
+"""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from raysweep.data.arrays import dataset_digest
 from raysweep.data.config import DataConfig
-from raysweep.data.load import load_arrays
+from raysweep.data.load import files_of, load_arrays
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.names import is_custom
+from raysweep.store.memo import recall, remember
 from raysweep.sweep.schema import Training, TrainRest
 
 
@@ -27,12 +36,41 @@ class DataFacts:
 
 @lru_cache(maxsize=64)
 def data_facts(config: DataConfig, data_root: str | None, download: bool) -> DataFacts:
-    """Load a data set to see what it is. Raises `UserError` for missing or malformed files."""
+    """Find out what a data set is; loads it where that is not known of these files.
+
+    Raises `UserError` for missing or malformed files.
+    """
+    files = {str(path): _stamp(path) for path in files_of(config.dataset, data_root, download)}
+    question = ["data", asdict(config), files, np.__version__]  # a split is drawn by numpy
+    known = recall(question)
+    if known is not None:
+        digest, train, test, shape, classes = known
+        return DataFacts(digest, train, test, tuple(shape), classes)
     arrays = load_arrays(config, data_root, download)
     digest = dataset_digest(arrays)
     if config != config.whole():  # a subset is scaled by the statistics of the whole
         digest += dataset_digest(load_arrays(config.whole(), data_root, download))
-    return DataFacts(digest, len(arrays.train_labels), len(arrays.test_labels), arrays.shape, arrays.classes)
+    facts = DataFacts(digest, len(arrays.train_labels), len(arrays.test_labels), arrays.shape, arrays.classes)
+    remember(question, astuple(facts))
+    return facts
+
+
+def _stamp(path: Path) -> list[int]:
+    """What tells a file from another one in its place."""
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _known(what: str, config: ModelConfig, find: Callable[[ModelConfig], Any]) -> Any:
+    """Return a JSON-like fact of a network, found only where it is not known."""
+    if is_custom(config.model):
+        return find(config)
+    question = [what, asdict(config)]
+    known = recall(question)
+    if known is None:
+        known = find(config)
+        remember(question, known)
+    return known
 
 
 def facts_of(config: DataConfig, rest: TrainRest) -> DataFacts:
@@ -49,12 +87,16 @@ def layer_sizes(config: ModelConfig) -> dict[str, tuple[str, int]]:
 
     Raises `UserError` for a user's own network that cannot be built.
     """
+    return {layer: (name, size) for layer, name, size in _known("layers", config, _layers)}
+
+
+def _layers(config: ModelConfig) -> list[tuple[str, str, int]]:
     from raysweep.models.build import build
     from raysweep.models.layers import prunable
 
     model = build(config)
     parameters = dict(model.named_parameters())
-    return {layer: (name, parameters[name].numel()) for layer, name in prunable(model).items()}
+    return [(layer, name, parameters[name].numel()) for layer, name in prunable(model).items()]
 
 
 @dataclass(frozen=True)
@@ -68,6 +110,10 @@ class ModelSize:
 @lru_cache(maxsize=256)
 def model_size(config: ModelConfig) -> ModelSize:
     """Build a network on the meta device and run it once to count."""
+    return ModelSize(*_known("size", config, _size))
+
+
+def _size(config: ModelConfig) -> tuple[int, int]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -77,7 +123,7 @@ def model_size(config: ModelConfig) -> ModelSize:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.empty(1, *config.shape, device="meta"))
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return ModelSize(parameters, counter.get_total_flops() // 2)
+    return parameters, counter.get_total_flops() // 2
 
 
 @lru_cache(maxsize=256)
@@ -94,12 +140,16 @@ def has_batchnorm(config: ModelConfig) -> bool:
 @lru_cache(maxsize=64)
 def group_sizes(config: ModelConfig) -> dict[str, int]:
     """Return the groups of units that can be permuted and their sizes, in order. Raises `SpecError`."""
+    return dict(_known("groups", config, _groups))
+
+
+def _groups(config: ModelConfig) -> list[tuple[str, int]]:
     import torch
 
     from raysweep.models.build import build
     from raysweep.symmetry import PermutationSpec
 
-    return dict(PermutationSpec.trace(build(config), torch.zeros(2, *config.shape)).sizes)
+    return list(PermutationSpec.trace(build(config), torch.zeros(2, *config.shape)).sizes.items())
 
 
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:

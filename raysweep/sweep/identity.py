@@ -6,7 +6,7 @@ from typing import Any
 from raysweep.data.config import DataConfig
 from raysweep.digest import digest
 from raysweep.sweep.moves import Move, Moved
-from raysweep.sweep.schema import Align, Compare, Prune, Training
+from raysweep.sweep.schema import Align, Prune, Training
 
 # Raise a version when the numbers that the same configuration gives change.
 TRAINING_VERSION = 3
@@ -43,7 +43,7 @@ class Trial:
     mask_permutation: str | None = None
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Network:
     """A checkpoint: written `trial_id@level@step`."""
 
@@ -55,7 +55,7 @@ class Network:
         return f"{self.trial_id}@{self.level}@{self.step}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AlignmentUnit:
     """An alignment of networks: of the second toward the first (`target`), or of three and more jointly.
 
@@ -85,7 +85,7 @@ class AlignmentUnit:
         return Move(self.alignment_id, inverse=False, member=self.networks.index(network))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BarrierUnit:
     """One comparison of networks; `moves[i]` is applied to `networks[i]`.
 
@@ -254,35 +254,6 @@ def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Al
 def _alignment_settings(method: str, align: Align) -> dict[str, Any]:
     options = getattr(align, method).model_dump(mode="json")
     return {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
-
-
-def make_barrier(unit: BarrierUnit, compare: Compare, threads: int) -> BarrierUnit:
-    """Give a comparison its id.
-
-    The grid and the examples belong to the identity; the splits do not (there is a row for each).
-    """
-    grid = {"pair": compare.alphas, "simplex": compare.subdivisions}.get(unit.interpolation)
-    settings = {
-        "grid": grid,
-        "examples": compare.train_examples,
-        "threads": threads,
-        "device": compare.device,
-    }
-    identity = [
-        "barrier",
-        BARRIER_VERSION,
-        {
-            "interpolation": unit.interpolation,
-            "kind": unit.kind,
-            "statistics": unit.statistics,
-            "hybrid": unit.hybrid,
-            **settings,
-        },
-        [str(network) for network in unit.networks],
-        [str(network) for network in (unit.reference, *unit.path)],
-        [asdict(move) if move else None for move in unit.moves],
-    ]
-    return replace(unit, barrier_id=digest(identity))
 
 
 def make_agreement(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Move:
     """An alignment that is applied to a network.
 
@@ -19,7 +19,7 @@ class Move:
         return (self.alignment_id,)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Path:
     """Moves that are applied one after the other, the first one first."""
 
@@ -30,7 +30,7 @@ class Path:
         return tuple(move.alignment_id for move in self.moves)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hybrid:
     """The permutation `first` in the groups of that name and `second` in all others."""
 

@@ -1,7 +1,12 @@
 """The plan: everything that a sweep asks for, minus what the store has."""
 
-from collections.abc import Iterable
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
@@ -30,7 +35,7 @@ class Desired:
 
 @dataclass(frozen=True)
 class Done:
-    """What the store holds: level records, and the object in which a result lies, by its key.
+    """What the store holds: level records, the objects in which alignments lie, and barriers with all splits.
 
     `stale` are the finished levels that lack a checkpoint which the sweep asks for.
     """
@@ -38,7 +43,7 @@ class Done:
     records: dict[tuple[str, int], LevelRecord]
     stale: frozenset[tuple[str, int]]
     alignments: dict[str, str]
-    barriers: dict[tuple[str, str], str]
+    barriers: frozenset[str]
 
     def has(self, networks: Iterable[Network]) -> bool:
         """Whether these checkpoints can be read."""
@@ -72,6 +77,23 @@ def desired(sweep: Sweep) -> Desired:
 
     Raises `UserError` for missing data and for moments, layers or levels that training does not have.
     """
+    with _keeping_all():
+        return _desired(sweep)
+
+
+@contextlib.contextmanager
+def _keeping_all() -> Iterator[None]:
+    """Without the collector of garbage: it would search a million new objects, which all stay, many times."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _desired(sweep: Sweep) -> Desired:
     sections = sweep.sections
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     families = [trials.family(training) for training in sweep.trainings]
@@ -109,17 +131,33 @@ def done(wanted: Desired, files: Files) -> Done:
                 records[trial_id, level] = record
             else:
                 stale.add((trial_id, level))
-    alignments = {key[0]: row["_object"] for key, row in results.rows("alignments", ["alignment_id"]).items()}
-    barriers = {
-        (key[0], key[1]): row["_object"]
-        for key, row in results.rows("barriers", ["barrier_id", "split"]).items()
-    }
     return Done(
         records,
         frozenset(stale),
-        {key: where for key, where in alignments.items() if key in wanted.alignments},
-        {key: where for key, where in barriers.items() if key[0] in wanted.barriers},
+        _alignments(wanted, results.index("alignments")),
+        _barriers(wanted, results.index("barriers")),
     )
+
+
+def _alignments(wanted: Desired, index: pa.Table) -> dict[str, str]:
+    """The object of each alignment; where several hold one, the last."""
+    return {
+        identity: name
+        for name, ids in zip(index.column("object").to_pylist(), index.column("ids").to_pylist(), strict=True)
+        for identity in ids
+        if identity in wanted.alignments
+    }
+
+
+def _barriers(wanted: Desired, index: pa.Table) -> frozenset[str]:
+    """The barriers all of whose splits are there."""
+    rows = pa.table([pc.list_flatten(index.column(name)) for name in ("ids", "splits")], ["id", "split"])
+    splits = wanted.sweep.sections.compare.splits
+    rows = rows.filter(pc.is_in(rows.column("split"), pa.array(splits, pa.string())))
+    counts = rows.group_by("id").aggregate([("split", "count_distinct")])
+    whole = counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
+    found = (wanted.barriers.get(identity) for chunk in whole.iterchunks() for identity in chunk.to_pylist())
+    return frozenset(unit.barrier_id for unit in found if unit)
 
 
 def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
@@ -130,17 +168,12 @@ def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
 def todo(wanted: Desired, present: Done) -> Todo:
     """Return the work still to do, in the order of the plan.
 
-    A barrier is done when all its splits are. An alignment whose barriers are all done but which is
+    An alignment whose barriers are all done but which is
     itself missing is work too: its row belongs to the tables.
     """
-    splits = wanted.sweep.sections.compare.splits
     return Todo(
         [trial for key, trial in wanted.trials.items() if not finished(wanted, present, key)],
         [unit for key, unit in wanted.alignments.items() if key not in present.alignments],
-        [
-            unit
-            for key, unit in wanted.barriers.items()
-            if any((key, split) not in present.barriers for split in splits)
-        ],
+        [unit for key, unit in wanted.barriers.items() if key not in present.barriers],
         len(present.stale),
     )

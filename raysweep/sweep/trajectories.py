@@ -5,7 +5,7 @@ from itertools import combinations
 from raysweep.errors import UserError
 from raysweep.sweep.comparisons import Comparisons
 from raysweep.sweep.facts import group_sizes
-from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Network, Trial, make_stacked
+from raysweep.sweep.identity import AlignmentUnit, Network, Trial, make_stacked
 from raysweep.sweep.moves import Hybrid, Move
 from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Sections, Trajectory
@@ -43,7 +43,7 @@ class Trajectories:
 
     def _move(self, method: str, runs: Runs, step: int) -> Move:
         pair = _at(runs, step)
-        return self._comparisons.alignment(method, runs[0].group, pair).toward(pair[0])
+        return self._comparisons.toward_first(method, runs[0].group, pair)
 
     def _pair(self, method: str, runs: Runs, moves: dict[int, Move], points: list[int]) -> None:
         last = max(moves)
@@ -60,9 +60,7 @@ class Trajectories:
         unit: AlignmentUnit = self._comparisons.alignments.setdefault(made.alignment_id, made)
         move = unit.toward(ones[0])
         for point in points:
-            self._comparisons.add(
-                BarrierUnit("", "pair", "stacked", method, runs[0].group, _at(runs, point), (None, move))
-            )
+            self._comparisons.add("pair", "stacked", method, runs[0].group, _at(runs, point), (None, move))
         self._comparisons.agree("stacked", method, runs[0].group, (*ones, *others), move, moves[steps[-1]])
 
     def _hybrids(self, method: str, runs: Runs, moves: dict[int, Move], cursor: Cursor) -> None:
@@ -79,16 +77,13 @@ class Trajectories:
             for number, chosen in _layers(direction, groups).items():
                 move = Hybrid(moves[step], moves[max(moves)], chosen)
                 self._comparisons.add(
-                    BarrierUnit(
-                        "",
-                        "pair",
-                        "hybrid",
-                        method,
-                        runs[0].group,
-                        _at(runs, cursor.total),
-                        (None, move),
-                        hybrid=(direction, number),
-                    )
+                    "pair",
+                    "hybrid",
+                    method,
+                    runs[0].group,
+                    _at(runs, cursor.total),
+                    (None, move),
+                    hybrid=(direction, number),
                 )
 
 

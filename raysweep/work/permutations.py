@@ -7,7 +7,7 @@ from raysweep.sweep.moves import Moved
 from raysweep.sweep.permuting import permutation_of
 from raysweep.symmetry import Permutation
 
-COLUMNS = ("alignment_id", "groups", "permutations")
+COLUMNS = ["alignment_id", "groups", "permutations"]
 
 
 class Permutations:
@@ -25,5 +25,6 @@ class Permutations:
         if name not in self._objects:
             while len(self._objects) >= self._keep:
                 self._objects.pop(next(iter(self._objects)))
-            self._objects[name] = {row["alignment_id"]: row for row in self._results.read(name, COLUMNS)}
+            rows = self._results.read(name, COLUMNS).to_pylist()
+            self._objects[name] = {row["alignment_id"]: row for row in rows}
         return self._objects[name][alignment_id]

@@ -8,11 +8,11 @@ import ray
 from raysweep.cluster.pool import Pool
 from raysweep.cluster.session import ray_session
 from raysweep.store.files import Files
-from raysweep.store.results import ResultStore
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired
 from raysweep.version import CodeDiffers
 from raysweep.work.tile import Tile, TileWorker
+from tests.store.committed import committed
 from tests.work.plans import carry_out
 
 
@@ -85,7 +85,7 @@ def test_killed_actor_loses_nothing(session, trained_sweep):
     pool = Pool(str(root), wanted.sweep.sections, Units(wanted), hooks)
     assert work_off(pool) == []
     assert hooks.done == 6
-    rows = ResultStore(Files(str(root))).rows("alignments")
+    rows = committed(Files(str(root)), "alignments")
     assert {key for (key,) in rows} == set(wanted.alignments)
 
 
@@ -104,9 +104,7 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     }
     assert {failure["id"] for failure in failures} == touching
     assert all("checksum" in failure["error"] for failure in failures)
-    assert {key for (key,) in ResultStore(Files(str(root))).rows("alignments")} == set(
-        wanted.alignments
-    ) - touching
+    assert {key for (key,) in committed(Files(str(root)), "alignments")} == set(wanted.alignments) - touching
 
 
 def test_a_unit_that_hangs_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
@@ -125,7 +123,7 @@ def test_a_unit_that_hangs_ends_in_failures_and_the_rest_goes_on(session, traine
     assert "took longer than resources.unit_seconds = 3" in failures[0]["error"]
     assert failures[0]["attempts"] == 3
     assert hooks.done == len(units)
-    done = ResultStore(Files(str(root))).rows("alignments")
+    done = committed(Files(str(root)), "alignments")
     assert {key for (key,) in done} == {unit.alignment_id for unit in units[1:]}
 
 

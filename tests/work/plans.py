@@ -10,7 +10,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import data_config
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import Desired, desired, done, finished, todo
-from raysweep.sweep.rows import publish_tables
+from raysweep.sweep.publishing import publish_tables
 from raysweep.version import code_digest
 from raysweep.work.data import resident
 from raysweep.work.inputs import TrialTask

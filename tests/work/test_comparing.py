@@ -7,13 +7,13 @@ from torch.nn import functional
 
 from raysweep.models.build import build
 from raysweep.store.files import Files
-from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import data_config
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.data import model_config, resident
+from tests.store.committed import committed
 from tests.work.plans import BASE, carry_out, compare_all
 
 KINDS = {"kinds": ["direct", "via", "joint"], "subdivisions": 6, "alphas": 5, "splits": ["test"]}
@@ -47,7 +47,7 @@ def permutation(row, move):
 def test_barriers_agree_with_brute_force(compared, kind, interpolation):
     wanted, files = compared
     units = [u for u in wanted.barriers.values() if (u.kind, u.interpolation) == (kind, interpolation)]
-    rows, alignments = ResultStore(files).rows("barriers"), ResultStore(files).rows("alignments")
+    rows, alignments = committed(files, "barriers"), committed(files, "alignments")
     training = wanted.sweep.trainings[0]
     data = resident(data_config(training, 0), None, False, "unit")
     model = build(model_config(training, data)).eval()

@@ -12,6 +12,7 @@ from raysweep.sweep.identity import data_config
 from raysweep.work.data import model_config, proved_spec, resident
 from raysweep.work.permutations import Permutations
 from raysweep.work.trial import hyperparameters
+from tests.store.committed import committed
 from tests.work.plans import carry_out, plan
 
 PRUNE = {
@@ -97,7 +98,7 @@ def test_branches_are_what_they_say(chains):
             )
     spec = proved_spec(model_config(wanted.sweep.trainings[0], the_data(trial)))
     permutations = Permutations(ResultStore(Files(str(root))))
-    places = {k[0]: r["_object"] for k, r in ResultStore(Files(str(root))).rows("alignments").items()}
+    places = {k[0]: r["_object"] for k, r in committed(Files(str(root)), "alignments").items()}
     for trial in of_branch(wanted, "transport"):
         masks, theirs = store.read_mask(trial.trial_id, 2), store.read_mask(trial.mask_trial, 2)
         if trial.mask_permutation == "none":

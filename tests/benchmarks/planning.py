@@ -1,0 +1,175 @@
+"""The plan of a sweep with a million barriers, half of them done, and its tables.
+
+Run as `python -m tests.benchmarks.planning`. The networks are not trained: the objects hold made-up rows of
+the true shape (25 points of a pair, 91 of a triple, two splits), 12 barriers each. Every figure is taken in a
+process of its own, so that its peak of memory is its own. A fresh root is filled first, in some minutes.
+"""
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from raysweep.digest import digest
+from raysweep.report import plan_table
+from raysweep.store.files import Files
+from raysweep.store.results import ResultStore
+from raysweep.sweep.identity import BarrierUnit
+from raysweep.sweep.load import check
+from raysweep.sweep.plan import Desired, desired, done, todo
+from raysweep.sweep.publishing import publish_tables
+from tests.benchmarks.records import Record
+
+SECONDS, MEGABYTES = 20, 1000  # the goals of a plan
+POINTS = {"pair": 25, "simplex": 91}
+
+
+def sweep_of(replicates: int) -> Desired:
+    train = {"dataset": "digits", "width": 8, "epochs": 1, "replicates": replicates}
+    return desired(check("planning", {"name": "planning", "train": train, "compare": {}}))
+
+
+def rows_of(unit: BarrierUnit, draw: random.Random) -> Iterator[dict[str, Any]]:
+    """Made-up rows of a barrier, one for each split."""
+    networks, points = len(unit.networks), POINTS[unit.interpolation]
+    for split in ("train", "test"):
+        yield {
+            "barrier_id": unit.barrier_id,
+            "split": split,
+            **{
+                name: draw.random()
+                for name in ("loss_barrier", "error_barrier", "loss_centre", "error_centre")
+            },
+            "loss_weights": [draw.random()] * networks,
+            "error_weights": [draw.random()] * networks,
+            "curve_weights": [[place / points] * networks for place in range(points)],
+            "curve_loss": [draw.random() for _ in range(points)],
+            "curve_error": [draw.randrange(400) / 400 for _ in range(points)],
+            "seconds": draw.random(),
+        }
+
+
+def fill(root: str, replicates: int) -> None:
+    """Commit the results of every other barrier."""
+    wanted, store, draw = sweep_of(replicates), ResultStore(Files(root)), random.Random(0)
+    chosen = islice(wanted.barriers.values(), 0, None, 2)
+    while units := list(islice(chosen, wanted.sweep.sections.resources.tile)):
+        rows = [row for unit in units for row in rows_of(unit, draw)]
+        store.commit("barriers", digest(sorted(unit.barrier_id for unit in units)), rows)
+
+
+def add_one(root: str, replicates: int) -> None:
+    wanted = sweep_of(replicates)
+    unit = next(islice(wanted.barriers.values(), 1, None))
+    rows = list(rows_of(unit, random.Random(1)))
+    ResultStore(Files(root)).commit("barriers", digest([unit.barrier_id]), rows)
+
+
+def plan(root: str, replicates: int) -> None:
+    wanted = sweep_of(replicates)
+    plan_table(wanted, todo(wanted, done(wanted, Files(root))))
+
+
+def publish(root: str, replicates: int) -> None:
+    wanted, files = sweep_of(replicates), Files(root)
+    publish_tables(files, wanted, done(wanted, files), [])
+
+
+WORK: dict[str, Callable[[str, int], None]] = {
+    "fill": fill,
+    "add one": add_one,
+    "plan": plan,
+    "publish": publish,
+}
+
+
+def measured(what: str, root: str, replicates: int) -> tuple[float, float, float]:
+    """Do it in a process of its own; returns its seconds, those of the processor, and its peak in MB."""
+    command = [sys.executable, "-m", "tests.benchmarks.planning", "--root", root, "--work", what]
+    command += ["--replicates", str(replicates)]
+    seconds, processor, peak = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return seconds, processor, peak
+
+
+def buckets(root: str) -> dict[str, int]:
+    """When each bucket of the large tables was written."""
+    return {
+        str(path): path.stat().st_mtime_ns
+        for table in ("barriers", "curves")
+        for path in Path(root).glob(f"sweeps/planning/{table}/*.parquet")
+    }
+
+
+def records(root: str, replicates: int, rounds: int) -> list[Record]:
+    """Take all figures; fills the root where it is empty."""
+    if not Files(root).list("results"):
+        measured("fill", root, replicates)
+    measured("plan", root, 3)  # so that the facts of the network are known
+    Files(root).delete("index/barriers")
+    first = measured("plan", root, replicates)
+    plans = [measured("plan", root, replicates) for _ in range(rounds)]
+    published = measured("publish", root, replicates)
+    before = buckets(root)
+    nothing = measured("publish", root, replicates)
+    untouched = buckets(root)
+    measured("add one", root, replicates)
+    one = measured("publish", root, replicates)
+    after = buckets(root)
+    again = sum(before[path] != untouched[path] for path in before)
+    rewritten = sum(after[path] != untouched[path] for path in after)
+    one_half = f"{len(sweep_of(replicates).barriers):,} barriers, half of them done"
+    return [
+        *figures("plan", plans, one_half, SECONDS, MEGABYTES),
+        *figures("plan without an index", [first], "every object is read once"),
+        *figures("tables", [published], "with the plan"),
+        *figures("tables, nothing new", [nothing], "with the plan"),
+        *figures("tables, one barrier more", [one], "with the plan"),
+        Record("buckets rewritten, nothing new", "files", [again], 0),
+        Record("buckets rewritten, one barrier more", "files", [rewritten], 2, f"of {len(after)}"),
+    ]
+
+
+def figures(
+    name: str,
+    rounds: list[tuple[float, float, float]],
+    note: str,
+    seconds: float | None = None,
+    megabytes: float | None = None,
+) -> list[Record]:
+    """The records of something that was measured."""
+    times, processor, peaks = (list(each) for each in zip(*rounds, strict=True))
+    return [
+        Record(name, "s", times, seconds, note),
+        Record(f"{name}, processor", "s", processor, None, "all threads, with the imports"),
+        Record(f"{name}, peak", "MB", peaks, megabytes),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--replicates", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--root", help="where the results are kept for another time")
+    parser.add_argument("--work", choices=WORK, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.work:
+        began = time.perf_counter()
+        WORK[arguments.work](arguments.root, arguments.replicates)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        print(json.dumps([time.perf_counter() - began, time.process_time(), peak]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for record in records(arguments.root or folder, arguments.replicates, arguments.rounds):
+            print(record, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Commands that only look import nothing large: Ray, torch, MLflow and scikit-learn take seconds each."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from raysweep.store.files import Files
+from raysweep.sweep.plan import done
+from raysweep.sweep.publishing import publish_tables
+from tests.work.plans import plan
+
+PROJECT = Path(__file__).parents[1]
+LARGE = {"ray", "torch", "mlflow", "sklearn", "matplotlib"}
+SWEEP = """
+name: s
+train: {dataset: digits, width: [6, 7], epochs: 1, norm: batch}
+prune: {levels: 2, exclude: [output]}
+compare: {trajectory: {hybrids: [bottom_up]}, across: [widths]}
+"""
+ASK = """
+import sys
+from typer.testing import CliRunner
+from raysweep.cli import app
+for words in {words}:
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+print(*sys.modules)
+"""
+
+
+def test_commands_that_look_import_little(tmp_path):
+    sweep, root = tmp_path / "sweep.yaml", tmp_path / "root"
+    sweep.write_text(SWEEP)
+    wanted, files = plan(), Files(str(root))
+    publish_tables(files, wanted, done(wanted, files), [])  # a root with a sweep, of which nothing is done
+    words = [["--help"], ["plan", str(sweep), "--root", str(root)], ["status", str(root)]]
+    environment = {**os.environ, "RAYSWEEP_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-c", ASK.format(words=json.dumps(words))]
+    first = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "torch" in first.stdout.split()  # to find the facts out, once
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert not LARGE & set(again.stdout.split())
