@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from raysweep.connectivity.first_layers import FirstLayers
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
-from raysweep.training.evaluation import CHUNK, Risk
+from raysweep.training.evaluation import CHUNK, Risk, sums
 
 KEPT = 2**26  # bytes of first-layer responses between which the weights need not be mixed again
 CACHED = 2**23  # bytes of one response that a processor's caches hold while later layers work on it
@@ -36,14 +35,15 @@ def mixed_risks(
     for block in _pieces(split, examples):
         chunks = _pieces(block, chunk)
         responses = _responses(network, first, vectors, [each.images for each in chunks])
+        buffers = [torch.empty_like(response) for response in responses[0][0]]  # the first chunk is full
         for point, row in enumerate(weights):
             mix(vectors, row, network.vector)
             for each, by_network in zip(chunks, responses, strict=True):
-                mixed = [mix(r, row, torch.empty_like(r[0])) for r in zip(*by_network, strict=True)]
-                with first.answering(mixed):
-                    logits = network.model(each.images)
-                loss[point] += functional.cross_entropy(logits, each.labels, reduction="sum").double()
-                wrong[point] += (logits.argmax(dim=1) != each.labels).sum()
+                layers = zip(zip(*by_network, strict=True), buffers, strict=True)
+                with first.answering([mix(r, row, out[: len(r[0])]) for r, out in layers]):
+                    more_loss, more_wrong = sums(network.model(each.images), each.labels)
+                loss[point] += more_loss
+                wrong[point] += more_wrong
     n = len(split)
     return [Risk(a / n, b / n) for a, b in zip(loss.tolist(), wrong.tolist(), strict=True)]
 

@@ -1,50 +1,45 @@
-"""Seconds per barrier against the fewest products it needs; run as `python -m tests.benchmarks.barriers`.
+"""Seconds per barrier against the fewest products it needs.
 
-A barrier: 25 alphas on 10,000 random images of two networks from different seeds (endpoints known). The floor
-for an MLP: the first layer of both networks, and at 23 alphas the other layers, as bare products into
-preallocated outputs, with the best of several chunk sizes. The floor for a convolutional network: its own
-convolution and linear calls alone at 23 alphas (the first one at two), in the faster of the two memory
-layouts and the best of several chunk sizes, timed on one chunk and multiplied. Turn by turn in one run;
-medians with their range.
+A barrier: 25 alphas on 10,000 images of two trained networks from different seeds (endpoints known), two
+threads. The floor for an MLP: the first layer of both networks, and at 23 alphas the other layers, as bare
+products into preallocated outputs, with the best of several chunk sizes. The floor for a convolutional
+network: its own convolution and linear calls alone at 23 alphas (the first one at two), in the faster of the
+two memory layouts and the best of several chunk sizes, timed on one chunk and multiplied.
+
+A point of the simplex of three networks (91 points) against a point of a line. A matrix of a trajectory (s
+permutations applied at t moments) against as many lines one by one, each with endpoints of its own.
 """
 
-import argparse
 import itertools
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 
-from raysweep.connectivity import curve, pair_grid
-from raysweep.data.resident import Split
+from raysweep.connectivity import curve, pair_grid, simplex_grid
+from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
-from raysweep.models.initialise import initialised
-from raysweep.training.evaluation import Risk
+from raysweep.training.evaluation import Risk, evaluate
+from tests.benchmarks.networks import (
+    THREADS,
+    State,
+    convolutional,
+    fashion_mnist,
+    framed,
+    mlp,
+    resident,
+    seconds,
+    title,
+    trained,
+)
+from tests.benchmarks.records import Record, in_turn
 
 ALPHAS = 25
 INSIDE = ALPHAS - 2
-MLPS = [ModelConfig("mlp", width, 3, "none", (1, 28, 28), 10) for width in (64, 512)]
-CONVOLUTIONAL = [
-    ModelConfig(model, width, None, "layer", (3, 32, 32), 10)
-    for model in ("vgg16", "resnet20")
-    for width in (16, 64)
-]
-
-
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def barrier_of(config: ModelConfig, split: Split) -> Callable[[], object]:
-    states = [initialised(config, "kaiming_normal", seed).state_dict() for seed in (0, 1)]
-    network, ends = FlatNetwork(build(config)), [Risk(0.0, 0.0)] * 2
-    return lambda: curve(network, states, ends, pair_grid(ALPHAS), split)
+GOAL = 1.25
+ENDS = [Risk(0.0, 0.0)] * 3  # known, and not part of the work
 
 
 def products(sizes: list[int], images: torch.Tensor, chunk: int) -> Callable[[], object]:
@@ -83,14 +78,14 @@ def calls(
     return found
 
 
-def floors(config: ModelConfig, split: Split) -> list[Callable[[], float]]:
+def floors(config: ModelConfig, split: Split, chunks: tuple[int, ...]) -> list[Callable[[], float]]:
     """Ways to spend the least time; each returns seconds per barrier."""
     if config.model == "mlp":
         sizes, flat = [784, *[config.width] * 3, 10], split.images.flatten(1)
-        works = [products(sizes, flat, chunk) for chunk in (250, 500, 1000, 2000)]
+        works = [products(sizes, flat, chunk) for chunk in chunks]
         return [lambda work=work: seconds(work) for work in works]
     layouts = (torch.contiguous_format, torch.channels_last)
-    return [chunked(config, split, layout, size) for layout in layouts for size in (50, 200, len(split))]
+    return [chunked(config, split, layout, size) for layout in layouts for size in chunks]
 
 
 def chunked(config: ModelConfig, split: Split, layout: torch.memory_format, size: int) -> Callable[[], float]:
@@ -104,39 +99,79 @@ def each_chunk(steps: list[Callable[[], object]]) -> float:
     return 2 * seconds(steps[0]) + INSIDE * sum(seconds(step) for step in steps[1:])
 
 
-def measure(config: ModelConfig, examples: int, rounds: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    images = torch.rand(examples, *config.shape, generator=generator)
-    split = Split(images, torch.randint(10, (examples,), generator=generator))
-    work, least = barrier_of(config, split), floors(config, split)
-    times: dict[str, list[float]] = {"barrier": [], "floor": []}
+def line(network: FlatNetwork, states: list[State], split: Split) -> float:
+    return seconds(lambda: curve(network, states, ENDS[:2], pair_grid(ALPHAS), split))
+
+
+def pairs(
+    config: ModelConfig, states: list[State], split: Split, chunks: tuple[int, ...], rounds: int
+) -> Record:
+    network, least = FlatNetwork(build(config)), floors(config, split, chunks)
+    works = {
+        "ours": lambda: line(network, states, split),
+        "floor": lambda: min(floor() for floor in least),
+    }
+    times = in_turn(works, rounds)
+    note = f"25 alphas on {len(split):,} images"
+    return Record(f"{title(config)}, a barrier", "s", times["ours"], GOAL, note, times["floor"])
+
+
+def simplex(config: ModelConfig, states: list[State], split: Split, rounds: int) -> Record:
+    network, grid = FlatNetwork(build(config)), simplex_grid(12)
+    works = {
+        "simplex": lambda: seconds(lambda: curve(network, states, ENDS, grid, split)) / (len(grid) - 3),
+        "line": lambda: line(network, states[:2], split) / INSIDE,
+    }
+    times = in_turn(works, rounds)
+    note = "a point of a line is the reference"
+    name = f"{title(config)}, a point of a simplex"
+    return Record(name, "s", times["simplex"], 1.05, note, times["line"])
+
+
+def trajectory(config: ModelConfig, states: list[State], split: Split, rounds: int, moments: int) -> Record:
+    """An s x t matrix evaluates its 2 t endpoints once; one by one its barriers evaluate 2 s t."""
+    network = FlatNetwork(build(config))
+
+    def ends(count: int) -> None:
+        for place in range(count):
+            network.vector.copy_(network.flatten(states[place % 2]))
+            evaluate(network.model, split)
+
+    def matrix(endpoints: int) -> float:
+        return seconds(lambda: ends(endpoints)) + sum(
+            line(network, states[:2], split) for _ in range(moments**2)
+        )
+
+    times = in_turn({"once": lambda: matrix(2 * moments), "each": lambda: matrix(2 * moments**2)}, rounds)
+    note = f"{moments} x {moments}; endpoints evaluated for each barrier are the reference"
+    name = f"{title(config)}, a matrix of a trajectory"
+    return Record(name, "s", times["once"], 1, note, times["each"])
+
+
+def first(split: Split, examples: int) -> Split:
+    return Split(split.images[:examples], split.labels[:examples])
+
+
+def of_mlp(config: ModelConfig, data: Resident, quick: bool) -> Iterator[Record]:
+    split, rounds = first(data.train, 500 if quick else 10_000), 1 if quick else 7
+    states = [trained(config, data, 128, seed, 2 if quick else 938) for seed in range(3)]
     with torch.no_grad():
-        for _ in range(rounds):
-            times["barrier"].append(seconds(work))
-            times["floor"].append(min(floor() for floor in least))
-    ratio = statistics.median(a / b for a, b in zip(times["barrier"], times["floor"], strict=True))
-    shown = ", ".join(
-        f"{name} {statistics.median(each):.3f} s ({min(each):.3f} to {max(each):.3f})"
-        for name, each in times.items()
-    )
-    print(
-        f"{config.model} width {config.width}: {shown}, ratio {ratio:.2f}, n = {rounds}, {examples:,} images",
-        flush=True,
-    )
+        yield pairs(config, states, split, (250, 500) if quick else (250, 500, 1000, 2000), rounds)
+        yield simplex(config, states, split, 1 if quick else 3)
+        yield trajectory(config, states, split, 1 if quick else 3, 2 if quick else 4)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--images", type=int, default=1000, help="for the convolutional networks")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    for config in MLPS:
-        measure(config, 10_000, arguments.rounds)
-    for config in CONVOLUTIONAL:
-        measure(config, arguments.images, max(1, arguments.rounds // 3))
-
-
-if __name__ == "__main__":
-    main()
+def records(quick: bool) -> Iterator[Record]:
+    torch.set_num_threads(THREADS)
+    arrays = fashion_mnist()
+    data = resident(arrays)
+    for width in (16,) if quick else (64, 512):
+        yield from of_mlp(mlp(width), data, quick)
+    data = resident(framed(arrays))
+    for config in convolutional(4) if quick else convolutional(16, 64):
+        steps = 1 if quick else 1600 // config.width
+        states = [trained(config, data, 16, seed, steps) for seed in (0, 1)]
+        examples = 16 if quick else 16_000 // config.width
+        with torch.no_grad():
+            chunks = (16,) if quick else (50, 200)
+            yield pairs(config, states, first(data.train, examples), chunks, 1 if quick else 3)

@@ -1,34 +1,47 @@
-"""Seconds per epoch against what surrounds them; run as `python -m tests.benchmarks.training`.
+"""Seconds of training against the fewest products, and of two trials at once against one.
 
-MLP 784-w-w-w-10 on Fashion-MNIST, batch 128, SGD with momentum, float32, one test pass per epoch. In one
-run, turn by turn: our loop; the usual loop with torchvision transforms and a DataLoader; the bare matrix
-products of the epoch. Prints medians with their range, ratios to the bare products, and where the time
-of our loop goes by operation.
+SGD with momentum, batch 128, float32, two threads. MLP: an epoch of Fashion-MNIST and a pass over the test
+set; the floor is the matrix products of both, outputs preallocated; a plain reference is the usual loop with
+torchvision transforms and a DataLoader. Convolutional networks: steps on Fashion-MNIST framed to 32x32 in
+three channels; the floor is the forward and backward passes of their own convolutions and linear layers, in
+the faster of the two memory layouts. Two trials: two processes of one thread each for the same number of
+epochs as one such process alone.
 """
 
-import argparse
 import itertools
-import statistics
+import multiprocessing
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
-from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from raysweep.data import DataConfig, load_arrays, scaling_of
 from raysweep.data.arrays import Arrays
-from raysweep.data.resident import Resident, make_resident
+from raysweep.data.resident import Resident
+from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.training.evaluation import CHUNK, evaluate
-from raysweep.training.loop import Hyperparameters, TrainingRun
-from raysweep.training.schedule import Schedule
+from tests.benchmarks.networks import (
+    THREADS,
+    convolutional,
+    fashion_mnist,
+    framed,
+    mlp,
+    new_run,
+    resident,
+    seconds,
+    title,
+)
+from tests.benchmarks.records import Record, in_turn
 
 BATCH = 128
+GOAL, PARALLEL_GOAL = 1.6, 1.8
 
 
 class Images(Dataset[tuple[torch.Tensor, int]]):
@@ -45,23 +58,21 @@ class Images(Dataset[tuple[torch.Tensor, int]]):
         return self._transform(self._images[index].transpose(1, 2, 0)), int(self._labels[index])
 
 
-def ours(width: int, data: Resident) -> Callable[[], None]:
-    model = initialised(ModelConfig("mlp", width, 3, "none", (1, 28, 28), 10), "kaiming_normal", 0)
-    schedule = Schedule("constant", 0.1, 10**6)
-    run = TrainingRun(model, data, Hyperparameters(BATCH, "sgd", 0.9, False, 1e-4, schedule, 0))
+def epoch_of(config: ModelConfig, data: Resident) -> Callable[[], None]:
+    run = new_run(config, data, BATCH, 0, 10**6)
     per_epoch = -(-len(data.train) // BATCH)
 
     def epoch() -> None:
-        for _ in range(per_epoch // 50):  # in strides, as a trial does
-            run.advance(run.step + 50)
-        run.advance(run.step + per_epoch % 50)
-        evaluate(model, data.test)
+        end = run.step + per_epoch
+        while run.step < end:  # in strides, as a trial does
+            run.advance(min(end, run.step + 50))
+        evaluate(run.model, data.test)
 
     return epoch
 
 
-def loader(width: int, arrays: Arrays) -> Callable[[], None]:
-    model = initialised(ModelConfig("mlp", width, 3, "none", (1, 28, 28), 10), "kaiming_normal", 0)
+def loader(config: ModelConfig, arrays: Arrays) -> Callable[[], None]:
+    model = initialised(config, "kaiming_normal", 0)
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     train = DataLoader(Images(arrays.train_images, arrays.train_labels), BATCH, shuffle=True)
     test = DataLoader(Images(arrays.test_images, arrays.test_labels), CHUNK)
@@ -106,48 +117,103 @@ def products(width: int, data: Resident) -> Callable[[], None]:
     return epoch
 
 
-def breakdown(epoch: Callable[[], None], shown: int = 6) -> str:
-    """Return the operations of one epoch with the largest shares of its time."""
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+def own_calls(config: ModelConfig, images: torch.Tensor, layout: torch.memory_format) -> Callable[[], None]:
+    """The convolutions and linear layers of one step, each forward and backward on inputs of its own."""
+    model = build(config).to(memory_format=layout)
+    calls: list[tuple[nn.Module, torch.Tensor, torch.Tensor]] = []
+
+    def note(layer: nn.Module, given: tuple[torch.Tensor, ...], answer: torch.Tensor) -> None:
+        kept, gradient = given[0].detach().clone(), torch.randn_like(answer)
+        if kept.dim() == 4:
+            kept = kept.contiguous(memory_format=layout)
+            gradient = gradient.contiguous(memory_format=layout)
+        calls.append((layer, kept.requires_grad_(bool(calls)), gradient))  # the first needs no gradient
+
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(note)
+    with torch.no_grad():
+        model(images)
+    for layer, _, _ in calls:
+        layer._forward_hooks.clear()
+
+    def step() -> None:
+        for layer, kept, gradient in calls:
+            needed = [*layer.parameters(), *([kept] if kept.requires_grad else [])]
+            torch.autograd.grad(layer(kept), needed, gradient)
+
+    return step
+
+
+def mlps(arrays: Arrays, quick: bool) -> Iterator[Record]:
+    data = resident(arrays)
+    for width in (64, 512):
+        config = mlp(width)
+        works = {"ours": epoch_of(config, data), "floor": products(width, data)}
+        if width == 64:
+            works["loader"] = loader(config, arrays)
+        for work in () if quick else works.values():
+            work()
+        times = in_turn({name: lambda w=w: seconds(w) for name, w in works.items()}, 1 if quick else 5)
+        goal = GOAL if width == 512 else None
+        yield Record(f"{title(config)}, an epoch", "s", times["ours"], goal, floor=times["floor"])
+        if "loader" in times:
+            note = "the same epoch through a DataLoader is the reference"
+            yield Record(f"{title(config)}, an epoch", "s", times["ours"], 1, note, times["loader"])
+
+
+def convolutions(arrays: Arrays, quick: bool) -> Iterator[Record]:
+    data, batch, steps = resident(framed(arrays)), 16 if quick else BATCH, 1 if quick else 2
+    for config in convolutional(4 if quick else 16):
+        run = new_run(config, data, batch, 0, 10**6)
+        run.advance(1)
+        layouts = (torch.contiguous_format, torch.channels_last)
+        floors = [own_calls(config, data.train.images[:batch], layout) for layout in layouts]
+
+        def ours(run=run) -> float:
+            return seconds(lambda: run.advance(run.step + steps)) / steps
+
+        def floor(floors=floors) -> float:
+            return min(seconds(each) for each in floors)
+
+        floor()
+        times = in_turn({"ours": ours, "floor": floor}, 1 if quick else 5)
+        yield Record(f"{title(config)}, a step", "s", times["ours"], GOAL, floor=times["floor"])
+
+
+def _train_alone(arrays: Arrays, epochs: int, start, end) -> None:
+    torch.set_num_threads(1)
+    epoch = epoch_of(mlp(64), resident(arrays))
+    epoch()
+    start.wait()
+    for _ in range(epochs):
         epoch()
-    rows = sorted(profiler.key_averages(), key=lambda row: row.self_cpu_time_total, reverse=True)
-    total = sum(row.self_cpu_time_total for row in rows)
-    largest = [f"{row.key} {row.self_cpu_time_total / total:.0%}" for row in rows[:shown]]
-    rest = sum(row.self_cpu_time_total for row in rows[shown:]) / total
-    return ", ".join([*largest, f"the rest {rest:.0%}"])
+    end.wait()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--widths", type=int, nargs="+", default=[64, 512])
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    arrays = load_arrays(DataConfig("fashion_mnist"))
-    data = make_resident(arrays, torch.device("cpu"), scaling_of(arrays, "unit"))
-    for width in arguments.widths:
-        kinds = {
-            "raysweep": ours(width, data),
-            "DataLoader": loader(width, arrays),
-            "matrix products": products(width, data),
-        }
-        times: dict[str, list[float]] = {kind: [] for kind in kinds}
-        for _ in range(arguments.rounds):
-            for kind, epoch in kinds.items():
-                began = time.perf_counter()
-                epoch()
-                times[kind].append(time.perf_counter() - began)
-        floor = statistics.median(times["matrix products"])
-        for kind, seconds in times.items():
-            median = statistics.median(seconds)
-            print(
-                f"width {width:4}  {kind:16} {median:6.2f} s an epoch "
-                f"({min(seconds):.2f} to {max(seconds):.2f}, n = {len(seconds)})  "
-                f"{median / floor:5.2f} x products"
-            )
-        print(f"width {width:4}  raysweep's time: {breakdown(kinds['raysweep'])}")
+def at_once(arrays: Arrays, trials: int, epochs: int) -> float:
+    """Epochs a second of so many processes together, from the moment at which all are warm."""
+    context = multiprocessing.get_context("fork" if not torch.cuda.is_available() else "spawn")
+    start, end = context.Barrier(trials + 1), context.Barrier(trials + 1)
+    workers = [context.Process(target=_train_alone, args=(arrays, epochs, start, end)) for _ in range(trials)]
+    for worker in workers:
+        worker.start()
+    start.wait()
+    began = time.perf_counter()
+    end.wait()
+    taken = time.perf_counter() - began
+    for worker in workers:
+        worker.join()
+    return trials * epochs / taken
 
 
-if __name__ == "__main__":
-    main()
+def records(quick: bool) -> Iterator[Record]:
+    arrays = fashion_mnist()
+    trials, epochs = min(2, os.cpu_count() or 1), 1 if quick else 8
+    works = {"all": lambda: at_once(arrays, trials, epochs), "one": lambda: at_once(arrays, 1, epochs)}
+    rates = in_turn(works, 1 if quick else 3)
+    name, note = f"mlp 64, {trials} trials at once", "one trial alone is the reference"
+    yield Record(name, "epochs/s", rates["all"], PARALLEL_GOAL, note, rates["one"], least=True)
+    torch.set_num_threads(THREADS)
+    yield from mlps(arrays, quick)
+    yield from convolutions(arrays, quick)

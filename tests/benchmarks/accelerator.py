@@ -1,0 +1,68 @@
+"""Training, alignment and barriers on the device at hand: on a GPU where there is one, else nothing.
+
+Unchanged on any machine: where torch sees no CUDA device there are no figures, for they would be guesses.
+Resident data; training also in bfloat16 with the channels last; the time is taken after a synchronisation.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+
+from raysweep.alignment import weight_matching
+from raysweep.connectivity import curve, pair_grid
+from raysweep.data.resident import Resident
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
+from raysweep.models.flat import FlatNetwork
+from raysweep.models.initialise import initialised
+from raysweep.symmetry import PermutationSpec
+from raysweep.training.evaluation import Risk
+from raysweep.training.loop import Hyperparameters, TrainingRun
+from raysweep.training.schedule import Schedule
+from tests.benchmarks.networks import convolutional, fashion_mnist, framed, resident, seconds, title
+from tests.benchmarks.records import Record
+
+SETTINGS = Hyperparameters(128, "sgd", 0.9, False, 1e-4, Schedule("constant", 0.1, 10**6), 0)
+
+
+def finished(work: Callable[[], object]) -> float:
+    """Seconds until the device has done the work."""
+
+    def until_done() -> None:
+        work()
+        torch.cuda.synchronize()
+
+    return seconds(until_done)
+
+
+def training(config: ModelConfig, data: Resident, settings: Hyperparameters, rounds: int) -> list[float]:
+    """Seconds of 50 steps."""
+    model = initialised(config, "kaiming_normal", 0).to("cuda")
+    run = TrainingRun(model, data, settings)
+    run.advance(10)
+    return [finished(lambda: run.advance(run.step + 50)) for _ in range(rounds)]
+
+
+def of_network(config: ModelConfig, data: Resident, rounds: int) -> Iterator[Record]:
+    plain = training(config, data, SETTINGS, rounds)
+    yield Record(f"{title(config)}, 50 steps", "s", plain)
+    quicker = training(config, data, replace(SETTINGS, precision="bfloat16", channels_last=True), rounds)
+    note = "float32 is the reference"
+    yield Record(f"{title(config)}, 50 steps in bfloat16, channels last", "s", quicker, 1, note, plain)
+    spec = PermutationSpec.trace(build(config), torch.zeros(2, *config.shape))
+    states = [initialised(config, "kaiming_normal", seed).to("cuda").state_dict() for seed in (0, 1)]
+    times = [finished(lambda: weight_matching(spec, *states, 0)) for _ in range(rounds)]
+    yield Record(f"{title(config)}, weight matching", "s", times)
+    network, ends = FlatNetwork(build(config).to("cuda")), [Risk(0.0, 0.0)] * 2
+    split = data.train.first(10_000)
+    times = [finished(lambda: curve(network, states, ends, pair_grid(25), split)) for _ in range(rounds)]
+    yield Record(f"{title(config)}, a barrier", "s", times, note="25 alphas on 10,000 images")
+
+
+def records(quick: bool) -> Iterator[Record]:
+    if not torch.cuda.is_available():
+        return
+    data = resident(framed(fashion_mnist()), "cuda")
+    for config in convolutional(16, 64):
+        yield from of_network(config, data, 1 if quick else 5)
