@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysweep.report import stored_sweeps
+from raysweep.run_log import FOLDER
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.results import RESULTS
 from raysweep.store.tables import TABLES, keys, schema
@@ -103,4 +104,4 @@ def _table(files: Files, sweep: Sweep, table: str) -> Iterator[str]:
 
 def objects(files: Files) -> int:
     """Return how many objects a root holds."""
-    return len(files.list("trials")) + len(files.list("results")) + len(files.list("sweeps"))
+    return sum(len(files.list(folder)) for folder in ("trials", "results", "sweeps", FOLDER))
