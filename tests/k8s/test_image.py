@@ -58,7 +58,7 @@ def test_the_image_fits_the_project():
 
 
 def test_whatever_the_project_needs_is_pinned():
-    """Followed as pip does, from one package to the next, as far as the pinned versions are installed here."""
+    """Followed from one package to the next, as pip does, where the pinned version is installed here."""
     left = [(each.name, each.extras) for each in [*image.installed(), Requirement("ray[default,tune]")]]
     seen = set()
     while left:
