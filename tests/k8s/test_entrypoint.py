@@ -1,0 +1,116 @@
+"""The RayJob's entrypoint with its environment, for real: killed once, and retried as the operator does."""
+
+import os
+import shlex
+import signal
+import time
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from mlflow.tracking import MlflowClient
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from raysweep.store.files import Files
+from tests.cluster.heads import ray_head
+from tests.k8s.image import copied
+from tests.k8s.manifests import K8S, PROJECT, cluster_spec, only, overlay
+from tests.k8s.rules import parsed
+from tests.store.servers import s3_server
+from tests.test_run import logs, raysweep, same, tables
+from tests.tracking.servers import free_port, mlflow_server
+
+SMALL = "--set train.width=8 --set train.epochs=8 --set compare.alphas=5 --set compare.subdivisions=6"
+JOB = only(overlay("cpu"), "RayJob")
+ENTRYPOINT = JOB["spec"]["entrypoint"]
+ROOT = parsed(ENTRYPOINT)[1]["root"]
+# As in the pod: nothing can be written but /tmp and /dev/shm.
+READ_ONLY = 'mount --bind /tmp /tmp && mount -o remount,ro,bind / && ! touch /not-writable && exec "$@"'
+IN_A_POD = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "pod"]
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    """The image's working directory."""
+    folder = tmp_path / "image"
+    folder.mkdir()
+    for path in copied():
+        source = PROJECT / path
+        (folder / source.name).symlink_to(source)
+    return folder
+
+
+@pytest.fixture
+def storage():
+    with s3_server(ROOT.removeprefix("s3://").split("/")[0]) as variables:
+        yield variables
+
+
+@pytest.fixture
+def mlflow_address(tmp_path):
+    """An MLflow server with the Deployment's arguments, on another port and with its data elsewhere."""
+    port = free_port()
+    (server,) = only(overlay("cpu"), "Deployment")["spec"]["template"]["spec"]["containers"]
+    options = dict(
+        each.removeprefix("--").replace(":5000", f":{port}").split("=", 1) for each in server["args"]
+    )
+    elsewhere = {"host": "127.0.0.1", "workers": 1, "artifacts-destination": tmp_path / "artifacts"}
+    del options["port"]
+    with mlflow_server(tmp_path, port, **{**options, **elsewhere}):
+        yield f"localhost:{port}"
+
+
+def environment(storage, mlflow_address):
+    """The head's variables as in the manifest; those of the Secret and the service's name are replaced."""
+    (head,) = cluster_spec(JOB)["headGroupSpec"]["template"]["spec"]["containers"]
+    assert head["envFrom"] == [{"secretRef": {"name": "storage"}}]
+    lines = (K8S / "storage.example.env").read_text().splitlines()
+    secret = {line.split("=")[0] for line in lines if not line.startswith("#")}
+    assert secret == set(storage)
+    given = {each["name"]: each["value"].replace("mlflow:5000", mlflow_address) for each in head["env"]}
+    return given | storage
+
+
+def submitted(address):
+    client = JobSubmissionClient(address)
+    return client, client.submit_job(entrypoint=f"{ENTRYPOINT} {SMALL}")
+
+
+def ended(client, job):
+    """Wait for the end of a job, and return its status."""
+    while not client.get_job_status(job).is_terminal():
+        time.sleep(0.2)
+    return client.get_job_status(job)
+
+
+def test_a_killed_job_goes_on_in_a_new_cluster(workdir, storage, mlflow_address, tmp_path):
+    head = {"before": IN_A_POD, "cwd": workdir, "environment": environment(storage, mlflow_address)}
+    files = Files(ROOT)
+    with ray_head(**head) as address:
+        client, job = submitted(address)
+        while not [name for name in files.list("trials") if name.endswith("/done")]:
+            assert not client.get_job_status(job).is_terminal(), client.get_job_logs(job)
+            time.sleep(0.1)
+        os.kill(int(client.get_job_info(job).driver_info.pid), signal.SIGKILL)
+        assert ended(client, job) == JobStatus.FAILED
+    with ray_head(**head) as address:
+        client, job = submitted(address)
+        assert ended(client, job) == JobStatus.SUCCEEDED, client.get_job_logs(job)
+        options = [*shlex.split(SMALL), "--set", "tracking.enabled=false"]
+        raysweep("run", PROJECT / "sweeps/quickstart.yaml", "--root", tmp_path / "calm", *options)
+    assert same(tables(ROOT, "quickstart"), tables(tmp_path / "calm", "quickstart"))
+    first, second = logs(ROOT)
+    assert "training: 4 to do" in first
+    assert not first.endswith("the end\n")
+    assert "training: 4 to do" not in second
+    assert second.endswith("the end\n")
+    assert f"http://{mlflow_address}/#/experiments/" in second
+    tracked = MlflowClient(f"http://{mlflow_address}")
+    (experiment,) = [each for each in tracked.search_experiments() if each.name.startswith("quickstart (")]
+    assert len(tracked.search_runs([experiment.experiment_id])) == 1 + 4 + 2
+
+
+def test_mlflow_answers_to_no_other_name(mlflow_address):
+    request = Request(f"http://{mlflow_address}/", headers={"Host": "elsewhere.example:5000"})
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(request, timeout=60)
