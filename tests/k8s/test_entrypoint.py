@@ -1,18 +1,21 @@
 """The RayJob's entrypoint with its environment, for real: killed once, and retried as the operator does."""
 
+import json
 import os
 import shlex
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 from mlflow.tracking import MlflowClient
-from ray.job_submission import JobStatus, JobSubmissionClient
 
 from raysweep.store.files import Files
-from tests.cluster.heads import ray_head
+from tests.cluster.heads import TOKEN, ray_head
 from tests.k8s.image import copied
 from tests.k8s.manifests import K8S, PROJECT, cluster_spec, only, overlay
 from tests.k8s.rules import parsed
@@ -46,17 +49,17 @@ def storage():
         yield variables
 
 
-@pytest.fixture
-def mlflow_address(tmp_path):
+@pytest.fixture(scope="module")
+def mlflow_address(tmp_path_factory):
     """An MLflow server with the Deployment's arguments, on another port and with its data elsewhere."""
-    port = free_port()
+    port, folder = free_port(), tmp_path_factory.mktemp("mlflow")
     (server,) = only(overlay("cpu"), "Deployment")["spec"]["template"]["spec"]["containers"]
     options = dict(
         each.removeprefix("--").replace(":5000", f":{port}").split("=", 1) for each in server["args"]
     )
-    elsewhere = {"host": "127.0.0.1", "workers": 1, "artifacts-destination": tmp_path / "artifacts"}
+    elsewhere = {"host": "127.0.0.1", "workers": 1, "artifacts-destination": folder / "artifacts"}
     del options["port"]
-    with mlflow_server(tmp_path, port, **{**options, **elsewhere}):
+    with mlflow_server(folder, port, **{**options, **elsewhere}):
         yield f"localhost:{port}"
 
 
@@ -71,32 +74,43 @@ def environment(storage, mlflow_address):
     return given | storage
 
 
-def submitted(address):
-    client = JobSubmissionClient(address)
-    return client, client.submit_job(entrypoint=f"{ENTRYPOINT} {SMALL}")
+class Submitter:
+    """What the operator's submitter does: it sends the entrypoint through a shell, and follows the job."""
 
+    def __init__(self, address, name):
+        self._job = f"{address}/api/jobs/{name}"
+        ray = Path(sys.executable).parent / "ray"
+        command = f"{ray} job submit --address {address} --submission-id {name} -- {ENTRYPOINT} {SMALL}"
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        environment = {**os.environ, "RAY_ADDRESS": address}
+        self.process = subprocess.Popen(["bash", "-ce", command], text=True, env=environment, **pipe)
 
-def ended(client, job):
-    """Wait for the end of a job, and return its status."""
-    while not client.get_job_status(job).is_terminal():
-        time.sleep(0.2)
-    return client.get_job_status(job)
+    def driver(self):
+        """The process that runs the entrypoint."""
+        request = Request(self._job, headers={"Authorization": f"Bearer {TOKEN}"})
+        return int(json.load(urlopen(request, timeout=60))["driver_info"]["pid"])
+
+    def end(self):
+        """Its exit code, and all that it printed."""
+        output, _ = self.process.communicate(timeout=300)
+        return self.process.returncode, output
 
 
 def test_a_killed_job_goes_on_in_a_new_cluster(workdir, storage, mlflow_address, tmp_path):
     head = {"before": IN_A_POD, "cwd": workdir, "environment": environment(storage, mlflow_address)}
     files = Files(ROOT)
     with ray_head(**head) as address:
-        client, job = submitted(address)
+        submitter = Submitter(address, "first")
         while not [name for name in files.list("trials") if name.endswith("/done")]:
-            assert not client.get_job_status(job).is_terminal(), client.get_job_logs(job)
+            assert submitter.process.poll() is None, submitter.end()
             time.sleep(0.1)
-        os.kill(int(client.get_job_info(job).driver_info.pid), signal.SIGKILL)
-        assert ended(client, job) == JobStatus.FAILED
+        os.kill(submitter.driver(), signal.SIGKILL)
+        code, output = submitter.end()
+        assert code != 0, output
     with ray_head(**head) as address:
-        client, job = submitted(address)
-        assert ended(client, job) == JobStatus.SUCCEEDED, client.get_job_logs(job)
-        options = [*shlex.split(SMALL), "--set", "tracking.enabled=false"]
+        code, output = Submitter(address, "second").end()
+        assert code == 0, output
+        options = [*shlex.split(SMALL), "--set", "tracking.enabled=false", "--set", "analyses=[]"]
         raysweep("run", PROJECT / "sweeps/quickstart.yaml", "--root", tmp_path / "calm", *options)
     assert same(tables(ROOT, "quickstart"), tables(tmp_path / "calm", "quickstart"))
     first, second = logs(ROOT)
