@@ -90,3 +90,16 @@ def test_examples_of_secrets_hold_no_secrets():
     assert set(keys) == {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     assert keys["AWS_SECRET_ACCESS_KEY"] == "replace-me"
     assert [path.name for path in K8S.rglob("*.env*")] == ["storage.example.env"]
+
+
+def test_the_servers_database_driver_is_in_the_image():
+    """Named in the address: SQLAlchemy's default driver for PostgreSQL is another one."""
+    (server,) = only(overlay("cpu"), "Deployment")["spec"]["template"]["spec"]["containers"]
+    uri = next(each["value"] for each in server["env"] if each["name"] == "MLFLOW_BACKEND_STORE_URI")
+    driver = uri.partition("://")[0].removeprefix("postgresql+")
+    assert f"{driver}-binary" in {requirement.name for requirement in image.installed()}
+
+
+def test_a_shared_volume_needs_no_credentials_for_storage():
+    assert "secretRef" not in str(only(overlay("shared-volume"), "RayJob"))
+    assert "secretRef" in str(only(overlay("cpu"), "RayJob"))
