@@ -111,7 +111,7 @@ def gc(
     root: Annotated[str, typer.Argument(metavar="ROOT")],
     delete: Annotated[bool, typer.Option("--delete", help="remove them (no run may be at work)")] = False,
 ) -> None:
-    """List trials and results that no sweep under a root asks for."""
+    """List trials and results that no sweep under a root asks for, and logs of sweeps that are gone."""
     from raysweep.garbage import garbage, summary
     from raysweep.store.files import Files
     from raysweep.store.lock import alone

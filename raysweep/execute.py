@@ -10,6 +10,7 @@ from raysweep.cluster.run import import_networks, run_sweep
 from raysweep.errors import UserError
 from raysweep.progress import LiveProgress
 from raysweep.report import plan_table
+from raysweep.run_log import RunLog
 from raysweep.several import check_all
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
@@ -72,34 +73,36 @@ def _one_session(
 def _run(wanted: Desired, files: Files, address: str | None, console: Console) -> list[dict[str, Any]]:
     """Run one sweep; returns the rows of its failures."""
     sweep = wanted.sweep
-    with sweep_lock(files, sweep.name):
+    with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
         work = todo(wanted, done(wanted, files))
-        console.print(plan_table(wanted, work))
+        log.say(plan_table(wanted, work))
+        log.write()
         check_space(files, estimate(wanted, work).bytes)
         tracker = _tracker(files, sweep)
         if tracker and work:
             tracker.prepare()
         write_sweep(files, sweep)
-        with LiveProgress(console) as progress:
+        with LiveProgress(log) as progress:
             failures = run_sweep(files, wanted, work, address, progress)
-        _answer(console, files, sweep, tracker)
-    if failures:
-        where = files.where(f"sweeps/{sweep.name}/failures")
-        console.print(f"{len(failures)} failures: see {where}; the same command tries them again")
+        _answer(log, files, sweep, tracker)
+        if failures:
+            where = files.where(f"sweeps/{sweep.name}/failures")
+            log.say(f"{len(failures)} failures: see {where}; the same command tries them again")
     return failures
 
 
-def _answer(console: Console, files: Files, sweep: Sweep, tracker: "Tracker | None") -> None:
+def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None") -> None:
     """Run the analyses, log what there is, and say where things are."""
     folder = f"sweeps/{sweep.name}"
     with as_directory(files, folder) as directory:
         for name in sweep.sections.analyses:
-            console.print(importlib.import_module(f"analysis.{name}").analyse(directory), markup=False)
+            log.say(importlib.import_module(f"analysis.{name}").analyse(directory))
         if tracker:
-            console.print(tracker.finish(directory))
-    console.print(f"tables:  {files.where(folder)}/{{{','.join(TABLES)}}}")
+            log.say(tracker.finish(directory))
+    log.say(f"tables:  {files.where(folder)}/{{{','.join(TABLES)}}}")
     if sweep.sections.analyses:
-        console.print(f"figures: {files.where(folder)}/figures")
+        log.say(f"figures: {files.where(folder)}/figures")
+    log.say(f"log:     {files.where(log.name)}")
 
 
 def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
@@ -110,11 +113,14 @@ def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
         raise UserError(f"{path}: train.imports names no files")
     files = Files(root)
     wanted = desired(sweep)
-    with at_work(files), LiveProgress(console) as progress:
+    with at_work(files):
         files.check_writable()
-        write_sweep(files, sweep)
-        imported = import_networks(files, wanted, progress)
-    console.print(f"{imported} imported, {len(wanted.trials) - imported} were there: raysweep run {path}")
+        with RunLog(files, sweep.name, console) as log:
+            write_sweep(files, sweep)
+            with LiveProgress(log) as progress:
+                imported = import_networks(files, wanted, progress)
+            here = len(wanted.trials) - imported
+            log.say(f"{imported} imported, {here} were there: raysweep run {path}")
 
 
 def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":

@@ -3,17 +3,21 @@
 import time
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-EVERY = 30.0  # seconds between two lines where there is no terminal, in the log of a job, say
+from raysweep.run_log import RunLog
+
+EVERY = 30.0  # seconds between two lines in the log, and where there is no terminal
 
 
 class LiveProgress:
-    """Shows one bar per stage on a terminal; elsewhere a line when a stage is known, and now and then."""
+    """Shows one bar per stage on a terminal; elsewhere a line when a stage is known, and now and then.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    The log has these lines in any case, and the whole traceback of what failed.
+    """
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
         self._failures = 0
         self._progress = Progress(
             TextColumn("{task.description:<12}"),
@@ -22,8 +26,8 @@ class LiveProgress:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[failures]}"),
-            console=console,
-            disable=not console.is_terminal,
+            console=log.console,
+            disable=not log.console.is_terminal,
         )
         self._stages: dict[str, TaskID] = {}
         self._said = time.monotonic()
@@ -37,8 +41,7 @@ class LiveProgress:
 
     def stage(self, name: str, total: int) -> None:
         self._stages[name] = self._progress.add_task(name, total=total, rate="", failures="")
-        if not self._console.is_terminal:
-            self._console.print(f"{name}: {total} to do")
+        self._line(f"{name}: {total} to do")
 
     def waits(self, reason: str) -> None:
         self._console.print(reason)
@@ -48,19 +51,26 @@ class LiveProgress:
         self._progress.advance(task, units)
         speed = self._progress.tasks[task].speed
         self._progress.update(task, rate=f"{speed:.1f}/s" if speed else "")
-        if not self._console.is_terminal and time.monotonic() - self._said > EVERY:
+        if time.monotonic() - self._said > EVERY:
             self._said = time.monotonic()
             done = [
                 f"{task.description} {task.completed:.0f}/{task.total:.0f}" for task in self._progress.tasks
             ]
-            self._console.print(", ".join([*done, *self._failed()]))
+            self._line(", ".join([*done, *self._failed()]))
 
     def failed(self, failure: dict[str, Any]) -> None:
         self._failures += 1
         for task in self._stages.values():
             self._progress.update(task, failures=" ".join(self._failed()))
         last = failure["error"].strip().splitlines()[-1]
-        self._console.print(f"failed: {failure['what']} {failure['id']}: {last}")
+        self._log.say(f"failed: {failure['what']} {failure['id']}: {last}")
+        self._log.note(failure["error"])
+
+    def _line(self, text: str) -> None:
+        if self._log.console.is_terminal:
+            self._log.note(text)
+        else:
+            self._log.say(text)
 
     def _failed(self) -> list[str]:
         return [f"{self._failures} failed"] if self._failures else []

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from raysweep.errors import UserError
 from raysweep.report import stored_sweep, sweep_files
+from raysweep.run_log import FOLDER
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import discard_index, index_name
 from raysweep.store.publication import forget_published
@@ -114,4 +115,4 @@ def _tables(files: Files, wanted: Desired, present: Done) -> Iterator[str]:
 
 def objects(files: Files) -> int:
     """Return how many objects a root holds."""
-    return len(files.list("trials")) + len(files.list("results")) + len(files.list("sweeps"))
+    return sum(len(files.list(folder)) for folder in ("trials", "results", "sweeps", FOLDER))

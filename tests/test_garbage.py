@@ -28,3 +28,11 @@ def test_an_object_is_kept_while_one_of_its_rows_is_wanted(tmp_path):
     found = garbage(files)
     assert not any(name.startswith("results/barriers") for name in found)
     assert any(name.startswith("trials/") for name in found)
+
+
+def test_logs_stay_while_their_sweep_is_there(tmp_path):
+    files, wanted = Files(str(tmp_path)), plan(replicates=2)
+    publish_tables(files, wanted, done(wanted, files), [])
+    for sweep in (wanted.sweep.name, "gone"):
+        files.put(f"logs/{sweep}/20260101T000000Z-0.log", b"")
+    assert list(garbage(files)) == ["logs/gone/20260101T000000Z-0.log"]

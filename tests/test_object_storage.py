@@ -14,6 +14,7 @@ from tests.store.servers import s3_server
 from tests.test_run import (  # noqa: F401  (fixtures)
     PROJECT,
     command,
+    logs,
     raysweep,
     same,
     tables,
@@ -32,6 +33,9 @@ def test_tables_and_figures_are_those_of_a_directory(storage, tiny, undisturbed)
     root = "s3://bucket/runs"
     output = raysweep("run", tiny, "--root", root, "--set", "analyses=[width_scaling]")
     assert f"figures: {root}/sweeps/tiny/figures" in output
+    (log,) = logs(root)
+    assert log.startswith("20")
+    assert "alignments: 6 to do" in log
     assert same(tables(root), tables(undisturbed))
     names = Files(root).list("")
     assert "sweeps/tiny/figures/width_scaling_mlp_digits.png" in names

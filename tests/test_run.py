@@ -1,6 +1,7 @@
 """The whole path with real processes: real Ray, real Parquet, real kills."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,6 +66,12 @@ def tables(root, name="tiny"):
     return found
 
 
+def logs(root):
+    """What every run under a root has said, in their order."""
+    files = Files(str(root))
+    return [files.get(name).decode() for name in files.list("logs")]
+
+
 def same(one, other):
     return all(one[table].equals(other[table]) for table in TABLES)
 
@@ -115,6 +122,9 @@ def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(tiny, undistu
         time.sleep(0.05)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
+    (killed,) = logs(tmp_path)
+    assert re.search(r"trials +6 +0 +6\n", killed)
+    assert not killed.endswith("the end\n")
     assert garbage(Files(str(tmp_path))) == {}
     raysweep("run", tiny, "--root", tmp_path)
     assert same(tables(tmp_path), tables(undisturbed))
@@ -142,6 +152,10 @@ def test_diverged_training_is_a_failure_and_the_rest_goes_on(tiny, tmp_path):
     assert len(failures) == 2
     assert failures.error.str.contains(r"not finite at step \d+, learning rate").all()
     assert "Diverged" in output
+    assert "Traceback" not in output
+    (log,) = logs(tmp_path)
+    assert log.count("Traceback") == 2
+    assert f"2 failures: see {tmp_path}/sweeps/tiny/failures" in log
     for trial in failures.id:  # the last good checkpoint is kept
         assert (tmp_path / "trials" / trial / "level_000" / "step_00000000.safetensors").exists()
     assert len(pd.read_parquet(tmp_path / "sweeps/tiny/barriers")) == 4
@@ -158,6 +172,7 @@ def test_interrupt_ends_with_130(tiny, tmp_path):
     _, errors = driver.communicate(timeout=120)
     assert driver.returncode == 130, errors.decode()
     assert b"goes on from here" in errors
+    assert logs(tmp_path)[0].endswith("interrupted; the same command goes on from here\n")
 
 
 def test_pruned_networks_and_branches_from_the_command_line(tiny, tmp_path):

@@ -25,9 +25,11 @@ def free_port():
 
 
 @contextlib.contextmanager
-def ray_head(cpus=2):
+def ray_head(cpus=2, before=(), cwd=None, environment=None):
     """Yield the dashboard's address; meanwhile the environment has the token (but not the mode, as a user's
     has not) and the cluster's address.
+
+    The words `before` come before the command; it is started in `cwd`, with more variables.
 
     It is stopped by its process group: `ray stop` would stop every Ray. In a folder of its own it leaves no
     note of its address, which a later `ray.init()` on this machine would try to join. `python` is the one
@@ -43,9 +45,11 @@ def ray_head(cpus=2):
     ]
     options += ["--include-dashboard=true", "--disable-usage-stats"]
     head = subprocess.Popen(
-        [str(bin_folder / "ray"), "start", "--head", "--block", *options],
+        [*before, str(bin_folder / "ray"), "start", "--head", "--block", *options],
+        cwd=cwd,
         env={
             **os.environ,
+            **(environment or {}),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": TOKEN,
             "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
@@ -56,7 +60,7 @@ def ray_head(cpus=2):
     )
     address = f"http://127.0.0.1:{dashboard}"
     client = {"RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": None, "RAY_ADDRESS": f"127.0.0.1:{port}"}
-    before = {key: os.environ.get(key) for key in client}
+    outside = {key: os.environ.get(key) for key in client}
     restore(client)
     try:
         deadline = time.monotonic() + 120
@@ -66,7 +70,7 @@ def ray_head(cpus=2):
             time.sleep(0.2)
         yield address
     finally:
-        restore(before)
+        restore(outside)
         head.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             head.wait(30)

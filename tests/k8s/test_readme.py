@@ -1,0 +1,120 @@
+"""k8s/README.md: raysweep's commands parse, kubectl's name what is there, the outputs are the real ones."""
+
+import re
+import shlex
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from raysweep.report import plan_table
+from raysweep.store.files import Files
+from raysweep.sweep.load import load_sweep
+from raysweep.sweep.plan import desired, done, todo
+from tests.k8s import image
+from tests.k8s.manifests import K8S, OVERLAYS, PROJECT, build, overlay
+from tests.k8s.rules import parsed
+
+README = (K8S / "README.md").read_text()
+BLOCKS = re.findall(r"(?:<!-- (\w+) -->\n)?```(\w*)\n(.*?)```", README, re.S)
+COMMANDS = [
+    line
+    for _, language, text in BLOCKS
+    if language == "bash"
+    for line in re.sub(r'python -c ".*?"\n', "", text, flags=re.S).splitlines()
+]
+KUBERAY = "1.7.0"
+# What the operator makes beside our manifests: a RayCluster's head service and token, a RayJob's submitter.
+MADE = {("service", "raysweep-head-svc"), ("secret", "raysweep")}
+
+
+def commands(program):
+    return [line for line in COMMANDS if line.startswith(f"{program} ")]
+
+
+def output(name):
+    return next(text for found, _, text in BLOCKS if found == name).strip()
+
+
+def every_object():
+    return {(each["kind"].lower(), each["metadata"]["name"]) for name in OVERLAYS for each in overlay(name)}
+
+
+@pytest.mark.parametrize("line", commands("raysweep"))
+def test_raysweep_commands_parse(line):
+    _, options = parsed(line)
+    for path in [*(options.get("sweeps") or []), *filter(None, [options.get("sweep")])]:
+        assert load_sweep(str(PROJECT / path))
+
+
+@pytest.mark.parametrize("line", commands("kubectl"))
+def test_kubectl_commands_name_what_is_there(line):
+    words = shlex.split(line)
+    for option, path in pairwise(words):
+        if option == "-k" or option == "kustomize":
+            assert build(PROJECT / path)
+        if option == "-f" and words[1] == "apply":
+            assert (PROJECT / path).exists()
+        if option == "-n":
+            assert path in ("raysweep", "kuberay-system")
+    known = every_object() | MADE
+    for kind in ("rayjob", "raycluster", "service", "secret"):
+        for name in re.findall(rf"\b(?:get|delete|port-forward) {kind}[ /]([\w-]+)", line):
+            assert (kind, name) in known, line
+    if "create secret" in line:
+        name, source = words[words.index("generic") + 1 :][:2]
+        assert name in used_secrets()
+        if "from-env-file" in source:
+            assert Path(source.partition("=")[2]).name == "storage.env"
+        else:
+            assert f"key: {source.split('=')[1]}" in (K8S / "base/mlflow.yaml").read_text()
+
+
+def used_secrets():
+    text = "".join(path.read_text() for path in (K8S / "base").glob("*.yaml"))
+    return set(re.findall(r"(?:secretRef|secretKeyRef): \{name: (\w+)", text))
+
+
+def test_every_secret_is_created():
+    created = {
+        line.split("generic ")[1].split()[0] for line in commands("kubectl") if "create secret" in line
+    }
+    assert created == used_secrets()
+
+
+def test_other_commands_name_what_is_there():
+    for line in commands("docker"):
+        assert line.split("raysweep:")[1].split()[0] == image.TAG
+    (install,) = [line for line in commands("helm") if "install" in line]
+    assert f"--version {KUBERAY}" in install
+    for line in commands("python"):
+        module = shlex.split(line)[2]
+        assert find_spec(module), line
+    programs = {line.split()[0] for line in COMMANDS if line}
+    assert programs <= {"raysweep", "kubectl", "docker", "helm", "python", "cp", "set", "export"}
+
+
+def test_the_plan_is_the_real_one(tmp_path):
+    wanted = desired(load_sweep(str(PROJECT / "sweeps/quickstart.yaml")))
+    assert output("plan") == plan_table(wanted, todo(wanted, done(wanted, Files(str(tmp_path)))))
+
+
+def test_what_is_created_is_what_is_there():
+    lines = [line.split()[0] for line in output("created").splitlines()]
+    expected = []
+    for thing in overlay("cpu"):
+        group = thing["apiVersion"].rpartition("/")[0]
+        kind = f"{thing['kind']}.{group}" if group else thing["kind"]
+        expected.append(f"{kind.lower()}/{thing['metadata']['name']}")
+    assert lines == expected
+
+
+def test_folders_are_explained():
+    for folder in ("overlays", "components"):
+        for path in (K8S / folder).iterdir():
+            assert f"`{path.name}`" in README or path.name == "copy-cluster", path
+
+
+def test_the_projects_readme_leads_here():
+    assert "(k8s/README.md)" in (PROJECT / "README.md").read_text()
