@@ -7,6 +7,8 @@ from raysweep.sweep.identity import Trial, data_config
 from raysweep.sweep.plan import Desired, Todo
 
 BYTES_PER_PARAMETER = 4
+MOMENTS = {"sgd": 1, "adamw": 2}  # buffers of the size of the weights that an optimiser keeps
+UNIT_BYTES = 4  # of a unit in a permutation
 POINTS_BYTES = 40  # a point of a curve: weights, loss, error
 
 
@@ -28,10 +30,18 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
     stored = training = barriers = 0.0
     for trial in work.trials:
         cursor, (facts, size) = wanted.cursors[trial.trial_id], _size(wanted, trial)
-        kept = len(cursor.checkpoints) + len(cursor.optimisers)
-        stored += size.parameters * BYTES_PER_PARAMETER * kept * len(cursor.levels)
+        moments, levels = MOMENTS[trial.training.optimiser], len(cursor.levels)
+        states = len(cursor.checkpoints) + moments * len(cursor.optimisers)
+        stored += size.parameters * BYTES_PER_PARAMETER * states * levels
+        stored += size.parameters / 8 * levels if trial.prune else 0  # a mask has a bit a weight
+        stored += (
+            size.parameters * BYTES_PER_PARAMETER * (1 + moments)
+        )  # a resume point: all at once, at worst
         steps = (cursor.total - cursor.start) * len(cursor.levels)
         training += 6.0 * size.products * steps * facts.train_examples / cursor.per_epoch
+    for alignment in work.alignments:
+        _, size = _size(wanted, wanted.trials[alignment.networks[0].trial_id])
+        stored += size.units * UNIT_BYTES * len(alignment.networks)
     for unit in work.barriers:
         facts, size = _size(wanted, wanted.trials[unit.networks[0].trial_id])
         side = compare.subdivisions

@@ -59,10 +59,11 @@ def layer_sizes(config: ModelConfig) -> dict[str, tuple[str, int]]:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Parameters, and multiplications of a weight with an activation for one example."""
+    """Parameters, multiplications of a weight with an activation for one example, and units of its layers."""
 
     parameters: int
     products: int
+    units: int
 
 
 @lru_cache(maxsize=256)
@@ -77,7 +78,8 @@ def model_size(config: ModelConfig) -> ModelSize:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.empty(1, *config.shape, device="meta"))
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return ModelSize(parameters, counter.get_total_flops() // 2)
+    units = sum(len(parameter) for parameter in model.parameters() if parameter.dim() > 1)
+    return ModelSize(parameters, counter.get_total_flops() // 2, units)
 
 
 @lru_cache(maxsize=256)
