@@ -44,7 +44,7 @@ class LiveProgress:
         self._line(f"{name}: {total} to do")
 
     def waits(self, reason: str) -> None:
-        self._console.print(reason)
+        self._log.say(reason)
 
     def advance(self, stage: str, units: int) -> None:
         task = self._stages[stage]

@@ -47,6 +47,12 @@ def _trials(files: Files) -> Iterator[str]:
     store = TrialStore(files)
     for name in files.list("trials"):
         trial_id, _, rest = name.removeprefix("trials/").partition("/")
+        if rest == "config.json" and not store.has_config(trial_id):
+            yield f"{files.where(name)}: is not this trial's; it is for readers alone, so remove it"
+        if rest == "resume" and not store.read_resume(trial_id):
+            yield f"{files.where(name)}: is damaged; raysweep run begins the level again"
+        if rest == "starts" and not store.has_starts(trial_id):
+            yield f"{files.where(name)}: is damaged; raysweep run counts anew"
         if not rest.endswith("/done"):
             continue
         level = int(rest.removesuffix("/done").removeprefix("level_"))

@@ -32,7 +32,7 @@ def test_an_object_is_kept_while_one_of_its_rows_is_wanted(tmp_path):
 
 def test_logs_stay_while_their_sweep_is_there(tmp_path):
     files, wanted = Files(str(tmp_path)), plan(replicates=2)
-    publish_tables(files, wanted, done(wanted, files), [])
+    write_sweep(files, wanted.sweep)
     for sweep in (wanted.sweep.name, "gone"):
         files.put(f"logs/{sweep}/20260101T000000Z-0.log", b"")
     assert list(garbage(files)) == ["logs/gone/20260101T000000Z-0.log"]

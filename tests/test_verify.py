@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.store.files import Files
+from raysweep.store.trials import ResumePoint, TrialStore
 from raysweep.verify import problems
 from tests.work.plans import carry_out, compare_all, contents, plan
 
@@ -115,3 +116,18 @@ def test_what_is_missing_and_left_over_is_said(root):
     found = list(problems(Files(str(root))))
     assert any("leftover: left behind" in problem for problem in found)
     assert any("barriers are not done" in problem for problem in found)
+
+
+@pytest.mark.parametrize("what", ["config.json", "resume", "starts"])
+def test_what_an_unfinished_trial_needs_is_read_too(what, finished, root):
+    files, trial = Files(str(root)), next(iter(finished[0].trials))
+    store = TrialStore(files)
+    store.note_start(trial, [0], "node")
+    store.write_resume(
+        trial, ResumePoint(0, 1, store.record(trial, 0), store.read_checkpoint(trial, 0, 5), {})
+    )
+    assert list(problems(files)) == []
+    path = root / "trials" / trial / what
+    path.write_bytes(path.read_bytes().replace(b"trial_id", b"triel_id")[:-1])
+    (problem,) = problems(files)
+    assert str(path) in problem

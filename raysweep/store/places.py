@@ -4,6 +4,7 @@ import contextlib
 import os
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlparse
@@ -14,6 +15,7 @@ from raysweep.errors import UserError
 
 SCHEMES = ("s3", "gs")
 S3_SECONDS = 60  # that a request may be without an answer
+GS_SECONDS = 300  # that a request is tried again
 S3_ATTEMPTS = 8  # of a request that is answered by 503, times out or loses its connection
 ONE_REQUEST = 10 * 2**20  # bytes from which on Arrow writes an object in parts
 
@@ -89,7 +91,7 @@ class Bucket:
 
     def __init__(self, root: str) -> None:
         scheme, _, prefix = root.partition("://")
-        self._system = _s3() if scheme == "s3" else fs.GcsFileSystem()
+        self._system = _s3() if scheme == "s3" else _gs()
         self._base = prefix.rstrip("/")
 
     def put(self, name: str, content: bytes) -> None:
@@ -162,6 +164,12 @@ def _s3() -> fs.S3FileSystem:
         connect_timeout=10,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=S3_ATTEMPTS),
     )
+
+
+def _gs() -> fs.GcsFileSystem:
+    """The endpoint is Google's, or the one that STORAGE_EMULATOR_HOST names."""
+    emulated = "STORAGE_EMULATOR_HOST" in os.environ
+    return fs.GcsFileSystem(anonymous=emulated, retry_time_limit=timedelta(seconds=GS_SECONDS))
 
 
 def place_of(root: str) -> Place:

@@ -14,8 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     import torch
 
     Tensors = dict[str, torch.Tensor]
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,7 @@ class LevelRecord:
     @staticmethod
     def from_json(text: str | bytes) -> "LevelRecord":
         """Read a record; raises `CorruptObject` for a text that is none."""
-        try:
-            return _record_type().validate_python(_json(text))
-        except ValidationError as error:
-            raise CorruptObject(f"not a level's record: {error}") from error
+        return _read(_RECORD, text)
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,17 @@ class ResumePoint:
     record: LevelRecord
     state: "Tensors"
     optimiser: "Tensors"
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Where a trial stood, and the nodes of the processes that took it up there."""
+
+    progress: list[Any]
+    nodes: list[str]
+
+
+_RECORD, _STARTS = TypeAdapter(LevelRecord), TypeAdapter(Starts)
 
 
 class TrialStore:
@@ -95,6 +104,14 @@ class TrialStore:
         name = f"trials/{trial_id}/config.json"
         if not self._files.holds(name, content):
             self._files.put(name, content)
+
+    def has_config(self, trial_id: str) -> bool:
+        """Whether the trial's configuration is there and is its own."""
+        try:
+            content = self._files.find(f"trials/{trial_id}/config.json")
+            return _json(content or b"").get("trial_id") == trial_id
+        except CorruptObject:
+            return False
 
     def write_checkpoint(self, trial_id: str, level: int, step: int, state: "Tensors") -> str:
         """Write a state and return its SHA-256."""
@@ -151,20 +168,27 @@ class TrialStore:
 
     def note_start(self, trial_id: str, progress: list[Any], node: str) -> list[str]:
         """Note that a process goes on from here, and return the nodes of those that did before it."""
-        name = f"trials/{trial_id}/starts"
-        nodes: list[str] = []
-        with contextlib.suppress(CorruptObject):
-            before = _json(self._files.find_checked(name) or b"{}")
-            if before.get("progress") == progress and isinstance(before.get("nodes"), list):
-                nodes = [str(each) for each in before["nodes"]]
-        content = {"progress": progress, "nodes": [*nodes, node]}
-        self._files.put_checked(name, json.dumps(content).encode())
+        before = self._starts(trial_id)
+        nodes = before.nodes if before and before.progress == progress else []
+        starts = Starts(progress, [*nodes, node])
+        self._files.put_checked(_starts(trial_id), json.dumps(asdict(starts)).encode())
         return nodes
+
+    def has_starts(self, trial_id: str) -> bool:
+        """Whether `note_start` has noted something that can be read."""
+        return self._starts(trial_id) is not None
+
+    def _starts(self, trial_id: str) -> Starts | None:
+        try:
+            content = self._files.find_checked(_starts(trial_id))
+            return None if content is None else _read(_STARTS, content)
+        except CorruptObject:
+            return None
 
     def drop_resume(self, trial_id: str) -> None:
         """Remove what only an unfinished trial needs."""
         self._files.delete(_resume(trial_id))
-        self._files.delete(f"trials/{trial_id}/starts")
+        self._files.delete(_starts(trial_id))
 
     def _committed(self, trial_id: str, level: int) -> LevelRecord:
         record = self.record(trial_id, level)
@@ -238,9 +262,12 @@ def _json(text: str | bytes) -> dict[str, Any]:
     return found
 
 
-@lru_cache(maxsize=1)
-def _record_type() -> TypeAdapter[LevelRecord]:
-    return TypeAdapter(LevelRecord)
+def _read(kind: TypeAdapter[Kind], text: str | bytes) -> Kind:
+    """Read an object of a dataclass; raises `CorruptObject` for a text that is none."""
+    try:
+        return kind.validate_python(_json(text))
+    except ValidationError as error:
+        raise CorruptObject(str(error)) from error
 
 
 def _plain(tensors: "Tensors") -> "Tensors":
@@ -285,6 +312,10 @@ def _mask(trial_id: str, level: int) -> str:
 
 def _resume(trial_id: str) -> str:
     return f"trials/{trial_id}/resume"
+
+
+def _starts(trial_id: str) -> str:
+    return f"trials/{trial_id}/starts"
 
 
 def _step(trial_id: str, level: int, what: str, step: int) -> str:

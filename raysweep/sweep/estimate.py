@@ -8,6 +8,8 @@ from raysweep.sweep.identity import Trial, data_config
 from raysweep.sweep.plan import Desired, Todo
 
 BYTES_PER_PARAMETER = 4
+MOMENTS = {"sgd": 1, "adamw": 2}  # buffers of the size of the weights that an optimiser keeps
+UNIT_BYTES = 4  # of a unit in a permutation
 POINTS_BYTES = 40  # a point of a curve: weights, loss, error
 
 
@@ -29,10 +31,17 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
     stored = training = barriers = 0.0
     for trial in work.trials:
         cursor, (facts, size) = wanted.cursors[trial.trial_id], _size(wanted, trial)
-        kept = len(cursor.checkpoints) + len(cursor.optimisers)
-        stored += size.parameters * BYTES_PER_PARAMETER * kept * len(cursor.levels)
+        moments, levels = MOMENTS[trial.training.optimiser], len(cursor.levels)
+        states = len(cursor.checkpoints) + moments * len(cursor.optimisers)
+        stored += size.parameters * BYTES_PER_PARAMETER * states * levels
+        stored += size.parameters / 8 * levels if trial.prune else 0  # a mask has a bit a weight
+        # a resume point of each, which at worst are all there at once
+        stored += size.parameters * BYTES_PER_PARAMETER * (1 + moments)
         steps = (cursor.total - cursor.start) * len(cursor.levels)
         training += 6.0 * size.products * steps * facts.train_examples / cursor.per_epoch
+    sizes = Counter(unit.networks[0].trial_id for unit in work.alignments for _ in unit.networks)
+    for trial_id, count in sizes.items():
+        stored += _size(wanted, wanted.trials[trial_id])[1].units * UNIT_BYTES * count
     side = compare.subdivisions
     grids = {"pair": compare.alphas, "simplex": (side + 1) * (side + 2) // 2, "mean": 1}
     alike = Counter((unit.networks[0].trial_id, unit.interpolation) for unit in work.barriers)

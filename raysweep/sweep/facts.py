@@ -101,10 +101,11 @@ def _layers(config: ModelConfig) -> list[tuple[str, str, int]]:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Parameters, and multiplications of a weight with an activation for one example."""
+    """Parameters, multiplications of a weight with an activation for one example, and units of its layers."""
 
     parameters: int
     products: int
+    units: int
 
 
 @lru_cache(maxsize=256)
@@ -113,7 +114,7 @@ def model_size(config: ModelConfig) -> ModelSize:
     return ModelSize(*_known("size", config, _size))
 
 
-def _size(config: ModelConfig) -> tuple[int, int]:
+def _size(config: ModelConfig) -> tuple[int, int, int]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -123,7 +124,8 @@ def _size(config: ModelConfig) -> tuple[int, int]:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.empty(1, *config.shape, device="meta"))
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return parameters, counter.get_total_flops() // 2
+    units = sum(len(parameter) for parameter in model.parameters() if parameter.dim() > 1)
+    return parameters, counter.get_total_flops() // 2, units
 
 
 @lru_cache(maxsize=256)

@@ -1,6 +1,7 @@
 import pytest
 
 from raysweep.errors import UserError
+from raysweep.store import places
 from raysweep.store.files import CorruptObject, Files
 from tests.store.servers import s3_server
 
@@ -62,6 +63,13 @@ def test_root_that_is_a_file_is_one_message(tmp_path):
 def test_a_bucket_that_does_not_exist_is_one_message():
     with s3_server(), pytest.raises(UserError, match="s3://missing/x cannot be written"):
         Files("s3://missing/x").check_writable()
+
+
+def test_google_storage_that_does_not_answer_is_one_message(monkeypatch):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
+    monkeypatch.setattr(places, "GS_SECONDS", 1)
+    with pytest.raises(UserError, match="gs://bucket/x cannot be written"):
+        Files("gs://bucket/x").check_writable()
 
 
 @pytest.mark.parametrize("root", ["ftp://host/x", "s3://", "S3//x://y"])
