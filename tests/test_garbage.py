@@ -1,7 +1,12 @@
+import pytest
+
+from raysweep.errors import UserError
 from raysweep.garbage import garbage, summary
 from raysweep.store.files import Files
+from raysweep.store.lock import sweep_lock
 from raysweep.sweep.plan import done
 from raysweep.sweep.rows import publish_tables
+from tests.inside import here
 from tests.work.plans import carry_out, compare_all, plan
 
 
@@ -29,3 +34,22 @@ def test_an_object_is_kept_while_one_of_its_rows_is_wanted(tmp_path):
     found = garbage(files)
     assert not any(name.startswith("results/barriers") for name in found)
     assert any(name.startswith("trials/") for name in found)
+
+
+def test_the_command_removes_only_when_it_is_told_to_and_never_beside_a_run(tmp_path, capsys):
+    files = Files(str(tmp_path))
+    for replicates in (3, 2):
+        wanted = plan(replicates=replicates, epochs=1)
+        carry_out(wanted, files)
+        compare_all(wanted, files)
+    found = garbage(files)
+    here("gc", tmp_path)
+    assert garbage(files) == found
+    with sweep_lock(files, "s"), pytest.raises(UserError, match="at work"):
+        here("gc", tmp_path, "--delete")
+    assert garbage(files) == found
+    here("gc", tmp_path, "--delete")
+    assert capsys.readouterr().out.endswith("removed\n")
+    assert garbage(files) == {}
+    assert {path.name for path in (tmp_path / "trials").iterdir()} == set(wanted.trials)
+    assert all(name.split("/")[1] in wanted.trials for name in files.list("trials"))

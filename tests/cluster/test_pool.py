@@ -6,7 +6,6 @@ import pytest
 import ray
 
 from raysweep.cluster.pool import Pool
-from raysweep.cluster.session import ray_session
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.sweep.load import check
@@ -58,12 +57,6 @@ class Hooks:
 
     def failed(self, failure):
         self.failures.append(failure)
-
-
-@pytest.fixture(scope="module")
-def session():
-    with ray_session(None):
-        yield
 
 
 @pytest.fixture

@@ -1,0 +1,47 @@
+"""Units that can never be computed, in a whole run: the others are, and the next run tries again."""
+
+import pandas as pd
+import yaml
+
+from tests.cluster import poison
+from tests.inside import carried_out, here
+from tests.test_run import same, tables
+
+WIDTHS = {"raise": 3, "hang": 4, "kill": 5}  # and 2, of which nothing is wrong
+SWEEP = {
+    "name": "tiny",
+    "train": {
+        "dataset": "digits",
+        "model": "tests.cluster.poison:net",
+        "width": [2, *WIDTHS.values()],
+        "epochs": 1,
+        "batch_size": 256,
+        "replicates": 2,
+    },
+    "compare": {"kinds": ["direct"], "splits": ["test"], "alphas": 3},
+    "resources": {"workers": 2, "unit_seconds": 8},
+    "analyses": [],
+    "tracking": {"enabled": False},
+}
+
+
+def test_units_that_raise_hang_or_kill_their_process(session, tmp_path):
+    path, root = tmp_path / "tiny.yaml", tmp_path / "root"
+    path.write_text(yaml.safe_dump(SWEEP))
+    for action, width in WIDTHS.items():
+        poison.switch("TileWorker", width, action)
+    here("run", path, "--root", root, code=1)
+    failures = pd.read_parquet(root / "sweeps/tiny/failures").set_index("error").attempts
+    said = {
+        "this width cannot be computed": 1,  # it would come again
+        "took longer than resources.unit_seconds = 8": 3,
+        "ActorDiedError": 3,
+    }
+    assert len(failures) == len(said)
+    for words, attempts in said.items():
+        (found,) = failures[failures.index.str.contains(words)]
+        assert found == attempts
+    assert set(pd.read_parquet(root / "sweeps/tiny/barriers").width) == {2}
+    poison.reset()
+    here("run", path, "--root", root)
+    assert same(tables(root), tables(carried_out(path, tmp_path / "calm")))
