@@ -45,7 +45,7 @@ def run(disk, sweep, code):
 
 
 def test_a_disk_that_is_too_small_fills_up_and_cannot_be_written(tiny, undisturbed, tmp_path):
-    """One clear error each; when there is room again the same command goes on, and nothing is trained twice."""
+    """One clear error each; when there is room the same command goes on, and nothing is trained twice."""
     with contextlib.closing(Disk(tmp_path / "disk", 64)) as disk:
         disk.fill()
         filler = disk.path / "filler"

@@ -30,11 +30,11 @@ def test_tables_and_figures_are_those_of_a_directory(storage, tiny, undisturbed,
     assert not [name for name in names if name.startswith("tmp/") or name.endswith(("resume", "starts"))]
     here("run", tiny, "--root", root)
     assert "training:" not in capsys.readouterr().out
-    for command, said in (
+    for verb, said in (
         ("status", "trials 6/6, alignments 6/6, barriers 24/24, failures 0"),
         ("verify", "0 problems"),
     ):
-        here(command, root)
+        here(verb, root)
         assert said in capsys.readouterr().out
     assert "mlp on digits" in analyse_root(root)
 

@@ -10,7 +10,7 @@ import yaml
 from raysweep.cluster.run import _Run
 from raysweep.store.files import Files
 from raysweep.verify import problems
-from tests.faults import DAMAGED
+from tests.faults import DAMAGED, ROOTS
 from tests.inside import carried_out, here
 from tests.processes import TRAINING, below
 from tests.test_run import same, tables
@@ -57,14 +57,15 @@ class Damager:
         self.damage("checkpoint", max(self.files.list(f"trials/{trial_id}/level_{level:03d}/")[1:]))
 
     def resume_points(self):
-        """Stop the process of a trial, damage its resume point, and kill it."""
+        """Stop the processes that train, damage a new resume point, and kill them."""
+        done = self.done["resume point"]
         points = [name for name in self.files.list("trials") if name.endswith("/resume")]
-        if len(self.done["resume point"]) == DAMAGED["resume point"] or not points:
+        if len(done) == DAMAGED["resume point"] or set(points) <= set(done):
             return
         found = below(os.getpid(), TRAINING)
         for pid in found:
             os.kill(pid, signal.SIGSTOP)
-        for name in points:
+        for name in set(points) - set(done):
             if self.files.exists(name):
                 self.damage("resume point", name)
         for pid in found:
@@ -97,7 +98,7 @@ def damage(monkeypatch):
     return watch
 
 
-@pytest.mark.parametrize("where", ["directory", "s3"])
+@pytest.mark.parametrize("where", ROOTS)
 def test_damage_in_the_middle_of_a_run(where, session, damage, monkeypatch, tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(SWEEP))

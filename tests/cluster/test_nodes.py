@@ -100,7 +100,7 @@ def test_a_node_with_other_code_is_said_before_any_work(tiny, cluster, tmp_path)
 
 
 def test_lost_nodes_lose_nothing(tiny, undisturbed, cluster, tmp_path):
-    """A node goes, and every process on it with it, as soon as the first trial, and the first tile, is done."""
+    """A node goes, and all its processes with it, when the first trial, and when the first tile, is done."""
 
     def lose():
         for stage in ("trials/*/level_000/done", "results/barriers/*/*"):

@@ -4,10 +4,16 @@ import pandas as pd
 import yaml
 
 from tests.cluster import poison
+from tests.faults import ATTEMPTS
 from tests.inside import carried_out, here
 from tests.test_run import same, tables
 
 WIDTHS = {"raise": 3, "hang": 4, "kill": 5}  # and 2, of which nothing is wrong
+SAID = {
+    "raise": "this width cannot be computed",
+    "hang": "took longer than resources.unit_seconds = 8",
+    "kill": "ActorDiedError",
+}
 SWEEP = {
     "name": "tiny",
     "train": {
@@ -32,15 +38,10 @@ def test_units_that_raise_hang_or_kill_their_process(session, tmp_path):
         poison.switch("TileWorker", width, action)
     here("run", path, "--root", root, code=1)
     failures = pd.read_parquet(root / "sweeps/tiny/failures").set_index("error").attempts
-    said = {
-        "this width cannot be computed": 1,  # it would come again
-        "took longer than resources.unit_seconds = 8": 3,
-        "ActorDiedError": 3,
-    }
-    assert len(failures) == len(said)
-    for words, attempts in said.items():
-        (found,) = failures[failures.index.str.contains(words)]
-        assert found == attempts
+    assert len(failures) == len(SAID)
+    for action, words in SAID.items():
+        (attempts,) = failures[failures.index.str.contains(words)]
+        assert attempts == ATTEMPTS[action]
     assert set(pd.read_parquet(root / "sweeps/tiny/barriers").width) == {2}
     poison.reset()
     here("run", path, "--root", root)

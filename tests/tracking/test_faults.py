@@ -1,17 +1,19 @@
 """A tracking server that dies, refuses or loses answers: nothing is lost, and nothing is logged twice."""
 
 import shutil
+import sqlite3
 
 import pytest
 from mlflow.tracking import MlflowClient
 
 from raysweep.store.files import Files
 from raysweep.tracking import Tracker
-from tests.faults import REQUESTS
+from tests.faults import REQUESTS, WRITES
 from tests.store.faulty import Faults, faulty_server
 from tests.tracking.servers import free_port, mlflow_server
-from tests.work.plans import carry_out, compare_all, plan
+from tests.work.plans import carry_out, compare_all, each_change, killed_before, plan
 
+OF_RUNS = ("latest_metrics", "metrics", "params", "tags", "runs", "experiment_tags")  # tables of MLflow's
 LATER = "the next run logs what is missing"
 
 
@@ -80,16 +82,14 @@ def logged(server, marker="experiments/"):
 
 def _said(client, run):
     """All but what is different in every experiment."""
-    history = {key: client.get_metric_history(run.info.run_id, key) for key in run.data.metrics}
-    values = {
-        key: sorted((each.step, each.timestamp, each.value) for each in found)
-        for key, found in history.items()
-    }
-    tags = {
-        key: value for key, value in run.data.tags.items() if key in ("raysweep.levels", "raysweep.content")
-    }
-    artifacts = [each.path for each in client.list_artifacts(run.info.run_id)]
-    return run.info.status, run.info.end_time, values, run.data.params, tags, artifacts
+    history = []
+    if "test_loss" in run.data.metrics:
+        found = client.get_metric_history(run.info.run_id, "test_loss")
+        history = sorted((each.step, each.timestamp, each.value) for each in found)
+    tags = [run.data.tags.get(key) for key in ("raysweep.levels", "raysweep.content")]
+    artifacts = client.list_artifacts(run.info.run_id) if run.data.tags["raysweep.id"] == "sweep" else []
+    end = (run.info.status, run.info.end_time)
+    return end, run.data.metrics, history, run.data.params, tags, [each.path for each in artifacts]
 
 
 def test_a_server_that_dies_between_any_two_requests(server, finished, log):
@@ -118,3 +118,29 @@ def test_lost_answers_double_nothing(server, log, monkeypatch):
         log(address)
     said = logged(server, log(server))
     assert faults.injected >= len(said)
+
+
+def test_killed_while_it_logs_and_marks(finished, tmp_path, monkeypatch):
+    """Into the database and the folder of a local root; every pass is a process of its own."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    start, root = tmp_path / "start", tmp_path / "root"
+    shutil.copytree(finished[1] / "sweeps", start / "sweeps")
+
+    def bring(folder=root):
+        assert LATER not in Tracker(Files(str(folder)), finished[0].sweep).finish(folder / "sweeps" / "s")
+
+    def to_the_end(folder=root):
+        assert not killed_before(10**9, folder, lambda: bring(folder))
+
+    to_the_end(start)
+    with sqlite3.connect(start / "mlflow.db") as database:  # its schema stays
+        database.executescript("; ".join(f"delete from {table}" for table in (*OF_RUNS, "experiments")))
+    (start / "sweeps/s/tracking.json").unlink()
+    points = 0
+    for points in each_change(start, root, bring, again=to_the_end):
+        with sqlite3.connect(root / "mlflow.db") as database:
+            ids = [row[0] for row in database.execute("select value from tags where key = 'raysweep.id'")]
+            ended = database.execute("select count(*) from runs where status = 'FINISHED'").fetchone()[0]
+        assert len(ids) == len(set(ids)) == ended == 1 + 2 + 2, f"killed before change {points}"
+        assert (root / "sweeps/s/tracking.json").exists()
+    assert points >= WRITES["tracking"]
