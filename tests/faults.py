@@ -18,7 +18,7 @@ WRITES = {
     "aligning and comparing": 4,
     "publishing": 36,
     "importing": 10,
-    "tracking": 4,
+    "tracking": 3,
 }
 # How often a pair that can never be computed is tried
 ATTEMPTS = {"raise": 1, "hang": 3, "kill": 3}

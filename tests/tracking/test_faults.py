@@ -71,9 +71,10 @@ def log(finished, tmp_path, monkeypatch):
     return bring
 
 
-def logged(server, marker="experiments/"):
-    """What every run of the experiment says, by its id; `marker` is the line that names its page."""
-    client, experiment = MlflowClient(server), marker.partition("experiments/")[2].partition("/")[0]
+def logged(server, line):
+    """What every run of an experiment says, by its id; the line for the user names its page."""
+    assert LATER not in line, line
+    client, experiment = MlflowClient(server), line.partition("experiments/")[2].partition("/")[0]
     runs = client.search_runs([experiment])
     said = {run.data.tags["raysweep.id"]: _said(client, run) for run in runs}
     assert len(said) == len(runs) == 1 + 2 + 2
