@@ -19,6 +19,7 @@ from raysweep.store.tables import TABLES
 from raysweep.sweep.estimate import estimate
 from raysweep.sweep.load import Sweep, load_sweep
 from raysweep.sweep.plan import Desired, desired, done, todo
+from raysweep.sweep.rows import write_sweep
 
 if TYPE_CHECKING:
     from raysweep.tracking import Tracker
@@ -67,6 +68,7 @@ def _run(wanted: Desired, files: Files, address: str | None, console: Console) -
         tracker = _tracker(files, sweep)
         if tracker and work:
             tracker.prepare()
+        write_sweep(files, sweep)
         with LiveProgress(console) as progress:
             failures = run_sweep(files, wanted, work, address, progress)
         _answer(console, files, sweep, tracker)
@@ -98,6 +100,7 @@ def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
     files = Files(root)
     files.check_writable()
     wanted = desired(sweep)
+    write_sweep(files, sweep)
     with LiveProgress(console) as progress:
         imported = import_networks(files, wanted, progress)
     console.print(f"{imported} imported, {len(wanted.trials) - imported} were there: raysweep run {path}")

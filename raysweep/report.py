@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable
 
-import yaml
-
 from raysweep.store.files import Files
 from raysweep.store.tables import read_table
 from raysweep.sweep.estimate import estimate
-from raysweep.sweep.load import Sweep, check
+from raysweep.sweep.load import Sweep, check, parse
 from raysweep.sweep.plan import Desired, Todo, desired, done, todo
 
 SUSTAINED = 10e12  # operations a second that one GPU keeps up in float32 on networks of this size, assumed
@@ -47,8 +45,18 @@ def _checkpoints(wanted: Desired, trials: Iterable[str]) -> int:
 
 def stored_sweeps(files: Files) -> list[Sweep]:
     """Return the sweeps that were run under a root. Raises `UserError` for a file that is not one."""
-    names = [name for name in files.list("sweeps") if name.endswith("/sweep.yaml")]
-    return [check(files.where(name), yaml.safe_load(files.get(name))) for name in names]
+    return [stored_sweep(files, name) for name in sweep_files(files)]
+
+
+def sweep_files(files: Files) -> list[str]:
+    """Return the names of the sweep files under a root."""
+    return [name for name in files.list("sweeps") if name.endswith("/sweep.yaml")]
+
+
+def stored_sweep(files: Files, name: str) -> Sweep:
+    """Read a sweep file under a root. Raises `UserError` for one that is none."""
+    where = files.where(name)
+    return check(where, parse(where, files.get(name)))
 
 
 def status_lines(files: Files) -> list[str]:

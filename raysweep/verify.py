@@ -1,18 +1,15 @@
 """`raysweep verify`: read every object under a root and say what is wrong and how to mend it."""
 
-import io
 from collections.abc import Iterator
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from raysweep.report import stored_sweeps
+from raysweep.errors import UserError
+from raysweep.report import stored_sweep, sweep_files
 from raysweep.store.files import CorruptObject, Files
-from raysweep.store.results import RESULTS
-from raysweep.store.tables import TABLES, keys, schema
+from raysweep.store.results import RESULTS, ResultStore
+from raysweep.store.tables import read_table, table_objects
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.load import Sweep
-from raysweep.sweep.plan import Desired, desired, done, todo
+from raysweep.sweep.plan import Desired, Done, desired, done, todo
+from raysweep.sweep.rows import table_rows
 
 AGAIN = "raysweep run computes it again"
 
@@ -24,13 +21,21 @@ def problems(files: Files) -> Iterator[str]:
     """
     yield from _trials(files)
     yield from _results(files)
-    for sweep in stored_sweeps(files):
-        wanted = desired(sweep)
-        yield from _complete(files, wanted)
-        for table in TABLES:
-            yield from _table(files, sweep, table)
+    for name in sweep_files(files):
+        try:
+            yield from _sweep(files, name)
+        except UserError as error:
+            yield f"{error}; raysweep run with the sweep's own file writes it again"
     for name in files.list("tmp"):
         yield f"{files.where(name)}: left behind by a process that was killed; the next run removes it"
+
+
+def _sweep(files: Files, name: str) -> Iterator[str]:
+    """Raises `UserError` for a sweep file that is none."""
+    wanted = desired(stored_sweep(files, name))
+    present = done(wanted, files)
+    yield from _complete(wanted, present)
+    yield from _tables(files, wanted, present)
 
 
 def _trials(files: Files) -> Iterator[str]:
@@ -42,7 +47,7 @@ def _trials(files: Files) -> Iterator[str]:
         level = int(rest.removesuffix("/done").removeprefix("level_"))
         record = store.record(trial_id, level)
         if record is None:
-            yield f"{files.where(name)}: the checksum does not match the content; {AGAIN}"
+            yield f"{files.where(name)}: the checksum does not match, or it is no record; {AGAIN}"
             continue
         reads = [(store.read_checkpoint, (trial_id, level, step)) for step in record.checkpoints]
         reads += [(store.read_optimiser, (trial_id, level, step)) for step in record.optimisers]
@@ -56,20 +61,17 @@ def _trials(files: Files) -> Iterator[str]:
 
 
 def _results(files: Files) -> Iterator[str]:
-    for kind, expected in RESULTS.items():
+    store = ResultStore(files)
+    for kind in RESULTS:
         for name in files.list(f"results/{kind}"):
             try:
-                content = files.get_checked(name)
-                found = pq.read_schema(io.BytesIO(content))
-            except (CorruptObject, pa.ArrowException):
-                yield f"{files.where(name)}: the checksum does not match the content; {AGAIN}"
-                continue
-            if not found.equals(expected):
-                yield f"{files.where(name)}: written by another version of raysweep; {AGAIN}"
+                store.table(name)
+            except CorruptObject as error:
+                yield f"{error}; {AGAIN}"
 
 
-def _complete(files: Files, wanted: Desired) -> Iterator[str]:
-    left, name = todo(wanted, done(wanted, files)), wanted.sweep.name
+def _complete(wanted: Desired, present: Done) -> Iterator[str]:
+    left, name = todo(wanted, present), wanted.sweep.name
     counts = {
         "trials": len(left.trials),
         "alignments": len(left.alignments),
@@ -80,25 +82,22 @@ def _complete(files: Files, wanted: Desired) -> Iterator[str]:
             yield f"sweep {name}: {count} {what} are not done; raysweep run does them"
 
 
-def _table(files: Files, sweep: Sweep, table: str) -> Iterator[str]:
-    names = files.list(f"sweeps/{sweep.name}/{table}")
-    parts = []
-    for name in names:
-        try:
-            part = pq.read_table(io.BytesIO(files.get(name)))
-        except pa.ArrowException:
-            yield f"{files.where(name)}: is not Parquet; raysweep run publishes it again"
-            continue
-        if not part.schema.equals(schema(table)):
-            yield f"{files.where(name)}: has other columns than documented; raysweep run publishes it again"
-        else:
-            parts.append(part.select(keys(table)))
-    if not names:
-        yield f"sweep {sweep.name}: the table {table} is missing; raysweep run publishes it"
-    elif parts:
-        rows = pa.concat_tables(parts)
-        if rows.group_by(keys(table)).aggregate([]).num_rows != rows.num_rows:
-            yield f"sweep {sweep.name}: rows of {table} are not unique; raysweep run publishes it again"
+def _tables(files: Files, wanted: Desired, present: Done) -> Iterator[str]:
+    """The tables are a view of the committed results, so each byte of them is known, but for `failures`."""
+    again = "raysweep run publishes it again"
+    for table, rows in table_rows(files, wanted, present).items():
+        expected = table_objects(wanted.sweep.name, table, rows)
+        for name in files.list(f"sweeps/{wanted.sweep.name}/{table}"):
+            if files.find(name) != expected.pop(name, None):
+                yield f"{files.where(name)}: is not what the committed results say; {again}"
+        for name in expected:
+            yield f"{files.where(name)}: is missing; {again}"
+    try:
+        if not files.list(f"sweeps/{wanted.sweep.name}/failures"):
+            yield f"sweep {wanted.sweep.name}: the table failures is missing; {again}"
+        read_table(files, wanted.sweep.name, "failures")
+    except CorruptObject as error:
+        yield f"{error}; {again}"
 
 
 def objects(files: Files) -> int:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import shutil
 import struct
 
 import numpy as np
@@ -69,6 +70,22 @@ def test_a_pickle_in_the_place_of_an_object_is_damage(tmp_path):
     carry_out(wanted, files)  # computed again
     compare_all(wanted, files)
     assert list(problems(files)) == []
+
+
+@pytest.fixture(scope="module")
+def done_once(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    wanted = plan(epochs=1)
+    carry_out(wanted, Files(str(root)))
+    compare_all(wanted, Files(str(root)))
+    return wanted, root
+
+
+@pytest.fixture
+def finished(done_once, tmp_path):
+    """A finished sweep that may be damaged, and its files."""
+    shutil.copytree(done_once[1], tmp_path / "root")
+    return done_once[0], Files(str(tmp_path / "root"))
 
 
 def committed(tmp_path, content):
@@ -151,3 +168,51 @@ def test_a_sweep_file_with_an_alias_of_itself(tmp_path):
     path.write_text("name: s\ntrain: {dataset: digits, width: &a [1, *a]}")
     with pytest.raises(UserError, match="100000 values"):
         load_sweep(str(path))
+
+
+DEEP = b"[" * 1_000
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[1]", b"no JSON", b'{"steps": []}', DEEP])
+def test_a_record_with_the_right_checksum_that_is_none_is_damage(content, finished):
+    wanted, files = finished
+    (trial,) = list(wanted.trials)[:1]
+    files.put_checked(f"trials/{trial}/level_000/done", content)
+    assert any("no record" in problem for problem in problems(files))
+    assert "trials 1/2" in status_lines(files)[0]
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    assert list(problems(files)) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", DEEP, struct.pack("<Q", 2**62), save({})])
+def test_a_resume_point_that_is_none_is_not_used(content, tmp_path):
+    files = Files(str(tmp_path))
+    for name in ("resume", "starts"):
+        files.put_checked(f"trials/t/{name}", content)
+    store = TrialStore(files)
+    assert store.read_resume("t") is None
+    assert [store.note_start("t", [1]), store.note_start("t", [1])] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["alignments", "barriers"])
+def test_a_result_with_the_right_checksum_that_is_none_is_damage(kind, finished):
+    wanted, files = finished
+    for name in files.list(f"results/{kind}"):
+        files.put_checked(name, b"no Parquet")
+    assert any("is not Parquet" in problem for problem in problems(files))
+    assert f"{kind} 0/" in status_lines(files)[0]
+    garbage(files)
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    assert list(problems(files)) == []
+
+
+@pytest.mark.parametrize("text", [b"a: [", b"[1]", b"name: s", b"\xff\xfe\x00", DEEP, b"a: 2026-13-45"])
+def test_a_stored_sweep_file_that_is_none_is_one_message(text, tmp_path):
+    files = Files(str(tmp_path))
+    files.put("sweeps/s/sweep.yaml", text)
+    for read in (status_lines, garbage):
+        with pytest.raises(UserError, match=r"sweep\.yaml"):
+            read(files)
+    assert "sweep.yaml" in next(problems(files))

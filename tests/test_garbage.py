@@ -4,8 +4,7 @@ from raysweep.errors import UserError
 from raysweep.garbage import garbage, summary
 from raysweep.store.files import Files
 from raysweep.store.lock import sweep_lock
-from raysweep.sweep.plan import done
-from raysweep.sweep.rows import publish_tables
+from raysweep.sweep.rows import write_sweep
 from tests.inside import here
 from tests.work.plans import carry_out, compare_all, plan
 
@@ -30,7 +29,7 @@ def test_an_object_is_kept_while_one_of_its_rows_is_wanted(tmp_path):
     files, wide, narrow = Files(str(tmp_path)), plan(replicates=3), plan(replicates=2)
     carry_out(wide, files)
     compare_all(wide, files)  # all barriers in one object
-    publish_tables(files, narrow, done(narrow, files), [])
+    write_sweep(files, narrow.sweep)
     found = garbage(files)
     assert not any(name.startswith("results/barriers") for name in found)
     assert any(name.startswith("trials/") for name in found)

@@ -12,6 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from raysweep.garbage import garbage
+from raysweep.store.files import Files
+
 PROJECT = Path(__file__).parent.parent
 TABLES = ("trials", "metrics", "alignments", "barriers", "curves", "failures")
 TIMES = ("seconds", "time")
@@ -103,6 +106,7 @@ def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(tiny, undistu
     assert f"another raysweep run works on the sweep tiny under {tmp_path} (process {driver.pid} on" in output
     driver.kill()
     driver.wait()
+    assert garbage(Files(str(tmp_path))) == {}
     raysweep("run", tiny, "--root", tmp_path)
     assert same(tables(tmp_path), tables(undisturbed))
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/level_000/*")}

@@ -61,9 +61,11 @@ DAMAGES = {
     "a flipped bit in a record": ("trials/*/level_000/done", flip, "checksum"),
     "a truncated alignment": ("results/alignments/*/*", truncate, "checksum"),
     "a flipped bit in a barrier": ("results/barriers/*/*", flip, "checksum"),
-    "a table with rows twice": ("sweeps/s/barriers/*.parquet", duplicate, "not unique"),
-    "a table with other columns": ("sweeps/s/trials/*.parquet", rename_column, "other columns"),
-    "a table that is not Parquet": ("sweeps/s/curves/*.parquet", truncate, "not Parquet"),
+    "a table with rows twice": ("sweeps/s/barriers/*.parquet", duplicate, "committed results"),
+    "a table with other columns": ("sweeps/s/trials/*.parquet", rename_column, "committed results"),
+    "a table that is not Parquet": ("sweeps/s/curves/*.parquet", truncate, "committed results"),
+    "a part of a table that is gone": ("sweeps/s/barriers/*.parquet", lambda path: path.unlink(), "missing"),
+    "failures that are not Parquet": ("sweeps/s/failures/*.parquet", truncate, "not Parquet"),
 }
 
 
@@ -80,6 +82,14 @@ def test_damage_is_found_and_healed(name, finished, root):
     compare_all(finished[0], Files(str(root)))
     assert list(problems(Files(str(root)))) == []
     assert contents(root) == contents(finished[1])
+
+
+def test_every_flipped_bit_of_a_table_is_found(root):
+    path = max(root.glob("sweeps/s/barriers/*.parquet"))
+    content = path.read_bytes()
+    for place in range(0, len(content), max(1, len(content) // 20)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert any("committed results" in problem for problem in problems(Files(str(root)))), place
 
 
 def test_what_is_missing_and_left_over_is_said(root):

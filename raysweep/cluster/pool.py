@@ -171,13 +171,13 @@ class Pool:
             following.since = time.monotonic()
         try:
             place = ray.get(reference)
-        except ray.exceptions.RayActorError as error:
-            if flight.worker in self._workers:
-                self._workers.remove(flight.worker)
-            hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
-            self._failed(flight, True, hung if flight.hangs else error)
         except ray.exceptions.RayTaskError as error:
             self._failed(flight, isinstance(error.cause, OSError), error)
+        except ray.exceptions.RayError as error:  # the actor died, was killed for memory, or has no place
+            if flight.worker in self._workers:
+                self._end(flight.worker)
+            hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
+            self._failed(flight, True, hung if flight.hangs else error)
         else:
             self._source.landed(flight.tile, place)
             self._listener.advance(flight.tile.stage, len(flight.tile.units))

@@ -6,19 +6,22 @@ import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
-
-from ray.exceptions import AuthenticationError
-from ray.job_submission import JobSubmissionClient
 
 from raysweep.errors import UserError
 from raysweep.sweep.load import Sweep
 
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
 FOLDER = "sweeps"  # of the sweep file within the job's directory
 SHIPPED = ("raysweep", "analysis")
+PATIENCE = 60  # seconds that a cluster has to take a job
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 KEPT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
 
@@ -40,7 +43,8 @@ def submit(
     with tempfile.TemporaryDirectory(prefix="raysweep-submit-") as staged:
         _stage(Path(staged), path, sweep)
         client = _connect(address)
-        job = client.submit_job(
+        job = _send(
+            client,
             entrypoint=_entrypoint(path, root, overrides),
             runtime_env={"working_dir": staged, "env_vars": _environment()},
             metadata={"sweep": sweep.name},
@@ -81,8 +85,11 @@ def _environment() -> dict[str, str]:
     return {key: value for key, value in given.items() if urlparse(value).username is None}
 
 
-def _connect(address: str) -> JobSubmissionClient:
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
+def _connect(address: str) -> "JobSubmissionClient":
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it once, when it is imported
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
     try:
         return JobSubmissionClient(address)
     except (AuthenticationError, ConnectionError, RuntimeError) as error:
@@ -94,6 +101,18 @@ def _connect(address: str) -> JobSubmissionClient:
         ) from error
 
 
-async def _follow(client: JobSubmissionClient, job: str, show: Callable[[str], None]) -> None:
+def _send(client: "JobSubmissionClient", **job: Any) -> str:
+    """Submit a job; a cluster that has just been started takes none for some seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return client.submit_job(**job)
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > deadline:
+                raise UserError(f"the cluster does not take the job: {error}") from error
+            time.sleep(1)
+
+
+async def _follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None]) -> None:
     async for text in client.tail_job_logs(job):
         show(text)

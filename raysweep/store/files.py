@@ -48,12 +48,26 @@ class Files:
     def get(self, name: str) -> bytes:
         return self._place.get(name)
 
+    def find(self, name: str) -> bytes | None:
+        """Return an object, or None when there is none."""
+        try:
+            return self._place.get(name)
+        except FileNotFoundError:
+            return None
+
     def put_checked(self, name: str, payload: bytes) -> None:
         self.put(name, MAGIC + hashlib.sha256(payload).digest() + payload)
 
     def get_checked(self, name: str) -> bytes:
         """Return the payload of an object that `put_checked` wrote; raises `CorruptObject`."""
-        content = self.get(name)
+        return self._checked(name, self.get(name))
+
+    def find_checked(self, name: str) -> bytes | None:
+        """Return the payload of an object, or None when there is none; raises `CorruptObject`."""
+        content = self.find(name)
+        return None if content is None else self._checked(name, content)
+
+    def _checked(self, name: str, content: bytes) -> bytes:
         payload = content[HEADER:]
         if not content.startswith(MAGIC) or content[len(MAGIC) : HEADER] != hashlib.sha256(payload).digest():
             raise CorruptObject(f"{self.where(name)}: the checksum does not match the content")

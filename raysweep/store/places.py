@@ -1,5 +1,6 @@
 """Where objects lie: a directory, or a bucket through pyarrow's filesystems."""
 
+import contextlib
 import os
 import uuid
 from pathlib import Path
@@ -13,6 +14,7 @@ from raysweep.errors import UserError
 SCHEMES = ("s3", "gs")
 S3_SECONDS = 60  # that a request may be without an answer
 S3_ATTEMPTS = 8  # of a request that is answered by 503, times out or loses its connection
+ONE_REQUEST = 10 * 2**20  # bytes from which on Arrow writes an object in parts
 
 
 class Place(Protocol):
@@ -85,25 +87,27 @@ class Bucket:
         self._base = prefix.rstrip("/")
 
     def put(self, name: str, content: bytes) -> None:
-        """Write in one request, or in several that end with one commit.
+        """Write in one request; an object that needs several is copied to its name when it is whole.
 
-        An output stream that is closed after an error publishes what it has, so that is removed again (and
-        recognised by its checksum, should that fail too).
+        A stream that is closed after an error, as its destruction does, publishes the parts that it has.
         """
-        stream = self._system.open_output_stream(self._at(name))
+        if len(content) < ONE_REQUEST:
+            self._write(name, content)
+            return
+        temporary = f"tmp/{uuid.uuid4().hex}"
         try:
-            stream.write(content)
-            stream.close()
-        except OSError:
-            self._drop(stream, name)
-            raise
+            self._write(temporary, content)
+            self._system.copy_file(self._at(temporary), self._at(name))
+        finally:
+            with contextlib.suppress(OSError):  # the error that is on its way says more
+                self.delete(temporary)
 
     def get(self, name: str) -> bytes:
         with self._system.open_input_stream(self._at(name)) as stream:
             return stream.read()
 
     def delete(self, name: str) -> None:
-        if self.exists(name):
+        with contextlib.suppress(FileNotFoundError):
             self._system.delete_file(self._at(name))
 
     def exists(self, name: str) -> bool:
@@ -117,12 +121,9 @@ class Bucket:
             if info.type == fs.FileType.File
         }
 
-    def _drop(self, stream: object, name: str) -> None:
-        try:
-            stream.close()  # type: ignore[attr-defined]
-            self.delete(name)
-        except OSError:
-            pass  # the error that is on its way says more
+    def _write(self, name: str, content: bytes) -> None:
+        with self._system.open_output_stream(self._at(name)) as stream:
+            stream.write(content)
 
     def _at(self, name: str) -> str:
         if name.startswith("/") or ".." in name.split("/"):
@@ -137,6 +138,7 @@ def _s3() -> fs.S3FileSystem:
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         scheme=where.scheme if where else None,
         endpoint_override=where.netloc if where else None,
+        allow_delayed_open=True,  # so that a small object is written by one request
         background_writes=False,  # so that an error belongs to the write that met it
         request_timeout=S3_SECONDS,
         connect_timeout=10,

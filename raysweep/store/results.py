@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.parquet import parquet_table
 
 _NETWORKS = pa.list_(pa.string())
 _FLOATS = pa.list_(pa.float64())
@@ -70,9 +71,14 @@ class ResultStore:
 
     def read(self, name: str, columns: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """Return the rows of one object; raises `CorruptObject`."""
+        rows: list[dict[str, Any]] = self.table(name, columns).to_pylist()
+        return rows
+
+    def table(self, name: str, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return one object as a table; raises `CorruptObject`."""
         payload = self._files.get_checked(name)
-        table = pq.read_table(io.BytesIO(payload), columns=list(columns) if columns else None)
-        return table.to_pylist()
+        kind = name.split("/")[1]
+        return parquet_table(self._files.where(name), payload, RESULTS[kind], columns)
 
     def rows(self, kind: str, columns: Iterable[str] | None = None) -> dict[tuple[str, ...], dict[str, Any]]:
         """Return every committed row by its key, (alignment_id,) or (barrier_id, split).

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysweep.store.files import Files
+from raysweep.store.parquet import parquet_table
 
 BUCKETS = 16  # a row lies in the bucket of the first hexadecimal digit of its id
 
@@ -182,20 +183,8 @@ def schema(table: str) -> pa.Schema:
     return pa.schema([(name, kind) for name, kind, _ in TABLES[table]])
 
 
-def keys(table: str) -> list[str]:
-    """Return the columns that tell the rows of a table apart."""
-    more = {
-        "trials": ["level"],
-        "metrics": ["level", "step", "split"],
-        "layers": ["parameter"],
-        "barriers": ["split"],
-        "curves": ["split"],
-    }
-    return [TABLES[table][0][0], *more.get(table, [])]
-
-
-def publish(files: Files, sweep: str, table: str, rows: list[dict[str, Any]]) -> None:
-    """Replace a table by these rows: a file per bucket, each replaced atomically and only when it changes.
+def table_objects(sweep: str, table: str, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+    """Return the objects of a table by name: a file per bucket.
 
     Bucket 0 always exists, so that an empty table can be read.
     """
@@ -203,22 +192,28 @@ def publish(files: Files, sweep: str, table: str, rows: list[dict[str, Any]]) ->
     buckets: dict[int, list[dict[str, Any]]] = {0: []}
     for row in rows:
         buckets.setdefault(int(row[key][0], 16) % BUCKETS, []).append(row)
-    wanted = set()
+    objects = {}
     for bucket, content in buckets.items():
-        name = f"sweeps/{sweep}/{table}/{bucket:02d}.parquet"
-        wanted.add(name)
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(content, schema(table)), buffer)
-        if not files.exists(name) or files.get(name) != buffer.getvalue():
-            files.put(name, buffer.getvalue())
-    for name in set(files.list(f"sweeps/{sweep}/{table}")) - wanted:
+        objects[f"sweeps/{sweep}/{table}/{bucket:02d}.parquet"] = buffer.getvalue()
+    return objects
+
+
+def publish(files: Files, sweep: str, table: str, rows: list[dict[str, Any]]) -> None:
+    """Replace a table by these rows: each object atomically, and only when it changes."""
+    objects = table_objects(sweep, table, rows)
+    for name, content in objects.items():
+        if files.find(name) != content:
+            files.put(name, content)
+    for name in set(files.list(f"sweeps/{sweep}/{table}")) - objects.keys():
         files.delete(name)
 
 
 def read_table(files: Files, sweep: str, table: str, columns: list[str] | None = None) -> pa.Table:
-    """Return a published table; an empty one where nothing is published."""
+    """Return a published table; an empty one where nothing is published. Raises `CorruptObject`."""
     parts = [
-        pq.read_table(io.BytesIO(files.get(name)), columns=columns)
+        parquet_table(files.where(name), files.get(name), schema(table), columns)
         for name in files.list(f"sweeps/{sweep}/{table}")
     ]
     empty = schema(table).empty_table()

@@ -9,11 +9,15 @@ trials/<trial_id>/resume                                where an unfinished tria
 trials/<trial_id>/starts                                how often a process took it up without progress
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.node_cache import NodeCache
@@ -61,11 +65,11 @@ class LevelRecord:
 
     @staticmethod
     def from_json(text: str | bytes) -> "LevelRecord":
-        raw = json.loads(text)
-        raw["metrics"] = tuple(Metric(**metric) for metric in raw["metrics"])
-        for objects in ("checkpoints", "optimisers"):
-            raw[objects] = {int(step): checksum for step, checksum in raw[objects].items()}
-        return LevelRecord(**raw)
+        """Read a record; raises `CorruptObject` for a text that is none."""
+        try:
+            return _record_type().validate_python(_json(text))
+        except ValidationError as error:
+            raise CorruptObject(f"not a level's record: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class TrialStore:
     def write_config(self, trial_id: str, config: dict[str, Any]) -> None:
         content = json.dumps(config, indent=1, sort_keys=True).encode()
         name = f"trials/{trial_id}/config.json"
-        if not self._files.exists(name) or self._files.get(name) != content:
+        if self._files.find(name) != content:
             self._files.put(name, content)
 
     def write_checkpoint(self, trial_id: str, level: int, step: int, state: "Tensors") -> str:
@@ -122,10 +126,9 @@ class TrialStore:
 
     def record(self, trial_id: str, level: int) -> LevelRecord | None:
         """Return the record of a finished level, or None when it is unfinished or damaged."""
-        if not self._files.exists(_done(trial_id, level)):
-            return None
         try:
-            return LevelRecord.from_json(self._files.get_checked(_done(trial_id, level)))
+            content = self._files.find_checked(_done(trial_id, level))
+            return None if content is None else LevelRecord.from_json(content)
         except CorruptObject:
             return None
 
@@ -140,31 +143,21 @@ class TrialStore:
 
     def read_resume(self, trial_id: str) -> ResumePoint | None:
         """Return where the trial goes on, or None when nothing (undamaged) says so."""
-        from safetensors.torch import load
-
-        if not self._files.exists(_resume(trial_id)):
-            return None
         try:
-            content = self._files.get_checked(_resume(trial_id))
+            content = self._files.find_checked(_resume(trial_id))
+            return None if content is None else _resume_point(content)
         except CorruptObject:
             return None
-        size = int.from_bytes(content[:8], "little")  # safetensors: a length, a JSON header, the data
-        where = json.loads(content[8 : 8 + size])["__metadata__"]
-        parts: dict[str, Tensors] = {"state": {}, "optimiser": {}}
-        for key, tensor in load(content).items():
-            part, _, name = key.partition("/")
-            parts[part][name] = tensor
-        record = LevelRecord.from_json(where["record"])
-        return ResumePoint(
-            int(where["level"]), int(where["step"]), record, parts["state"], parts["optimiser"]
-        )
 
     def note_start(self, trial_id: str, progress: list[Any]) -> int:
         """Note that a process goes on from here, and return how often one did without getting further."""
         name = f"trials/{trial_id}/starts"
-        before = json.loads(self._files.get(name)) if self._files.exists(name) else {}
-        count = int(before["count"]) + 1 if before.get("progress") == progress else 1
-        self._files.put(name, json.dumps({"progress": progress, "count": count}).encode())
+        count = 1
+        with contextlib.suppress(CorruptObject):
+            before = _json(self._files.find_checked(name) or b"{}")
+            if before.get("progress") == progress and isinstance(before.get("count"), int):
+                count += before["count"]
+        self._files.put_checked(name, json.dumps({"progress": progress, "count": count}).encode())
         return count
 
     def drop_resume(self, trial_id: str) -> None:
@@ -198,7 +191,7 @@ class TrialStore:
 
     def _whole(self, name: str, checksum: str | None) -> bytes:
         """Read an object; one that is not what the record says takes its level's commit with it."""
-        content = self._files.get(name) if self._files.exists(name) else b""
+        content = self._files.find(name) or b""
         if hashlib.sha256(content).hexdigest() != checksum:
             self._files.delete(f"{name.rpartition('/')[0]}/done")
             raise CorruptObject(
@@ -208,6 +201,40 @@ class TrialStore:
         if self._cache:
             self._cache.put(checksum, content)
         return content
+
+
+def _resume_point(content: bytes) -> ResumePoint:
+    """Raises `CorruptObject` for what is none."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    parts: dict[str, Tensors] = {"state": {}, "optimiser": {}}
+    try:
+        for key, tensor in load(content).items():
+            part, _, name = key.partition("/")
+            parts[part][name] = tensor
+        size = int.from_bytes(content[:8], "little")  # safetensors: a length, a JSON header, the data
+        where = _json(content[8 : 8 + size])["__metadata__"]
+        level, step, record = int(where["level"]), int(where["step"]), LevelRecord.from_json(where["record"])
+    except (SafetensorError, ValueError, LookupError) as error:
+        raise CorruptObject(f"not a resume point: {error}") from error
+    return ResumePoint(level, step, record, parts["state"], parts["optimiser"])
+
+
+def _json(text: str | bytes) -> dict[str, Any]:
+    """Raises `CorruptObject` for a text that is no JSON object."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorruptObject(f"not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise CorruptObject("not a JSON object")
+    return found
+
+
+@lru_cache(maxsize=1)
+def _record_type() -> TypeAdapter[LevelRecord]:
+    return TypeAdapter(LevelRecord)
 
 
 def _plain(tensors: "Tensors") -> "Tensors":

@@ -57,19 +57,27 @@ def load_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
     Raises `UserError` with every unknown key (and the nearest valid one) and every invalid value.
     """
     try:
-        raw = yaml.load(Path(path).read_text(), _Loader)
-        _written_out(raw, {})
+        text = Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    raw = parse(path, text)
+    for override in overrides or []:
+        _override(raw, override)
+    return check(path, raw)
+
+
+def parse(path: str, text: bytes) -> dict[str, Any]:
+    """Return the content of a sweep file, unchecked; `path` is for messages. Raises `UserError`."""
+    try:
+        raw = yaml.load(text, _Loader)
+        _written_out(raw, {})
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML lets errors of values through
         raise UserError(f"{path} is not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise UserError(
             f"{path}: a sweep file is a mapping with the sections {', '.join(Sections.model_fields)}"
         )
-    for override in overrides or []:
-        _override(raw, override)
-    return check(path, raw)
+    return raw
 
 
 def _written_out(value: Any, known: dict[int, int]) -> int:

@@ -11,17 +11,28 @@ from raysweep.store.results import ResultStore
 from raysweep.store.tables import publish
 from raysweep.store.trials import LevelRecord
 from raysweep.sweep.identity import Network, Trial, data_config
+from raysweep.sweep.load import Sweep
 from raysweep.sweep.permuting import permutation_of
 from raysweep.sweep.plan import Desired, Done
 
 Row = dict[str, Any]
 
 
+def write_sweep(files: Files, sweep: Sweep) -> None:
+    """Write the resolved sweep file, which says what under the root is asked for."""
+    resolved = yaml.safe_dump(sweep.resolved, sort_keys=False)
+    files.put(f"sweeps/{sweep.name}/sweep.yaml", resolved.encode())
+
+
 def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[Row]) -> None:
-    """Publish all tables of a sweep and its resolved file."""
-    name = wanted.sweep.name
-    resolved = yaml.safe_dump(wanted.sweep.resolved, sort_keys=False)
-    files.put(f"sweeps/{name}/sweep.yaml", resolved.encode())
+    """Publish all tables of a sweep."""
+    tables = table_rows(files, wanted, present) | {"failures": sorted(failures, key=_order)}
+    for table, rows in tables.items():
+        publish(files, wanted.sweep.name, table, rows)
+
+
+def table_rows(files: Files, wanted: Desired, present: Done) -> dict[str, list[Row]]:
+    """Return the rows of all tables but `failures`, which only a run knows, in their order."""
     results = ResultStore(files)
     found = {key[0]: row for key, row in results.rows("alignments").items()}
     alignments, layers = _alignments(wanted, found)
@@ -34,10 +45,8 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
         "agreements": _agreements(wanted, found),
         "barriers": barriers,
         "curves": curves,
-        "failures": failures,
     }
-    for table, rows in tables.items():
-        publish(files, name, table, sorted(rows, key=_order))
+    return {table: sorted(rows, key=_order) for table, rows in tables.items()}
 
 
 def _order(row: Row) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ def free_port():
 
 @contextlib.contextmanager
 def ray_head(cpus=2):
-    """Yield the dashboard's address; meanwhile the environment has the token and the cluster's address.
+    """Yield the dashboard's address; meanwhile the environment has the token (but not the mode, as a user's
+    has not) and the cluster's address.
 
     It is stopped by its process group: `ray stop` would stop every Ray. In a folder of its own it leaves no
     note of its address, which a later `ray.init()` on this machine would try to join. `python` is the one
@@ -54,9 +55,9 @@ def ray_head(cpus=2):
         start_new_session=True,
     )
     address = f"http://127.0.0.1:{dashboard}"
-    client = {"RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "token", "RAY_ADDRESS": f"127.0.0.1:{port}"}
+    client = {"RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": None, "RAY_ADDRESS": f"127.0.0.1:{port}"}
     before = {key: os.environ.get(key) for key in client}
-    os.environ.update(client)
+    restore(client)
     try:
         deadline = time.monotonic() + 120
         while not _answers(address):

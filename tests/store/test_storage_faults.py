@@ -12,6 +12,16 @@ METHODS = ("GET", "PUT")
 CONTENT = bytes(range(256)) * 1000
 
 
+class SecondPart(Faults):
+    """The second part of an upload is answered by 503, however often it is sent."""
+
+    def __init__(self):
+        super().__init__(["unavailable"], times=1000)
+
+    def next(self, request):
+        return super().next(request) if "partNumber=2" in request[1] else None
+
+
 @pytest.fixture(scope="module")
 def storage():
     with s3_server():
@@ -49,3 +59,28 @@ def test_what_always_fails_is_an_error_and_the_old_object_stays(kind, storage):
             files.get_checked("object")
     assert Files(root).get_checked("object") == b"before"
     assert Files(root).list("") == ["object"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("unavailable", 1000), ("drop", 12 * 2**20)], ids=["one request", "several"]
+)
+def test_an_upload_that_fails_leaves_the_old_object(kind, size, storage):
+    """Although the store would take a request to delete it."""
+    root = f"s3://bucket/uploads/{kind}/{size}"
+    Files(root).put("object", b"before")
+    with faulty_storage(Faults([kind], times=1000, methods=("PUT",))):
+        for name in ("object", "new"):
+            with pytest.raises(OSError, match=r"(?s)."):
+                Files(root).put(name, bytes(size))
+    assert Files(root).get("object") == b"before"
+    assert Files(root).list("") == ["object"]
+
+
+def test_an_upload_that_fails_in_the_middle_publishes_no_part(storage):
+    """The first part arrives, the second never does."""
+    root = "s3://bucket/middle"
+    Files(root).put("object", b"before")
+    with faulty_storage(SecondPart()), pytest.raises(OSError, match=r"(?s)."):
+        Files(root).put("object", bytes(25 * 2**20))
+    assert Files(root).list("") == ["object"]
+    assert Files(root).get("object") == b"before"

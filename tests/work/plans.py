@@ -15,7 +15,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import data_config
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import Desired, desired, done, finished, todo
-from raysweep.sweep.rows import publish_tables
+from raysweep.sweep.rows import publish_tables, write_sweep
 from raysweep.version import code_digest
 from raysweep.work.data import resident
 from raysweep.work.inputs import TrialTask
@@ -84,6 +84,7 @@ def compare_all(wanted: Desired, files: Files) -> None:
     left = tuple(todo(wanted, present).barriers)
     if left:
         worker.run(Tile(left, wanted.trials, present.alignments))
+    write_sweep(files, wanted.sweep)
     publish_tables(files, wanted, done(wanted, files), [])
 
 

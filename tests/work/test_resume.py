@@ -11,7 +11,7 @@ from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired, done
-from raysweep.sweep.rows import publish_tables
+from raysweep.sweep.rows import publish_tables, write_sweep
 from tests.faults import WRITES
 from tests.test_run import same, tables
 from tests.work.plans import (
@@ -84,6 +84,7 @@ def test_killed_while_aligning_comparing_and_publishing(tmp_path):
         compare_all(wanted, Files(str(root)))
 
     def publish():
+        write_sweep(Files(str(root)), wanted.sweep)
         publish_tables(Files(str(root)), wanted, done(wanted, Files(str(root))), [])
 
     carry_out(wanted, Files(str(trained)), align=False)

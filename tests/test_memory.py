@@ -1,0 +1,24 @@
+"""A node without memory, on a Ray that takes any use of memory for too much."""
+
+import pytest
+import ray
+
+from raysweep.cluster.pool import Pool
+from tests.cluster.test_pool import Hooks, Units, trained_sweep, work_off  # noqa: F401  (fixture)
+
+
+@pytest.fixture
+def scarce():
+    limits = {"memory_usage_threshold": 0.001, "memory_monitor_refresh_ms": 50}
+    ray.init(address="local", num_cpus=1, include_dashboard=False, _system_config=limits)
+    yield
+    ray.shutdown()
+
+
+def test_an_actor_that_is_killed_for_memory_is_a_lost_one(scarce, trained_sweep):  # noqa: F811
+    wanted, root = trained_sweep
+    units = list(wanted.alignments.values())[:1]
+    (failure,) = work_off(Pool(str(root), wanted.sweep.sections, Units(wanted, units), Hooks()))
+    assert failure["id"] == units[0].alignment_id
+    assert failure["attempts"] == 3
+    assert "memory" in failure["error"]
