@@ -98,10 +98,20 @@ def damage(monkeypatch):
     return watch
 
 
-@pytest.mark.parametrize("where", ROOTS)
-def test_damage_in_the_middle_of_a_run(where, session, damage, monkeypatch, tmp_path):
-    path = tmp_path / "tiny.yaml"
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sweep") / "tiny.yaml"
     path.write_text(yaml.safe_dump(SWEEP))
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(path, tmp_path_factory):
+    return tables(carried_out(path, tmp_path_factory.mktemp("calm")))
+
+
+@pytest.mark.parametrize("where", ROOTS)
+def test_damage_in_the_middle_of_a_run(where, session, path, expected, damage, monkeypatch, tmp_path):
     root = "s3://bucket/damaged" if where == "s3" else str(tmp_path / "root")
     damager = Damager(Files(root))
     damage(damager)
@@ -110,7 +120,6 @@ def test_damage_in_the_middle_of_a_run(where, session, damage, monkeypatch, tmp_
     assert {kind: len(names) for kind, names in damager.done.items()} == DAMAGED
     failures = pd.read_parquet(f"{root}/sweeps/tiny/failures")
     assert failures.error.str.contains("checksum").all()
-    expected = tables(carried_out(path, tmp_path / "calm"))
     for table in ("alignments", "barriers"):
         found = tables(root)[table]
         assert len(found) < len(expected[table])
