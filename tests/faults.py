@@ -28,7 +28,7 @@ ROOTS = ("directory", "s3")
 # Requests to object storage that are answered by 503, or whose connection is cut in mid-upload or mid-answer
 REQUESTS_TO_STORAGE = 30
 # Requests to the tracking server that change something, before each of which it dies
-REQUESTS = 30
+REQUESTS = 20
 
 TABLE = {  # the rows of the README
     "a training process is killed": KILLED["training actor"],

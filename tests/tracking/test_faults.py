@@ -7,20 +7,25 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from raysweep.store.files import Files
+from raysweep.sweep.load import check
+from raysweep.sweep.plan import desired
 from raysweep.tracking import Tracker
 from tests.faults import REQUESTS, WRITES
 from tests.store.faulty import Faults, faulty_server
 from tests.tracking.servers import free_port, mlflow_server
-from tests.work.plans import carry_out, compare_all, each_change, killed_before, plan
+from tests.work.plans import carry_out, compare_all, each_change, killed_before
 
 OF_RUNS = ("latest_metrics", "metrics", "params", "tags", "runs", "experiment_tags")  # tables of MLflow's
 LATER = "the next run logs what is missing"
 
 
 class Dies:
-    """The server dies just before its nth request that changes something (never: only counts them)."""
+    """A server that dies just before its nth request that changes something, or only counts them."""
 
-    def __init__(self, change=None):
+    def __init__(self):
+        self.lives()
+
+    def lives(self, change=None):
         self.change, self.seen = change, 0
 
     def next(self, request):
@@ -50,7 +55,9 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("finished")
-    wanted = plan(epochs=1)
+    train = {"dataset": "digits", "width": 4, "epochs": 1, "replicates": 2}
+    compare = {"kinds": ["direct"], "splits": ["test"], "alphas": 3}
+    wanted = desired(check("test", {"name": "s", "train": train, "compare": compare}))
     carry_out(wanted, Files(str(root)))
     compare_all(wanted, Files(str(root)))
     return wanted, root
@@ -77,7 +84,7 @@ def logged(server, line):
     client, experiment = MlflowClient(server), line.partition("experiments/")[2].partition("/")[0]
     runs = client.search_runs([experiment])
     said = {run.data.tags["raysweep.id"]: _said(client, run) for run in runs}
-    assert len(said) == len(runs) == 1 + 2 + 2
+    assert len(said) == len(runs) == 1 + 2 + 1
     return said
 
 
@@ -93,15 +100,16 @@ def _said(client, run):
     return end, run.data.metrics, history, run.data.params, tags, [each.path for each in artifacts]
 
 
-def test_a_server_that_dies_between_any_two_requests(server, finished, log):
-    counting = Dies()
-    with faulty_server(server, counting) as address:
-        expected = logged(server, log(address, "calm"))
-    assert counting.seen >= REQUESTS
-    for change in range(1, counting.seen + 1):
-        with faulty_server(server, Dies(change)) as address:
+def test_a_server_that_dies_between_any_two_requests(server, log):
+    dies = Dies()
+    with faulty_server(server, dies) as address:
+        expected, changes = logged(server, log(address, "calm")), dies.seen
+        for change in range(1, changes + 1):
+            dies.lives(change)
             assert LATER in log(address, f"dead{change}")
-        assert logged(server, log(server, f"dead{change}")) == expected, f"died before change {change}"
+            dies.lives()
+            assert logged(server, log(address, f"dead{change}")) == expected, f"died before change {change}"
+    assert changes >= REQUESTS
 
 
 @pytest.mark.parametrize("kind", ["forbidden", "broken"])
@@ -142,6 +150,6 @@ def test_killed_while_it_logs_and_marks(finished, tmp_path, monkeypatch):
         with sqlite3.connect(root / "mlflow.db") as database:
             ids = [row[0] for row in database.execute("select value from tags where key = 'raysweep.id'")]
             ended = database.execute("select count(*) from runs where status = 'FINISHED'").fetchone()[0]
-        assert len(ids) == len(set(ids)) == ended == 1 + 2 + 2, f"killed before change {points}"
+        assert len(ids) == len(set(ids)) == ended == 1 + 2 + 1, f"killed before change {points}"
         assert (root / "sweeps/s/tracking.json").exists()
     assert points >= WRITES["tracking"]
