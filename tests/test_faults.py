@@ -58,6 +58,7 @@ class Machines:
             self._cluster.add_node(num_cpus=1)
         self.serve()
         self.driver = None
+        stack.callback(lambda: self.driver and self.driver.kill())
 
     def serve(self):
         self._kill_server = self._stack.enter_context(mlflow_server(self._folder, self._port))
@@ -70,28 +71,28 @@ class Machines:
             stdout=subprocess.DEVNULL,
         )
 
-    def kill(self, kind, chance):
-        """Returns whether there was one to be killed."""
-        if kind == "node":
-            self._cluster.remove_node(chance.choice(sorted_nodes(self._cluster)), allow_graceful=False)
-            self._cluster.add_node(num_cpus=1)
-            return True
-        if kind == "tracking server":
-            self._kill_server()
-            self.serve()
-            return True
-        if kind == "driver":
-            self.driver.kill()
-            return True
-        found = below(os.getpid(), {"training actor": TRAINING, "align actor": ALIGNING}[kind])
-        if found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(chance.choice(found), signal.SIGKILL)
-        return bool(found)
+    def victims(self, kind):
+        match kind:
+            case "node":
+                return sorted(self._cluster.worker_nodes, key=lambda node: node.unique_id)
+            case "tracking server":
+                return [self._kill_server]
+            case "driver":
+                return [self.driver.pid]
+        return below(os.getpid(), {"training actor": TRAINING, "align actor": ALIGNING}[kind])
 
-
-def sorted_nodes(cluster):
-    return sorted(cluster.worker_nodes, key=lambda node: node.unique_id)
+    def kill(self, kind, victim):
+        """Nodes and servers are replaced by others."""
+        match kind:
+            case "node":
+                self._cluster.remove_node(victim, allow_graceful=False)
+                self._cluster.add_node(num_cpus=1)
+            case "tracking server":
+                victim()
+                self.serve()
+            case _:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
 
 
 class Progress:
@@ -103,7 +104,9 @@ class Progress:
 
     def note(self):
         for path in self._root.glob("trials/*/resume"):
-            point = self._store.read_resume(path.parent.name)
+            point = None
+            with contextlib.suppress(FileNotFoundError):  # its trial has just ended
+                point = self._store.read_resume(path.parent.name)
             if point:
                 key, metrics = (path.parent.name, point.level), point.record.metrics
                 self._extends(metrics, self._seen.get(key, ()))
@@ -129,9 +132,12 @@ def disturbed(machines, sweep, root, chance, left):
         machines.start(sweep, root)
         while machines.driver.poll() is None and left.total():
             time.sleep(chance.uniform(0.1, 1.0))
-            (kind,) = chance.choices(list(left), list(left.values()))
             progress.note()
-            if machines.driver.poll() is None and list(root.glob("trials/*")) and machines.kill(kind, chance):
+            victims = {kind: machines.victims(kind) for kind in left if list(root.glob("trials/*"))}
+            there = {kind: left[kind] for kind, found in victims.items() if found}
+            if sum(there.values()) and machines.driver.poll() is None:
+                (kind,) = chance.choices(list(there), list(there.values()))
+                machines.kill(kind, chance.choice(victims[kind]))
                 left[kind] -= 1
         assert machines.driver.wait(300) in (0, 1, -signal.SIGKILL)
     machines.driver = None
