@@ -1,5 +1,6 @@
 """The command line: parse, call, print."""
 
+import contextlib
 import os
 from typing import Annotated
 
@@ -110,10 +111,10 @@ def gc(
     """List trials and results that no sweep under a root asks for."""
     from raysweep.garbage import garbage, summary
     from raysweep.store.files import Files
-    from raysweep.store.lock import no_run
+    from raysweep.store.lock import alone
 
     files = Files(root)
-    with no_run(files):
+    with alone(files) if delete else contextlib.nullcontext():
         found = garbage(files)
         for name, size in found.items():
             typer.echo(f"{size:12,} {name}")

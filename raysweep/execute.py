@@ -13,7 +13,7 @@ from raysweep.report import plan_table
 from raysweep.several import check_all
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
-from raysweep.store.lock import sweep_lock
+from raysweep.store.lock import at_work, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.store.tables import TABLES
 from raysweep.sweep.estimate import estimate
@@ -34,17 +34,22 @@ def execute(paths: list[str], root: str, overrides: list[str] | None, address: s
     console = Console(highlight=False, soft_wrap=True)
     sweeps = check_all(paths, overrides)
     files = Files(root)
-    files.check_writable()
     code = 0
-    with _one_session(sweeps, files, address):
-        for wanted in sweeps:
-            try:
-                failures = _run(wanted, files, address, console)
-                code = max(code, 1 if failures else 0)
-            except UserError as error:
-                Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
-                code = 2
+    with at_work(files):
+        files.check_writable()
+        with _one_session(sweeps, files, address):
+            for wanted in sweeps:
+                try:
+                    failures = _run(wanted, files, address, console)
+                    code = max(code, 1 if failures else 0)
+                except UserError as error:
+                    _say(f"error: {error}")
+                    code = 2
     return code
+
+
+def _say(problem: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(problem, markup=False, highlight=False)
 
 
 def _one_session(
@@ -98,10 +103,10 @@ def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
     if not sweep.sections.train.imports:
         raise UserError(f"{path}: train.imports names no files")
     files = Files(root)
-    files.check_writable()
     wanted = desired(sweep)
-    write_sweep(files, sweep)
-    with LiveProgress(console) as progress:
+    with at_work(files), LiveProgress(console) as progress:
+        files.check_writable()
+        write_sweep(files, sweep)
         imported = import_networks(files, wanted, progress)
     console.print(f"{imported} imported, {len(wanted.trials) - imported} were there: raysweep run {path}")
 

@@ -40,6 +40,9 @@ class LiveProgress:
         if not self._console.is_terminal:
             self._console.print(f"{name}: {total} to do")
 
+    def waits(self, reason: str) -> None:
+        self._console.print(reason)
+
     def advance(self, stage: str, units: int) -> None:
         task = self._stages[stage]
         self._progress.advance(task, units)

@@ -42,9 +42,19 @@ def check_nodes(files: Files) -> None:
             for node in nodes
         }
         ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PATIENCE)
-        answers = [(asked[reference], ray.get(reference)) for reference in ready]
+        answers, silent = [], {asked[reference] for reference in asked if reference not in ready}
+        for reference in ready:
+            try:
+                answers.append((asked[reference], ray.get(reference)))
+            except ray.exceptions.RayError:  # raysweep is not installed there, or the node was lost
+                silent.add(asked[reference])
     finally:
         files.delete(token)
+    if silent:
+        raise UserError(
+            f"the nodes {', '.join(sorted(silent))} did not answer within {PATIENCE} seconds: raysweep "
+            f"is not installed there, the root {files.root} hangs, or they were lost"
+        )
     blind = sorted({node for node, answer in answers if not answer.sees_root})
     if blind:
         raise UserError(

@@ -1,5 +1,6 @@
 """A pool of actors that align and compare: at most two tiles in flight per actor, bounded attempts."""
 
+import contextlib
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from typing import Any, Protocol
 
 import ray
 
+from raysweep.cluster.capacity import needs_of, places, room_for
 from raysweep.cluster.events import Listener, failure
 from raysweep.sweep.schema import Sections
 from raysweep.version import code_digest
@@ -16,7 +18,11 @@ IN_FLIGHT = 2
 IDLE = 10.0  # seconds without work after which an actor ends, so that an autoscaler can remove its node
 ATTEMPTS = 3  # for a unit whose process dies or whose storage fails; other exceptions would come again
 
-_Actor = ray.remote(TileWorker)
+
+@ray.remote
+class _Actor(TileWorker):
+    def node(self) -> str:
+        return str(ray.get_runtime_context().get_node_id())
 
 
 class Source(Protocol):
@@ -38,10 +44,11 @@ class Source(Protocol):
 
 @dataclass
 class _Worker:
-    """An actor; `starting` says when it is ready to work, `idle` since when it has had nothing to do."""
+    """An actor; `starting` says on which node once it is ready, `idle` since when it has no work."""
 
     actor: Any
     starting: Any
+    node: str = ""
     group: str | None = None
     idle: float | None = None
 
@@ -107,14 +114,12 @@ class Pool:
             self._end(self._workers[-1])
 
     def _is_in_the_way(self, waiting: dict[str, float]) -> bool:
-        free, holders = ray.available_resources(), [each for each in self._workers if not each.starting]
-        held = {"CPU": self._needs.cpu * len(holders), "GPU": self._needs.gpu * len(holders)}
-        return all(free.get(kind, 0) + held[kind] >= amount for kind, amount in waiting.items())
+        needs = needs_of(self._needs)
+        return room_for(waiting, ((each.node, needs) for each in self._workers if not each.starting))
 
     def _limit(self) -> int:
         """How many actors there may be: as many as asked for (an autoscaler may make room), or as fit."""
-        fit = int(ray.cluster_resources().get("CPU", 1) // self._needs.cpu)
-        return max(1, self._sections.resources.workers or fit)
+        return max(1, self._sections.resources.workers or places(needs_of(self._needs)))
 
     def _start(self) -> None:
         """Start actors for what is ready."""
@@ -131,7 +136,7 @@ class Pool:
         actor: Any = _Actor.options(**options).remote(  # type: ignore[attr-defined]
             self._root, self._sections, code_digest()
         )
-        return _Worker(actor, actor.__ray_ready__.remote())
+        return _Worker(actor, actor.node.remote())
 
     def _send(self) -> None:
         for worker in self._workers:
@@ -164,7 +169,9 @@ class Pool:
             self._land(self._flying.pop(reference), reference)
         for worker in self._workers:
             if worker.starting == reference:
-                worker.starting = None  # where it failed to start, its first tile will say so
+                worker.starting = None
+                with contextlib.suppress(ray.exceptions.RayError):  # its first tile will say so
+                    worker.node = ray.get(reference)
 
     def _land(self, flight: _Flight, reference: Any) -> None:
         for following in self._at(flight.worker)[:1]:

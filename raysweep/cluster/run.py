@@ -88,15 +88,21 @@ class _Run:
 
         if work.alignments:
             _prove_all(self._wanted)
-        import_networks(self._files, self._wanted, self._listener)
-        present = done(self._wanted, self._files)
-        work = todo(self._wanted, present)
-        self._frontier = Frontier(self._wanted, present, work)
         with ray_session(address):
+            from raysweep.cluster.capacity import check_needs, lacking
             from raysweep.cluster.nodes import check_nodes
             from raysweep.cluster.pool import Pool
 
             check_nodes(self._files)
+            resources = self._sections.resources
+            if address is None:
+                check_needs(resources, work)
+            for problem in lacking(resources, work):
+                self._listener.waits(f"{problem}; waiting for one that has")
+            import_networks(self._files, self._wanted, self._listener)
+            present = done(self._wanted, self._files)
+            work = todo(self._wanted, present)
+            self._frontier = Frontier(self._wanted, present, work)
             for stage, count in work.stages().items():
                 self._listener.stage(stage, count)
             self._pool = Pool(self._files.root, self._sections, self, self._listener)

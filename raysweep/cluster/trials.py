@@ -204,13 +204,17 @@ def train_trials(
 
 
 def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:
-    """Note that a process turns to the trial. Raises `RuntimeError` when too many died at the same step."""
+    """Note that a process turns to the trial. Raises `RuntimeError` when too many died at the same step.
+
+    Those that a lost node took with it do not count: that is not the trial's fault.
+    """
     trial_id = task.trial.trial_id
     level = sum(store.record(trial_id, level) is not None for level in task.cursor.levels)
     point = store.read_resume(trial_id)
     here = [run, level, point.level if point else -1, point.step if point else -1]
-    starts = store.note_start(trial_id, here)
-    if starts > DEATHS:
+    nodes = store.note_start(trial_id, here, ray.get_runtime_context().get_node_id())
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    if sum(node in alive for node in nodes) >= DEATHS:
         raise RuntimeError(
             f"the training process died, or its storage failed, {DEATHS} times at the same step"
         )

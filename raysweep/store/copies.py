@@ -22,7 +22,9 @@ def as_directory(files: Files, folder: str) -> Iterator[Path]:
         base, before = Path(temporary), {}
         (base / folder).mkdir(parents=True)
         for name in files.list(folder):
-            before[name] = files.get(name)
+            if (content := files.find(name)) is None:  # another run has published since
+                continue
+            before[name] = content
             (base / name).parent.mkdir(parents=True, exist_ok=True)
             (base / name).write_bytes(before[name])
         yield base / folder

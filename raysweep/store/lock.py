@@ -1,4 +1,8 @@
-"""One driver at a time works on a sweep under a local root."""
+"""Locks of a local root, which the system gives back even when their process is killed.
+
+Object storage has no locks: there two drivers may work, and because every result has one name and one
+content, the tables are right all the same.
+"""
 
 import contextlib
 import fcntl
@@ -10,20 +14,45 @@ from typing import IO
 from raysweep.errors import UserError
 from raysweep.store.files import Files
 
+ROOT = ".root"  # no sweep has this name
+
 
 @contextlib.contextmanager
-def sweep_lock(files: Files, sweep: str) -> Iterator[None]:
-    """Hold the sweep's lock, which the system gives back even when the process is killed.
+def at_work(files: Files) -> Iterator[None]:
+    """Share a root with other runs and imports, and keep `alone` from it.
 
-    Raises `UserError` when another driver holds it. Object storage has no locks: there two drivers may work,
-    and because every result has one name and one content, the tables are right all the same.
+    Where nobody else is at work, what killed processes left in `tmp/` is removed.
     """
     if files.directory is None:
         yield
         return
-    path = files.directory / "locks" / sweep
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    with _opened(files, ROOT) as file:
+        if _taken(file):
+            for leftover in (files.directory / "tmp").glob("*"):
+                leftover.unlink(missing_ok=True)
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextlib.contextmanager
+def alone(files: Files) -> Iterator[None]:
+    """Keep all runs and imports from a local root. Raises `UserError` when one is at work."""
+    if files.directory is None:
+        yield
+        return
+    with _opened(files, ROOT) as file:
+        if not _taken(file):
+            raise UserError(f"a run or an import is at work under {files.root}")
+        yield
+
+
+@contextlib.contextmanager
+def sweep_lock(files: Files, sweep: str) -> Iterator[None]:
+    """Hold a sweep's lock. Raises `UserError` when another driver holds it."""
+    if files.directory is None:
+        yield
+        return
+    with _opened(files, sweep) as file:
         if not _taken(file):
             file.seek(0)
             raise UserError(
@@ -32,28 +61,18 @@ def sweep_lock(files: Files, sweep: str) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {os.uname().nodename}")
         file.flush()
-        _clear(files.directory, path)
         yield
 
 
-@contextlib.contextmanager
-def no_run(files: Files) -> Iterator[None]:
-    """Keep all runs from a local root. Raises `UserError` when one is at work."""
-    with contextlib.ExitStack() as stack:
-        if files.directory:
-            for path in sorted((files.directory / "locks").glob("*")):
-                if not _taken(stack.enter_context(path.open("a+"))):
-                    raise UserError(f"a run of the sweep {path.name} is at work under {files.root}")
-        yield
-
-
-def _clear(root: Path, own: Path) -> None:
-    """Remove what killed processes left in `tmp/`, when no other driver is at work under this root."""
-    with contextlib.ExitStack() as stack:
-        others = [stack.enter_context(path.open("a+")) for path in own.parent.iterdir() if path != own]
-        if all(_taken(file) for file in others):
-            for leftover in (root / "tmp").glob("*"):
-                leftover.unlink(missing_ok=True)
+def _opened(files: Files, name: str) -> IO[str]:
+    """Open a lock. Raises `UserError` for a root that cannot be written."""
+    assert files.directory is not None
+    path: Path = files.directory / "locks" / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        raise UserError(f"root {files.root} cannot be written: {error.strerror}") from error
 
 
 def _taken(file: IO[str]) -> bool:

@@ -6,7 +6,7 @@ trials/<trial_id>/level_000/optimiser_00000110.safetensors
 trials/<trial_id>/level_003/mask.safetensors            the weights that are kept, a bit each
 trials/<trial_id>/level_000/done                        metrics, checksums, environment: the commit
 trials/<trial_id>/resume                                where an unfinished trial goes on
-trials/<trial_id>/starts                                how often a process took it up without progress
+trials/<trial_id>/starts                                the nodes of the processes that took it up there
 """
 
 import contextlib
@@ -149,16 +149,17 @@ class TrialStore:
         except CorruptObject:
             return None
 
-    def note_start(self, trial_id: str, progress: list[Any]) -> int:
-        """Note that a process goes on from here, and return how often one did without getting further."""
+    def note_start(self, trial_id: str, progress: list[Any], node: str) -> list[str]:
+        """Note that a process goes on from here, and return the nodes of those that did before it."""
         name = f"trials/{trial_id}/starts"
-        count = 1
+        nodes: list[str] = []
         with contextlib.suppress(CorruptObject):
             before = _json(self._files.find_checked(name) or b"{}")
-            if before.get("progress") == progress and isinstance(before.get("count"), int):
-                count += before["count"]
-        self._files.put_checked(name, json.dumps({"progress": progress, "count": count}).encode())
-        return count
+            if before.get("progress") == progress and isinstance(before.get("nodes"), list):
+                nodes = [str(each) for each in before["nodes"]]
+        content = {"progress": progress, "nodes": [*nodes, node]}
+        self._files.put_checked(name, json.dumps(content).encode())
+        return nodes
 
     def drop_resume(self, trial_id: str) -> None:
         """Remove what only an unfinished trial needs."""
@@ -191,6 +192,8 @@ class TrialStore:
 
     def _whole(self, name: str, checksum: str | None) -> bytes:
         """Read an object; one that is not what the record says takes its level's commit with it."""
+        if checksum is None:
+            raise CorruptObject(f"{self._files.where(name)}: its level's record does not name it")
         content = self._files.find(name) or b""
         if hashlib.sha256(content).hexdigest() != checksum:
             self._files.delete(f"{name.rpartition('/')[0]}/done")

@@ -95,14 +95,23 @@ class _Level:
             written = self._store.write_mask(trial.trial_id, self._level, masks)
             record = replace(record, mask=written, sparsity=sparsity(masks))
         record = self._train(run, record, began - record.seconds, resumed=point is not None)
-        earlier = self._store.record(trial.trial_id, self._level)
-        if earlier:  # it lacked a checkpoint; those that it had are still there
-            record = replace(
-                record,
-                checkpoints={**earlier.checkpoints, **record.checkpoints},
-                optimisers={**earlier.optimisers, **record.optimisers},
-            )
-        self._store.commit(trial.trial_id, self._level, record)
+        self._commit(record)
+
+    def _commit(self, record: LevelRecord) -> None:
+        """Commit the level with the checkpoints that it had before; another sweep may commit its own too."""
+        where = (self._trial.trial_id, self._level)
+        found = self._store.record(*where)
+        while True:
+            if found:
+                record = replace(
+                    record,
+                    checkpoints={**found.checkpoints, **record.checkpoints},
+                    optimisers={**found.optimisers, **record.optimisers},
+                )
+            self._store.commit(*where, record)
+            found = self._store.record(*where)
+            if found is None or found.has(record.checkpoints, record.optimisers):
+                return
 
     def _train(self, run: TrainingRun, record: LevelRecord, began: float, resumed: bool) -> LevelRecord:
         cursor = self._cursor

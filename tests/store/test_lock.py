@@ -5,14 +5,15 @@ import pytest
 
 from raysweep.errors import UserError
 from raysweep.store.files import Files
-from raysweep.store.lock import no_run, sweep_lock
+from raysweep.store.lock import alone, at_work, sweep_lock
 
 HOLD = """
 import sys
 from raysweep.store.files import Files
-from raysweep.store.lock import sweep_lock
+from raysweep.store.lock import at_work, sweep_lock
 
-with sweep_lock(Files(sys.argv[1]), "s"):
+files = Files(sys.argv[1])
+with at_work(files), sweep_lock(files, "s"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -20,7 +21,7 @@ with sweep_lock(Files(sys.argv[1]), "s"):
 
 @pytest.fixture
 def holder(tmp_path):
-    """Another process that holds the lock of the sweep s."""
+    """Another process that works on the sweep s."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -33,11 +34,22 @@ def holder(tmp_path):
 def test_a_second_driver_says_so_and_stops(holder, tmp_path):
     files = Files(str(tmp_path))
     message = rf"another raysweep run .* \(process {holder.pid} on"
-    with pytest.raises(UserError, match=message), sweep_lock(files, "s"):
+    with at_work(files):
+        with pytest.raises(UserError, match=message), sweep_lock(files, "s"):
+            pass
+        with sweep_lock(files, "other"):
+            pass
+
+
+def test_runs_and_imports_keep_others_from_deleting(holder, tmp_path):
+    files = Files(str(tmp_path))
+    with pytest.raises(UserError, match="is at work"), alone(files):
         pass
-    with pytest.raises(UserError, match="sweep s is at work"), no_run(files):
+    holder.kill()
+    holder.wait()
+    with at_work(files), pytest.raises(UserError, match="is at work"), alone(files):  # before its sweep
         pass
-    with sweep_lock(files, "other"):
+    with alone(files):
         pass
 
 
@@ -46,12 +58,17 @@ def test_a_killed_driver_leaves_no_lock_and_its_temporary_files_go(holder, tmp_p
     (tmp_path / "tmp").mkdir()
     leftover = tmp_path / "tmp" / "leftover"
     leftover.write_bytes(b"half")
-    with sweep_lock(files, "other"):
+    with at_work(files):
         assert leftover.exists()  # it may be the other driver's
     holder.kill()
     holder.wait()
-    with sweep_lock(files, "s"), pytest.raises(UserError), no_run(files):
-        pass
-    assert not leftover.exists()
-    with no_run(files):
-        pass
+    with at_work(files), sweep_lock(files, "s"):
+        assert not leftover.exists()
+
+
+def test_no_driver_keeps_another_from_its_sweep(tmp_path):
+    """Neither while it starts, nor while it clears."""
+    start = [sys.executable, "-c", HOLD.replace('"s"', "sys.argv[2]"), str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    drivers = [subprocess.Popen([*start, f"s{index}"], **pipes) for index in range(6)]
+    assert [driver.communicate(b"")[0] for driver in drivers] == [b"held\n"] * 6

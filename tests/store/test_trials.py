@@ -1,0 +1,40 @@
+import threading
+
+import pytest
+import torch
+
+from raysweep.store.files import CorruptObject, Files
+from raysweep.store.trials import LevelRecord, ResumePoint, TrialStore
+
+STATE = {"weight": torch.arange(4.0)}
+
+
+def test_what_another_driver_removes_meanwhile_is_not_there(tmp_path):
+    """On object storage two drivers may work: one ends a trial while the other takes it up."""
+    store, over = TrialStore(Files(str(tmp_path))), threading.Event()
+
+    def remove():
+        while not over.is_set():
+            TrialStore(Files(str(tmp_path))).drop_resume("t")
+
+    other = threading.Thread(target=remove)
+    other.start()
+    try:
+        for step in range(200):
+            assert store.note_start("t", [step], "node") == []
+            assert store.note_start("t", [step], "node") in ([], ["node"])
+            store.write_resume("t", ResumePoint(0, step, LevelRecord(9), STATE, {}))
+            found = store.read_resume("t")
+            assert found is None or found.step == step
+    finally:
+        over.set()
+        other.join()
+
+
+def test_a_step_that_was_not_asked_for_is_no_damage(tmp_path):
+    store = TrialStore(Files(str(tmp_path)))
+    record = LevelRecord(3, checkpoints={3: store.write_checkpoint("t", 0, 3, STATE)})
+    store.commit("t", 0, record)
+    with pytest.raises(CorruptObject, match="does not name it"):
+        store.read_checkpoint("t", 0, 2)
+    assert store.record("t", 0) == record
