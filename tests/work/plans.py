@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from raysweep.store.files import Files
-from raysweep.store.lock import sweep_lock
+from raysweep.store.lock import at_work
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import data_config
@@ -111,14 +111,14 @@ def each_change(
     start: Path, root: Path, act: Callable[[], object], again: Callable[[], object] | None = None
 ) -> Iterator[int]:
     """Starting each time from a copy of a folder, act until the 1st, 2nd, ... change, and once more to the
-    end, as the next run does: under the lock of the sweep, which removes what was left in `tmp`."""
+    end, as the next run does: with what was left in `tmp` removed."""
     change = 1
     while True:
         shutil.rmtree(root, ignore_errors=True)
         shutil.copytree(start, root)
         if not killed_before(change, root, act):
             return
-        with sweep_lock(Files(str(root)), "s"):
+        with at_work(Files(str(root))):
             (again or act)()
         assert not list(root.glob("tmp/*")), f"killed before change {change}"
         yield change
