@@ -21,7 +21,7 @@ SWEEP = {
         "dataset": "digits",
         "width": [2, 3],
         "epochs": 40,
-        "batch_size": 64,
+        "batch_size": 256,
         "replicates": 3,
         "checkpoints": [],
     },
@@ -59,8 +59,10 @@ class Damager:
     def resume_points(self):
         """Stop the processes that train, damage a new resume point, and kill them."""
         done = self.done["resume point"]
+        if len(done) == DAMAGED["resume point"]:
+            return
         points = [name for name in self.files.list("trials") if name.endswith("/resume")]
-        if len(done) == DAMAGED["resume point"] or set(points) <= set(done):
+        if set(points) <= set(done):
             return
         found = below(os.getpid(), TRAINING)
         for pid in found:
