@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from raysweep.errors import UserError
+from raysweep.errors import CorruptObject, UserError
 from raysweep.leaving import leave
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -39,17 +39,15 @@ def run(
     address: Annotated[str | None, typer.Option(help="a running Ray cluster, or auto")] = None,
 ) -> None:
     """Do what is left of sweeps, publish their tables and answer their questions."""
-    from raysweep.execute import execute
+    from raysweep.execute import GOES_ON, execute
 
     try:
         code = execute(sweeps, root, override, address or os.environ.get("RAY_ADDRESS"))
     except KeyboardInterrupt:  # here, because the command-line library would make it exit code 1
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
-    except OSError as error:  # a full disk, storage that does not answer
-        typer.echo(
-            f"error: {error}; what is stored is whole, and the same command goes on from here", err=True
-        )
+    except OSError as error:
+        typer.echo(f"error: {error}; {GOES_ON}", err=True)
         raise typer.Exit(1) from None
     raise typer.Exit(code)
 
@@ -68,7 +66,12 @@ def submit(
     def show(text: str) -> None:
         typer.echo(text, nl=False)
 
-    raise typer.Exit(send(sweep, load_sweep(sweep, override), root, override, address, show))
+    try:
+        code = send(sweep, load_sweep(sweep, override), root, override, address, show)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; a job that was sent goes on (ray job stop ends it)", err=True)
+        raise typer.Exit(130) from None
+    raise typer.Exit(code)
 
 
 @app.command("import")
@@ -133,6 +136,9 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         leave(2)
+    except CorruptObject as error:
+        typer.echo(f"error: {error}; raysweep verify says what else is wrong and how to mend it", err=True)
+        leave(1)
     except SystemExit as end:
         leave(end.code if isinstance(end.code, int) else 1)
 

@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class SpecError(UserError):
     """A network whose permutation symmetries are not understood, or whose spec fails its proof."""
+
+
+class CorruptObject(Exception):
+    """A stored object whose checksum does not match its content, or that is none of ours."""

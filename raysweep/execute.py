@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from raysweep.tracking import Tracker
 
 
+GOES_ON = "what is stored is whole, and the same command goes on from here"
+
+
 def execute(paths: list[str], root: str, overrides: list[str] | None, address: str | None) -> int:
     """Run sweep files to the end, one after the other; returns the worst exit code.
 
@@ -45,6 +48,9 @@ def execute(paths: list[str], root: str, overrides: list[str] | None, address: s
                 except UserError as error:
                     _say(f"error: {error}")
                     code = 2
+                except OSError as error:  # a full disk, storage that does not answer
+                    _say(f"error: {error}; {GOES_ON}")
+                    code = max(code, 1)
     return code
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from raysweep.errors import CorruptObject, UserError
 from raysweep.store.files import Files
 from raysweep.store.tables import read_table
 from raysweep.sweep.estimate import estimate
@@ -56,7 +57,10 @@ def sweep_files(files: Files) -> list[str]:
 def stored_sweep(files: Files, name: str) -> Sweep:
     """Read a sweep file under a root. Raises `UserError` for one that is none."""
     where = files.where(name)
-    return check(where, parse(where, files.get(name)))
+    try:
+        return check(where, parse(where, files.get(name)))
+    except CorruptObject as error:
+        raise UserError(str(error)) from error
 
 
 def status_lines(files: Files) -> list[str]:

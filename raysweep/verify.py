@@ -26,8 +26,9 @@ def problems(files: Files) -> Iterator[str]:
             yield from _sweep(files, name)
         except UserError as error:
             yield f"{error}; raysweep run with the sweep's own file writes it again"
+    when = "" if files.directory else " when it is a day old"
     for name in files.list("tmp"):
-        yield f"{files.where(name)}: left behind by a process that was killed; the next run removes it"
+        yield f"{files.where(name)}: left behind by a process that was killed; a run removes it{when}"
 
 
 def _sweep(files: Files, name: str) -> Iterator[str]:
@@ -88,7 +89,7 @@ def _tables(files: Files, wanted: Desired, present: Done) -> Iterator[str]:
     for table, rows in table_rows(files, wanted, present).items():
         expected = table_objects(wanted.sweep.name, table, rows)
         for name in files.list(f"sweeps/{wanted.sweep.name}/{table}"):
-            if files.find(name) != expected.pop(name, None):
+            if name not in expected or not files.holds(name, expected.pop(name)):
                 yield f"{files.where(name)}: is not what the committed results say; {again}"
         for name in expected:
             yield f"{files.where(name)}: is missing; {again}"

@@ -1,12 +1,16 @@
 """Files under a root that somebody else wrote: no code runs, names stay inside, sizes are checked."""
 
 import hashlib
+import io
 import json
+import os
 import pickle
 import shutil
 import struct
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import save
@@ -15,10 +19,12 @@ from analysis.width_scaling import analyse
 from raysweep.errors import UserError
 from raysweep.garbage import garbage
 from raysweep.report import status_lines
+from raysweep.store import parquet
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.results import ResultStore
+from raysweep.store.tables import schema
 from raysweep.store.trials import LevelRecord, TrialStore
-from raysweep.sweep.load import load_sweep
+from raysweep.sweep.load import check, load_sweep
 from raysweep.verify import problems
 from tests.work.plans import carry_out, compare_all, plan
 
@@ -216,3 +222,48 @@ def test_a_stored_sweep_file_that_is_none_is_one_message(text, tmp_path):
         with pytest.raises(UserError, match=r"sweep\.yaml"):
             read(files)
     assert "sweep.yaml" in next(problems(files))
+
+
+def test_an_object_that_is_too_large_is_not_read(finished):
+    """A file with holes, as large as one likes."""
+    wanted, files = finished
+    paths = [files.directory / name for name in files.list("") if not name.endswith("/sweep.yaml")]
+    for path in paths:
+        os.truncate(path, 2**40)
+    assert list(problems(files))
+    with pytest.raises(CorruptObject, match="more than"):  # by the table of failures
+        status_lines(files)
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    assert list(problems(files)) == []
+    os.truncate(files.directory / "sweeps" / "s" / "sweep.yaml", 2**40)
+    with pytest.raises(UserError, match="more than"):
+        status_lines(files)
+
+
+def test_a_table_that_unpacks_to_more_than_it_may_is_not_read(finished, monkeypatch):
+    """Any number of equal values take a few bytes."""
+    monkeypatch.setattr(parquet, "MOST_BYTES", 10**7)
+    _, files = finished
+    (name, *_) = files.list("sweeps/s/failures")
+    row = {"id": "0", "what": "x" * 1000, "error": "", "attempts": 1, "node": "", "time": 0.0}
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([row] * 20_000, schema("failures")), buffer)
+    assert len(buffer.getvalue()) < 10**5
+    files.put(name, buffer.getvalue())
+    assert any("unpacks to more" in problem for problem in problems(files))
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"replicates": 10**9},
+        {"width": 10**12},
+        {"epochs": 10**12},
+        {key: [1] * 100 for key in ("width", "epochs", "batch_size", "threads", "learning_rate", "depth")},
+        {"preset": [1]},
+    ],
+)
+def test_a_sweep_of_a_size_that_nobody_means_is_refused(train):
+    with pytest.raises(UserError):
+        check("sweep.yaml", {"name": "s", "train": {"dataset": "digits", "width": 4, "epochs": 1, **train}})

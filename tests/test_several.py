@@ -1,9 +1,12 @@
 """Several sweep files under one command."""
 
+import contextlib
+
 import pandas as pd
 import pytest
 import yaml
 
+from raysweep import execute
 from tests.test_run import TINY, raysweep
 
 
@@ -46,3 +49,14 @@ def test_two_files_of_one_name_are_refused(files, tmp_path):
 def test_plans(files, tmp_path):
     output = raysweep("plan", *files, "--root", tmp_path / "runs")
     assert output.index("sweep first") < output.index("sweep second")
+
+
+def test_storage_that_fails_for_one_does_not_keep_the_others_from_running(
+    files, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(execute, "_one_session", lambda *_: contextlib.nullcontext())
+    (tmp_path / "sweeps").mkdir()
+    for name in ("first", "second"):
+        (tmp_path / "sweeps" / name).write_text("no directory")
+    assert execute.execute(list(map(str, files)), str(tmp_path), None, None) == 1
+    assert capsys.readouterr().err.count("the same command goes on from here") == 2

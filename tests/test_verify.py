@@ -1,5 +1,6 @@
 """`raysweep verify` finds every kind of damage, and the next run heals it."""
 
+import errno
 import shutil
 
 import pyarrow as pa
@@ -90,6 +91,22 @@ def test_every_flipped_bit_of_a_table_is_found(root):
     for place in range(0, len(content), max(1, len(content) // 20)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         assert any("committed results" in problem for problem in problems(Files(str(root)))), place
+
+
+class ReadOnly(Files):
+    """A root that can only be read (permissions do not hold for the user of a container)."""
+
+    def put(self, name, content=b""):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    delete = put
+
+
+def test_a_root_that_can_only_be_read_is_verified(root):
+    flip(max(root.glob("trials/*/level_000/step_*.safetensors")))
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    assert any("checksum" in problem for problem in problems(ReadOnly(str(root))))
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
 
 
 def test_what_is_missing_and_left_over_is_said(root):

@@ -197,14 +197,14 @@ class Pool:
                 ray.kill(flight.worker.actor)
 
     def _release_idle(self) -> None:
-        """End actors for which there has been no work for a while, but for one."""
+        """End actors for which there has been no work for a while."""
         now, more = time.monotonic(), bool(self._again or self._source.ready)
         for worker in list(self._workers):
             if more or self._at(worker):
                 worker.idle = None
                 continue
             worker.idle = worker.idle or now
-            if now - worker.idle > IDLE and len(self._workers) > 1:
+            if now - worker.idle > IDLE:
                 self._end(worker)
 
     def _end(self, worker: _Worker) -> None:

@@ -3,14 +3,22 @@
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Iterator
 
 import ray
 
+from raysweep.errors import UserError
+
+PATIENCE = 10  # seconds that the address of a cluster has to answer
+
 
 @contextlib.contextmanager
 def ray_session(address: str | None) -> Iterator[None]:
-    """Use the cluster at `address`, the Ray that is initialised already, or start one on this machine."""
+    """Use the cluster at `address`, the Ray that is initialised already, or start one on this machine.
+
+    Raises `UserError` for an address that does not answer.
+    """
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")  # else one, and actors are not reused
@@ -18,14 +26,25 @@ def ray_session(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ours = not ray.is_initialized()
     if ours:
-        ray.init(
-            address=address or "local",  # without it Ray joins whichever cluster was started here last
-            include_dashboard=False if address is None else None,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
+        try:
+            _check_address(address or "")
+            ray.init(
+                address=address or "local",  # without it Ray joins whichever cluster was started here last
+                include_dashboard=False if address is None else None,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+        except OSError as error:
+            raise UserError(f"--address {address}: {error}") from error
     try:
         yield
     finally:
         if ours:
             ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Raise `OSError` where nothing listens; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()

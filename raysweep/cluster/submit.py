@@ -50,18 +50,30 @@ def submit(
             metadata={"sweep": sweep.name},
         )
     show(f"job {job} on {address}\n")
-    asyncio.run(_follow(client, job, show))
-    info = client.get_job_info(job)
-    return int(info.driver_exit_code) if info.driver_exit_code is not None else 1
+    return follow(client, job, show)
+
+
+def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None]) -> int:
+    """Show a job's log until it ends and return its exit code; 1 where it has none (it was stopped)."""
+    try:
+        asyncio.run(_show_log(client, job, show))
+    except (RuntimeError, OSError):
+        show(f"the connection to the log of {job} is lost; waiting for the job's end\n")
+    while not client.get_job_status(job).is_terminal():
+        time.sleep(1)
+    code = client.get_job_info(job).driver_exit_code
+    return 1 if code is None else int(code)
 
 
 def _stage(folder: Path, path: str, sweep: Sweep) -> None:
-    """Copy the packages, the sweep file and the modules of own networks: nothing else travels."""
+    """Copy the packages, the sweep file and what it names by relative path or as a module: nothing else."""
     project = Path(__file__).parent.parent.parent
     for package in SHIPPED:
         shutil.copytree(project / package, folder / package, ignore=IGNORED)
     (folder / FOLDER).mkdir()
     shutil.copy(path, folder / FOLDER / Path(path).name)
+    for name in sweep.sections.train.imports:
+        _stage_import(folder, Path(name))
     sys.path.insert(0, os.getcwd())
     for module in {training.model.split(":")[0].split(".")[0] for training in sweep.trainings}:
         found = find_spec(module) if module not in SHIPPED else None
@@ -71,6 +83,20 @@ def _stage(folder: Path, path: str, sweep: Sweep) -> None:
                 shutil.copytree(origin.parent, folder / module, ignore=IGNORED)
             else:
                 shutil.copy(origin, folder / origin.name)
+
+
+def _stage_import(folder: Path, path: Path) -> None:
+    """An absolute path is one that all nodes share; a relative one is as seen from the job's directory."""
+    if path.is_absolute():
+        return
+    target = (folder / path).resolve()
+    if not target.is_relative_to(folder.resolve()) or not path.is_file():
+        raise UserError(
+            f"train.imports: {path} cannot be sent; give files below this directory, or the absolute paths "
+            "of files that all nodes share"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(path, target)
 
 
 def _entrypoint(path: str, root: str, overrides: list[str] | None) -> str:
@@ -113,6 +139,6 @@ def _send(client: "JobSubmissionClient", **job: Any) -> str:
             time.sleep(1)
 
 
-async def _follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None]) -> None:
+async def _show_log(client: "JobSubmissionClient", job: str, show: Callable[[str], None]) -> None:
     async for text in client.tail_job_logs(job):
         show(text)

@@ -1,9 +1,11 @@
 """Whole objects under a root, written atomically and read with their checksum."""
 
 import hashlib
+import time
 import uuid
 from pathlib import Path
 
+from raysweep.errors import CorruptObject as CorruptObject
 from raysweep.errors import UserError
 from raysweep.store.places import Directory, place_of
 
@@ -11,8 +13,7 @@ MAGIC = b"raysweep"  # a checksummed object: magic, SHA-256 of the payload, payl
 HEADER = len(MAGIC) + 32
 
 
-class CorruptObject(Exception):
-    """A stored object whose checksum does not match its content."""
+MOST_BYTES = 2**34  # of an object: ours are smaller, and are read whole
 
 
 class Files:
@@ -46,14 +47,25 @@ class Files:
         self._place.put(name, content)
 
     def get(self, name: str) -> bytes:
-        return self._place.get(name)
+        """Return an object; raises `CorruptObject`, before memory is taken, when it is too large."""
+        content = self._place.get(name, MOST_BYTES)
+        if content is None:
+            raise CorruptObject(f"{self.where(name)}: more than {MOST_BYTES:,} bytes")
+        return content
 
     def find(self, name: str) -> bytes | None:
         """Return an object, or None when there is none."""
         try:
-            return self._place.get(name)
+            return self.get(name)
         except FileNotFoundError:
             return None
+
+    def holds(self, name: str, content: bytes) -> bool:
+        """Whether an object has this content."""
+        try:
+            return self.find(name) == content
+        except CorruptObject:
+            return False
 
     def put_checked(self, name: str, payload: bytes) -> None:
         self.put(name, MAGIC + hashlib.sha256(payload).digest() + payload)
@@ -87,10 +99,15 @@ class Files:
     def exists(self, name: str) -> bool:
         return self._place.exists(name)
 
+    def older(self, folder: str, seconds: float) -> list[str]:
+        """Return the names of the objects below a folder that were written so long ago."""
+        limit = time.time() - seconds
+        return [name for name, entry in self._place.entries(folder).items() if entry.written <= limit]
+
     def list(self, folder: str) -> list[str]:
         """Return the names of all objects below a folder, sorted."""
-        return sorted(self._place.sizes(folder))
+        return sorted(self._place.entries(folder))
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the bytes of all objects below a folder, by name."""
-        return self._place.sizes(folder)
+        return {name: entry.size for name, entry in self._place.entries(folder).items()}

@@ -15,21 +15,22 @@ from raysweep.errors import UserError
 from raysweep.store.files import Files
 
 ROOT = ".root"  # no sweep has this name
+LEFT_BEHIND = 24 * 3600.0  # seconds after which nobody still writes a temporary object
 
 
 @contextlib.contextmanager
 def at_work(files: Files) -> Iterator[None]:
     """Share a root with other runs and imports, and keep `alone` from it.
 
-    Where nobody else is at work, what killed processes left in `tmp/` is removed.
+    What killed processes left in `tmp/` is removed: all of it where nobody else is at work, else (and on
+    object storage, where nobody knows) what is a day old.
     """
     if files.directory is None:
+        _clear(files, LEFT_BEHIND)
         yield
         return
     with _opened(files, ROOT) as file:
-        if _taken(file):
-            for leftover in (files.directory / "tmp").glob("*"):
-                leftover.unlink(missing_ok=True)
+        _clear(files, 0 if _taken(file) else LEFT_BEHIND)
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
@@ -62,6 +63,11 @@ def sweep_lock(files: Files, sweep: str) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {os.uname().nodename}")
         file.flush()
         yield
+
+
+def _clear(files: Files, age: float) -> None:
+    for name in files.older("tmp", age):
+        files.delete(name)
 
 
 def _opened(files: Files, name: str) -> IO[str]:

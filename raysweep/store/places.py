@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import stat
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlparse
@@ -17,18 +19,28 @@ S3_ATTEMPTS = 8  # of a request that is answered by 503, times out or loses its 
 ONE_REQUEST = 10 * 2**20  # bytes from which on Arrow writes an object in parts
 
 
+@dataclass(frozen=True)
+class Entry:
+    """An object's bytes, and when it was written (seconds since 1970)."""
+
+    size: int
+    written: float
+
+
 class Place(Protocol):
     """Whole objects by name; writing replaces an object at once or not at all."""
 
     def put(self, name: str, content: bytes) -> None: ...
 
-    def get(self, name: str) -> bytes: ...
+    def get(self, name: str, most: int) -> bytes | None:
+        """Return an object, or None where it has more than so many bytes."""
+        ...
 
     def delete(self, name: str) -> None: ...
 
     def exists(self, name: str) -> bool: ...
 
-    def sizes(self, folder: str) -> dict[str, int]: ...
+    def entries(self, folder: str) -> dict[str, Entry]: ...
 
 
 class Directory:
@@ -53,8 +65,9 @@ class Directory:
             temporary.unlink(missing_ok=True)
             raise
 
-    def get(self, name: str) -> bytes:
-        return self._at(name).read_bytes()
+    def get(self, name: str, most: int) -> bytes | None:
+        with self._at(name).open("rb") as file:
+            return None if os.fstat(file.fileno()).st_size > most else file.read()
 
     def delete(self, name: str) -> None:
         self._at(name).unlink(missing_ok=True)
@@ -63,13 +76,14 @@ class Directory:
         path = self._at(name)
         return path.exists() and not path.is_dir()
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        base = self._at(folder)
-        return {
-            str(path.relative_to(self.path)): path.stat().st_size
-            for path in base.rglob("*")
-            if path.is_file()
-        }
+    def entries(self, folder: str) -> dict[str, Entry]:
+        found = {}
+        for path in self._at(folder).rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # another process removed it
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    found[str(path.relative_to(self.path))] = Entry(status.st_size, status.st_mtime)
+        return found
 
     def _at(self, name: str) -> Path:
         path = (self.path / name).resolve()
@@ -102,9 +116,9 @@ class Bucket:
             with contextlib.suppress(OSError):  # the error that is on its way says more
                 self.delete(temporary)
 
-    def get(self, name: str) -> bytes:
-        with self._system.open_input_stream(self._at(name)) as stream:
-            return stream.read()
+    def get(self, name: str, most: int) -> bytes | None:
+        with self._system.open_input_file(self._at(name)) as file:
+            return None if file.size() > most else file.read()
 
     def delete(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -113,10 +127,10 @@ class Bucket:
     def exists(self, name: str) -> bool:
         return bool(self._system.get_file_info(self._at(name)).type == fs.FileType.File)
 
-    def sizes(self, folder: str) -> dict[str, int]:
+    def entries(self, folder: str) -> dict[str, Entry]:
         selector = fs.FileSelector(self._at(folder), allow_not_found=True, recursive=True)
         return {
-            info.path.removeprefix(f"{self._base}/"): info.size
+            info.path.removeprefix(f"{self._base}/"): Entry(info.size, info.mtime.timestamp())
             for info in self._system.get_file_info(selector)
             if info.type == fs.FileType.File
         }

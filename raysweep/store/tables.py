@@ -204,7 +204,7 @@ def publish(files: Files, sweep: str, table: str, rows: list[dict[str, Any]]) ->
     """Replace a table by these rows: each object atomically, and only when it changes."""
     objects = table_objects(sweep, table, rows)
     for name, content in objects.items():
-        if files.find(name) != content:
+        if not files.holds(name, content):
             files.put(name, content)
     for name in set(files.list(f"sweeps/{sweep}/{table}")) - objects.keys():
         files.delete(name)

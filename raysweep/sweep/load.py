@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ LIST_KEYS = ("milestones", "examples")  # their values are lists, so a sweep ove
 
 
 MOST_VALUES = 100_000  # of a sweep file
+MOST_BYTES = 10_000_000  # of a sweep file
+MOST_TRAININGS = 10_000  # that its lists may span
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ def load_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
 def parse(path: str, text: bytes) -> dict[str, Any]:
     """Return the content of a sweep file, unchecked; `path` is for messages. Raises `UserError`."""
     try:
+        if len(text) > MOST_BYTES:
+            raise yaml.YAMLError(f"more than {MOST_BYTES:,} bytes")
         raw = yaml.load(text, _Loader)
         _written_out(raw, {})
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML lets errors of values through
@@ -115,6 +120,10 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
         swept["epochs"] = 0
     axes = {key: _values(key, value) for key, value in swept.items()}
     problems += [f"train.{key} = []: give at least one value" for key, value in axes.items() if not value]
+    if (count := math.prod(len(values) for values in axes.values())) > MOST_TRAININGS:
+        raise UserError(
+            f"{path}: the lists of train have {count:,} combinations, more than {MOST_TRAININGS:,}"
+        )
     trainings: list[Training] = []
     for values in itertools.product(*axes.values()):
         try:
@@ -136,11 +145,11 @@ def _with_preset(train: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     name = train.get("preset")
     if name is None:
         return rest
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         near = difflib.get_close_matches(str(name), PRESETS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         problems.append(f"train.preset = {name!r}: {hint}valid choices: {', '.join(PRESETS)}")
-    preset = PRESETS.get(name, {})
+    preset = PRESETS.get(str(name), {})
     if rest.get("schedule", "milestones") != "milestones":
         preset = {key: value for key, value in preset.items() if key != "milestones"}
     return {**preset, **rest}

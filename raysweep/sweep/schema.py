@@ -66,11 +66,13 @@ class Training(Strict):
     scaling: str = "unit"
     augment: str = "none"
     model: str = "mlp"
-    width: int = Field(gt=0)
-    depth: int | None = Field(default=None, gt=0, description="hidden layers of the mlp, 3 unless given")
+    width: int = Field(gt=0, le=100_000)
+    depth: int | None = Field(
+        default=None, gt=0, le=1000, description="hidden layers of the mlp, 3 unless given"
+    )
     norm: str = "none"
     init: str = "kaiming_normal"
-    epochs: int = Field(ge=0)
+    epochs: int = Field(ge=0, le=1_000_000)
     batch_size: int = Field(default=128, gt=0)
     drop_last: bool = False
     optimiser: str = "sgd"
@@ -139,7 +141,7 @@ class Geometric(Strict):
 class TrainRest(Strict):
     """The keys of `train` that are not swept: they change no number of a trial."""
 
-    replicates: Annotated[int, Field(gt=0)] | list[Annotated[int, Field(ge=0)]] = 2
+    replicates: Annotated[int, Field(gt=0, le=100_000)] | list[Annotated[int, Field(ge=0)]] = 2
     checkpoints: Every | Geometric | list[Time] = Field(
         default=[], description="besides the start and the end"
     )
@@ -170,7 +172,7 @@ class Transport(Strict):
 class Prune(Strict):
     """Iterative magnitude pruning: every level removes a fraction of the weights that are left."""
 
-    levels: int = Field(gt=0)
+    levels: int = Field(gt=0, le=1000)
     fraction: float = Field(default=0.2, gt=0, lt=1)
     scope: Literal[SCOPES] = "global"  # type: ignore[valid-type]
     exclude: list[str] = Field(default=[], description="layers that stay dense; `output` is the last one")
@@ -226,8 +228,8 @@ class Compare(Strict):
         default=["kept", "recomputed"], description="of networks with BatchNorm; others have none"
     )
     splits: list[Literal["train", "test"]] = ["train", "test"]
-    alphas: int = Field(default=25, ge=3)
-    subdivisions: int = Field(default=12, ge=6, multiple_of=6)
+    alphas: int = Field(default=25, ge=3, le=10_001)
+    subdivisions: int = Field(default=12, ge=6, le=600, multiple_of=6)
     train_examples: int = Field(default=10_000, gt=0)
     level_permutations: list[Literal["dense", "level"]] = ["dense", "level"]
     level_points: list[Literal["rewind", "end"]] = ["rewind", "end"]

@@ -1,10 +1,12 @@
 """The pool on a real Ray: an actor that dies, and a unit that cannot be computed."""
 
 import os
+import time
 
 import pytest
 import ray
 
+from raysweep.cluster import pool as pool_module
 from raysweep.cluster.pool import Pool
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
@@ -80,6 +82,20 @@ def test_killed_actor_loses_nothing(session, trained_sweep):
     assert hooks.done == 6
     rows = ResultStore(Files(str(root))).rows("alignments")
     assert {key for (key,) in rows} == set(wanted.alignments)
+
+
+def test_workers_without_work_end(session, trained_sweep, monkeypatch):
+    """All of them, while the run goes on: an autoscaler may want their nodes."""
+    monkeypatch.setattr(pool_module, "IDLE", 0.0)
+    wanted, root = trained_sweep
+    pool = Pool(str(root), wanted.sweep.sections, Units(wanted), Hooks())
+    while pool.busy:
+        pool.turn(1.0)
+    deadline = time.monotonic() + 60
+    while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"]:
+        assert time.monotonic() < deadline
+        pool.turn(0)
+        time.sleep(0.1)
 
 
 def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):

@@ -3,11 +3,17 @@
 import contextlib
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 import yaml
+from ray.dashboard.modules.job.pydantic_models import JobDetails, JobType
+from ray.job_submission import JobStatus
 
+from raysweep.cluster.submit import _stage, follow
+from raysweep.errors import UserError
+from raysweep.sweep.load import check
 from tests.cluster.heads import TOKEN, ray_head
 from tests.store.servers import s3_server
 from tests.test_run import TINY, raysweep
@@ -18,6 +24,55 @@ from torch import nn
 def net(shape, classes, width):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
 """
+
+
+class Unreliable:
+    """A client that loses the connection to the log, and whose job has ended at the third question."""
+
+    def __init__(self, code):
+        self.code, self.asked = code, 0
+
+    async def tail_job_logs(self, job):
+        yield "half of a log\n"
+        raise RuntimeError("WebSocket connection closed unexpectedly with close code 1006")
+
+    def get_job_status(self, job):
+        self.asked += 1
+        return JobStatus.RUNNING if self.asked < 3 else JobStatus.FAILED
+
+    def get_job_info(self, job):
+        return JobDetails(
+            type=JobType.SUBMISSION,
+            status=JobStatus.FAILED,
+            entrypoint="",
+            driver_exit_code=self.code if self.asked >= 3 else None,
+        )
+
+
+@pytest.mark.parametrize(("code", "expected"), [(2, 2), (0, 0), (None, 1)])
+def test_a_job_is_followed_to_its_end_without_its_log(code, expected, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    said = []
+    assert follow(Unreliable(code), "job", said.append) == expected
+    assert "the connection to the log of job is lost" in said[-1]
+
+
+def test_relative_imports_travel(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "a.pt").write_bytes(b"weights")
+
+    def sweep(*files):
+        return check(
+            "test", {"name": "s", "train": {"dataset": "digits", "width": 4, "imports": list(files)}}
+        )
+
+    folder = tmp_path / "staged"
+    _stage(folder, str(small), sweep("weights/a.pt", "/shared/b.pt"))
+    assert (folder / "weights" / "a.pt").read_bytes() == b"weights"
+    for name in ("../outside.pt", "missing.pt"):
+        with pytest.raises(UserError, match="cannot be sent"):
+            _stage(tmp_path / name.strip("."), str(small), sweep(name, "weights/a.pt"))
 
 
 @pytest.fixture(scope="module")
