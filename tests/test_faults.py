@@ -131,7 +131,7 @@ def disturbed(machines, sweep, root, chance, left):
     while machines.driver is None or machines.driver.returncode != 0:
         machines.start(sweep, root)
         while machines.driver.poll() is None and left.total():
-            time.sleep(chance.uniform(0.1, 1.0))
+            time.sleep(chance.uniform(0.05, 0.6))
             progress.note()
             victims = {kind: machines.victims(kind) for kind in left if list(root.glob("trials/*"))}
             there = {kind: left[kind] for kind, found in victims.items() if found}
