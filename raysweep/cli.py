@@ -123,6 +123,9 @@ def gc(
             typer.echo(f"{size:12,} {name}")
             if delete:
                 files.delete(name)
+        if delete:
+            files.remove_empty_folders("trials")
+            files.remove_empty_folders("results")
     typer.echo(f"{summary(found)}{', removed' if delete else ''}")
 
 

@@ -6,6 +6,7 @@ os.environ.setdefault("RAYSWEEP_CACHE", str(Path(tempfile.gettempdir()) / f"rays
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import pytest
 import torch
+import yaml
 
 from raysweep.data import DataConfig, load_arrays, scaling_of
 from raysweep.data.resident import Resident, make_resident
@@ -13,6 +14,7 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.training.loop import Hyperparameters, TrainingRun
 from raysweep.training.schedule import Schedule
+from tests.test_run import TINY, raysweep
 
 torch.set_num_threads(1)
 STEPS = 220  # ten epochs of 22 steps
@@ -29,6 +31,22 @@ def settings(**changes) -> Hyperparameters:
         "data_seed": 0,
     }
     return Hyperparameters(**{**chosen, **changes})
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """The file of a small sweep."""
+    path = tmp_path_factory.mktemp("sweep") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tiny, tmp_path_factory):
+    """The root of a run of it, to compare with; who changes it takes a copy."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    raysweep("run", tiny, "--root", root)
+    return root
 
 
 @pytest.fixture(scope="session")

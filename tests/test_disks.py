@@ -5,16 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
-from tests.test_run import (  # noqa: F401  (fixtures)
-    PROJECT,
-    command,
-    same,
-    tables,
-    tiny,
-    undisturbed,
-)
+from tests.test_run import PROJECT, command, same, tables
 
 
 class Disk:
@@ -46,12 +37,6 @@ class Disk:
         self._holder.wait()
 
 
-@pytest.fixture
-def disk(tmp_path):
-    with contextlib.closing(Disk(tmp_path / "disk", 64)) as mounted:
-        yield mounted
-
-
 def run(disk, sweep, code):
     process = disk.start(*command("run", sweep, "--root", disk.mount))
     output, _ = process.communicate(timeout=300)
@@ -59,37 +44,36 @@ def run(disk, sweep, code):
     return output.splitlines()[-1]
 
 
-def test_a_disk_that_fills_up_in_the_middle(disk, tiny, undisturbed):  # noqa: F811
-    """One clear error; when there is room again the same command goes on, and nothing is trained twice."""
-    driver = disk.start(*command("run", tiny, "--root", disk.mount))
-    while not list(disk.path.glob("trials/*/level_000/done")):
-        assert driver.poll() is None
-        time.sleep(0.01)
-    disk.fill()
-    output, _ = driver.communicate(timeout=300)
-    assert driver.returncode == 1, output
-    last = output.splitlines()[-1]
-    assert last.startswith("error: [Errno 28] No space left on device"), output
-    assert "goes on" in last
-    stamps = {path: path.stat().st_mtime_ns for path in disk.path.glob("trials/*/level_*/done")}
-    assert stamps
-    assert "cannot be written: No space left on device" in run(disk, tiny, 2)
-    (disk.path / "filler").unlink()
-    run(disk, tiny, 0)
-    assert same(tables(disk.path), tables(undisturbed))
-    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
-    assert not list(disk.path.glob("tmp/*"))
-
-
-def test_a_disk_that_cannot_be_written(disk, tiny):  # noqa: F811
-    assert not disk.start("mount", "-o", "remount,ro", str(disk.mount)).wait()
-    assert "cannot be written: Read-only file system" in run(disk, tiny, 2)
-
-
-def test_a_disk_that_is_too_small_is_said_before_any_work(tiny, tmp_path):  # noqa: F811
-    with contextlib.closing(Disk(tmp_path / "disk", 1)) as disk:
+def test_a_disk_that_is_too_small_fills_up_and_cannot_be_written(tiny, undisturbed, tmp_path):
+    """One clear error each; when there is room the same command goes on, and nothing is trained twice."""
+    with contextlib.closing(Disk(tmp_path / "disk", 64)) as disk:
         disk.fill()
-        with (disk.path / "filler").open("r+b") as file:
+        filler = disk.path / "filler"
+        with filler.open("r+b") as file:
             file.truncate(file.seek(0, 2) - 65536)
         assert "are free" in run(disk, tiny, 2)
         assert not list(disk.path.glob("trials/*"))
+
+        filler.unlink()
+        driver = disk.start(*command("run", tiny, "--root", disk.mount))
+        while not list(disk.path.glob("trials/*/level_000/done")):
+            assert driver.poll() is None
+            time.sleep(0.01)
+        disk.fill()
+        output, _ = driver.communicate(timeout=300)
+        assert driver.returncode == 1, output
+        last = output.splitlines()[-1]
+        assert last.startswith("error: [Errno 28] No space left on device"), output
+        assert "goes on" in last
+        stamps = {path: path.stat().st_mtime_ns for path in disk.path.glob("trials/*/level_*/done")}
+        assert stamps
+        assert "cannot be written: No space left on device" in run(disk, tiny, 2)
+
+        filler.unlink()
+        assert not disk.start("mount", "-o", "remount,ro", str(disk.mount)).wait()
+        assert "cannot be written: Read-only file system" in run(disk, tiny, 2)
+        assert not disk.start("mount", "-o", "remount,rw", str(disk.mount)).wait()
+        run(disk, tiny, 0)
+        assert same(tables(disk.path), tables(undisturbed))
+        assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+        assert not list(disk.path.glob("tmp/*"))

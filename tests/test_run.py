@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,13 +32,6 @@ TINY = {
     },
     "tracking": {"enabled": False},
 }
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    path = tmp_path_factory.mktemp("sweep") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(TINY))
-    return path
 
 
 def command(*arguments):
@@ -76,13 +70,6 @@ def same(one, other):
     return all(one[table].equals(other[table]) for table in TABLES)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tiny, tmp_path_factory):
-    root = tmp_path_factory.mktemp("undisturbed")
-    raysweep("run", tiny, "--root", root)
-    return root
-
-
 def test_tables_are_complete(undisturbed):
     found = tables(undisturbed)
     assert len(found["trials"]) == 6
@@ -114,13 +101,17 @@ def test_one_worker_and_other_tiles_give_the_same_bits(tiny, undisturbed, tmp_pa
 
 
 def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(tiny, undisturbed, tmp_path):
+    """A second driver says that there is one, and stops."""
     driver = subprocess.Popen(
         command("run", tiny, "--root", tmp_path), cwd=PROJECT, stdout=subprocess.DEVNULL
     )
     while not list(tmp_path.glob("trials/*/level_000/done")):
         assert driver.poll() is None
         time.sleep(0.05)
-    os.kill(driver.pid, signal.SIGKILL)
+    driver.send_signal(signal.SIGSTOP)  # so that it is there while the second one comes
+    output = raysweep("run", tiny, "--root", tmp_path, code=2)
+    assert f"another raysweep run works on the sweep tiny under {tmp_path} (process {driver.pid} on" in output
+    driver.kill()
     driver.wait()
     (killed,) = logs(tmp_path)
     assert re.search(r"trials +6 +0 +6\n", killed)
@@ -287,16 +278,17 @@ def test_bad_input_exits_with_2(tiny, tmp_path):
     assert "cannot be written" in raysweep("run", tiny, "--root", tmp_path / "file", code=2)
 
 
-def test_tracking_server_that_is_down_loses_nothing(tiny, undisturbed):
+def test_tracking_server_that_is_down_loses_nothing(tiny, undisturbed, tmp_path):
     """Figures in folders are artifacts too."""
-    figures = undisturbed / "sweeps/tiny/figures"
+    root = shutil.copytree(undisturbed, tmp_path / "root")
+    figures = root / "sweeps/tiny/figures"
     for figure in (figures / "one.png", figures / "more/two.png"):
         figure.parent.mkdir(parents=True, exist_ok=True)
         figure.write_bytes(b"")
-    track = ["run", tiny, "--root", undisturbed, "--set", "tracking.enabled=true"]
+    track = ["run", tiny, "--root", root, "--set", "tracking.enabled=true"]
     down = raysweep(*track, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert "the next run logs what is missing" in down
     assert "mlflow ui" in raysweep(*track)
-    assert (undisturbed / "sweeps/tiny/tracking.json").exists()
-    stored = {path.relative_to(path.parents[1]) for path in (undisturbed / "mlartifacts").rglob("*.png")}
+    assert (root / "sweeps/tiny/tracking.json").exists()
+    stored = {path.relative_to(path.parents[1]) for path in (root / "mlartifacts").rglob("*.png")}
     assert stored == {Path("figures/one.png"), Path("more/two.png")}

@@ -89,6 +89,13 @@ class Files:
         """Remove an object; nothing happens when there is none."""
         self._place.delete(name)
 
+    def remove_empty_folders(self, folder: str) -> None:
+        """Remove the folders below this one that hold nothing; nobody may be writing. Buckets have none."""
+        if self.directory:
+            for path in sorted((self.directory / folder).rglob("*"), reverse=True):
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+
     def exists(self, name: str) -> bool:
         return self._place.exists(name)
 

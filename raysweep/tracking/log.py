@@ -36,9 +36,8 @@ class Log:
         artifacts = files.directory / "mlartifacts" if files.directory else None
         local = uri.startswith("sqlite")
         self.experiment = self._find_experiment(name, str(artifacts) if local and artifacts else None)
-        self._known = {
-            run.data.tags["raysweep.id"]: run for run in self._search() if "raysweep.id" in run.data.tags
-        }
+        self._known = _by_identity(self._search())
+        self._ours = {identity: run.info.run_id for identity, run in self._known.items()}
 
     def _find_experiment(self, name: str, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -72,12 +71,22 @@ class Log:
             words = [str(method), across(rows, trials)] if members.empty else [str(method)]
             self._group(str(group), words, rows, shared, parent, ended)
         self._parent(parent, tables, folder, ended)
+        self._remove_doubles()
 
     def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> str:
         if identity in self._known:
             return self._known[identity].info.run_id
         own = {"raysweep.id": identity, "mlflow.runName": name, "mlflow.user": "raysweep"}
-        return self._client.create_run(self.experiment, start_time=began, tags=own | tags).info.run_id
+        run = self._client.create_run(self.experiment, start_time=began, tags=own | tags)
+        self._ours[identity] = run.info.run_id
+        return self._ours[identity]
+
+    def _remove_doubles(self) -> None:
+        """MLflow's client asks again for a run whose creation was not answered, and then there are two."""
+        for run in self._search():
+            ours = self._ours.get(run.data.tags.get("raysweep.id", ""))
+            if ours not in (None, run.info.run_id):
+                self._client.delete_run(run.info.run_id)
 
     def _trial(self, trial_id: str, levels: pd.DataFrame, metrics: pd.DataFrame, parent: str) -> None:
         """Loss and error by step (of each level), and at the end of every level with the level as step."""
@@ -150,3 +159,15 @@ class Log:
         self._client.log_batch(run, params=missing)
         for start in range(0, len(metrics), BATCH):
             self._client.log_batch(run, metrics=metrics[start : start + BATCH])
+
+
+def _by_identity(runs: list[Run]) -> dict[str, Run]:
+    """Of two runs with one identity, the one that was logged to, or whose children were."""
+    parents = {run.data.tags.get("mlflow.parentRunId") for run in runs}
+    known: dict[str, Run] = {}
+    for run in runs:
+        identity = run.data.tags.get("raysweep.id")
+        used = run.info.run_id in parents or not {LEVELS, CONTENT}.isdisjoint(run.data.tags)
+        if identity and (used or identity not in known):
+            known[identity] = run
+    return known

@@ -12,9 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from ray.cluster_utils import Cluster
 
-from tests.test_run import PROJECT, raysweep, same, tables, tiny, undisturbed  # noqa: F401  (fixtures)
+from tests.cluster import poison
+from tests.faults import NODES
+from tests.test_run import PROJECT, raysweep, same, tables
 
 NOTICED = {  # a lost node is noticed in seconds
     "health_check_initial_delay_ms": 0,
@@ -23,19 +26,26 @@ NOTICED = {  # a lost node is noticed in seconds
 }
 
 
-@pytest.fixture
-def cluster():
+@pytest.fixture(scope="module")
+def nodes(switches):
     found = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 1, "include_dashboard": False, "_system_config": NOTICED},
     )
-    for _ in range(3):
-        found.add_node(num_cpus=1)
     yield found
     found.shutdown()
 
 
-def test_four_nodes_give_the_bits_of_one(tiny, undisturbed, cluster, tmp_path):  # noqa: F811
+@pytest.fixture
+def cluster(nodes):
+    """Four nodes of one CPU: those that were lost are replaced."""
+    while len(nodes.worker_nodes) < 3:
+        nodes.add_node(num_cpus=1)
+    nodes.wait_for_nodes()
+    return nodes
+
+
+def test_four_nodes_give_the_bits_of_one(tiny, undisturbed, cluster, tmp_path):
     raysweep("run", tiny, "--root", tmp_path, "--address", cluster.address)
     assert same(tables(tmp_path), tables(undisturbed))
 
@@ -54,16 +64,22 @@ def another_machine(cluster, command="", **environment):
         start_new_session=True,
     )
     try:
-        while len(cluster.global_state._live_node_ids()) < 5:
+        while _living(cluster) < 5:
             assert node.poll() is None
             time.sleep(0.2)
         yield
     finally:
         os.killpg(node.pid, signal.SIGKILL)
         node.wait()
+        while _living(cluster) > 4:
+            time.sleep(0.1)
 
 
-def test_a_root_that_only_some_nodes_see_is_said_before_any_work(tiny, cluster, tmp_path):  # noqa: F811
+def _living(cluster):
+    return len(cluster.global_state._live_node_ids())
+
+
+def test_a_root_that_only_some_nodes_see_is_said_before_any_work(tiny, cluster, tmp_path):
     root = tmp_path / "root"
     root.mkdir()
     with another_machine(cluster, f"mount -t tmpfs none {root}"):
@@ -72,7 +88,7 @@ def test_a_root_that_only_some_nodes_see_is_said_before_any_work(tiny, cluster, 
     assert not list(root.glob("trials/*"))
 
 
-def test_a_node_with_other_code_is_said_before_any_work(tiny, cluster, tmp_path):  # noqa: F811
+def test_a_node_with_other_code_is_said_before_any_work(tiny, cluster, tmp_path):
     shutil.copytree(PROJECT / "raysweep", tmp_path / "raysweep")
     with (tmp_path / "raysweep" / "digest.py").open("a") as file:
         file.write("# changed\n")
@@ -83,17 +99,18 @@ def test_a_node_with_other_code_is_said_before_any_work(tiny, cluster, tmp_path)
     assert not list(root.glob("trials/*"))
 
 
-@pytest.mark.parametrize("stage", ["trials/*/level_000/done", "results/barriers/*/*"])
-def test_a_lost_node_loses_nothing(stage, tiny, undisturbed, cluster, tmp_path):  # noqa: F811
-    """A node goes, and every process on it with it, as soon as the first trial, or tile, is done."""
+def test_lost_nodes_lose_nothing(tiny, undisturbed, cluster, tmp_path):
+    """A node goes, and all its processes with it, when the first trial, and when the first tile, is done."""
 
     def lose():
-        while not list(tmp_path.glob(stage)) and not over.is_set():
-            time.sleep(0.05)
-        cluster.remove_node(sorted(cluster.worker_nodes, key=lambda node: node.unique_id)[0], False)
-        lost.set()
+        for stage in ("trials/*/level_000/done", "results/barriers/*/*"):
+            while not list(tmp_path.glob(stage)) and not over.is_set():
+                time.sleep(0.02)
+            node = min(cluster.worker_nodes, key=lambda node: node.unique_id)
+            cluster.remove_node(node, allow_graceful=False)
+            lost.append(node)
 
-    over, lost = threading.Event(), threading.Event()
+    over, lost = threading.Event(), []
     loser = threading.Thread(target=lose)
     loser.start()
     try:
@@ -101,6 +118,48 @@ def test_a_lost_node_loses_nothing(stage, tiny, undisturbed, cluster, tmp_path):
     finally:
         over.set()
         loser.join()
-    assert lost.is_set()
+    assert len(lost) == NODES
     assert same(tables(tmp_path), tables(undisturbed))
     assert not list(tmp_path.glob("trials/*/starts"))
+
+
+MIXED = {
+    "name": "tiny",
+    "train": {
+        "dataset": "digits",
+        "model": "tests.cluster.poison:net",
+        "width": 3,
+        "epochs": 1,
+        "batch_size": 256,
+        "replicates": 2,
+    },
+    "compare": {"kinds": ["direct"], "splits": ["test"], "alphas": 3},
+    "analyses": [],
+    "tracking": {"enabled": False},
+}
+
+
+def test_trials_on_gpu_nodes_and_alignment_on_cpus_or_shares_of_gpus(cluster, tmp_path):
+    """What the processes are given, and where they are, as they say themselves."""
+    path, root = tmp_path / "tiny.yaml", tmp_path / "root"
+    path.write_text(yaml.safe_dump(MIXED))
+    node = cluster.add_node(num_cpus=1, num_gpus=1)
+    try:
+        half = {"cpu": 0.5, "gpu": 0.5}
+        run = ["run", path, "--root", root, "--address", cluster.address, "--set"]
+        poison.reset()
+        raysweep(*run, f"resources={{trial: {half}, align: {{cpu: 1}}, workers: 2}}")
+        training, aligning = poison.notes("ResourceTrainable"), poison.notes("TileWorker")
+        assert {note["node"] for note in training} == {node.node_id}
+        assert all(note["resources"].items() >= {"CPU": 0.5, "GPU": 0.5}.items() for note in training)
+        assert aligning
+        assert all(note["resources"]["CPU"] == 1 and "GPU" not in note["resources"] for note in aligning)
+        poison.reset()
+        quarter = "{cpu: 0.5, gpu: 0.25}"
+        raysweep(*run, f"resources={{trial: {half}, align: {quarter}}}", "--set", "compare.alphas=5")
+        aligning = poison.notes("TileWorker")
+        assert {note["node"] for note in aligning} == {node.node_id}
+        assert all(note["resources"].items() >= {"CPU": 0.5, "GPU": 0.25}.items() for note in aligning)
+        assert not poison.notes("ResourceTrainable")
+    finally:
+        cluster.remove_node(node)

@@ -8,7 +8,6 @@ import ray
 
 from raysweep.cluster import pool as pool_module
 from raysweep.cluster.pool import Pool
-from raysweep.cluster.session import ray_session
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired
@@ -60,12 +59,6 @@ class Hooks:
 
     def failed(self, failure):
         self.failures.append(failure)
-
-
-@pytest.fixture(scope="module")
-def session():
-    with ray_session(None):
-        yield
 
 
 @pytest.fixture

@@ -1,6 +1,10 @@
 """Jobs on a real cluster that was started apart, with token authentication."""
 
+import contextlib
+import os
+import threading
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -89,7 +93,9 @@ def test_a_job_runs_here_and_its_log_and_exit_code_come_back(cluster, small, tmp
     (tmp_path / "own_network.py").write_text(OWN)
     secret = {"PYTHONPATH": str(tmp_path)}
     command = ["submit", small, "--root", "s3://bucket/jobs", "--address", cluster]
-    output = raysweep(*command, "--set", "train.model=own_network:net", **secret)
+    with command_lines() as lines:
+        output = raysweep(*command, "--set", "train.model=own_network:net", **secret)
+    assert not any(TOKEN.encode() in line for line in lines)
     assert "barriers" in output
     assert "s3://bucket/jobs/sweeps/tiny" in output
     assert TOKEN not in output
@@ -97,6 +103,42 @@ def test_a_job_runs_here_and_its_log_and_exit_code_come_back(cluster, small, tmp
     assert counts in raysweep("status", "s3://bucket/jobs", **secret)
     failing = raysweep(*command, "--set", "train.learning_rate=1e30", code=1, **secret)
     assert "Diverged" in failing
+
+
+@contextlib.contextmanager
+def command_lines():
+    """Collect the command lines of all processes meanwhile."""
+
+    def watch():
+        while not over.wait(0.1):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    found.add(path.read_bytes())
+
+    found, over = set(), threading.Event()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        watcher.join()
+
+
+def test_a_run_joins_with_the_token_from_a_file_which_nobody_else_sees(cluster, small, tmp_path, monkeypatch):
+    """The logs of the cluster are searched for it when that ends."""
+    (tmp_path / "token").write_text(TOKEN)
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    address = ["--address", os.environ["RAY_ADDRESS"]]
+    with command_lines() as lines:
+        output = raysweep("run", small, "--root", tmp_path / "root", *address)
+    assert any(b"ray::TileWorker" in line for line in lines)
+    assert not any(TOKEN.encode() in line for line in lines)
+    assert TOKEN not in output
+    (tmp_path / "token").write_text("wrong" * 10)
+    raysweep("run", small, "--root", tmp_path / "other", *address, code=2)
 
 
 def test_without_the_token_nothing_is_sent(cluster, small):

@@ -2,20 +2,17 @@
 
 import os
 import signal
-import subprocess
 import threading
 import time
 
-import pytest
-import ray
-
-from raysweep.cluster.session import ray_session
 from raysweep.cluster.trials import train_trials
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired, done, finished
 from raysweep.work.inputs import TrialTask
+from tests.cluster import poison
 from tests.cluster.test_pool import Hooks
+from tests.processes import TRAINING, below
 from tests.work.plans import carry_out, contents, metrics
 
 
@@ -45,17 +42,14 @@ def train(root, wanted):
     return train_trials(str(root), wanted.sweep.sections, len(wanted.trials), Waiting(wanted), Hooks())
 
 
-@pytest.fixture
-def two_gpus():
-    ray.init("local", num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)
-    with ray_session(None):
-        yield
-    ray.shutdown()
+def test_half_a_gpu_each_runs_four_trials_at_once(session, tmp_path):
+    """Two (fake) GPUs at half a GPU per trial: four run at the same time, never five.
 
-
-def test_half_a_gpu_each_runs_four_trials_at_once(two_gpus, tmp_path):
-    """Two (fake) GPUs at half a GPU per trial: four run at the same time, never five."""
-    digits = {"dataset": "digits", "width": 64, "epochs": 200, "replicates": 5}
+    Each waits in the midst of its training until four have begun.
+    """
+    poison.switch("ResourceTrainable", 4, f"until 4 {tmp_path}/trials/*/config.json")
+    digits = {"dataset": "digits", "model": "tests.cluster.poison:net", "width": 4, "epochs": 1}
+    digits |= {"replicates": 5}
     resources = {"trial": {"cpu": 0.5, "gpu": 0.5}}
     wanted = desired(check("test", {"name": "s", "train": digits, "resources": resources}))
     files = Files(str(tmp_path))
@@ -81,7 +75,7 @@ def test_half_a_gpu_each_runs_four_trials_at_once(two_gpus, tmp_path):
     assert all(finished(wanted, present, key) for key in wanted.trials)
 
 
-def test_killed_training_process_goes_on_from_its_resume_point(two_gpus, tmp_path):
+def test_killed_training_process_goes_on_from_its_resume_point(session, tmp_path):
     """kill -9 of the process that trains: Tune starts it again, and it ends in the same bits."""
     digits = {"dataset": "digits", "width": 32, "epochs": 60, "replicates": 1, "norm": "batch"}
     wanted = desired(check("test", {"name": "s", "train": digits, "resources": {"resume_seconds": 0}}))
@@ -94,11 +88,9 @@ def test_killed_training_process_goes_on_from_its_resume_point(two_gpus, tmp_pat
     def kill():
         while not resume.exists():
             time.sleep(0.02)
-        (found,) = subprocess.run(
-            ["pgrep", "-n", "-f", "^ray::ResourceTrainable"], capture_output=True, text=True, check=True
-        ).stdout.split()
-        os.kill(int(found), signal.SIGKILL)
-        killed.append(int(found))
+        (found,) = below(os.getpid(), TRAINING)
+        os.kill(found, signal.SIGKILL)
+        killed.append(found)
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -108,3 +100,10 @@ def test_killed_training_process_goes_on_from_its_resume_point(two_gpus, tmp_pat
     assert contents(root) == contents(calm)
     assert metrics(wanted, root) == metrics(wanted, calm)
     assert not resume.exists()
+
+
+def test_a_training_process_that_dies_every_time_is_a_failure(session, tmp_path):
+    poison.switch("ResourceTrainable", 5, "kill")
+    digits = {"dataset": "digits", "model": "tests.cluster.poison:net", "width": 5, "epochs": 1}
+    (failure,) = train(tmp_path, desired(check("test", {"name": "s", "train": digits | {"replicates": 1}})))
+    assert "the training process died, or its storage failed, 3 times at the same step" in failure["error"]

@@ -12,14 +12,20 @@ from urllib.parse import urlparse
 from tests.environment import restore
 
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+ANSWERS = {
+    "unavailable": (503, "Service Unavailable", [], SLOW_DOWN),
+    "forbidden": (403, "Forbidden", [], b"Invalid Host header"),
+    "broken": (500, "Internal Server Error", [], b""),
+}
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "expect"}
 
 
 class Faults:
     """Says which fault a request meets: the first `times` of every name, or each with a chance; counts them.
 
-    `kinds`: `unavailable` (503), `drop` (the connection is cut in mid-upload), `hang` (no answer),
-    `truncate` (half of the answer, and the connection is cut).
+    `kinds`: `unavailable` (503), `forbidden` (403), `broken` (500), `drop` (the connection is cut in
+    mid-upload), `hang` (no answer), `truncate` (half of the answer, and the connection is cut), `unanswered`
+    (it is done, and the connection is cut).
     """
 
     def __init__(
@@ -54,13 +60,15 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "hang":
             self.server.over.wait()
             return self._cut()
-        if fault == "unavailable":
-            return self._answer(503, "Service Unavailable", [], SLOW_DOWN)
+        if fault in ANSWERS:
+            return self._answer(*ANSWERS[fault])
         backend = http.client.HTTPConnection(self.server.backend, timeout=60)
         headers = {key: value for key, value in self.headers.items() if key.lower() not in HOP}
         backend.request(self.command, self.path, body, headers)
         answer = backend.getresponse()
         content = answer.read()
+        if fault == "unanswered":
+            return self._cut()
         length = answer.headers["Content-Length"] if self.command == "HEAD" else len(content)
         if fault == "truncate":
             content = content[: len(content) // 2]
@@ -93,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _serve
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = _serve
 
     def log_message(self, *_):
         pass
@@ -107,18 +115,26 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def faulty_storage(faults):
-    """Put the proxy before the server that the environment names, and its address into the environment."""
-    before = {"AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
+def faulty_server(backend, faults):
+    """Put the proxy before the server at an address; yields its own."""
     server = _Server(("127.0.0.1", 0), _Handler)
-    server.backend, server.faults = urlparse(before["AWS_ENDPOINT_URL"]).netloc, faults
-    server.over = threading.Event()
+    server.backend, server.faults, server.over = urlparse(backend).netloc, faults, threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        restore(before)
         server.over.set()
         server.shutdown()
         server.server_close()
+
+
+@contextlib.contextmanager
+def faulty_storage(faults):
+    """Put the proxy before the server that the environment names, and its address into the environment."""
+    before = {"AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
+    with faulty_server(before["AWS_ENDPOINT_URL"], faults) as address:
+        os.environ["AWS_ENDPOINT_URL"] = address
+        try:
+            yield
+        finally:
+            restore(before)

@@ -31,7 +31,7 @@ def storage():
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr(places, "S3_SECONDS", 0.5)
-    monkeypatch.setattr(places, "S3_ATTEMPTS", 3)
+    monkeypatch.setattr(places, "S3_ATTEMPTS", 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

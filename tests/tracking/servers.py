@@ -37,6 +37,10 @@ def mlflow_server(folder, port, **options):
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", *(f"--{key}={value}" for key, value in options.items())],
         cwd=folder,
+        env={
+            **os.environ,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        },  # many processes
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,
         start_new_session=True,

@@ -1,64 +1,155 @@
-"""A tracking server that is killed, or never answers: the work is done, and nothing is lost or doubled."""
+"""A tracking server that dies, refuses or loses answers: nothing is lost, and nothing is logged twice."""
 
-import socket
-import subprocess
-import time
+import shutil
+import sqlite3
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.test_run import PROJECT, command, raysweep, tiny, undisturbed  # noqa: F401  (fixtures)
+from raysweep.store.files import Files
+from raysweep.sweep.load import check
+from raysweep.sweep.plan import desired
+from raysweep.tracking import Tracker
+from tests.faults import REQUESTS, WRITES
+from tests.store.faulty import Faults, faulty_server
 from tests.tracking.servers import free_port, mlflow_server
+from tests.work.plans import carry_out, compare_all, each_change, killed_before
 
-TRACKED = ["--set", "tracking.enabled=true"]
+OF_RUNS = ("latest_metrics", "metrics", "params", "tags", "runs", "experiment_tags")  # tables of MLflow's
+LATER = "the next run logs what is missing"
+
+
+class Dies:
+    """A server that dies just before its nth request that changes something, or only counts them."""
+
+    def __init__(self):
+        self.lives()
+
+    def lives(self, change=None):
+        self.change, self.seen = change, 0
+
+    def next(self, request):
+        self.seen += request[0] != "GET" and not request[1].endswith("/search")
+        return "drop" if self.change and self.seen >= self.change else None
+
+
+class LosesAnswers:
+    """Does what it is asked, but the first answer to each creation of a run is lost."""
+
+    def __init__(self):
+        self.injected, self._lost = 0, False
+
+    def next(self, request):
+        self._lost = request[1].endswith("/runs/create") and not self._lost
+        self.injected += self._lost
+        return "unanswered" if self._lost else None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    port = free_port()
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    train = {"dataset": "digits", "width": 4, "epochs": 1, "replicates": 2}
+    compare = {"kinds": ["direct"], "splits": ["test"], "alphas": 3}
+    wanted = desired(check("test", {"name": "s", "train": train, "compare": compare}))
+    carry_out(wanted, Files(str(root)))
+    compare_all(wanted, Files(str(root)))
+    return wanted, root
 
 
 @pytest.fixture
-def track(tiny, undisturbed):  # noqa: F811
-    """The arguments of a run that has nothing to do but to log."""
-    return ["run", tiny, "--root", undisturbed, *TRACKED]
+def log(finished, tmp_path, monkeypatch):
+    """A function that brings a server up to date with a root of that name, in an experiment of its own."""
+    wanted, root = finished
+
+    def bring(address, name="root"):
+        if not (tmp_path / name).exists():
+            shutil.copytree(root / "sweeps", tmp_path / name / "sweeps")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        return Tracker(Files(str(tmp_path / name)), wanted.sweep).finish(tmp_path / name / "sweeps" / "s")
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    return bring
 
 
-def logged(client):
-    """All runs of the only experiment with runs."""
-    return [run for each in client.search_experiments() for run in client.search_runs([each.experiment_id])]
+def logged(server, line):
+    """What every run of an experiment says, by its id; the line for the user names its page."""
+    assert LATER not in line, line
+    client, experiment = MlflowClient(server), line.partition("experiments/")[2].partition("/")[0]
+    runs = client.search_runs([experiment])
+    said = {run.data.tags["raysweep.id"]: _said(client, run) for run in runs}
+    assert len(said) == len(runs) == 1 + 2 + 1
+    return said
 
 
-def test_a_server_killed_while_it_is_told(track, tmp_path):
-    port = free_port()
-    environment = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
-    with mlflow_server(tmp_path, port) as kill:
-        client = MlflowClient(environment["MLFLOW_TRACKING_URI"])
-        assert logged(client) == []
-        driver = subprocess.Popen(
-            ["env", *(f"{key}={value}" for key, value in environment.items()), *command(*track)],
-            cwd=PROJECT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        while len(logged(client)) < 3:
-            assert driver.poll() is None
-            time.sleep(0.01)
-        kill()
-        output, _ = driver.communicate(timeout=300)
-    assert driver.returncode == 0
-    assert "the next run logs what is missing" in output
-    with mlflow_server(tmp_path, port):
-        assert "next run" not in raysweep(*track, **environment)
-        runs = logged(client)
-        ids = [run.data.tags["raysweep.id"] for run in runs]
-        assert len(ids) == len(set(ids)) == 1 + 6 + 4  # the sweep, its trials, groups x methods
-        trials = [run for run in runs if "test_loss" in run.data.metrics]
-        assert len(trials) == 6
-        for run in trials:
-            steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "test_loss")]
-            assert steps == sorted(set(steps))
-            assert len(steps) == 3  # epochs 0, 1, 2
-        assert all(run.info.status == "FINISHED" for run in runs)
+def _said(client, run):
+    """All but what is different in every experiment."""
+    history = []
+    if "test_loss" in run.data.metrics:
+        found = client.get_metric_history(run.info.run_id, "test_loss")
+        history = sorted((each.step, each.timestamp, each.value) for each in found)
+    tags = [run.data.tags.get(key) for key in ("raysweep.levels", "raysweep.content")]
+    artifacts = client.list_artifacts(run.info.run_id) if run.data.tags["raysweep.id"] == "sweep" else []
+    end = (run.info.status, run.info.end_time)
+    return end, run.data.metrics, history, run.data.params, tags, [each.path for each in artifacts]
 
 
-def test_a_server_that_never_answers(track):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        output = raysweep(*track, MLFLOW_TRACKING_URI=uri)
-    assert "the next run logs what is missing" in output
+def test_a_server_that_dies_between_any_two_requests(server, log):
+    dies = Dies()
+    with faulty_server(server, dies) as address:
+        expected, changes = logged(server, log(address, "calm")), dies.seen
+        for change in range(1, changes + 1):
+            dies.lives(change)
+            assert LATER in log(address, f"dead{change}")
+            dies.lives()
+            assert logged(server, log(address, f"dead{change}")) == expected, f"died before change {change}"
+    assert changes >= REQUESTS
+
+
+@pytest.mark.parametrize("kind", ["forbidden", "broken"])
+def test_a_server_that_refuses(kind, server, log):
+    with faulty_server(server, Faults([kind], times=1000)) as address:
+        assert LATER in log(address)
+    assert LATER not in log(server)
+
+
+def test_lost_answers_double_nothing(server, log, monkeypatch):
+    """The client asks again for what it was not told to be done."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    faults = LosesAnswers()
+    with faulty_server(server, faults) as address:
+        log(address)
+    said = logged(server, log(server))
+    assert faults.injected >= len(said)
+
+
+def test_killed_while_it_logs_and_marks(finished, tmp_path, monkeypatch):
+    """Into the database and the folder of a local root; every pass is a process of its own."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    start, root = tmp_path / "start", tmp_path / "root"
+    shutil.copytree(finished[1] / "sweeps", start / "sweeps")
+
+    def bring(folder=root):
+        assert LATER not in Tracker(Files(str(folder)), finished[0].sweep).finish(folder / "sweeps" / "s")
+
+    def to_the_end(folder=root):
+        assert not killed_before(10**9, folder, lambda: bring(folder))
+
+    to_the_end(start)
+    with sqlite3.connect(start / "mlflow.db") as database:  # its schema stays
+        database.executescript("; ".join(f"delete from {table}" for table in (*OF_RUNS, "experiments")))
+    (start / "sweeps/s/tracking.json").unlink()
+    points = 0
+    for points in each_change(start, root, bring, again=to_the_end):
+        with sqlite3.connect(root / "mlflow.db") as database:
+            ids = [row[0] for row in database.execute("select value from tags where key = 'raysweep.id'")]
+            ended = database.execute("select count(*) from runs where status = 'FINISHED'").fetchone()[0]
+        assert len(ids) == len(set(ids)) == ended == 1 + 2 + 1, f"killed before change {points}"
+        assert (root / "sweeps/s/tracking.json").exists()
+    assert points >= WRITES["tracking"]

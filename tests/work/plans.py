@@ -1,10 +1,15 @@
 """Small plans carried out in this process, without Ray."""
 
 import os
+import shutil
 import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from raysweep.store.files import Files
+from raysweep.store.lock import at_work
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import data_config
@@ -25,26 +30,23 @@ def plan(prune=None, **train) -> Desired:
     return desired(check("test", sections | ({"prune": prune} if prune else {})))
 
 
-class KillingFiles(Files):
-    """Kills its own process with signal 9 before or after its nth change of the store."""
+def die_before(change: int, folder: Path) -> None:
+    """Kill this process by signal 9 just before its nth change below a folder, whoever makes it.
 
-    def __init__(self, root: str, change: int, after: bool) -> None:
-        super().__init__(root)
-        self._left, self._after = change, after
+    A change is a file that is opened to be written, renamed or removed: an object is written by two. There
+    is no way back, so this is for forked processes.
+    """
+    left = change
 
-    def put(self, name: str, content: bytes) -> None:
-        self._around(lambda: super(KillingFiles, self).put(name, content))
-
-    def delete(self, name: str) -> None:
-        self._around(lambda: super(KillingFiles, self).delete(name))
-
-    def _around(self, change) -> None:
-        self._left -= 1
-        if self._left == 0 and not self._after:
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if event not in ("open", "os.rename", "os.remove") or not str(arguments[0]).startswith(str(folder)):
+            return
+        left -= event != "open" or "w" in str(arguments[1])
+        if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        change()
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
 
 
 def carry_out(
@@ -86,21 +88,41 @@ def compare_all(wanted: Desired, files: Files) -> None:
     publish_tables(files, wanted, done(wanted, files), [])
 
 
-def killed_at(wanted: Desired, root: Path, change: int, after: bool, act=carry_out) -> bool:
-    """Carry a plan out, or do another `act`, in a forked process that dies at its nth change.
+def killed_before(change: int, root: Path, act: Callable[[], object]) -> bool:
+    """Do something in a forked process that dies before its nth change of the root.
 
     Returns False when it did not get there.
     """
     child = os.fork()
     if child == 0:
         try:
-            act(wanted, KillingFiles(str(root), change, after))
+            die_before(change, root)
+            act()
             os._exit(0)
         except BaseException:
+            traceback.print_exc()
             os._exit(1)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
     return os.WIFSIGNALED(status)
+
+
+def each_change(
+    start: Path, root: Path, act: Callable[[], object], again: Callable[[], object] | None = None
+) -> Iterator[int]:
+    """Starting each time from a copy of a folder, act until the 1st, 2nd, ... change, and once more to the
+    end, as the next run does: with what was left in `tmp` removed."""
+    change = 1
+    while True:
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(start, root)
+        if not killed_before(change, root, act):
+            return
+        with at_work(Files(str(root))):
+            (again or act)()
+        assert not list(root.glob("tmp/*")), f"killed before change {change}"
+        yield change
+        change += 1
 
 
 def contents(root: Path) -> dict[str, bytes]:

@@ -1,14 +1,28 @@
-"""A killed trial ends in the same bits as an undisturbed one."""
+"""A process that is killed between any two writes: the next one ends in the same bits."""
 
 import random
 import shutil
+from itertools import islice
 
 import pytest
 
+from raysweep.cluster.run import import_networks
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from tests.test_run import TABLES, same, tables
-from tests.work.plans import carry_out, compare_all, contents, killed_at, metrics, plan
+from raysweep.sweep.load import check
+from raysweep.sweep.plan import desired, done
+from raysweep.sweep.publishing import publish_tables, write_sweep
+from tests.faults import WRITES
+from tests.test_run import same, tables
+from tests.work.plans import (
+    carry_out,
+    compare_all,
+    contents,
+    each_change,
+    killed_before,
+    metrics,
+    plan,
+)
 
 PRUNE = {"levels": 2, "fraction": 0.3, "rewind": "5st", "optimiser": "kept", "data_order": "new"}
 PLANS = {
@@ -18,30 +32,92 @@ PLANS = {
         "norm": "batch",
         "augment": "flip_crop",
         "replicates": 1,
-        "epochs": 2,
+        "epochs": 1,
+        "checkpoints": ["5st"],
     },
-    "chain": {"prune": PRUNE, "replicates": 1, "epochs": 2, "nesterov": True, "checkpoints": ["7st"]},
-    "adamw": {"optimiser": "adamw", "learning_rate": 1e-3, "warmup": "4st", "replicates": 1, "epochs": 2},
+    "chain": {"prune": PRUNE, "replicates": 1, "epochs": 1, "nesterov": True, "checkpoints": ["7st"]},
+    "adamw": {
+        "optimiser": "adamw",
+        "learning_rate": 1e-3,
+        "warmup": "4st",
+        "replicates": 1,
+        "epochs": 1,
+        "checkpoints": ["5st"],
+    },
 }
 
 
+class Silent:
+    """A listener."""
+
+    def stage(self, name, total):
+        pass
+
+    def advance(self, stage, units):
+        pass
+
+
+@pytest.fixture
+def empty(tmp_path):
+    (tmp_path / "empty").mkdir()
+    return tmp_path / "empty"
+
+
 @pytest.mark.parametrize("name", PLANS)
-def test_killed_between_any_two_writes(name, tmp_path):
-    """Injection points: before and after every change of the store, so between each two of them."""
+def test_killed_while_training(name, empty, tmp_path):
     wanted = plan(**PLANS[name])
-    calm = tmp_path / "calm"
+    calm, root = tmp_path / "calm", tmp_path / "killed"
     carry_out(wanted, Files(str(calm)))
-    expected = contents(calm), metrics(wanted, calm)
-    change = 1
-    while True:
-        root = tmp_path / "killed"
-        shutil.rmtree(root, ignore_errors=True)
-        if not killed_at(wanted, root, change, after=False):
-            break
+    expected, points = (contents(calm), metrics(wanted, calm)), 0
+    for points in each_change(empty, root, lambda: carry_out(wanted, Files(str(root)))):
+        assert (contents(root), metrics(wanted, root)) == expected, f"killed before change {points}"
+    assert points >= WRITES[f"training, {name}"]
+
+
+def test_killed_while_aligning_comparing_and_publishing(tmp_path):
+    """The next run leaves the tables of an undisturbed one, but for times."""
+    wanted = plan(replicates=2, epochs=1)
+    trained, compared, calm, root = (tmp_path / name for name in ("trained", "compared", "calm", "killed"))
+
+    def compare():
         carry_out(wanted, Files(str(root)))
-        assert (contents(root), metrics(wanted, root)) == expected, f"killed before change {change}"
-        change += 1
-    assert change > 6
+        compare_all(wanted, Files(str(root)))
+
+    def publish():
+        write_sweep(Files(str(root)), wanted.sweep)
+        publish_tables(Files(str(root)), wanted, done(wanted, Files(str(root))), [])
+
+    carry_out(wanted, Files(str(trained)), align=False)
+    shutil.copytree(trained, calm)
+    carry_out(wanted, Files(str(calm)))
+    compare_all(wanted, Files(str(calm)))
+    shutil.copytree(calm, compared)
+    shutil.rmtree(compared / "sweeps")
+    expected = tables(calm, "s")
+    points = 0
+    for points in islice(each_change(trained, root, compare), WRITES["aligning and comparing"]):
+        assert same(tables(root, "s"), expected), f"killed before change {points}"
+    assert points == WRITES["aligning and comparing"]  # those that follow are of publishing
+    for points in each_change(compared, root, publish):
+        assert same(tables(root, "s"), expected), f"killed before change {points}"
+    assert points >= WRITES["publishing"]
+
+
+def test_killed_while_importing(empty, tmp_path):
+    trained = plan(replicates=2, epochs=1)
+    carry_out(trained, Files(str(tmp_path / "trained")), align=False)
+    ends = [
+        str(max((tmp_path / "trained/trials" / trial / "level_000").glob("step_*.safetensors")))
+        for trial in trained.trials
+    ]
+    train = {"dataset": "digits", "width": 6, "imports": ends}
+    wanted = desired(check("test", {"name": "s", "train": train}))
+    calm, root = tmp_path / "calm", tmp_path / "killed"
+    import_networks(Files(str(calm)), wanted, Silent())
+    expected, points = (contents(calm), metrics(wanted, calm)), 0
+    for points in each_change(empty, root, lambda: import_networks(Files(str(root)), wanted, Silent())):
+        assert (contents(root), metrics(wanted, root)) == expected, f"killed before change {points}"
+    assert points >= WRITES["importing"]
 
 
 def test_killed_again_and_again_at_random_changes(tmp_path):
@@ -50,42 +126,31 @@ def test_killed_again_and_again_at_random_changes(tmp_path):
     calm, root = tmp_path / "calm", tmp_path / "killed"
     carry_out(wanted, Files(str(calm)))
     chance, lives = random.Random(0), 0
-    while killed_at(wanted, root, chance.randint(3, 6), after=True):
+    while killed_before(chance.randint(7, 13), root, lambda: carry_out(wanted, Files(str(root)))):
         lives += 1
     assert lives > 5
     carry_out(wanted, Files(str(root)))
     assert (contents(root), metrics(wanted, root)) == (contents(calm), metrics(wanted, calm))
 
 
-def test_killed_while_comparing_and_publishing(tmp_path):
-    """Between any two writes: the next run leaves the tables of an undisturbed one, but for times."""
-    wanted = plan(replicates=2, epochs=1)
-    trained, calm, root = (tmp_path / name for name in ("trained", "calm", "killed"))
-    carry_out(wanted, Files(str(trained)))
-    shutil.copytree(trained, calm)
-    compare_all(wanted, Files(str(calm)))
-    change = 1
-    while True:
-        shutil.rmtree(root, ignore_errors=True)
-        shutil.copytree(trained, root)
-        if not killed_at(wanted, root, change, after=False, act=compare_all):
-            break
-        compare_all(wanted, Files(str(root)))
-        assert same(tables(root, "s"), tables(calm, "s")), f"killed before change {change}"
-        change += 1
-    assert change > len(TABLES)
+def interrupted(wanted, root):
+    """Let a process die after its first resume point, and return that."""
+    (trial,) = wanted.trials
+    store, change = TrialStore(Files(str(root))), 5
+    while store.read_resume(trial) is None:
+        assert killed_before(change, root, lambda: carry_out(wanted, Files(str(root))))
+        change += 2
+    return store.read_resume(trial)
 
 
 def test_a_resume_point_is_where_the_trial_goes_on(tmp_path):
     wanted = plan(replicates=1)
-    (trial,) = wanted.trials
-    files = Files(str(tmp_path))
-    while TrialStore(files).read_resume(trial) is None:
-        assert killed_at(wanted, tmp_path, 4, after=True)
-    point = TrialStore(files).read_resume(trial)
+    point = interrupted(wanted, tmp_path)
+    while point.step == 0:
+        assert killed_before(5, tmp_path, lambda: carry_out(wanted, Files(str(tmp_path))))
+        point = TrialStore(Files(str(tmp_path))).read_resume(*wanted.trials)
     steps = []
-    carry_out(wanted, files, report=lambda level, step: steps.append(step))
-    assert point.step > 0
+    carry_out(wanted, Files(str(tmp_path)), report=lambda level, step: steps.append(step))
     assert min(steps) > point.step
 
 
@@ -94,7 +159,7 @@ def test_a_damaged_resume_point_is_not_used(tmp_path):
     (trial,) = wanted.trials
     calm, root = tmp_path / "calm", tmp_path / "killed"
     carry_out(wanted, Files(str(calm)))
-    assert killed_at(wanted, root, 4, after=True)
+    interrupted(wanted, root)
     path = root / "trials" / trial / "resume"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1

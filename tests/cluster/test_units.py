@@ -1,0 +1,48 @@
+"""Units that can never be computed, in a whole run: the others are, and the next run tries again."""
+
+import pandas as pd
+import yaml
+
+from tests.cluster import poison
+from tests.faults import ATTEMPTS
+from tests.inside import carried_out, here
+from tests.test_run import same, tables
+
+WIDTHS = {"raise": 3, "hang": 4, "kill": 5}  # and 2, of which nothing is wrong
+SAID = {
+    "raise": "this width cannot be computed",
+    "hang": "took longer than resources.unit_seconds = 8",
+    "kill": "ActorDiedError",
+}
+SWEEP = {
+    "name": "tiny",
+    "train": {
+        "dataset": "digits",
+        "model": "tests.cluster.poison:net",
+        "width": [2, *WIDTHS.values()],
+        "epochs": 1,
+        "batch_size": 256,
+        "replicates": 2,
+    },
+    "compare": {"kinds": ["direct"], "splits": ["test"], "alphas": 3},
+    "resources": {"workers": 2, "unit_seconds": 8},
+    "analyses": [],
+    "tracking": {"enabled": False},
+}
+
+
+def test_units_that_raise_hang_or_kill_their_process(session, tmp_path):
+    path, root = tmp_path / "tiny.yaml", tmp_path / "root"
+    path.write_text(yaml.safe_dump(SWEEP))
+    for action, width in WIDTHS.items():
+        poison.switch("TileWorker", width, action)
+    here("run", path, "--root", root, code=1)
+    failures = pd.read_parquet(root / "sweeps/tiny/failures").set_index("error").attempts
+    assert len(failures) == len(SAID)
+    for action, words in SAID.items():
+        (attempts,) = failures[failures.index.str.contains(words)]
+        assert attempts == ATTEMPTS[action]
+    assert set(pd.read_parquet(root / "sweeps/tiny/barriers").width) == {2}
+    poison.reset()
+    here("run", path, "--root", root)
+    assert same(tables(root), tables(carried_out(path, tmp_path / "calm")))
