@@ -63,6 +63,6 @@ def of_network(config: ModelConfig, data: Resident, rounds: int) -> Iterator[Rec
 def records(quick: bool) -> Iterator[Record]:
     if not torch.cuda.is_available():
         return
-    data = resident(framed(fashion_mnist()), "cuda")
+    data = resident(framed(fashion_mnist(quick)), "cuda")
     for config in convolutional(16, 64):
         yield from of_network(config, data, 1 if quick else 5)

@@ -97,7 +97,7 @@ def by_activations(quick: bool) -> Iterator[Record]:
 
 def records(quick: bool) -> Iterator[Record]:
     torch.set_num_threads(THREADS)
-    arrays, rounds = fashion_mnist(), 1 if quick else 7
+    arrays, rounds = fashion_mnist(quick), 1 if quick else 7
     config, steps = mlp(16 if quick else 512), 10 if quick else 938
     data = resident(arrays)
     yield by_weights(config, [trained(config, data, 128, seed, steps) for seed in (0, 1)], rounds)

@@ -35,8 +35,18 @@ def title(config: ModelConfig) -> str:
     return f"{config.model} {config.width}"
 
 
-def fashion_mnist() -> Arrays:
-    return load_arrays(DataConfig("fashion_mnist"))
+def fashion_mnist(quick: bool = False) -> Arrays:
+    """The whole data set, or a little of it."""
+    arrays = load_arrays(DataConfig("fashion_mnist"))
+    if not quick:
+        return arrays
+    return dataclasses.replace(
+        arrays,
+        train_images=arrays.train_images[:1000],
+        train_labels=arrays.train_labels[:1000],
+        test_images=arrays.test_images[:500],
+        test_labels=arrays.test_labels[:500],
+    )
 
 
 def framed(arrays: Arrays) -> Arrays:

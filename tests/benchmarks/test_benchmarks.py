@@ -1,0 +1,48 @@
+"""The benchmarks work: each figure is taken once, at a small size, and nothing is said of how large it is."""
+
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from tests.benchmarks import __main__ as command
+from tests.benchmarks.records import Record
+
+IN_PROCESS = ("training", "alignment", "barriers", "accelerator")
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_command_prints_and_writes_every_figure(tmp_path, monkeypatch, capsys, threads):
+    out = tmp_path / "found.parquet"
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *IN_PROCESS, "--quick", "--out", str(out)])
+    command.main()
+    table = pq.read_table(out)
+    rows = table.to_pylist()
+    assert {row["benchmark"] for row in rows} == set(IN_PROCESS) - {"accelerator"}
+    assert all(row["median"] > 0 for row in rows)
+    assert table.schema.metadata[b"cores"].decode().isdigit()
+    said = capsys.readouterr().out
+    assert all(f"{row['benchmark']}: {row['name']}: " in said for row in rows)
+
+
+def test_an_unknown_name_is_answered_with_those_there_are(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "trainig"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "no benchmark trainig; there are training, alignment" in capsys.readouterr().err
+
+
+def test_a_goal_bounds_the_ratio_to_a_floor():
+    slow = Record("r", "s", [4.0, 9.0, 3.0], goal=2, floor=[2.0, 3.0, 2.0])
+    assert slow.ratio == 2
+    assert slow.reached
+    assert not Record("r", "s", [4.0], goal=3).reached
+    assert Record("r", "epochs/s", [3.0], goal=1.4, floor=[2.0], least=True).reached
+    assert Record("r", "s", [4.0]).reached is None
