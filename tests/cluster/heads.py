@@ -40,7 +40,7 @@ def ray_head(cpus=2, before=(), cwd=None, environment=None):
         f"--temp-dir={folder}",
         f"--port={port}",
         f"--dashboard-port={dashboard}",
-        f"--dashboard-agent-listen-port={free_port()}",  # it takes the jobs; by default the same for every head
+        f"--dashboard-agent-listen-port={free_port()}",  # takes jobs; else one port for all heads
         f"--ray-client-server-port={free_port()}",
         f"--num-cpus={cpus}",
     ]

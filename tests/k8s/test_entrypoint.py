@@ -85,9 +85,8 @@ class Submitted:
         environment = {**os.environ, "RAY_ADDRESS": address}
         deadline = time.monotonic() + 120
         while (sent := subprocess.run(command, env=environment, capture_output=True, text=True)).returncode:
-            assert "No available agent" in sent.stderr, (
-                sent.stdout + sent.stderr
-            )  # the head is still starting
+            assert "No available agent" in sent.stderr, sent.stderr  # else the head is still starting
+            assert time.monotonic() < deadline, sent.stderr
 
     def _ask(self, what=""):
         request = Request(f"{self._job}{what}", headers={"Authorization": f"Bearer {TOKEN}"})
