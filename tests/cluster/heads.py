@@ -41,6 +41,8 @@ def ray_head(cpus=2, before=(), cwd=None, environment=None):
         f"--temp-dir={folder}",
         f"--port={port}",
         f"--dashboard-port={dashboard}",
+        f"--dashboard-agent-listen-port={free_port()}",  # takes jobs; else one port for all heads
+        f"--ray-client-server-port={free_port()}",
         f"--num-cpus={cpus}",
     ]
     options += ["--include-dashboard=true", "--disable-usage-stats"]

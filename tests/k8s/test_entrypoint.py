@@ -74,42 +74,52 @@ def environment(storage, mlflow_address):
     return given | storage
 
 
-class Submitter:
-    """What the operator's submitter does: it sends the entrypoint through a shell, and follows the job."""
+class Submitted:
+    """A job, sent as the operator's submitter does: the entrypoint goes through a shell."""
 
     def __init__(self, address, name):
         self._job = f"{address}/api/jobs/{name}"
         ray = Path(sys.executable).parent / "ray"
-        command = f"{ray} job submit --address {address} --submission-id {name} -- {ENTRYPOINT} {SMALL}"
-        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        options = f"--address {address} --submission-id {name} --no-wait"
+        command = ["bash", "-ce", f"{ray} job submit {options} -- {ENTRYPOINT} {SMALL}"]
         environment = {**os.environ, "RAY_ADDRESS": address}
-        self.process = subprocess.Popen(["bash", "-ce", command], text=True, env=environment, **pipe)
+        deadline = time.monotonic() + 120
+        while (sent := subprocess.run(command, env=environment, capture_output=True, text=True)).returncode:
+            assert "No available agent" in sent.stderr, sent.stderr  # else the head is still starting
+            assert time.monotonic() < deadline, sent.stderr
+
+    def _ask(self, what=""):
+        request = Request(f"{self._job}{what}", headers={"Authorization": f"Bearer {TOKEN}"})
+        return json.load(urlopen(request, timeout=60))
+
+    @property
+    def over(self):
+        return self._ask()["status"] in ("SUCCEEDED", "FAILED", "STOPPED")
 
     def driver(self):
         """The process that runs the entrypoint."""
-        request = Request(self._job, headers={"Authorization": f"Bearer {TOKEN}"})
-        return int(json.load(urlopen(request, timeout=60))["driver_info"]["pid"])
+        return int(self._ask()["driver_info"]["pid"])
 
     def end(self):
-        """Its exit code, and all that it printed."""
-        output, _ = self.process.communicate(timeout=300)
-        return self.process.returncode, output
+        """Wait for the end: the status, and what the job printed."""
+        while not self.over:
+            time.sleep(0.2)
+        return self._ask()["status"], self._ask("/logs")["logs"]
 
 
 def test_a_killed_job_goes_on_in_a_new_cluster(workdir, storage, mlflow_address, tmp_path):
     head = {"before": IN_A_POD, "cwd": workdir, "environment": environment(storage, mlflow_address)}
     files = Files(ROOT)
     with ray_head(**head) as address:
-        submitter = Submitter(address, "first")
+        job = Submitted(address, "first")
         while not [name for name in files.list("trials") if name.endswith("/done")]:
-            assert submitter.process.poll() is None, submitter.end()
+            assert not job.over, job.end()
             time.sleep(0.1)
-        os.kill(submitter.driver(), signal.SIGKILL)
-        code, output = submitter.end()
-        assert code != 0, output
+        os.kill(job.driver(), signal.SIGKILL)
+        assert job.end()[0] == "FAILED"
     with ray_head(**head) as address:
-        code, output = Submitter(address, "second").end()
-        assert code == 0, output
+        status, output = Submitted(address, "second").end()
+        assert status == "SUCCEEDED", output
         options = [*shlex.split(SMALL), "--set", "tracking.enabled=false", "--set", "analyses=[]"]
         raysweep("run", PROJECT / "sweeps/quickstart.yaml", "--root", tmp_path / "calm", *options)
     assert same(tables(ROOT, "quickstart"), tables(tmp_path / "calm", "quickstart"))
