@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,10 +40,13 @@ def run(
     address: Annotated[str | None, typer.Option(help="a running Ray cluster, or auto")] = None,
 ) -> None:
     """Do what is left of sweeps, publish their tables and answer their questions."""
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address and _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it once, when it is imported
     from raysweep.execute import GOES_ON, execute
 
     try:
-        code = execute(sweeps, root, override, address or os.environ.get("RAY_ADDRESS"))
+        code = execute(sweeps, root, override, address)
     except KeyboardInterrupt:  # here, because the command-line library would make it exit code 1
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
@@ -127,6 +131,12 @@ def gc(
             files.remove_empty_folders("trials")
             files.remove_empty_folders("results")
     typer.echo(f"{summary(found)}{', removed' if delete else ''}")
+
+
+def _has_token() -> bool:
+    """Whether there is a token for clusters where Ray looks for it."""
+    named = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+    return named or Path("~/.ray/auth_token").expanduser().exists()
 
 
 def main() -> None:
