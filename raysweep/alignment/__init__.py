@@ -1,10 +1,16 @@
 """Permutations that bring one network close to another."""
 
-from raysweep.alignment.activation_matching import activation_matching, match_activations
-from raysweep.alignment.diagnostics import LayerSimilarity, layer_similarities
+from raysweep.alignment.activation_matching import (
+    activation_matching,
+    match_activations,
+    match_similarities,
+    unit_similarities,
+)
+from raysweep.alignment.diagnostics import LayerSimilarity, joint_similarities, layer_similarities
 from raysweep.alignment.embedding import Embedding, embed
 from raysweep.alignment.hybrids import bottom_up, hybrid, one_in, one_out, top_down
 from raysweep.alignment.joint import JointAlignment, joint_matching
+from raysweep.alignment.joint_activations import joint_activation_matching, match_jointly
 from raysweep.alignment.padding import pad, prove_padding
 from raysweep.alignment.weight_matching import Alignment, weight_matching
 
@@ -17,13 +23,18 @@ __all__ = [
     "bottom_up",
     "embed",
     "hybrid",
+    "joint_activation_matching",
     "joint_matching",
+    "joint_similarities",
     "layer_similarities",
     "match_activations",
+    "match_jointly",
+    "match_similarities",
     "one_in",
     "one_out",
     "pad",
     "prove_padding",
     "top_down",
+    "unit_similarities",
     "weight_matching",
 ]

@@ -1,11 +1,12 @@
 """Activation matching: units are matched by what they compute on the same examples.
 
-Source: Li et al. 2015 (convergent learning), Ainsworth et al. 2023, section 3.1. Each group is one assignment
-problem of its own, so nothing is iterated. Examples stream by in batches and only products of pairs of units
-are kept, so memory does not grow with the examples; a network is run once however many pairs it is in.
+Sources: Li et al. 2015 (convergent learning, arXiv 1511.07543), Tatro et al. 2020 (arXiv 2009.02439) and
+Ainsworth et al. 2023 (Git Re-Basin, arXiv 2209.04836), section 3.1. Each group is one assignment problem of
+its own, so nothing is iterated. Examples stream by in batches and only products of pairs of units are kept,
+so memory does not grow with the examples; a network is run once however many pairs it is in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -18,6 +19,8 @@ from raysweep.symmetry import Permutation
 
 CHUNK = 500  # images per forward pass; it decides the bits of a result, so it is not an option
 
+Matrices = Mapping[str, torch.Tensor]  # by group, (units of the target, units of the source), float64
+
 
 def activation_matching(
     target: nn.Module,
@@ -25,12 +28,13 @@ def activation_matching(
     images: torch.Tensor,
     tensor: str = "last",
     similarity: str = "correlation",
+    pixels: int = 1,
 ) -> Alignment:
     """Find P that maximises the summed similarity of the matched units of two networks.
 
     See `match_activations`.
     """
-    return match_activations([target, source], images, [(0, 1)], tensor, similarity)[0]
+    return match_activations([target, source], images, [(0, 1)], tensor, similarity, pixels)[0]
 
 
 def match_activations(
@@ -39,21 +43,46 @@ def match_activations(
     pairs: Sequence[tuple[int, int]],
     tensor: str = "last",
     similarity: str = "correlation",
+    pixels: int = 1,
 ) -> list[Alignment]:
     """Align pairs (target, source) of networks of one architecture by their units' values on images.
 
-    `images` has the shape (examples, channels, height, width). `tensor` says which of the values along whose
-    axis 1 the units lie are taken: the `first` (before norm and nonlinearity), the `last`, or `all`, whose
-    similarities are added. `similarity` of two units: their `inner_product`, their `correlation`, or the
-    `cosine` between them (a unit without spread or length is similar to nothing). The objective is the sum
-    over the matched units. A result does not depend on which other pairs are asked for. Raises
-    `ValueError` for other names, `SpecError` for a network that is not understood.
+    See `unit_similarities` for the arguments and errors. The objective is the sum of the similarities of the
+    matched units, in units of that similarity. A result does not depend on which other pairs are asked for.
+    """
+    found = unit_similarities(models, images, pairs, tensor, similarity, pixels)
+    return [match_similarities(matrices) for matrices in found]
+
+
+def unit_similarities(
+    models: Sequence[nn.Module],
+    images: torch.Tensor,
+    pairs: Sequence[tuple[int, int]],
+    tensor: str = "last",
+    similarity: str = "correlation",
+    pixels: int = 1,
+) -> list[Matrices]:
+    """Return, for pairs (target, source) of networks, how similar all their units are, by group.
+
+    `images` has the shape (examples, channels, height, width), or what else the networks take along a first
+    axis of examples. `tensor` says which of the values along whose axis 1 the units lie are taken: the
+    `first` (before norm and nonlinearity), the `last`, or `all`, whose similarities are added. `similarity`
+    of two units: their `inner_product`, their `correlation`, or the `cosine` between them (a unit without
+    spread or length is similar to nothing). Of a unit that is a channel, `pixels` places per image are taken,
+    drawn at random, the same in every network (all of them where there are no more): neighbouring pixels say
+    much the same, and all of them would cost more than the networks themselves. The networks run in
+    evaluation mode and are left in the mode they were in.
+
+    Raises `ValueError` for other names, for no pixels and for networks of different widths, `SpecError` for a
+    network that is not understood.
     """
     for kind, name, valid in (("tensor", tensor, TENSORS), ("similarity", similarity, SIMILARITIES)):
         if name not in valid:
             raise ValueError(f"unknown {kind} {name!r}; valid: {', '.join(valid)}")
+    if pixels < 1:
+        raise ValueError(f"pixels must be at least 1, not {pixels}")
     nodes = recorded_values(models[0], images[:2], tensor)
-    recorders = [Recorder(model, nodes) for model in models]
+    recorders = [Recorder(model, nodes, pixels) for model in models]
     sums = [UnitSums(centred=similarity == "correlation") for _ in models]
     products = [UnitProducts() for _ in pairs]
     with torch.no_grad():
@@ -65,18 +94,29 @@ def match_activations(
             for product, (target, source) in zip(products, pairs, strict=True):
                 product.add(values[target], values[source])
     return [
-        _matched(similarities(product, sums[target], sums[source], similarity), nodes)
+        _by_group(similarities(product, sums[target], sums[source], similarity), nodes)
         for product, (target, source) in zip(products, pairs, strict=True)
     ]
 
 
-def _matched(matrices: dict[str, torch.Tensor], nodes: dict[str, tuple[str, ...]]) -> Alignment:
-    """Solve every group for the sum of the similarities at its nodes."""
+def match_similarities(matrices: Matrices) -> Alignment:
+    """Match the units of every group such that the sum of their similarities is the largest."""
     indices: dict[str, torch.Tensor] = {}
     reached = identity = 0.0
-    for group, names in nodes.items():
-        matrix = torch.stack([matrices[name] for name in names]).sum(dim=0).cpu()
+    for group, matrix in matrices.items():
         indices[group] = assignment(matrix)
         reached += matrix.gather(1, indices[group][:, None]).sum().item()
         identity += matrix.trace().item()
     return Alignment(Permutation(indices), reached, identity, len(indices))
+
+
+def _by_group(found: dict[str, torch.Tensor], nodes: dict[str, tuple[str, ...]]) -> Matrices:
+    """Add the similarities at the nodes of each group."""
+    sums = {
+        group: torch.stack([found[name] for name in names]).sum(dim=0).cpu() for group, names in nodes.items()
+    }
+    for group, matrix in sums.items():
+        if matrix.shape[0] != matrix.shape[1]:
+            sizes = " and ".join(map(str, matrix.shape))
+            raise ValueError(f"group {group}: networks of different widths, {sizes} units, cannot be matched")
+    return sums

@@ -1,6 +1,7 @@
 """The values of a network's units on a batch of examples."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,20 +22,22 @@ def recorded_values(model: nn.Module, example: torch.Tensor, tensor: str) -> dic
 class Recorder(fx.Interpreter):
     """Runs a network, in evaluation mode, and keeps the values of some nodes."""
 
-    def __init__(self, model: nn.Module, nodes: Mapping[str, tuple[str, ...]]) -> None:
-        super().__init__(model.eval(), graph=traced_graph(model))
+    def __init__(self, model: nn.Module, nodes: Mapping[str, tuple[str, ...]], pixels: int = 1) -> None:
+        with _evaluating(model):
+            super().__init__(model, graph=traced_graph(model))
+        self._pixels = pixels
         self._names = {name for names in nodes.values() for name in names}
         self._kept: dict[str, torch.Tensor] = {}
 
     def values(self, images: torch.Tensor, batch: int) -> dict[str, torch.Tensor]:
         """Return the values by node, each (examples, units), float64.
 
-        Of a unit that is a channel one pixel per example is taken, at places drawn from the example's number,
-        the same in every network: neighbouring pixels say much the same, and all of them would make the
-        products of wide layers cost more than the network.
+        Of a unit that is a channel some pixels per example are taken, at places drawn from the number of the
+        batch, the same in every network; they count like examples.
         """
-        self.run(images)
-        found = {name: _one_pixel(values, batch).double() for name, values in self._kept.items()}
+        with _evaluating(self.module):
+            self.run(images)
+        found = {name: _some_pixels(v, batch, self._pixels).double() for name, v in self._kept.items()}
         self._kept.clear()
         return found
 
@@ -45,11 +48,25 @@ class Recorder(fx.Interpreter):
         return result
 
 
-def _one_pixel(values: torch.Tensor, batch: int) -> torch.Tensor:
-    """Return (examples, units) of values (examples, units, ...)."""
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Within the context a network is in evaluation mode; after it every module is as it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _some_pixels(values: torch.Tensor, batch: int, pixels: int) -> torch.Tensor:
+    """Return (examples * pixels, units) of values (examples, units, ...)."""
     if values.dim() == 2:
         return values
     flat = values.flatten(2)
-    generator = torch.Generator().manual_seed(seed_for("pixels", batch, flat.shape[2]))
-    places = torch.randint(flat.shape[2], (len(flat), 1, 1), generator=generator).to(flat.device)
-    return flat.gather(2, places.expand(-1, flat.shape[1], 1)).squeeze(2)
+    if pixels < flat.shape[2]:
+        generator = torch.Generator().manual_seed(seed_for("pixels", batch, flat.shape[2]))
+        places = torch.randint(flat.shape[2], (len(flat), 1, pixels), generator=generator).to(flat.device)
+        flat = flat.gather(2, places.expand(-1, flat.shape[1], -1))
+    return flat.movedim(1, 2).flatten(0, 1)

@@ -1,6 +1,6 @@
 """Coordinate ascent: one group's assignment at a time, by the linear or the cosine kernel."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +10,10 @@ from raysweep.alignment.products import Indices, Similarities
 from raysweep.symmetry import PermutationSpec
 
 ORDERS = ("random", "forward", "backward")
-TOLERANCE = 1e-12  # a step must raise the objective, in float64, by this share of |A||B|
-CERTAIN = 1e-5  # by this share of |A||B| a gain in float32 is beyond rounding, and not computed again
+# Tolerances are shares of |A||B|, the largest value that the objective can have: the rounding of a gain is a
+# share of it too, so a share of the objective itself could lie below the rounding where that is near zero.
+TOLERANCE = 1e-12  # by this share a step must raise the objective, in float64
+CERTAIN = 1e-5  # by this share a gain in float32 is beyond rounding, and not computed again
 SWEEPS = 50  # with the cosine kernel, whose objective may fall and rise for ever
 
 
@@ -38,6 +40,9 @@ class Ascent:
     order: str
     objective: Callable[[Indices], float]
     scale: float
+
+    def __post_init__(self) -> None:
+        check_names("order", [self.order], ORDERS)
 
     def linear(self, start: Indices, generator: torch.Generator) -> Reached:
         """Solve groups until none is left whose neighbours changed since; every step raises <A, P[B]>."""
@@ -142,6 +147,13 @@ def assignment(similarity: torch.Tensor) -> torch.Tensor:
     """Return for each row a column of its own such that the sum is the largest; rows <= columns."""
     _, columns = linear_sum_assignment(similarity.double().cpu().numpy(), maximize=True)
     return torch.from_numpy(columns)
+
+
+def check_names(kind: str, names: Iterable[str], valid: Collection[str]) -> None:
+    """Raise `ValueError` for a name that is not valid, with those that are."""
+    for name in names:
+        if name not in valid:
+            raise ValueError(f"unknown {kind} {name!r}; valid: {', '.join(valid)}")
 
 
 def neighbours_of(spec: PermutationSpec) -> dict[str, set[str]]:

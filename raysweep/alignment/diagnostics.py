@@ -1,11 +1,14 @@
 """What an alignment does to each parameter."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 
 from raysweep.symmetry import Permutation, PermutationSpec
+
+State = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,8 @@ class LayerSimilarity:
     """Inner products <A, B> and <A, P[B]> of one parameter, and its displacement |P[B] - B|.
 
     `fixed_points` is the share of the units along its first axis that stay in place (None where no
-    group lies along that axis).
+    group lies along that axis), `agreement` the share of those that another permutation takes from the
+    same place (None where none is given either).
     """
 
     parameter: str
@@ -21,31 +25,73 @@ class LayerSimilarity:
     after: float
     displacement: float
     fixed_points: float | None
+    agreement: float | None = None
 
 
 def layer_similarities(
     spec: PermutationSpec,
-    target: Mapping[str, torch.Tensor],
-    source: Mapping[str, torch.Tensor],
+    target: State | Sequence[State],
+    source: State | Sequence[State],
     permutation: Permutation,
+    against: Permutation | None = None,
 ) -> list[LayerSimilarity]:
-    """Return a row per parameter, in the order of the network; sums are in float64."""
-    moved, shares = spec.apply(permutation, source), permutation.fixed_points()
+    """Return a row per parameter, in the order of the network; sums are in float64.
+
+    Of equally long lists of states (one permutation for several checkpoints) inner products and squared
+    displacements are added. `against` is another permutation of the source, whose units are compared. Raises
+    `ValueError` for lists of different lengths, and for permutations and states that do not fit the spec.
+    """
+    targets, sources = ([states] if isinstance(states, Mapping) else states for states in (target, source))
+    moved = [spec.apply(permutation, state) for state in sources]
+    shares = permutation.fixed_points()
+    agreements = permutation.agreement(against) if against else {}
     return [
         LayerSimilarity(
             name,
-            _inner(target[name], source[name]),
-            _inner(target[name], moved[name]),
-            (moved[name].double() - source[name].double()).norm().item(),
+            sum(_inner(a[name], b[name]) for a, b in zip(targets, sources, strict=True)),
+            sum(_inner(a[name], b[name]) for a, b in zip(targets, moved, strict=True)),
+            _distance([state[name] for state in moved], [state[name] for state in sources]),
+            _share(spec, name, shares),
+            _share(spec, name, agreements) if against else None,
+        )
+        for name in _matched(spec)
+    ]
+
+
+def joint_similarities(
+    spec: PermutationSpec, states: Sequence[State], permutations: Sequence[Permutation]
+) -> list[LayerSimilarity]:
+    """Return a row per parameter for n networks with a permutation each, in the order of the network.
+
+    Inner products are added over all pairs of networks and squared displacements over all networks; the
+    fixed points are a mean over the networks. Raises `ValueError` where permutations and states do not fit.
+    """
+    moved = [spec.apply(p, state) for p, state in zip(permutations, states, strict=True)]
+    fixed = [permutation.fixed_points() for permutation in permutations]
+    shares = {group: sum(each[group] for each in fixed) / len(fixed) for group in spec.sizes}
+    return [
+        LayerSimilarity(
+            name,
+            sum(_inner(one[name], other[name]) for one, other in combinations(states, 2)),
+            sum(_inner(one[name], other[name]) for one, other in combinations(moved, 2)),
+            _distance([state[name] for state in moved], [state[name] for state in states]),
             _share(spec, name, shares),
         )
-        for name in spec.axes
-        if name not in spec.buffers
+        for name in _matched(spec)
     ]
+
+
+def _matched(spec: PermutationSpec) -> list[str]:
+    return [name for name in spec.axes if name not in spec.buffers]
 
 
 def _inner(one: torch.Tensor, other: torch.Tensor) -> float:
     return torch.dot(one.reshape(-1).double(), other.reshape(-1).double()).item()
+
+
+def _distance(ones: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
+    norms = [(one.double() - other.double()).norm() for one, other in zip(ones, others, strict=True)]
+    return torch.stack(norms).norm().item()
 
 
 def _share(spec: PermutationSpec, name: str, shares: Mapping[str, float]) -> float | None:

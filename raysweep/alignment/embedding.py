@@ -1,4 +1,7 @@
-"""Networks of different widths: the units of a narrow network matched to distinct units of a wide one."""
+"""Networks of different widths: the units of a narrow network matched to distinct units of a wide one.
+
+Source: the weight matching of Ainsworth et al. 2023 (arXiv 2209.04836) with rectangular assignments.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +11,9 @@ import torch
 from raysweep.alignment.ascent import Ascent
 from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.alignment.weight_matching import matched_spec, objective
+from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.spec import selection
+from raysweep.symmetry.selection import selection
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Embedding:
     """
 
     indices: Mapping[str, torch.Tensor]
-    objective: float  # <narrow, selection of wide> over all parameters, in float64
+    objective: float  # <narrow, selection of wide> over all matched parameters, in float64
     objective_identity: float  # the same with the first units of every group
     iterations: int  # assignments solved
 
@@ -44,17 +48,25 @@ def embed(
     seed: int,
     *,
     order: str = "forward",
+    biases: bool = True,
+    restarts: int = 1,
 ) -> Embedding:
     """Find the part of a wide network that is closest to a narrow one by coordinate ascent.
 
-    Each step is a rectangular assignment of one group (Crouse 2016, the solver in scipy) and raises
-    <narrow, selection of wide>. It starts from the first units of every group, and again from a forward pass
-    where that is higher, so that a network which is a part of the wide one is found exactly. Raises
-    `ValueError` when the networks have different groups, axes of different kinds, or a group that is
-    narrower in the wide network.
+    Each step is a rectangular assignment of one group (Crouse 2016, the solver in scipy) and raises <narrow,
+    selection of wide>. It starts from the first units of every group, and again from a forward pass where
+    that is higher, so that a network which is a part of the wide one is found exactly. Of several `restarts`
+    all but the first begin at random units, and the best is kept. `order` and `biases` are those of
+    `weight_matching`. Raises `ValueError` for an unknown order, no restarts, states that do not fit their
+    specs, and networks that have different groups, axes of different kinds, or a group that is narrower in
+    the wide network.
     """
     _check(narrow_spec, wide_spec)
-    matched = matched_spec(narrow_spec), matched_spec(wide_spec)
+    narrow_spec.check_state(narrow)
+    wide_spec.check_state(wide)
+    if restarts < 1:
+        raise ValueError(f"restarts must be at least 1, not {restarts}")
+    matched = matched_spec(narrow_spec, biases), matched_spec(wide_spec, biases)
 
     def inner(indices: Indices) -> float:
         return objective(narrow, _select(matched[1], wide, indices), matched[0].axes)
@@ -69,8 +81,14 @@ def embed(
         squares**0.5,
     )
     start = {group: torch.arange(size) for group, size in narrow_spec.sizes.items()}
-    found = ascent.linear_twice(start, torch.Generator().manual_seed(seed))
-    return Embedding(found.indices, found.objective, inner(start), found.iterations)
+    found = [ascent.linear_twice(start, torch.Generator().manual_seed(seed))]
+    for attempt in range(1, restarts):
+        generator = torch.Generator().manual_seed(seed_for("restart", seed, attempt))
+        drawn = wide_spec.random(generator).indices
+        begin = {group: drawn[group][:size] for group, size in narrow_spec.sizes.items()}
+        found.append(ascent.linear(begin, generator))
+    best = max(found, key=lambda reached: reached.objective)
+    return Embedding(best.indices, best.objective, inner(start), sum(each.iterations for each in found))
 
 
 def _completed(index: torch.Tensor, size: int) -> torch.Tensor:

@@ -1,42 +1,66 @@
-"""Joint alignment of n networks: one permutation each, maximising the sum of all pairwise similarities."""
+"""Joint alignment of n networks: one permutation each, maximising the sum of all pairwise similarities.
 
-from collections.abc import Sequence
+Source: Ainsworth et al. 2023 (arXiv 2209.04836), whose ascent matches each network to the others in turn;
+Crisostomi et al. 2024 (C2M3, arXiv 2405.17897) maximise the same sum over permutations that are
+cycle-consistent by construction.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import torch
 
 from raysweep.alignment.products import State
-from raysweep.alignment.weight_matching import objective, weight_matching
+from raysweep.alignment.weight_matching import Alignment, matched_spec, objective, weight_matching
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
 
-TOLERANCE = 1e-7  # a sweep over the networks must raise the objective by this share of it
+TOLERANCE = 1e-7  # of the objective must a sweep over the networks raise it: the sums of states are float32
 
 
 @dataclass(frozen=True)
 class JointAlignment:
-    """Permutations of all networks and the sum of <P_i theta_i, P_j theta_j> over pairs that they reach.
+    """Permutations of all networks and what they reach, summed over pairs: by weights <P_i theta_i, P_j
+    theta_j> over all parameters, by activations the similarities of the units that have the same place.
 
     `reference` is the network whose pairwise alignments the ascent started from.
     """
 
     permutations: tuple[Permutation, ...]
     objective: float
-    objective_identity: float
+    objective_identity: float  # of the networks as they are
     iterations: int  # assignments solved
     reference: int
 
 
-def joint_matching(spec: PermutationSpec, states: Sequence[State], seed: int) -> JointAlignment:
-    """Align n networks at once by coordinate ascent, starting from the best reference.
+def joint_matching(
+    spec: PermutationSpec,
+    states: Sequence[State],
+    seed: int,
+    *,
+    order: str = "random",
+    biases: bool = True,
+    restarts: int = 1,
+) -> JointAlignment:
+    """Align the states of n networks of one architecture at once, starting from the best reference.
 
-    With the linear kernel network i is matched to the sum of the others, because the terms of the
-    objective in which it occurs are its inner product with that sum. The objective never falls; compositions
-    of the permutations are consistent around every cycle by construction.
+    With the linear kernel network i is matched to the sum of the others, because the terms of the objective
+    in which it occurs are its inner product with that sum. The objective never falls; compositions of the
+    permutations are consistent around every cycle by construction. `order` and `biases` are those of
+    `weight_matching`, as are the `restarts` of each alignment to a reference. Raises `ValueError` for fewer
+    than two states, for states that do not fit the spec, and for an unknown order.
     """
-    names = [name for name in spec.axes if name not in spec.buffers]
-    starts = [_through(spec, states, reference, seed) for reference in range(len(states))]
+    if len(states) < 2:
+        raise ValueError(f"{len(states)} networks: a joint alignment needs two and more")
+    matched = matched_spec(spec, biases)
+    names = list(matched.axes)
+    match = partial(weight_matching, matched, order=order)
+    starts = [
+        _through(spec, states, reference, seed, partial(match, restarts=restarts))
+        for reference in range(len(states))
+    ]
     values = [_total(spec, states, permutations, names) for permutations, _ in starts]
     reference = max(range(len(states)), key=values.__getitem__)
     permutations, reached = list(starts[reference][0]), values[reference]
@@ -46,9 +70,7 @@ def joint_matching(spec: PermutationSpec, states: Sequence[State], seed: int) ->
         for member in range(len(states)):
             moved = [spec.apply(p, state) for p, state in zip(permutations, states, strict=True)]
             others = _sum([state for i, state in enumerate(moved) if i != member], names)
-            found = weight_matching(
-                spec, others, states[member], seed_for("joint", seed, member), start=permutations[member]
-            )
+            found = match(others, states[member], seed_for("joint", seed, member), start=permutations[member])
             permutations[member] = found.permutation
             iterations += found.iterations
         reached = _total(spec, states, permutations, names)
@@ -60,7 +82,11 @@ def joint_matching(spec: PermutationSpec, states: Sequence[State], seed: int) ->
 
 
 def _through(
-    spec: PermutationSpec, states: Sequence[State], reference: int, seed: int
+    spec: PermutationSpec,
+    states: Sequence[State],
+    reference: int,
+    seed: int,
+    match: Callable[..., Alignment],
 ) -> tuple[list[Permutation], int]:
     """Align every network to one of them."""
     permutations, iterations = [], 0
@@ -68,9 +94,7 @@ def _through(
         if member == reference:
             permutations.append(Permutation.identity(spec.sizes))
             continue
-        found = weight_matching(
-            spec, states[reference], state, seed_for("joint start", seed, reference, member)
-        )
+        found = match(states[reference], state, seed_for("joint start", seed, reference, member))
         permutations.append(found.permutation)
         iterations += found.iterations
     return permutations, iterations

@@ -9,7 +9,7 @@ from raysweep.digest import seed_for
 from raysweep.errors import SpecError
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.randomised import TOLERANCE, randomised_network
-from raysweep.symmetry.spec import selection
+from raysweep.symmetry.selection import selection
 
 
 def pad(

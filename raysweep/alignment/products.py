@@ -12,7 +12,7 @@ import torch
 
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.groups import Axis
-from raysweep.symmetry.spec import selection
+from raysweep.symmetry.selection import selection
 
 State = Mapping[str, torch.Tensor]
 Indices = Mapping[str, torch.Tensor]
@@ -71,6 +71,23 @@ class Product:
         """Return the squared norms of the target's and the source's units, in float64."""
         return self._left.double().square().sum(0), self._right.double().square().sum(0)
 
+    def exact(self, indices: Indices) -> torch.Tensor:
+        """Return the contribution, of a vector in float64: it may be all that two units differ in."""
+        if len(self._left) > 1:
+            return self.value(indices)
+        return self._left.double().T @ self._right[self._current(indices)].double()
+
+    def lengths(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the squared norms of target's and source's units, in the precision of the weights."""
+        return self._left.square().sum(0), self._right.square().sum(0)
+
+    def regardless_of_order(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor | float:
+        """Return how similar the sorted weights of these units are (0 where their numbers differ)."""
+        if len(self._left) != len(self._right):
+            return 0.0
+        one, other = self._left[:, left].sort(dim=0).values, self._right[:, right].sort(dim=0).values
+        return one.T @ other
+
     def _current(self, indices: Indices) -> torch.Tensor:
         flat = torch.arange(self._networks)
         for size, axis in self._others:
@@ -88,6 +105,12 @@ def _rows(tensor: torch.Tensor, place: int, segment: tuple[int, int, int]) -> to
     return (
         part.reshape(*part.shape[:-1], units, size // units).transpose(-1, -2).reshape(-1, units).contiguous()
     )
+
+
+def _repeated(lengths: torch.Tensor) -> torch.Tensor:
+    """Return the places of the values that occur more than once."""
+    _, kinds, counts = lengths.unique(return_inverse=True, return_counts=True)
+    return (counts[kinds] > 1).nonzero().squeeze(1)
 
 
 class Similarities:
@@ -120,11 +143,22 @@ class Similarities:
         return sum(rest, first)
 
     def given(self, group: str, indices: Indices, settled: Collection[str]) -> torch.Tensor:
-        """Return the part of the similarity that depends on the permutations of `settled` groups alone."""
+        """Return the part of the similarity that depends on the permutations of `settled` groups alone.
+
+        Units that it cannot tell apart, as those of a pruned network without any weight there, are compared
+        by what no permutation changes of their other weights: the sorted values.
+        """
         products = self._products[group]
         known = [product for product in products if product.others <= set(settled)] or products
-        first, *rest = [product.value(indices) for product in known]
-        return sum(rest, first)
+        first, *rest = [product.exact(indices) for product in known]
+        similarity = sum(rest, first)
+        lengths = [product.lengths() for product in known]
+        left, right = (_repeated(sum(side)) for side in zip(*lengths, strict=True))
+        open_ = [product for product in products if product not in known]
+        if len(left) and len(right) and open_:
+            similarity = similarity.clone()  # a product keeps its value
+            similarity[left[:, None], right] += sum(p.regardless_of_order(left, right) for p in open_)
+        return similarity
 
     def gain(
         self, group: str, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor

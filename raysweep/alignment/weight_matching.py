@@ -1,7 +1,8 @@
 """Weight matching: coordinate ascent of <A, P[B]> over the permutation of one group at a time.
 
-Source: Ainsworth, Hayase and Srinivasa 2023 (Git Re-Basin), algorithm 1, with two corrections: the
-objective that is tracked is the true one, and the ascent stops when no single group improves it.
+Source: Ainsworth, Hayase and Srinivasa 2023 (Git Re-Basin, arXiv 2209.04836), algorithm 1, with two
+corrections: the objective that is tracked is the true one, and the ascent stops when no single group improves
+it. The cosine kernel and several checkpoints at once are those of Sharma et al. 2024 (arXiv 2404.06498).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from raysweep.alignment.ascent import ORDERS, Ascent
+from raysweep.alignment.ascent import Ascent, check_names
 from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
@@ -46,23 +47,29 @@ def weight_matching(
 ) -> Alignment:
     """Find P that makes P[source] close to target, starting from `start` (the identity unless given).
 
-    The groups (only those in `groups`, where given) are visited in an `order`: random (drawn from `seed`),
-    forward or backward through the network. Equally long lists of states are matched by the sum of their
-    similarities (super-alignment). Without `biases` only parameters of two axes and more are matched (all
-    are moved). Of several `restarts` all but the first begin at random permutations, and the best is kept.
+    States are tensors by name, as `state_dict` returns them, of the architecture of `spec`; they are not
+    changed. The groups (only those in `groups`, where given) are visited in an `order`: random (drawn from
+    `seed`), forward or backward through the network. Equally long lists of states are matched by the sum of
+    their similarities (super-alignment). Without `biases` only parameters of two axes and more are matched
+    (all are moved). Of several `restarts` all but the first begin at random permutations, and the best is
+    kept.
 
     With the linear kernel the objective never falls, and at the end no single group improves it; a group is
-    solved again only when one that shares a parameter with it has changed. Without a start a permuted copy
-    of a network is found exactly (see `Ascent.linear_twice`). The cosine kernel has a bounded number of
-    sweeps and keeps the best. Raises `ValueError` for unknown names, no restarts, and lists of different
-    lengths.
+    solved again only when one that shares a parameter with it has changed. Without a start, and with all
+    groups, a permuted copy of a network is found exactly, but for units that swap because their weights are
+    equal (see `Ascent.linear_twice`). The cosine kernel has a bounded number of sweeps and keeps the best.
+    Raises `ValueError` for unknown names, no restarts, lists of different lengths, and for states or a start
+    that do not fit the spec.
     """
-    _check("order", [order], ORDERS)
-    _check("kernel", [kernel], KERNELS)
-    _check("group", groups or (), spec.sizes)
+    check_names("kernel", [kernel], KERNELS)
+    check_names("group", groups or (), spec.sizes)
+    matched = matched_spec(spec, biases)
+    for state in (*_listed(target), *_listed(source)):
+        matched.check_state(state)
+    if start is not None:
+        spec.check(start)
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, not {restarts}")
-    matched = matched_spec(spec, biases)
     ascent = _ascent(matched, _listed(target), _listed(source), order, groups)
     find = ascent.linear if kernel == "linear" else ascent.cosine
     identity = Permutation.identity(spec.sizes)
@@ -127,9 +134,3 @@ def _norm(states: Sequence[State], spec: PermutationSpec) -> float:
 
 def _listed(states: State | Sequence[State]) -> Sequence[State]:
     return [states] if isinstance(states, Mapping) else states
-
-
-def _check(kind: str, names: Iterable[str], valid: Collection[str]) -> None:
-    for name in names:
-        if name not in valid:
-            raise ValueError(f"unknown {kind} {name!r}; valid: {', '.join(valid)}")

@@ -94,12 +94,16 @@ TABLES: dict[str, list[Column]] = {
         ("seconds", _FLOAT, "time to align (s)"),
     ],
     "layers": [
-        ("alignment_id", _TEXT, "id of the alignment of a pair"),
+        ("alignment_id", _TEXT, "id of the alignment"),
         ("parameter", _TEXT, "name of the parameter"),
-        ("before", _FLOAT, "<A, B> over this parameter"),
-        ("after", _FLOAT, "<A, P[B]> over this parameter"),
-        ("displacement", _FLOAT, "|P[B] - B| over this parameter"),
-        ("fixed_points", _FLOAT, "share of the units along its first axis that stay (null: none can move)"),
+        ("before", _FLOAT, "<A, B> over this parameter; the sum over the pairs of a joint or stacked one"),
+        ("after", _FLOAT, "<A, P[B]> over this parameter, likewise"),
+        ("displacement", _FLOAT, "|P[B] - B| over this parameter, of all moved networks together"),
+        (
+            "fixed_points",
+            _FLOAT,
+            "share of the units along its first axis that stay (null: none can move); joint: the mean",
+        ),
     ],
     "agreements": [
         ("agreement_id", _TEXT, "id of the comparison of two permutations"),
@@ -117,6 +121,8 @@ TABLES: dict[str, list[Column]] = {
         ("step", _INT, "optimiser step of the first network"),
         ("length", _INT, "alignments that were composed"),
         ("fixed_points", _FLOAT, "share of hidden units on which the two agree"),
+        ("groups", _TEXTS, "the groups of hidden units, in the order of the network"),
+        ("group_fixed_points", _FLOATS, "the same share by group"),
     ],
     "barriers": [
         ("barrier_id", _TEXT, "id of the comparison"),

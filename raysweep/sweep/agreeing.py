@@ -1,6 +1,7 @@
 """Comparing two permutations, found among the committed alignments."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,14 @@ from raysweep.sweep.moves import Moved
 KEPT = 1000  # objects of alignments that are kept in memory
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """The share of units on which two permutations agree: of all units, and by group."""
+
+    fixed_points: float
+    by_group: dict[str, float]
+
+
 class Agreements:
     """Reads permutations as they are needed; `places` are the objects in which the alignments lie."""
 
@@ -19,12 +28,14 @@ class Agreements:
         self._results, self._places = results, places
         self._objects: dict[str, tuple[dict[str, int], pa.Table]] = {}
 
-    def share(self, unit: AgreementUnit) -> float:
-        """Return the share of units on which the two agree. Raises `CorruptObject`."""
+    def between(self, unit: AgreementUnit) -> Agreement:
+        """Compare the two permutations of a unit. Raises `CorruptObject`."""
         from raysweep.sweep.permuting import permutation_of  # imports torch, which most tables need not
 
         against = permutation_of(unit.against, self._row) if unit.against else None
-        return permutation_of(unit.moved, self._row).share_of_fixed_points(against)
+        moved = permutation_of(unit.moved, self._row)
+        by_group = moved.agreement(against) if against else moved.fixed_points()
+        return Agreement(moved.share_of_fixed_points(against), by_group)
 
     def objects(self, unit: AgreementUnit) -> list[str] | None:
         """The objects that it needs; None where an alignment is not done."""

@@ -15,7 +15,6 @@ from raysweep.sweep.identity import (
     make_joint,
 )
 from raysweep.sweep.moves import Move, Moved, Path
-from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Align, Compare
 
 Pair = tuple[Network, Network]
@@ -61,7 +60,7 @@ class Comparisons:
             if "via" in kinds:
                 for triple in combinations(ordered, 3):
                     self._via(method, group, triple)
-            if "joint" in kinds and method in BY_WEIGHTS:
+            if "joint" in kinds:
                 for size in self._compare.joint_networks:
                     for chosen in combinations(ordered, size):
                         self._joint(method, group, chosen)
@@ -162,7 +161,7 @@ class Comparisons:
                 for reference in networks:
                     moves = self._toward(method, group, networks, reference)
                     self.add("mean", "via", method, group, networks, moves, reference)
-            if "joint" in kinds and method in BY_WEIGHTS:
+            if "joint" in kinds:
                 unit = self._aligned_jointly(method, group, networks)
                 moved = tuple(map(unit.of, networks))
                 self.add("mean", "joint", method, group, networks, moved)

@@ -149,7 +149,9 @@ def _groups(config: ModelConfig) -> list[tuple[str, int]]:
     from raysweep.models.build import build
     from raysweep.symmetry import PermutationSpec
 
-    return list(PermutationSpec.trace(build(config), torch.zeros(2, *config.shape)).sizes.items())
+    example = torch.zeros(2, *config.shape)
+    spec = PermutationSpec.trace(build(config), example, proved=False)  # workers prove it
+    return list(spec.sizes.items())
 
 
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:

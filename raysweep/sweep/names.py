@@ -1,7 +1,7 @@
 """Names of methods that a sweep file may use; free of torch, so that checking a file is quick."""
 
 METHODS = ("weight_matching", "activation_matching")
-BY_WEIGHTS = ("weight_matching",)  # those that can also stack, align jointly, embed, and need no data
+BY_WEIGHTS = ("weight_matching",)  # those that can also stack, embed, and align networks of two tasks
 ACROSS = ("widths", "tasks")
 TENSORS = ("first", "last", "all")
 SIMILARITIES = ("inner_product", "correlation", "cosine")

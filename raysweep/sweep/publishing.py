@@ -147,7 +147,7 @@ class _Publishing:
     def _agreeing(self, agreements: Agreements, units: Iterable[AgreementUnit]) -> Iterator[Row]:
         for unit in units:
             try:
-                yield agreement_row(self._wanted, unit, agreements.share(unit))
+                yield agreement_row(self._wanted, unit, agreements.between(unit))
             except CorruptObject as error:
                 self.damaged.append(failure(unit.agreement_id, "agreement", str(error), 1))
 
@@ -174,4 +174,5 @@ def _sorted(rows: pa.Table, kind: str) -> Iterator[pa.Table]:
 def _fixed_points(permutations: list[list[int]]) -> float:
     """The share of units that stay in place."""
     stay = sum(unit == at for units in permutations for at, unit in enumerate(units))
-    return stay / sum(map(len, permutations))
+    total = sum(map(len, permutations))
+    return stay / total if total else 1.0

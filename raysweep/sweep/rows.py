@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from raysweep.store.trials import LevelRecord
+from raysweep.sweep.agreeing import Agreement
 from raysweep.sweep.identity import AgreementUnit, AlignmentUnit, BarrierUnit, Network, Trial, data_config
 from raysweep.sweep.plan import Desired
 
@@ -70,7 +71,7 @@ def alignment_row(wanted: Desired, unit: AlignmentUnit) -> Row:
     }
 
 
-def agreement_row(wanted: Desired, unit: AgreementUnit, fixed_points: float) -> Row:
+def agreement_row(wanted: Desired, unit: AgreementUnit, agreement: Agreement) -> Row:
     return {
         **_group(wanted.trials[unit.networks[0].trial_id], unit.group),
         "agreement_id": unit.agreement_id,
@@ -81,7 +82,9 @@ def agreement_row(wanted: Desired, unit: AgreementUnit, fixed_points: float) -> 
         "against": unit.against.alignments[0] if unit.against else None,
         "step": unit.networks[0].step,
         "length": len(unit.moved.alignments),
-        "fixed_points": fixed_points,
+        "fixed_points": agreement.fixed_points,
+        "groups": list(agreement.by_group),
+        "group_fixed_points": list(agreement.by_group.values()),
     }
 
 

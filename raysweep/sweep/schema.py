@@ -192,6 +192,7 @@ class ActivationMatching(Strict):
     tensor: Literal[TENSORS] = "last"  # type: ignore[valid-type]
     similarity: Literal[SIMILARITIES] = "correlation"  # type: ignore[valid-type]
     examples: int = Field(default=10_000, gt=0, description="training examples, without augmentation")
+    pixels: int = Field(default=1, gt=0, description="places per example at which a channel is looked at")
 
 
 class Align(Strict):
@@ -207,7 +208,9 @@ class Trajectory(Strict):
 
     permutations: list[Time] | None = Field(default=None, description="where permutations are found")
     points: list[Time] | None = Field(default=None, description="where they are applied")
-    stacks: list[AtLeastTwo] = Field(default=[], description="so many last checkpoints aligned at once")
+    stacks: list[AtLeastTwo] = Field(
+        default=[], description="so many last checkpoints aligned at once, by weight matching alone"
+    )
     hybrids: list[Literal[HYBRIDS]] = []  # type: ignore[valid-type]
     early: Time | None = Field(default=None, description="the early permutation of hybrids; else the first")
 
@@ -282,6 +285,23 @@ class Sections(Strict):
             )
         if self.compare.device == "cuda" and not self.resources.align.gpu:
             raise ValueError("compare.device = cuda: needs a (fractional) GPU, set resources.align.gpu")
+        if "weight_matching" in self.align.methods and self.align.weight_matching.kernel != "linear":
+            for key, wanted in (
+                ("kinds = joint", "joint" in self.compare.kinds),
+                ("across = widths", "widths" in self.compare.across),
+            ):
+                if wanted:
+                    raise ValueError(
+                        f"compare.{key}: weight matching does this with the kernel linear alone, not "
+                        f"align.weight_matching.kernel = {self.align.weight_matching.kernel}"
+                    )
+        if "weight_matching" not in self.align.methods:
+            for key, wanted in (
+                ("trajectory.stacks", bool(self.compare.trajectory and self.compare.trajectory.stacks)),
+                ("across = widths", "widths" in self.compare.across),
+            ):
+                if wanted:
+                    raise ValueError(f"compare.{key}: needs weight_matching among align.methods")
         if self.prune and self.train.imports:
             raise ValueError("prune: imported networks cannot be pruned, their training is not known")
         return self

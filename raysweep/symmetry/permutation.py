@@ -22,13 +22,16 @@ class Permutation:
 
     @staticmethod
     def identity(sizes: Mapping[str, int]) -> "Permutation":
+        """Return the permutation that leaves every unit in place; `sizes` are the units of each group."""
         return Permutation({group: torch.arange(size) for group, size in sizes.items()})
 
     @staticmethod
     def random(sizes: Mapping[str, int], generator: torch.Generator) -> "Permutation":
+        """Draw one uniformly, group by group; `sizes` are the units of each group."""
         return Permutation({g: torch.randperm(size, generator=generator) for g, size in sizes.items()})
 
     def inverse(self) -> "Permutation":
+        """Return the permutation that undoes this one."""
         return Permutation({group: index.argsort() for group, index in self.indices.items()})
 
     def compose(self, first: "Permutation") -> "Permutation":
@@ -55,10 +58,14 @@ class Permutation:
         return self.compose(other.inverse()).fixed_points()
 
     def share_of_fixed_points(self, other: "Permutation | None" = None) -> float:
-        """Return the share of all units on which it agrees with another permutation (else the identity)."""
+        """Return the share of all units on which it agrees with another permutation (else the identity).
+
+        It is 1 where there are no units. Raises `ValueError` when the groups or their sizes differ.
+        """
         shares = self.agreement(other) if other else self.fixed_points()
         sizes = self.sizes()
-        return sum(shares[group] * size for group, size in sizes.items()) / sum(sizes.values())
+        total = sum(sizes.values())
+        return sum(shares[group] * size for group, size in sizes.items()) / total if total else 1.0
 
     def to_lists(self) -> dict[str, list[int]]:
         """Return the indices as plain lists, in the order of the groups."""
@@ -74,4 +81,5 @@ class Permutation:
         return {g for g, index in self.indices.items() if not torch.equal(index, torch.arange(len(index)))}
 
     def sizes(self) -> dict[str, int]:
+        """Return the number of units of every group."""
         return {group: len(index) for group, index in self.indices.items()}

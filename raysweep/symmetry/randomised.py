@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 
 from raysweep.errors import SpecError
 from raysweep.symmetry.gradients import State, state_gradients
+from raysweep.symmetry.rerun import Rerun
 from raysweep.symmetry.tracing import stored_tensors
 
 TOLERANCE = 1e-9  # relative; in float64 a true symmetry leaves errors near 1e-14
@@ -24,6 +25,27 @@ class RandomisedNetwork:
     outputs: torch.Tensor
     gradients: State
     threshold: float  # a smaller change of the outputs counts as none
+    rerun: Rerun | None  # None where the network cannot be traced
+
+    def change(self, changed: State) -> float:
+        """Return the largest change of an output when these tensors take other values; 0 where it is
+        rounding.
+
+        Only what the change reaches is run again; where it reaches the outputs, the whole network says by how
+        much.
+        """
+        if self.rerun is not None:
+            old = {name: self.state[name].data for name in changed}
+            try:
+                for name, values in changed.items():
+                    self.state[name].data = values
+                if not self.rerun.reaches_the_outputs([self.state[name] for name in changed]):
+                    return 0.0
+            finally:
+                for name, values in old.items():
+                    self.state[name].data = values
+        with torch.no_grad():
+            return (self.evaluate({**self.state, **changed}) - self.outputs).abs().max().item()
 
 
 def single_names(model: nn.Module) -> list[str]:
@@ -36,7 +58,7 @@ def randomised_network(
     model: nn.Module, example: torch.Tensor, generator: torch.Generator
 ) -> RandomisedNetwork:
     """Draw all parameters and buffers in float64. Raises `SpecError` when the outputs are zero."""
-    network = copy.deepcopy(model).double().eval().requires_grad_(False)
+    network = _blank(model).double().eval().requires_grad_(False)
     inputs = torch.randn(example.shape, generator=generator, dtype=torch.float64)
     stored = dict(stored_tensors(network))
     state = {name: stored[name] for name in single_names(network)}
@@ -57,7 +79,25 @@ def randomised_network(
         )
     weights = torch.randn(outputs.shape, generator=generator, dtype=torch.float64)
     gradients = state_gradients(lambda values: evaluate(values) @ weights, state)
-    return RandomisedNetwork(evaluate, state, outputs, gradients, TOLERANCE * scale)
+    threshold = TOLERANCE * scale
+    return RandomisedNetwork(evaluate, state, outputs, gradients, threshold, _traced(network, inputs))
+
+
+def _traced(network: nn.Module, inputs: torch.Tensor) -> Rerun | None:
+    try:
+        return Rerun(network, inputs, TOLERANCE)
+    except Exception:
+        return None  # a spec written by hand, of a network that torch.fx does not trace
+
+
+def _blank(model: nn.Module) -> nn.Module:
+    """A copy whose floating parameters are float64 and not filled: copying wide layers takes longer."""
+    blanks = {
+        id(p): nn.Parameter(torch.empty_like(p, dtype=torch.float64))
+        for p in model.parameters()
+        if p.is_floating_point()
+    }
+    return copy.deepcopy(model, memo=dict(blanks))
 
 
 def _randomise(tensor: torch.Tensor, generator: torch.Generator) -> None:

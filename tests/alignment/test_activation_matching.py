@@ -4,9 +4,10 @@ import sys
 import pytest
 import torch
 
-from raysweep.alignment import activation_matching, match_activations
+from raysweep.alignment import activation_matching, match_activations, unit_similarities
 from raysweep.alignment.activation_matching import CHUNK
 from raysweep.alignment.activations import Recorder, recorded_values
+from raysweep.errors import SpecError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
@@ -139,3 +140,42 @@ def test_unknown_names_are_refused(digits):
         activation_matching(model, model, digits.train.images[:4], "middle")
     with pytest.raises(ValueError, match="correlation"):
         activation_matching(model, model, digits.train.images[:4], "last", "distance")
+    with pytest.raises(ValueError, match="pixels must be at least 1"):
+        activation_matching(model, model, digits.train.images[:4], pixels=0)
+    with pytest.raises(ValueError, match=r"group layers\.1: networks of different widths, 16 and 8 units"):
+        activation_matching(model, build(mlp(8)), digits.train.images[:4])
+
+
+def test_networks_stay_in_the_mode_they_were_in(digits):
+    model = initialised(mlp(norm="batch"), "pytorch", 0).train()
+    frozen = model.layers[2].eval()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    activation_matching(model, model, digits.train.images[:100])
+    assert model.training
+    assert not frozen.training
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+
+
+def test_pixels_count_like_examples(digits):
+    """With all pixels the correlation of two channels is over all places of all images."""
+    config = ModelConfig("lenet", 4, None, "none", (1, 8, 8), 10)
+    one, other = (initialised(config, "pytorch", seed).eval() for seed in range(2))
+    images = digits.train.images[:60]
+    every = unit_similarities([one, other], images, [(0, 1)], "first", pixels=10_000)[0]
+    first = next(module for module in one.modules() if isinstance(module, torch.nn.Conv2d))
+    second = next(module for module in other.modules() if isinstance(module, torch.nn.Conv2d))
+    left, right = (m(images).detach().double().transpose(0, 1).flatten(1) for m in (first, second))
+    expected = torch.corrcoef(torch.cat([left, right]))[: len(left), len(left) :]
+    torch.testing.assert_close(next(iter(every.values())), expected, atol=1e-6, rtol=0)
+    few, some = (unit_similarities([one, other], images, [(0, 1)], "first", pixels=n)[0] for n in (1, 8))
+    errors = [
+        torch.stack([(found[g] - every[g]).square().mean() for g in every]).mean() for found in (few, some)
+    ]
+    assert errors[1] < errors[0]
+
+
+def test_a_group_that_no_value_shows_is_named(digits):
+    """Units along the last of three axes: their activations are not where they are looked for."""
+    model = torch.nn.Sequential(torch.nn.Linear(8, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3))
+    with pytest.raises(SpecError, match="group 0: no value of the network has its units along axis 1"):
+        activation_matching(model, model, torch.randn(4, 5, 8))

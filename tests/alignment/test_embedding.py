@@ -48,3 +48,17 @@ def test_errors():
         embed(twelve, six, large, small, seed=0)
     with pytest.raises(ValueError, match="more than their widths"):
         embed(six, spec_and_state("lenet", 12)[0], small, large, seed=0)
+    with pytest.raises(ValueError, match="unknown order 'upward'; valid: random, forward, backward"):
+        embed(six, twelve, small, large, seed=0, order="upward")
+    with pytest.raises(ValueError, match="expected 12 entries"):
+        embed(six, twelve, small, small, seed=0)
+
+
+def test_options_of_weight_matching():
+    (six, small), (twelve, large) = spec_and_state("mlp", 6), spec_and_state("mlp", 12, seed=1)
+    once, several = (embed(six, twelve, small, large, seed=0, restarts=n) for n in (1, 5))
+    assert several.objective >= once.objective
+    assert several.iterations > once.iterations
+    shifted = {n: t + 100 * torch.arange(len(t)) if t.dim() == 1 else t for n, t in large.items()}
+    without = [embed(six, twelve, small, wide, seed=0, biases=False) for wide in (large, shifted)]
+    assert without[0].objective == without[1].objective

@@ -72,3 +72,18 @@ def test_the_aligned_networks_do_not_depend_on_the_units_order(trained, seed, or
         .compose(third.inverse().compose(first))
     )
     assert not cycle.moving()
+
+
+def test_options_of_weight_matching(trained):
+    plain = joint_matching(SPEC, trained, seed=0)
+    assert joint_matching(SPEC, trained, seed=0, restarts=3).iterations > plain.iterations
+    shifted = [
+        {n: t + 100 * torch.arange(len(t)) if t.dim() == 1 else t for n, t in s.items()} for s in trained
+    ]
+    without = [joint_matching(SPEC, states, seed=0, biases=False) for states in (trained, shifted)]
+    assert without[0].objective == without[1].objective
+    with pytest.raises(ValueError, match="unknown order 'upward'"):
+        joint_matching(SPEC, trained, seed=0, order="upward")
+    for few in (trained[:1], []):
+        with pytest.raises(ValueError, match="a joint alignment needs two and more"):
+            joint_matching(SPEC, few, seed=0)

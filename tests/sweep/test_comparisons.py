@@ -1,3 +1,6 @@
+import pytest
+
+from raysweep.errors import UserError
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired
 
@@ -36,6 +39,22 @@ def test_joint_alignments_of_three_and_four():
         assert [networks[move.member] for move in unit.moves] == list(unit.networks)
 
 
+def test_activations_are_aligned_jointly_too():
+    wanted = plan(["joint"], align={"methods": ["activation_matching"]})
+    assert [(unit.method, unit.joint) for unit in wanted.alignments.values()] == [
+        ("activation_matching", True)
+    ] * 4
+    assert count(wanted) == {("pair", "joint"): 4 * 3, ("simplex", "joint"): 4}
+
+
+def test_what_a_method_cannot_do_is_refused():
+    cosine = {"weight_matching": {"kernel": "cosine"}}
+    with pytest.raises(UserError, match=r"kinds = joint: .*kernel linear"):
+        plan(["joint"], align=cosine)
+    plan(["joint"], align={**cosine, "methods": ["activation_matching"]})
+    plan(["direct", "via"], align=cosine)
+
+
 def test_a_move_says_in_which_direction_it_goes():
     wanted = plan(["direct", "via"])
     for unit in wanted.barriers.values():
@@ -71,7 +90,7 @@ def test_methods_share_what_is_unaligned_and_do_not_mix():
     assert set(one.barriers) < set(both.barriers)
     assert count(both)["pair", "unaligned"] == 6
     assert count(both)["pair", "direct"] == 12
-    assert count(both)["pair", "joint"] == count(one)["pair", "joint"]
+    assert count(both)["pair", "joint"] == 2 * count(one)["pair", "joint"]
     options = {"methods": ["activation_matching"], "activation_matching": {"examples": 100}}
     other = plan(["direct"], align=options)
     assert not set(other.alignments) & set(both.alignments)

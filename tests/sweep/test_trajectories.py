@@ -66,6 +66,13 @@ def test_stacks_hold_the_last_checkpoints_with_the_end_first():
     assert len(applied) == 3 * 4
 
 
+def test_stacks_are_aligned_by_weights_alone():
+    both = plan(align={"methods": ["weight_matching", "activation_matching"]}, stacks=[3])
+    assert {unit.method for unit in both.alignments.values() if unit.stack == 3} == {"weight_matching"}
+    with pytest.raises(UserError, match=r"compare\.trajectory\.stacks: needs weight_matching"):
+        plan(align={"methods": ["activation_matching"]}, stacks=[3])
+
+
 def test_hybrids_cover_all_layers_in_each_direction():
     wanted = plan(hybrids=["bottom_up", "top_down", "one_in", "one_out"], early=1)
     by_direction = {}

@@ -29,4 +29,5 @@ def assert_unchanged(spec, model, shape, seed=0):
 
 
 def traced(model, shape):
-    return PermutationSpec.trace(model, torch.zeros(2, *shape))
+    """The spec as it was found, without its proof."""
+    return PermutationSpec.trace(model, torch.zeros(2, *shape), proved=False)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from raysweep.symmetry import Permutation
 from raysweep.symmetry.groups import Groups, Segment, length, scaled, still
-from raysweep.symmetry.spec import axis_index
+from raysweep.symmetry.selection import axis_index
 
 
 def random_axis(draw, groups, size, known):

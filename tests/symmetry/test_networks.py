@@ -56,13 +56,7 @@ def test_torchvision_networks(name):
     )
     spec = traced(model, (3, 32, 32))
     assert (len(spec.sizes), sum(spec.sizes.values())) == TORCHVISION[name]
-    assert_unchanged(spec, model, (3, 32, 32))
-
-
-@pytest.mark.parametrize("name", ["resnet18", "densenet121", "mobilenet_v2"])
-def test_torchvision_networks_are_proved(name):
-    model = getattr(torchvision.models, name)(weights=None)
-    prove(traced(model, (3, 32, 32)), model, torch.zeros(2, 3, 32, 32))
+    prove(spec, model, torch.zeros(2, 3, 32, 32))
 
 
 def test_flattened_channels_keep_their_pixels_together():

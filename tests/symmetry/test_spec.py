@@ -18,7 +18,6 @@ EXAMPLE = torch.zeros(2, 1, 8, 8)
 def test_spec_is_proved_and_leaves_outputs_unchanged(norm):
     model = build(mlp(norm=norm)).double()
     spec = PermutationSpec.trace(model.float(), EXAMPLE)
-    prove(spec, model, EXAMPLE)
     assert list(spec.sizes.values()) == [16, 16, 16]
     model = model.double()
     images = torch.randn(5, 1, 8, 8, dtype=torch.float64)
@@ -38,9 +37,11 @@ def test_wrong_spec_fails_its_proof():
 
 def test_axes_without_effect_fail_the_proof():
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 10))
-    spec = PermutationSpec.trace(model, EXAMPLE)
+    spec = PermutationSpec.trace(model, EXAMPLE, proved=False)
     with pytest.raises(SpecError, match=r"group 0: axis 0 of 0\.bias has no effect"):
         prove(spec, model, EXAMPLE)
+    with pytest.raises(SpecError, match=r"group 0: axis 0 of 0\.bias has no effect"):
+        PermutationSpec.trace(model, EXAMPLE)
 
 
 @pytest.mark.parametrize("name", ["layers.1.bias", "layers.2.running_mean", "layers.2.running_var"])
@@ -67,9 +68,35 @@ def test_zero_outputs_fail_the_proof():
     model = nn.Sequential(
         nn.Flatten(), nn.Linear(64, 8), nn.Linear(8, 10), nn.Hardtanh(0, 0.0001), nn.Threshold(1, 0)
     )
-    spec = PermutationSpec.trace(model, EXAMPLE)
     with pytest.raises(SpecError, match="vacuous"):
-        prove(spec, model, EXAMPLE)
+        PermutationSpec.trace(model, EXAMPLE)
+
+
+class Disguised(nn.Module):
+    """Another network when it is traced than when it runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 8), nn.Linear(8, 10)
+
+    def forward(self, input):
+        hidden = self.first(input.flatten(1))
+        return self.last(hidden if isinstance(input, torch.fx.Proxy) else hidden * torch.arange(8))
+
+
+def test_the_network_itself_is_part_of_the_proof():
+    with pytest.raises(SpecError, match="reordering the units of all groups changes the network's outputs"):
+        PermutationSpec.trace(Disguised(), EXAMPLE)
+
+
+def test_a_spec_by_hand_is_proved_without_a_trace():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Softmax(dim=1), nn.Linear(8, 10))
+    units = (Segment("h", 8),)
+    axes = {"1.weight": (units, None), "1.bias": (units,), "3.weight": (None, units), "3.bias": (None,)}
+    prove(PermutationSpec(axes, {"h": 8}, frozenset()), model, EXAMPLE)
+    wrong = {**axes, "3.weight": (None, None)}
+    with pytest.raises(SpecError, match="changes"):
+        prove(PermutationSpec(wrong, {"h": 8}, frozenset()), model, EXAMPLE)
 
 
 def test_trace_and_proof_leave_the_network_alone():
@@ -93,6 +120,26 @@ def test_what_does_not_move_is_shared():
     spec = PermutationSpec.trace(model, EXAMPLE)
     state = model.state_dict()
     assert all(spec.apply(Permutation.identity(spec.sizes), state)[name] is state[name] for name in state)
+
+
+def test_what_does_not_fit_is_never_applied():
+    spec, narrow = (PermutationSpec.trace(build(mlp(width)), EXAMPLE) for width in (6, 4))
+    state = build(mlp(6)).state_dict()
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(
+        ValueError, match=r"group layers\.1 has 4 units in the permutation and 6 in the network"
+    ):
+        spec.apply(narrow.random(generator), state)
+    some = Permutation({"layers.3": torch.tensor([1, 0, 2, 3, 4, 5])})
+    with pytest.raises(ValueError, match=r"group layers\.1 has no units in the permutation"):
+        spec.apply(some, state)
+    more = Permutation({**spec.random(generator).indices, "other": torch.arange(2)})
+    with pytest.raises(
+        ValueError, match="group other has 2 units in the permutation and none in the network"
+    ):
+        spec.apply(more, state)
+    with pytest.raises(ValueError, match=r"tensor layers\.1\.weight: expected 6 entries along axis 0"):
+        spec.apply(spec.random(generator), build(mlp(4)).state_dict())
 
 
 def test_unknown_module_is_named():

@@ -7,22 +7,28 @@ from torch.nn import functional
 
 from raysweep.models.build import build
 from raysweep.store.files import Files
+from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import data_config
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.version import code_digest
 from raysweep.work.data import model_config, resident
+from raysweep.work.tile import Tile, TileWorker
 from tests.store.committed import committed
 from tests.work.plans import BASE, carry_out, compare_all
 
+METHODS = ("weight_matching", "activation_matching")
 KINDS = {"kinds": ["direct", "via", "joint"], "subdivisions": 6, "alphas": 5, "splits": ["test"]}
+TRAIN = {**BASE, "model": ["mlp", "lenet"], "width": 4, "replicates": 3}
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     files = Files(str(tmp_path_factory.mktemp("compared")))
-    wanted = desired(check("test", {"name": "s", "train": {**BASE, "replicates": 3}, "compare": KINDS}))
+    align = {"methods": list(METHODS), "activation_matching": {"examples": 500}}
+    wanted = desired(check("test", {"name": "s", "train": TRAIN, "align": align, "compare": KINDS}))
     carry_out(wanted, files)
     compare_all(wanted, files)
     return wanted, files
@@ -40,37 +46,78 @@ def permutation(row, move):
     return found.inverse() if move.inverse else found
 
 
+@pytest.mark.parametrize("model", TRAIN["model"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     ("kind", "interpolation"),
     [("direct", "pair"), ("via", "pair"), ("joint", "pair"), ("via", "simplex"), ("joint", "simplex")],
 )
-def test_barriers_agree_with_brute_force(compared, kind, interpolation):
+def test_barriers_agree_with_brute_force(compared, kind, interpolation, method, model):
     wanted, files = compared
-    units = [u for u in wanted.barriers.values() if (u.kind, u.interpolation) == (kind, interpolation)]
+    units = [
+        unit
+        for unit in wanted.barriers.values()
+        if (unit.kind, unit.interpolation, unit.method) == (kind, interpolation, method)
+        and wanted.trials[unit.networks[0].trial_id].training.model == model
+    ]
     rows, alignments = committed(files, "barriers"), committed(files, "alignments")
-    training = wanted.sweep.trainings[0]
+    training = wanted.trials[units[0].networks[0].trial_id].training
     data = resident(data_config(training, 0), None, False, "unit")
-    model = build(model_config(training, data)).eval()
-    spec = PermutationSpec.trace(model, torch.zeros(2, 1, 8, 8))
+    network = build(model_config(training, data)).eval()
+    spec = PermutationSpec.trace(network, torch.zeros(2, 1, 8, 8))
 
-    def loss(state):
-        model.load_state_dict(state)
+    def risks(state):
+        network.load_state_dict(state)
         with torch.no_grad():
-            return functional.cross_entropy(model(data.test.images), data.test.labels).item()
+            logits = network(data.test.images)
+        wrong = (logits.argmax(dim=1) != data.test.labels).double().mean().item()
+        return functional.cross_entropy(logits, data.test.labels).item(), wrong
 
-    for unit in units[:2]:
-        still = [TrialStore(files).read_checkpoint(n.trial_id, n.level, n.step) for n in unit.networks]
-        moved = [
-            spec.apply(permutation(alignments[move.alignment_id,], move), state) if move else state
-            for state, move in zip(still, unit.moves, strict=True)
-        ]
-        ends = np.array([loss(state) for state in still])
-        row = rows[unit.barrier_id, "test"]
-        excess = []
-        for weights in np.array(row["curve_weights"]):
-            mixed = zip(weights, moved, strict=True)
-            parts = [{name: w * tensor for name, tensor in state.items()} for w, state in mixed]
-            mixture = {name: sum(part[name] for part in parts) for name in still[0]}
-            excess.append(loss(mixture) - weights @ ends)
-        assert row["loss_barrier"] == pytest.approx(max(excess), abs=1e-5)
-        assert len(excess) == {"pair": 5, "simplex": 28}[interpolation]
+    unit = units[0]
+    still = [TrialStore(files).read_checkpoint(n.trial_id, n.level, n.step) for n in unit.networks]
+    moved = [
+        spec.apply(permutation(alignments[move.alignment_id,], move), state) if move else state
+        for state, move in zip(still, unit.moves, strict=True)
+    ]
+    ends = np.array([risks(state) for state in still])
+    row = rows[unit.barrier_id, "test"]
+    grid, excess = np.array(row["curve_weights"]), []
+    for weights in grid:
+        mixed = zip(weights, moved, strict=True)
+        parts = [{name: w * tensor for name, tensor in state.items()} for w, state in mixed]
+        mixture = {name: sum(part[name] for part in parts) for name in still[0]}
+        excess.append(np.array(risks(mixture)) - weights @ ends)
+    assert len(excess) == {"pair": 5, "simplex": 28}[interpolation]
+    centre = [max(weights) - min(weights) < 1e-9 for weights in grid].index(True)
+    one = 1 / len(data.test)  # a tie between two classes may be decided by rounding
+    for place, (risk, least) in enumerate((("loss", 1e-5), ("error", one))):
+        along = np.array(excess)[:, place]
+        assert row[f"{risk}_barrier"] == pytest.approx(along.max(), abs=least)
+        assert row[f"{risk}_centre"] == pytest.approx(along[centre], abs=least)
+        at = (np.abs(grid - row[f"{risk}_weights"]).max(axis=1)).argmin()
+        assert along[at] == pytest.approx(along.max(), abs=2 * least)
+
+
+def test_tiles_change_no_bits(compared):
+    """All alignments of a group in one tile, which share passes over the images, and each in its own."""
+    wanted, files = compared
+    alone = committed(files, "alignments")
+    worker = TileWorker(files.root, wanted.sweep.sections, code_digest())
+    groups = {unit.group for unit in wanted.alignments.values()}
+    for group in groups:
+        units = tuple(unit for unit in wanted.alignments.values() if unit.group == group)
+        for row in ResultStore(files).read(worker.run(Tile(units, wanted.trials))).to_pylist():
+            before = alone[row["alignment_id"],]
+            assert all(row[key] == before[key] for key in row if key != "seconds")
+
+
+def test_layers_of_joint_alignments_add_up_to_what_they_maximise(compared):
+    wanted, files = compared
+    rows = committed(files, "alignments")
+    joint = [u for u in wanted.alignments.values() if u.joint and u.method == "weight_matching"]
+    assert len(joint) == 2
+    for unit in joint:
+        row = rows[unit.alignment_id,]
+        for column, key in (("before", "objective_identity"), ("after", "objective")):
+            assert sum(layer[column] for layer in row["layers"]) == pytest.approx(row[key], rel=1e-6)
+        assert any(layer["displacement"] > 0 for layer in row["layers"])

@@ -1,0 +1,113 @@
+"""Joint activation matching: n networks at once, by the similarities of their units' values.
+
+Sources: Li et al. 2015 for the similarities; Crisostomi et al. 2024 (C2M3, arXiv 2405.17897) for n networks
+with one permutation each, so that compositions are the identity around every cycle.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import torch
+from torch import nn
+
+from raysweep.alignment.activation_matching import Matrices, unit_similarities
+from raysweep.alignment.ascent import assignment
+from raysweep.alignment.joint import JointAlignment
+from raysweep.symmetry import Permutation
+
+TOLERANCE = (
+    1e-12  # a step must raise its part of the objective, in float64, by this share of its terms' sizes
+)
+
+Units = list[torch.Tensor]  # by network, the unit at each place
+
+
+def joint_activation_matching(
+    models: Sequence[nn.Module],
+    images: torch.Tensor,
+    tensor: str = "last",
+    similarity: str = "correlation",
+    pixels: int = 1,
+) -> JointAlignment:
+    """Align n networks of one architecture at once by their units' values on images.
+
+    The arguments are those of `unit_similarities`, and so are the errors; besides, `ValueError` for fewer
+    than two networks. See `match_jointly`.
+    """
+    pairs = list(combinations(range(len(models)), 2))
+    if not pairs:
+        raise ValueError(f"{len(models)} networks: a joint alignment needs two and more")
+    found = unit_similarities(models, images, pairs, tensor, similarity, pixels)
+    return match_jointly(dict(zip(pairs, found, strict=True)))
+
+
+def match_jointly(similar: Mapping[tuple[int, int], Matrices]) -> JointAlignment:
+    """Align n networks by the similarities of all pairs (i, j), i < j, of them.
+
+    The objective is the sum, over pairs and units, of the similarity of the units that have the same place.
+    With everything but network i fixed, its permutation solves one assignment per group: its units against
+    the sum of the others' similarities to them, which for correlations are its correlations with the sum of
+    the others' standardised values. The ascent starts from the best reference, a network to which all others
+    are aligned, and ends when no network's assignment raises the objective; it never falls.
+    """
+    members = range(1 + max(j for _, j in similar))
+    groups = [_Group(group, similar) for group in similar[0, 1]]
+    starts = [[group.through(reference) for group in groups] for reference in members]
+    values = [sum(g.total(units) for g, units in zip(groups, start, strict=True)) for start in starts]
+    reference = max(members, key=values.__getitem__)
+    iterations = len(groups) * len(members) * (len(members) - 1)
+    reached = 0.0
+    for group, units in zip(groups, starts[reference], strict=True):
+        iterations += group.ascend(units)
+        reached += group.total(units)
+    permutations = tuple(
+        Permutation({g.name: units[member] for g, units in zip(groups, starts[reference], strict=True)})
+        for member in members
+    )
+    identity = sum(group.total(group.identity()) for group in groups)
+    return JointAlignment(permutations, reached, identity, iterations, reference)
+
+
+class _Group:
+    """One group of units in all networks."""
+
+    def __init__(self, name: str, similar: Mapping[tuple[int, int], Matrices]) -> None:
+        self.name = name
+        self._matrices = {pair: matrices[name] for pair, matrices in similar.items()}
+        self._matrices |= {(j, i): matrix.T for (i, j), matrix in self._matrices.items()}
+        self._members = range(1 + max(j for _, j in similar))
+
+    def identity(self) -> Units:
+        return [torch.arange(len(self._matrices[0, 1])) for _ in self._members]
+
+    def through(self, reference: int) -> Units:
+        """Match every network to one of them."""
+        units = self.identity()
+        for member in self._members:
+            if member != reference:
+                units[member] = assignment(self._matrices[reference, member])
+        return units
+
+    def total(self, units: Units) -> float:
+        return sum(
+            self._matrices[i, j][units[i], units[j]].sum().item() for i, j in combinations(self._members, 2)
+        )
+
+    def ascend(self, units: Units) -> int:
+        """Match one network after the other to all others, in place; return the assignments solved.
+
+        A network is solved again only when another one has changed since.
+        """
+        stale, solved = set(self._members), 0
+        while stale:
+            for member in sorted(stale):
+                stale.discard(member)
+                others = [other for other in self._members if other != member]
+                similarity = torch.stack([self._matrices[o, member][units[o]] for o in others]).sum(dim=0)
+                new = assignment(similarity)
+                solved += 1
+                after, before = (similarity.gather(1, each[:, None]) for each in (new, units[member]))
+                if (after.sum() - before.sum()).item() > TOLERANCE * after.abs().sum().item():
+                    units[member] = new
+                    stale.update(others)
+        return solved
