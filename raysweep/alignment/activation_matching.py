@@ -82,6 +82,8 @@ def unit_similarities(
     if pixels < 1:
         raise ValueError(f"pixels must be at least 1, not {pixels}")
     nodes = recorded_values(models[0], images[:2], tensor)
+    if not nodes:
+        return [{} for _ in pairs]
     recorders = [Recorder(model, nodes, pixels) for model in models]
     sums = [UnitSums(centred=similarity == "correlation") for _ in models]
     products = [UnitProducts() for _ in pairs]

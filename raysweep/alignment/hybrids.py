@@ -1,4 +1,7 @@
-"""Hybrids: one permutation in some layers and another in the rest."""
+"""Hybrids: one permutation in some layers and another in the rest.
+
+Source: Sharma et al. 2024 (arXiv 2404.06498), which mixes permutations found early and late in training.
+"""
 
 from collections.abc import Collection
 
@@ -19,22 +22,34 @@ def hybrid(first: Permutation, second: Permutation, groups: Collection[str]) -> 
 
 
 def bottom_up(spec: PermutationSpec, count: int) -> list[str]:
-    """Return the `count` groups nearest the input, in the order of the network."""
+    """Return the `count` groups nearest the input, in the order of the network.
+
+    Raises `ValueError` unless there are so many.
+    """
     return list(spec.sizes)[: _checked(spec, count)]
 
 
 def top_down(spec: PermutationSpec, count: int) -> list[str]:
-    """Return the `count` groups nearest the output, in the order of the network."""
+    """Return the `count` groups nearest the output, in the order of the network.
+
+    Raises `ValueError` unless there are so many.
+    """
     return list(spec.sizes)[len(spec.sizes) - _checked(spec, count) :]
 
 
 def one_in(spec: PermutationSpec, place: int) -> list[str]:
-    """Return only the group at a place, counted from 0 at the input."""
+    """Return only the group at a place, counted from 0 at the input.
+
+    Raises `ValueError` where there is none.
+    """
     return [list(spec.sizes)[_checked(spec, place, last=len(spec.sizes) - 1)]]
 
 
 def one_out(spec: PermutationSpec, place: int) -> list[str]:
-    """Return all groups but the one at a place, counted from 0 at the input."""
+    """Return all groups but the one at a place, counted from 0 at the input.
+
+    Raises `ValueError` where there is none.
+    """
     left_out = one_in(spec, place)
     return [group for group in spec.sizes if group not in left_out]
 

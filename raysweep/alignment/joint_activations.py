@@ -64,7 +64,7 @@ def match_jointly(similar: Mapping[tuple[int, int], Matrices]) -> JointAlignment
         Permutation({g.name: units[member] for g, units in zip(groups, starts[reference], strict=True)})
         for member in members
     )
-    identity = sum(group.total(group.identity()) for group in groups)
+    identity = sum((group.total(group.identity()) for group in groups), 0.0)
     return JointAlignment(permutations, reached, identity, iterations, reference)
 
 

@@ -1,4 +1,4 @@
-"""Barriers by their definition in Sharma et al. 2024: excess over the interpolated endpoint risks."""
+"""Barriers by their definition in Sharma et al. 2024 (arXiv 2404.06498): excess over interpolated risks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ from raysweep.training.evaluation import Risk, evaluate
 
 @dataclass(frozen=True)
 class Curve:
-    """Risks at interpolation weights: `weights` (points, networks), `loss` and `error` (points,)."""
+    """Risks at interpolation weights: `weights` (points, networks), `loss` and `error` (points,), float64.
+
+    The loss is the mean cross-entropy in nats, the error the share of wrong labels.
+    """
 
     weights: np.ndarray
     loss: np.ndarray
@@ -24,7 +27,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Barrier:
-    """Largest excess risk over the grid, the weights at which it lies, and the excess at equal weights."""
+    """Largest excess risk over the grid, the weights at which it lies, and the excess at equal weights.
+
+    Loss in nats, error as a share; the excess is over the risks of the networks, interpolated with the same
+    weights. It is negative where every mixture is better than that.
+    """
 
     loss_barrier: float
     error_barrier: float
@@ -42,11 +49,13 @@ def curve(
     split: Split,
     recompute: Split | None = None,
 ) -> Curve:
-    """Evaluate sum_i w_i theta_i at every row w of `weights`.
+    """Evaluate sum_i w_i theta_i at every row w of `weights`, shape (points, networks), which sums to one.
 
-    With `recompute` every mixture is given BatchNorm statistics of its own, from these training images.
-    `endpoints` are the risks of the states; they stand at the corners, so a network is evaluated once
-    however many curves it ends, and a permutation of its units does not matter there.
+    `network` holds the architecture; its vector is overwritten. With `recompute` every mixture is given
+    BatchNorm statistics of its own, from these training images (REPAIR, Jordan et al. 2023). `endpoints` are
+    the risks of the states; they stand at the corners, so a network is evaluated once however many curves it
+    ends, and a permutation of its units does not matter there. Raises `ValueError` for a state whose tensors
+    are not those of the network, by name and shape.
     """
     vectors = [network.flatten(state) for state in states]
     inside = weights[weights.max(axis=1) < 1.0]
@@ -67,7 +76,11 @@ def _recomputed(
 
 
 def barrier(curve: Curve, endpoints: Sequence[Risk]) -> Barrier:
-    """Return max_w R(w) - sum_i w_i R_i for loss and error, and the same at equal weights."""
+    """Return max_w R(w) - sum_i w_i R_i for loss and error, and the same at equal weights.
+
+    `endpoints` are the risks R_i of the networks. Where equal weights are not on the grid, the point nearest
+    to them takes their place. Raises `ValueError` when there are not as many risks as networks.
+    """
     loss = curve.loss - curve.weights @ np.array([risk.loss for risk in endpoints])
     error = curve.error - curve.weights @ np.array([risk.error for risk in endpoints])
     centre = int(np.abs(curve.weights - 1 / curve.weights.shape[1]).sum(axis=1).argmin())

@@ -1,7 +1,7 @@
 """BatchNorm statistics of mixed networks, recomputed on training images (REPAIR).
 
-Source: Jordan et al. 2022, arXiv 2211.08403: an average of two networks has collapsed variances, so it must
-not be judged with running statistics that are averages too.
+Source: Jordan et al. 2023 (REPAIR, arXiv 2211.08403): an average of two networks has collapsed variances, so
+it must not be judged with running statistics that are averages too.
 """
 
 import torch

@@ -11,7 +11,7 @@ from raysweep.sweep.schema import Align, Prune, Training
 # Raise a version when the numbers that the same configuration gives change.
 TRAINING_VERSION = 3
 PRUNING_VERSION = 1
-ALIGNMENT_VERSION = 3
+ALIGNMENT_VERSION = 4
 BARRIER_VERSION = 5
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.

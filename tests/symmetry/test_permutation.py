@@ -51,3 +51,9 @@ def test_what_is_no_permutation_is_refused():
         Permutation.from_lists({"a": [0, 0]})
     with pytest.raises(ValueError, match="composed"):
         Permutation.from_lists({"a": [0]}).agreement(Permutation.from_lists({"b": [0]}))
+
+
+def test_without_units_all_of_them_stay():
+    nothing = Permutation({})
+    assert nothing.share_of_fixed_points() == 1.0
+    assert nothing.share_of_fixed_points(nothing) == 1.0

@@ -8,6 +8,7 @@ from torch.nn import functional
 from raysweep.models.build import build
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
+from raysweep.store.tables import read_table
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import data_config
 from raysweep.sweep.load import check
@@ -121,3 +122,29 @@ def test_layers_of_joint_alignments_add_up_to_what_they_maximise(compared):
         for column, key in (("before", "objective_identity"), ("after", "objective")):
             assert sum(layer[column] for layer in row["layers"]) == pytest.approx(row[key], rel=1e-6)
         assert any(layer["displacement"] > 0 for layer in row["layers"])
+
+
+def test_networks_whose_units_cannot_move(tmp_path):
+    """A single unit a layer: nothing is permuted, and all tables are there."""
+    files, align = Files(str(tmp_path)), {"methods": list(METHODS), "activation_matching": {"examples": 50}}
+    train = {**BASE, "width": 1, "epochs": 1, "replicates": 3}
+    compare = {**KINDS, "kinds": ["direct", "joint", "composed"], "path_networks": [3]}
+    wanted = desired(check("test", {"name": "s", "train": train, "align": align, "compare": compare}))
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    for table in ("alignments", "agreements"):
+        assert set(read_table(files, "s", table).column("fixed_points").to_pylist()) == {1.0}
+    assert read_table(files, "s", "barriers").num_rows == len(wanted.barriers)
+
+
+def test_agreements_are_given_by_group(tmp_path):
+    files, train = Files(str(tmp_path)), {**BASE, "width": 4, "epochs": 1, "replicates": 3}
+    compare = {**KINDS, "kinds": ["composed"], "path_networks": [3]}
+    wanted = desired(check("test", {"name": "s", "train": train, "compare": compare}))
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    rows = read_table(files, "s", "agreements").to_pylist()
+    assert {row["kind"] for row in rows} == {"path", "cycle"}
+    for row in rows:
+        assert row["groups"] == ["layers.1", "layers.3", "layers.5"]
+        assert row["fixed_points"] == pytest.approx(sum(row["group_fixed_points"]) / 3)

@@ -1,0 +1,82 @@
+"""Barriers between state dicts, for use without a sweep."""
+
+import copy
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from raysweep.connectivity.barrier import Barrier, Curve, barrier, curve
+from raysweep.connectivity.grids import mean_grid, pair_grid, simplex_grid
+from raysweep.data.resident import Split
+from raysweep.models.flat import FlatNetwork
+from raysweep.training.evaluation import Risk, evaluate
+
+ALPHAS, SUBDIVISIONS = 25, 12  # the grids of a sweep file that says nothing else
+
+State = Mapping[str, torch.Tensor]
+
+
+def barrier_of(
+    model: nn.Module,
+    states: Sequence[State],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    weights: np.ndarray | None = None,
+    recompute: torch.Tensor | None = None,
+) -> Barrier:
+    """Return the barrier between two networks, over the simplex of three, or at the mean of several.
+
+    `model` is the architecture, which is copied and not changed, and `states` are state dicts of it, aligned
+    already (see `PermutationSpec.apply`). `images` has a first axis of examples, `labels` is int64
+    (examples,). `weights` (points, networks) are the mixtures that are evaluated, rows that sum to one;
+    unless given, 25 points of the line between two networks, the 91 points of 12 subdivisions for three, and
+    equal weights for more. With `recompute`, training images, every mixture has BatchNorm statistics of its
+    own (REPAIR, Jordan et al. 2023).
+
+    The loss is the mean cross-entropy in nats, the error the share of wrong labels; the barrier is the
+    largest excess over the interpolated risks of the networks (Sharma et al. 2024). Raises `ValueError` for
+    fewer than two states, for states that do not fit the model, and for weights of another shape.
+    """
+    line, endpoints = _evaluated(model, states, images, labels, weights, recompute)
+    return barrier(line, endpoints)
+
+
+def curve_of(
+    model: nn.Module,
+    states: Sequence[State],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    weights: np.ndarray | None = None,
+    recompute: torch.Tensor | None = None,
+) -> Curve:
+    """Return the risks of the mixtures of networks; the arguments and errors are those of `barrier_of`."""
+    return _evaluated(model, states, images, labels, weights, recompute)[0]
+
+
+def _evaluated(
+    model: nn.Module,
+    states: Sequence[State],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    weights: np.ndarray | None,
+    recompute: torch.Tensor | None,
+) -> tuple[Curve, list[Risk]]:
+    if len(states) < 2:
+        raise ValueError(f"{len(states)} networks: a barrier lies between two and more")
+    grid = _grid(len(states)) if weights is None else weights
+    if grid.ndim != 2 or grid.shape[1] != len(states):
+        raise ValueError(f"weights: expected the shape (points, {len(states)}), not {grid.shape}")
+    network, split = FlatNetwork(copy.deepcopy(model)), Split(images, labels)
+    endpoints = []
+    for state in states:
+        network.vector.copy_(network.flatten(state))
+        endpoints.append(evaluate(network.model, split))
+    training = None if recompute is None else Split(recompute, labels.new_zeros(len(recompute)))
+    return curve(network, states, endpoints, grid, split, training), endpoints
+
+
+def _grid(networks: int) -> np.ndarray:
+    grids = {2: pair_grid(ALPHAS), 3: simplex_grid(SUBDIVISIONS)}
+    return grids.get(networks, mean_grid(networks))

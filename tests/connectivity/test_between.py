@@ -1,0 +1,62 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from raysweep.connectivity import barrier_of, curve_of, pair_grid
+from raysweep.models.build import build
+from raysweep.models.initialise import initialised
+from tests.conftest import mlp
+
+
+def excess(states, data, weights):
+    """Loss and error of a mixture above those of the networks, written plainly."""
+    model = build(mlp()).eval()
+
+    def risks(state):
+        model.load_state_dict(state)
+        with torch.no_grad():
+            logits = model(data.images)
+        wrong = (logits.argmax(dim=1) != data.labels).double().mean().item()
+        return np.array([functional.cross_entropy(logits, data.labels).item(), wrong])
+
+    mixed = {n: sum(w * state[n] for w, state in zip(weights, states, strict=True)) for n in states[0]}
+    return risks(mixed) - sum(w * risks(state) for w, state in zip(weights, states, strict=True))
+
+
+def test_a_pair_a_simplex_and_a_mean(digits, trained):
+    model, data = build(mlp()).train(), digits.test
+    before = copy.deepcopy(model.state_dict())
+    pair = barrier_of(model, trained[:2], data.images, data.labels)
+    along = np.array([excess(trained[:2], data, weights) for weights in pair_grid(25)])
+    assert [pair.loss_barrier, pair.error_barrier] == pytest.approx(along.max(axis=0), abs=1e-5)
+    assert [pair.loss_centre, pair.error_centre] == pytest.approx(along[12], abs=1e-5)
+    three = barrier_of(model, trained, data.images, data.labels)
+    assert three.loss_centre == pytest.approx(excess(trained, data, [1 / 3] * 3)[0], abs=1e-5)
+    assert len(curve_of(model, trained, data.images, data.labels).loss) == 91
+    four = barrier_of(model, [*trained, trained[0]], data.images, data.labels)
+    assert four.loss_barrier == pytest.approx(excess([*trained, trained[0]], data, [0.25] * 4)[0], abs=1e-5)
+    assert model.training
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+
+
+def test_statistics_are_recomputed_where_asked(digits):
+    config = mlp(norm="batch")
+    states = [initialised(config, "pytorch", seed).state_dict() for seed in range(2)]
+    kept, repaired = (
+        barrier_of(build(config), states, digits.test.images, digits.test.labels, recompute=images)
+        for images in (None, digits.train.images)
+    )
+    assert kept != repaired
+
+
+def test_errors(digits, trained):
+    images, labels = digits.test.images, digits.test.labels
+    with pytest.raises(ValueError, match="1 networks: a barrier lies between two and more"):
+        barrier_of(build(mlp()), trained[:1], images, labels)
+    with pytest.raises(ValueError, match=r"weights: expected the shape \(points, 2\), not \(25, 3\)"):
+        barrier_of(build(mlp()), trained[:2], images, labels, np.zeros((25, 3)))
+    with pytest.raises(ValueError, match=r"tensor layers\.1\.weight: expected shape \(8, 64\)"):
+        barrier_of(build(mlp(8)), trained[:2], images, labels)
