@@ -7,6 +7,7 @@ the cost of a tile to the driver stays what it is with these workers.
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.engine import Case, Found, carried_out, fill
@@ -15,6 +16,7 @@ from tests.benchmarks.records import Record
 SECONDS = 0.05  # that a unit sleeps, on average
 MEGABYTES = 400  # of memory that a worker takes, torch being imported
 TILES = (12, 48)
+FEW = 4  # workers, beside which the many show whether a tile costs the driver more
 GPU_SECONDS = (0.1, 1.0)  # per unit, for which numbers of GPUs are extrapolated
 EFFICIENCY = 0.95
 
@@ -26,24 +28,24 @@ def available() -> float:
 
 
 def records(quick: bool) -> Iterator[Record]:
-    """Yield the figures for few workers and for many, at two sizes of tiles."""
-    many = 4 if quick else max(4, min(24, int(available() / MEGABYTES)))
-    few = 2 if quick else 4
+    """Yield the figures for few workers and for many, at two sizes of tiles (quick: for some, at one)."""
+    networks, checkpoints, tiles = (5, 2, TILES[:1]) if quick else (32, 8, TILES)
+    many = 3 if quick else max(FEW, min(24, int(available() / MEGABYTES)))
     with tempfile.TemporaryDirectory() as folder:
-        case = {"networks": 5 if quick else 32, "checkpoints": 2 if quick else 8, "sleep": SECONDS}
-        less = {**case, "networks": 4 if quick else 14}
-        fill(Case(f"{folder}/many", **case))
-        fill(Case(f"{folder}/few", **less))
-        found = carried_out(Case(f"{folder}/few", workers=few, **less))
-        yield from figures(few, TILES[0], found)
-        for tile in TILES:
-            found = carried_out(Case(f"{folder}/many", workers=many, tile=tile, **case))
-            yield from figures(many, tile, found)
+        case = Case(f"{folder}/root", networks, checkpoints, sleep=SECONDS)
+        fill(case)
+        if not quick:
+            less = replace(case, networks=14, workers=FEW)
+            yield from figures(less, carried_out(less))
+        for tile in tiles:
+            more = replace(case, workers=many, tile=tile)
+            found = carried_out(more)
+            yield from figures(more, found)
             yield from extrapolated(tile, found)
 
 
-def figures(workers: int, tile: int, found: Found) -> Iterator[Record]:
-    name = f"{workers} workers, tiles of {tile}"
+def figures(case: Case, found: Found) -> Iterator[Record]:
+    name = f"{case.workers} workers, tiles of {case.tile}"
     note = f"{found.tiles} tiles in {found.seconds:.3g} s"
     yield Record(f"{name}, share of time at tiles", "", [found.busy], EFFICIENCY, note, least=True)
     for what, seconds in (("the driver", found.processor), ("Ray's own processes", found.ray_processor)):

@@ -187,17 +187,21 @@ def carried_out(case: Case) -> Found:
 
 
 class Clock:
-    """Listens from the first stage to the last progress; seconds of the processor until then."""
+    """Listens from the first stage to the last unit; seconds of the processor until then."""
 
     def __init__(self) -> None:
         self.began: tuple[float, float] | None = None
         self.ended = (0.0, 0.0)
+        self.left = 0
 
     def stage(self, name: str, total: int) -> None:
+        self.left += total
         self.began = self.began or self._now()
 
     def advance(self, stage: str, units: int) -> None:
-        self.ended = self._now()
+        self.left -= units
+        if not self.left:
+            self.ended = self._now()
 
     def failed(self, failure: dict[str, Any]) -> None:
         raise RuntimeError(failure)
