@@ -12,6 +12,7 @@ from raysweep.alignment.activation_matching import (
     activation_matching,
     match_activations,
     match_similarities,
+    recorded_similarities,
     unit_similarities,
 )
 from raysweep.alignment.diagnostics import LayerSimilarity, joint_similarities, layer_similarities
@@ -42,6 +43,7 @@ __all__ = [
     "one_out",
     "pad",
     "prove_padding",
+    "recorded_similarities",
     "top_down",
     "unit_similarities",
     "weight_matching",

@@ -6,14 +6,14 @@ its own, so nothing is iterated. Examples stream by in batches and only products
 so memory does not grow with the examples; a network is run once however many pairs it is in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
 
 from raysweep.alignment.activations import TENSORS, Recorder, recorded_values
 from raysweep.alignment.ascent import assignment
-from raysweep.alignment.unit_products import SIMILARITIES, UnitProducts, UnitSums, similarities
+from raysweep.alignment.unit_products import SIMILARITIES, UnitProducts, UnitSums, Values, similarities
 from raysweep.alignment.weight_matching import Alignment
 from raysweep.symmetry import Permutation
 
@@ -84,17 +84,33 @@ def unit_similarities(
     nodes = recorded_values(models[0], images[:2], tensor)
     if not nodes:
         return [{} for _ in pairs]
-    recorders = [Recorder(model, nodes, pixels) for model in models]
-    sums = [UnitSums(centred=similarity == "correlation") for _ in models]
+    recorders, chunks = [Recorder(model, nodes, pixels) for model in models], images.split(CHUNK)
+
+    def values(network: int, number: int) -> Values:
+        return recorders[network].values(chunks[number], number)
+
+    return recorded_similarities(values, (len(models), len(chunks)), pairs, nodes, similarity)
+
+
+def recorded_similarities(
+    values: Callable[[int, int], Mapping[str, torch.Tensor]],
+    sizes: tuple[int, int],
+    pairs: Sequence[tuple[int, int]],
+    nodes: Mapping[str, tuple[str, ...]],
+    similarity: str,
+) -> list[Matrices]:
+    """Return the similarities of units whose values are known, for pairs (target, source) of networks.
+
+    `values(i, n)` are those of network i on the nth `CHUNK` of images, by node; `sizes` says how many
+    networks and chunks there are. Every network is asked for a chunk once, however many pairs it is in.
+    """
+    sums = [UnitSums(centred=similarity == "correlation") for _ in range(sizes[0])]
     products = [UnitProducts() for _ in pairs]
     with torch.no_grad():
-        for number, chunk in enumerate(images.split(CHUNK)):
-            values = [
-                each.add(recorder.values(chunk, number))
-                for each, recorder in zip(sums, recorders, strict=True)
-            ]
+        for number in range(sizes[1]):
+            values_of = [each.add(values(network, number)) for network, each in enumerate(sums)]
             for product, (target, source) in zip(products, pairs, strict=True):
-                product.add(values[target], values[source])
+                product.add(values_of[target], values_of[source])
     return [
         _by_group(similarities(product, sums[target], sums[source], similarity), nodes)
         for product, (target, source) in zip(products, pairs, strict=True)
@@ -112,7 +128,7 @@ def match_similarities(matrices: Matrices) -> Alignment:
     return Alignment(Permutation(indices), reached, identity, len(indices))
 
 
-def _by_group(found: dict[str, torch.Tensor], nodes: dict[str, tuple[str, ...]]) -> Matrices:
+def _by_group(found: dict[str, torch.Tensor], nodes: Mapping[str, tuple[str, ...]]) -> Matrices:
     """Add the similarities at the nodes of each group."""
     sums = {
         group: torch.stack([found[name] for name in names]).sum(dim=0).cpu() for group, names in nodes.items()

@@ -30,14 +30,14 @@ class Recorder(fx.Interpreter):
         self._kept: dict[str, torch.Tensor] = {}
 
     def values(self, images: torch.Tensor, batch: int) -> dict[str, torch.Tensor]:
-        """Return the values by node, each (examples, units), float64.
+        """Return the values by node, each (examples, units), in the precision of the network.
 
         Of a unit that is a channel some pixels per example are taken, at places drawn from the number of the
         batch, the same in every network; they count like examples.
         """
         with _evaluating(self.module):
             self.run(images)
-        found = {name: _some_pixels(v, batch, self._pixels).double() for name, v in self._kept.items()}
+        found = {name: _some_pixels(v, batch, self._pixels) for name, v in self._kept.items()}
         self._kept.clear()
         return found
 

@@ -1,5 +1,7 @@
 """Sums over examples from which the similarities of two networks' units follow, all in float64."""
 
+from collections.abc import Mapping
+
 import torch
 
 SIMILARITIES = ("inner_product", "correlation", "cosine")
@@ -27,8 +29,9 @@ class UnitSums:
         """Return the sum of squares up to which a unit counts as constant: rounding leaves as much."""
         return CONSTANT * self.examples * self._shift[name].square()
 
-    def add(self, values: Values) -> Values:
-        """Add a batch and return it as it was added."""
+    def add(self, batch: Mapping[str, torch.Tensor]) -> Values:
+        """Add a batch and return it as it was added, in float64."""
+        values = {name: each.double() for name, each in batch.items()}
         if not self._shift:
             for name, each in values.items():
                 self._shift[name] = each.mean(dim=0) if self._centred else torch.zeros_like(each[0])

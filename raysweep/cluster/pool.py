@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import ray
@@ -43,7 +43,7 @@ class Source(Protocol):
         ...
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     """An actor; `starting` says on which node once it is ready, `idle` since when it has no work."""
 
@@ -52,9 +52,10 @@ class _Worker:
     node: str = ""
     group: str | None = None
     idle: float | None = None
+    flights: "list[_Flight]" = field(default_factory=list)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Flight:
     """A tile on its way; `since` is when its worker turned to it (None while another one is before it)."""
 
@@ -96,7 +97,7 @@ class Pool:
         start with what is free and what the pool holds, the pool takes no new tile and ends idle actors.
         """
         if waiting and self._is_in_the_way(waiting):
-            for worker in [each for each in self._workers if not self._at(each)]:
+            for worker in [each for each in self._workers if not each.flights]:
                 self._end(worker)
         else:
             self._start()
@@ -125,7 +126,7 @@ class Pool:
     def _start(self) -> None:
         """Start actors for what is ready."""
         tiles = len(self._again) + -(-self._source.ready // self._sections.resources.tile)
-        busy = sum(bool(self._at(worker)) for worker in self._workers)
+        busy = sum(bool(worker.flights) for worker in self._workers)
         if len(self._workers) >= busy + tiles:
             return
         limit = self._limit()
@@ -143,16 +144,18 @@ class Pool:
         for worker in self._workers:
             while (found := self._next(worker)) is not None:
                 tile, attempts = found
-                since = None if self._at(worker) else time.monotonic()
+                since = None if worker.flights else time.monotonic()
                 worker.group, worker.idle = tile.units[0].group, None
-                self._flying[worker.actor.run.remote(tile)] = _Flight(tile, attempts + 1, worker, since)
+                flight = _Flight(tile, attempts + 1, worker, since)
+                worker.flights.append(flight)
+                self._flying[worker.actor.run.remote(tile)] = flight
 
     def _next(self, worker: _Worker) -> tuple[Tile, int] | None:
         """A tile for a worker that has room.
 
         One whose process died before is alone on its actor, so that it takes no other tile with it.
         """
-        flights = self._at(worker)
+        flights = worker.flights
         if worker.starting or len(flights) >= IN_FLIGHT or any(each.attempts > 1 for each in flights):
             return None
         if self._again:
@@ -161,9 +164,6 @@ class Pool:
         others = {each.group for each in self._workers if each is not worker and each.group}
         tile = self._source.take(len(self._workers), worker.group, others)
         return (tile, 0) if tile else None
-
-    def _at(self, worker: _Worker) -> list[_Flight]:
-        return [flight for flight in self._flying.values() if flight.worker is worker]
 
     def _arrived(self, reference: Any) -> None:
         if reference in self._flying:
@@ -175,7 +175,8 @@ class Pool:
                     worker.node = ray.get(reference)
 
     def _land(self, flight: _Flight, reference: Any) -> None:
-        for following in self._at(flight.worker)[:1]:
+        flight.worker.flights.remove(flight)
+        for following in flight.worker.flights[:1]:
             following.since = time.monotonic()
         try:
             place = ray.get(reference)
@@ -201,7 +202,7 @@ class Pool:
         """End actors for which there has been no work for a while."""
         now, more = time.monotonic(), bool(self._again or self._source.ready)
         for worker in list(self._workers):
-            if more or self._at(worker):
+            if more or worker.flights:
                 worker.idle = None
                 continue
             worker.idle = worker.idle or now

@@ -2,14 +2,18 @@
 
 import heapq
 from collections.abc import Iterable, Iterator
+from math import isqrt
 from typing import Literal
 
-from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Network, Trial
+from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Trial
 from raysweep.sweep.plan import Desired, Done, Todo
 
 Unit = AlignmentUnit | BarrierUnit
 Input = tuple[str, int] | str  # a level of a trial, or an alignment
-_Block = tuple[tuple[int, ...], int]  # where a unit lies in the matrix of pairs, and in the plan
+_Moments = tuple[tuple[int, int], ...]  # level and step of each network
+_Block = tuple[_Moments, tuple[int, ...]]  # where in the matrix of pairs, at which moments of training
+
+SMALL = 4  # a tile of less than this part of its size goes on with the next block
 
 
 class Frontier:
@@ -20,15 +24,17 @@ class Frontier:
 
     def __init__(self, wanted: Desired, present: Done, work: Todo) -> None:
         self._wanted = wanted
-        self._block = max(2, round(wanted.sweep.sections.resources.tile**0.5))
+        tile = wanted.sweep.sections.resources.tile
+        self._rows = max(2, isqrt(tile))
+        self._columns = max(2, -(-tile // self._rows))
         self.places = dict(present.alignments)
         self._here: set[Input] = {*present.records, *present.alignments}
         self._missing: dict[str, int] = {}
         self._followers: dict[Input, list[Trial | Unit]] = {}
         self._order: dict[str, int] = {}
-        self._positions: dict[Network, int] = {}
+        self._positions = _positions(wanted)
         self._trials: list[tuple[int, int, Trial]] = []
-        self._groups: dict[Literal["alignment", "barrier"], dict[str, list[tuple[_Block, Unit]]]] = {
+        self._groups: dict[Literal["alignment", "barrier"], dict[str, list[tuple[_Block, int, Unit]]]] = {
             "alignment": {},
             "barrier": {},
         }
@@ -61,7 +67,8 @@ class Frontier:
 
         Alignments come first, for others wait for them. Who asks goes on with the group of `before`, whose
         checkpoints it holds; then come groups that none of the `others` is at, the widest networks first.
-        Units of a group come in blocks of the matrix of its pairs, so that b x b units read 2b networks.
+        Units of a group come in blocks of the matrix of its pairs at the same moments of training, so that
+        b x b units read 2b networks; a tile ends with its block, unless that leaves it small.
         """
         groups = self._groups["alignment"] or self._groups["barrier"]
         if not groups:
@@ -73,11 +80,15 @@ class Frontier:
         )
         assert group is not None
         heap = groups[group]
-        units = tuple(heapq.heappop(heap)[-1] for _ in range(min(most, len(heap))))
+        units: list[Unit] = []
+        block = heap[0][0]
+        while heap and len(units) < most and (heap[0][0] == block or SMALL * len(units) < most):
+            block, _, unit = heapq.heappop(heap)
+            units.append(unit)
         if not heap:
             del groups[group]
         self.ready -= len(units)
-        return units
+        return tuple(units)
 
     def waiting(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the trials that never had their inputs, with what they waited for."""
@@ -123,21 +134,30 @@ class Frontier:
             return
         kind: Literal["alignment", "barrier"] = "alignment" if isinstance(each, AlignmentUnit) else "barrier"
         heap = self._groups[kind].setdefault(each.group, [])
-        heapq.heappush(heap, ((self._place(each), order), each))
+        heapq.heappush(heap, (self._place(each), order, each))
         self.ready += 1
 
-    def _place(self, unit: Unit) -> tuple[int, ...]:
-        positions = (self._positions.setdefault(each, len(self._positions)) for each in unit.networks)
-        return tuple(position // self._block for position in positions)
+    def _place(self, unit: Unit) -> _Block:
+        moments = tuple((network.level, network.step) for network in unit.networks)
+        first, *others = (self._positions[network.trial_id] for network in unit.networks)
+        return moments, (first // self._rows, *(other // self._columns for other in others))
 
-    def _size(self, heap: list[tuple[_Block, Unit]]) -> tuple[int, int]:
-        (_, order), unit = heap[0]
+    def _size(self, heap: list[tuple[_Block, int, Unit]]) -> tuple[int, int]:
+        _, order, unit = heap[0]
         widths = (self._wanted.trials[network.trial_id].training.width for network in unit.networks)
         return -max(widths), order
 
     def _cost(self, trial: Trial) -> int:
         cursor = self._wanted.cursors[trial.trial_id]
         return trial.training.width * len(cursor.levels) * (cursor.total - cursor.start)
+
+
+def _positions(wanted: Desired) -> dict[str, int]:
+    """The place of every trial in the matrix of its group's pairs, whose networks are sorted by their ids."""
+    groups: dict[str, list[str]] = {}
+    for trial in wanted.trials.values():
+        groups.setdefault(trial.group, []).append(trial.trial_id)
+    return {trial_id: place for ids in groups.values() for place, trial_id in enumerate(sorted(ids))}
 
 
 def _id(each: Trial | Unit) -> str:

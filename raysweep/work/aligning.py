@@ -6,7 +6,6 @@ from itertools import combinations
 from typing import Any
 
 import torch
-from torch import nn
 
 from raysweep.alignment import (
     Alignment,
@@ -18,18 +17,17 @@ from raysweep.alignment import (
     layer_similarities,
     match_jointly,
     match_similarities,
-    unit_similarities,
     weight_matching,
 )
 from raysweep.digest import seed_for
-from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.sweep.identity import AlignmentUnit, Network, Trial
+from raysweep.sweep.identity import AlignmentUnit, Trial
 from raysweep.sweep.permuting import member_prefix
 from raysweep.sweep.schema import Align
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.data import pad_to, proved_spec
 from raysweep.work.networks import Networks, State
+from raysweep.work.unit_values import UnitValues
 
 Indices = Mapping[str, torch.Tensor]
 
@@ -37,8 +35,8 @@ Indices = Mapping[str, torch.Tensor]
 class Aligner:
     """Aligns networks by the methods of a sweep file."""
 
-    def __init__(self, align: Align, networks: Networks) -> None:
-        self._align, self._networks = align, networks
+    def __init__(self, align: Align, networks: Networks, values: UnitValues) -> None:
+        self._align, self._networks, self._values = align, networks, values
 
     def rows(self, units: Sequence[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
         """Return the rows of pairs and joint alignments; by activations all units of a tile in one pass."""
@@ -68,17 +66,15 @@ class Aligner:
 
     def _by_activations(self, units: list[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
         """The units of a tile are of one group, so that their networks have one architecture and data set."""
-        began, options = time.perf_counter(), self._align.activation_matching
+        began = time.perf_counter()
         config, data = self._networks.setting(trials[units[0].target.trial_id])
         networks = list(dict.fromkeys(network for unit in units for network in unit.networks))
         pairs = list(dict.fromkeys(pair for unit in units for pair in combinations(unit.networks, 2)))
-        matrices = unit_similarities(
-            [self._model(config, network) for network in networks],
-            data.train.first(options.examples).images,
+        matrices = self._values.similarities(
+            config,
+            data.train,
+            {network: self._networks.state(network) for network in networks},
             [(networks.index(one), networks.index(other)) for one, other in pairs],
-            options.tensor,
-            options.similarity,
-            options.pixels,
         )
         similar, spec, rows = dict(zip(pairs, matrices, strict=True)), proved_spec(config), []
         for unit in units:
@@ -118,11 +114,6 @@ class Aligner:
             found.permutation(spec), found.objective, found.objective_identity, found.iterations
         )
         return _pair(spec, [pad_to(wide, narrow, small)], [large], alignment)
-
-    def _model(self, config: ModelConfig, network: Network) -> nn.Module:
-        model = build(config)
-        model.load_state_dict(self._networks.state(network))
-        return model
 
     def _weights(
         self, spec: PermutationSpec, targets: list[State], sources: list[State], seed: int

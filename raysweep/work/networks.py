@@ -18,10 +18,11 @@ State = dict[str, torch.Tensor]
 class Networks:
     """Reads states, keeps the last ones, and evaluates each network once per split."""
 
-    def __init__(self, store: TrialStore, sections: Sections) -> None:
+    def __init__(self, store: TrialStore, sections: Sections, limit: int) -> None:
+        """`limit` is the number of bytes of states that are kept."""
         self._store, self._compare = store, sections.compare
         self._source = (sections.train.data_root, sections.train.download)
-        self._states = Cache(sections.resources.cache_mb * 1_000_000)
+        self._states = Cache(limit)
         self._risks: dict[tuple[Network, str], Risk] = {}
 
     def setting(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:

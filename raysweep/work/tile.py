@@ -15,6 +15,7 @@ from raysweep.work.comparing import compare_unit
 from raysweep.work.device import repeatable
 from raysweep.work.networks import Networks
 from raysweep.work.permutations import Permutations
+from raysweep.work.unit_values import UnitValues
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,13 @@ class TileWorker:
         check_code(code)
         files = Files(root)
         self._results, self._compare = ResultStore(files), sections.compare
-        self._networks = Networks(TrialStore(files, _node_cache(files, sections)), sections)
+        limit = sections.resources.cache_mb * 1_000_000
+        values = limit // 2 if "activation_matching" in sections.align.methods else 0
+        store = TrialStore(files, _node_cache(files, sections))
+        self._networks = Networks(store, sections, limit - values)
         self._permutations = Permutations(self._results)
-        self._aligner = Aligner(sections.align, self._networks)
+        recorded = UnitValues(sections.align.activation_matching, values)
+        self._aligner = Aligner(sections.align, self._networks, recorded)
         repeatable(sections.align.threads)
 
     def run(self, tile: Tile) -> str:

@@ -35,7 +35,8 @@ def values(model, images, tensor):
     nodes = recorded_values(model, images[:2], tensor)
     with torch.no_grad():
         found = Recorder(model, nodes).values(images, 0)
-    return {group: torch.stack([found[name] for name in names], dim=1) for group, names in nodes.items()}
+    doubles = {name: each.double() for name, each in found.items()}
+    return {group: torch.stack([doubles[name] for name in names], dim=1) for group, names in nodes.items()}
 
 
 @pytest.mark.parametrize("similarity", ["inner_product", "correlation", "cosine"])

@@ -1,11 +1,10 @@
-"""Seconds of the commands that everybody types first; run as `python -m tests.benchmarks.commands`.
+"""Seconds of the commands that everybody types first.
 
 The quickstart on a fresh root (with fresh facts), the same command again with nothing to do, and the commands
 that only look. Each is timed from outside, interpreter and imports included, and beside it the seconds that
 its processes had a processor (of all of them, Ray's too): on a machine that others use too, these say more.
 """
 
-import argparse
 import os
 import re
 import resource
@@ -13,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.records import Record
@@ -41,16 +41,12 @@ def large_imports(*words: str, cache: str) -> int:
     return len({"torch", "ray", "mlflow"} & set(re.findall(r"\w+", done.stdout.splitlines()[-1])))
 
 
-def records(rounds: int, quickstarts: int) -> list[Record]:
-    """Take all figures."""
-    found: list[Record] = []
+def records(quick: bool) -> Iterator[Record]:
+    """Yield all figures: of one quickstart, and of five rounds of the other commands (quick: one)."""
+    rounds = 1 if quick else 5
     with tempfile.TemporaryDirectory() as folder:
-        cache, root = str(Path(folder) / "cache"), ""
-        fresh = []
-        for number in range(quickstarts):
-            root = str(Path(folder) / f"root{number}")
-            facts = str(Path(folder) / f"cache{number}")
-            fresh.append(measured("run", QUICKSTART, "--root", root, cache=facts))
+        cache, root = str(Path(folder) / "cache"), str(Path(folder) / "root")
+        fresh = [measured("run", QUICKSTART, "--root", root, cache=str(Path(folder) / "fresh"))]
         measured("plan", QUICKSTART, "--root", root, cache=cache)
         commands = {
             "--help": ["--help"],
@@ -64,22 +60,8 @@ def records(rounds: int, quickstarts: int) -> list[Record]:
                 times[name].append(measured(*words, cache=cache))
         for name, each in {**times, "quickstart": fresh}.items():
             seconds, processor = (list(part) for part in zip(*each, strict=True))
-            found.append(Record(name, "s", seconds, GOALS[name]))
-            found.append(Record(f"{name}, processor", "s", processor))
+            yield Record(name, "s", seconds, GOALS[name])
+            yield Record(f"{name}, processor", "s", processor)
         for name in ("--help", "status", "plan"):
             count = float(large_imports(*commands[name], cache=cache))
-            found.append(Record(f"{name}, large imports", "modules", [count], 0))
-    return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quickstarts", type=int, default=1)
-    arguments = parser.parse_args()
-    for record in records(arguments.rounds, arguments.quickstarts):
-        print(record, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+            yield Record(f"{name}, large imports", "modules", [count], 0)

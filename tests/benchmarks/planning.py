@@ -1,8 +1,8 @@
 """The plan of a sweep with a million barriers, half of them done, and its tables.
 
-Run as `python -m tests.benchmarks.planning`. The networks are not trained: the objects hold made-up rows of
-the true shape (25 points of a pair, 91 of a triple, two splits), 12 barriers each. Every figure is taken in a
-process of its own, so that its peak of memory is its own. A fresh root is filled first, in some minutes.
+The networks are not trained: the objects hold made-up rows of the true shape (25 points of a pair, 91 of a
+triple, two splits), 12 barriers each. Every figure is taken in a process of its own, so that its peak of
+memory is its own. The root is filled first, in some minutes.
 """
 
 import argparse
@@ -108,10 +108,14 @@ def buckets(root: str) -> dict[str, int]:
     }
 
 
-def records(root: str, replicates: int, rounds: int) -> list[Record]:
-    """Take all figures; fills the root where it is empty."""
-    if not Files(root).list("results"):
-        measured("fill", root, replicates)
+def records(quick: bool) -> Iterator[Record]:
+    """Yield all figures: of 100 networks (1 million barriers) and three plans, or of 4 and one."""
+    with tempfile.TemporaryDirectory() as root:
+        yield from _records(root, *((4, 1) if quick else (100, 3)))
+
+
+def _records(root: str, replicates: int, rounds: int) -> list[Record]:
+    measured("fill", root, replicates)
     measured("plan", root, 3)  # so that the facts of the network are known
     Files(root).delete("index/barriers")
     first = measured("plan", root, replicates)
@@ -154,21 +158,16 @@ def figures(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--replicates", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--root", help="where the results are kept for another time")
-    parser.add_argument("--work", choices=WORK, help=argparse.SUPPRESS)
+    """Do one thing, as `measured` asks for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--work", choices=WORK, required=True)
+    parser.add_argument("--root", required=True)
+    parser.add_argument("--replicates", type=int, required=True)
     arguments = parser.parse_args()
-    if arguments.work:
-        began = time.perf_counter()
-        WORK[arguments.work](arguments.root, arguments.replicates)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        print(json.dumps([time.perf_counter() - began, time.process_time(), peak]))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        for record in records(arguments.root or folder, arguments.replicates, arguments.rounds):
-            print(record, flush=True)
+    began = time.perf_counter()
+    WORK[arguments.work](arguments.root, arguments.replicates)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(json.dumps([time.perf_counter() - began, time.process_time(), peak]))
 
 
 if __name__ == "__main__":

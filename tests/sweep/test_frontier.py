@@ -114,3 +114,21 @@ def test_tiles_are_blocks_of_the_matrix_of_pairs(tmp_path):
     reads = [len({network for unit in tile for network in unit.networks}) for tile in tiles]
     assert sum(map(len, tiles)) == len(work.alignments) == 120
     assert sum(reads) / len(reads) <= 10
+
+
+def test_tiles_of_trajectories_are_blocks_at_one_moment(tmp_path):
+    """12 networks with 5 checkpoints in tiles of 12: 3 x 4 networks, not pairs of all moments."""
+    train = {**TRAIN, "width": 4, "epochs": 4, "replicates": 12, "checkpoints": {"every": "1ep"}}
+    sections = {"name": "s", "train": train, "compare": {"kinds": ["direct"], "trajectory": {}}}
+    wanted, work, frontier = begin(desired(check("test", sections)), tmp_path)
+    for trial in wanted.trials:
+        frontier.level_done(trial, 0)
+    units, reads = 0, 0
+    while units < len(work.alignments):
+        tile = frontier.take(12, None, set())
+        networks = {network for unit in tile for network in unit.networks}
+        assert len({network.step for network in networks}) == 1
+        assert len(networks) <= 3 + 4
+        units, reads = units + len(tile), reads + len(networks)
+    assert units == 66 * 5
+    assert reads / units <= 0.85  # on the diagonal blocks are partial; 2 where tiles share nothing

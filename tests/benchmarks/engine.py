@@ -1,0 +1,254 @@
+"""The engine at work on networks that nobody trained, in a process of its own, and what its workers note.
+
+`python -m tests.benchmarks.engine CASE` carries out one case, given as JSON, and prints what it found.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import ray
+import torch
+
+from raysweep.cluster.run import run_sweep
+from raysweep.models.initialise import initialised
+from raysweep.store.files import Files
+from raysweep.store.trials import LevelRecord, Metric, TrialStore
+from raysweep.sweep.facts import facts_of, model_config
+from raysweep.sweep.identity import data_config
+from raysweep.sweep.load import check
+from raysweep.sweep.plan import Desired, desired, done, todo
+from tests.benchmarks.watched import SleepingWorker, WatchedWorker, notes_of
+
+PERTURBATION = 0.01  # of the weights, from a checkpoint to the next
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Networks of one architecture on the digits, all pairs (or a ring of them) at every checkpoint.
+
+    With `sleep` the workers compute nothing and sleep so many seconds per unit.
+    """
+
+    root: str
+    networks: int
+    checkpoints: int = 8  # two and more
+    model: str = "mlp"
+    width: int = 64
+    workers: int = 1
+    tile: int = 12
+    cache_mb: int = 1000
+    alphas: int = 5
+    ring: bool = False
+    sleep: float = 0.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the driver used, from its first tile to its last, and what the workers noted, by process.
+
+    Memory in MB: `planned` when the plan was made, `peak` in all. `processor`: seconds of the driver;
+    `ray_processor`: of the processes of Ray that it started.
+    """
+
+    pairs: int
+    planned: float
+    peak: float
+    processor: float
+    ray_processor: float
+    notes: list[list[dict[str, Any]]]
+
+    @property
+    def tiles(self) -> int:
+        return sum(map(len, self.notes))
+
+    def total(self, key: str) -> float:
+        """Sum a count over all tiles."""
+        return float(sum(tile[key] for each in self.notes for tile in each))
+
+    @property
+    def cost(self) -> float:
+        """Seconds of the workers' processors to align a pair and compare it, once they are warm.
+
+        The first tiles of a worker, of either kind, load data and trace the network; they do not count.
+        """
+        seconds, units = {"alignments": 0.0, "barriers": 0.0}, {"alignments": 0, "barriers": 0}
+        for each in self.notes:
+            for stage in seconds:
+                for tile in [tile for tile in each if tile["stage"] == stage][1:]:
+                    seconds[stage] += tile["processor"]
+                    units[stage] += tile["units"]
+        return sum(seconds[stage] / units[stage] for stage in seconds)
+
+    @property
+    def seconds(self) -> float:
+        """From the beginning of the first tile to the end of the last."""
+        return self._end - min(each[0]["began"] for each in self.notes)
+
+    @property
+    def busy(self) -> float:
+        """Share of the time, from the first tile of each worker to the end of all, at tiles."""
+        return self._share(0.0)
+
+    @property
+    def computing(self) -> float:
+        """The same, less reading and writing."""
+        return self._share(1.0)
+
+    @cached_property
+    def _end(self) -> float:
+        return float(max(each[-1]["ended"] for each in self.notes))
+
+    def _share(self, files: float) -> float:
+        tiles = [tile for each in self.notes for tile in each]
+        worked = sum(tile["ended"] - tile["began"] - files * tile["files"] for tile in tiles)
+        return float(worked / sum(self._end - each[0]["began"] for each in self.notes))
+
+
+def planned(case: Case) -> Desired:
+    """The plan; a pair is aligned and compared at the same checkpoint."""
+    last = case.checkpoints - 1
+    train = {"dataset": "digits", "model": case.model, "width": case.width, "epochs": last}
+    train |= {"replicates": case.networks, "checkpoints": {"every": "1ep"}}
+    train |= {"norm": "none" if case.model == "mlp" else "layer"}
+    compare: dict[str, Any] = {
+        "kinds": ["direct"],
+        "splits": ["test"],
+        "alphas": case.alphas,
+        "trajectory": {},
+    }
+    resources = {"workers": case.workers, "tile": case.tile, "cache_mb": case.cache_mb}
+    sections = {"name": "engine", "train": train, "compare": compare, "resources": resources}
+    wanted = desired(check("engine", sections | {"tracking": {"enabled": False}}))
+    kept = {}
+    order = {trial_id: place for place, trial_id in enumerate(sorted(wanted.trials))}
+    for key, unit in wanted.alignments.items():
+        one, other = (order[network.trial_id] for network in unit.networks)
+        if not case.ring or (other - one) % case.networks in (1, case.networks - 1):
+            kept[key] = unit
+    barriers = {
+        key: unit
+        for key, unit in wanted.barriers.items()
+        if (found := kept.get(unit.alignments[0])) and set(found.networks) == set(unit.networks)
+    }
+    return replace(wanted, alignments=kept, barriers=barriers, agreements={})
+
+
+def fill(case: Case) -> None:
+    """Commit checkpoints for all trials: of an initialisation, each a little further from it."""
+    wanted, store = planned(case), TrialStore(Files(case.root))
+    for trial in wanted.trials.values():
+        cursor = wanted.cursors[trial.trial_id]
+        facts = facts_of(data_config(trial.training, 0).whole(), wanted.sweep.sections.train)
+        config = model_config(trial.training, facts.shape, facts.classes)
+        model = initialised(config, trial.training.init, trial.init_seed)
+        generator, written = torch.Generator().manual_seed(trial.init_seed), {}
+        with torch.no_grad():
+            for step in sorted(cursor.checkpoints):
+                written[step] = store.write_checkpoint(trial.trial_id, 0, step, model.state_dict())
+                for parameter in model.parameters():
+                    noise = torch.randn(parameter.shape, generator=generator)
+                    parameter.add_(noise, alpha=PERTURBATION)
+        metrics = tuple(Metric(cursor.total, 0.0, split, 0.0, 0.0, 0.0) for split in ("train", "test"))
+        store.commit(trial.trial_id, 0, LevelRecord(cursor.total, metrics=metrics, checkpoints=written))
+
+
+def checkpoint_megabytes(root: str) -> float:
+    """How large the largest checkpoint of a filled root is."""
+    return max(path.stat().st_size for path in Path(root).rglob("*.safetensors")) / 1e6
+
+
+def carried_out(case: Case) -> Found:
+    """Do the case, from nothing but checkpoints, in a process of its own."""
+    for folder in ("results", "index", "sweeps"):
+        shutil.rmtree(Path(case.root) / folder, ignore_errors=True)
+    notes = notes_of(case.root)
+    shutil.rmtree(notes, ignore_errors=True)
+    notes.mkdir(parents=True)
+    (notes / "sleep").write_text(str(case.sleep))
+    command = [sys.executable, "-m", "tests.benchmarks.engine", json.dumps(asdict(case))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{case}: {done.stderr}")
+    lines = [path.read_text().splitlines() for path in notes.glob("[0-9]*")]
+    found = json.loads(done.stdout.splitlines()[-1])
+    return Found(**found, notes=[[json.loads(line) for line in each] for each in lines])
+
+
+class Clock:
+    """Listens from the first stage to the last unit; seconds of the processor until then."""
+
+    def __init__(self) -> None:
+        self.began: tuple[float, float] | None = None
+        self.ended = (0.0, 0.0)
+        self.left = 0
+
+    def stage(self, name: str, total: int) -> None:
+        self.left += total
+        self.began = self.began or self._now()
+
+    def advance(self, stage: str, units: int) -> None:
+        self.left -= units
+        if not self.left:
+            self.ended = self._now()
+
+    def failed(self, failure: dict[str, Any]) -> None:
+        raise RuntimeError(failure)
+
+    def spent(self) -> tuple[float, float]:
+        assert self.began is not None
+        return self.ended[0] - self.began[0], self.ended[1] - self.began[1]
+
+    def _now(self) -> tuple[float, float]:
+        return time.process_time(), sum(_children_seconds())
+
+
+def _children_seconds() -> Iterator[float]:
+    """The processor seconds of the processes that this one started and that are alive."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        if int(fields[1]) == os.getpid():
+            yield (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _resident() -> float:
+    """Resident memory of this process in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _drive(case: Case) -> None:
+    wanted, files, clock = planned(case), Files(case.root), Clock()
+    work = todo(wanted, done(wanted, files))
+    if work.trials:
+        raise RuntimeError(f"{len(work.trials)} trials have no checkpoints")
+    before = _resident()
+    actor = ray.remote(SleepingWorker if case.sleep else WatchedWorker)
+    ray.init(address="local", num_cpus=case.workers, include_dashboard=False, log_to_driver=False)
+    with mock.patch("raysweep.cluster.pool._Actor", actor):
+        failures = run_sweep(files, wanted, work, None, clock)
+    ray.shutdown()
+    if failures:
+        raise RuntimeError(f"{len(failures)} failures: {failures[0]}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    processor, ray_processor = clock.spent()
+    found = {"pairs": len(wanted.barriers), "planned": before, "peak": peak}
+    print(json.dumps(found | {"processor": processor, "ray_processor": ray_processor}))
+
+
+if __name__ == "__main__":
+    _drive(Case(**json.loads(sys.argv[1])))
