@@ -2,18 +2,25 @@
 
 Networks: MLP 64-64-64-64-10 on the digits (53 kB a checkpoint), not trained. A worker keeps 1 MB of them, 18
 networks, so that what is loaded says how the tiles are cut. 64 networks have two checkpoints, which makes as
-many pairs as 32 networks with eight. A barrier: 5 points, 360 test images. Every case is a process of its
-own.
+many pairs as 32 networks with eight. A barrier: 5 points, 400 test images. Every case is a process of its
+own, but for the matching by activations, of networks with two checkpoints.
 """
 
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from unittest import mock
 
-from tests.benchmarks.engine import Case, Found, carried_out, checkpoint_megabytes, fill
+import torch
+
+from raysweep.alignment.activations import Recorder
+from raysweep.version import code_digest
+from raysweep.work.tile import Tile, TileWorker
+from tests.benchmarks.engine import Case, Found, carried_out, checkpoint_megabytes, fill, planned
 from tests.benchmarks.records import Record
 
 COMPUTING, FLAT, RISING, PARALLEL = 0.95, 1.1, 1.1, 1.8  # goals
+IMAGES = 1397  # of the digits to train on
 
 
 def records(quick: bool) -> Iterator[Record]:
@@ -22,6 +29,8 @@ def records(quick: bool) -> Iterator[Record]:
     turns = 4 if quick else 32
     first: Found | None = None
     with tempfile.TemporaryDirectory() as folder:
+        for networks in (2, 3) if quick else (2, 4, 8, 16):
+            yield passes(Case(f"{folder}/passes{networks}", networks, 2, method="activation_matching"))
         for networks, checkpoints in sizes.items():
             root = f"{folder}/{networks}"
             case = Case(root, networks, checkpoints, workers=2, cache_mb=1)
@@ -35,6 +44,26 @@ def records(quick: bool) -> Iterator[Record]:
                 name = f"N = {networks}, pairs per second with two workers, to one"
                 yield Record(name, "pairs/s", speeds[0], PARALLEL, floor=speeds[1], least=True)
                 yield from shares(f"N = {networks}, one worker", one)
+
+
+def passes(case: Case) -> Record:
+    """How often a network runs on the images when all are matched by activations, tile by tile."""
+    fill(case)
+    wanted, ran, run = planned(case), [], Recorder.values
+
+    def counted(recorder: Recorder, images: torch.Tensor, batch: int) -> dict[str, torch.Tensor]:
+        ran.append(len(images))
+        return run(recorder, images, batch)
+
+    worker = TileWorker(case.root, wanted.sweep.sections, code_digest())
+    units = list(wanted.alignments.values())
+    with mock.patch.object(Recorder, "values", counted):
+        for start in range(0, len(units), case.tile):
+            worker.run(Tile(tuple(units[start : start + case.tile]), wanted.trials))
+    states = case.networks * case.checkpoints
+    note = f"{len(units)} pairs of {states} checkpoints"
+    name = f"N = {case.networks}, matched by activations, passes per checkpoint"
+    return Record(name, "passes", [sum(ran) / IMAGES / states], 1, note)
 
 
 def of_size(case: Case, found: Found, first: Found) -> Iterator[Record]:

@@ -52,6 +52,7 @@ class Case:
     alphas: int = 5
     ring: bool = False
     sleep: float = 0.0
+    method: str = "weight_matching"
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def planned(case: Case) -> Desired:
     }
     resources = {"workers": case.workers, "tile": case.tile, "cache_mb": case.cache_mb}
     sections = {"name": "engine", "train": train, "compare": compare, "resources": resources}
+    sections |= {"align": {"methods": [case.method]}}
     wanted = desired(check("engine", sections | {"tracking": {"enabled": False}}))
     kept = {}
     order = {trial_id: place for place, trial_id in enumerate(sorted(wanted.trials))}

@@ -1,7 +1,7 @@
 """Peaks of memory of driver and worker with large checkpoints, against the cache that is configured.
 
 VGG-16 of width 64 (59 MB) on the digits, so that images and their values weigh little; not trained. Seven
-networks at two checkpoints in a ring: every pair is aligned and compared (3 points, 360 images). The
+networks at two checkpoints in a ring: every pair is aligned and compared (3 points, 400 images). The
 reference: the same without a cache, plus the cache. Every case is a process of its own.
 """
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 LIBRARIES = ("torch", "numpy", "scipy", "ray", "pyarrow")
 
@@ -59,6 +58,8 @@ class Record:
 
 def machine() -> dict[str, str]:
     """What the figures were taken on."""
+    import torch  # here, because processes whose memory is measured import records
+
     info = Path("/proc/cpuinfo")
     models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

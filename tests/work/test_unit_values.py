@@ -11,7 +11,7 @@ from raysweep.version import code_digest
 from raysweep.work.tile import Tile, TileWorker
 from tests.work.plans import BASE, carry_out
 
-NETWORKS, CHUNKS = 4, 3  # of 500 of 1437 training images
+NETWORKS, CHUNKS = 4, 3  # of 500 of 1397 training images
 
 
 @pytest.fixture(scope="module")
