@@ -16,7 +16,7 @@ WRITES = {
     "training, chain": 40,
     "training, adamw": 16,
     "aligning and comparing": 4,
-    "publishing": 36,
+    "publishing": 32,
     "importing": 10,
     "tracking": 3,
 }

@@ -141,14 +141,15 @@ class Bucket:
 
 def _below(folder: str, name: str) -> Iterator[tuple[str, Stamp]]:
     """The files below a folder; one that another process removes meanwhile is left out."""
+    prefix = f"{name}/" if name else ""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
                 if entry.is_dir():
-                    yield from _below(entry.path, f"{name}/{entry.name}")
+                    yield from _below(entry.path, prefix + entry.name)
                 elif entry.is_file():
                     found = entry.stat()
-                    yield f"{name}/{entry.name}", Stamp(found.st_size, found.st_mtime_ns)
+                    yield prefix + entry.name, Stamp(found.st_size, found.st_mtime_ns)
 
 
 def _s3() -> fs.S3FileSystem:

@@ -32,7 +32,7 @@ def test_objects_come_back_and_go(root):
     files.delete("a/b")
     files.delete("a/b")
     assert files.list("a") == ["a/c/d"]
-    assert files.list("tmp") == []
+    assert files.list("") == ["a/c/d", "ab/c"]
     with pytest.raises(FileNotFoundError):
         files.get("a/b")
 
