@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,7 +40,7 @@ def run(
 ) -> None:
     """Do what is left of sweeps, publish their tables and answer their questions."""
     address = address or os.environ.get("RAY_ADDRESS")
-    if address and _has_token():
+    if address and _names_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it once, when it is imported
     from raysweep.execute import GOES_ON, execute
 
@@ -133,10 +132,13 @@ def gc(
     typer.echo(f"{summary(found)}{', removed' if delete else ''}")
 
 
-def _has_token() -> bool:
-    """Whether there is a token for clusters where Ray looks for it."""
-    named = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
-    return named or Path("~/.ray/auth_token").expanduser().exists()
+def _names_token() -> bool:
+    """Whether the environment names a token for clusters.
+
+    The file ~/.ray/auth_token is no sign of one: any Ray that was started on this machine has written it, and
+    with a token a driver hears nothing from the workers of a cluster without.
+    """
+    return "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
 
 
 def main() -> None:

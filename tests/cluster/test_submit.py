@@ -72,7 +72,7 @@ def test_relative_imports_travel(small, tmp_path, monkeypatch):
     assert (folder / "weights" / "a.pt").read_bytes() == b"weights"
     for name in ("../outside.pt", "missing.pt"):
         with pytest.raises(UserError, match="cannot be sent"):
-            _stage(tmp_path / name.strip("."), str(small), sweep(name, "weights/a.pt"))
+            _stage(tmp_path / Path(name).stem, str(small), sweep(name, "weights/a.pt"))
 
 
 @pytest.fixture(scope="module")
