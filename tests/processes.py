@@ -3,7 +3,10 @@
 import collections
 import subprocess
 
-TRAINING, ALIGNING = "ray::ResourceTrainable", "ray::TileWorker"  # what Ray calls the processes of our actors
+TRAINING, ALIGNING = (
+    "ray::ResourceTrainable",
+    "ray::AlignWorker",
+)  # what Ray calls the processes of our actors
 
 
 def below(pid, start=""):

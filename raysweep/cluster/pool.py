@@ -21,7 +21,9 @@ ATTEMPTS = 3  # for a unit whose process dies or whose storage fails; other exce
 
 
 @ray.remote
-class _Actor(TileWorker):
+class AlignWorker(TileWorker):
+    """A `TileWorker` in a process of its own, which Ray shows under this name."""
+
     def node(self) -> str:
         return str(ray.get_runtime_context().get_node_id())
 
@@ -135,7 +137,7 @@ class Pool:
 
     def _new(self) -> _Worker:
         options = {"num_cpus": self._needs.cpu, "num_gpus": self._needs.gpu}
-        actor: Any = _Actor.options(**options).remote(  # type: ignore[attr-defined]
+        actor: Any = AlignWorker.options(**options).remote(  # type: ignore[attr-defined]
             self._root, self._sections, code_digest()
         )
         return _Worker(actor, actor.node.remote())

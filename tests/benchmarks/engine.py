@@ -241,7 +241,7 @@ def _drive(case: Case) -> None:
     before = _resident()
     actor = ray.remote(SleepingWorker if case.sleep else WatchedWorker)
     ray.init(address="local", num_cpus=case.workers, include_dashboard=False, log_to_driver=False)
-    with mock.patch("raysweep.cluster.pool._Actor", actor):
+    with mock.patch("raysweep.cluster.pool.AlignWorker", actor):
         failures = run_sweep(files, wanted, work, None, clock)
     ray.shutdown()
     if failures:

@@ -33,7 +33,7 @@ def reset():
 
 def net(shape, classes, width):
     title = Path("/proc/self/cmdline").read_text()
-    for kind in ("ResourceTrainable", "TileWorker"):
+    for kind in ("ResourceTrainable", "AlignWorker"):
         if title.startswith(f"ray::{kind}"):
             _note(kind)
             found = Path(os.environ[FOLDER]) / f"{kind}-{width}"

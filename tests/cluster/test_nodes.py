@@ -149,7 +149,7 @@ def test_trials_on_gpu_nodes_and_alignment_on_cpus_or_shares_of_gpus(cluster, tm
         run = ["run", path, "--root", root, "--address", cluster.address, "--set"]
         poison.reset()
         raysweep(*run, f"resources={{trial: {half}, align: {{cpu: 1}}, workers: 2}}")
-        training, aligning = poison.notes("ResourceTrainable"), poison.notes("TileWorker")
+        training, aligning = poison.notes("ResourceTrainable"), poison.notes("AlignWorker")
         assert {note["node"] for note in training} == {node.node_id}
         assert all(note["resources"].items() >= {"CPU": 0.5, "GPU": 0.5}.items() for note in training)
         assert aligning
@@ -157,7 +157,7 @@ def test_trials_on_gpu_nodes_and_alignment_on_cpus_or_shares_of_gpus(cluster, tm
         poison.reset()
         quarter = "{cpu: 0.5, gpu: 0.25}"
         raysweep(*run, f"resources={{trial: {half}, align: {quarter}}}", "--set", "compare.alphas=5")
-        aligning = poison.notes("TileWorker")
+        aligning = poison.notes("AlignWorker")
         assert {note["node"] for note in aligning} == {node.node_id}
         assert all(note["resources"].items() >= {"CPU": 0.5, "GPU": 0.25}.items() for note in aligning)
         assert not poison.notes("ResourceTrainable")

@@ -35,7 +35,7 @@ def test_units_that_raise_hang_or_kill_their_process(session, tmp_path):
     path, root = tmp_path / "tiny.yaml", tmp_path / "root"
     path.write_text(yaml.safe_dump(SWEEP))
     for action, width in WIDTHS.items():
-        poison.switch("TileWorker", width, action)
+        poison.switch("AlignWorker", width, action)
     here("run", path, "--root", root, code=1)
     failures = pd.read_parquet(root / "sweeps/tiny/failures").set_index("error").attempts
     assert len(failures) == len(SAID)
