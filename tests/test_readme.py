@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from analysis import joint
 from raysweep.store.tables import TABLES, describe, schema
 from raysweep.sweep.names import ANALYSES
 from tests.cluster.heads import ray_head
@@ -121,6 +122,16 @@ def commands(quickstart, own_networks):
             for line in text.splitlines():
                 (run_reduced if name == "long" else run_line)(line, quickstart)
     return quickstart
+
+
+def test_joint_alignment_beats_a_reference_at_every_width(quickstart):
+    tables = (pd.read_parquet(quickstart / "runs/sweeps/quickstart" / t) for t in ("barriers", "alignments"))
+    found = (
+        joint.summarise(*tables).query("kind == 'joint, 3 networks' and risk == 'loss'").set_index("width")
+    )
+    assert list(found.index) == [8, 16, 32, 64, 128, 256]
+    assert (found.ratio < 0.85).all()
+    assert (found.ratio_high[found.index > 8] < 1).all()
 
 
 def test_commands_run(commands):
