@@ -22,9 +22,8 @@ WRITES = {
 }
 # How often a pair that can never be computed is tried
 ATTEMPTS = {"raise": 1, "hang": 3, "kill": 3}
-# Objects damaged in the middle of a run, by a flipped bit and by truncation, in a directory and in S3
+# Objects damaged in the middle of a run, by a flipped bit and by truncation
 DAMAGED = {"checkpoint": 2, "alignment": 2, "resume point": 2}
-ROOTS = ("directory", "s3")
 # Requests to object storage that are answered by 503, or whose connection is cut in mid-upload or mid-answer
 REQUESTS_TO_STORAGE = 30
 # Requests to the tracking server that change something, before each of which it dies
@@ -38,7 +37,7 @@ TABLE = {  # the rows of the README
     "the tracking server is killed": KILLED["tracking server"],
     "killed between two writes": sum(WRITES.values()),
     "a pair raises, hangs, or kills its process": sum(ATTEMPTS.values()),
-    "an object is damaged during a run": sum(DAMAGED.values()) * len(ROOTS),
+    "an object is damaged during a run": sum(DAMAGED.values()),
     "an object or table is damaged at rest": len(DAMAGES),
     "object storage answers 503, or cuts a connection": REQUESTS_TO_STORAGE,
     "the tracking server dies between two requests": REQUESTS,

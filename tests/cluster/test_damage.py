@@ -10,7 +10,7 @@ import yaml
 from raysweep.cluster.run import _Run
 from raysweep.store.files import Files
 from raysweep.verify import problems
-from tests.faults import DAMAGED, ROOTS
+from tests.faults import DAMAGED
 from tests.inside import carried_out, here
 from tests.processes import TRAINING, below
 from tests.test_run import same, tables
@@ -112,9 +112,8 @@ def expected(path, tmp_path_factory):
     return tables(carried_out(path, tmp_path_factory.mktemp("calm")))
 
 
-@pytest.mark.parametrize("where", ROOTS)
-def test_damage_in_the_middle_of_a_run(where, session, path, expected, damage, monkeypatch, tmp_path):
-    root = "s3://bucket/damaged" if where == "s3" else str(tmp_path / "root")
+def test_damage_in_the_middle_of_a_run(session, path, expected, damage, monkeypatch, tmp_path):
+    root = str(tmp_path / "root")
     damager = Damager(Files(root))
     damage(damager)
     here("run", path, "--root", root, code=1)
