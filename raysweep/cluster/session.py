@@ -25,17 +25,17 @@ def ray_session(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ours = not ray.is_initialized()
-    if ours:
-        try:
-            _check_address(address or "")
+    try:
+        _check_address(address or "")
+        if ours:
             ray.init(
                 address=address or "local",  # without it Ray joins whichever cluster was started here last
                 include_dashboard=False if address is None else None,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
             )
-        except OSError as error:
-            raise UserError(f"--address {address}: {error}") from error
+    except OSError as error:
+        raise UserError(f"--address {address}: {error}") from error
     try:
         yield
     finally:

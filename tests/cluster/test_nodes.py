@@ -16,6 +16,7 @@ import yaml
 from ray.cluster_utils import Cluster
 
 from tests.cluster import poison
+from tests.cluster.heads import free_port
 from tests.faults import NODES
 from tests.test_run import PROJECT, raysweep, same, tables
 
@@ -56,7 +57,8 @@ def another_machine(cluster, command="", **environment):
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
         pytest.skip("this user cannot give a process a file system of its own")
     ray = str(Path(sys.executable).parent / "ray")
-    start = shlex.join([ray, "start", f"--address={cluster.address}", "--block", "--num-cpus=1"])
+    ports = [f"--dashboard-agent-listen-port={free_port()}"]  # the default may be another Ray's
+    start = shlex.join([ray, "start", f"--address={cluster.address}", "--block", "--num-cpus=1", *ports])
     node = subprocess.Popen(
         ["unshare", "--mount", "sh", "-c", f"{command} && exec {start}"],
         env={**os.environ, **environment},
@@ -69,7 +71,8 @@ def another_machine(cluster, command="", **environment):
             time.sleep(0.2)
         yield
     finally:
-        os.killpg(node.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(node.pid, signal.SIGKILL)
         node.wait()
         while _living(cluster) > 4:
             time.sleep(0.1)
