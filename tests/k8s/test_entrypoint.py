@@ -82,7 +82,7 @@ class Submitted:
         ray = Path(sys.executable).parent / "ray"
         options = f"--address {address} --submission-id {name} --no-wait"
         command = ["bash", "-ce", f"{ray} job submit {options} -- {ENTRYPOINT} {SMALL}"]
-        environment = {**os.environ, "RAY_ADDRESS": address}
+        environment = {**os.environ, "RAY_ADDRESS": address, "RAY_AUTH_MODE": "token"}  # the operator sets it
         deadline = time.monotonic() + 120
         while (sent := subprocess.run(command, env=environment, capture_output=True, text=True)).returncode:
             assert "No available agent" in sent.stderr, sent.stderr  # else the head is still starting
