@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -124,7 +125,7 @@ def test_a_killed_job_goes_on_in_a_new_cluster(workdir, storage, mlflow_address,
         raysweep("run", PROJECT / "sweeps/quickstart.yaml", "--root", tmp_path / "calm", *options)
     assert same(tables(ROOT, "quickstart"), tables(tmp_path / "calm", "quickstart"))
     first, second = logs(ROOT)
-    assert "training: 4 to do" in first
+    assert re.search(r"trials +4 +0 +4\n", first)
     assert not first.endswith("the end\n")
     assert "training: 4 to do" not in second
     assert second.endswith("the end\n")
