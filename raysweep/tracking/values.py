@@ -11,7 +11,6 @@ AT_END = ("sparsity", "train_loss", "train_error", "test_loss", "test_error")
 # The rest of a trial's row says what it is. Its group is a digest, which charts would show as an axis.
 RESULTS = {"trial_id", "group", "level", "start", "steps", "seconds", *AT_END}
 PARAMETERS: list[str] = [name for name, _, _ in TABLES["trials"] if name not in RESULTS]
-SEEDS = ("replicate", "init_seed", "data_seed")  # of the networks of one configuration
 RISKS = ("loss_barrier", "error_barrier", "loss_centre", "error_centre")
 
 
