@@ -8,9 +8,10 @@ import torch
 from raysweep.connectivity.first_layers import FirstLayers
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
-from raysweep.training.evaluation import CHUNK, Risk, sums
+from raysweep.training.evaluation import Risk, sums
 
-KEPT = 2**26  # bytes of first-layer responses between which the weights need not be mixed again
+KEPT = 2**26  # bytes of first-layer responses and logits between which the weights need not be mixed again
+EXAMPLES = 2000  # at most in a forward pass; of narrow networks, whose every call costs more than its work
 CACHED = 2**23  # bytes of one response that a processor's caches hold while later layers work on it
 
 
@@ -31,19 +32,21 @@ def mixed_risks(
     device = split.images.device
     loss = torch.zeros(len(weights), dtype=torch.float64, device=device)
     wrong = torch.zeros(len(weights), dtype=torch.int64, device=device)
-    chunk, examples = _sizes(first, split)
+    chunk, examples = _sizes(network, first, split)
     for block in _pieces(split, examples):
         chunks = _pieces(block, chunk)
         responses = _responses(network, first, vectors, [each.images for each in chunks])
         buffers = [torch.empty_like(response) for response in responses[0][0]]  # the first chunk is full
         for point, row in enumerate(weights):
             mix(vectors, row, network.vector)
+            logits = []
             for each, by_network in zip(chunks, responses, strict=True):
                 layers = zip(zip(*by_network, strict=True), buffers, strict=True)
                 with first.answering([mix(r, row, out[: len(r[0])]) for r, out in layers]):
-                    more_loss, more_wrong = sums(network.model(each.images), each.labels)
-                loss[point] += more_loss
-                wrong[point] += more_wrong
+                    logits.append(network.model(each.images))
+            more_loss, more_wrong = sums(torch.cat(logits), block.labels)
+            loss[point] += more_loss
+            wrong[point] += more_wrong
     n = len(split)
     return [Risk(a / n, b / n) for a, b in zip(loss.tolist(), wrong.tolist(), strict=True)]
 
@@ -61,14 +64,14 @@ def _responses(
     return found
 
 
-def _sizes(first: FirstLayers, split: Split) -> tuple[int, int]:
-    """Return the examples of a forward pass, and those (whole passes) whose responses are kept at once."""
-    given = first.inputs(split.images[:1])
-    size = sum(layer(x).nbytes for layer, x in zip(first.layers, given, strict=True))
-    if not size:
-        return CHUNK, len(split)
-    chunk = CHUNK if split.images.is_cuda else max(1, min(CHUNK, CACHED // size))
-    return chunk, max(1, KEPT // size // chunk) * chunk
+def _sizes(network: FlatNetwork, first: FirstLayers, split: Split) -> tuple[int, int]:
+    """Return the examples of a forward pass, and those (whole passes) of which responses are kept at once."""
+    example = split.images[:1]
+    size = sum(layer(x).nbytes for layer, x in zip(first.layers, first.inputs(example), strict=True))
+    kept = size + network.model(example).nbytes
+    fits = EXAMPLES if split.images.is_cuda or not size else CACHED // size
+    chunk = max(1, min(EXAMPLES, fits))
+    return chunk, max(1, KEPT // kept // chunk) * chunk
 
 
 def _pieces(split: Split, examples: int) -> list[Split]:

@@ -10,8 +10,10 @@ class FlatNetwork:
     """Holds a module in evaluation mode; writing to `vector` changes the module in place.
 
     The vector holds the parameters and then the floating-point buffers of the state, so that mixing networks
-    also mixes the running statistics of batch norm. Integer buffers are left alone. Raises `ValueError`
-    when these tensors are not of one type.
+    also mixes the running statistics of batch norm. Integer buffers are left alone. The weights of
+    convolutions lie in it with the channels last: torch would otherwise copy them at every call that follows
+    a `ChannelLayerNorm`, a sixth of the time of VGG-16. Raises `ValueError` when these tensors are not of one
+    type.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -20,10 +22,11 @@ class FlatNetwork:
         if len({tensor.dtype for tensor in tensors.values()}) > 1:
             raise ValueError("the parameters and buffers of the network are of different types")
         self._shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        self.vector = torch.cat([tensor.reshape(-1) for tensor in tensors.values()])
+        self._channels_last = _convolutions(model)
+        self.vector = torch.cat([self._flat(name, tensor) for name, tensor in tensors.items()])
         offset = 0
-        for tensor in tensors.values():
-            tensor.data = self.vector[offset : offset + tensor.numel()].view(tensor.shape)
+        for name, tensor in tensors.items():
+            tensor.data = self._shaped(name, self.vector[offset : offset + tensor.numel()])
             offset += tensor.numel()
 
     def flatten(self, state: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -34,8 +37,24 @@ class FlatNetwork:
         for name, shape in self._shapes.items():
             if name not in state or state[name].shape != shape:
                 raise ValueError(f"tensor {name}: expected shape {tuple(shape)}")
-        parts = [state[name].reshape(-1) for name in self._shapes]
-        return torch.cat(parts).to(self.vector)
+        return torch.cat([self._flat(name, state[name]) for name in self._shapes]).to(self.vector)
+
+    def _flat(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        return (tensor.permute(0, 2, 3, 1) if name in self._channels_last else tensor).reshape(-1)
+
+    def _shaped(self, name: str, part: torch.Tensor) -> torch.Tensor:
+        shape = self._shapes[name]
+        if name not in self._channels_last:
+            return part.view(shape)
+        filters, channels, height, width = shape
+        return part.view(filters, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _convolutions(model: nn.Module) -> set[str]:
+    """Names of the weights of plain convolutions; a subclass may want to view its own as it was made."""
+    return {
+        f"{name}.weight" if name else "weight" for name, m in model.named_modules() if type(m) is nn.Conv2d
+    }
 
 
 def _floating_state(model: nn.Module) -> dict[str, torch.Tensor]:

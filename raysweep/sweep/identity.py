@@ -9,10 +9,10 @@ from raysweep.sweep.moves import Move, Moved
 from raysweep.sweep.schema import Align, Prune, Training
 
 # Raise a version when the numbers that the same configuration gives change.
-TRAINING_VERSION = 3
+TRAINING_VERSION = 4
 PRUNING_VERSION = 1
 ALIGNMENT_VERSION = 4
-BARRIER_VERSION = 5
+BARRIER_VERSION = 6
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 _INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}

