@@ -12,7 +12,7 @@ from raysweep.sweep.schema import Sections
 from raysweep.version import check_code
 from raysweep.work.aligning import Aligner
 from raysweep.work.comparing import compare_unit
-from raysweep.work.device import repeatable
+from raysweep.work.device import keep_freed_memory, repeatable
 from raysweep.work.networks import Networks
 from raysweep.work.permutations import Permutations
 from raysweep.work.unit_values import UnitValues
@@ -56,6 +56,7 @@ class TileWorker:
         recorded = UnitValues(sections.align.activation_matching, values)
         self._aligner = Aligner(sections.align, self._networks, recorded)
         repeatable(sections.align.threads)
+        keep_freed_memory()
 
     def run(self, tile: Tile) -> str:
         """Compute all units and commit them as one object; returns its name."""
