@@ -13,6 +13,7 @@ from raysweep.training.evaluation import Risk, sums
 KEPT = 2**26  # bytes of first-layer responses and logits between which the weights need not be mixed again
 EXAMPLES = 2000  # at most in a forward pass; of narrow networks, whose every call costs more than its work
 CACHED = 2**23  # bytes of one response that a processor's caches hold while later layers work on it
+ON_GPU = 2**28  # bytes of one response on a GPU, where few large calls cost less than many small ones
 
 
 def mix(tensors: Sequence[torch.Tensor], row: np.ndarray, out: torch.Tensor) -> torch.Tensor:
@@ -69,8 +70,9 @@ def _sizes(network: FlatNetwork, first: FirstLayers, split: Split) -> tuple[int,
     example = split.images[:1]
     size = sum(layer(x).nbytes for layer, x in zip(first.layers, first.inputs(example), strict=True))
     kept = size + network.model(example).nbytes
-    fits = EXAMPLES if split.images.is_cuda or not size else CACHED // size
-    chunk = max(1, min(EXAMPLES, fits))
+    on_gpu = split.images.is_cuda
+    fits = (ON_GPU if on_gpu else CACHED) // max(1, size)
+    chunk = max(1, min(len(split) if on_gpu else EXAMPLES, fits))
     return chunk, max(1, KEPT // kept // chunk) * chunk
 
 

@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
     """Have glibc's malloc keep freed tensors of up to 32 MB for the next ones, up to 256 MB of them.
 
     It would give them back, and the kernel clear the pages of each next one: a quarter of the time of a
-    barrier of ResNet-20. Other C libraries are left alone.
+    barrier of ResNet-20, and up to half of that of its training. Other C libraries are left alone.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:

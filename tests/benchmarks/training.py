@@ -27,6 +27,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.training.evaluation import CHUNK, evaluate
+from raysweep.work.device import keep_freed_memory
 from tests.benchmarks.networks import (
     THREADS,
     convolutional,
@@ -220,5 +221,6 @@ def records(quick: bool) -> Iterator[Record]:
     if not quick:
         yield in_parallel(arrays)
     torch.set_num_threads(THREADS)
+    keep_freed_memory()  # as a worker does
     yield from mlps(arrays, quick)
     yield from convolutions(arrays, quick)
