@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from raysweep.work.inputs import TrialTask
     from raysweep.work.tile import Tile
 
+SHARES = 4  # tiles for each worker into which what is ready is cut at least
+
 
 def run_sweep(
     files: Files, wanted: Desired, work: Todo, address: str | None, listener: Listener
@@ -145,10 +147,10 @@ class _Run:
         return self._frontier.ready
 
     def take(self, workers: int, before: str | None, others: set[str]) -> "Tile | None":
-        """Tiles become smaller in the end, so that none is a long tail."""
+        """Tiles become smaller in the end: a worker holds two, and they must not be a long tail."""
         from raysweep.work.tile import Tile
 
-        size = min(self._sections.resources.tile, -(-self._frontier.ready // (2 * workers)))
+        size = min(self._sections.resources.tile, -(-self._frontier.ready // (SHARES * workers)))
         units = self._frontier.take(size, before, others)
         if not units:
             return None
