@@ -15,13 +15,15 @@ class FirstLayers:
     """The linear layers of a network whose input depends on no parameter or buffer.
 
     Such a layer's response is linear in its weight and bias. Along a line or over a simplex it is therefore
-    computed once per network instead of once per point.
+    computed once per network instead of once per point. `response_bytes` and `logit_bytes`: what the answers
+    of these layers and of the whole network take for one example.
     """
 
     def __init__(self, network: FlatNetwork, example: torch.Tensor) -> None:
         """Find them with a batch of one example, of shape (1, ...); the network's vector is lost."""
         self._model = network.model
-        self.layers = _found(network, example)
+        found, self.logit_bytes = _found(network, example)
+        self.layers, self.response_bytes = list(found), sum(found.values())
 
     @torch.no_grad()
     def inputs(self, images: torch.Tensor) -> list[torch.Tensor]:
@@ -61,16 +63,20 @@ class _Enough(Exception):
 
 
 @torch.no_grad()
-def _found(network: FlatNetwork, example: torch.Tensor) -> list[nn.Module]:
-    """Layers that are called once, and not with NaN when every parameter and buffer is NaN."""
-    calls: dict[nn.Module, list[bool]] = {}
+def _found(network: FlatNetwork, example: torch.Tensor) -> tuple[dict[nn.Module, int], int]:
+    """Layers that are called once, and not with NaN when every parameter and buffer is NaN.
 
-    def note(layer: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
-        calls.setdefault(layer, []).append(bool(given[0].isfinite().all()))
+    With the bytes of their answers, and those of the network's.
+    """
+    calls: dict[nn.Module, list[tuple[bool, int]]] = {}
 
-    hooks = [m.register_forward_pre_hook(note) for m in network.model.modules() if type(m) in LINEAR]
+    def note(layer: nn.Module, given: tuple[torch.Tensor, ...], answer: torch.Tensor) -> None:
+        calls.setdefault(layer, []).append((bool(given[0].isfinite().all()), answer.nbytes))
+
+    hooks = [m.register_forward_hook(note) for m in network.model.modules() if type(m) in LINEAR]
     network.vector.fill_(torch.nan)
-    network.model(example)
+    logits = network.model(example)
     for hook in hooks:
         hook.remove()
-    return [layer for layer, clean in calls.items() if clean == [True]]
+    once = {layer: each[0] for layer, each in calls.items() if len(each) == 1}
+    return {layer: nbytes for layer, (clean, nbytes) in once.items() if clean}, logits.nbytes

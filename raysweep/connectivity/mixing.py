@@ -33,7 +33,7 @@ def mixed_risks(
     device = split.images.device
     loss = torch.zeros(len(weights), dtype=torch.float64, device=device)
     wrong = torch.zeros(len(weights), dtype=torch.int64, device=device)
-    chunk, examples = _sizes(network, first, split)
+    chunk, examples = _sizes(first, split)
     for block in _pieces(split, examples):
         chunks = _pieces(block, chunk)
         responses = _responses(network, first, vectors, [each.images for each in chunks])
@@ -65,15 +65,11 @@ def _responses(
     return found
 
 
-def _sizes(network: FlatNetwork, first: FirstLayers, split: Split) -> tuple[int, int]:
+def _sizes(first: FirstLayers, split: Split) -> tuple[int, int]:
     """Return the examples of a forward pass, and those (whole passes) of which responses are kept at once."""
-    example = split.images[:1]
-    size = sum(layer(x).nbytes for layer, x in zip(first.layers, first.inputs(example), strict=True))
-    kept = size + network.model(example).nbytes
-    on_gpu = split.images.is_cuda
-    fits = (ON_GPU if on_gpu else CACHED) // max(1, size)
-    chunk = max(1, min(len(split) if on_gpu else EXAMPLES, fits))
-    return chunk, max(1, KEPT // kept // chunk) * chunk
+    most, room = (len(split), ON_GPU) if split.images.is_cuda else (EXAMPLES, CACHED)
+    chunk = max(1, min(most, room // max(1, first.response_bytes)))
+    return chunk, max(1, KEPT // (first.response_bytes + first.logit_bytes) // chunk) * chunk
 
 
 def _pieces(split: Split, examples: int) -> list[Split]:

@@ -22,7 +22,9 @@ class FlatNetwork:
         if len({tensor.dtype for tensor in tensors.values()}) > 1:
             raise ValueError("the parameters and buffers of the network are of different types")
         self._shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        self._channels_last = _convolutions(model)
+        # A subclass may want to view its weights as they were made.
+        convolutions = {id(m.weight) for m in model.modules() if type(m) is nn.Conv2d}
+        self._channels_last = {name for name, tensor in tensors.items() if id(tensor) in convolutions}
         self.vector = torch.cat([self._flat(name, tensor) for name, tensor in tensors.items()])
         offset = 0
         for name, tensor in tensors.items():
@@ -48,13 +50,6 @@ class FlatNetwork:
             return part.view(shape)
         filters, channels, height, width = shape
         return part.view(filters, height, width, channels).permute(0, 3, 1, 2)
-
-
-def _convolutions(model: nn.Module) -> set[str]:
-    """Names of the weights of plain convolutions; a subclass may want to view its own as it was made."""
-    return {
-        f"{name}.weight" if name else "weight" for name, m in model.named_modules() if type(m) is nn.Conv2d
-    }
 
 
 def _floating_state(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -22,9 +22,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.symmetry import PermutationSpec
-from raysweep.work.device import keep_freed_memory
 from tests.benchmarks.networks import (
-    THREADS,
     State,
     convolutional,
     fashion_mnist,
@@ -34,6 +32,7 @@ from tests.benchmarks.networks import (
     seconds,
     title,
     trained,
+    work_alone,
 )
 from tests.benchmarks.records import Record, in_turn
 
@@ -97,8 +96,7 @@ def by_activations(quick: bool) -> Iterator[Record]:
 
 
 def records(quick: bool) -> Iterator[Record]:
-    torch.set_num_threads(THREADS)
-    keep_freed_memory()  # as a worker does
+    work_alone()
     arrays, rounds = fashion_mnist(quick), 1 if quick else 7
     config, steps = mlp(16 if quick else 512), 10 if quick else 938
     data = resident(arrays)

@@ -22,9 +22,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.training.evaluation import Risk, evaluate
-from raysweep.work.device import keep_freed_memory
 from tests.benchmarks.networks import (
-    THREADS,
     State,
     convolutional,
     fashion_mnist,
@@ -34,6 +32,7 @@ from tests.benchmarks.networks import (
     seconds,
     title,
     trained,
+    work_alone,
 )
 from tests.benchmarks.records import Record, in_turn
 
@@ -163,8 +162,7 @@ def of_mlp(config: ModelConfig, data: Resident, quick: bool) -> Iterator[Record]
 
 
 def records(quick: bool) -> Iterator[Record]:
-    torch.set_num_threads(THREADS)
-    keep_freed_memory()  # as a worker does
+    work_alone()
     arrays = fashion_mnist(quick)
     data = resident(arrays)
     for width in (16,) if quick else (64, 512):

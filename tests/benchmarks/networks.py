@@ -14,9 +14,16 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.training.loop import Hyperparameters, TrainingRun
 from raysweep.training.schedule import Schedule
+from raysweep.work.device import keep_freed_memory
 
 State = dict[str, torch.Tensor]
 THREADS = 2  # of a process that is timed alone
+
+
+def work_alone() -> None:
+    """Compute as a worker does, which keeps freed memory, but with two threads."""
+    torch.set_num_threads(THREADS)
+    keep_freed_memory()
 
 
 def mlp(width: int) -> ModelConfig:

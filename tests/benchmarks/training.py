@@ -27,9 +27,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.training.evaluation import CHUNK, evaluate
-from raysweep.work.device import keep_freed_memory
 from tests.benchmarks.networks import (
-    THREADS,
     convolutional,
     fashion_mnist,
     framed,
@@ -38,6 +36,7 @@ from tests.benchmarks.networks import (
     resident,
     seconds,
     title,
+    work_alone,
 )
 from tests.benchmarks.records import Record, in_turn
 
@@ -220,7 +219,6 @@ def records(quick: bool) -> Iterator[Record]:
     arrays = fashion_mnist(quick)
     if not quick:
         yield in_parallel(arrays)
-    torch.set_num_threads(THREADS)
-    keep_freed_memory()  # as a worker does
+    work_alone()
     yield from mlps(arrays, quick)
     yield from convolutions(arrays, quick)
