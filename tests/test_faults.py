@@ -36,7 +36,7 @@ def longer(tmp_path):
     train = {**TINY["train"], "width": [8, 12], "epochs": 80, "checkpoints": []}
     sections = {
         "train": train,
-        "resources": {"resume_seconds": 0, "tile": 2},
+        "resources": {"resume_seconds": 0},
         "compare": {"alphas": 101, "subdivisions": 24},
         "tracking": {"enabled": True},
         "analyses": [],

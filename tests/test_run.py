@@ -95,7 +95,7 @@ def test_again_does_nothing_and_leaves_the_tables(tiny, undisturbed):
 
 
 def test_one_worker_and_other_tiles_give_the_same_bits(tiny, undisturbed, tmp_path):
-    sets = ["--set", "resources.workers=1", "--set", "resources.tile=5"]
+    sets = ["--set", "resources.workers=1", "--set", "resources.tile_seconds=0.01"]
     raysweep("run", tiny, "--root", tmp_path, *sets)
     assert same(tables(tmp_path), tables(undisturbed))
 

@@ -10,6 +10,7 @@ import ray
 
 from raysweep.cluster.capacity import needs_of, places, room_for
 from raysweep.cluster.events import Listener
+from raysweep.cluster.pace import FIRST
 from raysweep.sweep.failures import failure
 from raysweep.sweep.schema import Sections
 from raysweep.version import code_digest
@@ -32,16 +33,16 @@ class Source(Protocol):
     """Where tiles come from, and where their results are told."""
 
     @property
-    def ready(self) -> int:
-        """How many units have their inputs and wait for a worker."""
+    def tiles(self) -> int:
+        """How many tiles have their inputs and wait for a worker, or an estimate of that; 0 only for none."""
         ...
 
     def take(self, workers: int, before: str | None, others: set[str]) -> Tile | None:
         """Return a tile for one of so many workers, which last worked at the group `before`."""
         ...
 
-    def landed(self, tile: Tile, place: str) -> None:
-        """The results of a tile lie in the object `place`."""
+    def landed(self, tile: Tile, place: str, seconds: float) -> None:
+        """The results of a tile lie in the object `place`; they took a worker so long."""
         ...
 
 
@@ -68,14 +69,16 @@ class _Flight:
     hangs: bool = False
 
     def overdue(self, limit: float) -> bool:
-        return self.since is not None and time.monotonic() > self.since + limit * len(self.tile.units)
+        """Whether it takes longer than it may at so many seconds a unit; units of a large tile are quick."""
+        units = min(len(self.tile.units), FIRST)
+        return self.since is not None and time.monotonic() > self.since + limit * units
 
 
 class Pool:
     """Actors with the resources of the sweep file, fed with tiles from a source, one `turn` after the other.
 
     Actors are started as they are needed. A unit that raises, hangs or kills its process is tried a bounded
-    number of times and ends in `failures`; a tile that fails is split until the failing unit is alone.
+    number of times and ends in `failures`; a tile that fails is halved until the failing unit is alone.
     """
 
     def __init__(self, root: str, sections: Sections, source: Source, listener: Listener) -> None:
@@ -90,7 +93,7 @@ class Pool:
     @property
     def busy(self) -> bool:
         """Whether there is anything left that it can do now."""
-        return bool(self._flying or self._again or self._source.ready)
+        return bool(self._flying or self._again or self._source.tiles)
 
     def turn(self, timeout: float, waiting: dict[str, float] | None = None) -> None:
         """Send tiles, and wait so many seconds at most for one that comes back.
@@ -127,7 +130,7 @@ class Pool:
 
     def _start(self) -> None:
         """Start actors for what is ready."""
-        tiles = len(self._again) + -(-self._source.ready // self._sections.resources.tile)
+        tiles = len(self._again) + self._source.tiles
         busy = sum(bool(worker.flights) for worker in self._workers)
         if len(self._workers) >= busy + tiles:
             return
@@ -181,7 +184,7 @@ class Pool:
         for following in flight.worker.flights[:1]:
             following.since = time.monotonic()
         try:
-            place = ray.get(reference)
+            place, seconds = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             self._failed(flight, isinstance(error.cause, OSError), error)
         except ray.exceptions.RayError as error:  # the actor died, was killed for memory, or has no place
@@ -190,7 +193,7 @@ class Pool:
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
             self._failed(flight, True, hung if flight.hangs else error)
         else:
-            self._source.landed(flight.tile, place)
+            self._source.landed(flight.tile, place, seconds)
             self._listener.advance(flight.tile.stage, len(flight.tile.units))
 
     def _end_overdue(self) -> None:
@@ -202,7 +205,7 @@ class Pool:
 
     def _release_idle(self) -> None:
         """End actors for which there has been no work for a while."""
-        now, more = time.monotonic(), bool(self._again or self._source.ready)
+        now, more = time.monotonic(), bool(self._again or self._source.tiles)
         for worker in list(self._workers):
             if more or worker.flights:
                 worker.idle = None
@@ -217,8 +220,9 @@ class Pool:
 
     def _failed(self, flight: _Flight, retry: bool, error: Exception) -> None:
         tile = flight.tile
-        if len(tile.units) > 1:
-            self._again.extend((replace(tile, units=(unit,)), 0) for unit in tile.units)
+        if (half := len(tile.units) // 2) > 0:
+            parts = tile.units[:half], tile.units[half:]
+            self._again.extend((replace(tile, units=units), 0) for units in parts)
         elif retry and flight.attempts < ATTEMPTS:
             self._again.append((tile, flight.attempts))
         else:

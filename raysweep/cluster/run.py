@@ -1,17 +1,18 @@
 """A run: train, align and compare whatever has its inputs, until nothing is left; publish."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cluster.events import Listener
+from raysweep.cluster.pace import Pace
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.failures import failure
 from raysweep.sweep.frontier import Frontier
-from raysweep.sweep.identity import BarrierUnit, data_config
+from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, data_config
 from raysweep.sweep.plan import Desired, Todo, done, finished, todo
 from raysweep.sweep.publishing import publish_tables
 from raysweep.sweep.schema import Training
@@ -19,8 +20,6 @@ from raysweep.sweep.schema import Training
 if TYPE_CHECKING:
     from raysweep.work.inputs import TrialTask
     from raysweep.work.tile import Tile
-
-SHARES = 4  # tiles for each worker into which what is ready is cut at least
 
 
 def run_sweep(
@@ -84,6 +83,7 @@ class _Run:
     def __init__(self, files: Files, wanted: Desired, listener: Listener) -> None:
         self._files, self._wanted, self._listener = files, wanted, listener
         self._sections = wanted.sweep.sections
+        self._pace = Pace(self._sections.resources.tile_seconds)
         self.failures: list[dict[str, Any]] = []
 
     def stages(self, work: Todo, address: str | None) -> None:
@@ -143,15 +143,16 @@ class _Run:
         self._pool.turn(0, waiting)
 
     @property
-    def ready(self) -> int:
-        return self._frontier.ready
+    def tiles(self) -> int:
+        return self._pace.tiles(self._frontier.ready)
 
     def take(self, workers: int, before: str | None, others: set[str]) -> "Tile | None":
-        """Tiles become smaller in the end: a worker holds two, and they must not be a long tail."""
         from raysweep.work.tile import Tile
 
-        size = min(self._sections.resources.tile, -(-self._frontier.ready // (SHARES * workers)))
-        units = self._frontier.take(size, before, others)
+        def size_of(unit: AlignmentUnit | BarrierUnit) -> int:
+            return self._pace.size(_kind(unit), self._frontier.ready, workers)
+
+        units = self._frontier.take(size_of, before, others)
         if not units:
             return None
         networks = {network.trial_id for unit in units for network in unit.networks}
@@ -159,7 +160,8 @@ class _Run:
         trials = {trial_id: self._wanted.trials[trial_id] for trial_id in networks}
         return Tile(units, trials, self._places(places))
 
-    def landed(self, tile: "Tile", place: str) -> None:
+    def landed(self, tile: "Tile", place: str, seconds: float) -> None:
+        self._pace.landed(_kind(tile.units[0]), len(tile.units), seconds)
         if tile.what == "alignment":
             self._frontier.aligned(tile.ids, place)
 
@@ -171,6 +173,11 @@ class _Run:
         for trial_id, missing in self._frontier.waiting():
             text = f"not started: it needs {', '.join(missing)}, which failed"
             self.failures.append(failure(trial_id, "trial", text, 0))
+
+
+def _kind(unit: AlignmentUnit | BarrierUnit) -> Hashable:
+    """Units of one kind take about the same time."""
+    return type(unit), unit.group, len(unit.networks)
 
 
 def _prove_all(wanted: Desired) -> None:

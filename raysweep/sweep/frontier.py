@@ -1,8 +1,7 @@
 """The frontier of a run: what is left to do, and which of it has its inputs."""
 
 import heapq
-from collections.abc import Iterable, Iterator
-from math import isqrt
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Trial
@@ -11,9 +10,7 @@ from raysweep.sweep.plan import Desired, Done, Todo
 Unit = AlignmentUnit | BarrierUnit
 Input = tuple[str, int] | str  # a level of a trial, or an alignment
 _Moments = tuple[tuple[int, int], ...]  # level and step of each network
-_Block = tuple[_Moments, tuple[int, ...]]  # where in the matrix of pairs, at which moments of training
-
-SMALL = 4  # a tile of less than this part of its size goes on with the next block
+_Place = tuple[_Moments, int]  # at which moments of training, and where on the curve through all pairs
 
 
 class Frontier:
@@ -24,9 +21,6 @@ class Frontier:
 
     def __init__(self, wanted: Desired, present: Done, work: Todo) -> None:
         self._wanted = wanted
-        tile = wanted.sweep.sections.resources.tile
-        self._rows = max(2, isqrt(tile))
-        self._columns = max(2, -(-tile // self._rows))
         self.places = dict(present.alignments)
         self._here: set[Input] = {*present.records, *present.alignments}
         self._missing: dict[str, int] = {}
@@ -34,7 +28,7 @@ class Frontier:
         self._order: dict[str, int] = {}
         self._positions = _positions(wanted)
         self._trials: list[tuple[int, int, Trial]] = []
-        self._groups: dict[Literal["alignment", "barrier"], dict[str, list[tuple[_Block, int, Unit]]]] = {
+        self._groups: dict[Literal["alignment", "barrier"], dict[str, list[tuple[_Place, int, Unit]]]] = {
             "alignment": {},
             "barrier": {},
         }
@@ -62,13 +56,14 @@ class Frontier:
         """Return the largest trial that has its inputs, so that no long one is left for the end."""
         return heapq.heappop(self._trials)[-1]
 
-    def take(self, most: int, before: str | None, others: set[str]) -> tuple[Unit, ...]:
-        """Return at most so many units of one kind and group; empty when none has its inputs.
+    def take(self, size_of: Callable[[Unit], int], before: str | None, others: set[str]) -> tuple[Unit, ...]:
+        """Return units of one kind and group, as many as `size_of` says of the first; none is ready when empty.
 
         Alignments come first, for others wait for them. Who asks goes on with the group of `before`, whose
         checkpoints it holds; then come groups that none of the `others` is at, the widest networks first.
-        Units of a group come in blocks of the matrix of its pairs at the same moments of training, so that
-        b x b units read 2b networks; a tile ends with its block, unless that leaves it small.
+        Units of a group come by the moments of training, and at a moment in the order of a curve that fills
+        the matrix of its pairs square by square: whatever n is, n units that follow each other read about
+        2 sqrt(n) networks.
         """
         groups = self._groups["alignment"] or self._groups["barrier"]
         if not groups:
@@ -80,15 +75,12 @@ class Frontier:
         )
         assert group is not None
         heap = groups[group]
-        units: list[Unit] = []
-        block = heap[0][0]
-        while heap and len(units) < most and (heap[0][0] == block or SMALL * len(units) < most):
-            block, _, unit = heapq.heappop(heap)
-            units.append(unit)
+        count = min(len(heap), size_of(heap[0][-1]))
+        units = tuple(heapq.heappop(heap)[-1] for _ in range(count))
         if not heap:
             del groups[group]
-        self.ready -= len(units)
-        return tuple(units)
+        self.ready -= count
+        return units
 
     def waiting(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the trials that never had their inputs, with what they waited for."""
@@ -137,12 +129,11 @@ class Frontier:
         heapq.heappush(heap, (self._place(each), order, each))
         self.ready += 1
 
-    def _place(self, unit: Unit) -> _Block:
+    def _place(self, unit: Unit) -> _Place:
         moments = tuple((network.level, network.step) for network in unit.networks)
-        first, *others = (self._positions[network.trial_id] for network in unit.networks)
-        return moments, (first // self._rows, *(other // self._columns for other in others))
+        return moments, _on_curve([self._positions[network.trial_id] for network in unit.networks])
 
-    def _size(self, heap: list[tuple[_Block, int, Unit]]) -> tuple[int, int]:
+    def _size(self, heap: list[tuple[_Place, int, Unit]]) -> tuple[int, int]:
         _, order, unit = heap[0]
         widths = (self._wanted.trials[network.trial_id].training.width for network in unit.networks)
         return -max(widths), order
@@ -158,6 +149,15 @@ def _positions(wanted: Desired) -> dict[str, int]:
     for trial in wanted.trials.values():
         groups.setdefault(trial.group, []).append(trial.trial_id)
     return {trial_id: place for ids in groups.values() for place, trial_id in enumerate(sorted(ids))}
+
+
+def _on_curve(place: list[int]) -> int:
+    """Where a cell of a matrix of any dimension lies on the Z-order curve: its indices' bits, interleaved."""
+    code = 0
+    for bit in reversed(range(max(place).bit_length())):
+        for index in place:
+            code = code << 1 | index >> bit & 1
+    return code
 
 
 def _id(each: Trial | Unit) -> str:

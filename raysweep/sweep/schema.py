@@ -255,7 +255,7 @@ class Resources(Strict):
     trial: Worker = Worker()
     align: Worker = Worker()
     workers: int | None = Field(default=None, gt=0, description="at most so many at once")
-    tile: int = Field(default=12, gt=0, description="comparisons per tile")
+    tile_seconds: float = Field(default=2, gt=0, description="of work for an align worker at once")
     cache_mb: int = Field(default=1000, ge=0, description="of checkpoints and units' values per align worker")
     disk_cache_mb: int = Field(default=20_000, ge=0, description="kept on a node of what s3:// or gs:// gave")
     unit_seconds: float = Field(default=3600, gt=0, description="after which an alignment or barrier hangs")

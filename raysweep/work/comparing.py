@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_grid
-from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.models.flat import FlatNetwork
 from raysweep.sweep.identity import BarrierUnit, Trial
 from raysweep.sweep.schema import Compare
 from raysweep.work.data import proved_spec
@@ -29,7 +27,7 @@ def compare_unit(
     began = time.perf_counter()
     first = trials[unit.networks[0].trial_id]
     config, data = networks.setting(first, compare.device)
-    flat = FlatNetwork(build(config).to(compare.device))
+    flat = networks.flat(config, compare.device)
     still = [networks.padded(member, trials[member.trial_id], config) for member in unit.networks]
     states = _moved(unit, still, places, config, permutations)
     grid = _grid(unit, compare)

@@ -3,6 +3,7 @@
 import torch
 
 from raysweep.data.resident import Resident, Split
+from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.store.trials import TrialStore
@@ -24,6 +25,7 @@ class Networks:
         self._source = (sections.train.data_root, sections.train.download)
         self._states = Cache(limit)
         self._risks: dict[tuple[Network, str], Risk] = {}
+        self._flat: tuple[tuple[ModelConfig, str], FlatNetwork] | None = None
 
     def setting(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:
         """The architecture of a trial, and the whole data set on which its networks are compared."""
@@ -47,6 +49,14 @@ class Networks:
         own, _ = self.setting(trial)
         state = self.state(network)
         return state if own == config else pad_to(config, own, state)
+
+    def flat(self, config: ModelConfig, device: str) -> FlatNetwork:
+        """A network of an architecture, to write states to; the last one is kept, for most units follow one
+        of their own group, and building a small network takes as long as its barrier."""
+        if self._flat is None or self._flat[0] != (config, device):
+            self._flat = None  # so that there is room for the other
+            self._flat = (config, device), FlatNetwork(build(config).to(device))
+        return self._flat[1]
 
     def risk(self, network: Network, state: State, where: str, flat: FlatNetwork, split: Split) -> Risk:
         """The risk of an unpermuted network; `where` names the split, the data and the architecture."""

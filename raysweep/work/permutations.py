@@ -6,25 +6,28 @@ from raysweep.store.results import ResultStore
 from raysweep.sweep.moves import Moved
 from raysweep.sweep.permuting import permutation_of
 from raysweep.symmetry import Permutation
+from raysweep.work.cache import Cache
 
 COLUMNS = ["alignment_id", "groups", "permutations"]
+KEPT = 2**26  # bytes of objects
 
 
 class Permutations:
-    """Reads permutations from the store and keeps the last ones."""
+    """Reads permutations from the store and keeps the objects that were used last."""
 
-    def __init__(self, results: ResultStore, keep: int = 64) -> None:
-        self._results, self._keep = results, keep
-        self._objects: dict[str, dict[str, dict[str, Any]]] = {}
+    def __init__(self, results: ResultStore) -> None:
+        self._results, self._objects = results, Cache(KEPT)
 
     def of(self, moved: Moved, places: dict[str, str]) -> Permutation:
         """Return the permutation of a move; `places` says in which object each alignment lies."""
         return permutation_of(moved, lambda alignment_id: self._row(alignment_id, places[alignment_id]))
 
     def _row(self, alignment_id: str, name: str) -> dict[str, Any]:
-        if name not in self._objects:
-            while len(self._objects) >= self._keep:
-                self._objects.pop(next(iter(self._objects)))
-            rows = self._results.read(name, COLUMNS).to_pylist()
-            self._objects[name] = {row["alignment_id"]: row for row in rows}
-        return self._objects[name][alignment_id]
+        kept = self._objects.get(name)
+        if kept is None:
+            rows = self._results.read(name, COLUMNS)
+            kept = rows, {each: place for place, each in enumerate(rows.column("alignment_id").to_pylist())}
+            self._objects.put(name, kept, rows.nbytes)
+        rows, places = kept
+        (row,) = rows.slice(places[alignment_id], 1).to_pylist()
+        return dict(row)

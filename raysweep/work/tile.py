@@ -1,5 +1,6 @@
 """Align and compare the networks of one tile; every unit's numbers are independent of its tile."""
 
+import time
 from dataclasses import dataclass, field
 
 from raysweep.digest import digest
@@ -58,8 +59,9 @@ class TileWorker:
         repeatable(sections.align.threads)
         keep_freed_memory()
 
-    def run(self, tile: Tile) -> str:
-        """Compute all units and commit them as one object; returns its name."""
+    def run(self, tile: Tile) -> tuple[str, float]:
+        """Compute all units and commit them as one object; returns its name and the seconds that it took."""
+        began = time.perf_counter()
         aligning = [unit for unit in tile.units if isinstance(unit, AlignmentUnit)]
         rows = self._aligner.rows(aligning, tile.trials)
         for unit in tile.units:
@@ -67,7 +69,8 @@ class TileWorker:
                 rows += compare_unit(
                     unit, tile.trials, tile.places, self._compare, self._networks, self._permutations
                 )
-        return self._results.commit(tile.stage, digest(sorted(tile.ids)), rows)
+        place = self._results.commit(tile.stage, digest(sorted(tile.ids)), rows)
+        return place, time.perf_counter() - began
 
 
 def _node_cache(files: Files, sections: Sections) -> NodeCache | None:

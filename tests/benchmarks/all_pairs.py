@@ -21,6 +21,7 @@ from tests.benchmarks.records import Record
 
 COMPUTING, FLAT, RISING, PARALLEL = 0.95, 1.1, 1.1, 1.8  # goals
 IMAGES = 1397  # of the digits to train on
+TILE = 12  # pairs, when it is counted how often networks run
 
 
 def records(quick: bool) -> Iterator[Record]:
@@ -58,8 +59,8 @@ def passes(case: Case) -> Record:
     worker = TileWorker(case.root, wanted.sweep.sections, code_digest())
     units = list(wanted.alignments.values())
     with mock.patch.object(Recorder, "values", counted):
-        for start in range(0, len(units), case.tile):
-            worker.run(Tile(tuple(units[start : start + case.tile]), wanted.trials))
+        for start in range(0, len(units), TILE):
+            worker.run(Tile(tuple(units[start : start + TILE]), wanted.trials))
     states = case.networks * case.checkpoints
     note = f"{len(units)} pairs of {states} checkpoints"
     name = f"N = {case.networks}, matched by activations, passes per checkpoint"

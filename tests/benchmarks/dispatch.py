@@ -15,9 +15,9 @@ from tests.benchmarks.records import Record
 
 SECONDS = 0.05  # that a unit sleeps, on average
 MEGABYTES = 400  # of memory that a worker takes, torch being imported
-TILES = (12, 48)
+TILES = (0.5, 2.0)  # seconds
 FEW = 4  # workers, beside which the many show whether a tile costs the driver more
-GPU_SECONDS = (0.1, 1.0)  # per unit, for which numbers of GPUs are extrapolated
+GPU_SECONDS = (0.5, 2.0, 10.0)  # of a tile, for which numbers of GPUs are extrapolated
 EFFICIENCY = 0.95
 
 
@@ -37,15 +37,15 @@ def records(quick: bool) -> Iterator[Record]:
         if not quick:
             less = replace(case, networks=14, workers=FEW)
             yield from figures(less, carried_out(less))
-        for tile in tiles:
-            more = replace(case, workers=many, tile=tile)
+        for seconds in tiles:
+            more = replace(case, workers=many, tile_seconds=seconds)
             found = carried_out(more)
             yield from figures(more, found)
-            yield from extrapolated(tile, found)
+        yield from extrapolated(found)
 
 
 def figures(case: Case, found: Found) -> Iterator[Record]:
-    name = f"{case.workers} workers, tiles of {case.tile}"
+    name = f"{case.workers} workers, tiles of {case.tile_seconds:g} s"
     note = f"{found.tiles} tiles in {found.seconds:.3g} s"
     yield Record(f"{name}, share of time at tiles", "", [found.busy], EFFICIENCY, note, least=True)
     for what, seconds in (("the driver", found.processor), ("Ray's own processes", found.ray_processor)):
@@ -53,11 +53,10 @@ def figures(case: Case, found: Found) -> Iterator[Record]:
         yield Record(f"{name}, processor of {what} per tile", "ms", [cost])
 
 
-def extrapolated(tile: int, found: Found) -> Iterator[Record]:
-    """Yield how many workers take tiles as fast as one core of the driver can send them."""
+def extrapolated(found: Found) -> Iterator[Record]:
+    """Yield how many workers take tiles of so many seconds as fast as one core of the driver sends them."""
     cost = found.processor / found.tiles
-    units = sum(each["units"] for notes in found.notes for each in notes) / found.tiles
     for seconds in GPU_SECONDS:
-        name = f"extrapolated: GPUs kept busy by one driver, tiles of {tile}, {seconds:g} s a unit"
-        note = f"{1000 * cost:.3g} ms of the driver's processor a tile of {units:.3g} units on average"
-        yield Record(name, "GPUs", [units * seconds / cost], None, note)
+        name = f"extrapolated: GPUs kept busy by one driver with tiles of {seconds:g} s"
+        note = f"{1000 * cost:.3g} ms of the driver's processor a tile"
+        yield Record(name, "GPUs", [seconds / cost], None, note)

@@ -47,7 +47,7 @@ class Case:
     model: str = "mlp"
     width: int = 64
     workers: int = 1
-    tile: int = 12
+    tile_seconds: float = 2.0
     cache_mb: int = 1000
     alphas: int = 5
     ring: bool = False
@@ -129,7 +129,7 @@ def planned(case: Case) -> Desired:
         "alphas": case.alphas,
         "trajectory": {},
     }
-    resources = {"workers": case.workers, "tile": case.tile, "cache_mb": case.cache_mb}
+    resources = {"workers": case.workers, "tile_seconds": case.tile_seconds, "cache_mb": case.cache_mb}
     sections = {"name": "engine", "train": train, "compare": compare, "resources": resources}
     sections |= {"align": {"methods": [case.method]}}
     wanted = desired(check("engine", sections | {"tracking": {"enabled": False}}))

@@ -1,7 +1,7 @@
 """The plan of a sweep with a million barriers, half of them done, and its tables.
 
 The networks are not trained: the objects hold made-up rows of the true shape (25 points of a pair, 91 of a
-triple, two splits), 12 barriers each. Every figure is taken in a process of its own, so that its peak of
+triple, two splits), 200 barriers each. Every figure is taken in a process of its own, so that its peak of
 memory is its own. The root is filled first, in some minutes.
 """
 
@@ -29,6 +29,7 @@ from raysweep.sweep.publishing import publish_tables
 from tests.benchmarks.records import Record
 
 SECONDS, MEGABYTES = 20, 1000  # the goals of a plan
+TILE = 200  # barriers an object, of 10 ms each
 POINTS = {"pair": 25, "simplex": 91}
 
 
@@ -61,7 +62,7 @@ def fill(root: str, replicates: int) -> None:
     """Commit the results of every other barrier."""
     wanted, store, draw = sweep_of(replicates), ResultStore(Files(root)), random.Random(0)
     chosen = islice(wanted.barriers.values(), 0, None, 2)
-    while units := list(islice(chosen, wanted.sweep.sections.resources.tile)):
+    while units := list(islice(chosen, TILE)):
         rows = [row for unit in units for row in rows_of(unit, draw)]
         store.commit("barriers", digest(sorted(unit.barrier_id for unit in units)), rows)
 

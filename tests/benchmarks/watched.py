@@ -64,7 +64,7 @@ class WatchedWorker(TileWorker):
     def node(self) -> str:
         return node()
 
-    def run(self, tile: Tile) -> str:
+    def run(self, tile: Tile) -> tuple[str, float]:
         with self._notes.of(tile):
             return super().run(tile)
 
@@ -79,11 +79,12 @@ class SleepingWorker:
     def node(self) -> str:
         return node()
 
-    def run(self, tile: Tile) -> str:
+    def run(self, tile: Tile) -> tuple[str, float]:
         factor = random.Random(tile.ids[0]).lognormvariate(-(SPREAD**2) / 2, SPREAD)  # of mean 1
+        seconds = self._seconds * len(tile.units) * factor
         with self._notes.of(tile):
-            time.sleep(self._seconds * len(tile.units) * factor)
-        return f"results/{tile.stage}/{tile.ids[0]}"
+            time.sleep(seconds)
+        return f"results/{tile.stage}/{tile.ids[0]}", seconds
 
 
 class Notes:

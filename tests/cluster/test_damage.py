@@ -26,7 +26,7 @@ SWEEP = {
         "checkpoints": [],
     },
     "compare": {"kinds": ["unaligned", "direct"], "splits": ["test"], "alphas": 3},
-    "resources": {"workers": 2, "tile": 1, "resume_seconds": 0},
+    "resources": {"workers": 2, "resume_seconds": 0},
     "analyses": [],
     "tracking": {"enabled": False},
 }
@@ -85,10 +85,10 @@ def damage(monkeypatch):
             damager.level_done(trial_id, level)
             level_done(run, trial_id, level)
 
-        def hear_tile(run, tile, place):
+        def hear_tile(run, tile, place, seconds):
             if tile.what == "alignment":
                 damager.damage("alignment", place)
-            landed(run, tile, place)
+            landed(run, tile, place, seconds)
 
         def hear_turn(run, waiting):
             damager.resume_points()

@@ -18,20 +18,20 @@ from tests.work.plans import carry_out
 
 
 class Units:
-    """A source with these units, in tiles of four."""
+    """A source with these units, in tiles of four at most."""
 
     def __init__(self, wanted, units=None):
         self.wanted, self.units = wanted, list(units or wanted.alignments.values())
 
     @property
-    def ready(self):
-        return len(self.units)
+    def tiles(self):
+        return -(-len(self.units) // 4)
 
     def take(self, workers, before, others):
         units, self.units = self.units[:4], self.units[4:]
         return Tile(tuple(units), self.wanted.trials) if units else None
 
-    def landed(self, tile, place):
+    def landed(self, tile, place, seconds):
         pass
 
 

@@ -65,7 +65,7 @@ def test_the_pool_yields_to_a_trial_that_waits(session, arrivals, tmp_path):
         tmp_path,
         train={**BASE["train"], "width": 2, "replicates": 3},
         prune=prune,
-        resources={"trial": room, "align": room, "tile": 1},
+        resources={"trial": room, "align": room},
     )
     here("run", path, "--root", tmp_path / "root")
     levels = [place for place, each in enumerate(arrivals) if isinstance(each, tuple)]

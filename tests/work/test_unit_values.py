@@ -34,7 +34,7 @@ def rows(trained, cache_mb, count, monkeypatch):
     worker = TileWorker(files.root, sections.model_copy(update={"resources": resources}), code_digest())
     units, found = list(wanted.alignments.values()), {}
     for start in range(0, len(units), count):
-        place = worker.run(Tile(tuple(units[start : start + count]), wanted.trials))
+        place, _ = worker.run(Tile(tuple(units[start : start + count]), wanted.trials))
         for row in ResultStore(files).read(place).to_pylist():
             found[row.pop("alignment_id")] = {key: row[key] for key in row if key != "seconds"}
     return found, len(ran)
