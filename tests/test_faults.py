@@ -130,7 +130,7 @@ def disturbed(machines, sweep, root, chance, left):
     progress = Progress(root)
     while machines.driver is None or machines.driver.returncode != 0:
         machines.start(sweep, root)
-        while machines.driver.poll() is None and left.total():
+        while machines.driver.poll() is None:
             time.sleep(chance.uniform(0.05, 0.6))
             progress.note()
             victims = {kind: machines.victims(kind) for kind in left if list(root.glob("trials/*"))}

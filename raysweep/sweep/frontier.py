@@ -57,7 +57,7 @@ class Frontier:
         return heapq.heappop(self._trials)[-1]
 
     def take(self, size_of: Callable[[Unit], int], before: str | None, others: set[str]) -> tuple[Unit, ...]:
-        """Return units of one kind and group, as many as `size_of` says of the first; none is ready when empty.
+        """Return units of one kind and group, as many as `size_of` says of the first; empty when none are.
 
         Alignments come first, for others wait for them. Who asks goes on with the group of `before`, whose
         checkpoints it holds; then come groups that none of the `others` is at, the widest networks first.
