@@ -33,5 +33,6 @@ class Pace:
         self._sizes[kind] = max(1, before // SHRINKAGE, min(fit, GROWTH * before, MOST))
 
     def tiles(self, ready: int) -> int:
-        """How many tiles so many units make at least, by what is known of all kinds."""
-        return -(-ready // max(self._sizes.values(), default=FIRST))
+        """How many tiles so many units make at most, by what is known of all kinds: too few workers cost
+        more than one that finds nothing to do."""
+        return -(-ready // min(self._sizes.values(), default=FIRST))

@@ -220,7 +220,7 @@ class Pool:
 
     def _failed(self, flight: _Flight, retry: bool, error: Exception) -> None:
         tile = flight.tile
-        if (half := len(tile.units) // 2) > 0:
+        if half := len(tile.units) // 2:
             parts = tile.units[:half], tile.units[half:]
             self._again.extend((replace(tile, units=units), 0) for units in parts)
         elif retry and flight.attempts < ATTEMPTS:

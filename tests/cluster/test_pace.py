@@ -56,3 +56,10 @@ def test_there_are_tiles_as_long_as_there_are_units():
     for pace in (Pace(2.0), settled(0.001), settled(10)):
         assert pace.tiles(0) == 0
         assert pace.tiles(1) == 1
+
+
+def test_quick_units_do_not_hide_that_slow_ones_need_workers():
+    pace = settled(0.001)
+    for _ in range(5):
+        pace.landed("slow", 1, 60.0)
+    assert pace.tiles(100) == 100

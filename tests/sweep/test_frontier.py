@@ -122,7 +122,9 @@ def test_tiles_of_trajectories_go_from_moment_to_moment(tmp_path):
         frontier.level_done(trial, 0)
     tiles = list(alignment_tiles(frontier, 11))
     assert len(work.alignments) == 66 * 5 == 11 * len(tiles)
-    assert all(len({network.step for unit in tile for network in unit.networks}) == 1 for tile in tiles)
+    reads = [{network for unit in tile for network in unit.networks} for tile in tiles]
+    assert all(len({network.step for network in networks}) == 1 for networks in reads)
+    assert sum(map(len, reads)) / len(work.alignments) <= 0.85  # 2 where tiles share nothing
 
 
 def alignment_tiles(frontier, size):
