@@ -1,10 +1,12 @@
 """Risks of mixtures of networks, with no more products than they need."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
+from raysweep.connectivity.batched import batched_sums, is_perceptron
 from raysweep.connectivity.first_layers import FirstLayers
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
@@ -13,7 +15,9 @@ from raysweep.training.evaluation import Risk, sums
 KEPT = 2**26  # bytes of first-layer responses and logits between which the weights need not be mixed again
 EXAMPLES = 2000  # at most in a forward pass; of narrow networks, whose every call costs more than its work
 CACHED = 2**23  # bytes of one response that a processor's caches hold while later layers work on it
-ON_GPU = 2**28  # bytes of one response on a GPU, where few large calls cost less than many small ones
+ON_GPU = 2**28  # bytes of one layer's answers on a GPU, where few large calls cost less than many small ones
+
+Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # of the first layers: by chunk, network and layer
 
 
 def mix(tensors: Sequence[torch.Tensor], row: np.ndarray, out: torch.Tensor) -> torch.Tensor:
@@ -26,36 +30,61 @@ def mix(tensors: Sequence[torch.Tensor], row: np.ndarray, out: torch.Tensor) -> 
 
 @torch.no_grad()
 def mixed_risks(
-    network: FlatNetwork, vectors: Sequence[torch.Tensor], weights: np.ndarray, split: Split
+    network: FlatNetwork,
+    vectors: Sequence[torch.Tensor],
+    weights: np.ndarray,
+    split: Split,
+    points: int | None = None,
 ) -> list[Risk]:
-    """Return the risk of sum_i w_i vectors_i for every row w of `weights`, which sums to one."""
+    """Return the risk of sum_i w_i vectors_i for every row w of `weights`, which sums to one.
+
+    So many `points` share a forward pass; unless given, as many as suit the device and the network.
+    """
+    if not len(weights):
+        return []
     first = FirstLayers(network, split.images[:1])
-    device = split.images.device
-    loss = torch.zeros(len(weights), dtype=torch.float64, device=device)
-    wrong = torch.zeros(len(weights), dtype=torch.int64, device=device)
-    chunk, examples = _sizes(first, split)
-    for block in _pieces(split, examples):
+    chunk, kept = _sizes(first, split)
+    points = points or _points(network, first, split, chunk)
+    found = _one_by_one if points == 1 else partial(batched_sums, points=points)
+    loss = torch.zeros(len(weights), dtype=torch.float64, device=split.images.device)
+    wrong = torch.zeros(len(weights), dtype=torch.int64, device=split.images.device)
+    for block in _pieces(split, kept):
         chunks = _pieces(block, chunk)
         responses = _responses(network, first, vectors, [each.images for each in chunks])
-        buffers = [torch.empty_like(response) for response in responses[0][0]]  # the first chunk is full
-        for point, row in enumerate(weights):
-            mix(vectors, row, network.vector)
-            logits = []
-            for each, by_network in zip(chunks, responses, strict=True):
-                layers = zip(zip(*by_network, strict=True), buffers, strict=True)
-                with first.answering([mix(r, row, out[: len(r[0])]) for r, out in layers]):
-                    logits.append(network.model(each.images))
-            more_loss, more_wrong = sums(torch.cat(logits), block.labels)
-            loss[point] += more_loss
-            wrong[point] += more_wrong
+        more_loss, more_wrong = found(network, first, vectors, weights, chunks, responses)
+        loss += more_loss
+        wrong += more_wrong
     n = len(split)
     return [Risk(a / n, b / n) for a, b in zip(loss.tolist(), wrong.tolist(), strict=True)]
 
 
+def _one_by_one(
+    network: FlatNetwork,
+    first: FirstLayers,
+    vectors: Sequence[torch.Tensor],
+    weights: np.ndarray,
+    chunks: Sequence[Split],
+    responses: Responses,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Summed cross-entropy and wrong answers over the chunks, by point."""
+    labels = torch.cat([each.labels for each in chunks])
+    buffers = [torch.empty_like(response) for response in responses[0][0]]  # the first chunk is full
+    found = []
+    for row in weights:
+        mix(vectors, row, network.vector)
+        logits = []
+        for each, by_network in zip(chunks, responses, strict=True):
+            layers = zip(zip(*by_network, strict=True), buffers, strict=True)
+            with first.answering([mix(r, row, out[: len(r[0])]) for r, out in layers]):
+                logits.append(network.model(each.images))
+        found.append(sums(torch.cat(logits), labels))
+    loss, wrong = zip(*found, strict=True)
+    return torch.stack(loss), torch.stack(wrong)
+
+
 def _responses(
     network: FlatNetwork, first: FirstLayers, vectors: Sequence[torch.Tensor], chunks: list[torch.Tensor]
-) -> list[list[list[torch.Tensor]]]:
-    """The responses by chunk, network and layer."""
+) -> Responses:
     inputs = [first.inputs(images) for images in chunks]
     found: list[list[list[torch.Tensor]]] = [[] for _ in chunks]
     for vector in vectors:
@@ -70,6 +99,13 @@ def _sizes(first: FirstLayers, split: Split) -> tuple[int, int]:
     most, room = (len(split), ON_GPU) if split.images.is_cuda else (EXAMPLES, CACHED)
     chunk = max(1, min(most, room // max(1, first.response_bytes)))
     return chunk, max(1, KEPT // (first.response_bytes + first.logit_bytes) // chunk) * chunk
+
+
+def _points(network: FlatNetwork, first: FirstLayers, split: Split, chunk: int) -> int:
+    """On a processor a pass fills the caches already; convolutions over batched weights are no quicker."""
+    if not split.images.is_cuda or not is_perceptron(network.model):
+        return 1
+    return max(1, ON_GPU // max(chunk * first.response_bytes, network.vector.nbytes))
 
 
 def _pieces(split: Split, examples: int) -> list[Split]:

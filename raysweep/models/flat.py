@@ -26,10 +26,8 @@ class FlatNetwork:
         convolutions = {id(m.weight) for m in model.modules() if type(m) is nn.Conv2d}
         self._channels_last = {name for name, tensor in tensors.items() if id(tensor) in convolutions}
         self.vector = torch.cat([self._flat(name, tensor) for name, tensor in tensors.items()])
-        offset = 0
-        for name, tensor in tensors.items():
-            tensor.data = self._shaped(name, self.vector[offset : offset + tensor.numel()])
-            offset += tensor.numel()
+        for name, view in self.views(self.vector).items():
+            tensors[name].data = view
 
     def flatten(self, state: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the state's tensors as one new vector, in the order of `vector`.
@@ -40,6 +38,11 @@ class FlatNetwork:
             if name not in state or state[name].shape != shape:
                 raise ValueError(f"tensor {name}: expected shape {tuple(shape)}")
         return torch.cat([self._flat(name, state[name]) for name in self._shapes]).to(self.vector)
+
+    def views(self, vector: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the tensors of the state, by name, as views of a vector like `vector`."""
+        parts = vector.split([shape.numel() for shape in self._shapes.values()])
+        return {name: self._shaped(name, part) for name, part in zip(self._shapes, parts, strict=True)}
 
     def _flat(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         return (tensor.permute(0, 2, 3, 1) if name in self._channels_last else tensor).reshape(-1)

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from raysweep.connectivity import mixing, pair_grid, simplex_grid
+from raysweep.connectivity.batched import is_perceptron
 from raysweep.connectivity.first_layers import FirstLayers
 from raysweep.data.resident import Split
 from raysweep.models.build import build
@@ -67,6 +68,31 @@ def test_risks_agree_with_plain_forward_passes(digits, make, grid, monkeypatch):
         loss, error = plain(make, states, row, split)
         assert risk.loss == pytest.approx(loss, rel=1e-4)
         assert risk.error == pytest.approx(error, abs=1 / 250)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer", "batch"])
+@pytest.mark.parametrize("grid", [pair_grid(7), simplex_grid(6)])
+def test_mixtures_that_share_a_pass_have_the_risks_that_each_has_alone(digits, norm, grid, monkeypatch):
+    monkeypatch.setattr(mixing, "EXAMPLES", 100)
+    split, states = digits.test.first(250), states_of(lambda: build(mlp(norm=norm)), grid.shape[1])
+    network = FlatNetwork(build(mlp(norm=norm)))
+    vectors = [network.flatten(state) for state in states]
+    alone = mixing.mixed_risks(network, vectors, grid, split, points=1)
+    for points in (2, 5, len(grid)):
+        together = mixing.mixed_risks(network, vectors, grid, split, points)
+        assert [r.error for r in together] == pytest.approx([r.error for r in alone], abs=1 / 250)
+        assert [r.loss for r in together] == pytest.approx([r.loss for r in alone], rel=1e-5)
+
+
+def test_only_perceptrons_are_batched_over_their_weights():
+    assert all(is_perceptron(build(mlp(norm=norm))) for norm in ("none", "layer", "batch"))
+    assert not any(is_perceptron(build(config)) for config in CONFIGS if config.model != "mlp")
+    assert not is_perceptron(Twice())
+
+
+def test_no_mixtures_have_no_risks(digits):
+    network = FlatNetwork(build(mlp()))
+    assert mixing.mixed_risks(network, [network.vector] * 2, pair_grid(3)[:0], digits.test) == []
 
 
 def test_only_layers_of_the_data_are_first(digits):
