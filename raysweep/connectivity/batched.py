@@ -1,27 +1,18 @@
-"""Mixtures that share a forward pass, their weights along a batch axis: a GPU likes few and large calls."""
+"""Mixtures that share a forward pass, their weights along a batch axis: for small networks and for GPUs.
+
+Only for networks that torch can batch over their weights, and in which no two layers share a weight.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 from torch.func import functional_call
 
 from raysweep.connectivity.first_layers import FirstLayers
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
-from raysweep.models.mlp import MLP
 from raysweep.training.evaluation import sums
-
-PERCEPTRON = (MLP, nn.Sequential, nn.Flatten, nn.Identity, nn.ReLU, nn.Linear, nn.LayerNorm, nn.BatchNorm1d)
-
-
-def is_perceptron(model: nn.Module) -> bool:
-    """Whether the products of a network are of matrices alone, which torch batches over weights too.
-
-    Convolutions would become grouped ones, and a module of a user may not allow for it.
-    """
-    return all(type(module) in PERCEPTRON for module in model.modules())
 
 
 def batched_sums(
@@ -61,7 +52,8 @@ def _of_chunk(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     def of_point(vector: torch.Tensor, *given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with first.answering(given):
-            logits = functional_call(network.model, network.views(vector), (chunk.images,))
+            weights = network.views(vector)
+            logits = functional_call(network.model, weights, (chunk.images,), tie_weights=False)
         return sums(logits, chunk.labels)
 
     loss, wrong = torch.vmap(of_point)(mixed, *answers)

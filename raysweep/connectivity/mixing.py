@@ -1,20 +1,24 @@
 """Risks of mixtures of networks, with no more products than they need."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import torch
 
-from raysweep.connectivity.batched import batched_sums, is_perceptron
+from raysweep.connectivity.batched import batched_sums
 from raysweep.connectivity.first_layers import FirstLayers
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
+from raysweep.models.mlp import MLP
 from raysweep.training.evaluation import Risk, sums
 
 KEPT = 2**26  # bytes of first-layer responses and logits between which the weights need not be mixed again
 EXAMPLES = 2000  # at most in a forward pass; of narrow networks, whose every call costs more than its work
 CACHED = 2**23  # bytes of one response that a processor's caches hold while later layers work on it
+TOGETHER = 2**22  # bytes of a layer's answers to mixtures that share a pass on a processor
+FEW = 12  # mixtures in one pass take as long as one by one, for a batched call costs more than a plain one
 ON_GPU = 2**28  # bytes of one layer's answers on a GPU, where few large calls cost less than many small ones
 
 Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # of the first layers: by chunk, network and layer
@@ -44,7 +48,7 @@ def mixed_risks(
         return []
     first = FirstLayers(network, split.images[:1])
     chunk, kept = _sizes(first, split)
-    points = points or _points(network, first, split, chunk)
+    points = points or _points(network, first, split, chunk, len(weights))
     found = _one_by_one if points == 1 else partial(batched_sums, points=points)
     loss = torch.zeros(len(weights), dtype=torch.float64, device=split.images.device)
     wrong = torch.zeros(len(weights), dtype=torch.int64, device=split.images.device)
@@ -101,11 +105,16 @@ def _sizes(first: FirstLayers, split: Split) -> tuple[int, int]:
     return chunk, max(1, KEPT // (first.response_bytes + first.logit_bytes) // chunk) * chunk
 
 
-def _points(network: FlatNetwork, first: FirstLayers, split: Split, chunk: int) -> int:
-    """On a processor a pass fills the caches already; convolutions over batched weights are no quicker."""
-    if not split.images.is_cuda or not is_perceptron(network.model):
+def _points(network: FlatNetwork, first: FirstLayers, split: Split, chunk: int, count: int) -> int:
+    """Return how many of `count` mixtures share a pass: as many as have room, or one if that is few."""
+    if type(network.model) is not MLP:  # convolutions gain nothing, and a module of a user may not allow it
         return 1
-    return max(1, ON_GPU // max(chunk * first.response_bytes, network.vector.nbytes))
+    room = ON_GPU if split.images.is_cuda else TOGETHER
+    answers = min(chunk, len(split)) * max(first.response_bytes, first.logit_bytes)
+    each = max(answers, network.vector.nbytes)
+    passes = math.ceil(count / max(1, room // each))
+    points = math.ceil(count / passes)
+    return points if points >= FEW else 1
 
 
 def _pieces(split: Split, examples: int) -> list[Split]:

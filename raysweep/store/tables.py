@@ -11,11 +11,11 @@ _TEXT, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
 _TEXTS, _FLOATS = pa.list_(_TEXT), pa.list_(_FLOAT)
 
 _GROUP = [
-    ("group", _TEXT, "identifies everything that its networks share; they differ in the replicate alone"),
+    ("group", _TEXT, "identifies what its networks share: everything but the replicate (or two such groups)"),
     ("dataset", _TEXT, "name of the data set"),
     ("model", _TEXT, "name of the model"),
     ("norm", _TEXT, "normalisation"),
-    ("width", _INT, "units of a hidden layer (null where the networks differ)"),
+    ("width", _INT, "`train.width` (null where the networks differ)"),
 ]
 
 Column = tuple[str, pa.DataType, str]
@@ -24,7 +24,11 @@ TABLES: dict[str, list[Column]] = {
     "trials": [
         ("trial_id", _TEXT, "id of the trial"),
         ("branch", _TEXT, "main, spawned, imported, random, one_shot, reinitialise or transport"),
-        ("parent_trial", _TEXT, "trial from whose checkpoint this one starts (null for a dense run)"),
+        (
+            "parent_trial",
+            _TEXT,
+            "the trunk of a spawned run, the dense trial of a chain or branch (else null)",
+        ),
         ("mask_trial", _TEXT, "chain whose masks are used (null for dense runs and chains)"),
         ("mask_permutation", _TEXT, "of a transported mask: none, dense or level (null elsewhere)"),
         *_GROUP,
@@ -85,7 +89,11 @@ TABLES: dict[str, list[Column]] = {
         ("networks", _TEXTS, "trial_id@level@step, the target first; all of a joint alignment"),
         ("joint", pa.bool_(), "whether each network has a permutation of its own toward all the others"),
         *_GROUP,
-        ("objective", _FLOAT, "what the method maximises, at its permutation: for weights <A, P[B]>"),
+        (
+            "objective",
+            _FLOAT,
+            "what the method maximises, at its permutation: for weights <A, P[B]>, or the sum of cosines",
+        ),
         ("objective_identity", _FLOAT, "the same at the identity"),
         ("iterations", _INT, "assignments solved"),
         ("fixed_points", _FLOAT, "share of hidden units that stay in place"),
@@ -154,7 +162,7 @@ TABLES: dict[str, list[Column]] = {
             "step where it was found: a hybrid's early one, a stack's last (else null)",
         ),
         ("statistics", _TEXT, "kept or recomputed, for BatchNorm"),
-        ("split", _TEXT, "train (first 10,000 examples) or test"),
+        ("split", _TEXT, "train (the first `compare.train_examples`) or test"),
         ("loss_barrier", _FLOAT, "largest excess cross-entropy over the grid (nats)"),
         ("error_barrier", _FLOAT, "largest excess 0-1 error over the grid (share)"),
         ("loss_weights", _FLOATS, "the weights at which loss_barrier lies"),
@@ -165,7 +173,7 @@ TABLES: dict[str, list[Column]] = {
     ],
     "curves": [
         ("barrier_id", _TEXT, "id of the comparison"),
-        ("split", _TEXT, "train or test"),
+        ("split", _TEXT, "train (the first `compare.train_examples`) or test"),
         ("weights", pa.list_(_FLOATS), "the weights of the networks at each point"),
         ("loss", _FLOATS, "cross-entropy at each point (nats)"),
         ("error", _FLOATS, "0-1 error at each point (share)"),

@@ -8,6 +8,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -31,9 +32,12 @@ from raysweep.training.moment import Moment
 from raysweep.training.names import OPTIMISERS, PRECISIONS, SCHEDULES
 
 Seed = Annotated[int, Field(ge=0)] | Literal["replicate"]
-Time = Annotated[Moment, BeforeValidator(Moment.parse), PlainSerializer(str)]
+Time = Annotated[
+    Moment, BeforeValidator(Moment.parse), PlainSerializer(str), WithJsonSchema({"type": "moment"})
+]
 MLP_DEPTH = 3
 Share = Annotated[float, Field(gt=0, le=1)]
+Device = Literal["cpu", "cuda"]
 AtLeastTwo = Annotated[int, Field(ge=2)]
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -56,42 +60,49 @@ class Strict(BaseModel):
 class Training(Strict):
     """One configuration of `train`; in the file any of these keys may be a list, which is then swept."""
 
-    dataset: str
+    dataset: str = Field(description="the digits come with scikit-learn; the others are files, see below")
     split_seed: int = Field(default=0, ge=0, description="of the test set, for data without an official one")
     half: Literal[0, 1, "replicate"] | None = Field(default=None, description="one of two disjoint halves")
     fraction: Share | None = Field(default=None, description="share of the training examples")
     examples: tuple[int, int] | None = Field(default=None, description="[start, stop) of the shuffled ones")
     subset_seed: int = Field(default=0, ge=0, description="of half, fraction and examples")
     pixel_seed: int | None = Field(default=None, description="of one permutation of the pixels of all images")
-    scaling: str = "unit"
-    augment: str = "none"
-    model: str = "mlp"
-    width: int = Field(gt=0, le=100_000)
+    scaling: str = Field(default="unit", description="of pixels: to [0, 1], or to mean 0 and deviation 1")
+    augment: str = Field(default="none", description="mirrored at random, and shifted by up to 4 pixels")
+    model: str = Field(default="mlp", description="or `module:function`, a network of your own")
+    width: int = Field(
+        gt=0,
+        le=100_000,
+        description="units of a hidden layer of the mlp; else channels of the first stage, with which all "
+        "others scale (standard: LeNet-5 6, VGG 64, ResNet 16)",
+    )
     depth: int | None = Field(
         default=None, gt=0, le=1000, description="hidden layers of the mlp, 3 unless given"
     )
-    norm: str = "none"
-    init: str = "kaiming_normal"
-    epochs: int = Field(ge=0, le=1_000_000)
+    norm: str = Field(
+        default="none", description="LayerNorm over the channels of each pixel, as in the paper"
+    )
+    init: str = Field(default="kaiming_normal", description="`own`: as the constructor leaves it")
+    epochs: int = Field(ge=0, le=1_000_000, description="needed, but with `imports`")
     batch_size: int = Field(default=128, gt=0)
-    drop_last: bool = False
+    drop_last: bool = Field(default=False, description="whether a last, smaller batch is left out")
     optimiser: str = "sgd"
-    learning_rate: float = Field(default=0.1, gt=0)
+    learning_rate: float = Field(default=0.1, gt=0, description="the largest of the schedule")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD; beta1 of AdamW")
-    nesterov: bool = False
-    weight_decay: float = Field(default=1e-4, ge=0)
-    schedule: str = "one_cycle"
-    milestones: tuple[Time, ...] = ()
-    gamma: float = Field(default=0.1, gt=0)
-    warmup: Time = Moment(0)
-    precision: str = "float32"
-    channels_last: bool = False
-    init_seed: Seed = "replicate"
-    data_seed: Seed = "replicate"
+    nesterov: bool = Field(default=False, description="of SGD with momentum")
+    weight_decay: float = Field(default=1e-4, ge=0, description="in every step, of all weights")
+    schedule: str = Field(default="one_cycle", description="of the learning rate, by step")
+    milestones: tuple[Time, ...] = Field(default=(), description="where the schedule of this name drops")
+    gamma: float = Field(default=0.1, gt=0, description="by which factor it drops")
+    warmup: Time = Field(default=Moment(0), description="for how long the rate first rises from 0")
+    precision: str = Field(default="float32", description="bfloat16 by autocast")
+    channels_last: bool = Field(default=False, description="how images lie in memory")
+    init_seed: Seed = Field(default="replicate", description="of the initialisation")
+    data_seed: Seed = Field(default="replicate", description="of the order of examples and the augmentation")
     spawn_at: Time | None = Field(default=None, description="where replicates leave a common trunk")
     spawn_replicate: int = Field(default=0, ge=0, description="the replicate that is the trunk")
-    threads: int = Field(default=1, gt=0)
-    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(default=1, gt=0, description="of a trial; they change sums, and so the id")
+    device: Device = Field(default="cpu", description="where it trains; cuda needs `resources.trial.gpu`")
 
     @field_validator(*CHOICES)
     @classmethod
@@ -130,24 +141,26 @@ class Training(Strict):
 
 
 class Every(Strict):
-    every: Time
+    every: Time = Field(description="checkpoints at equal distances")
 
 
 class Geometric(Strict):
-    first: Time = Moment(1, "st")
-    factor: float = Field(gt=1)
+    first: Time = Field(default=Moment(1, "st"), description="the first of a geometric series")
+    factor: float = Field(gt=1, description="from one moment to the next")
 
 
 class TrainRest(Strict):
     """The keys of `train` that are not swept: they change no number of a trial."""
 
-    replicates: Annotated[int, Field(gt=0, le=100_000)] | list[Annotated[int, Field(ge=0)]] = 2
-    checkpoints: Every | Geometric | list[Time] = Field(
-        default=[], description="besides the start and the end"
+    replicates: Annotated[int, Field(gt=0, le=100_000)] | list[Annotated[int, Field(ge=0)]] = Field(
+        default=2, description="how many networks of each configuration, or which numbers"
     )
-    imports: list[str] = Field(default=[], description="files with a user's own trained networks")
-    data_root: str | None = None
-    download: bool = False
+    checkpoints: Every | Geometric | list[Time] = Field(
+        default=[], description="besides the start and the end; moments past the end are left out"
+    )
+    imports: list[str] = Field(default=[], description="files of your own trained networks, a replicate each")
+    data_root: str | None = Field(default=None, description="folder of the data, as torchvision lays it out")
+    download: bool = Field(default=False, description="fetch what is missing")
 
     @field_validator("checkpoints", mode="before")
     @classmethod
@@ -165,44 +178,60 @@ class TrainRest(Strict):
 class Transport(Strict):
     """Whose masks are tried on whose rewind points, and under which permutations of the mask."""
 
-    partners: Literal["next", "all"] = "next"
-    permutations: list[Literal[PERMUTATIONS]] = list(PERMUTATIONS)  # type: ignore[valid-type]
+    partners: Literal["next", "all"] = Field(default="next", description="whose masks each network tries")
+    permutations: list[Literal[PERMUTATIONS]] = Field(  # type: ignore[valid-type]
+        default=list(PERMUTATIONS),
+        description="of the mask, by the first of `align.methods`: found on dense networks, or at the level",
+    )
 
 
 class Prune(Strict):
     """Iterative magnitude pruning: every level removes a fraction of the weights that are left."""
 
-    levels: int = Field(gt=0, le=1000)
-    fraction: float = Field(default=0.2, gt=0, lt=1)
-    scope: Literal[SCOPES] = "global"  # type: ignore[valid-type]
+    levels: int = Field(gt=0, le=1000, description="pruned ones; level 0 is the dense trial")
+    fraction: float = Field(default=0.2, gt=0, lt=1, description="of the weights left, removed a level")
+    scope: Literal[SCOPES] = Field(  # type: ignore[valid-type]
+        default="global", description="magnitudes are compared in the network, or within each layer"
+    )
     exclude: list[str] = Field(default=[], description="layers that stay dense; `output` is the last one")
-    rewind: Time = Moment(0)
+    rewind: Time = Field(default=Moment(0), description="where each level starts again")
     optimiser: Literal["fresh", "kept"] = Field(default="fresh", description="state at the rewind point")
     data_order: Literal["same", "new"] = Field(default="same", description="after rewinding")
-    branches: list[Literal[BRANCHES]] = []  # type: ignore[valid-type]
+    branches: list[Literal[BRANCHES]] = Field(  # type: ignore[valid-type]
+        default=[], description="trials beside a chain, see below"
+    )
     transport: Transport = Transport()
 
 
 class WeightMatching(Strict):
-    kernel: Literal[KERNELS] = "linear"  # type: ignore[valid-type]
-    order: Literal[ORDERS] = "random"  # type: ignore[valid-type]
-    biases: bool = True
+    kernel: Literal[KERNELS] = Field(  # type: ignore[valid-type]
+        default="linear", description="similarity of two units' weights"
+    )
+    order: Literal[ORDERS] = Field(  # type: ignore[valid-type]
+        default="random", description="of the layers within a round of coordinate ascent"
+    )
+    biases: bool = Field(default=True, description="whether vectors are matched too")
     restarts: int = Field(default=1, gt=0, description="ascents of a pair; the best objective is kept")
 
 
 class ActivationMatching(Strict):
-    tensor: Literal[TENSORS] = "last"  # type: ignore[valid-type]
+    tensor: Literal[TENSORS] = Field(  # type: ignore[valid-type]
+        default="last",
+        description="which value of a unit: before norm and nonlinearity, after them, or all, added up",
+    )
     similarity: Literal[SIMILARITIES] = "correlation"  # type: ignore[valid-type]
     examples: int = Field(default=10_000, gt=0, description="training examples, without augmentation")
     pixels: int = Field(default=1, gt=0, description="places per example at which a channel is looked at")
 
 
 class Align(Strict):
-    methods: list[Literal[METHODS]] = ["weight_matching"]  # type: ignore[valid-type]
+    methods: list[Literal[METHODS]] = Field(  # type: ignore[valid-type]
+        default=["weight_matching"], description="of Ainsworth et al. 2023, weights on the true objective"
+    )
     weight_matching: WeightMatching = WeightMatching()
     activation_matching: ActivationMatching = ActivationMatching()
-    seed: int = Field(default=0, ge=0)
-    threads: int = Field(default=1, gt=0)
+    seed: int = Field(default=0, ge=0, description="of random orders and restarts")
+    threads: int = Field(default=1, gt=0, description="of an align worker")
 
 
 class Trajectory(Strict):
@@ -213,30 +242,44 @@ class Trajectory(Strict):
     stacks: list[AtLeastTwo] = Field(
         default=[], description="so many last checkpoints aligned at once, by weight matching alone"
     )
-    hybrids: list[Literal[HYBRIDS]] = []  # type: ignore[valid-type]
+    hybrids: list[Literal[HYBRIDS]] = Field(  # type: ignore[valid-type]
+        default=[], description="the early permutation in some layers, the last one in the rest"
+    )
     early: Time | None = Field(default=None, description="the early permutation of hybrids; else the first")
 
 
 class Compare(Strict):
-    kinds: list[Literal["unaligned", "direct", "via", "joint", "composed"]] = ["unaligned", "direct", "via"]
+    kinds: list[Literal["unaligned", "direct", "via", "joint", "composed"]] = Field(
+        default=["unaligned", "direct", "via"], description="of barriers, see below"
+    )
     joint_networks: list[AtLeastTwo] = Field(default=[3], description="aligned at once")
     mean_networks: list[AtLeastTwo] = Field(default=[], description="whose mean is evaluated")
     path_networks: list[Annotated[int, Field(ge=3)]] = Field(default=[3, 4, 5], description="of a path")
     paths: int = Field(default=24, gt=0, description="of each length, and as many cycles, at most")
-    trajectory: Trajectory | None = None
+    trajectory: Trajectory | None = Field(default=None, description="comparisons along training")
     across: list[Literal[ACROSS]] = Field(  # type: ignore[valid-type]
         default=[], description="networks of several widths or tasks, beside those of one configuration"
     )
     statistics: list[Literal["kept", "recomputed"]] = Field(
         default=["kept", "recomputed"], description="of networks with BatchNorm; others have none"
     )
-    splits: list[Literal["train", "test"]] = ["train", "test"]
-    alphas: int = Field(default=25, ge=3, le=10_001)
-    subdivisions: int = Field(default=12, ge=6, le=600, multiple_of=6)
-    train_examples: int = Field(default=10_000, gt=0)
-    level_permutations: list[Literal["dense", "level"]] = ["dense", "level"]
-    level_points: list[Literal["rewind", "end"]] = ["rewind", "end"]
-    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where networks are evaluated")
+    splits: list[Literal["train", "test"]] = Field(
+        default=["train", "test"], description="on which networks are evaluated"
+    )
+    alphas: int = Field(
+        default=25, ge=3, le=10_001, description="points of the line between two networks, an odd number"
+    )
+    subdivisions: int = Field(
+        default=12, ge=6, le=600, multiple_of=6, description="of an edge of the triangle of three networks"
+    )
+    train_examples: int = Field(default=10_000, gt=0, description="the first so many, of the split train")
+    level_permutations: list[Literal["dense", "level"]] = Field(
+        default=["dense", "level"], description="of pruned networks: found at level 0, or at the same level"
+    )
+    level_points: list[Literal["rewind", "end"]] = Field(
+        default=["rewind", "end"], description="at which moments pruned networks are compared"
+    )
+    device: Device = Field(default="cpu", description="of barriers; cuda needs `resources.align.gpu`")
 
     @field_validator("alphas")
     @classmethod
@@ -247,34 +290,46 @@ class Compare(Strict):
 
 
 class Worker(Strict):
-    cpu: float = Field(default=1, gt=0)
-    gpu: float = Field(default=0, ge=0)
+    cpu: float = Field(default=1, gt=0, description="of one process")
+    gpu: float = Field(default=0, ge=0, description="of one process, 0.25 if four share one")
 
 
 class Resources(Strict):
     trial: Worker = Worker()
     align: Worker = Worker()
-    workers: int | None = Field(default=None, gt=0, description="at most so many at once")
-    tile_seconds: float = Field(default=2, gt=0, description="of work for an align worker at once")
+    workers: int | None = Field(
+        default=None, gt=0, description="of each kind at once at most; all that fit unless given"
+    )
+    tile_seconds: float = Field(default=2, gt=0, description="of work that an align worker is given at once")
     cache_mb: int = Field(default=1000, ge=0, description="of checkpoints and units' values per align worker")
-    disk_cache_mb: int = Field(default=20_000, ge=0, description="kept on a node of what s3:// or gs:// gave")
-    unit_seconds: float = Field(default=3600, gt=0, description="after which an alignment or barrier hangs")
+    disk_cache_mb: int = Field(
+        default=20_000,
+        ge=0,
+        description="of what s3:// or gs:// gave; it lies in `RAYSWEEP_CACHE` or a node's temporary folder",
+    )
+    unit_seconds: float = Field(
+        default=3600, gt=0, description="after which an alignment or barrier hangs and is killed"
+    )
     resume_seconds: float = Field(default=30, ge=0, description="time between two resume points of a trial")
 
 
 class Tracking(Strict):
-    enabled: bool = True
+    enabled: bool = Field(default=True, description="whether MLflow is told")
 
 
 class Sections(Strict):
     """A whole sweep file, but for the swept keys of `train`."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="also of the folder `sweeps/NAME` under the root"
+    )
     train: TrainRest = TrainRest()
     prune: Prune | None = None
     align: Align = Align()
     compare: Compare = Compare()
-    analyses: list[Literal[ANALYSES]] = []  # type: ignore[valid-type]
+    analyses: list[Literal[ANALYSES]] = Field(  # type: ignore[valid-type]
+        default=[], description="run at the end: each prints a table and saves figures"
+    )
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
 

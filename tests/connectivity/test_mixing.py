@@ -6,7 +6,6 @@ from torch import nn
 from torch.nn import functional
 
 from raysweep.connectivity import mixing, pair_grid, simplex_grid
-from raysweep.connectivity.batched import is_perceptron
 from raysweep.connectivity.first_layers import FirstLayers
 from raysweep.data.resident import Split
 from raysweep.models.build import build
@@ -57,7 +56,7 @@ def plain(make, states, row, split):
 
 
 @pytest.mark.parametrize("make", [*(lambda c=c: build(c) for c in CONFIGS), Twice])
-@pytest.mark.parametrize("grid", [pair_grid(3), simplex_grid(6)[[9, 11]]])
+@pytest.mark.parametrize("grid", [pair_grid(3), pair_grid(13), simplex_grid(6)[[9, 11]]])
 def test_risks_agree_with_plain_forward_passes(digits, make, grid, monkeypatch):
     monkeypatch.setattr(mixing, "EXAMPLES", 100)
     monkeypatch.setattr(mixing, "KEPT", 1)  # several blocks
@@ -82,12 +81,6 @@ def test_mixtures_that_share_a_pass_have_the_risks_that_each_has_alone(digits, n
         together = mixing.mixed_risks(network, vectors, grid, split, points)
         assert [r.error for r in together] == pytest.approx([r.error for r in alone], abs=1 / 250)
         assert [r.loss for r in together] == pytest.approx([r.loss for r in alone], rel=1e-5)
-
-
-def test_only_perceptrons_are_batched_over_their_weights():
-    assert all(is_perceptron(build(mlp(norm=norm))) for norm in ("none", "layer", "batch"))
-    assert not any(is_perceptron(build(config)) for config in CONFIGS if config.model != "mlp")
-    assert not is_perceptron(Twice())
 
 
 def test_no_mixtures_have_no_risks(digits):
