@@ -188,8 +188,7 @@ class Pool:
         except ray.exceptions.RayTaskError as error:
             self._failed(flight, isinstance(error.cause, OSError), error)
         except ray.exceptions.RayError as error:  # the actor died, was killed for memory, or has no place
-            if flight.worker in self._workers:
-                self._end(flight.worker)
+            self._drop_lost(flight.worker)
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
             self._failed(flight, True, hung if flight.hangs else error)
         else:
@@ -217,6 +216,15 @@ class Pool:
     def _end(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         ray.kill(worker.actor)
+
+    def _drop_lost(self, worker: _Worker) -> None:
+        """Forget a dead actor, and where its node is lost those that had no work there: each of them would
+        take a unit's attempt with it."""
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        for each in list(self._workers):
+            lost = each.node == worker.node and each.node and each.node not in alive and not each.flights
+            if each is worker or lost:
+                self._end(each)
 
     def _failed(self, flight: _Flight, retry: bool, error: Exception) -> None:
         tile = flight.tile

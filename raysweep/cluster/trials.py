@@ -21,10 +21,12 @@ from raysweep.sweep.identity import data_config
 from raysweep.sweep.schema import Sections
 from raysweep.version import check_code, code_digest
 from raysweep.work.data import resident
+from raysweep.work.device import end_if_cuda_is_broken
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import run_trial
 
 DEATHS = 3  # of the process, or of its storage, without progress; other exceptions would come again
+MOST_DEATHS = 100  # with progress, of lost nodes, or before the process could note its start
 
 
 class Source(Protocol):
@@ -74,6 +76,7 @@ class _Trainable(tune.Trainable):
                 raise
             return {"done": True, "failure": traceback.format_exc()}
         except Exception:
+            end_if_cuda_is_broken()
             return {"done": True, "failure": traceback.format_exc()}
         return {"done": True, "failure": ""} if level is None else {"done": False, "level": level}
 
@@ -154,7 +157,7 @@ class _Progress(Callback):
         self._end(trial, trial.last_result.get("failure", ""), 1)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._end(trial, "the training process could not be started", 1)
+        self._end(trial, f"the training process could not be started, or died {MOST_DEATHS} times", 1)
 
     def _end(self, trial: Any, error: str, attempts: int) -> None:
         if error:
@@ -198,7 +201,7 @@ def train_trials(
                 verbose=0,
                 callbacks=[progress],
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
-                failure_config=FailureConfig(max_failures=-1),  # we count them ourselves, without progress
+                failure_config=FailureConfig(max_failures=MOST_DEATHS),
             ),
         ).fit()
     return progress.failures

@@ -58,12 +58,16 @@ def curve(
     are not those of the network, by name and shape.
     """
     vectors = [network.flatten(state) for state in states]
-    inside = weights[weights.max(axis=1) < 1.0]
+    corner = (weights == 1).any(axis=1) & (np.count_nonzero(weights, axis=1) == 1)
+    inside = weights[~corner]
     if recompute is None:
         mixed = iter(mixed_risks(network, vectors, inside, split))
     else:
         mixed = (_recomputed(network, vectors, row, split, recompute) for row in inside)
-    risks = [next(mixed) if row.max() < 1.0 else endpoints[int(row.argmax())] for row in weights]
+    risks = [
+        endpoints[int(row.argmax())] if known else next(mixed)
+        for row, known in zip(weights, corner, strict=True)
+    ]
     return Curve(weights, np.array([r.loss for r in risks]), np.array([r.error for r in risks]))
 
 

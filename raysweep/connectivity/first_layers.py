@@ -15,15 +15,18 @@ class FirstLayers:
     """The linear layers of a network whose input depends on no parameter or buffer.
 
     Such a layer's response is linear in its weight and bias. Along a line or over a simplex it is therefore
-    computed once per network instead of once per point. `response_bytes` and `logit_bytes`: what the answers
-    of these layers and of the whole network take for one example.
+    computed once per network instead of once per point. What a forward pass takes for one example, in bytes:
+    `response_bytes` the answers of these layers, `logit_bytes` that of the network, `largest_bytes` the
+    largest answer of any module.
     """
 
-    def __init__(self, network: FlatNetwork, example: torch.Tensor) -> None:
-        """Find them with a batch of one example, of shape (1, ...); the network's vector is lost."""
+    def __init__(self, network: FlatNetwork, examples: torch.Tensor) -> None:
+        """Find them with a few examples, of shape (examples, ...); the network's vector is lost."""
         self._model = network.model
-        found, self.logit_bytes = _found(network, example)
-        self.layers, self.response_bytes = list(found), sum(found.values())
+        found, answers = _found(network, examples)
+        self.layers = list(found)
+        self.response_bytes = sum(answers[layer] for layer in found)
+        self.logit_bytes, self.largest_bytes = answers[network.model], max(answers.values())
 
     @torch.no_grad()
     def inputs(self, images: torch.Tensor) -> list[torch.Tensor]:
@@ -63,20 +66,49 @@ class _Enough(Exception):
 
 
 @torch.no_grad()
-def _found(network: FlatNetwork, example: torch.Tensor) -> tuple[dict[nn.Module, int], int]:
-    """Layers that are called once, and not with NaN when every parameter and buffer is NaN.
+def _found(network: FlatNetwork, examples: torch.Tensor) -> tuple[list[nn.Module], dict[nn.Module, int]]:
+    """The layers, and what every module that answers with a tensor takes for an example.
 
-    With the bytes of their answers, and those of the network's.
+    Such a layer is called once, and with the same input whatever the parameters and buffers are: NaN, which
+    reaches all that is computed from them but for comparisons, or noise, of which comparisons see the sign.
     """
-    calls: dict[nn.Module, list[tuple[bool, int]]] = {}
+    generator = torch.Generator().manual_seed(0)
+    noise = [torch.randn(len(network.vector), generator=generator) for _ in range(2)]
+    runs = []
+    for fill in (torch.tensor(torch.nan), *noise):
+        network.vector.copy_(fill)
+        runs.append(_run(network.model, examples))
+    given, answers = runs[0]
+    first = [
+        layer
+        for layer, inputs in given.items()
+        if all(len(each[layer]) == 1 and torch.equal(each[layer][0], inputs[0]) for each, _ in runs)
+    ]
+    return first, answers
 
-    def note(layer: nn.Module, given: tuple[torch.Tensor, ...], answer: torch.Tensor) -> None:
-        calls.setdefault(layer, []).append((bool(given[0].isfinite().all()), answer.nbytes))
 
-    hooks = [m.register_forward_hook(note) for m in network.model.modules() if type(m) in LINEAR]
-    network.vector.fill_(torch.nan)
-    logits = network.model(example)
-    for hook in hooks:
-        hook.remove()
-    once = {layer: each[0] for layer, each in calls.items() if len(each) == 1}
-    return {layer: nbytes for layer, (clean, nbytes) in once.items() if clean}, logits.nbytes
+def _run(
+    model: nn.Module, examples: torch.Tensor
+) -> tuple[dict[nn.Module, list[torch.Tensor]], dict[nn.Module, int]]:
+    """The inputs of the linear layers, and the bytes of every module's answer for an example."""
+    given: dict[nn.Module, list[torch.Tensor]] = {}
+    answers: dict[nn.Module, int] = {}
+
+    def note(module: nn.Module, arguments: tuple[torch.Tensor, ...], answer: object) -> None:
+        if isinstance(answer, torch.Tensor):
+            answers[module] = answer.nbytes // len(examples)
+        if _is_linear(module):
+            given.setdefault(module, []).append(arguments[0].clone())
+
+    hooks = [module.register_forward_hook(note) for module in model.modules()]
+    try:
+        model(examples)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return given, answers
+
+
+def _is_linear(module: nn.Module) -> bool:
+    """Whether the answer is linear in what the network holds of a module; not so of a normalised weight."""
+    return type(module) in LINEAR and "weight" in dict(module.named_parameters(recurse=False))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -16,16 +17,21 @@ from raysweep.training.evaluation import Risk, sums
 
 KEPT = 2**26  # bytes of first-layer responses and logits between which the weights need not be mixed again
 EXAMPLES = 2000  # at most in a forward pass; of narrow networks, whose every call costs more than its work
-CACHED = 2**23  # bytes of one response that a processor's caches hold while later layers work on it
+CACHED = 2**23  # bytes of a layer's answers that a processor's caches hold while later layers work on them
 TOGETHER = 2**22  # bytes of a layer's answers to mixtures that share a pass on a processor
 FEW = 12  # mixtures in one pass take as long as one by one, for a batched call costs more than a plain one
+PROBES = 16  # examples with which the layers that see the data alone are found
 ON_GPU = 2**28  # bytes of one layer's answers on a GPU, where few large calls cost less than many small ones
 
 Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # of the first layers: by chunk, network and layer
 
+_KNOWN: WeakKeyDictionary[FlatNetwork, dict[torch.Size, FirstLayers]] = WeakKeyDictionary()
+
 
 def mix(tensors: Sequence[torch.Tensor], row: np.ndarray, out: torch.Tensor) -> torch.Tensor:
-    """Write sum_i row_i tensors_i, in the order of the tensors, and return it."""
+    """Write sum_i row_i tensors_i and return it; of two tensors in one pass, for a row sums to one."""
+    if len(tensors) == 2:
+        return torch.lerp(tensors[0], tensors[1], float(row[1]), out=out)
     torch.mul(tensors[0], float(row[0]), out=out)
     for tensor, weight in zip(tensors[1:], row[1:], strict=True):
         out.add_(tensor, alpha=float(weight))
@@ -46,7 +52,7 @@ def mixed_risks(
     """
     if not len(weights):
         return []
-    first = FirstLayers(network, split.images[:1])
+    first = _first_layers(network, split)
     chunk, kept = _sizes(first, split)
     points = points or _points(network, first, split, chunk, len(weights))
     found = _one_by_one if points == 1 else partial(batched_sums, points=points)
@@ -86,6 +92,15 @@ def _one_by_one(
     return torch.stack(loss), torch.stack(wrong)
 
 
+def _first_layers(network: FlatNetwork, split: Split) -> FirstLayers:
+    """Found once per network and shape of its inputs: for a small network that takes as long as a curve."""
+    known = _KNOWN.setdefault(network, {})
+    shape = split.images.shape[1:]
+    if shape not in known:
+        known[shape] = FirstLayers(network, split.images[:PROBES])
+    return known[shape]
+
+
 def _responses(
     network: FlatNetwork, first: FirstLayers, vectors: Sequence[torch.Tensor], chunks: list[torch.Tensor]
 ) -> Responses:
@@ -101,7 +116,7 @@ def _responses(
 def _sizes(first: FirstLayers, split: Split) -> tuple[int, int]:
     """Return the examples of a forward pass, and those (whole passes) of which responses are kept at once."""
     most, room = (len(split), ON_GPU) if split.images.is_cuda else (EXAMPLES, CACHED)
-    chunk = max(1, min(most, room // max(1, first.response_bytes)))
+    chunk = max(1, min(most, room // first.largest_bytes))
     return chunk, max(1, KEPT // (first.response_bytes + first.logit_bytes) // chunk) * chunk
 
 
@@ -110,8 +125,7 @@ def _points(network: FlatNetwork, first: FirstLayers, split: Split, chunk: int, 
     if type(network.model) is not MLP:  # convolutions gain nothing, and a module of a user may not allow it
         return 1
     room = ON_GPU if split.images.is_cuda else TOGETHER
-    answers = min(chunk, len(split)) * max(first.response_bytes, first.logit_bytes)
-    each = max(answers, network.vector.nbytes)
+    each = max(min(chunk, len(split)) * first.largest_bytes, network.vector.nbytes)
     passes = math.ceil(count / max(1, room // each))
     points = math.ceil(count / passes)
     return points if points >= FEW else 1

@@ -31,11 +31,13 @@ def recompute_statistics(model: nn.Module, images: torch.Tensor) -> None:
         layer.momentum = None  # torch's name for the cumulative average
         layer.train()
     chunks = images.split(CHUNK)
-    for chunk in chunks[: max(1, len(images) // CHUNK)]:
-        model(chunk)
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-        layer.eval()
+    try:
+        for chunk in chunks[: max(1, len(images) // CHUNK)]:
+            model(chunk)
+    finally:  # also without memory for it: the next barrier evaluates the same module
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            layer.eval()
 
 
 def _layers(model: nn.Module) -> list[_BatchNorm]:

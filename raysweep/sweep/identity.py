@@ -10,9 +10,10 @@ from raysweep.sweep.schema import Align, Prune, Training
 
 # Raise a version when the numbers that the same configuration gives change.
 TRAINING_VERSION = 4
+CHANNELS_LAST_VERSION = 5  # of training with the channels last
 PRUNING_VERSION = 1
 ALIGNMENT_VERSION = 4
-BARRIER_VERSION = 6
+BARRIER_VERSION = 7
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 _INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
@@ -156,7 +157,8 @@ def make_trial(
     has the trunk's initialisation.
     """
     determined = training.model_dump(mode="json", exclude=_INDIRECT)
-    determined |= {"version": TRAINING_VERSION, "source": source_digest}
+    version = CHANNELS_LAST_VERSION if training.channels_last else TRAINING_VERSION
+    determined |= {"version": version, "source": source_digest}
     init_seed = replicate if training.init_seed == "replicate" else training.init_seed
     data_seed = replicate if training.data_seed == "replicate" else training.data_seed
     if trunk:

@@ -41,5 +41,7 @@ def load_optimiser_state(
     for key, value in state.items():
         slot, _, name = key.partition("/")
         parameter = parameters[name]
-        # AdamW counts its steps in a tensor that lies where the fused kernel wants it: on the device.
-        optimiser.state[parameter][slot] = value.to(parameter.device, copy=True)
+        # AdamW counts its steps in a tensor that lies where the fused kernel wants it: on the device. The
+        # kernels also take it that other slots lie in memory like the parameter, which may be channels-last.
+        kept = torch.empty_like(parameter) if value.shape == parameter.shape else torch.empty_like(value)
+        optimiser.state[parameter][slot] = kept.to(parameter.device).copy_(value)

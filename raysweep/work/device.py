@@ -29,3 +29,16 @@ def keep_freed_memory() -> None:
     if mallopt:
         mallopt(M_MMAP_THRESHOLD, LARGE)
         mallopt(M_TRIM_THRESHOLD, KEPT)
+
+
+def end_if_cuda_is_broken() -> None:
+    """End the process where CUDA answers every call with an error: another process can go on.
+
+    After a failed assertion on the device, an illegal access or an error of the hardware all later calls of
+    a process fail too. It would fail whatever it is given, quicker than sound ones do their work.
+    """
+    if torch.cuda.is_initialized():
+        try:
+            torch.cuda.synchronize()
+        except RuntimeError:
+            os._exit(1)

@@ -46,7 +46,7 @@ class Networks:
 
     def padded(self, network: Network, trial: Trial, config: ModelConfig) -> State:
         """The state of a network, filled up with units that do nothing to the width of `config`."""
-        own, _ = self.setting(trial)
+        own, _ = self.setting(trial, self._compare.device)
         state = self.state(network)
         return state if own == config else pad_to(config, own, state)
 

@@ -13,7 +13,7 @@ from raysweep.sweep.schema import Sections
 from raysweep.version import check_code
 from raysweep.work.aligning import Aligner
 from raysweep.work.comparing import compare_unit
-from raysweep.work.device import keep_freed_memory, repeatable
+from raysweep.work.device import end_if_cuda_is_broken, keep_freed_memory, repeatable
 from raysweep.work.networks import Networks
 from raysweep.work.permutations import Permutations
 from raysweep.work.unit_values import UnitValues
@@ -62,6 +62,13 @@ class TileWorker:
     def run(self, tile: Tile) -> tuple[str, float]:
         """Compute all units and commit them as one object; returns its name and the seconds that it took."""
         began = time.perf_counter()
+        try:
+            return self._commit(tile), time.perf_counter() - began
+        except Exception:
+            end_if_cuda_is_broken()
+            raise
+
+    def _commit(self, tile: Tile) -> str:
         aligning = [unit for unit in tile.units if isinstance(unit, AlignmentUnit)]
         rows = self._aligner.rows(aligning, tile.trials)
         for unit in tile.units:
@@ -69,8 +76,9 @@ class TileWorker:
                 rows += compare_unit(
                     unit, tile.trials, tile.places, self._compare, self._networks, self._permutations
                 )
-        place = self._results.commit(tile.stage, digest(sorted(tile.ids)), rows)
-        return place, time.perf_counter() - began
+        # A barrier's id leaves out the splits: another sweep's rows of the same barriers lie elsewhere.
+        splits = sorted(self._compare.splits) if tile.what == "barrier" else []
+        return self._results.commit(tile.stage, digest([sorted(tile.ids), splits]), rows)
 
 
 def _node_cache(files: Files, sections: Sections) -> NodeCache | None:

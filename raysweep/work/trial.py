@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -106,6 +106,7 @@ class _Level:
             if found:
                 record = replace(
                     record,
+                    metrics=_merged(found.metrics, record.metrics),
                     checkpoints={**found.checkpoints, **record.checkpoints},
                     optimisers={**found.optimisers, **record.optimisers},
                 )
@@ -157,6 +158,12 @@ class _Level:
     def _save(self, run: TrainingRun, record: LevelRecord) -> None:
         point = ResumePoint(self._level, run.step, record, run.model.state_dict(), run.optimiser_state())
         self._store.write_resume(self._trial.trial_id, point)
+
+
+def _merged(before: Iterable[Metric], now: Iterable[Metric]) -> tuple[Metric, ...]:
+    """Evaluations by step and split; of two the one of now."""
+    found = {(metric.step, metric.split): metric for metric in (*before, *now)}
+    return tuple(sorted(found.values(), key=lambda metric: metric.step))
 
 
 def hyperparameters(trial: Trial, cursor: Cursor, level: int) -> Hyperparameters:

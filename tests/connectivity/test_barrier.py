@@ -43,6 +43,15 @@ def test_barrier_agrees_with_brute_force(digits, trained, count, grid):
     assert result.error_weights == tuple(grid[errors.argmax()])
 
 
+def test_a_line_may_go_past_its_ends(digits, trained):
+    ends = [plain_risk(state, digits.test) for state in trained[:2]]
+    grid = np.array([[1.2, -0.2], [1.0, 0.0], [0.0, 1.0], [-0.5, 1.5]])
+    found = curve(FlatNetwork(build(mlp())), trained[:2], ends, grid, digits.test)
+    for row, loss in zip(grid.tolist(), found.loss, strict=True):
+        mixed = {n: row[0] * tensor + row[1] * trained[1][n] for n, tensor in trained[0].items()}
+        assert loss == pytest.approx(plain_risk(mixed, digits.test).loss, rel=1e-4)
+
+
 def test_grids():
     assert len(pair_grid(25)) == 25
     assert (pair_grid(25)[12] == 0.5).all()

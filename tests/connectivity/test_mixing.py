@@ -1,5 +1,7 @@
 """Mixed risks agree with plain forward passes, whatever the network, and so do the layers taken for first."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -34,6 +36,22 @@ class Twice(nn.Module):
         return self.behind((data + self.shift).relu()) + self.first(data) + hidden[:, :10]
 
 
+class Steps(nn.Module):
+    """Units that compare: NaN does not get past them. A normalised weight, in which nothing is linear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.units, self.behind = nn.Linear(64, 8), nn.Linear(8, 10)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            self.normalised = nn.utils.weight_norm(nn.Linear(64, 10))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        data = images.flatten(1)
+        hidden = self.units(data)
+        return self.behind(torch.where(hidden > 0, hidden, torch.zeros_like(hidden))) + self.normalised(data)
+
+
 def states_of(make, count):
     states = []
     for seed in range(count):
@@ -55,7 +73,7 @@ def plain(make, states, row, split):
     return loss, (logits.argmax(1) != split.labels).double().mean().item()
 
 
-@pytest.mark.parametrize("make", [*(lambda c=c: build(c) for c in CONFIGS), Twice])
+@pytest.mark.parametrize("make", [*(lambda c=c: build(c) for c in CONFIGS), Twice, Steps])
 @pytest.mark.parametrize("grid", [pair_grid(3), pair_grid(13), simplex_grid(6)[[9, 11]]])
 def test_risks_agree_with_plain_forward_passes(digits, make, grid, monkeypatch):
     monkeypatch.setattr(mixing, "EXAMPLES", 100)
@@ -95,6 +113,20 @@ def test_only_layers_of_the_data_are_first(digits):
     network = FlatNetwork(build(ModelConfig("resnet20", 4, None, "batch", (1, 8, 8), 10)))
     (layer,) = FirstLayers(network, example).layers
     assert layer is next(m for m in network.model.modules() if isinstance(m, nn.Conv2d))
+
+
+def test_layers_behind_comparisons_are_not_first(digits):
+    network = FlatNetwork(Steps())
+    assert FirstLayers(network, digits.test.images[:16]).layers == [network.model.units]
+
+
+def test_a_forward_pass_takes_what_its_largest_layer_takes(digits):
+    network = FlatNetwork(
+        nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(64, 300), nn.Linear(300, 10))
+    )
+    first = FirstLayers(network, digits.test.images[:16])
+    assert (first.layers, first.response_bytes) == ([], 0)
+    assert (first.largest_bytes, first.logit_bytes) == (4 * 300, 4 * 10)
 
 
 def test_the_layers_are_themselves_again_afterwards(digits):

@@ -79,3 +79,19 @@ def test_repeating_changes_nothing(digits, pair):
     recompute_statistics(model, digits.train.images)
     assert all(torch.equal(first[name], tensor) for name, tensor in model.state_dict().items())
     assert not model.training
+
+
+def test_a_network_evaluates_as_before_when_recomputing_fails(digits, pair, monkeypatch):
+    network = FlatNetwork(build(CONFIG))
+    network.vector.copy_(network.flatten(pair[0]))
+    before = network.model(digits.test.images)
+
+    def no_memory(*arguments):
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as change:
+        change.setattr(network.model.classifier, "forward", no_memory)
+        with pytest.raises(torch.OutOfMemoryError):
+            recompute_statistics(network.model, digits.train.images)
+    network.vector.copy_(network.flatten(pair[0]))
+    assert torch.equal(network.model(digits.test.images), before)

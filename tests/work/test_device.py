@@ -23,6 +23,20 @@ with torch.no_grad():
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
+# Without a GPU at hand CUDA is stood in for by two functions of torch's.
+BROKEN = """
+import sys, torch
+from raysweep.work.device import end_if_cuda_is_broken
+
+def synchronize():
+    if sys.argv[1] == "broken":
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+torch.cuda.is_initialized, torch.cuda.synchronize = lambda: True, synchronize
+end_if_cuda_is_broken()
+print("goes on")
+"""
+
 
 def faults(how: str) -> int:
     done = subprocess.run([sys.executable, "-c", PASSES, how], capture_output=True, text=True, check=True)
@@ -32,3 +46,9 @@ def faults(how: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")
 def test_freed_tensors_are_used_again_without_page_faults():
     assert faults("kept") < 0.1 * faults("left alone")
+
+
+@pytest.mark.parametrize(("state", "code", "said"), [("broken", 1, ""), ("sound", 0, "goes on")])
+def test_a_process_ends_where_cuda_fails_for_good(state, code, said):
+    done = subprocess.run([sys.executable, "-c", BROKEN, state], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (code, said)

@@ -31,6 +31,7 @@ PLANS = {
         "width": 2,
         "norm": "batch",
         "augment": "flip_crop",
+        "channels_last": True,
         "replicates": 1,
         "epochs": 1,
         "checkpoints": ["5st"],
