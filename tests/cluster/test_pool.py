@@ -98,6 +98,38 @@ def test_workers_without_work_end(session, trained_sweep, monkeypatch):
         time.sleep(0.1)
 
 
+class Singles(Units):
+    """Tiles of one unit."""
+
+    @property
+    def tiles(self):
+        return len(self.units)
+
+    def take(self, workers, before, others):
+        return Tile((self.units.pop(),), self.wanted.trials) if self.units else None
+
+
+def test_actors_that_a_lost_node_had_idle_cost_no_attempts(session, trained_sweep, monkeypatch):
+    wanted, root = trained_sweep
+    *units, last = list(wanted.alignments.values())[:4]
+    source = Singles(wanted, units)
+    pool = Pool(str(root), with_resources(wanted, workers=3), source, Hooks())
+    while pool.busy:
+        pool.turn(1.0)
+    actors = [worker.actor for worker in pool._workers]
+    assert len(actors) == pool_module.ATTEMPTS
+    nodes = [{**node, "Alive": False} for node in ray.nodes()]
+    for actor in actors:
+        ray.kill(actor)
+    source.units.append(last)
+    with monkeypatch.context() as change:
+        change.setattr(ray, "nodes", lambda: nodes)
+        while len(pool._workers) == len(actors):
+            pool.turn(1.0)
+    assert not work_off(pool)
+    assert len(committed(Files(str(root)), "alignments")) == 4
+
+
 def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     wanted, root = trained_sweep
     broken = next(iter(wanted.trials))
