@@ -17,7 +17,7 @@ class FirstLayers:
     Such a layer's response is linear in its weight and bias. Along a line or over a simplex it is therefore
     computed once per network instead of once per point. What a forward pass takes for one example, in bytes:
     `response_bytes` the answers of these layers, `logit_bytes` that of the network, `largest_bytes` the
-    largest answer of any module.
+    largest answer of any module with parameters.
     """
 
     def __init__(self, network: FlatNetwork, examples: torch.Tensor) -> None:
@@ -67,7 +67,7 @@ class _Enough(Exception):
 
 @torch.no_grad()
 def _found(network: FlatNetwork, examples: torch.Tensor) -> tuple[list[nn.Module], dict[nn.Module, int]]:
-    """The layers, and what every module that answers with a tensor takes for an example.
+    """The layers, and what the answer of every module with parameters takes for an example.
 
     Such a layer is called once, and with the same input whatever the parameters and buffers are: NaN, which
     reaches all that is computed from them but for comparisons, or noise, of which comparisons see the sign.
@@ -82,15 +82,19 @@ def _found(network: FlatNetwork, examples: torch.Tensor) -> tuple[list[nn.Module
     first = [
         layer
         for layer, inputs in given.items()
-        if all(len(each[layer]) == 1 and torch.equal(each[layer][0], inputs[0]) for each, _ in runs)
+        if all(_is_same(each.get(layer, []), inputs[0]) for each, _ in runs)
     ]
     return first, answers
+
+
+def _is_same(given: list[torch.Tensor], input: torch.Tensor) -> bool:
+    return len(given) == 1 and torch.equal(given[0], input)
 
 
 def _run(
     model: nn.Module, examples: torch.Tensor
 ) -> tuple[dict[nn.Module, list[torch.Tensor]], dict[nn.Module, int]]:
-    """The inputs of the linear layers, and the bytes of every module's answer for an example."""
+    """The inputs of the linear layers, and the bytes of the answers of modules with parameters."""
     given: dict[nn.Module, list[torch.Tensor]] = {}
     answers: dict[nn.Module, int] = {}
 
@@ -100,7 +104,8 @@ def _run(
         if _is_linear(module):
             given.setdefault(module, []).append(arguments[0].clone())
 
-    hooks = [module.register_forward_hook(note) for module in model.modules()]
+    modules = [module for module in model.modules() if any(True for _ in module.parameters())]
+    hooks = [module.register_forward_hook(note) for module in modules]
     try:
         model(examples)
     finally:
