@@ -11,17 +11,16 @@ import torch
 
 from raysweep.alignment import weight_matching
 from raysweep.connectivity import pair_grid
-from raysweep.connectivity.mixing import mixed_risks
 from raysweep.data.resident import Resident
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.models.flat import FlatNetwork
 from raysweep.models.initialise import initialised
 from raysweep.symmetry import PermutationSpec
 from raysweep.training.loop import Hyperparameters, TrainingRun
 from raysweep.training.schedule import Schedule
+from tests.benchmarks.barriers import together
 from tests.benchmarks.networks import convolutional, fashion_mnist, framed, mlp, resident, seconds, title
-from tests.benchmarks.records import Record, in_turn
+from tests.benchmarks.records import Record
 
 SETTINGS = Hyperparameters(128, "sgd", 0.9, False, 1e-4, Schedule("constant", 0.1, 10**6), 0)
 
@@ -54,21 +53,7 @@ def of_network(config: ModelConfig, data: Resident, rounds: int) -> Iterator[Rec
     states = [initialised(config, "kaiming_normal", seed).to("cuda").state_dict() for seed in (0, 1)]
     times = [finished(lambda: weight_matching(spec, *states, 0)) for _ in range(rounds)]
     yield Record(f"{title(config)}, weight matching", "s", times)
-    yield barriers(config, data, rounds)
-
-
-def barriers(config: ModelConfig, data: Resident, rounds: int) -> Record:
-    """The mixtures that suit the device in each pass; one in each is the reference."""
-    network, split = FlatNetwork(build(config).to("cuda")), data.train.first(10_000)
-    vectors = [network.flatten(initialised(config, "kaiming_normal", seed).state_dict()) for seed in (0, 1)]
-    inside = pair_grid(25)[1:-1]
-    ways = {
-        name: lambda points=points: finished(lambda: mixed_risks(network, vectors, inside, split, points))
-        for name, points in (("together", None), ("one by one", 1))
-    }
-    times = in_turn(ways, rounds)
-    note = "25 alphas on 10,000 images; one mixture a pass is the reference"
-    return Record(f"{title(config)}, a barrier", "s", times["together"], None, note, times["one by one"])
+    yield together(config, data.train.first(10_000), pair_grid(25), rounds, finished)
 
 
 def records(quick: bool) -> Iterator[Record]:
@@ -77,7 +62,7 @@ def records(quick: bool) -> Iterator[Record]:
     arrays = fashion_mnist(quick)
     data = resident(arrays, "cuda")
     for width in (64, 512):
-        yield barriers(mlp(width), data, 1 if quick else 5)
+        yield together(mlp(width), data.train.first(10_000), pair_grid(25), 1 if quick else 5, finished)
     data = resident(framed(arrays), "cuda")
     for config in convolutional(16, 64):
         yield from of_network(config, data, 1 if quick else 5)

@@ -6,6 +6,8 @@ products into preallocated outputs, with the best of several chunk sizes. The fl
 network: its own convolution and linear calls alone at 23 alphas (the first one at two), in the faster of the
 two memory layouts and the best of several chunk sizes, timed on one chunk and multiplied.
 
+Mixtures of a small MLP that share forward passes, with their weights along a batch axis, against one by one.
+
 A point of the simplex of three networks (91 points) against a point of a line. A matrix of a trajectory (s
 permutations applied at t moments) against as many lines one by one, each with endpoints of its own.
 """
@@ -13,16 +15,21 @@ permutations applied at t moments) against as many lines one by one, each with e
 import itertools
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import nn
 
 from raysweep.connectivity import curve, pair_grid, simplex_grid
+from raysweep.connectivity.mixing import mixed_risks
+from raysweep.data import DataConfig, load_arrays
 from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
+from raysweep.models.initialise import initialised
 from raysweep.training.evaluation import Risk, evaluate
 from tests.benchmarks.networks import (
+    THREADS,
     State,
     convolutional,
     fashion_mnist,
@@ -148,6 +155,39 @@ def trajectory(config: ModelConfig, states: list[State], split: Split, rounds: i
     return Record(name, "s", times["once"], 1, note, times["each"])
 
 
+def together(
+    config: ModelConfig,
+    split: Split,
+    grid: np.ndarray,
+    rounds: int,
+    timed: Callable[[Callable[[], object]], float] = seconds,
+) -> Record:
+    """As many mixtures in each pass as suit the device and the network, against one in each."""
+    network = FlatNetwork(build(config).to(split.images.device))
+    states = [initialised(config, "kaiming_normal", seed).state_dict() for seed in range(grid.shape[1])]
+    vectors, inside = [network.flatten(state) for state in states], grid[grid.max(axis=1) < 1]
+    works = {
+        name: lambda points=points: timed(lambda: mixed_risks(network, vectors, inside, split, points))
+        for name, points in (("together", None), ("one by one", 1))
+    }
+    times = in_turn(works, rounds)
+    name = f"{title(config)}, mixtures together, {len(grid)} points on {len(split):,} images"
+    return Record(
+        name, "s", times["together"], None, "one mixture a pass is the reference", times["one by one"]
+    )
+
+
+def of_small_mlps(quick: bool) -> Iterator[Record]:
+    """On the digits, with the one thread that an align worker has."""
+    split = resident(load_arrays(DataConfig("digits"))).test
+    torch.set_num_threads(1)
+    for width in (8,) if quick else (8, 32, 64):
+        for grid in (pair_grid(ALPHAS), simplex_grid(12)):
+            config = ModelConfig("mlp", width, 3, "none", (1, 8, 8), 10)
+            yield together(config, split, grid, 1 if quick else 15)
+    torch.set_num_threads(THREADS)
+
+
 def first(split: Split, examples: int) -> Split:
     return Split(split.images[:examples], split.labels[:examples])
 
@@ -167,6 +207,7 @@ def records(quick: bool) -> Iterator[Record]:
     data = resident(arrays)
     for width in (16,) if quick else (64, 512):
         yield from of_mlp(mlp(width), data, quick)
+    yield from of_small_mlps(quick)
     data = resident(framed(arrays))
     for config in convolutional(4) if quick else convolutional(16, 64):
         steps = 1 if quick else 1600 // config.width
