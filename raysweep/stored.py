@@ -50,10 +50,11 @@ def stored_permutation(root: str, alignment_id: str, member: int | None = None) 
 
 def _row(results: ResultStore, alignment_id: str) -> dict[str, Any] | None:
     index = results.index("alignments")
-    at = pc.index(pc.list_flatten(index.column("ids")), alignment_id).as_py()
-    if at < 0:
+    holds = pc.equal(pc.list_flatten(index.column("ids")), alignment_id)
+    places = pc.list_parent_indices(index.column("ids")).filter(holds).to_pylist()
+    if not places:
         return None
-    place = pc.list_parent_indices(index.column("ids"))[at].as_py()
-    rows = results.read(index.column("object")[place].as_py(), ["alignment_id", "groups", "permutations"])
+    name = index.column("object")[places[-1]].as_py()  # where several hold one, the last, as for the tables
+    rows = results.read(name, ["alignment_id", "groups", "permutations"])
     (row,) = rows.filter(pc.equal(rows.column("alignment_id"), alignment_id)).to_pylist()
     return dict(row)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import ray
 from ray._private.state import available_resources_per_node
@@ -18,9 +19,14 @@ def needs_of(worker: Worker) -> Needs:
     return {kind: amount for kind, amount in (("CPU", worker.cpu), ("GPU", worker.gpu)) if amount}
 
 
+def living_nodes() -> list[dict[str, Any]]:
+    """The nodes that Ray holds for alive, as it describes them."""
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
 def places(needs: Needs) -> int:
     """How many processes with these needs would fit on the living nodes, if nothing else ran."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node["Resources"] for node in living_nodes()]
     return sum(min(_times(kind, node.get(kind, 0), needs[kind]) for kind in needs) for node in nodes)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raysweep.cluster.capacity import living_nodes
 from raysweep.errors import UserError
 from raysweep.store.files import Files
 from raysweep.version import code_digest
@@ -29,7 +30,7 @@ def check_nodes(files: Files) -> None:
 
     Raises `UserError` naming those that do not. A single node is the driver's own.
     """
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+    nodes = living_nodes()
     if len(nodes) == 1:
         return
     token = f"tmp/{uuid.uuid4().hex}"

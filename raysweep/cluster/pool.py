@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import ray
 
-from raysweep.cluster.capacity import needs_of, places, room_for
+from raysweep.cluster.capacity import living_nodes, needs_of, places, room_for
 from raysweep.cluster.events import Listener
 from raysweep.cluster.pace import FIRST
 from raysweep.sweep.failures import failure
@@ -220,7 +220,7 @@ class Pool:
     def _drop_lost(self, worker: _Worker) -> None:
         """Forget a dead actor, and where its node is lost those that had no work there: each of them would
         take a unit's attempt with it."""
-        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        alive = {node["NodeID"] for node in living_nodes()}
         for each in list(self._workers):
             lost = each.node == worker.node and each.node and each.node not in alive and not each.flights
             if each is worker or lost:

@@ -12,6 +12,7 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig
 from ray.tune.search import Searcher
 
+from raysweep.cluster.capacity import living_nodes
 from raysweep.cluster.events import Listener
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
@@ -217,7 +218,7 @@ def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:
     point = store.read_resume(trial_id)
     here = [run, level, point.level if point else -1, point.step if point else -1]
     nodes = store.note_start(trial_id, here, ray.get_runtime_context().get_node_id())
-    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    alive = {node["NodeID"] for node in living_nodes()}
     if sum(node in alive for node in nodes) >= DEATHS:
         raise RuntimeError(
             f"the training process died, or its storage failed, {DEATHS} times at the same step"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.func import functional_call
 
-from raysweep.connectivity.first_layers import FirstLayers
+from raysweep.connectivity.first_layers import FirstLayers, Responses
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
 from raysweep.training.evaluation import sums
@@ -21,7 +21,7 @@ def batched_sums(
     vectors: Sequence[torch.Tensor],
     weights: np.ndarray,
     chunks: Sequence[Split],
-    responses: Sequence[Sequence[Sequence[torch.Tensor]]],
+    responses: Responses,
     points: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the summed cross-entropy (nats, float64) and the wrong answers over the chunks, both (points,).

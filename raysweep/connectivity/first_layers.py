@@ -8,6 +8,7 @@ from torch import nn
 
 from raysweep.models.flat import FlatNetwork
 
+Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # their answers by chunk, network and layer
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from raysweep.connectivity.batched import batched_sums
-from raysweep.connectivity.first_layers import FirstLayers
+from raysweep.connectivity.first_layers import FirstLayers, Responses
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.mlp import MLP
@@ -22,8 +22,6 @@ TOGETHER = 2**22  # bytes of a layer's answers to mixtures that share a pass on 
 FEW = 12  # mixtures in one pass take as long as one by one, for a batched call costs more than a plain one
 PROBES = 16  # examples with which the layers that see the data alone are found
 ON_GPU = 2**28  # bytes of one layer's answers on a GPU, where few large calls cost less than many small ones
-
-Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # of the first layers: by chunk, network and layer
 
 _KNOWN: WeakKeyDictionary[FlatNetwork, dict[torch.Size, FirstLayers]] = WeakKeyDictionary()
 
