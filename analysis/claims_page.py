@@ -7,8 +7,8 @@ from typing import TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from analysis import paper
-from analysis.bootstrap import with_interval
 from analysis.evidence import PRUNING, STRONG, TRAINING, WEAK
+from analysis.jackknife import with_interval
 from analysis.pairs import SPLITS
 from analysis.reproduction import Reproduction
 from analysis.style import THRESHOLD

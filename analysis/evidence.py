@@ -55,7 +55,7 @@ def _along_training(barriers: pd.DataFrame, tables: Tables, make: Make) -> Itera
             means = trajectory.by_epoch(same, tables.alignments, per_epoch)
             for epoch, decision in trajectory.decisions(means).items():
                 what = f"permutation of epoch {epoch:g} at every epoch"
-                yield _along(make, TRAINING, what, setting, str(split), decision, "epoch")
+                yield _along(make, TRAINING, what, setting, str(split), decision)
 
 
 def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
@@ -65,7 +65,7 @@ def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterat
             decided = pruning.decide(pruning.by_level(chosen, tables.trials, str(split)))
             for point, decision in pruning.decisions(decided).items():
                 what = f"permutation of the dense networks at every level, {pruning.POINTS[point]}"
-                yield _along(make, PRUNING, what, setting, str(split), decision, "level")
+                yield _along(make, PRUNING, what, setting, str(split), decision)
 
 
 def _strong(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
@@ -80,9 +80,9 @@ def _spread(row: Any) -> dict[str, Any]:
     return {"split": row.split, **{name: getattr(row, name) for name in STATED}}
 
 
-def _along(
-    make: Make, claim: str, what: str, setting: Setting, split: str, found: Decision, unit: str
-) -> Verdict:
-    where = f"at {unit} {found.place:g}, the worst; holds at {found.holds} of {found.told} that can tell"
+def _along(make: Make, claim: str, what: str, setting: Setting, split: str, found: Decision) -> Verdict:
+    where = (
+        f"at {found.unit} {found.place:g}, the worst; holds at {found.holds} of {found.told} that can tell"
+    )
     numbers = {name: getattr(found, name) for name in STATED}
     return make(claim, what, setting=setting, split=split, where=where, **numbers)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import interval, ratio, with_interval
 from analysis.command import command
-from analysis.deciding import UNDECIDED
+from analysis.deciding import ABOVE, BELOW, side_of, with_reason
+from analysis.jackknife import METHOD, interval, ratio, with_interval
 from analysis.members import aligned_networks, members
 from analysis.panels import UNITS, legend, lines
+from analysis.relative import named_ends
 from analysis.settings import by_setting, dense_ends
 from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, headline, looks, plt, save
 
@@ -22,8 +23,8 @@ JOINT = {  # by number of networks; other numbers have the looks of series witho
     5: Mark(BLACK, "X", "--"),
     6: Mark(PINK, "P", "--"),
 }
-COLUMNS = ["width", "kind", "risk", "mean", "low", "high", "n", "ratio", "ratio_low", "ratio_high"]
-BELOW, ABOVE = "below", "above"
+COLUMNS = ["width", "kind", "risk", "mean", "low", "high", "why", "n"]
+COLUMNS += ["ratio", "ratio_low", "ratio_high", "ratio_why"]
 
 
 def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
@@ -45,9 +46,8 @@ def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
             base = (via[column].tolist(), members(via, aligned))
             for series, group in same.groupby("series"):
                 values = (group[column].tolist(), members(group, aligned))
-                mean, share = interval(*values), ratio(values, base)
-                ends = (*vars(mean).values(), len(group), *vars(share).values())
-                rows.append(dict(zip(COLUMNS, (width, series, risk, *ends), strict=True)))
+                at = {"width": width, "kind": series, "risk": risk, "n": len(group)}
+                rows.append({**at, **vars(interval(*values)), **named_ends("ratio", ratio(values, base))})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -68,7 +68,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         axis.set_xlabel("width (hidden units)")
         axis.set_ylabel(f"test {risk} barrier of pairs ({unit})")
     legend(figure, axes, 3)
-    headline(figure, f"{title}: joint alignment against a reference\n(mean, 95 % interval over networks)")
+    headline(figure, f"{title}: joint alignment against a reference\n(mean, {METHOD})")
     save(figure, path)
 
 
@@ -80,19 +80,23 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
     loss = summary[(summary.risk == "loss") & summary.kind.str.startswith("joint")]
     for kind, group in loss.groupby("kind"):
         rows: list[Any] = list(group.sort_values("width").itertuples())
-        words = {row.width: _word(row) for row in rows}
-        at = [f"{word} at {_at(words, word)}" for word in (BELOW, ABOVE, UNDECIDED) if _at(words, word)]
+        sides = {row.width: _side(row) for row in rows}
+        at = [f"{word} at {_at(sides, word)}" for word in sorted(set(sides.values()), key=_order)]
         ratios = [f"{row.width}: {_ratio(row)}" for row in rows]
         sentences.append(
-            f"{kind}: loss barrier against that of via: {', '.join(at)}; ratio by width {', '.join(ratios)}"
+            f"{kind}: loss barrier against that of via: {'; '.join(at)}; ratio by width {', '.join(ratios)}"
         )
     return sentences
 
 
-def _word(row: Any) -> str:
-    if row.ratio_high < 1:
-        return BELOW
-    return ABOVE if row.ratio_low > 1 else UNDECIDED  # also without an interval
+def _side(row: Any) -> str:
+    found = side_of(1, row.ratio_low, row.ratio_high, row.ratio_why)
+    return with_reason(found.state, found.why)
+
+
+def _order(word: str) -> tuple[int, str]:
+    """What is decided comes first."""
+    return (BELOW, ABOVE, word).index(word), word
 
 
 def _at(words: Mapping[int, str], word: str) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import ratio, with_interval
 from analysis.command import command
-from analysis.deciding import HOLDS, state
+from analysis.deciding import HOLDS, NOT_INFORMATIVE, beside_threshold, state, with_findings
+from analysis.jackknife import METHOD, ratio, with_interval
 from analysis.members import trial_of
 from analysis.panels import UNITS, legend, lines
+from analysis.relative import named_ends
 from analysis.settings import by_setting, dense_ends
 from analysis.spread import in_words, spread
 from analysis.style import BLACK, ORANGE, RED, THRESHOLD, Mark, headline, plt, save
@@ -35,9 +36,8 @@ def by_number(barriers: pd.DataFrame) -> pd.DataFrame:
             two = _sample(same[same.number == 2], column)
             for number, group in same.groupby("number"):
                 at = {"width": width, "kind": kind, "number": number, "risk": risk}
-                growth = ratio(_sample(group, column), two)
-                ends = {"growth": growth.mean, "growth_low": growth.low, "growth_high": growth.high}
-                rows.append({**at, **spread(group[column], group.members.tolist()), **ends})
+                growth = named_ends("growth", ratio(_sample(group, column), two))
+                rows.append({**at, **spread(group[column], group.members.tolist()), **growth})
     return pd.DataFrame(rows)
 
 
@@ -60,23 +60,27 @@ def draw(means: pd.DataFrame, title: str, path: Path) -> None:
         axes[0, column].set_title(f"width {width}", fontsize=10)
         axes[1, column].set_xlabel("networks in the mean")
     legend(figure, axes.flat, 4)
-    headline(figure, f"{title}: mean of several networks\n(mean, 95 % interval over networks)")
+    headline(figure, f"{title}: mean of several networks\n(mean, {METHOD})")
     save(figure, path)
 
 
 def decided(means: pd.DataFrame) -> pd.DataFrame:
-    """Return the error rows with a column `state`: is the excess error of the mean at most 0.02?
+    """Return the error rows with `state` and `why`: is the excess error of the mean at most 0.02?
 
     Where the mean of as many unaligned networks has no more either, a permutation can show nothing.
     """
     errors = means[means.risk == "error"]
     plain = errors[errors.kind == UNALIGNED]
     unaligned = dict(zip(zip(plain.width, plain.number, strict=True), plain["mean"], strict=True))
-    states = [
-        state(row.low, row.high, None if row.kind == UNALIGNED else unaligned.get((row.width, row.number)))
-        for row in list[Any](errors.itertuples())
-    ]
-    return errors.assign(state=states)
+    return with_findings(
+        errors,
+        [
+            beside_threshold(row)
+            if row.kind == UNALIGNED
+            else state(row, unaligned.get((row.width, row.number)))
+            for row in list[Any](errors.itertuples())
+        ],
+    )
 
 
 def verdicts(means: pd.DataFrame) -> list[str]:
@@ -92,13 +96,17 @@ def verdicts(means: pd.DataFrame) -> list[str]:
             f"  {row.number}: {in_words(row, 'means')}{_growth(grown[row.width, row.kind, row.number])}"
             for row in rows
         ]
-        head = f"width {width}, {kind}: excess test error of the mean at most {THRESHOLD} {_up_to(rows)}"
+        head = f"width {width}, {kind}: mean excess test error of the mean at most {THRESHOLD} {_up_to(rows)}"
         sentences.append("\n".join([head, *lines]))
     return sentences
 
 
 def _up_to(rows: list[Any]) -> str:
-    holding = [row.number for row in takewhile(lambda row: row.state == HOLDS, rows)]
+    """Say up to how many networks it holds; numbers that are not informative are passed over."""
+    telling = [row for row in rows if row.state != NOT_INFORMATIVE]
+    holding = [row.number for row in takewhile(lambda row: row.state == HOLDS, telling)]
+    if not telling:
+        return "is not informative"
     return f"up to {holding[-1]} networks" if holding else "for no number of networks"
 
 

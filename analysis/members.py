@@ -11,18 +11,11 @@ def aligned_networks(alignments: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def members(barriers: pd.DataFrame, aligned: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    """Return, for each comparison, the trials of its networks and of those they were aligned through.
-
-    Of a joint alignment only the networks that are compared count: all comparisons share the rest of it.
-    """
+    """Return, for each comparison, the trials of its networks and of all that they were aligned with."""
     return [
-        sorted({trial_of(n) for n in (*networks, *_through(kind, ids, aligned))})
-        for kind, networks, ids in zip(barriers.kind, barriers.networks, barriers.alignments, strict=True)
+        sorted({trial_of(name) for each in (networks, *map(aligned.__getitem__, ids)) for name in each})
+        for networks, ids in zip(barriers.networks, barriers.alignments, strict=True)
     ]
-
-
-def _through(kind: str, ids: Iterable[str], aligned: Mapping[str, Iterable[str]]) -> list[str]:
-    return [] if kind == "joint" else [network for each in ids for network in aligned[each]]
 
 
 def trial_of(network: str) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import with_interval
 from analysis.command import command
-from analysis.deciding import state
+from analysis.deciding import state, with_findings
+from analysis.jackknife import METHOD, with_interval
 from analysis.members import trial_of
 from analysis.panels import UNITS, legend, lines
 from analysis.settings import by_setting, ends
@@ -50,8 +50,8 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
     unaligned = dict(zip(zip(plain.narrow, plain.wide, strict=True), plain["mean"], strict=True))
     embedded = errors[errors.how == "embedded"]
     widths = zip(embedded.narrow, embedded.wide, strict=True)
-    ends = zip(embedded.low, embedded.high, widths, strict=True)
-    decided = embedded.assign(state=[state(low, high, unaligned.get(pair)) for low, high, pair in ends])
+    rows = zip(embedded.itertuples(), widths, strict=True)
+    decided = with_findings(embedded, [state(row, unaligned.get(pair)) for row, pair in rows])
     return [
         f"width {row.narrow} in {row.wide}: error barrier at most {THRESHOLD}: {in_words(row)}"
         for row in list[Any](decided.itertuples())
@@ -83,7 +83,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         axis.set_xlabel("width of the wide network (hidden units)")
         axis.set_ylabel(f"test {risk} barrier ({unit})")
     legend(figure, axes, 4)
-    headline(figure, f"{title}: narrow networks in wide ones\n(mean, 95 % interval over networks)")
+    headline(figure, f"{title}: narrow networks in wide ones\n(mean, {METHOD})")
     save(figure, path)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import with_interval
-from analysis.deciding import state
+from analysis.deciding import beside_threshold, state, with_findings
+from analysis.jackknife import METHOD, with_interval
 from analysis.panels import UNITS
 from analysis.points import BELOW, LINEAR, points
 from analysis.spread import in_words, spread
@@ -44,13 +44,21 @@ def summarise(chosen: pd.DataFrame) -> pd.DataFrame:
 
 
 def decided(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the error barrier with a column `state`: what each says of the claim."""
+    """Return the rows of the error barrier with the columns `state` and `why`: what each says of the claim.
+
+    Without a permutation there is no claim: those rows say whether the pairs are connected as they are.
+    """
     errors = summary[summary.risk == "error"]
     rows: list[Any] = list(errors.itertuples())
     unaligned = {(row.series, row.split): row.mean for row in rows if row.how == UNALIGNED}
-    bases = [None if row.how == UNALIGNED else unaligned.get((row.series, row.split)) for row in rows]
-    return errors.assign(
-        state=[state(row.low, row.high, base) for row, base in zip(rows, bases, strict=True)]
+    return with_findings(
+        errors,
+        [
+            beside_threshold(row)
+            if row.how == UNALIGNED
+            else state(row, unaligned.get((row.series, row.split)))
+            for row in rows
+        ],
     )
 
 
@@ -103,7 +111,7 @@ def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) ->
     )
     headline(
         figure,
-        f"{title}: barriers of all pairs\n(mean, 95 % interval over networks; axes linear below {LINEAR})",
+        f"{title}: barriers of all pairs\n(mean, {METHOD}; axes linear below {LINEAR})",
     )
     save(figure, path)
 

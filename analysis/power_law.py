@@ -5,79 +5,101 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.bootstrap import MINIMUM_NETWORKS, Interval, Members, bounds, mean_draws, names_of
+from analysis.jackknife import Interval, Sample, bounds, left_out, populations, without_interval
 
 MINIMUM_WIDTHS = 3  # two points lie on any power law
+NONE = float("nan")
 
-Sample = tuple[Sequence[float], Members]  # barriers of one width and the networks that each depends on
+Logarithms = list[np.ndarray]  # of the means of one width without each of its networks, by population
 
 
 @dataclass(frozen=True)
 class PowerLaw:
     """`barrier = factor * width ** exponent`, with the exponent's 95 % interval.
 
-    `widths` were fitted; `censored` were left out, because their mean barrier is at or below zero. `draws`
-    are the factors and exponents of the bootstrap, shape (2, draws); there are none without an interval.
+    `widths` were fitted; left out were those `censored`, whose mean barrier is at or below zero, and those
+    `unknown`, where it is not a number. `without` has the logarithms of each fitted width; it is empty where
+    there is no interval.
     """
 
     exponent: Interval
     factor: float
     widths: tuple[int, ...]
     censored: tuple[int, ...]
-    draws: np.ndarray = field(compare=False, repr=False)
+    unknown: tuple[int, ...]
+    without: list[Logarithms] = field(compare=False, repr=False)
 
     def line(self, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the barrier (nats) and the ends of its 95 % interval (NaN: none) at widths of shape (n,)."""
         value = self.factor * widths**self.exponent.mean
-        if np.isnan(self.exponent.low):
-            return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
-        factors, exponents = self.draws[:, :, None]
-        ends = [bounds(0.0, drawn) for drawn in (factors * widths**exponents).T]
-        return value, np.array([each.low for each in ends]), np.array([each.high for each in ends])
+        if not self.without:
+            return value, np.full_like(value, NONE), np.full_like(value, NONE)
+        slopes = np.log(widths / _centre(self.widths))[:, None] * _slopes(self.widths)
+        found = map(self._at, np.log(value), slopes + 1 / len(self.widths))
+        return value, *np.exp(np.array([(each.low, each.high) for each in found])).T
+
+    def _at(self, value: float, coefficients: np.ndarray) -> Interval:
+        return _combined(value, coefficients, self.without)
 
     @property
     def power(self) -> str:
         """The exponent with its interval: `-1.50 [-1.61, -1.42]`."""
         value = self.exponent
-        return f"{value.mean:.2f}" + ("" if np.isnan(value.low) else f" [{value.low:.2f}, {value.high:.2f}]")
+        return f"{value.mean:z.2f}" + (
+            "" if np.isnan(value.low) else f" [{value.low:z.2f}, {value.high:z.2f}]"
+        )
 
     def __str__(self) -> str:
-        left = ", ".join(map(str, self.censored))
-        out = f"; left out, at or below zero: {left}" if left else ""
-        return f"width^{self.power} ({len(self.widths)} widths{out})"
+        left = {"at or below zero": self.censored, "not a number": self.unknown}
+        out = "".join(f"; left out, {why}: {', '.join(map(str, at))}" for why, at in left.items() if at)
+        why = f"; no interval: {self.exponent.why}" if self.exponent.why else ""
+        return f"width^{self.power} ({len(self.widths)} widths{out}{why})"
 
 
 def power_law(samples: Mapping[int, Sample]) -> PowerLaw | None:
     """Fit the mean barriers (nats) by width; None where fewer than three widths have a positive one.
 
-    The interval is the Bayesian bootstrap's: networks of different widths are different networks, so every
-    width has Dirichlet weights of its own, and each draw is fitted anew (without the widths at which its
-    mean is at or below zero). There is none where a width has fewer than four networks.
+    Exponent and logarithm of the factor are linear in the logarithms of the means. Networks of different
+    widths are different networks, so leaving out one changes the mean of its width alone, and the variances
+    of the widths add up. There is no interval where a width has none, or no positive mean without one of its
+    networks.
     """
     means = {width: float(np.mean(values)) for width, (values, _) in sorted(samples.items())}
     kept = tuple(width for width, mean in means.items() if mean > 0)
     if len(kept) < MINIMUM_WIDTHS:
         return None
-    censored = tuple(width for width in means if width not in kept)
-    slopes, factors = _fit(kept, np.array([[means[width] for width in kept]]))
-    exponent, drawn = Interval(float(slopes[0]), float("nan"), float("nan")), np.empty((2, 0))
-    if all(len(names_of(samples[width][1])) >= MINIMUM_NETWORKS for width in kept):
-        draws = np.stack([mean_draws(*samples[width], seed=width) for width in kept], axis=1)
-        drawn = np.stack(_fit(kept, draws)[::-1])
-        exponent = bounds(exponent.mean, drawn[1])
-    return PowerLaw(exponent, float(factors[0]), kept, censored, drawn)
+    logs = np.log([means[width] for width in kept])
+    slopes = _slopes(kept)
+    slope = float(slopes @ logs)
+    factor = float(np.exp(logs.mean())) / _centre(kept) ** slope
+    without = [left_out(samples[width], populations(samples[width][1])) for width in kept]
+    why = next(filter(None, map(_why, kept, (samples[width] for width in kept), without)), "")
+    logarithms = [] if why else [[np.log(each) for each in parts] for parts in without]
+    exponent = Interval(slope, NONE, NONE, why) if why else _combined(slope, slopes, logarithms)
+    censored = tuple(width for width, mean in means.items() if mean <= 0)
+    unknown = tuple(width for width, mean in means.items() if np.isnan(mean))
+    return PowerLaw(exponent, factor, kept, censored, unknown, logarithms)
 
 
-def _fit(widths: Sequence[int], means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes and factors, each of shape (draws,), of means of shape (draws, widths).
+def _why(width: int, sample: Sample, without: Sequence[np.ndarray]) -> str:
+    """Return why a width does not tell how the logarithm of its mean varies; "" where it does."""
+    why = without_interval(sample, without)
+    if not why and not all((each > 0).all() for each in without):
+        why = "no positive mean without one of the networks"
+    return why and f"{why} at {width}"
 
-    NaN where a draw has fewer than three positive means.
-    """
-    used = means > 0
-    x = np.broadcast_to(np.log(np.asarray(widths, float)), means.shape)
-    y = np.log(np.where(used, means, 1.0))
-    count = np.where(used.sum(axis=1) < MINIMUM_WIDTHS, np.nan, used.sum(axis=1))
-    mean_x, mean_y = (x * used).sum(axis=1) / count, (y * used).sum(axis=1) / count
-    away = (x - mean_x[:, None]) * used
-    slopes = (away * y).sum(axis=1) / (away**2).sum(axis=1)
-    return slopes, np.exp(mean_y - slopes * mean_x)
+
+def _combined(value: float, coefficients: np.ndarray, without: Sequence[Logarithms]) -> Interval:
+    """Return a value that is linear in the logarithms of the widths, with its interval."""
+    parts = zip(coefficients, without, strict=True)
+    return bounds(value, [coefficient * each for coefficient, width in parts for each in width])
+
+
+def _centre(widths: Sequence[int]) -> float:
+    return float(np.exp(np.log(widths).mean()))
+
+
+def _slopes(widths: Sequence[int]) -> np.ndarray:
+    """Return the coefficients of the logarithms in the slope of their least-squares line, shape (widths,)."""
+    away = np.log(np.asarray(widths, float) / _centre(widths))
+    return away / (away**2).sum()

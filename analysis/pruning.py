@@ -2,25 +2,26 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import with_interval
 from analysis.command import command
-from analysis.deciding import FAILS, HOLDS, UNDECIDED, state
+from analysis.deciding import FAILS, HOLDS, UNDECIDED, state, with_findings
+from analysis.jackknife import with_interval
 from analysis.members import trial_of
 from analysis.panels import UNITS
 from analysis.pruning_figure import draw
 from analysis.relative import members_of, named_ends, share
 from analysis.settings import by_setting, one_statistics
-from analysis.simultaneous import HALF, Decision, below_half, sentence, together
+from analysis.simultaneous import HALF, Decision, below_half, reasons, sentence, together
 from analysis.simultaneous import decide as decide_together
 from analysis.sparsity import mean, pruned_groups
 from analysis.spread import SPREAD, spread
 
 KEYS = ["point", "level", "sparsity", "kind", "risk"]
-SHARE = ["share", "share_low", "share_high"]
+SHARE = ["share", "share_low", "share_high", "share_why"]
 DECIDED = ["point", "level", "sparsity", "state", *SPREAD, "unaligned", *SHARE]
 POINTS = {"rewind": "at the rewind point", "end": "at the end of training"}
 KEEPS = {HOLDS: "keeps", FAILS: "does not keep", UNDECIDED: "may or may not keep"}
@@ -96,8 +97,8 @@ def decide(means: pd.DataFrame) -> pd.DataFrame:
     plain = errors[errors.kind == UNALIGNED].set_index(at)["mean"].rename("unaligned")
     dense = errors[errors.kind == DENSE].drop(columns=SHARE).join(plain, on=at)
     dense = dense.merge(losses[losses.kind == DENSE][[*at, *SHARE]], on=at)
-    words = list(map(state, dense.low, dense.high, dense.unaligned))
-    return dense.assign(state=words)[DECIDED]
+    rows: list[Any] = list(dense.itertuples())
+    return with_findings(dense, [state(row, row.unaligned) for row in rows])[DECIDED]
 
 
 def decisions(decided: pd.DataFrame) -> dict[str, Decision]:
@@ -109,7 +110,8 @@ def decisions(decided: pd.DataFrame) -> dict[str, Decision]:
     for point in POINTS:
         rows = decided[decided.point == point].rename(columns={"level": "place"})
         if (rows.place > 0).any():
-            found[point] = decide_together(rows, dict(zip(rows.place, rows.unaligned, strict=True)))
+            unaligned = dict(zip(rows.place, rows.unaligned, strict=True))
+            found[point] = decide_together(rows, unaligned, "level")
     return found
 
 
@@ -117,7 +119,7 @@ def verdicts(decided: pd.DataFrame) -> list[str]:
     """Return two sentences per point: on the error barrier and on the ratio of the loss barriers."""
     sentences = []
     for point, found in decisions(decided).items():
-        sentences.append(f"{point}: dense permutation: {sentence(found, 'pruning', 'level')}")
+        sentences.append(f"{point}: dense permutation: {sentence(found, 'pruning')}")
         rows = decided[decided.point == point]
         sentences.append(_ratio_sentence(point, rows[(rows.level > 0) & rows.share.notna()]))
     return sentences
@@ -127,10 +129,13 @@ def _ratio_sentence(point: str, rows: pd.DataFrame) -> str:
     if rows.empty:
         return f"{point}: not informative, because unaligned sparse pairs have no loss barrier"
     worst = rows.iloc[int(rows.share.argmax())]
-    word = together(map(below_half, rows.share, rows.share_low, rows.share_high))
+    parts = zip(rows.level, *(rows[column] for column in SHARE), strict=True)
+    found = {level: below_half(*part) for level, *part in parts}
+    word = together(each.state for each in found.values())
+    why = f" ({reasons(found, 'level')})" if word == UNDECIDED else ""
     return (
         f"{point}: the dense permutation {KEEPS[word]} the test loss barrier below {HALF} of the unaligned "
-        f"one at every level: at most {with_interval(*worst[SHARE])} of it, at level {worst.level}"
+        f"one at every level{why}: at most {with_interval(*worst[SHARE[:3]])} of it, at level {worst.level}"
     )
 
 

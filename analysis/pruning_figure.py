@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.axes import bend
+from analysis.jackknife import METHOD
 from analysis.panels import UNITS, at_threshold
 from analysis.points import LINEAR
 from analysis.sparsity import finish, line
@@ -45,7 +46,6 @@ def draw(
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     headline(
         figure,
-        f"{title}: barriers along pruning (mean, 95 % interval over networks)\n"
-        f"axes of barriers linear below {LINEAR}",
+        f"{title}: barriers along pruning (mean, {METHOD})\naxes of barriers linear below {LINEAR}",
     )
     save(figure, path)

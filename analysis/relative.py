@@ -1,11 +1,11 @@
 """Barriers of pairs as a multiple of those of other pairs of the same trials."""
 
+from typing import Any
+
 import pandas as pd
 
-from analysis.bootstrap import Interval, ratio
+from analysis.jackknife import Interval, ratio
 from analysis.members import trial_of
-
-NAN = float("nan")
 
 
 def share(rows: pd.DataFrame, reference: pd.DataFrame, risk: str) -> Interval:
@@ -14,14 +14,12 @@ def share(rows: pd.DataFrame, reference: pd.DataFrame, risk: str) -> Interval:
     Without a positive mean to divide by there is none (NaN).
     """
     above, below = rows[f"{risk}_barrier"], reference[f"{risk}_barrier"]
-    if not below.mean() > 0:
-        return Interval(NAN, NAN, NAN)
     return ratio((above.tolist(), members_of(rows)), (below.tolist(), members_of(reference)))
 
 
-def named_ends(name: str, found: Interval) -> dict[str, float]:
-    """Return an interval as columns: `name`, `name_low` and `name_high`."""
-    return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
+def named_ends(name: str, found: Interval) -> dict[str, Any]:
+    """Return an interval as columns: `name`, `name_low`, `name_high` and `name_why` (no interval)."""
+    return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_why": found.why}
 
 
 def members_of(rows: pd.DataFrame) -> list[list[str]]:

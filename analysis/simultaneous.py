@@ -3,32 +3,36 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import with_interval
-from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, state
+from analysis.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, Finding, state, with_reason
+from analysis.spread import in_numbers
 from analysis.style import THRESHOLD
 
 HALF = 0.5  # a permutation aligns, if not well, where it leaves less than this of the unaligned loss barrier
 WORDS = {
-    HOLDS: "the claim holds along {}",
+    HOLDS: "the mean holds along {}",
     FAILS: "the claim fails somewhere",
-    UNDECIDED: "the claim is undecided",
+    UNDECIDED: "the claim is {}",
     NOT_INFORMATIVE: "the claim is not informative",
 }
+STRADDLES = f"the interval straddles {HALF}"
 
 
 @dataclass(frozen=True)
 class Decision:
     """What the error barriers (shares) under one permutation say of the whole sequence.
 
-    The barrier is at most 0.02 at `holds` of the `told` places that can tell. `place` is where the mean is
-    largest, whether it can tell or not; mean, interval, maximum, share of connected pairs and their number
-    `n` are those of this place.
+    The mean barrier is at most 0.02 at `holds` of the `told` places that can tell, and `why` names those that
+    leave it undecided, in `unit`s. `place` is where the mean is largest (or unknown), whether it can tell or
+    not; mean, interval, maximum, share of connected pairs and their number `n` are those of this place.
     """
 
     state: str
+    why: str
+    unit: str
     holds: int
     told: int
     place: float
@@ -40,14 +44,21 @@ class Decision:
     n: int
 
 
-def decide(rows: pd.DataFrame, unaligned: Mapping[float, float]) -> Decision:
-    """Decide from a row per `place` (mean, low, high, maximum, connected, n) and unaligned means by place."""
-    ends = zip(rows.place, rows.low, rows.high, strict=True)
-    states = [state(low, high, unaligned.get(place)) for place, low, high in ends]
-    told = [word for word in states if word != NOT_INFORMATIVE]
-    worst = rows.iloc[rows["mean"].argmax()]
+def decide(rows: pd.DataFrame, unaligned: Mapping[float, float], unit: str) -> Decision:
+    """Decide from a row per `place`, with the columns of its spread, and unaligned means by place.
+
+    Places are in `unit`s: epochs or levels.
+    """
+    each: list[Any] = list(rows.sort_values("place").itertuples())
+    found = {row.place: state(row, unaligned.get(row.place)) for row in each}
+    told = [one.state for one in found.values() if one.state != NOT_INFORMATIVE]
+    unknown = rows["mean"].isna()
+    worst = rows.iloc[unknown.argmax() if unknown.any() else rows["mean"].argmax()]
+    word = together(told)
     return Decision(
-        state=together(told),
+        state=word,
+        why=reasons(found, unit) if word == UNDECIDED else "",
+        unit=unit,
         holds=told.count(HOLDS),
         told=len(told),
         place=float(worst.place),
@@ -66,23 +77,37 @@ def together(states: Iterable[str]) -> str:
     return FAILS if FAILS in found else UNDECIDED
 
 
-def sentence(found: Decision, along: str, place: str) -> str:
-    """Say what was decided along training or pruning, whose places are called `place`."""
+def reasons(found: Mapping[float, Finding], unit: str) -> str:
+    """Name the places that are undecided, by reason: `the interval straddles 0.02 at epoch 3, 5`."""
+    places: dict[str, list[str]] = {}
+    for place, one in found.items():
+        if one.state == UNDECIDED:
+            places.setdefault(one.why, []).append(f"{place:g}")
+    return "; ".join(f"{why} at {unit} {', '.join(at)}" for why, at in places.items())
+
+
+def sentence(found: Decision, along: str) -> str:
+    """Say what was decided along training or pruning."""
+    word = along if found.state == HOLDS else with_reason(found.state, found.why)
     return (
-        f"{WORDS[found.state].format(along)} (error barrier at most {THRESHOLD} at {found.holds} of "
-        f"{found.told} {place}s that can tell); largest mean "
-        f"{with_interval(found.mean, found.low, found.high)} at {place} {found.place:g}, maximum "
-        f"{found.maximum:.3f}, {found.connected:.0%} of {found.n} pairs connected"
+        f"{WORDS[found.state].format(word)} (mean error barrier at most {THRESHOLD} at {found.holds} of "
+        f"{found.told} {found.unit}s that can tell); largest at {found.unit} {found.place:g}: "
+        f"{in_numbers(found, 'pairs')}"
     )
 
 
-def below_half(share: float, low: float, high: float) -> str:
-    """Decide whether a loss barrier is less than half of the unaligned one, from their ratio's interval."""
+def below_half(share: float, low: float, high: float, why: str) -> Finding:
+    """Decide whether a loss barrier is less than half of the unaligned one, from their ratio's interval.
+
+    `why` there is no interval, if there is none.
+    """
     if math.isnan(share):
-        return NOT_INFORMATIVE
+        return Finding(NOT_INFORMATIVE)
+    if math.isnan(high):
+        return Finding(UNDECIDED, why)
     if high < HALF:
-        return HOLDS
-    return FAILS if low >= HALF else UNDECIDED
+        return Finding(HOLDS)
+    return Finding(FAILS) if low >= HALF else Finding(UNDECIDED, STRADDLES)
 
 
 def first_middle_last(places: Iterable[float]) -> dict[str, float]:

@@ -1,12 +1,13 @@
 """What the analyses of pruned networks share: groups of trials, means, and panels against sparsity."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from analysis.bootstrap import Members, interval
+from analysis.jackknife import Members, interval
 from analysis.settings import Setting, by_networks, by_width
 from analysis.style import Mark
 
@@ -22,7 +23,7 @@ def pruned_groups(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]
             yield setting, group
 
 
-def mean(values: pd.Series, members: Members) -> dict[str, float]:
+def mean(values: pd.Series, members: Members) -> dict[str, Any]:
     """Return the mean, the ends of its interval, and the number of values."""
     return {**vars(interval(values.tolist(), members)), "n": len(values)}
 

@@ -4,14 +4,18 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import Members, interval, with_interval
-from analysis.deciding import share_connected
+from analysis.deciding import share_connected, with_reason
+from analysis.jackknife import Members, interval, with_interval
 
-SPREAD = ("mean", "low", "high", "maximum", "connected", "n")
+SPREAD = ("mean", "low", "high", "why", "maximum", "connected", "n")
 
 
-def spread(values: pd.Series, members: Members) -> dict[str, float]:
-    """Return the mean, the ends of its interval, the maximum, the share at or below 0.02, and the number."""
+def spread(values: pd.Series, members: Members) -> dict[str, Any]:
+    """Return the mean, the ends of its interval (or why there is none), the maximum, and the number.
+
+    `connected` is the share at or below 0.02. The maximum is of the values that are numbers; `why` names the
+    others, of which none is connected.
+    """
     return {
         **vars(interval(values.tolist(), members)),
         "maximum": float(values.max()),
@@ -21,8 +25,16 @@ def spread(values: pd.Series, members: Members) -> dict[str, float]:
 
 
 def in_words(row: Any, of: str = "pairs") -> str:
-    """Write a row with `state` and the columns of an error barrier's spread as `holds (0.009 [0.005, ...`."""
+    """Write a row with `state` and the columns of an error barrier's spread, the maximum beside the mean.
+
+    `the mean holds (0.009 [0.005, 0.014], maximum 0.021, 83% of 6 pairs connected)`.
+    """
+    return f"{with_reason(row.state, row.why)} ({in_numbers(row, of)})"
+
+
+def in_numbers(row: Any, of: str) -> str:
+    """Write the numbers of a spread: mean and interval, maximum, and the share of connected `of`."""
     return (
-        f"{row.state} ({with_interval(row.mean, row.low, row.high)}, maximum {row.maximum:.3f}, "
-        f"{row.connected:.0%} of {row.n} {of})"
+        f"{with_interval(row.mean, row.low, row.high)}, maximum {row.maximum:.3f}, "
+        f"{row.connected:.0%} of {row.n} {of} connected"
     )

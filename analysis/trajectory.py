@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.bootstrap import interval
 from analysis.command import command
+from analysis.jackknife import interval
 from analysis.panels import UNITS
 from analysis.relative import members_of, named_ends, share
 from analysis.settings import Setting, by_setting, by_width, one_statistics
@@ -85,7 +85,7 @@ def decisions(means: pd.DataFrame) -> dict[float, Decision]:
     unaligned = dict(zip(plain.place, plain["mean"], strict=True))
     direct = errors[errors.series == "direct"]
     chosen = sorted(first_middle_last(direct.found).values(), reverse=True)
-    return {epoch: decide(direct[direct.found == epoch], unaligned) for epoch in chosen}
+    return {epoch: decide(direct[direct.found == epoch], unaligned, "epoch") for epoch in chosen}
 
 
 def trajectories(

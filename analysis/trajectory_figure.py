@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.axes import bend, legend_below
+from analysis.jackknife import METHOD
 from analysis.panels import UNITS, at_threshold
 from analysis.points import LINEAR
 from analysis.simultaneous import first_middle_last
@@ -65,7 +66,7 @@ def draw(
         _hybrids(axes["single"], hybrids[hybrids.risk == "loss"], SINGLE, "loss", label)
     headline(
         figure,
-        f"{title}: one permutation along training (mean over pairs, 95 % interval over networks)\n"
+        f"{title}: one permutation along training (mean over pairs, {METHOD})\n"
         f"axes of barriers linear below {LINEAR}",
     )
     save(figure, path)

@@ -4,17 +4,17 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import with_interval
-from analysis.deciding import HOLDS, UNDECIDED, state
+from analysis.deciding import ABOVE, BELOW, FAILS, HOLDS, UNDECIDED, side_of, state, with_reason
+from analysis.jackknife import with_interval
 from analysis.panels import UNITS
 from analysis.relative import members_of, named_ends, share
-from analysis.spread import spread
+from analysis.simultaneous import reasons
+from analysis.spread import SPREAD, spread
 from analysis.style import THRESHOLD
 
 NONE, LAST = "no permutation", "last permutation"
-BELOW, ABOVE = "bottom_up", "top_down"
-COLUMNS = ["hybrid", "layers", "early", "risk", "mean", "low", "high", "maximum", "connected", "n"]
-COLUMNS += ["ratio", "ratio_low", "ratio_high"]
+FROM_BELOW, FROM_ABOVE = "bottom_up", "top_down"
+COLUMNS = ["hybrid", "layers", "early", "risk", *SPREAD, "ratio", "ratio_low", "ratio_high", "ratio_why"]
 
 
 def hybrids_by_layer(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
@@ -37,7 +37,7 @@ def hybrids_by_layer(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
     groups |= {(str(at[0]), at[1]): group for at, group in chosen.groupby(["hybrid", "hybrid_layers"])}
     rows = []
     for (hybrid, layers), group in groups.items():
-        above = groups.get((ABOVE, layers)) if hybrid == BELOW else None
+        above = groups.get((FROM_ABOVE, layers)) if hybrid == FROM_BELOW else None
         for risk in UNITS if len(group) else ():
             at = {"hybrid": hybrid, "layers": layers, "early": early, "risk": risk}
             ratio = {} if above is None else named_ends("ratio", share(group, above, risk))
@@ -51,7 +51,7 @@ def verdicts(hybrids: pd.DataFrame) -> list[str]:
     errors = hybrids[hybrids.risk == "error"]
     plain = errors[errors.hybrid == NONE]["mean"]
     unaligned = float(plain.iloc[0]) if len(plain) else None
-    far = {way: _reach(errors[errors.hybrid == way], unaligned) for way in (BELOW, ABOVE)}
+    far = {way: _reach(errors[errors.hybrid == way], unaligned) for way in (FROM_BELOW, FROM_ABOVE)}
     if not all(far.values()):
         return []
     compared = hybrids[
@@ -60,9 +60,9 @@ def verdicts(hybrids: pd.DataFrame) -> list[str]:
     ratios = ", ".join(map(_ratio, compared.to_dict("records")))
     return [
         f"hybrids at the end, permutation of epoch {hybrids.early.iloc[0]:g} in some of {count:.0f} groups, "
-        f"the last in the others: error barrier at most {THRESHOLD} with it in {far[BELOW]} groups from "
-        f"below, {far[ABOVE]} from above; test loss barrier from below as a multiple of that from above: "
-        f"{ratios or 'none'}: {_first(compared)}"
+        f"the last in the others: mean error barrier at most {THRESHOLD} with it in {far[FROM_BELOW]} from "
+        f"below, in {far[FROM_ABOVE]} from above; test loss barrier from "
+        f"below as a multiple of that from above: {ratios or 'none'}: {_first(compared)}"
     ]
 
 
@@ -71,18 +71,28 @@ def _ratio(row: Any) -> str:
 
 
 def _reach(rows: pd.DataFrame, unaligned: float | None) -> str:
-    """Return up to how many groups the error barrier holds, counted from none; "" without rows."""
+    """Return up to how many groups the error barrier holds, counted from none; "" without rows.
+
+    Where the next number does not fail, but cannot tell, it says why.
+    """
     held = "no"
-    for row in rows.sort_values("layers").to_dict("records"):
-        if state(row["low"], row["high"], unaligned) != HOLDS:
+    for row in list[Any](rows.sort_values("layers").itertuples()):
+        found = state(row, unaligned)
+        if found.state == FAILS:
             break
-        held = f"up to {row['layers']:.0f}" if row["layers"] else held
-    return held if len(rows) else ""
+        if found.state != HOLDS:
+            return f"{held} groups ({row.layers:.0f}: {with_reason(found.state, found.why)})"
+        held = f"up to {row.layers:.0f}" if row.layers else held
+    return f"{held} groups" if len(rows) else ""
 
 
 def _first(compared: pd.DataFrame) -> str:
-    if len(compared) and (compared.ratio_high < 1).all():
+    ends = (compared.ratio_low, compared.ratio_high, compared.ratio_why)
+    found = {n: side_of(1, *each) for n, *each in zip(compared.layers, *ends, strict=True)}
+    sides = {each.state for each in found.values()}
+    if sides == {BELOW}:
         return "lower groups can do with an early permutation sooner than higher ones"
-    if len(compared) and (compared.ratio_low > 1).all():
+    if sides == {ABOVE}:
         return "higher groups can do with an early permutation sooner than lower ones"
-    return f"which groups can do with an early permutation sooner is {UNDECIDED}"
+    why = reasons(found, "number") or ("the ratios disagree" if found else "no ratio")
+    return f"which groups can do with an early permutation sooner is {UNDECIDED}: {why}"

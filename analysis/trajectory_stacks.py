@@ -1,12 +1,16 @@
 """Super-alignment: is one permutation of several stacked checkpoints better than that of the last alone?"""
 
+from typing import Any
+
 import pandas as pd
 
-from analysis.bootstrap import interval, with_interval
+from analysis.deciding import ABOVE, BELOW, side_of, with_reason
+from analysis.jackknife import interval, with_interval
 from analysis.panels import UNITS
 from analysis.relative import members_of
 
-COLUMNS = ["series", "epoch", "risk", "mean", "low", "high", "n"]
+WORDS = {BELOW: "better", ABOVE: "worse"}
+COLUMNS = ["series", "epoch", "risk", "mean", "low", "high", "why", "n"]
 
 
 def stacks_by_epoch(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -45,7 +49,7 @@ def verdicts(stacks: pd.DataFrame) -> list[str]:
         own = stacks[(stacks.series == series) & stacks.epoch.isna()]
         parts = [
             f"{row['risk']} {with_interval(row['mean'], row['low'], row['high'])} "
-            f"{UNITS[row['risk']]} ({_word(row['low'], row['high'])})"
+            f"{UNITS[row['risk']]} ({_word(row)})"
             for row in own.to_dict("records")
         ]
         sentences.append(
@@ -55,7 +59,6 @@ def verdicts(stacks: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def _word(low: float, high: float) -> str:
-    if high < 0:
-        return "better"
-    return "worse" if low > 0 else "undecided"
+def _word(row: Any) -> str:
+    found = side_of(0, row["low"], row["high"], row["why"])
+    return WORDS.get(found.state) or with_reason(found.state, found.why)

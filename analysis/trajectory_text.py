@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 
 from analysis import trajectory_hybrids, trajectory_stacks
-from analysis.bootstrap import with_interval
-from analysis.deciding import state
+from analysis.deciding import state, with_reason
+from analysis.jackknife import with_interval
 from analysis.panels import UNITS
 from analysis.simultaneous import HALF, Decision, below_half, first_middle_last, sentence
+from analysis.spread import in_numbers
 from analysis.style import THRESHOLD
 
 
@@ -32,7 +33,7 @@ def report(
     if len(hybrids):
         parts += [f"{title}: test barriers of hybrids at the end, by groups with the early permutation"]
         parts += [_hybrids(hybrids)]
-    text = ", ".join(f"{row['epoch']:g}: {_ends(row)}" for row in shares.to_dict("records"))
+    text = ", ".join(f"{row.epoch:g}: {_ends(row)}" for row in list[Any](shares.itertuples()))
     parts += [f"fixed points with the last permutation by epoch: {text or 'none'}"]
     sentences = [*verdicts(decided), *ratios(means, along)]
     sentences += trajectory_stacks.verdicts(stacks) + trajectory_hybrids.verdicts(hybrids)
@@ -42,8 +43,7 @@ def report(
 def verdicts(decided: Mapping[float, Decision]) -> list[str]:
     """Say of the last, the middle and the first permutation at which epochs the error barrier is low."""
     return [
-        f"permutation of epoch {epoch:g}: {sentence(found, 'training', 'epoch')}"
-        for epoch, found in decided.items()
+        f"permutation of epoch {epoch:g}: {sentence(found, 'training')}" for epoch, found in decided.items()
     ]
 
 
@@ -55,16 +55,19 @@ def ratios(means: pd.DataFrame, along: pd.DataFrame) -> list[str]:
         return []
     last = chosen.pop("last")
     end = direct.epoch.max()
+    plain = means[(means.series == "unaligned") & (means.risk == "error") & (means.epoch == end)]["mean"]
+    base = float(plain.iloc[0]) if len(plain) else None
     return [
         _last(direct[(direct.found == last) & (direct.risk == "loss")], along, last),
-        *(_early(direct[(direct.found == early) & (direct.epoch == end)]) for early in chosen.values()),
+        *(_early(direct[(direct.found == early) & (direct.epoch == end)], base) for early in chosen.values()),
     ]
 
 
 def _last(losses: pd.DataFrame, along: pd.DataFrame, last: float) -> str:
-    worst: Any = losses.iloc[int(losses["mean"].argmax())]
-    end: Any = losses.iloc[int(losses.epoch.argmax())]
-    mean: Any = along[(along.series == "direct") & (along.found == last) & (along.risk == "loss")].iloc[0]
+    rows: list[Any] = list(losses.itertuples())
+    worst, end = rows[int(losses["mean"].argmax())], rows[int(losses.epoch.argmax())]
+    own = along[(along.series == "direct") & (along.found == last) & (along.risk == "loss")]
+    (mean,) = list[Any](own.itertuples())
     return (
         f"last permutation (epoch {last:g}) at the earlier epochs: {_half(worst)} where it is largest, "
         f"{_ends(worst)} at epoch {worst.epoch:g}); on average over the epochs {_ends(mean)}, {_times(mean)} "
@@ -72,28 +75,30 @@ def _last(losses: pd.DataFrame, along: pd.DataFrame, last: float) -> str:
     )
 
 
-def _early(rows: pd.DataFrame) -> str:
-    by_risk: dict[str, Any] = {row["risk"]: row for row in rows.to_dict("records")}
+def _early(rows: pd.DataFrame, unaligned: float | None) -> str:
+    by_risk = {row.risk: row for row in list[Any](rows.itertuples())}
     error, loss = by_risk["error"], by_risk["loss"]
+    found = state(error, unaligned)
     return (
-        f"permutation of epoch {loss['found']:g} at the end: {_half(loss)}: {_ends(loss)}); {_times(loss)} "
+        f"permutation of epoch {loss.found:g} at the end: {_half(loss)}: {_ends(loss)}); {_times(loss)} "
         f"that of the last permutation; test error barrier at most {THRESHOLD}: "
-        f"{state(error['low'], error['high'])} ({_ends(error)})"
+        f"{with_reason(found.state, found.why)} ({in_numbers(error, 'pairs')})"
     )
 
 
 def _half(row: Any) -> str:
-    share = [row[name] for name in ("share", "share_low", "share_high")]
-    word = below_half(*share)
+    share = (row.share, row.share_low, row.share_high)
+    found = below_half(*share, row.share_why)
+    word = f"{found.state}: {found.why}" if found.why else found.state
     return f"test loss barrier below {HALF} of the unaligned one: {word} ({with_interval(*share)} of it"
 
 
 def _times(row: Any) -> str:
-    return f"{with_interval(row['times'], row['times_low'], row['times_high'])} times"
+    return f"{with_interval(row.times, row.times_low, row.times_high)} times"
 
 
 def _ends(row: Any) -> str:
-    return with_interval(row["mean"], row["low"], row["high"])
+    return with_interval(row.mean, row.low, row.high)
 
 
 def _matrix(means: pd.DataFrame) -> str:

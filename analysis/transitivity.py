@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.bootstrap import interval, with_interval
 from analysis.command import command
-from analysis.deciding import state
+from analysis.deciding import beside_threshold, state, with_findings
+from analysis.jackknife import METHOD, interval, with_interval
 from analysis.members import trial_of
 from analysis.panels import UNITS, at_threshold
 from analysis.settings import by_setting, by_width, dense_ends
@@ -71,9 +71,7 @@ def draw(means: pd.DataFrame, shares: pd.DataFrame, title: str, path: Path) -> N
     _lines(axes[2], shares, {name: f"{name}: {what}" for name, what in FIXED.items()})
     axes[2].set_ylabel("fixed points (share of hidden units)")
     axes[2].set_ylim(0, None)
-    headline(
-        figure, f"{title}: permutations composed along paths and cycles\n(mean, 95 % interval over networks)"
-    )
+    headline(figure, f"{title}: permutations composed along paths and cycles\n(mean, {METHOD})")
     save(figure, path)
 
 
@@ -106,10 +104,13 @@ def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
     """
     errors = means[means.risk == "error"]
     plain = errors[errors.series == UNALIGNED]["mean"]
-    base = {"path": float(plain.iloc[0]) if len(plain) else None}
+    base = float(plain.iloc[0]) if len(plain) else None
     composed = errors[errors.series != UNALIGNED].sort_values(["series", "networks"])
-    ends = zip(composed.low, composed.high, composed.series, strict=True)
-    decided = composed.assign(state=[state(low, high, base.get(series)) for low, high, series in ends])
+    found = [
+        beside_threshold(row) if row.series == "cycle" else state(row, base)
+        for row in list[Any](composed.itertuples())
+    ]
+    decided = with_findings(composed, found)
     sentences = [
         f"{row.series} of {row.networks}: error barrier at most {THRESHOLD}: "
         f"{in_words(row, 'cycles' if row.series == 'cycle' else 'paths')}"

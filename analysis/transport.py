@@ -1,18 +1,21 @@
 """Can the mask of one network be reused by another, once it is permuted? Test error and loss by sparsity."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import with_interval
 from analysis.command import command
+from analysis.deciding import ABOVE, BELOW, UNDECIDED, side_of
+from analysis.jackknife import with_interval
 from analysis.panels import UNITS
 from analysis.settings import Setting
 from analysis.sparsity import mean, pruned_groups
 from analysis.transport_figure import draw
 from analysis.transport_runs import ONE_SHOT, OWN, RANDOM, TRANSPORTED, chance, named_runs
 
-BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
+BETTER, WORSE = "better", "worse"
+WORDS = {ABOVE: BETTER, BELOW: WORSE}
 # What a transported and permuted mask is compared with, and the columns in which the two runs agree.
 REFERENCES = {
     TRANSPORTED["none"]: ["level", "parent_trial", "mask_trial"],
@@ -44,7 +47,7 @@ def differences(runs: pd.DataFrame) -> pd.DataFrame:
 
     Positive: the permuted mask is better. A pair has the same rewind point and, where the reference is
     transported too, the mask of the same other network. Pairs of which one collapsed to chance are left out
-    of the loss; `collapsed` counts them. `state` is decided by the interval.
+    of the loss; `collapsed` counts them. `state` is decided by the interval, and `why` if it is not.
     """
     rows = []
     for permutation in ("dense", "level"):
@@ -58,21 +61,18 @@ def differences(runs: pd.DataFrame) -> pd.DataFrame:
                 for level, group in kept.groupby("level"):
                     at = (permutation, reference, risk, level, group.sparsity.mean())
                     ends = _mean(group.gain, group.members)
-                    left = {"state": _state(ends), "collapsed": collapsed[pairs.level == level].sum()}
-                    rows.append({**dict(zip(KEYS, at, strict=True)), **ends, **left})
-    return pd.DataFrame(rows, columns=[*KEYS, "mean", "low", "high", "n", "state", "collapsed"])
+                    found = side_of(0, ends["low"], ends["high"], ends["why"])
+                    decided = {"state": WORDS.get(found.state, found.state), "why": found.why}
+                    left = {"collapsed": collapsed[pairs.level == level].sum()}
+                    rows.append({**dict(zip(KEYS, at, strict=True)), **ends, **decided, **left})
+    return pd.DataFrame(rows, columns=[*KEYS, "mean", "low", "high", "n", "state", "why", "collapsed"])
 
 
-def _mean(values: pd.Series, members: pd.Series) -> dict[str, float]:
+def _mean(values: pd.Series, members: pd.Series) -> dict[str, Any]:
     if values.empty:
-        return {"mean": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
+        nothing = float("nan")
+        return {"mean": nothing, "low": nothing, "high": nothing, "why": "none is left", "n": 0}
     return mean(values, members.tolist())
-
-
-def _state(ends: dict[str, float]) -> str:
-    if ends["low"] > 0:
-        return BETTER
-    return WORSE if ends["high"] < 0 else UNDECIDED
 
 
 def verdicts(gains: pd.DataFrame, means: pd.DataFrame, limit: float) -> list[str]:
@@ -93,10 +93,12 @@ def verdicts(gains: pd.DataFrame, means: pd.DataFrame, limit: float) -> list[str
 
 
 def _where(rows: pd.DataFrame) -> str:
-    levels = {word: rows[rows.state == word].level.tolist() for word in (BETTER, WORSE, UNDECIDED)}
+    levels = {word: rows[rows.state == word].level.tolist() for word in (BETTER, WORSE)}
+    open_ = rows[rows.state == UNDECIDED]
+    whys = [f"{why} at {_ranges(part.level.tolist())}" for why, part in open_.groupby("why", sort=False)]
     return (
         f"lower at levels {_ranges(levels[BETTER])}, higher at {_ranges(levels[WORSE])}, "
-        f"undecided at {len(levels[UNDECIDED])} of {len(rows)}"
+        f"undecided at {len(open_)} of {len(rows)}" + (f" ({', '.join(whys)})" if whys else "")
     )
 
 

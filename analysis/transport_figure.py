@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.axes import bend, legend_below
+from analysis.jackknife import METHOD
 from analysis.panels import UNITS
 from analysis.points import LINEAR
 from analysis.sparsity import finish, line
@@ -49,7 +50,7 @@ def draw(means: pd.DataFrame, gains: pd.DataFrame, limit: float, title: str, pat
     _mark_collapsed(axes[0, 1], means[means.risk == "loss"])
     headline(
         figure,
-        f"{title}: transport of masks (mean, 95 % interval over networks; axes linear below {LINEAR})\n"
+        f"{title}: transport of masks (mean, {METHOD}; axes linear below {LINEAR})\n"
         f"x at the top edge: runs at chance (test error of {limit:.2f} or more), left out of all losses; "
         "positive differences: the transported mask is better",
     )

@@ -14,9 +14,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.tri import Triangulation
 
-from analysis.bootstrap import with_interval
 from analysis.command import command
 from analysis.deciding import state
+from analysis.jackknife import METHOD, with_interval
 from analysis.members import trial_of
 from analysis.settings import by_setting, dense_ends
 from analysis.spread import in_words, spread
@@ -60,10 +60,9 @@ class Surface:
         """Return the point of equal weights."""
         return int(np.abs(self.weights - 1 / 3).max(axis=1).argmin())
 
-    def at(self, point: int, unaligned: float | None = None) -> SimpleNamespace:
-        """Return the spread of the triples at a point, and what an error says as `state`."""
-        found = spread(pd.Series(self.values[:, point]), self.members)
-        return SimpleNamespace(**found, state=state(found["low"], found["high"], unaligned))
+    def at(self, point: int) -> SimpleNamespace:
+        """Return the spread of the triples at a point."""
+        return SimpleNamespace(**spread(pd.Series(self.values[:, point]), self.members))
 
 
 Surfaces = dict[tuple[str, int], Surface]  # by kind and width
@@ -146,9 +145,7 @@ def draw(found: Surfaces, title: str, path: Path) -> None:
                 axis.set_title(head, fontsize=9, pad=16)
     label = "mean excess test loss (nats)"
     figure.colorbar(image, ax=axes, extend="min", label=label, shrink=0.8)
-    headline(
-        figure, f"{title}: loss of mixed networks minus mixed losses\n(mean, 95 % interval over networks)"
-    )
+    headline(figure, f"{title}: loss of mixed networks minus mixed losses\n(mean, {METHOD})")
     save(figure, path)
 
 
@@ -199,11 +196,15 @@ def describe(losses: Surfaces, errors: Surfaces, unaligned: dict[int, float]) ->
         lines += [
             f"{kind}, width {width}: mean excess test loss at most {_nats(loss, loss.worst())}, at weights "
             f"{_weights(loss)}; barycentre {_nats(loss, loss.centre())} (n = {loss.n} triples)",
-            f"{claim} at all weights: {in_words(error.at(error.worst(), base), 'triples')}, the worst being "
-            f"{_weights(error)}",
-            f"{claim} at the barycentre: {in_words(error.at(error.centre(), base), 'triples')}",
+            f"{claim} at all weights: {_said(error, error.worst(), base)}, the worst being {_weights(error)}",
+            f"{claim} at the barycentre: {_said(error, error.centre(), base)}",
         ]
     return lines
+
+
+def _said(surface: Surface, point: int, unaligned: float | None) -> str:
+    found = surface.at(point)
+    return in_words(SimpleNamespace(**{**vars(found), **vars(state(found, unaligned))}), "triples")
 
 
 def _nats(surface: Surface, point: int) -> str:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from analysis.bootstrap import with_interval
+from analysis.deciding import with_reason
+from analysis.jackknife import with_interval
 from analysis.settings import Setting
 from analysis.style import THRESHOLD
 
@@ -12,7 +13,7 @@ class Verdict:
     """What a mean error barrier (share), its interval (NaN: none) and spread say of a claim on one split.
 
     `what` are the permutations, `where` says to which place of a sequence the numbers belong. `connected` is
-    the share of the `n` pairs or triples at or below the threshold.
+    the share of the `n` pairs or triples at or below the threshold; `why` says why it is undecided.
     """
 
     claim: str
@@ -21,6 +22,7 @@ class Verdict:
     setting: Setting
     split: str
     state: str
+    why: str
     mean: float
     low: float
     high: float
@@ -34,10 +36,15 @@ class Verdict:
         """The networks without their width: verdicts of one family differ in it."""
         return replace(self.setting, width=None).title
 
+    @property
+    def said(self) -> str:
+        """The state in words: of what holds, that it does so in the mean; of what is undecided, why."""
+        return with_reason(self.state, self.why)
+
     def __str__(self) -> str:
         where = f" {self.where}" if self.where else ""
         return (
-            f"{self.claim}: {self.sweep}: {self.setting.title}: {self.what}: {self.split} {self.state} "
+            f"{self.claim}: {self.sweep}: {self.setting.title}: {self.what}: {self.split} {self.said} "
             f"({with_interval(self.mean, self.low, self.high)}{where}, threshold {THRESHOLD}, maximum "
             f"{self.maximum:.3f}, {self.connected:.0%} of {self.n} connected)"
         )

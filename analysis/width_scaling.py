@@ -1,14 +1,15 @@
 """Do barriers fall with width? A figure, a table, from which width on each claim holds, and power laws."""
 
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.bootstrap import with_interval
 from analysis.command import command
-from analysis.deciding import HOLDS, NOT_INFORMATIVE, UNDECIDED, state
+from analysis.deciding import HOLDS, NOT_INFORMATIVE, UNDECIDED, state, with_findings, with_reason
+from analysis.jackknife import METHOD, with_interval
 from analysis.members import aligned_networks, members
 from analysis.panels import UNITS, lines
 from analysis.power_law import PowerLaw, power_law
@@ -74,45 +75,51 @@ def power_laws(
 
 
 def decided(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the error barriers of the claims with a column `state`: what each says of its claim."""
+    """Return the error barriers of the claims with `state` and `why`: what each says of its claim."""
     errors = summary[summary.risk == "error"]
     plain = errors[errors.kind == "unaligned"]
     unaligned = dict(zip(zip(plain.split, plain.width, strict=True), plain["mean"], strict=True))
     claims = errors[errors.kind.isin(CLAIMS)]
-    ends = zip(claims.low, claims.high, claims.split, claims.width, strict=True)
-    return claims.assign(state=[state(low, high, unaligned.get((split, w))) for low, high, split, w in ends])
+    rows: list[Any] = list(claims.itertuples())
+    return with_findings(claims, [state(row, unaligned.get((row.split, row.width))) for row in rows])
 
 
 def verdicts(summary: pd.DataFrame, split: str = "test") -> list[str]:
-    """Return, per kind, from which width on its error barrier is at most 0.02, and a line per width."""
+    """Return, per kind, from which width on its mean error barrier is at most 0.02, and a line per width."""
     claims = decided(summary[summary.split == split])
     sentences = []
     for kind in CLAIMS:
         rows: list[Any] = list(claims[claims.kind == kind].sort_values("width").itertuples())
         if rows:
             of = OF[SERIES[kind][0]]
-            head = (
-                f"{kind}: error barrier at most {THRESHOLD} {_from({row.width: row.state for row in rows})}"
-            )
+            head = f"{kind}: mean error barrier at most {THRESHOLD} {_from(rows, of)}"
             sentences.append("\n".join([head, *(f"  {row.width}: {in_words(row, of)}" for row in rows)]))
     return sentences
 
 
-def _from(states: Mapping[int, str]) -> str:
-    """Say from which width on a claim holds: there and at every larger width; and where one cannot tell."""
-    upwards = sorted(states)
-    since = None
-    for width in reversed(upwards):
-        if states[width] != HOLDS:
-            break
-        since = width
-    words = ["from no measured width on" if since is None else f"from width {since} on"]
-    below = [width for width in upwards if states[width] == HOLDS and (since is None or width < since)]
-    words += [f"it holds at {', '.join(map(str, below))}"] if below else []
-    for word in (UNDECIDED, NOT_INFORMATIVE):
-        at = ", ".join(str(width) for width in upwards if states[width] == word)
-        words += [f"{at} cannot tell ({word})"] if at else []
-    return "; ".join(words)
+def _from(rows: list[Any], of: str) -> str:
+    """Say from which width on a claim holds, and name the widths that are undecided or not informative.
+
+    It holds there and at every larger width that can tell: where networks are connected without any
+    permutation nothing is held against it. `rows` are sorted by width.
+    """
+    upwards = [row for row in rows if row.state != NOT_INFORMATIVE]
+    above = list(takewhile(lambda row: row.state == HOLDS, reversed(upwards)))
+    below = [str(row.width) for row in upwards[: len(upwards) - len(above)] if row.state == HOLDS]
+    words = ["from no measured width on"]
+    if above:
+        count = sum(row.n for row in above)
+        share = sum(row.connected * row.n for row in above) / count
+        largest = max(row.maximum for row in above)
+        words = [
+            f"from width {above[-1].width} on (maximum {largest:.3f}, {share:.0%} of {count} {of} connected)"
+        ]
+    words += [f"it holds at {', '.join(below)}"] if below else []
+    by_word: dict[str, list[str]] = {}
+    for row in rows:
+        if row.state in (UNDECIDED, NOT_INFORMATIVE):
+            by_word.setdefault(with_reason(row.state, row.why), []).append(str(row.width))
+    return "; ".join([*words, *(f"{', '.join(at)} cannot tell ({word})" for word, at in by_word.items())])
 
 
 def draw(
@@ -151,9 +158,7 @@ def draw(
             axis.legend(
                 frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=LEGEND[risk]
             )
-    headline(
-        figure, f"{title}: barrier against width\n(mean, 95 % interval over networks; losses with power laws)"
-    )
+    headline(figure, f"{title}: barrier against width\n(mean, {METHOD}; losses with power laws)")
     save(figure, path)
 
 

@@ -20,6 +20,7 @@ BENCHMARKS = (
     "planning",
     "commands",
     "accelerator",
+    "coverage",
 )
 
 

@@ -9,7 +9,7 @@ import torch
 from tests.benchmarks import __main__ as command
 from tests.benchmarks.records import Record
 
-IN_PROCESS = ("training", "alignment", "barriers", "accelerator")
+IN_PROCESS = ("training", "alignment", "barriers", "accelerator", "coverage")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from analysis.bootstrap import interval, ratio
+from analysis.jackknife import interval, ratio
 
 
 def test_interval_contains_the_mean_and_needs_four_networks():
