@@ -27,7 +27,7 @@ class Finding:
 def with_reason(state: str, why: str) -> str:
     """Write `undecided: fewer than four networks`, and of what holds, that it does so in the mean."""
     if state == HOLDS:
-        return "the mean holds"
+        return "holds in the mean"
     return f"{state}: {why}" if state == UNDECIDED else state
 
 

@@ -17,6 +17,7 @@ measures how often they hold the true mean.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from scipy.special import stdtrit
@@ -91,12 +92,13 @@ def ratio(above: Sample, below: Sample) -> Interval:
 def without_interval(sample: Sample, without: Sequence[np.ndarray]) -> str:
     """Return why comparisons do not tell how their mean varies over networks; "" where they do."""
     values, members = sample
-    missing = [group for value, group in zip(values, members, strict=True) if not np.isfinite(value)]
+    missing = [members[row] for row in np.flatnonzero(~np.isfinite(values))]
     if missing:
         names = [" with ".join(group) for group in missing[:SHOWN]] + ["..."] * (len(missing) > SHOWN)
         return f"{len(missing)} of {len(members)} without a finite value: {', '.join(names)}"
-    if min(map(len, without)) < MINIMUM_NETWORKS:
-        return "fewer than four networks" + " of one kind" * (len(without) > 1)
+    sizes = list(map(len, without))
+    if min(sizes) < MINIMUM_NETWORKS:
+        return "fewer than four networks" + (" of one kind" if sum(sizes) >= MINIMUM_NETWORKS else "")
     if any(np.isnan(each).any() for each in without):
         return "all comparisons depend on one network"
     return ""
@@ -108,22 +110,21 @@ def populations(members: Members) -> list[list[str]]:
     There are two where every comparison is of one of these with one of those, as of narrow networks with wide
     ones: each set then varies on its own.
     """
-    sets = set(map(frozenset, members))
-    names = sorted(frozenset[str]().union(*sets))
-    if not names or any(len(group) != 2 for group in sets):
-        return [names]
-    partners: dict[str, set[str]] = {name: set() for name in names}
-    for one, other in sets:
-        partners[one].add(other)
-        partners[other].add(one)
-    side, reached = {names[0]: 0}, [names[0]]
-    for name in reached:  # it grows as it goes
-        for other in partners[name] - side.keys():
-            side[other] = 1 - side[name]
-            reached.append(other)
-    if len(side) < len(names) or any(side[one] == side[other] for one, other in sets):
-        return [names]
-    return [[name for name in names if side[name] == each] for each in (0, 1)]
+    partners: dict[str, set[str]] = {}
+    for group in members:
+        for name in group:
+            partners.setdefault(name, set()).update(group)
+    names = sorted(partners)
+    side = dict.fromkeys(names[:1], 0)
+    for name in (reached := names[:1]):  # it grows as it goes
+        for other in partners[name] - {name}:
+            if other not in side:
+                side[other] = 1 - side[name]
+                reached.append(other)
+            elif side[other] == side[name]:
+                return [names]
+    apart = [[name for name in names if side.get(name) == each] for each in (0, 1)]
+    return apart if len(names) == len(side) > 1 else [names]
 
 
 def left_out(sample: Sample, groups: Iterable[Sequence[str]]) -> list[np.ndarray]:
@@ -137,12 +138,12 @@ def means_without(sample: Sample, names: Sequence[str]) -> np.ndarray:
     NaN where there are none.
     """
     values, members = np.asarray(sample[0], float), sample[1]
-    place = {name: position for position, name in enumerate(names)}
-    found = [(row, place[name]) for row, group in enumerate(members) for name in set(group) if name in place]
-    rows, columns = np.array(found, int).reshape(-1, 2).T
-    gone = np.bincount(columns, minlength=len(names))
-    sums = values.sum() - np.bincount(columns, values[rows], minlength=len(names))
-    left = len(values) - gone
+    place, count = {name: position for position, name in enumerate(names)}, len(names)
+    columns = np.array([place.get(name, count) for name in chain.from_iterable(members)], int)
+    rows = np.repeat(np.arange(len(members)), list(map(len, members)))
+    rows, columns = np.divmod(np.unique(rows * (count + 1) + columns), count + 1)  # a name counts once
+    left = len(values) - np.bincount(columns, minlength=count)[:count]
+    sums = values.sum() - np.bincount(columns, values[rows], minlength=count)[:count]
     return np.where(left > 0, sums / np.maximum(left, 1), NONE)
 
 

@@ -53,7 +53,7 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
     rows = zip(embedded.itertuples(), widths, strict=True)
     decided = with_findings(embedded, [state(row, unaligned.get(pair)) for row, pair in rows])
     return [
-        f"width {row.narrow} in {row.wide}: error barrier at most {THRESHOLD}: {in_words(row)}"
+        f"width {row.narrow} in {row.wide}: mean error barrier at most {THRESHOLD}: {in_words(row)}"
         for row in list[Any](decided.itertuples())
     ]
 

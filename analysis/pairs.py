@@ -68,7 +68,9 @@ def verdicts(summary: pd.DataFrame, title: str) -> list[str]:
     for (series, how), rows in decided(summary).groupby(["series", "how"], observed=True):
         by_split = {row.split: row for row in rows.itertuples()}
         words = [f"{split} {in_words(by_split[split])}" for split in SPLITS if split in by_split]
-        sentences.append(f"{title}, {series}, {how}: error barrier at most {THRESHOLD}: {'; '.join(words)}")
+        sentences.append(
+            f"{title}, {series}, {how}: mean error barrier at most {THRESHOLD}: {'; '.join(words)}"
+        )
     return sentences
 
 

@@ -13,7 +13,7 @@ from analysis.style import THRESHOLD
 
 HALF = 0.5  # a permutation aligns, if not well, where it leaves less than this of the unaligned loss barrier
 WORDS = {
-    HOLDS: "the mean holds along {}",
+    HOLDS: "the claim holds in the mean along {}",
     FAILS: "the claim fails somewhere",
     UNDECIDED: "the claim is {}",
     NOT_INFORMATIVE: "the claim is not informative",

@@ -27,7 +27,7 @@ def spread(values: pd.Series, members: Members) -> dict[str, Any]:
 def in_words(row: Any, of: str = "pairs") -> str:
     """Write a row with `state` and the columns of an error barrier's spread, the maximum beside the mean.
 
-    `the mean holds (0.009 [0.005, 0.014], maximum 0.021, 83% of 6 pairs connected)`.
+    `holds in the mean (0.009 [0.005, 0.014], maximum 0.021, 83% of 6 pairs connected)`.
     """
     return f"{with_reason(row.state, row.why)} ({in_numbers(row, of)})"
 

@@ -81,7 +81,7 @@ def _early(rows: pd.DataFrame, unaligned: float | None) -> str:
     found = state(error, unaligned)
     return (
         f"permutation of epoch {loss.found:g} at the end: {_half(loss)}: {_ends(loss)}); {_times(loss)} "
-        f"that of the last permutation; test error barrier at most {THRESHOLD}: "
+        f"that of the last permutation; mean test error barrier at most {THRESHOLD}: "
         f"{with_reason(found.state, found.why)} ({in_numbers(error, 'pairs')})"
     )
 

@@ -112,7 +112,7 @@ def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
     ]
     decided = with_findings(composed, found)
     sentences = [
-        f"{row.series} of {row.networks}: error barrier at most {THRESHOLD}: "
+        f"{row.series} of {row.networks}: mean error barrier at most {THRESHOLD}: "
         f"{in_words(row, 'cycles' if row.series == 'cycle' else 'paths')}"
         for row in list[Any](decided.itertuples())
     ]

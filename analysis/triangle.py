@@ -192,7 +192,7 @@ def describe(losses: Surfaces, errors: Surfaces, unaligned: dict[int, float]) ->
     lines = []
     for (kind, width), loss in losses.items():
         error, base = errors[kind, width], unaligned.get(width)
-        claim = f"  excess test error at most {THRESHOLD}"
+        claim = f"  mean excess test error at most {THRESHOLD}"
         lines += [
             f"{kind}, width {width}: mean excess test loss at most {_nats(loss, loss.worst())}, at weights "
             f"{_weights(loss)}; barycentre {_nats(loss, loss.centre())} (n = {loss.n} triples)",

@@ -4,6 +4,8 @@ import re
 
 from matplotlib.figure import Figure
 
+from analysis.jackknife import METHOD
+
 UNITS = re.compile(r"\((share|nats|share of [a-z ]+)\)")
 
 
@@ -47,7 +49,7 @@ def check(figure, title):
     """Assert title, what the intervals are, units, the line at 0.02 wherever errors are, and counts."""
     head = figure.get_suptitle().replace("\n", " ")
     assert title in head
-    assert "95 % interval over networks" in head
+    assert METHOD in head
     figure.draw_without_rendering()
     for text in (*figure.texts, *figure.legends):
         box = text.get_window_extent()

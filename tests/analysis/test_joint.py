@@ -13,7 +13,8 @@ from tests.analysis.frames import (
     via_rows,
 )
 
-ALIGNMENTS = pd.concat([pair_alignments(), joint_alignments(3), joint_alignments(4)])
+FIVE = (*NETWORKS, "e@0@9")
+ALIGNMENTS = pd.concat([pair_alignments(FIVE), joint_alignments(3, FIVE), joint_alignments(4, FIVE)])
 
 
 def summary(*rows):
@@ -30,7 +31,7 @@ def test_ratios_to_alignment_through_a_reference():
 
 
 def test_numbers_of_networks_are_told_apart():
-    found = verdicts(summary(via_rows(8, 0.4), joint_rows(8, 0.1), joint_rows(8, 0.8, 4)))
+    found = verdicts(summary(via_rows(8, 0.4, FIVE), joint_rows(8, 0.1), joint_rows(8, 0.8, 4, FIVE)))
     three, four = found
     assert three == (
         "joint, 3 networks: loss barrier against that of via: below at every width; "
@@ -41,13 +42,13 @@ def test_numbers_of_networks_are_told_apart():
 
 def test_widths_are_decided_one_by_one():
     found = verdicts(summary(via_rows(8, 0.4), joint_rows(8, 0.1), via_rows(16, 0.1), joint_rows(16, 0.2)))
-    assert "below at 8, above at 16;" in found[0]
+    assert "below at 8; above at 16;" in found[0]
 
 
 def test_three_networks_have_no_interval_and_decide_nothing():
     three = NETWORKS[:3]
     (found,) = verdicts(summary(via_rows(8, 0.4, three), joint_rows(8, 0.1, 3, three)))
-    assert "undecided at every width; ratio by width 8: 0.250" in found
+    assert "undecided: fewer than four networks at every width; ratio by width 8: 0.250" in found
     assert "nan" not in found
 
 
@@ -58,7 +59,13 @@ def test_without_a_reference_there_is_nothing_to_compare_with():
 
 def test_a_reference_without_a_barrier_has_no_ratio():
     (found,) = verdicts(summary(via_rows(8, 0.0), joint_rows(8, 0.1)))
-    assert "undecided at every width; ratio by width 8: none (via has no loss barrier)" in found
+    assert "undecided: nothing positive to divide by at every width; ratio by width 8: none (via" in found
+
+
+def test_an_alignment_of_all_networks_at_once_tells_nothing_of_others():
+    """Of four networks aligned at once every pair depends on all four."""
+    (found,) = verdicts(summary(via_rows(8, 0.4), joint_rows(8, 0.1, 4)))
+    assert "undecided: all comparisons depend on one network at every width; ratio by width 8: 0.250" in found
 
 
 def test_every_number_of_networks_has_a_look():

@@ -42,11 +42,11 @@ def test_sentences():
     via, joint, none = verdicts(means(via=(0.02, 0.04), joint=(0.01, 0.02), unaligned=(0.3, 0.6)))[::-1]
     assert "up to 2 networks" in via
     assert via.splitlines()[2] == (
-        "  3: fails (0.040 [0.040, 0.040], maximum 0.040, 0% of 10 means); "
+        "  3: fails (0.040 [0.040, 0.040], maximum 0.040, 0% of 10 means connected); "
         "excess loss 2.000 [2.000, 2.000] times that of 2"
     )
     assert "for no number of networks" in joint  # unaligned
-    assert none.startswith("width 8, joint: excess test error of the mean at most 0.02 up to 3 networks")
+    assert none.startswith("width 8, joint: mean excess test error of the mean at most 0.02 up to 3 networks")
 
 
 def test_the_only_mean_of_all_networks_decides_nothing():

@@ -1,37 +1,40 @@
+from itertools import product
+
 import pandas as pd
 import pytest
 
 from analysis.narrow_in_wide import analyse, summarise, verdicts
 from tests.analysis.frames import pair_rows, trial_rows
 
-WIDTHS = {"a": 8, "b": 8, "c": 16, "d": 16}
+NARROW, WIDE = "abcd", "efgh"
+WIDTHS = dict.fromkeys(NARROW, 8) | dict.fromkeys(WIDE, 16)
 
 
 def tables(embedded):
     across = {"across": "widths", "group": "across"}
-    wide_first = (("c@0@9", "a@0@9"), ("c@0@9", "b@0@9"), ("d@0@9", "a@0@9"), ("d@0@9", "b@0@9"))
+    wide_first = [(f"{wide}@0@9", f"{narrow}@0@9") for wide, narrow in product(WIDE, NARROW)]
     rows = pair_rows("direct", 8, 0.1, "weight_matching", ("a@0@9", "b@0@9"))
     for networks in wide_first:
         rows += pair_rows("unaligned", None, 0.5, None, networks, **across)
         rows += pair_rows("embedded", None, embedded, "weight_matching", networks, **across)
-    trials = pd.DataFrame(trial_rows())
+    trials = pd.DataFrame(trial_rows(NARROW + WIDE))
     return pd.DataFrame(rows), trials.assign(width=trials.trial_id.map(WIDTHS))
 
 
-@pytest.mark.parametrize(("embedded", "word"), [(0.02, "holds"), (0.03, "fails")])
+@pytest.mark.parametrize(("embedded", "word"), [(0.02, "holds in the mean"), (0.03, "fails")])
 def test_rows_and_verdicts_by_both_widths(embedded, word):
     summary = summarise(*tables(embedded))
     assert set(zip(summary.narrow, summary.wide, summary.how, summary.n, strict=True)) == {
         (8, 8, "embedded", 1),
-        (8, 16, "embedded", 4),
-        (8, 16, "unaligned", 4),
+        (8, 16, "embedded", 16),
+        (8, 16, "unaligned", 16),
     }
     same, found = verdicts(summary)
-    # Two networks have no interval.
     assert same == (
-        "width 8 in 8: error barrier at most 0.02: undecided (0.100, maximum 0.100, 0% of 1 pairs)"
+        "width 8 in 8: mean error barrier at most 0.02: undecided: no unaligned baseline "
+        "(0.100, maximum 0.100, 0% of 1 pairs connected)"
     )
-    start = f"width 8 in 16: error barrier at most 0.02: {word} ({embedded:.3f} [{embedded:.3f}"
+    start = f"width 8 in 16: mean error barrier at most 0.02: {word} ({embedded:.3f} [{embedded:.3f}"
     assert found.startswith(start)
 
 

@@ -22,7 +22,7 @@ def decided(rows, trials=None):
 @pytest.mark.parametrize(
     ("dense", "unaligned", "states", "words"),
     [
-        ((0.01, 0.2), (0.3, 1.0), ["holds"] * 3, "the claim holds along pruning"),
+        ((0.01, 0.2), (0.3, 1.0), ["holds"] * 3, "the claim holds in the mean along pruning"),
         ((0.05, 0.2), (0.3, 1.0), ["holds", "fails", "fails"], "the claim fails somewhere"),
         ((0.05, 0.2), (0.02, 1.0), ["not informative"] * 3, "the claim is not informative"),
     ],
@@ -42,8 +42,10 @@ def test_three_networks_have_no_interval_and_decide_nothing():
     found = decided(rows)
     assert set(found.state) == {"undecided"}
     error, loss = verdicts(found)
-    assert "largest mean 0.010 at level 1, maximum 0.010, 100% of 3 pairs connected" in error
+    assert "the claim is undecided: fewer than four networks at level 0, 1, 2 (mean error barrier" in error
+    assert "largest at level 1: 0.010, maximum 0.010, 100% of 3 pairs connected" in error
     assert "may or may not keep" in loss
+    assert "at every level (fewer than four networks at level 1, 2): at most 0.200 of it" in loss
 
 
 @pytest.mark.parametrize(("loss", "word"), [(0.4, "keeps"), (0.6, "does not keep")])
@@ -121,7 +123,7 @@ def test_lengths_have_figures_of_their_own(tmp_path):
     write(tmp_path, barriers=rows + long, trials=trials)
     short, longer = analyse(tmp_path).split("\n\n")
     assert "epochs 3" in short
-    assert "the claim holds along pruning" in short
+    assert "the claim holds in the mean along pruning" in short
     assert "epochs 6" in longer
     assert "the claim fails somewhere" in longer
     assert (tmp_path / "figures/pruning_mlp_8_digits_epochs_6.png").exists()

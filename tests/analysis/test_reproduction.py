@@ -5,7 +5,7 @@ from analysis import paper
 from analysis.claims import analyse
 from analysis.reproduction import Beside, reproductions
 from analysis.tables import read
-from tests.analysis.frames import fixed_rows, pair_alignments, pair_rows
+from tests.analysis.frames import fixed_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.sweeps import trials, write
 
 VGG = {"dataset": "cifar10", "model": "vgg16", "norm": "layer"}
@@ -16,8 +16,7 @@ def vgg(root, **changes):
     """A sweep of VGG-16-64 with the paper's setting, but for the changes; barriers of 0.1."""
     barriers = pair_rows("unaligned", 64, 0.9, **VGG)
     barriers += pair_rows("direct", 64, 0.1, "weight_matching", **VGG)
-    via = ["a@0@9d@0@9", "b@0@9d@0@9"]
-    barriers += pair_rows("via", 64, 0.3, "weight_matching", alignments=via, **VGG)
+    barriers += [{**row, **VGG} for row in via_rows(64, 0.3, splits=("train", "test"))]
     runs = trials(64, **{**paper.setting("vgg16"), "steps": 9, **changes})
     tables = {"trials": runs, "alignments": pair_alignments(), "barriers": barriers}
     return write(root, "vgg", **tables)

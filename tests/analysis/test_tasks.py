@@ -54,7 +54,10 @@ def test_pairs_say_whose_networks_and_whose_permutation():
 def test_figure_and_text(tmp_path):
     for name, table in (("barriers", rows()), ("alignments", ALIGNMENTS), ("trials", trials(half=(0, 1)))):
         table.to_parquet(tmp_path / name)
-    assert "half 0, transferred: error barrier at most 0.02: train undecided" in analyse(tmp_path)
+    assert (
+        "half 0, transferred: mean error barrier at most 0.02: train undecided: no unaligned baseline"
+        in analyse(tmp_path)
+    )
     assert (tmp_path / "figures/tasks_mlp_8_digits.png").stat().st_size > 0
 
 

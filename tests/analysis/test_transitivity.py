@@ -48,9 +48,11 @@ def sentences(**barriers):
 
 def test_verdicts():
     cycle, pair, path, fixed_cycle, fixed_path = sentences()
-    assert cycle.startswith("cycle of 3: error barrier at most 0.02: holds (0.010 [0.010, 0.010]")
-    assert pair.endswith("holds (0.010 [0.010, 0.010], maximum 0.010, 100% of 6 paths)")
-    assert path.endswith("fails (0.100 [0.100, 0.100], maximum 0.100, 0% of 24 paths)")
+    assert cycle.startswith(
+        "cycle of 3: mean error barrier at most 0.02: holds in the mean (0.010 [0.010, 0.010]"
+    )
+    assert pair.endswith("holds in the mean (0.010 [0.010, 0.010], maximum 0.010, 100% of 6 paths connected)")
+    assert path.endswith("fails (0.100 [0.100, 0.100], maximum 0.100, 0% of 24 paths connected)")
     assert fixed_cycle == "cycle of 3: fixed points (stays in place) 0.100 [0.100, 0.100] (n = 4)"
     assert "agrees with the direct permutation) 0.200" in fixed_path
 
@@ -68,7 +70,7 @@ def test_three_networks_have_no_interval():
     (path,) = verdicts(
         means, fixed_points_by_length(pd.DataFrame(fixed_rows(8, 0.2, [three])[:0], columns=AGREEMENTS[0]))
     )
-    assert "undecided (0.100, maximum" in path
+    assert "undecided: no unaligned baseline (0.100, maximum" in path
     assert "nan" not in path
 
 

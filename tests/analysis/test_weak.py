@@ -13,8 +13,12 @@ def words(barriers, trials):
 @pytest.mark.parametrize(
     ("unaligned", "direct", "word"),
     [
-        (0.3, 0.02, "test holds (0.020 [0.020, 0.020], maximum 0.020, 100% of 6 pairs)"),
-        (0.3, 0.03, "test fails (0.030 [0.030, 0.030], maximum 0.030, 0% of 6 pairs)"),
+        (
+            0.3,
+            0.02,
+            "test holds in the mean (0.020 [0.020, 0.020], maximum 0.020, 100% of 6 pairs connected)",
+        ),
+        (0.3, 0.03, "test fails (0.030 [0.030, 0.030], maximum 0.030, 0% of 6 pairs connected)"),
         (0.02, 0.01, "test not informative"),
     ],
 )
@@ -32,7 +36,7 @@ def test_an_interval_across_the_threshold_is_undecided():
         barriers[12:], [0.0, 0.0, 0.01, 0.01, 0.02, 0.02, 0.02, 0.02, 0.03, 0.03, 0.04, 0.04], strict=True
     ):
         row["error_barrier"] = barrier
-    assert "test undecided" in words(barriers, trial_rows())[1]
+    assert "test undecided: the interval straddles 0.02 (" in words(barriers, trial_rows())[1]
 
 
 @pytest.mark.parametrize(

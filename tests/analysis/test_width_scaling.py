@@ -30,19 +30,77 @@ def sentence(unaligned, direct):
 @pytest.mark.parametrize(
     ("unaligned", "direct", "words"),
     [
-        ({8: 0.5, 16: 0.5}, {8: 0.1, 16: 0.02}, "from width 16 on"),
-        ({8: 0.5, 16: 0.5}, {8: 0.01, 16: 0.02}, "from width 8 on"),
+        (
+            {8: 0.5, 16: 0.5},
+            {8: 0.1, 16: 0.02},
+            "from width 16 on (maximum 0.020, 100% of 6 pairs connected)",
+        ),
+        (
+            {8: 0.5, 16: 0.5},
+            {8: 0.01, 16: 0.02},
+            "from width 8 on (maximum 0.020, 100% of 12 pairs connected)",
+        ),
         ({8: 0.5, 16: 0.5}, {8: 0.1, 16: 0.1}, "from no measured width on"),
         ({8: 0.5, 16: 0.5}, {8: 0.01, 16: 0.1}, "from no measured width on; it holds at 8"),
         (
             {8: 0.5, 16: 0.01},
             {8: 0.01, 16: 0.01},
-            "from no measured width on; it holds at 8; 16 cannot tell (not informative)",
+            "from width 8 on (maximum 0.010, 100% of 6 pairs connected); 16 cannot tell (not informative)",
+        ),
+        (
+            {8: 0.5, 16: 0.01, 32: 0.5, 64: 0.01},
+            {8: 0.01, 16: 0.01, 32: 0.1, 64: 0.01},
+            "from no measured width on; it holds at 8; 16, 64 cannot tell (not informative)",
+        ),
+        ({8: 0.01}, {8: 0.01}, "from no measured width on; 8 cannot tell (not informative)"),
+        (
+            {16: 0.5},
+            {8: 0.01, 16: 0.01},
+            "from width 16 on (maximum 0.010, 100% of 6 pairs connected); "
+            "8 cannot tell (undecided: no unaligned baseline)",
         ),
     ],
 )
 def test_from_which_width_on(unaligned, direct, words):
-    assert sentence(unaligned, direct).splitlines()[0] == f"direct: error barrier at most 0.02 {words}"
+    assert sentence(unaligned, direct).splitlines()[0] == f"direct: mean error barrier at most 0.02 {words}"
+
+
+def test_an_easy_width_more_does_not_flip_the_headline():
+    """At width 256 the digits need no permutation, so that it says nothing against what holds at 64."""
+    unaligned, direct = {32: 0.4, 64: 0.2, 128: 0.1}, {32: 0.05, 64: 0.01, 128: 0.005}
+    before = sentence(unaligned, direct).splitlines()[0]
+    assert "from width 64 on" in before
+    easy = sentence(unaligned | {256: 0.015}, direct | {256: 0.004}).splitlines()[0]
+    assert easy == f"{before}; 256 cannot tell (not informative)"
+
+
+def test_a_single_undecided_width_is_named_with_its_reason():
+    rows = sweep({8: 0.5, 16: 0.5}, {8: 0.01, 16: 0.01})
+    rows = [row for row in rows if row["width"] == 8 or "d@0@9" not in row["networks"]]
+    (found,) = verdicts(summarise(pd.DataFrame(rows), ALIGNMENTS))
+    assert found.splitlines()[0].endswith(
+        "from no measured width on; it holds at 8; 16 cannot tell (undecided: fewer than four networks)"
+    )
+
+
+def test_a_barrier_that_is_no_number_decides_nothing_and_is_named():
+    rows = sweep({8: 0.5}, {8: 0.01})
+    rows[-1]["error_barrier"] = float("nan")
+    (found,) = verdicts(summarise(pd.DataFrame(rows), ALIGNMENTS))
+    line = found.splitlines()[1]
+    assert line == (
+        "  8: undecided: 1 of 6 without a finite value: c with d "
+        "(no mean, maximum 0.010, 83% of 6 pairs connected)"
+    )
+
+
+def test_what_holds_in_the_mean_says_for_how_many():
+    rows = sweep({8: 0.5}, {8: 0.002})
+    rows[-1]["error_barrier"] = 0.022
+    (found,) = verdicts(summarise(pd.DataFrame(rows), ALIGNMENTS))
+    head, line = found.splitlines()
+    assert head.endswith("from width 8 on (maximum 0.022, 83% of 6 pairs connected)")
+    assert line.startswith("  8: holds in the mean (0.005 [")
 
 
 def test_an_interval_across_the_threshold_cannot_tell():
@@ -50,7 +108,9 @@ def test_an_interval_across_the_threshold_cannot_tell():
     for place, row in enumerate(rows[12:]):
         row["error_barrier"] = 0.04 * (place % 4 > 1)
     (found,) = verdicts(summarise(pd.DataFrame(rows), ALIGNMENTS))
-    assert found.splitlines()[0].endswith("from no measured width on; 8 cannot tell (undecided)")
+    assert found.splitlines()[0].endswith(
+        "from no measured width on; 8 cannot tell (undecided: the interval straddles 0.02)"
+    )
 
 
 def test_every_width_has_mean_interval_maximum_share_and_count():
@@ -58,8 +118,8 @@ def test_every_width_has_mean_interval_maximum_share_and_count():
     rows[-1]["error_barrier"] = 0.07
     (found,) = verdicts(summarise(pd.DataFrame(rows), ALIGNMENTS))
     line = found.splitlines()[1]
-    assert line.startswith("  8: undecided (0.020 [0.0")
-    assert line.endswith("maximum 0.070, 83% of 6 pairs)")
+    assert line.startswith("  8: undecided: the interval straddles 0.02 (0.020 [")
+    assert line.endswith("maximum 0.070, 83% of 6 pairs connected)")
 
 
 def test_series_are_told_apart():
@@ -96,5 +156,5 @@ def test_text(tmp_path):
     text = analyse(tmp_path)
     assert "mlp on digits, weight matching, mean test barrier by width" in text
     assert "0.040 [0.040, 0.040]" in text
-    assert "direct: error barrier at most 0.02 from width 32 on" in text
+    assert "direct: mean error barrier at most 0.02 from width 32 on" in text
     assert "loss barrier of direct ~ width^-1.00 [-1.00, -1.00] (3 widths)" in text
