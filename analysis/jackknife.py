@@ -92,7 +92,7 @@ def ratio(above: Sample, below: Sample) -> Interval:
 def without_interval(sample: Sample, without: Sequence[np.ndarray]) -> str:
     """Return why comparisons do not tell how their mean varies over networks; "" where they do."""
     values, members = sample
-    missing = [members[row] for row in np.flatnonzero(~np.isfinite(values))]
+    missing = [members[row] for row in np.flatnonzero(~np.isfinite(values)).tolist()]
     if missing:
         names = [" with ".join(group) for group in missing[:SHOWN]] + ["..."] * (len(missing) > SHOWN)
         return f"{len(missing)} of {len(members)} without a finite value: {', '.join(names)}"

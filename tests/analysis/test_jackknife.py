@@ -75,9 +75,8 @@ def test_it_moves_with_the_values_and_knows_neither_names_nor_order(sample, rand
     found = interval(values, members)
     names = list("abcdef")
     random.shuffle(names)
-    rows = [
-        (-2 * value + 7, [names["abcdef".index(name)] for name in group]) for value, group in zip(*sample)
-    ]
+    renamed = [[names["abcdef".index(name)] for name in group] for group in members]
+    rows = list(zip([7 - 2 * value for value in values], renamed, strict=True))
     random.shuffle(rows)
     other = interval(*zip(*rows, strict=True))
     ends = [7 - 2 * end for end in (found.mean, found.high, found.low)]

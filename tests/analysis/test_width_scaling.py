@@ -4,6 +4,7 @@ import pytest
 from analysis.width_scaling import analyse, decided, summarise, verdicts
 from tests.analysis.frames import (
     METHOD,
+    NETWORKS,
     joint_alignments,
     joint_rows,
     pair_alignments,
@@ -95,12 +96,13 @@ def test_a_barrier_that_is_no_number_decides_nothing_and_is_named():
 
 
 def test_what_holds_in_the_mean_says_for_how_many():
-    rows = sweep({8: 0.5}, {8: 0.002})
+    six = (*NETWORKS, "e@0@9", "f@0@9")
+    rows = pair_rows("unaligned", 8, 0.5, networks=six) + pair_rows("direct", 8, 0.005, METHOD, six)
     rows[-1]["error_barrier"] = 0.022
-    (found,) = verdicts(summarise(pd.DataFrame(rows), ALIGNMENTS))
+    (found,) = verdicts(summarise(pd.DataFrame(rows), pair_alignments(six)))
     head, line = found.splitlines()
-    assert head.endswith("from width 8 on (maximum 0.022, 83% of 6 pairs connected)")
-    assert line.startswith("  8: holds in the mean (0.005 [")
+    assert head.endswith("from width 8 on (maximum 0.022, 93% of 15 pairs connected)")
+    assert line.startswith("  8: holds in the mean (0.006 [")
 
 
 def test_an_interval_across_the_threshold_cannot_tell():
