@@ -96,7 +96,7 @@ def verdicts(means: pd.DataFrame) -> list[str]:
             f"  {row.number}: {in_words(row, 'means')}{_growth(grown[row.width, row.kind, row.number])}"
             for row in rows
         ]
-        head = f"width {width}, {kind}: mean excess test error of the mean at most {THRESHOLD} {_up_to(rows)}"
+        head = f"width {width}, {kind}: mean excess test error of the mean at most {THRESHOLD}{_up_to(rows)}"
         sentences.append("\n".join([head, *lines]))
     return sentences
 
@@ -106,8 +106,8 @@ def _up_to(rows: list[Any]) -> str:
     telling = [row for row in rows if row.state != NOT_INFORMATIVE]
     holding = [row.number for row in takewhile(lambda row: row.state == HOLDS, telling)]
     if not telling:
-        return "is not informative"
-    return f"up to {holding[-1]} networks" if holding else "for no number of networks"
+        return ": not informative"
+    return f" up to {holding[-1]} networks" if holding else " for no number of networks"
 
 
 def _growth(loss: Any) -> str:

@@ -33,7 +33,7 @@ def test_weak_verdicts_are_those_of_the_analysis(tmp_path, unaligned, direct, st
     html = page(tmp_path)
     words = "holds in the mean" if state == "holds" else state
     assert f"test {words} ({direct:.3f} [{direct:.3f}, {direct:.3f}], maximum {direct:.3f}" in html
-    assert f"<span>{state}</span>" in html
+    assert f"<span>{words}</span>" in html
 
 
 def test_strong_verdicts_are_those_of_the_analysis(tmp_path):

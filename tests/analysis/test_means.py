@@ -38,6 +38,14 @@ def test_states_ask_the_unaligned_mean_of_as_many():
     assert states["via", 3] == "fails"
 
 
+def test_a_number_that_is_not_informative_is_passed_over():
+    """The mean of two needs no permutation: it does not end what holds for three."""
+    joint, _ = verdicts(means(unaligned=(0.01, 0.5), joint=(0.01, 0.01)))
+    assert joint.splitlines()[0].endswith("at most 0.02 up to 3 networks")
+    none, _ = verdicts(means(unaligned=(0.01, 0.01), joint=(0.01, 0.01)))
+    assert none.splitlines()[0].endswith("at most 0.02: not informative")
+
+
 def test_sentences():
     via, joint, none = verdicts(means(via=(0.02, 0.04), joint=(0.01, 0.02), unaligned=(0.3, 0.6)))[::-1]
     assert "up to 2 networks" in via

@@ -32,6 +32,12 @@ def test_widths_at_or_below_zero_are_left_out_and_named():
     assert "left out, at or below zero: 64, 128" in str(law)
 
 
+def test_a_barrier_that_is_no_number_is_not_at_or_below_zero():
+    law = power_law({width: sample(width**-1.0) for width in (8, 16, 32)} | {64: sample(float("nan"))})
+    assert (law.censored, law.unknown) == ((), (64,))
+    assert str(law).endswith("(3 widths; left out, not a number: 64)")
+
+
 def test_two_widths_are_not_enough():
     assert power_law({8: sample(1.0), 16: sample(0.5), 32: sample(0.0)}) is None
 
@@ -40,11 +46,32 @@ def test_three_networks_have_no_interval():
     law = power_law({width: sample(width**-1.0, "abc") for width in (8, 16, 32)})
     assert law.exponent.mean == pytest.approx(-1)
     assert np.isnan(law.exponent.low)
-    assert "[" not in str(law)
+    assert str(law) == "width^-1.00 (3 widths; no interval: fewer than four networks at 8)"
 
 
-def test_every_width_has_weights_of_its_own():
-    """With common weights this spread, the same at every width, would cancel in the slope."""
+def test_its_coverage_is_what_it_says():
+    """Of 300 samples with four networks at each of four widths, whose effects have a spread of a fifth."""
+    draw, held = np.random.default_rng(0), 0
+    for _ in range(300):
+        samples = {}
+        for width in (8, 16, 32, 64):
+            effects = dict(zip("abcd", 0.5 + 0.1 * draw.standard_normal(4), strict=True))
+            samples[width] = ([(effects[a] + effects[b]) / width for a, b in PAIRS], PAIRS)
+        found = power_law(samples).exponent
+        held += found.low <= -1 <= found.high
+    assert 0.93 <= held / 300 <= 0.99
+
+
+def test_a_mean_that_one_network_holds_above_zero_has_no_logarithm_without_it():
+    effects = {"a": 1.0, "b": -0.1, "c": -0.2, "d": -0.1}
+    odd = ([effects[a] + effects[b] for a, b in PAIRS], PAIRS)
+    law = power_law({8: sample(1.0), 16: odd, 32: sample(0.25)})
+    assert law.exponent.why == "no positive mean without one of the networks at 16"
+    assert np.isnan(law.line(np.array([8.0]))[1]).all()
+
+
+def test_networks_of_different_widths_are_different_networks():
+    """Left out of all widths at once, this spread, the same at every width, would cancel in the slope."""
     spread = np.linspace(0.5, 2, len(PAIRS))
     law = power_law({width: (list(spread / width), PAIRS) for width in (8, 16, 32)})
     assert law.exponent.mean == pytest.approx(-1)

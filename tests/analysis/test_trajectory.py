@@ -150,6 +150,25 @@ def test_the_ratios_say_what_early_permutations_do_to_the_end(early, words):
         assert f"{times:.3f} [{times:.3f}, {times:.3f}] times that of the last permutation" in sentence
 
 
+def test_of_the_same_rows_all_sentences_say_the_same():
+    """Connected without a permutation at the end: neither sentence on early ones may say that they hold."""
+    rows = along(unaligned=(0.01, 1.0), early=(0.01, 0.1))
+    found = means(rows)
+    decided = decisions(found)
+    said = ratios(found, over_epochs(pd.DataFrame(rows), alignments(), PER_EPOCH))[1:]
+    assert {one.state for one in decided.values()} == {"not informative"}
+    assert all("test error barrier at most 0.02: not informative (0.010" in sentence for sentence in said)
+
+
+def test_without_unaligned_pairs_nothing_is_decided():
+    rows = [row for row in along(early=(0.01, 0.1)) if row["kind"] != "unaligned"]
+    found = means(rows)
+    (last, *_) = verdicts(decisions(found))
+    assert "the claim is undecided: no unaligned baseline at epoch 1, 2, 3 (" in last
+    said = ratios(found, over_epochs(pd.DataFrame(rows), alignments(), PER_EPOCH))[1:]
+    assert all("at most 0.02: undecided: no unaligned baseline (" in sentence for sentence in said)
+
+
 @pytest.mark.parametrize(
     ("loss", "word"), [(0.005, "better"), (0.05, "worse"), (0.02, "undecided")], ids=lambda value: str(value)
 )
