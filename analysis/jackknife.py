@@ -24,7 +24,7 @@ from scipy.special import stdtrit
 
 LEVEL = 0.95
 MINIMUM_NETWORKS = 4  # with fewer there is no interval
-METHOD = "95 % interval: jackknife over networks, t(n - 1)"  # for figures
+METHOD = "95 % interval: jackknife over networks, t(networks - 1)"  # for figures
 NONE = float("nan")
 SHOWN = 3  # comparisons without a value that are named
 

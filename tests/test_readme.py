@@ -129,7 +129,7 @@ def test_joint_alignment_beats_a_reference_at_every_width(quickstart):
     found = (
         joint.summarise(*tables).query("kind == 'joint, 3 networks' and risk == 'loss'").set_index("width")
     )
-    assert list(found.index) == [8, 16, 32, 64, 128, 256]
+    assert list(found.index) == [8, 16, 32, 64, 128]
     assert (found.ratio < 0.85).all()
     assert (found.ratio_high[found.index > 8] < 1).all()
 
@@ -180,9 +180,9 @@ def test_the_science_of_the_quickstart(quickstart):
     barriers = pd.read_parquet(quickstart / "runs/sweeps/quickstart/barriers")
     chosen = barriers[(barriers.split == "test") & (barriers.interpolation == "pair")]
     mean = chosen.groupby(["kind", "width"])["error_barrier"].mean().unstack("kind")
-    assert mean.loc[256, "direct"] <= 0.01
-    assert mean.loc[256, "via"] <= 0.02
-    assert (mean.loc[256, ["direct", "via"]] <= mean.loc[8, ["direct", "via"]] / 10).all()
+    assert mean.loc[128, "direct"] <= 0.01
+    assert mean.loc[128, "via"] <= 0.02
+    assert (mean.loc[128, ["direct", "via"]] <= mean.loc[8, ["direct", "via"]] / 10).all()
     assert (mean.unaligned > mean.direct).all()
     loss = chosen.groupby(["kind", "width"])["loss_barrier"].mean().unstack("kind")
     assert (loss.joint < loss.via).all()
@@ -196,7 +196,7 @@ def test_mlflow_shows_the_runs(quickstart):
     (experiment,) = [e for e in client.search_experiments() if e.name.startswith("quickstart (")]
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     identities = [run.data.tags["raysweep.id"] for run in runs]
-    assert len(identities) == len(set(identities)) == 1 + 24 + 2 * 6
+    assert len(identities) == len(set(identities)) == 1 + 30 + 2 * 5
     parent = next(run for run in runs if run.data.tags["raysweep.id"] == "sweep")
     assert {a.path for a in client.list_artifacts(parent.info.run_id)} == {"figures", "sweep.yaml"}
     history = client.get_metric_history(

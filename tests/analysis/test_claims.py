@@ -125,6 +125,7 @@ def test_a_sweep_in_progress_is_shown_as_far_as_it_is_there(tmp_path):
     write(tmp_path, "empty", ["weak"], **{name: pd.DataFrame() for name in tables})
     html = page(tmp_path)
     assert "12 of 24 barriers left out: their trials or alignments have no rows" in html
+    assert "undecided: fewer than four networks" in html
     assert "analysis weak cannot read these tables: KeyError" in html
     assert html.count("no table failures") == 3
     assert html.count("no barriers yet") == 2
