@@ -196,7 +196,7 @@ def test_mlflow_shows_the_runs(quickstart):
     (experiment,) = [e for e in client.search_experiments() if e.name.startswith("quickstart (")]
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     identities = [run.data.tags["raysweep.id"] for run in runs]
-    assert len(identities) == len(set(identities)) == 1 + 25 + 2 * 5
+    assert len(identities) == len(set(identities)) == 1 + 30 + 2 * 5
     parent = next(run for run in runs if run.data.tags["raysweep.id"] == "sweep")
     assert {a.path for a in client.list_artifacts(parent.info.run_id)} == {"figures", "sweep.yaml"}
     history = client.get_metric_history(
