@@ -88,7 +88,7 @@ def holds(found: Interval, truth: float) -> bool:
 
 
 def of_simulations(quick: bool) -> Iterator[Record]:
-    samples = 50 if quick else 2000
+    samples = 5 if quick else 2000
     for (structure, make), (kind, effects) in itertools.product(STRUCTURES.items(), EFFECTS.items()):
         for n in NETWORKS[:2] if quick else NETWORKS:
             draw, comparisons = np.random.default_rng(n), make(n)
@@ -106,10 +106,10 @@ def _record(name: str, n: int, held: Sequence[bool]) -> Record:
 class Trained:
     """Networks and what is measured of them: test barriers by comparison, fixed points by cycle of three."""
 
-    def __init__(self, count: int, few: int, steps: int) -> None:
+    def __init__(self, width: int, count: int, few: int, steps: int) -> None:
         """Pairs and cycles are of `count` networks, triples of the first `few` of them."""
         self.count, self.few = count, few
-        config = ModelConfig("mlp", 64, 3, "none", (1, 8, 8), 10)
+        config = ModelConfig("mlp", width, 3, "none", (1, 8, 8), 10)
         data = resident(load_arrays(DataConfig("digits")))
         self.states = [trained(config, data, 64, seed, steps) for seed in range(count)]
         self.network, self.split = FlatNetwork(build(config)), data.test
@@ -168,7 +168,7 @@ class Trained:
 
 
 def of_trained(quick: bool) -> Iterator[Record]:
-    networks = Trained(*(8, 8, 2) if quick else (64, 20, STEPS))
+    networks = Trained(*(8, 8, 8, 60) if quick else (64, 64, 20, STEPS))
     with torch.no_grad():
         direct, via, joint = networks.direct(), networks.via(), networks.joint()
     error: dict[str, dict[tuple[int, ...], float]] = {
