@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from raysweep.data.resident import unwritten
 from raysweep.digest import seed_for
 from raysweep.symmetry.tracing import trace_units, traced_graph
 
@@ -35,7 +36,7 @@ class Recorder(fx.Interpreter):
         Of a unit that is a channel some pixels per example are taken, at places drawn from the number of the
         batch, the same in every network; they count like examples.
         """
-        with _evaluating(self.module):
+        with _evaluating(self.module), unwritten(images):
             self.run(images)
         found = {name: _some_pixels(v, batch, self._pixels) for name, v in self._kept.items()}
         self._kept.clear()

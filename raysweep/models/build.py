@@ -1,6 +1,5 @@
 """Networks by name."""
 
-import torch
 from torch import nn
 
 from raysweep.errors import UserError
@@ -10,21 +9,20 @@ from raysweep.models.lenet import LeNet
 from raysweep.models.mlp import DEPTH, MLP
 from raysweep.models.names import MODELS, NORMS, is_custom
 from raysweep.models.resnet import BLOCKS, ResNet
+from raysweep.models.seeding import seeded
 from raysweep.models.vgg import STAGES, VGG
 
 __all__ = ["MODELS", "NORMS", "ModelConfig", "build"]
 
 
 def build(config: ModelConfig, seed: int = 0) -> nn.Module:
-    """Build the network on the CPU; what its constructor draws from torch depends on `seed` alone.
+    """Build the network on the CPU; what its constructor draws depends on `seed` alone.
 
-    The global random state is left as it was. Raises `UserError` for an unknown model or norm, for images
-    that are too small, and for a user's own network that cannot be built.
+    The global generators of torch, numpy and random are left as they were. Raises `UserError` for an unknown
+    model or norm, for images that are too small, and for a user's own network that cannot be built.
     """
     _check(config)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
-        return build_custom(config) if is_custom(config.model) else _build_ours(config)
+    return seeded(seed, lambda: build_custom(config) if is_custom(config.model) else _build_ours(config))
 
 
 def _check(config: ModelConfig) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -10,6 +11,9 @@ from torch import nn
 
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
+from raysweep.models.constants import differing_constants
+from raysweep.models.measurable import unmeasurable
+from raysweep.models.seeding import seeded
 from raysweep.models.source import find_module, split_name
 
 IMAGES = 2  # in the batch of zeros with which the shape of the output is checked
@@ -19,9 +23,14 @@ def build_custom(config: ModelConfig) -> nn.Module:
     """Call the function with those of shape, classes, width, depth and norm that its signature names.
 
     `depth` is left out when the configuration does not give it. Raises `UserError` when the function
-    cannot be found or fails, or when what it returns is not a module that maps (batch, *shape) to
-    (batch, classes).
+    cannot be found or fails, when what it returns is not a module that maps (batch, *shape) to
+    (batch, classes), example by example, and when it draws what no checkpoint holds.
     """
+    _check_once(config)
+    return _called(config)
+
+
+def _called(config: ModelConfig) -> nn.Module:
     function = _function(config.model)
     try:
         model = function(**_arguments(function, config))
@@ -29,8 +38,30 @@ def build_custom(config: ModelConfig) -> nn.Module:
         raise UserError(f"model {config.model!r} fails: {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
         raise UserError(f"model {config.model!r} returns {type(model).__name__}, not a torch.nn.Module")
-    _check_output(model, config)
     return model
+
+
+@lru_cache(maxsize=64)
+def _check_once(config: ModelConfig) -> None:
+    """Check what all networks of a configuration have in common; the seed plays no part in it."""
+    one, same, other = (seeded(seed, lambda: _called(config)) for seed in (0, 0, 1))
+    _check_output(one, config)
+    again = same.state_dict()
+    unlike = [n for n, t in one.state_dict().items() if n not in again or not torch.equal(t, again[n])]
+    if unlike:
+        raise UserError(
+            f"model {config.model!r}: two calls under one seed differ in {', '.join(unlike[:3])}; draw from "
+            "the global generators of torch, numpy or random alone"
+        )
+    drawn = differing_constants(one, other)
+    if drawn:
+        raise UserError(
+            f"model {config.model!r}: {', '.join(drawn[:3])} is drawn anew for every network, and no "
+            "checkpoint holds it; register it with register_buffer"
+        )
+    problem = unmeasurable(one, torch.zeros(IMAGES, *config.shape))
+    if problem:
+        raise UserError(f"model {config.model!r}: {problem}")
 
 
 def _function(model: str) -> Callable[..., Any]:
@@ -68,14 +99,12 @@ def _arguments(function: Callable[..., Any], config: ModelConfig) -> dict[str, A
 
 @torch.no_grad()
 def _check_output(model: nn.Module, config: ModelConfig) -> None:
-    training = model.training
     try:
         output = model.eval()(torch.zeros(IMAGES, *config.shape))
     except Exception as error:
         raise UserError(
             f"model {config.model!r} fails on images of shape {config.shape}: {type(error).__name__}: {error}"
         ) from error
-    model.train(training)
     expected = (IMAGES, config.classes)
     found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if found != expected:

@@ -6,7 +6,7 @@ from itertools import combinations
 from raysweep.digest import digest
 from raysweep.errors import UserError
 from raysweep.sweep.comparisons import Comparisons
-from raysweep.sweep.facts import group_sizes, has_batchnorm
+from raysweep.sweep.facts import group_sizes, has_running_statistics
 from raysweep.sweep.identity import Network, Trial, data_config, make_embedding
 from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Sections
@@ -100,7 +100,7 @@ class Across:
 
     def _group(self, across: str, first: Family, second: Family) -> str:
         group = digest(["across", across, first.dense[0].group, second.dense[0].group])
-        if has_batchnorm(self._trials.model(first.dense[0])):
+        if has_running_statistics(self._trials.model(first.dense[0])):
             self._comparisons.batchnorm.add(group)
         return group
 

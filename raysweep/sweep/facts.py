@@ -129,14 +129,30 @@ def _size(config: ModelConfig) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=256)
-def has_batchnorm(config: ModelConfig) -> bool:
-    """Whether a network keeps running statistics; of our own networks the norm says so."""
+def has_running_statistics(config: ModelConfig) -> bool:
+    """Whether a network has norms that keep running statistics; of our own networks the norm says so."""
     if not is_custom(config.model):
         return config.norm == "batch"
-    from raysweep.connectivity.statistics import has_batchnorm as found
+    from raysweep.connectivity.statistics import has_running_statistics as found
     from raysweep.models.build import build
 
     return found(build(config))
+
+
+@lru_cache(maxsize=256)
+def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
+    """Raise `UserError` where statistics are to be recomputed that a user's own network keeps itself."""
+    if "recomputed" not in statistics or not is_custom(config.model):
+        return
+    from raysweep.connectivity.statistics import foreign_statistics
+    from raysweep.models.build import build
+
+    foreign = foreign_statistics(build(config), config.shape)
+    if foreign:
+        raise UserError(
+            f"compare.statistics = {list(statistics)}: training changes {', '.join(foreign)} of "
+            f"{config.model}, which no norm of torch keeps and raysweep cannot recompute; valid: [kept]"
+        )
 
 
 @lru_cache(maxsize=64)

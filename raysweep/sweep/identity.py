@@ -13,7 +13,7 @@ TRAINING_VERSION = 4
 CHANNELS_LAST_VERSION = 5  # of training with the channels last
 PRUNING_VERSION = 1
 ALIGNMENT_VERSION = 4
-BARRIER_VERSION = 7
+BARRIER_VERSION = 8
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 _INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}

@@ -9,6 +9,7 @@ from torch import nn
 
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
+from raysweep.models.measurable import unmeasurable
 from raysweep.symmetry.gradients import State
 from raysweep.symmetry.groups import Axis
 from raysweep.symmetry.permutation import Permutation
@@ -40,8 +41,11 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
     one axis alone must change them. Units may be silent by chance in very narrow networks, so an axis without
     effect is tried again in another draw. Of a group moved alone only what it reaches is run again; in the
     end the whole network runs with all groups moved. The model is not changed. Raises `SpecError` naming the
-    group, or saying that the outputs are zero.
+    group, saying that the outputs are zero, or why they are no function of each example (`unmeasurable`).
     """
+    problem = unmeasurable(model, example_input)
+    if problem:
+        raise SpecError(f"{type(model).__name__}: {problem}")
     generator = torch.Generator().manual_seed(seed_for("proof"))
     places = list(_places(spec, model))
     for draw in range(DRAWS):

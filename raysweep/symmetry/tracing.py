@@ -218,7 +218,9 @@ def _interpret(model: nn.Module, example: torch.Tensor) -> _Interpreter:
         network = copy.deepcopy(model).eval()
         interpreter = _Interpreter(network, traced_graph(network))
         with torch.no_grad():
-            interpreter.run(example.to(floating) if example.is_floating_point() else example)
+            interpreter.run(
+                example.to(floating, copy=True) if example.is_floating_point() else example.clone()
+            )
     except SpecError:
         raise
     except Exception as error:

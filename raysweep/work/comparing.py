@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_grid
+from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
 from raysweep.sweep.identity import BarrierUnit, Trial
 from raysweep.sweep.schema import Compare
+from raysweep.training.evaluation import Risk
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks, State
 from raysweep.work.permutations import Permutations
@@ -35,15 +37,15 @@ def compare_unit(
     for name in compare.splits:
         split = networks.split(data, name)
         where = f"{name} {first.group}"  # a group has one architecture and one data set
-        ends = [
-            networks.risk(member, state, where, flat, split)
-            for member, state in zip(unit.networks, still, strict=True)
-        ]
-        line = curve(flat, states, ends, grid, split, recompute)
+
+        def end(place: int, where: str = where, split: Split = split) -> Risk:
+            return networks.risk(unit.networks[place], still[place], where, flat, split, recompute)
+
+        line = curve(flat, states, grid, split, recompute, end)
         yield {
             "barrier_id": unit.barrier_id,
             "split": name,
-            **vars(barrier(line, ends)),
+            **vars(barrier(line)),
             "curve_weights": line.weights.tolist(),
             "curve_loss": line.loss.tolist(),
             "curve_error": line.error.tolist(),

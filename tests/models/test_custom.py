@@ -108,3 +108,61 @@ def test_source_digest_is_that_of_the_file(write, tmp_path):
     assert model_source_digest("vgg16") is None
     with pytest.raises(UserError, match="no source file"):
         model_source_digest("itertools:count")
+
+
+def network(constructor, forward="self.head(images.flatten(1))", imports=""):
+    return f"""
+{imports}
+class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+        {constructor}
+
+    def forward(self, images):
+        return {forward}
+
+def make():
+    return Own()
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (network("self.mask = torch.rand(10) < 0.5"), "mask is drawn anew for every network"),
+        (network("self.scale = float(torch.rand(()))"), "scale is drawn anew for every network"),
+        (network("self.table = {'a': [torch.rand(3)]}"), "table is drawn anew for every network"),
+        (
+            network("self.register_buffer('mask', torch.rand(10), persistent=False)"),
+            "mask is drawn anew for every network",
+        ),
+        (
+            network("self.head.weight.data.uniform_(0, os.urandom(1)[0] / 255 + 1e-3)", imports="import os"),
+            "two calls under one seed differ in head.weight",
+        ),
+        (
+            network("pass", "self.head(images.flatten(1) - images.flatten(1).mean(0))"),
+            "its outputs for an example depend on the other examples of the batch",
+        ),
+        (
+            network("pass", "self.head(images.sub_(1).flatten(1))"),
+            "it writes into the images that it is given",
+        ),
+    ],
+)
+def test_what_no_checkpoint_holds_and_what_is_no_function_of_an_example(write, text, message):
+    with pytest.raises(UserError, match=message):
+        build(config(f"{write(text)}:make"))
+
+
+def test_a_constructor_may_draw_from_every_global_generator(write):
+    """Numpy's and Python's are seeded too, so that an id stands for one initialisation."""
+    text = network(
+        "self.head.weight.data.mul_(np.random.rand() + random.random())",
+        imports="import random\nimport numpy as np",
+    )
+    model = config(f"{write(text)}:make")
+    one, same, other = (initialised(model, "own", seed).head.weight for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
