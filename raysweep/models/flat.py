@@ -4,9 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 
 State = Mapping[str, torch.Tensor]
+
+ALIGNED = (
+    64  # bytes to which the tensors in a vector are aligned: kernels of CUDA read several at once
+)
 
 
 class FlatNetwork:
@@ -68,22 +73,30 @@ class FlatNetwork:
         """
         for name, shape in self._shapes.items():
             _check_shape(state, name, shape)
-        return torch.cat([self._flat(name, state[name]) for name in self._shapes]).to(self.vector)
+        return torch.cat([self._flat(name, state[name].to(self.vector)) for name in self._shapes])
 
     def views(self, vector: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the tensors of the state, by name, as views of a vector like `vector`."""
-        parts = vector.split([shape.numel() for shape in self._shapes.values()])
+        parts = vector.split([_padded(shape.numel(), vector) for shape in self._shapes.values()])
         return {name: self._shaped(name, part) for name, part in zip(self._shapes, parts, strict=True)}
 
     def _flat(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        return (tensor.permute(0, 2, 3, 1) if name in self._channels_last else tensor).reshape(-1)
+        values = (tensor.permute(0, 2, 3, 1) if name in self._channels_last else tensor).reshape(-1)
+        return functional.pad(values, (0, _padded(len(values), values) - len(values)))
 
     def _shaped(self, name: str, part: torch.Tensor) -> torch.Tensor:
         shape = self._shapes[name]
+        values = part[: shape.numel()]
         if name not in self._channels_last:
-            return part.view(shape)
+            return values.view(shape)
         filters, channels, height, width = shape
-        return part.view(filters, height, width, channels).permute(0, 3, 1, 2)
+        return values.view(filters, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _padded(length: int, like: torch.Tensor) -> int:
+    """The numbers that a tensor of this length takes in a vector."""
+    step = ALIGNED // like.element_size()
+    return -(-length // step) * step
 
 
 def _check_shape(state: State, name: str, shape: torch.Size) -> None:
