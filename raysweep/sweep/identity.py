@@ -12,7 +12,9 @@ from raysweep.sweep.schema import Align, Prune, Training
 TRAINING_VERSION = 4
 CHANNELS_LAST_VERSION = 5  # of training with the channels last
 PRUNING_VERSION = 1
+SPAWNED_CHAIN_VERSION = 2  # of the chains of spawned runs that keep the order of examples
 ALIGNMENT_VERSION = 4
+PIXELS_VERSION = 2  # of correlations over several pixels of an image
 BARRIER_VERSION = 7
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
@@ -42,6 +44,11 @@ class Trial:
     prune: Prune | None = None
     mask_trial: str | None = None
     mask_permutation: str | None = None
+
+    @property
+    def spawned(self) -> bool:
+        """Whether it left a trunk, or is a chain or a branch of a run that did; a trunk has no `spawn_at`."""
+        return self.training.spawn_at is not None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -193,7 +200,8 @@ def make_import(
 def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
     """The pruned levels of a dense trial; how many follow does not enter the id."""
     settings = {**prune.model_dump(mode="json", exclude=_EXTENT), "rewind": rewind}
-    identity = ["chain", PRUNING_VERSION, settings]
+    follows_spawned = dense.spawned and prune.data_order == "same"
+    identity = ["chain", SPAWNED_CHAIN_VERSION if follows_spawned else PRUNING_VERSION, settings]
     return replace(
         dense,
         trial_id=digest([*identity, dense.trial_id]),
@@ -255,7 +263,10 @@ def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Al
 
 def _alignment_settings(method: str, align: Align) -> dict[str, Any]:
     options = getattr(align, method).model_dump(mode="json")
-    return {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+    settings = {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+    if options.get("similarity") == "correlation" and options["pixels"] > 1:
+        settings["version"] = PIXELS_VERSION
+    return settings
 
 
 def make_agreement(
