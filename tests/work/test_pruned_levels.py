@@ -184,7 +184,7 @@ def build(width):
 
 
 def test_where_nothing_is_pruned_a_spawned_run_is_repeated_bit_for_bit(tmp_path, monkeypatch):
-    """From the rewind point on, with its momentum: order of examples, augmentation and dropout are its own."""
+    """From the rewind point on, with its momentum: order, augmentation and dropout are repeated."""
     (tmp_path / "network_with_dropout.py").write_text(DROPOUT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
