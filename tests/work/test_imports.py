@@ -1,8 +1,11 @@
 """What a file may be, of those that others write, for its network to be the model; and what is refused."""
 
 import copy
+import hashlib
+import json
 import re
 
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -10,16 +13,26 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
+from analysis.variants import independent, variants
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
+from raysweep.report import plan_table
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
+from raysweep.sweep.identity import data_config
+from raysweep.sweep.plan import done, todo
+from raysweep.sweep.publishing import publish_tables
+from raysweep.sweep.schema import Training
+from raysweep.tracking.values import parameters
+from raysweep.work.data import resident
 from raysweep.work.fitting import Unfitting, fitting_state
 from raysweep.work.imports import import_checkpoint
 from raysweep.work.weight_files import PREFIXES, read_states
 from tests.conftest import mlp
 from tests.work.plans import plan
+
+IMPORTED = {"epochs": 0, "batch_size": 128, "init": "kaiming_normal"}  # defaults, which say nothing
 
 
 @pytest.fixture
@@ -222,19 +235,21 @@ def test_an_error_says_what_the_file_has_instead(state, model):
     assert said.count("is missing") == 2
 
 
-def imported(path, tmp_path):
-    wanted = plan(imports=[str(path)], epochs=None)
-    (trial,) = wanted.trials.values()
-    from tests.work.test_pruned_levels import the_data
-
-    import_checkpoint(trial, str(path), the_data(trial), TrialStore(Files(str(tmp_path))))
+def imported(root, *paths):
+    """Import files as networks of one sweep, and publish its tables."""
+    wanted, files = plan(**{**IMPORTED, "imports": [str(path) for path in paths]}), Files(str(root))
+    for trial, path in zip(wanted.trials.values(), paths, strict=True):
+        data = resident(data_config(trial.training, trial.replicate), None, False, "unit")
+        import_checkpoint(trial, str(path), data, TrialStore(files))
+    publish_tables(files, wanted, done(wanted, files), [])
+    return wanted, pd.read_parquet(root / "sweeps/s/trials")
 
 
 def test_a_network_whose_loss_is_not_finite_is_refused(tmp_path):
     state = initialised(mlp(6), "pytorch", 0).state_dict()
     torch.save({name: 1e30 * tensor for name, tensor in state.items()}, tmp_path / "large.pt")
     with pytest.raises(UserError, match=r"large.pt: the train loss of the network is nan"):
-        imported(tmp_path / "large.pt", tmp_path)
+        imported(tmp_path, tmp_path / "large.pt")
     assert not list(tmp_path.glob("trials/*"))
 
 
@@ -243,4 +258,37 @@ def test_errors_name_the_file_and_the_model(tmp_path):
     with pytest.raises(
         UserError, match=r"train.imports: .*other.pt does not fit train.model = mlp: .*a \(2,\)"
     ):
-        imported(tmp_path / "other.pt", tmp_path)
+        imported(tmp_path, tmp_path / "other.pt")
+
+
+def test_of_a_training_that_is_not_known_the_tables_say_nothing(tmp_path):
+    """Neither hyperparameters nor seeds; the file and its content, which alone decides the id."""
+    paths = [tmp_path / f"{seed}.pt" for seed in range(2)]
+    for seed, path in enumerate(paths):
+        torch.save(initialised(mlp(6), "pytorch", seed).state_dict(), path)
+    wanted, trials = imported(tmp_path, *paths)
+    trials = trials.sort_values("replicate")
+    assert trials.import_file.tolist() == [str(path) for path in paths]
+    assert trials.import_digest.tolist() == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    known = {"dataset", "split_seed", "subset_seed", "scaling", "model", "width", "depth", "norm", "threads"}
+    filled = {name for name in trials if trials[name].notna().all()}
+    assert filled & set(Training.model_fields) == known
+    assert trials[sorted(set(Training.model_fields) - known)].isna().all(axis=None)
+    for trial_id in wanted.trials:
+        config = json.loads((tmp_path / "trials" / trial_id / "config.json").read_text())
+        assert config["training"]["learning_rate"] is config["init_seed"] is None
+    assert set(variants(trials).values()) == {""}
+    assert independent(trials) == set(trials.group)
+    assert not {"learning_rate", "schedule", "init_seed"} & parameters(trials.iloc[:1]).keys()
+    paths[0].rename(tmp_path / "renamed.pt")
+    again, _ = imported(tmp_path, tmp_path / "renamed.pt", paths[1])
+    assert list(again.trials) == list(wanted.trials)
+
+
+def test_plans_say_that_networks_may_have_seen_a_split_of_our_own(tmp_path):
+    torch.save(initialised(mlp(6), "pytorch", 0).state_dict(), tmp_path / "a.pt")
+    wanted, _ = imported(tmp_path, tmp_path / "a.pt")
+    said = "the test split of digits is raysweep's own"
+    assert said in plan_table(wanted, todo(wanted, done(wanted, Files(str(tmp_path)))))
+    trained = plan()
+    assert said not in plan_table(trained, todo(trained, done(trained, Files(str(tmp_path)))))
