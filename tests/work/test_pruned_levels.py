@@ -183,14 +183,15 @@ def build(width):
 """
 
 
-def test_where_nothing_is_pruned_a_spawned_run_is_repeated_bit_for_bit(tmp_path, monkeypatch):
+@pytest.mark.parametrize("rewind", ["5st", "9st"])
+def test_where_nothing_is_pruned_a_spawned_run_is_repeated_bit_for_bit(rewind, tmp_path, monkeypatch):
     """From the rewind point on, with its momentum: order, augmentation and dropout are repeated."""
     (tmp_path / "network_with_dropout.py").write_text(DROPOUT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     branches = {"branches": ["random", "one_shot", "transport"], "transport": {"permutations": ["none"]}}
     wanted = plan(
-        prune={"levels": 1, "fraction": 1e-3, "rewind": "9st", "optimiser": "kept", **branches},
+        prune={"levels": 1, "fraction": 1e-3, "rewind": rewind, "optimiser": "kept", **branches},
         model="network_with_dropout:build",
         spawn_at="5st",
         augment="flip_crop",
