@@ -1,5 +1,6 @@
 """The state of a model from state dicts that others wrote: which one fits, and whether its values do."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -53,7 +54,7 @@ def fitting_state(states: Mapping[Keys, State], model: nn.Module) -> State:
     fitting = [each for each in candidates if not each.problems]
     chosen = [each for each in fitting if USUAL.issuperset(each.keys)] or fitting
     if not chosen:
-        closest = min(candidates, key=lambda each: len(each.problems))
+        closest = max(candidates, key=lambda each: expected.likeness(each.state))
         raise Unfitting(f"{closest.said(closest.problems)}; {_listed(closest, candidates)}")
     for each in chosen:
         if unfit := expected.unfit_values(each.state):
@@ -90,6 +91,11 @@ class _Expected:
             for name, tensor in self._state.items()
             if name in state and state[name].shape != tensor.shape
         ]
+
+    def likeness(self, state: State) -> tuple[int, int]:
+        """How many names, and how many shapes, a state has in common with the model."""
+        own, other = (Counter(tensor.shape for tensor in each.values()) for each in (self._state, state))
+        return len(self._state.keys() & state.keys()), (own & other).total()
 
     def unfit_values(self, state: State) -> list[str]:
         """What is wrong with the values of a state that fits in names and shapes."""
@@ -140,7 +146,8 @@ def _name(dtype: torch.dtype) -> str:
 
 def _missing(name: str, wanted: torch.Tensor, extra: list[str], state: State) -> str:
     alike = [other for other in extra if state[other].shape == wanted.shape]
-    near = get_close_matches(name, alike, n=1) or get_close_matches(name, extra, n=1) or alike[:1]
+    only = alike if len(alike) == 1 else []
+    near = get_close_matches(name, alike, n=1) or only or get_close_matches(name, extra, n=1)
     nearest = f" (nearest in the file: {near[0]} {_shape(state[near[0]])})" if near else ""
     return f"{name} {_shape(wanted)} is missing{nearest}"
 

@@ -120,6 +120,9 @@ def test_the_state_dict_that_fits_is_found_wherever_it_lies(tmp_path, model, sta
     assert same(fit({"ema": state, "net": copy.deepcopy(state)}, model, tmp_path), state)
     with pytest.raises(Unfitting, match="ema and net both fit and differ"):
         fit({"ema": other, "net": state}, model, tmp_path)
+    renamed = {f"my.{name}": tensor for name, tensor in state.items()}
+    with pytest.raises(Unfitting, match=r"\(under net\) .*state dicts under ema"):
+        fit({"net": renamed, "ema": teacher}, model, tmp_path)
     with pytest.raises(Unfitting, match=r"\(under net\) .*state dicts under ema.of"):
         fit({"net": changed(state, layers_1_bias=None), "ema": {"decay": 1, "of": teacher}}, model, tmp_path)
 
