@@ -52,9 +52,10 @@ def _content(path: str) -> Any:
         text = str(error).strip()
         if isinstance(error, pickle.UnpicklingError) or "TorchScript" in text:
             found = re.search(r"Unsupported global: GLOBAL (\S+)", text)
+            what = f"Python objects ({found[1]})" if found else "Python objects"
             raise UserError(
-                f"train.imports: {path} holds Python objects{f' ({found[1]})' if found else ''}, which may run "
-                "any code and are never loaded; of a module save its state_dict() alone"
+                f"train.imports: {path} holds {what}, which may run any code and are never loaded; of a "
+                "module save its state_dict() alone"
             ) from error
         first = text.splitlines()[0] if text else type(error).__name__
         raise UserError(f"train.imports: {path} cannot be read as weights: {first}") from error
