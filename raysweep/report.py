@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from raysweep.data.names import OWN_SPLITS
 from raysweep.errors import CorruptObject, UserError
 from raysweep.store.files import Files
 from raysweep.store.tables import read_table
@@ -36,7 +37,18 @@ def plan_table(wanted: Desired, work: Todo) -> str:
     hours = (cost.training_flops + cost.barrier_flops) / SUSTAINED / 3600
     if hours >= 1:
         lines.append(f"about {hours:,.0f} GPU-hours at {SUSTAINED / 1e12:.0f} TFLOP/s sustained")
-    return "\n".join(lines)
+    return "\n".join([*lines, *split_notes(wanted.sweep)])
+
+
+def split_notes(sweep: Sweep) -> list[str]:
+    """Say of imported networks where their test examples may be examples that they were trained on."""
+    own = dict.fromkeys(each.dataset for each in sweep.trainings if each.dataset in OWN_SPLITS)
+    return [
+        f"the test split of {dataset} is raysweep's own, for want of an official one: imported networks may "
+        "have been trained on its examples"
+        for dataset in own
+        if sweep.sections.train.imports
+    ]
 
 
 def _checkpoints(wanted: Desired, trials: Iterable[str]) -> int:

@@ -14,6 +14,7 @@ Values = dict[str, torch.Tensor]  # by node, (examples, units)
 class UnitSums:
     """Of one network, by node: the sum and the sum of squares of each unit's values, shape (units,).
 
+    `examples` counts the values of a unit by node: at a node with more pixels there may be more of them.
     With `centred` values are taken less the means of the first batch, so that correlations of units
     with large means lose no digits.
     """
@@ -21,13 +22,13 @@ class UnitSums:
     def __init__(self, centred: bool) -> None:
         self._centred = centred
         self._shift: Values = {}
-        self.examples = 0
+        self.examples: dict[str, int] = {}
         self.sums: Values = {}
         self.squares: Values = {}
 
     def negligible(self, name: str) -> torch.Tensor:
         """Return the sum of squares up to which a unit counts as constant: rounding leaves as much."""
-        return CONSTANT * self.examples * self._shift[name].square()
+        return CONSTANT * self.examples[name] * self._shift[name].square()
 
     def add(self, batch: Mapping[str, torch.Tensor]) -> Values:
         """Add a batch and return it as it was added, in float64."""
@@ -36,11 +37,12 @@ class UnitSums:
             for name, each in values.items():
                 self._shift[name] = each.mean(dim=0) if self._centred else torch.zeros_like(each[0])
                 self.sums[name], self.squares[name] = torch.zeros_like(each[0]), torch.zeros_like(each[0])
+                self.examples[name] = 0
         shifted = {name: each - self._shift[name] for name, each in values.items()}
         for name, each in shifted.items():
             self.sums[name] += each.sum(dim=0)
             self.squares[name] += each.square().sum(dim=0)
-        self.examples += len(next(iter(values.values())))
+            self.examples[name] += len(each)
         return shifted
 
 
@@ -64,7 +66,7 @@ def similarities(products: UnitProducts, target: UnitSums, source: UnitSums, sim
     for name, total in products.totals.items():
         left, right = target.squares[name], source.squares[name]
         if similarity == "correlation":
-            n, one, other = target.examples, target.sums[name], source.sums[name]
+            n, one, other = target.examples[name], target.sums[name], source.sums[name]
             total = total - torch.outer(one, other) / n
             left, right = left - one.square() / n, right - other.square() / n
         if similarity != "inner_product":

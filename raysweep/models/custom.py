@@ -16,6 +16,7 @@ from raysweep.models.measurable import unmeasurable
 from raysweep.models.seeding import seeded
 from raysweep.models.source import find_module, split_name
 
+OFFERED = ("shape", "classes", "width", "depth", "norm")  # of a configuration, to the function
 IMAGES = 2  # in the batch of zeros with which the shape of the output is checked
 
 
@@ -80,21 +81,20 @@ def _function(model: str) -> Callable[..., Any]:
     return function
 
 
-def _arguments(function: Callable[..., Any], config: ModelConfig) -> dict[str, Any]:
-    offered = {
-        "shape": config.shape,
-        "classes": config.classes,
-        "width": config.width,
-        "depth": config.depth,
-        "norm": config.norm,
-    }
+def arguments_of(model: str) -> set[str]:
+    """Return which of `OFFERED` the function takes. Raises `UserError` when it cannot be found."""
+    return _taken(_function(model))
+
+
+def _taken(function: Callable[..., Any]) -> set[str]:
     parameters = inspect.signature(function).parameters
     takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    return {
-        name: value
-        for name, value in offered.items()
-        if value is not None and (takes_all or name in parameters)
-    }
+    return {name for name in OFFERED if takes_all or name in parameters}
+
+
+def _arguments(function: Callable[..., Any], config: ModelConfig) -> dict[str, Any]:
+    taken = _taken(function)
+    return {name: value for name in OFFERED if name in taken and (value := getattr(config, name)) is not None}
 
 
 @torch.no_grad()

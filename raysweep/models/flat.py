@@ -9,9 +9,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 State = Mapping[str, torch.Tensor]
 
-ALIGNED = (
-    64  # bytes to which the tensors in a vector are aligned: kernels of CUDA read several at once
-)
+ALIGNED = 64  # bytes at whose multiples tensors begin: kernels of CUDA read several numbers at once
 
 
 class FlatNetwork:

@@ -62,6 +62,8 @@ TABLES: dict[str, list[Column]] = {
         ("spawn_replicate", _INT, "replicate of the trunk"),
         ("threads", _INT, "threads of the computation"),
         ("device", _TEXT, "cpu or cuda"),
+        ("import_file", _TEXT, "the file of an imported network, as the sweep names it (else null)"),
+        ("import_digest", _TEXT, "SHA-256 of its content (else null)"),
         ("replicate", _INT, "number of the replicate"),
         ("level", _INT, "pruning level; 0 is dense"),
         ("sparsity", _FLOAT, "share of the weights of the pruned layers that is zero"),

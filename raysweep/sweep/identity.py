@@ -12,12 +12,18 @@ from raysweep.sweep.schema import Align, Prune, Training
 TRAINING_VERSION = 4
 CHANNELS_LAST_VERSION = 5  # of training with the channels last
 PRUNING_VERSION = 1
+SPAWNED_CHAIN_VERSION = 2  # of the chains of spawned runs that keep the order of examples
+IMPORT_VERSION = 2
 ALIGNMENT_VERSION = 4
+PIXELS_VERSION = 2  # of correlations over several pixels of an image
 BARRIER_VERSION = 8
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 _INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
 _INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+# Keys of `train` that hold for an imported network too; how it was trained is not known.
+KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
+KNOWN_OF_IMPORTS |= {"scaling", "model", "width", "depth", "norm", "threads"}
 # Keys of `prune` that say how far to go and what else to train, and change no number of a level.
 _EXTENT = {"levels", "branches", "transport"}
 
@@ -28,7 +34,8 @@ class Trial:
 
     `branch` is `main` (a dense run, or its chain of pruned levels), `spawned`, `imported` or a branch of
     a chain. A trial with a `parent` starts from the parent's checkpoint; its masks are those of the
-    chain `mask_trial`, where that is another one, under the permutation `mask_permutation`.
+    chain `mask_trial`, where that is another one, under the permutation `mask_permutation`. An imported one
+    has the name of its file, as the sweep gives it, and the SHA-256 of the file's content.
     """
 
     trial_id: str
@@ -42,6 +49,21 @@ class Trial:
     prune: Prune | None = None
     mask_trial: str | None = None
     mask_permutation: str | None = None
+    import_file: str | None = None
+    import_digest: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """The keys of `train` with seeds and half resolved; None where they are not known, of an import."""
+        found = self.training.model_dump(mode="json")
+        found |= {"init_seed": self.init_seed, "data_seed": self.data_seed}
+        found["half"] = data_config(self.training, self.replicate).half
+        imported = self.branch == "imported"
+        return {k: None if imported and k not in KNOWN_OF_IMPORTS else v for k, v in found.items()}
+
+    @property
+    def spawned(self) -> bool:
+        """Whether it left a trunk, or is a chain or a branch of a run that did; a trunk has no `spawn_at`."""
+        return self.training.spawn_at is not None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -180,20 +202,25 @@ def make_trial(
 
 
 def make_import(
-    training: Training, replicate: int, data_digest: str, content: str, source: str | None
+    training: Training, replicate: int, data_digest: str, file: str, content: str, source: str | None
 ) -> Trial:
-    """A user's own network: the digest of its file's content stands for its training."""
+    """A user's own network: the digest `content` of its file stands for its training, not the file's name."""
     trial = make_trial(training, replicate, data_digest, source)
-    identity = ["import", trial.group, content]
     return replace(
-        trial, trial_id=digest(identity), group=digest(["import group", trial.group]), branch="imported"
+        trial,
+        trial_id=digest(["import", IMPORT_VERSION, trial.group, content]),
+        group=digest(["import group", trial.group]),
+        branch="imported",
+        import_file=file,
+        import_digest=content,
     )
 
 
 def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
     """The pruned levels of a dense trial; how many follow does not enter the id."""
     settings = {**prune.model_dump(mode="json", exclude=_EXTENT), "rewind": rewind}
-    identity = ["chain", PRUNING_VERSION, settings]
+    follows_spawned = dense.spawned and prune.data_order == "same"
+    identity = ["chain", SPAWNED_CHAIN_VERSION if follows_spawned else PRUNING_VERSION, settings]
     return replace(
         dense,
         trial_id=digest([*identity, dense.trial_id]),
@@ -255,7 +282,10 @@ def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Al
 
 def _alignment_settings(method: str, align: Align) -> dict[str, Any]:
     options = getattr(align, method).model_dump(mode="json")
-    return {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+    settings = {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+    if options.get("similarity") == "correlation" and options["pixels"] > 1:
+        settings["version"] = PIXELS_VERSION
+    return settings
 
 
 def make_agreement(
@@ -269,4 +299,6 @@ def make_agreement(
 def trial_config(trial: Trial) -> dict[str, object]:
     """The resolved configuration, for the trial's folder."""
     prune = trial.prune.model_dump(mode="json") if trial.prune else None
-    return asdict(trial) | {"training": trial.training.model_dump(mode="json"), "prune": prune}
+    settings = trial.settings()
+    seeds = {name: settings[name] for name in ("init_seed", "data_seed")}
+    return asdict(trial) | seeds | {"training": settings, "prune": prune}

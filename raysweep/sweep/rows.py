@@ -5,7 +5,7 @@ from typing import Any
 
 from raysweep.store.trials import LevelRecord
 from raysweep.sweep.agreeing import Agreement
-from raysweep.sweep.identity import AgreementUnit, AlignmentUnit, BarrierUnit, Network, Trial, data_config
+from raysweep.sweep.identity import AgreementUnit, AlignmentUnit, BarrierUnit, Network, Trial
 from raysweep.sweep.plan import Desired
 
 Row = dict[str, Any]
@@ -33,16 +33,15 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
     trial = wanted.trials[trial_id]
     end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
     return {
-        **trial.training.model_dump(mode="json"),
+        **trial.settings(),
         **_group(trial),
         "trial_id": trial_id,
         "branch": trial.branch,
         "parent_trial": trial.parent,
         "mask_trial": trial.mask_trial,
         "mask_permutation": trial.mask_permutation,
-        "init_seed": trial.init_seed,
-        "data_seed": trial.data_seed,
-        "half": data_config(trial.training, trial.replicate).half,
+        "import_file": trial.import_file,
+        "import_digest": trial.import_digest,
         "replicate": trial.replicate,
         "level": level,
         "sparsity": record.sparsity,

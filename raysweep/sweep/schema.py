@@ -196,7 +196,9 @@ class Prune(Strict):
     exclude: list[str] = Field(default=[], description="layers that stay dense; `output` is the last one")
     rewind: Time = Field(default=Moment(0), description="where each level starts again")
     optimiser: Literal["fresh", "kept"] = Field(default="fresh", description="state at the rewind point")
-    data_order: Literal["same", "new"] = Field(default="same", description="after rewinding")
+    data_order: Literal["same", "new"] = Field(
+        default="same", description="after rewinding: the dense run's, or a new one at each level"
+    )
     branches: list[Literal[BRANCHES]] = Field(  # type: ignore[valid-type]
         default=[], description="trials beside a chain, see below"
     )

@@ -129,7 +129,7 @@ class Trials:
         facts = facts_of(data_config(training, 0), self._sections.train)
         source = model_source_digest(training.model)
         for replicate, path in imports:
-            trial = make_import(training, replicate, facts.digest, file_digest(path), source)
+            trial = make_import(training, replicate, facts.digest, path, file_digest(path), source)
             yield self._add(trial, Cursor(1, 0, 0, (0,), (0,)))
 
     def _chain(self, dense: Trial, prune: Prune) -> Trial:
