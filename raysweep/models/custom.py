@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from raysweep.errors import UserError
+from raysweep.models.compiled import uncompiled
 from raysweep.models.config import ModelConfig
+from raysweep.models.memory import aliased
 from raysweep.models.source import find_module, split_name
 
 IMAGES = 2  # in the batch of zeros with which the shape of the output is checked
@@ -19,8 +21,9 @@ def build_custom(config: ModelConfig) -> nn.Module:
     """Call the function with those of shape, classes, width, depth and norm that its signature names.
 
     `depth` is left out when the configuration does not give it. Raises `UserError` when the function
-    cannot be found or fails, or when what it returns is not a module that maps (batch, *shape) to
-    (batch, classes).
+    cannot be found or fails, when what it returns is not a module that maps (batch, *shape) to
+    (batch, classes), or when its tensors share memory without being tied. What torch.compile wraps is taken
+    out of it (see `uncompiled`).
     """
     function = _function(config.model)
     try:
@@ -29,6 +32,17 @@ def build_custom(config: ModelConfig) -> nn.Module:
         raise UserError(f"model {config.model!r} fails: {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
         raise UserError(f"model {config.model!r} returns {type(model).__name__}, not a torch.nn.Module")
+    try:
+        model = uncompiled(model)
+    except UserError as error:
+        raise UserError(f"model {config.model!r}: {error}") from None
+    shared = aliased(model)
+    if shared is not None:
+        raise UserError(
+            f"model {config.model!r}: {shared[0]} and {shared[1]} share memory without being one tensor, "
+            "which a copy of the network would not keep; to tie two layers assign one parameter to both "
+            "(one.weight = other.weight)"
+        )
     _check_output(model, config)
     return model
 
