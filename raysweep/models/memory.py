@@ -13,6 +13,22 @@ def tied_names(model: nn.Module) -> dict[str, str]:
     return {name: own for name, own in names if name != own}
 
 
+def with_tied_names(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a state that holds a tied tensor under all its names, where it has one of them.
+
+    `save_model` of safetensors, for one, writes a single name. Raises `ValueError` where two names of one
+    tensor hold different values.
+    """
+    result, tied = dict(state), tied_names(model)
+    for further, first in tied.items():
+        if first not in result and further in result:
+            result[first] = result[further]
+    for further, first in tied.items():
+        if first in result and not torch.equal(result.setdefault(further, result[first]), result[first]):
+            raise ValueError(f"{first} and {further} are tied in the model and differ in the file")
+    return result
+
+
 def aliased(model: nn.Module) -> tuple[str, str] | None:
     """Return the names of two tensors that lie in the same memory without being one, or None.
 

@@ -8,6 +8,7 @@ import torch
 from raysweep.data.resident import Resident
 from raysweep.errors import UserError
 from raysweep.models.build import build
+from raysweep.models.memory import with_tied_names
 from raysweep.store.trials import LevelRecord, Metric, TrialStore
 from raysweep.sweep.identity import Trial, trial_config
 from raysweep.training.evaluation import evaluate
@@ -26,7 +27,11 @@ def import_checkpoint(trial: Trial, path: str, data: Resident, store: TrialStore
     repeatable(trial.training.threads)
     began = time.time()
     model = build(model_config(trial.training, data))
-    model.load_state_dict(_checked(path, read_state(path), model.state_dict(), trial.training.model))
+    try:
+        state = with_tied_names(model, read_state(path))
+    except ValueError as error:
+        raise UserError(f"train.imports: {path}: {error}") from error
+    model.load_state_dict(_checked(path, state, model.state_dict(), trial.training.model))
     model.eval()
     store.write_config(trial.trial_id, trial_config(trial))
     written = store.write_checkpoint(trial.trial_id, 0, 0, model.state_dict())
