@@ -18,8 +18,7 @@ def uncompiled(model: nn.Module) -> nn.Module:
     for name, module in model.named_modules():  # goes on to the children that stand here afterwards
         for child, value in module._modules.items():
             module._modules[child] = _inside(value) if value is not None else None
-        if module._compiled_call_impl is not None:  # of `module.compile()`
-            module._compiled_call_impl = None
+        module._compiled_call_impl = None  # of `module.compile()`
         for key, value in {**vars(module), "forward": module.forward}.items():
             if hasattr(value, _FUNCTION):
                 where = f"module {name} ({type(module).__name__})" if name else type(module).__name__
@@ -28,6 +27,4 @@ def uncompiled(model: nn.Module) -> nn.Module:
 
 
 def _inside(module: nn.Module) -> nn.Module:
-    while _INSIDE in module._modules:
-        module = module.get_submodule(_INSIDE)
-    return module
+    return module.get_submodule(_INSIDE) if _INSIDE in module._modules else module
