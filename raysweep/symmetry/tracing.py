@@ -159,7 +159,8 @@ def trace_axes(
 ) -> tuple[dict[str, tuple[Axis | None, ...]], dict[str, int]]:
     """Return the axes of each parameter and buffer, and the size of each group that is free to move.
 
-    An axis that stays in place is None. Raises `SpecError` naming what is not understood.
+    An axis that stays in place is None; a parameter that training alone reads is left out. Raises `SpecError`
+    naming what is not understood.
     """
     interpreter = _interpret(model, example)
     axes = _resolved(interpreter)
@@ -170,6 +171,8 @@ def _resolved(interpreter: _Interpreter) -> dict[str, tuple[Axis | None, ...]]:
     groups, known = interpreter.groups, interpreter.known
     axes: dict[str, tuple[Axis | None, ...]] = {}
     for name, tensor in stored_tensors(interpreter.module):
+        if id(tensor) not in known and isinstance(tensor, nn.Parameter):
+            continue  # read in training alone (`_check_all_used`)
         resolved = (groups.resolve(axis) for axis in known.get(id(tensor), ()))
         moving = tuple(axis if any(s.group for s in axis) else None for axis in resolved)
         axes[name] = moving or (None,) * tensor.dim()
@@ -180,7 +183,7 @@ def _check_all_used(interpreter: _Interpreter, inputs: torch.Tensor) -> None:
     """Raise `SpecError` for a parameter that no mode of the network reads.
 
     One that training alone reads, as of an auxiliary classifier, does not touch the function that is
-    evaluated: its axes stay in place, whatever units it reads.
+    evaluated, and has no axes, whatever units it reads.
     """
     network = interpreter.module
     unread = [name for name, p in network.named_parameters() if id(p) not in interpreter.known]

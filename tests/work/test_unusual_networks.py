@@ -1,11 +1,13 @@
 """Valid networks of a user that are unlike ours, through training, pruning, aligning and comparing."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file, save_model
 
-from raysweep.alignment import weight_matching
+from raysweep.alignment import embed, weight_matching
 from raysweep.cluster.run import import_networks
 from raysweep.connectivity import barrier_of
 from raysweep.errors import UserError
@@ -19,6 +21,7 @@ from raysweep.stored import stored_state
 from raysweep.sweep.load import check
 from raysweep.sweep.plan import desired
 from raysweep.symmetry import PermutationSpec
+from raysweep.work.data import pad_to, proved_spec
 from tests.work.plans import BASE, carry_out, compare_all, contents, killed_before, metrics, plan
 from tests.work.test_resume import Silent
 
@@ -85,14 +88,22 @@ def test_a_permuted_copy_is_found_and_has_no_barrier(done, digits):
     assert all(torch.equal(back[key], tensor) for key, tensor in state.items())
     barrier = barrier_of(model, [state, back], digits.test.images, digits.test.labels)
     assert barrier.loss_barrier == pytest.approx(0, abs=1e-6)
-    assert found.objective == pytest.approx(
-        sum(p.double().square().sum().item() for p in _values(model, state))
-    )
+    once = {key for key, _ in model.named_parameters()} & set(spec.axes)  # a head is not evaluated
+    squares = sum(state[key].double().square().sum().item() for key in once)
+    assert found.objective == pytest.approx(squares)
 
 
-def _values(model, state):
-    """Each parameter once, whatever its names."""
-    return [state[key] for key, _ in model.named_parameters()]
+def test_a_narrow_network_is_compared_with_a_wide_one(done):
+    name, _, _ = done
+    images = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    narrow, wide = config(name), replace(config(name), width=9)
+    model, larger = initialised(narrow, "pytorch", 0).eval(), build(wide).eval()
+    state = model.state_dict()
+    larger.load_state_dict(pad_to(wide, narrow, state))
+    torch.testing.assert_close(larger(images), model(images))
+    found = embed(proved_spec(narrow), proved_spec(wide), state, larger.state_dict(), seed=0)
+    chosen = found.select(proved_spec(wide), larger.state_dict())
+    assert all(torch.equal(chosen[key], state[key]) for key in proved_spec(narrow).axes)
 
 
 def test_the_tables_have_barriers_of_all_levels(done, digits):
