@@ -22,8 +22,8 @@ def build_custom(config: ModelConfig) -> nn.Module:
 
     `depth` is left out when the configuration does not give it. Raises `UserError` when the function
     cannot be found or fails, when what it returns is not a module that maps (batch, *shape) to
-    (batch, classes), or when its tensors share memory without being tied. What torch.compile wraps is taken
-    out of it (see `uncompiled`).
+    (batch, classes), or when its state holds anything but tensors, or tensors that share memory without
+    being tied. What torch.compile wraps is taken out of it (see `uncompiled`).
     """
     function = _function(config.model)
     try:
@@ -36,14 +36,8 @@ def build_custom(config: ModelConfig) -> nn.Module:
         model = uncompiled(model)
     except UserError as error:
         raise UserError(f"model {config.model!r}: {error}") from None
-    shared = aliased(model)
-    if shared is not None:
-        raise UserError(
-            f"model {config.model!r}: {shared[0]} and {shared[1]} share memory without being one tensor, "
-            "which a copy of the network would not keep; to tie two layers assign one parameter to both "
-            "(one.weight = other.weight)"
-        )
     _check_output(model, config)
+    _check_state(model, config)  # lazy layers have one now
     return model
 
 
@@ -78,6 +72,22 @@ def _arguments(function: Callable[..., Any], config: ModelConfig) -> dict[str, A
         for name, value in offered.items()
         if value is not None and (takes_all or name in parameters)
     }
+
+
+def _check_state(model: nn.Module, config: ModelConfig) -> None:
+    for name, value in model.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise UserError(
+                f"model {config.model!r}: {name} in its state dict is of type {type(value).__name__}; only "
+                "tensors are stored"
+            )
+    shared = aliased(model)
+    if shared is not None:
+        raise UserError(
+            f"model {config.model!r}: {shared[0]} and {shared[1]} share memory without being one tensor, "
+            "which a copy of the network would not keep; to tie two layers assign one parameter to both "
+            "(one.weight = other.weight)"
+        )
 
 
 @torch.no_grad()

@@ -1,6 +1,5 @@
 """Which parameters of a network a forward pass reads."""
 
-import copy
 from typing import Any
 
 import torch
@@ -24,29 +23,28 @@ class _Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def read_parameters(model: nn.Module, example: torch.Tensor, *, training: bool) -> set[str]:
-    """Return the (first) names of the parameters that one forward pass on a batch reads in a mode.
+def read_in_training_only(model: nn.Module, example: torch.Tensor) -> set[str]:
+    """Return the (first) names of the parameters that a network reads in training mode and not in evaluation.
 
-    The pass runs in a copy and leaves the random state as it was. Raises what the network raises.
+    Such are the heads of auxiliary classifiers. There are none where the network fails in training mode. It
+    runs on a batch in both modes, which may change its running statistics, and is left in evaluation mode;
+    the random state is left as it was.
     """
-    network, reads = copy.deepcopy(model).train(training), _Reads()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        with reads:
-            network(example)
-    parameters = network.named_parameters()
+        evaluated = _read(model.eval(), example)
+        if len(evaluated) == sum(1 for _ in model.parameters()):
+            return set()
+        try:
+            return _read(model.train(), example) - evaluated
+        except Exception:  # whatever the network raises; who trains it will say so
+            return set()
+        finally:
+            model.eval()
+
+
+def _read(model: nn.Module, example: torch.Tensor) -> set[str]:
+    with _Reads() as reads:
+        model(example)
+    parameters = model.named_parameters()
     return {name for name, p in parameters if p.untyped_storage().data_ptr() in reads.memory}
-
-
-def read_in_training_only(model: nn.Module, example: torch.Tensor) -> set[str]:
-    """Return the names of the parameters that a network reads in training mode and not in evaluation mode.
-
-    Such are the heads of auxiliary classifiers. There are none where the network fails in training mode.
-    """
-    evaluated = read_parameters(model, example, training=False)
-    if len(evaluated) == sum(1 for _ in model.named_parameters()):
-        return set()
-    try:
-        return read_parameters(model, example, training=True) - evaluated
-    except Exception:  # whatever the network raises: the plan and training say it
-        return set()

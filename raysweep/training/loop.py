@@ -157,7 +157,8 @@ class TrainingRun:
         with self._autocast():
             logits = checked_logits(self.model(images))
             loss = functional.cross_entropy(logits, self._data.train.labels[batch])
-        loss.backward()
+        if loss.requires_grad:  # else this step read nothing that is trained
+            loss.backward()
         for parameter, keep in zip(self._masked, self._keep, strict=True):
             if parameter.grad is not None:  # frozen, or not read in this step
                 parameter.grad.mul_(keep)

@@ -172,6 +172,28 @@ def test_memory_that_is_shared_without_a_tie_is_refused(write, tie, shared):
         build(config(f"{write(SHARED.format(tie=tie))}:make"))
 
 
+def test_a_state_of_other_things_than_tensors_is_refused(write):
+    text = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 10)
+    def forward(self, images):
+        return self.layer(images.flatten(1))
+    def get_extra_state(self):
+        return {"epoch": 3}
+    def set_extra_state(self, state):
+        pass
+"""
+    with pytest.raises(UserError, match=r"_extra_state in its state dict is of type dict"):
+        build(config(f"{write(text)}:Net"))
+
+
+def test_lazy_layers_take_their_sizes_from_the_images(write):
+    text = "def make(classes):\n    return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))"
+    assert build(config(f"{write(text)}:make"))[1].weight.shape == (10, 64)
+
+
 def test_a_tie_and_parts_of_one_memory_are_taken(write):
     tie = "model[2].weight = model[1].weight; parts = torch.rand(128).split(64); "
     tie += "model[1].bias, model[2].bias = (nn.Parameter(part) for part in parts)"

@@ -86,3 +86,16 @@ def test_stochastic_depth_agrees_with_plain_sgd(digits, momentum):
 def test_what_is_no_tensor_in_training_mode_is_named(digits):
     with pytest.raises(ValueError, match=r"in training mode the network returns tuple, not a tensor"):
         TrainingRun(network("pair"), digits, settings()).advance(1)
+
+
+def test_a_step_without_anything_to_train_changes_nothing(digits):
+    """All that is trained is a layer that random steps leave out."""
+    model = network("sometimes")
+    for layer in (model.first, model.last):
+        layer.requires_grad_(False)
+    run, moved = TrainingRun(model, digits, settings(momentum=0.0)), []
+    for step in range(1, 9):
+        before = model.middle.weight.clone()
+        run.advance(step)
+        moved.append(not torch.equal(model.middle.weight, before))
+    assert 0 < sum(moved) < len(moved)
