@@ -77,7 +77,7 @@ def make(shape, classes):
         ),
     ],
 )
-def test_what_cannot_be_trained_is_refused(lines, message, tmp_path, monkeypatch, request):
+def test_what_cannot_be_trained_is_refused(lines, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = f"untrainable_{abs(hash(lines))}"
     (tmp_path / f"{name}.py").write_text(f"{BODY}    {lines}\n    return net\n")
