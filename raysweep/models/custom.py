@@ -10,9 +10,11 @@ import torch
 from torch import nn
 
 from raysweep.errors import UserError
+from raysweep.models.compiled import uncompiled
 from raysweep.models.config import ModelConfig
 from raysweep.models.constants import differing_constants
 from raysweep.models.measurable import unmeasurable
+from raysweep.models.memory import aliased
 from raysweep.models.seeding import seeded
 from raysweep.models.source import find_module, split_name
 
@@ -25,7 +27,9 @@ def build_custom(config: ModelConfig) -> nn.Module:
 
     `depth` is left out when the configuration does not give it. Raises `UserError` when the function
     cannot be found or fails, when what it returns is not a module that maps (batch, *shape) to
-    (batch, classes), example by example, and when it draws what no checkpoint holds.
+    (batch, classes), example by example, when it draws what no checkpoint holds, and when its state holds
+    anything but tensors, or tensors that share memory without being tied. What torch.compile wraps is taken
+    out of it (see `uncompiled`).
     """
     _check_once(config)
     return _called(config)
@@ -39,6 +43,12 @@ def _called(config: ModelConfig) -> nn.Module:
         raise UserError(f"model {config.model!r} fails: {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
         raise UserError(f"model {config.model!r} returns {type(model).__name__}, not a torch.nn.Module")
+    try:
+        model = uncompiled(model)
+    except UserError as error:
+        raise UserError(f"model {config.model!r}: {error}") from None
+    _check_output(model, config)
+    _check_state(model, config)  # lazy layers have one now
     return model
 
 
@@ -46,7 +56,6 @@ def _called(config: ModelConfig) -> nn.Module:
 def _check_once(config: ModelConfig) -> None:
     """Check what all networks of a configuration have in common; the seed plays no part in it."""
     one, same, other = (seeded(seed, lambda: _called(config)) for seed in (0, 0, 1))
-    _check_output(one, config)
     again = same.state_dict()
     unlike = [n for n, t in one.state_dict().items() if n not in again or not torch.equal(t, again[n])]
     if unlike:
@@ -97,14 +106,32 @@ def _arguments(function: Callable[..., Any], config: ModelConfig) -> dict[str, A
     return {name: value for name in OFFERED if name in taken and (value := getattr(config, name)) is not None}
 
 
+def _check_state(model: nn.Module, config: ModelConfig) -> None:
+    for name, value in model.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise UserError(
+                f"model {config.model!r}: {name} in its state dict is of type {type(value).__name__}; only "
+                "tensors are stored"
+            )
+    shared = aliased(model)
+    if shared is not None:
+        raise UserError(
+            f"model {config.model!r}: {shared[0]} and {shared[1]} share memory without being one tensor, "
+            "which a copy of the network would not keep; to tie two layers assign one parameter to both "
+            "(one.weight = other.weight)"
+        )
+
+
 @torch.no_grad()
 def _check_output(model: nn.Module, config: ModelConfig) -> None:
+    training = model.training
     try:
         output = model.eval()(torch.zeros(IMAGES, *config.shape))
     except Exception as error:
         raise UserError(
             f"model {config.model!r} fails on images of shape {config.shape}: {type(error).__name__}: {error}"
         ) from error
+    model.train(training)
     expected = (IMAGES, config.classes)
     found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if found != expected:

@@ -6,6 +6,7 @@ from torch import nn
 from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
+from raysweep.models.layers import matrices
 from raysweep.models.names import INITS
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -35,6 +36,19 @@ def initialise(model: nn.Module, init: str, seed: int) -> None:
     for module in model.modules():
         if isinstance(module, LAYERS):
             _draw(module.weight, module.bias, init, generator)
+
+
+def as_constructed(model: nn.Module, init: str) -> list[str]:
+    """Return the parameters of two axes or more, norms aside, that `initialise` leaves as they were made.
+
+    Such are the factors of a parametrised weight (`weight_norm`), whose product is drawn and lost again.
+    """
+    if init == "own":
+        return []
+    layers = (module for module in model.modules() if isinstance(module, LAYERS))
+    drawn = {id(module._parameters.get("weight")) for module in layers}
+    parameters = dict(model.named_parameters())
+    return [name for name in matrices(model) if id(parameters[name]) not in drawn]
 
 
 def _draw(weight: torch.Tensor, bias: torch.Tensor | None, init: str, generator: torch.Generator) -> None:

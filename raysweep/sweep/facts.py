@@ -20,6 +20,7 @@ from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.names import is_custom
 from raysweep.store.memo import recall, remember
+from raysweep.sweep.own_networks import EXAMPLES, training_only
 from raysweep.sweep.schema import Training, TrainRest
 
 
@@ -92,7 +93,9 @@ def arguments_of(model: str) -> set[str]:
 def layer_sizes(config: ModelConfig) -> dict[str, tuple[str, int]]:
     """Return the parameter and the number of weights of every layer that can be pruned, in order.
 
-    Raises `UserError` for a user's own network that cannot be built.
+    Layers whose weights are tied have one parameter. A layer that only training reads is not pruned, for the
+    network that is evaluated and aligned has no part in it. Raises `UserError` for a user's own network that
+    cannot be built.
     """
     return {layer: (name, size) for layer, name, size in _known("layers", config, _layers)}
 
@@ -103,7 +106,12 @@ def _layers(config: ModelConfig) -> list[tuple[str, str, int]]:
 
     model = build(config)
     parameters = dict(model.named_parameters())
-    return [(layer, name, parameters[name].numel()) for layer, name in prunable(model).items()]
+    heads = training_only(model, config)
+    return [
+        (layer, name, parameters[name].numel())
+        for layer, name in prunable(model).items()
+        if name not in heads
+    ]
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,11 @@ class ModelSize:
 
 @lru_cache(maxsize=256)
 def model_size(config: ModelConfig) -> ModelSize:
-    """Build a network on the meta device and run it once to count."""
+    """Build a network and run it once to count.
+
+    A user's own runs on the CPU: there it has just run to be checked, and elsewhere what it makes as it goes,
+    or keeps in attributes, may not follow.
+    """
     return ModelSize(*_known("size", config, _size))
 
 
@@ -127,12 +139,13 @@ def _size(config: ModelConfig) -> tuple[int, int, int]:
 
     from raysweep.models.build import build
 
-    model = build(config).eval().to("meta")
+    device = "cpu" if is_custom(config.model) else "meta"
+    model = build(config).eval().to(device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(torch.empty(1, *config.shape, device="meta"))
+        model(torch.zeros(EXAMPLES, *config.shape, device=device))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     units = sum(len(parameter) for parameter in model.parameters() if parameter.dim() > 1)
-    return parameters, counter.get_total_flops() // 2, units
+    return parameters, counter.get_total_flops() // (2 * EXAMPLES), units
 
 
 @lru_cache(maxsize=256)
@@ -174,7 +187,7 @@ def _groups(config: ModelConfig) -> list[tuple[str, int]]:
     from raysweep.models.build import build
     from raysweep.symmetry import PermutationSpec
 
-    example = torch.zeros(2, *config.shape)
+    example = torch.zeros(EXAMPLES, *config.shape)
     spec = PermutationSpec.trace(build(config), example, proved=False)  # workers prove it
     return list(spec.sizes.items())
 
@@ -182,9 +195,15 @@ def _groups(config: ModelConfig) -> list[tuple[str, int]]:
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:
     """Return the parameters that pruning acts on, with their sizes.
 
-    Raises `UserError` for a layer that does not exist, naming those that do.
+    A parameter that several layers share is left out where one of them is. Raises `UserError` for a layer
+    that does not exist, naming those that do, and for a network without any.
     """
     layers = layer_sizes(config)
+    if not layers:
+        raise UserError(
+            f"prune: {config.model} has no layer to prune: none of its modules has a parameter named weight "
+            "of two axes or more"
+        )
     last = list(layers)[-1]
     excluded = {last if name == "output" else name for name in exclude}
     for name in sorted(excluded - set(layers)):
@@ -192,7 +211,8 @@ def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]
             f"prune.exclude: {config.model} has no layer {name!r}; its layers: {', '.join(layers)} "
             "(output stands for the last)"
         )
-    return {name: size for layer, (name, size) in layers.items() if layer not in excluded}
+    dense = {layers[layer][0] for layer in excluded}
+    return {name: size for name, size in layers.values() if name not in dense}
 
 
 def file_digest(path: str) -> str:

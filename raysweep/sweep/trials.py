@@ -6,7 +6,13 @@ from dataclasses import dataclass, field, replace
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.source import model_source_digest
-from raysweep.sweep.facts import DataFacts, facts_of, file_digest, model_config, pruned_parameters
+from raysweep.sweep.facts import (
+    DataFacts,
+    facts_of,
+    file_digest,
+    model_config,
+    pruned_parameters,
+)
 from raysweep.sweep.identity import (
     Network,
     Trial,
@@ -18,6 +24,7 @@ from raysweep.sweep.identity import (
 )
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.moves import Move
+from raysweep.sweep.own_networks import check_training
 from raysweep.sweep.schema import Every, Geometric, Prune, Training, TrainRest
 from raysweep.training.moment import Moment, steps_per_epoch
 
@@ -115,6 +122,7 @@ class Trials:
     def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Cursor]:
         rest = self._sections.train
         facts = facts_of(data_config(training, replicate), rest)
+        check_training(model_config(training, facts.shape, facts.classes))
         per_epoch = steps_per_epoch(facts.train_examples, training.batch_size, training.drop_last)
         if per_epoch == 0:
             raise UserError(

@@ -7,6 +7,7 @@ that name what is not understood are `raysweep.errors.SpecError`.
 
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
+from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.spec import PermutationSpec
 
-__all__ = ["Permutation", "PermutationSpec", "prove"]
+__all__ = ["Permutation", "PermutationSpec", "prove", "read_in_training_only"]

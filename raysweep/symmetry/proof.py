@@ -75,7 +75,7 @@ def _check_together(spec: "PermutationSpec", network: RandomisedNetwork, generat
 
 def _places(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Place]:
     for name in single_names(model):
-        for dimension, axis in enumerate(spec.axes[name]):
+        for dimension, axis in enumerate(spec.axes.get(name, ())):
             for group in dict.fromkeys(segment.group for segment in axis or ()):
                 if axis is not None and group is not None:
                     yield _Place(group, name, dimension, axis)
@@ -101,7 +101,7 @@ def _idle(
 
 def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: Permutation) -> State:
     """The tensors that a permutation changes, each under its first name."""
-    single = replace(spec, axes={name: spec.axes[name] for name in network.state})
+    single = replace(spec, axes={name: axes for name, axes in spec.axes.items() if name in network.state})
     moved = single.apply(permutation, network.state)
     return {name: tensor for name, tensor in moved.items() if tensor is not network.state[name]}
 

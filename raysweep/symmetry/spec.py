@@ -20,7 +20,9 @@ class PermutationSpec:
     """The axes of a network that a permutation reorders.
 
     `axes[name][d]` is the list of segments along axis d of a parameter or buffer, or None where the
-    axis stays in place; `sizes[group]` is the number of units of a group, in the order of the network.
+    axis stays in place; a parameter that training alone reads, as of an auxiliary head, has no entry, for the
+    symmetries are those of the network in evaluation mode. `sizes[group]` is the number of units of a group,
+    in the order of the network.
     `buffers` names what is permuted but never matched: buffers, and further names of a tied parameter.
     """
 

@@ -18,6 +18,7 @@ from raysweep.errors import SpecError
 from raysweep.symmetry.groups import Axis, Groups, Value
 from raysweep.symmetry.modules import module_axes
 from raysweep.symmetry.operations import OPERATIONS
+from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.traced import NotUnderstoodError, Traced, checked, constant, fix_all
 
 _PREFIX = "cannot find the permutation symmetries"
@@ -158,7 +159,8 @@ def trace_axes(
 ) -> tuple[dict[str, tuple[Axis | None, ...]], dict[str, int]]:
     """Return the axes of each parameter and buffer, and the size of each group that is free to move.
 
-    An axis that stays in place is None. Raises `SpecError` naming what is not understood.
+    An axis that stays in place is None; a parameter that training alone reads is left out. Raises `SpecError`
+    naming what is not understood.
     """
     interpreter = _interpret(model, example)
     axes = _resolved(interpreter)
@@ -170,11 +172,25 @@ def _resolved(interpreter: _Interpreter) -> dict[str, tuple[Axis | None, ...]]:
     axes: dict[str, tuple[Axis | None, ...]] = {}
     for name, tensor in stored_tensors(interpreter.module):
         if id(tensor) not in known and isinstance(tensor, nn.Parameter):
-            raise SpecError(f"{_PREFIX}: parameter {name} is never used")
+            continue  # read in training alone (`_check_all_used`)
         resolved = (groups.resolve(axis) for axis in known.get(id(tensor), ()))
         moving = tuple(axis if any(s.group for s in axis) else None for axis in resolved)
         axes[name] = moving or (None,) * tensor.dim()
     return axes
+
+
+def _check_all_used(interpreter: _Interpreter, inputs: torch.Tensor) -> None:
+    """Raise `SpecError` for a parameter that no mode of the network reads.
+
+    One that training alone reads, as of an auxiliary classifier, does not touch the function that is
+    evaluated, and has no axes, whatever units it reads.
+    """
+    network = interpreter.module
+    unread = [name for name, p in network.named_parameters() if id(p) not in interpreter.known]
+    lost = set(unread) - read_in_training_only(network, inputs) if unread else set()
+    for name in unread:
+        if name in lost:
+            raise SpecError(f"{_PREFIX}: parameter {name} is never used")
 
 
 def _moving_sizes(interpreter: _Interpreter) -> dict[str, int]:
@@ -213,14 +229,19 @@ def traced_graph(model: nn.Module) -> fx.Graph:
 
 def _interpret(model: nn.Module, example: torch.Tensor) -> _Interpreter:
     """Run a copy, in evaluation mode, so that neither statistics nor modes of the model change."""
+    if "_orig_mod" in model._modules:
+        raise SpecError(
+            f"{_PREFIX}: {type(model).__name__} is what torch.compile returns; give the module that it was "
+            "made from (its _orig_mod), and its state dict"
+        )
     floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
     try:
         network = copy.deepcopy(model).eval()
         interpreter = _Interpreter(network, traced_graph(network))
+        inputs = example.to(floating, copy=True) if example.is_floating_point() else example.clone()
         with torch.no_grad():
-            interpreter.run(
-                example.to(floating, copy=True) if example.is_floating_point() else example.clone()
-            )
+            interpreter.run(inputs)
+        _check_all_used(interpreter, inputs)
     except SpecError:
         raise
     except Exception as error:

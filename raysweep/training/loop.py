@@ -12,7 +12,12 @@ from raysweep.data.augment import flip_and_crop
 from raysweep.data.resident import Resident
 from raysweep.digest import seed_for
 from raysweep.training.moment import steps_per_epoch
-from raysweep.training.optimiser import load_optimiser_state, make_optimiser, optimiser_state
+from raysweep.training.optimiser import (
+    begin_momentum,
+    load_optimiser_state,
+    make_optimiser,
+    optimiser_state,
+)
 from raysweep.training.schedule import Schedule
 
 Masks = Mapping[str, torch.Tensor]
@@ -45,6 +50,16 @@ class Hyperparameters:
 
     def steps_per_epoch(self, examples: int) -> int:
         return steps_per_epoch(examples, self.batch_size, self.drop_last)
+
+
+def checked_logits(output: object) -> torch.Tensor:
+    """Return what a network puts out in training mode. Raises `ValueError` when it is not a tensor."""
+    if not isinstance(output, torch.Tensor):
+        raise ValueError(
+            f"in training mode the network returns {type(output).__name__}, not a tensor of logits; build it "
+            "without outputs that only training has, for example with aux_logits=False"
+        )
+    return output
 
 
 @dataclass
@@ -140,12 +155,14 @@ class TrainingRun:
         self._seed_dropout()
         self._optimiser.zero_grad(set_to_none=True)
         with self._autocast():
-            loss = functional.cross_entropy(self.model(images), self._data.train.labels[batch])
-        loss.backward()
-        if self._masked:
-            gradients = [parameter.grad for parameter in self._masked if parameter.grad is not None]
-            for gradient, keep in zip(gradients, self._keep, strict=True):
-                gradient.mul_(keep)
+            logits = checked_logits(self.model(images))
+            loss = functional.cross_entropy(logits, self._data.train.labels[batch])
+        if loss.requires_grad:  # else this step read nothing that is trained
+            loss.backward()
+        for parameter, keep in zip(self._masked, self._keep, strict=True):
+            if parameter.grad is not None:  # frozen, or not read in this step
+                parameter.grad.mul_(keep)
+        begin_momentum(self._optimiser)
         self._optimiser.step()
         return loss.detach()
 

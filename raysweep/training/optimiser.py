@@ -23,6 +23,21 @@ def make_optimiser(
     raise ValueError(f"unknown optimiser {name!r}; valid: sgd, adamw")
 
 
+def begin_momentum(optimiser: torch.optim.Optimizer) -> None:
+    """Give a parameter whose first gradient comes later than the others' a momentum of zero.
+
+    The fused kernel of SGD wants that all parameters with a gradient have a momentum, or none. From zero the
+    first step is the usual one.
+    """
+    if not isinstance(optimiser, torch.optim.SGD) or not optimiser.defaults["momentum"]:
+        return
+    parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    without = [p for p in parameters if not optimiser.state.get(p)]
+    if len(without) < len(parameters):
+        for parameter in without:
+            optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+
+
 def optimiser_state(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     """Return copies of the state's tensors by `slot/parameter`, for example `momentum_buffer/conv.weight`."""
     return {

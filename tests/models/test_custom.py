@@ -4,12 +4,15 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
-from raysweep.errors import UserError
+from raysweep.errors import SpecError, UserError
 from raysweep.models.build import build
+from raysweep.models.compiled import uncompiled
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.models.source import model_source_digest
+from tests.symmetry.checks import traced
 
 NUMBERS = itertools.count()
 HEAD = "import math\nimport torch\nfrom torch import nn\n"
@@ -166,3 +169,92 @@ def test_a_constructor_may_draw_from_every_global_generator(write):
     one, same, other = (initialised(model, "own", seed).head.weight for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+class Called(nn.Module):
+    """Calls a function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.layer, self.function = nn.Linear(4, 4), function
+
+    def forward(self, input):
+        return self.function(self.layer(input))
+
+
+def test_compiled_modules_are_taken_out():
+    """As a whole, in part and in place; a network without them stays what it is."""
+    inner = nn.Sequential(nn.Linear(4, 4), torch.compile(nn.Linear(4, 4)))
+    inner[0].compile()
+    names = ["0.0.weight", "0.0.bias", "0.1.weight", "0.1.bias"]
+    model = uncompiled(torch.compile(nn.Sequential(torch.compile(inner), nn.ReLU())))
+    assert list(model.state_dict()) == names
+    assert not any("Optimized" in type(module).__name__ for module in model.modules())
+    assert list(traced(model, (4,)).sizes.values()) == [4]
+    assert uncompiled(model) is model
+
+
+def test_compiled_functions_are_refused_by_name():
+    with pytest.raises(UserError, match=r"function of module 1 \(Called\) is compiled by torch.compile"):
+        uncompiled(nn.Sequential(nn.ReLU(), Called(torch.compile(torch.relu))))
+    model = Called(torch.relu)
+    model.forward = torch.compile(model.forward)
+    with pytest.raises(UserError, match=r"forward of Called is compiled"):
+        uncompiled(model)
+
+
+def test_a_compiled_module_is_not_traced_under_other_names():
+    with pytest.raises(SpecError, match=r"OptimizedModule is what torch.compile returns"):
+        traced(torch.compile(nn.Linear(4, 4)), (4,))
+
+
+SHARED = """
+def make(shape, classes):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, classes))
+    {tie}
+    return model
+"""
+
+
+@pytest.mark.parametrize(
+    ("tie", "shared"),
+    [
+        ("model[2].weight.data = model[1].weight.data", "1.weight and 2.weight"),
+        ("model[2].weight = nn.Parameter(model[1].weight.t())", "1.weight and 2.weight"),
+        ("model.register_buffer('begin', model[1].bias.detach())", "(1.bias and begin|begin and 1.bias)"),
+    ],
+)
+def test_memory_that_is_shared_without_a_tie_is_refused(write, tie, shared):
+    """A copy of it, or its state read back, would be another network."""
+    with pytest.raises(UserError, match=f"{shared} share memory without being one tensor"):
+        build(config(f"{write(SHARED.format(tie=tie))}:make"))
+
+
+def test_a_state_of_other_things_than_tensors_is_refused(write):
+    text = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 10)
+    def forward(self, images):
+        return self.layer(images.flatten(1))
+    def get_extra_state(self):
+        return {"epoch": 3}
+    def set_extra_state(self, state):
+        pass
+"""
+    with pytest.raises(UserError, match=r"_extra_state in its state dict is of type dict"):
+        build(config(f"{write(text)}:Net"))
+
+
+def test_lazy_layers_take_their_sizes_from_the_images(write):
+    text = "def make(classes):\n    return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))"
+    assert build(config(f"{write(text)}:make"))[1].weight.shape == (10, 64)
+
+
+def test_a_tie_and_parts_of_one_memory_are_taken(write):
+    tie = "model[2].weight = model[1].weight; parts = torch.rand(128).split(64); "
+    tie += "model[1].bias, model[2].bias = (nn.Parameter(part) for part in parts)"
+    model = build(config(f"{write(SHARED.format(tie=tie))}:make"))
+    assert model[2].weight is model[1].weight
+    assert model[1].bias.untyped_storage().data_ptr() == model[2].bias.untyped_storage().data_ptr()
