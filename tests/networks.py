@@ -95,12 +95,12 @@ def pair(shape, classes, width):
 
 
 class Attributes(nn.Module):
-    """A plain tensor as an attribute, one made on the way, and a norm that needs two examples."""
+    """A plain tensor as an attribute, and one made on the way, as the meta device does not have them."""
 
     def __init__(self, shape, classes, width):
         super().__init__()
         self.first, self.last = nn.Linear(math.prod(shape), width), nn.Linear(width, classes)
-        self.norm = nn.BatchNorm1d(width, track_running_stats=False)
+        self.norm = nn.BatchNorm1d(width)
         self.scale = torch.tensor(2.0)
 
     def forward(self, images):

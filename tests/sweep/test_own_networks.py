@@ -21,7 +21,7 @@ def config(name):
 
 
 def test_size_is_counted_where_the_network_runs():
-    """Two layers of 64 x 6 and 6 x 10; the meta device refuses its attribute, its tensor and its norm."""
+    """Two layers of 64 x 6 and 6 x 10; the meta device refuses its attribute and its tensor."""
     size = model_size(config("attributes"))
     assert size.products == 64 * 6 + 6 * 10
     assert size.parameters == size.products + 6 + 10 + 2 * 6
