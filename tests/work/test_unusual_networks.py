@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file, save_model
 from raysweep.alignment import embed, weight_matching
 from raysweep.cluster.run import import_networks
 from raysweep.connectivity import barrier_of
-from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
