@@ -263,7 +263,9 @@ class Compare(Strict):
         default=[], description="networks of several widths or tasks, beside those of one configuration"
     )
     statistics: list[Literal["kept", "recomputed"]] = Field(
-        default=["kept", "recomputed"], description="of networks with BatchNorm; others have none"
+        default=["kept", "recomputed"],
+        description="of networks with BatchNorm, or InstanceNorm that keeps them: mixed like weights, or "
+        "recomputed at every point, the networks themselves included; other networks have none",
     )
     splits: list[Literal["train", "test"]] = Field(
         default=["train", "test"], description="on which networks are evaluated"
