@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from raysweep.connectivity.blend import blend
+from raysweep.connectivity.blend import blend, shares
 from raysweep.connectivity.mixing import mixed_risks, risks_with_ends
 from raysweep.connectivity.statistics import recompute_statistics
 from raysweep.data.resident import Split
@@ -79,8 +79,8 @@ def curve(
         found, ends = risks_with_ends(network, vectors, inside, split, end)
     else:
         found = []
-        for row in inside:
-            blend(vectors, row, network.vector)
+        for parts in shares(inside):
+            blend(vectors, parts, network.vector)
             found.append(_recomputed(network, split, recompute))
         ends = [
             end(place) if end else risk(network, state, split, recompute)

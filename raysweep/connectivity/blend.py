@@ -10,26 +10,26 @@ import numpy as np
 import torch
 
 
-def blend(tensors: Sequence[torch.Tensor], row: np.ndarray, out: torch.Tensor) -> torch.Tensor:
-    """Write sum_i row_i tensors_i, for a row (networks,) that sums to one, and return it."""
+def blend(tensors: Sequence[torch.Tensor], parts: np.ndarray, out: torch.Tensor) -> torch.Tensor:
+    """Write the mixture of tensors and return it; `parts` (networks,) are the `shares` of their weights."""
     mixed = tensors[0]
-    for tensor, share in zip(tensors[1:], shares(row)[1:], strict=True):
-        mixed = torch.lerp(mixed, tensor, float(share), out=out)
+    for tensor, part in zip(tensors[1:], parts[1:].tolist(), strict=True):
+        mixed = torch.lerp(mixed, tensor, part, out=out)
     return mixed if mixed is out else out.copy_(mixed)
 
 
 def blend_rows(stacked: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-    """Return the mixtures of a stack (networks, ...) for all rows (points, networks), shape (points, ...)."""
+    """Return the mixtures of a stack (networks, ...) for all rows of weights, shape (points, ...)."""
     parts = torch.from_numpy(shares(rows)).to(stacked)
     mixed = stacked[0].expand(len(rows), *stacked.shape[1:])
     for place in range(1, len(stacked)):
-        share = parts[:, place].reshape(-1, *(1,) * (stacked.dim() - 1))
-        mixed = torch.lerp(mixed, stacked[place], share)
+        part = parts[:, place].reshape(-1, *(1,) * (stacked.dim() - 1))
+        mixed = torch.lerp(mixed, stacked[place], part)
     return mixed
 
 
 def shares(rows: np.ndarray) -> np.ndarray:
-    """Return each weight as a share of those up to it, in float64: the last axis is that of the networks.
+    """Return each weight as a share of those up to it, for rows (..., networks) that sum to one, in float64.
 
     Raises `ValueError` for weights of three networks and more of which one is negative: a sum up to it could
     be zero. A line through two networks may go past its ends.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from raysweep.connectivity.batched import batched_sums
-from raysweep.connectivity.blend import blend
+from raysweep.connectivity.blend import blend, shares
 from raysweep.connectivity.first_layers import FirstLayers, Responses
 from raysweep.data.resident import Split, unwritten
 from raysweep.models.flat import FlatNetwork
@@ -116,7 +116,7 @@ def _agrees(
 ) -> bool:
     """Whether the shortcuts give a mixture the loss of a plain forward pass, up to rounding."""
     found, _ = _sums(network, first, vectors, np.stack([row] * points), [probes], points)
-    blend(vectors, row, network.vector)
+    blend(vectors, shares(row), network.vector)
     with unwritten(probes.images):
         plain, _ = sums(network.model(probes.images), probes.labels)
     return bool(np.isclose(found[0].item(), plain.item(), rtol=AGREE, atol=AGREE, equal_nan=True))
@@ -147,12 +147,12 @@ def _one_by_one(
     labels = torch.cat([each.labels for each in chunks])
     buffers = [torch.empty_like(response) for response in responses[0][0]]  # the first chunk is full
     found = []
-    for row in weights:
-        blend(vectors, row, network.vector)
+    for parts in shares(weights):
+        blend(vectors, parts, network.vector)
         logits = []
         for each, by_network in zip(chunks, responses, strict=True):
             layers = zip(zip(*by_network, strict=True), buffers, strict=True)
-            answers = [blend(response, row, out[: len(response[0])]) for response, out in layers]
+            answers = [blend(response, parts, out[: len(response[0])]) for response, out in layers]
             with first.answering(answers), unwritten(each.images):
                 logits.append(network.model(each.images))
         found.append(sums(torch.cat(logits), labels))
