@@ -10,8 +10,8 @@ from raysweep.alignment.products import Indices, Similarities
 from raysweep.symmetry import PermutationSpec
 
 ORDERS = ("random", "forward", "backward")
-# Tolerances are shares of |A||B|, the largest value that the objective can have: the rounding of a gain is a
-# share of it too, so a share of the objective itself could lie below the rounding where that is near zero.
+# Tolerances are shares of the scale, the largest value that the objective can have: the rounding of a gain is
+# a share of it too, so a share of the objective itself could lie below the rounding where that is near zero.
 TOLERANCE = 1e-12  # by this share a step must raise the objective, in float64
 CERTAIN = 1e-5  # by this share a gain in float32 is beyond rounding, and not computed again
 SWEEPS = 50  # with the cosine kernel, whose objective may fall and rise for ever
@@ -30,8 +30,8 @@ class Reached:
 class Ascent:
     """What stays the same in every ascent of two networks (or of two lists of checkpoints).
 
-    `objective` is the linear one, <A, P[B]> in float64; `scale` is |A||B|; `spec` holds the matched
-    parameters alone; only `groups` move.
+    `objective`, in float64, is what the products are the gains of: the linear one, <A, P[B]>, whose `scale`
+    is |A||B|, or minus a squared distance; `spec` holds the matched parameters alone; only `groups` move.
     """
 
     products: Similarities

@@ -13,6 +13,7 @@ TRAINING_VERSION = 4
 CHANNELS_LAST_VERSION = 5  # of training with the channels last
 PRUNING_VERSION = 1
 ALIGNMENT_VERSION = 4
+EMBEDDING_VERSION = 5  # of alignments of a narrow network in a wide one
 BARRIER_VERSION = 7
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
@@ -242,7 +243,7 @@ def make_stacked(
 def make_embedding(method: str, group: str, narrow: Network, wide: Network, align: Align) -> AlignmentUnit:
     """Units of a wide network matched to those of a narrow one."""
     pair = (narrow, wide)
-    identity = ["embedding", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    identity = ["embedding", EMBEDDING_VERSION, _alignment_settings(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair, embeds=True)
 
 
