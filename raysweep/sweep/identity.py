@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.digest import digest
 from raysweep.sweep.moves import Move, Moved
@@ -210,7 +211,7 @@ def make_branch(
 ) -> Trial:
     """A control beside a chain: the chain's rewind point (or a new initialisation) under other masks."""
     settings: list[Any] = [branch, permutation]
-    if align and permutation in ("dense", "level"):
+    if align and permutation not in (None, "none"):
         settings.append(_alignment_settings(align.methods[0], align))
     identity = ["branch", PRUNING_VERSION, settings]
     return replace(
@@ -255,8 +256,9 @@ def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Al
 
 
 def _alignment_settings(method: str, align: Align) -> dict[str, Any]:
-    options = getattr(align, method).model_dump(mode="json")
-    return {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+    options = {"weight_matching": align.weight_matching, "activation_matching": align.activation_matching}
+    own = choose("method", method, options).model_dump(mode="json")
+    return {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": "cpu"}
 
 
 def make_agreement(
