@@ -8,12 +8,13 @@ from raysweep.store.tables import read_table
 from raysweep.sweep.estimate import estimate
 from raysweep.sweep.load import Sweep, check, parse
 from raysweep.sweep.plan import Desired, Todo, desired, done, todo
+from raysweep.sweep.symmetries import symmetry_warnings
 
 SUSTAINED = 10e12  # operations a second that one GPU keeps up in float32 on networks of this size, assumed
 
 
 def plan_table(wanted: Desired, work: Todo) -> str:
-    """Return desired, done and left by kind of work, and the estimate."""
+    """Return desired, done and left by kind of work, the estimate, and what cannot be aligned."""
     left = [trial.trial_id for trial in work.trials]
     rows = [
         ("trials", len(wanted.trials), len(work.trials)),
@@ -36,7 +37,7 @@ def plan_table(wanted: Desired, work: Todo) -> str:
     hours = (cost.training_flops + cost.barrier_flops) / SUSTAINED / 3600
     if hours >= 1:
         lines.append(f"about {hours:,.0f} GPU-hours at {SUSTAINED / 1e12:.0f} TFLOP/s sustained")
-    return "\n".join(lines)
+    return "\n".join([*lines, *symmetry_warnings(wanted)])
 
 
 def _checkpoints(wanted: Desired, trials: Iterable[str]) -> int:
