@@ -30,7 +30,11 @@ RULES = (
         "units that meet places of the input, or a constant whose entries differ",
     ),
     Rule((*elementwise.CONVERSIONS, *elementwise.DROPOUTS), "unchanged", refused="random in evaluation mode"),
-    Rule(("linear", "matmul", "mm"), "both axes of the weight", refused="`matmul` of other tensors than matrices"),
+    Rule(
+        ("linear", "matmul", "mm"),
+        "both axes of the weight",
+        refused="`matmul` of other tensors than matrices",
+    ),
     Rule(
         ("conv1d", "conv2d", "conv3d"),
         "channels; with `groups` the blocks of channels as wholes",
