@@ -10,6 +10,7 @@ from raysweep.sweep.estimate import estimate
 from raysweep.sweep.load import Sweep, check, parse
 from raysweep.sweep.plan import Desired, Todo, desired, done, todo
 from raysweep.sweep.remarks import remarks
+from raysweep.sweep.symmetries import symmetry_warnings
 
 SUSTAINED = 10e12  # operations a second that one GPU keeps up in float32 on networks of this size, assumed
 
@@ -38,7 +39,8 @@ def plan_table(wanted: Desired, work: Todo) -> str:
     hours = (cost.training_flops + cost.barrier_flops) / SUSTAINED / 3600
     if hours >= 1:
         lines.append(f"about {hours:,.0f} GPU-hours at {SUSTAINED / 1e12:.0f} TFLOP/s sustained")
-    return "\n".join([*lines, *remarks(wanted), *split_notes(wanted.sweep)])
+    remarked = [*remarks(wanted), *symmetry_warnings(wanted), *split_notes(wanted.sweep)]
+    return "\n".join([*lines, *remarked])
 
 
 def split_notes(sweep: Sweep) -> list[str]:

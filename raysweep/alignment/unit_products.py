@@ -1,10 +1,26 @@
 """Sums over examples from which the similarities of two networks' units follow, all in float64."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 
-SIMILARITIES = ("inner_product", "correlation", "cosine")
+from raysweep.choices import choose
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Whether means are subtracted, and whether values are divided by their lengths."""
+
+    centred: bool
+    normalised: bool
+
+
+SIMILARITIES = {
+    "inner_product": Similarity(centred=False, normalised=False),
+    "correlation": Similarity(centred=True, normalised=True),
+    "cosine": Similarity(centred=False, normalised=True),
+}
 
 CONSTANT = 1e-24  # relative spread, squared, of a unit that does not vary
 
@@ -62,14 +78,14 @@ class UnitProducts:
 
 def similarities(products: UnitProducts, target: UnitSums, source: UnitSums, similarity: str) -> Values:
     """Return by node S with S[i, j] the similarity of unit i of the target and unit j of the source."""
-    found = {}
+    found, how = {}, choose("similarity", similarity, SIMILARITIES)
     for name, total in products.totals.items():
         left, right = target.squares[name], source.squares[name]
-        if similarity == "correlation":
+        if how.centred:
             n, one, other = target.examples[name], target.sums[name], source.sums[name]
             total = total - torch.outer(one, other) / n
             left, right = left - one.square() / n, right - other.square() / n
-        if similarity != "inner_product":
+        if how.normalised:
             rows = _inverse_length(left, target.negligible(name))
             columns = _inverse_length(right, source.negligible(name))
             total = total * rows[:, None] * columns[None]

@@ -1,7 +1,10 @@
 """Networks by name."""
 
+from collections.abc import Callable
+
 from torch import nn
 
+from raysweep.choices import choose
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.custom import build_custom
@@ -36,10 +39,11 @@ def _check(config: ModelConfig) -> None:
 
 def _build_ours(config: ModelConfig) -> nn.Module:
     shape, classes, width, norm = config.shape, config.classes, config.width, config.norm
-    if config.model in STAGES:
-        return VGG(config.model, shape, classes, width, norm)
-    if config.model in BLOCKS:
-        return ResNet(config.model, shape, classes, width, norm)
-    if config.model == "lenet":
-        return LeNet(shape, classes, width, norm)
-    return MLP(shape, classes, width, DEPTH if config.depth is None else config.depth, norm)
+    depth = DEPTH if config.depth is None else config.depth
+    ours: dict[str, Callable[[], nn.Module]] = {
+        "mlp": lambda: MLP(shape, classes, width, depth, norm),
+        "lenet": lambda: LeNet(shape, classes, width, norm),
+        **dict.fromkeys(STAGES, lambda: VGG(config.model, shape, classes, width, norm)),
+        **dict.fromkeys(BLOCKS, lambda: ResNet(config.model, shape, classes, width, norm)),
+    }
+    return choose("model", config.model, ours)()

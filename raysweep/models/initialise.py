@@ -1,13 +1,15 @@
 """Initialisation from an explicit seed."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
+from raysweep.choices import choose
 from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.layers import matrices
-from raysweep.models.names import INITS
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
@@ -28,14 +30,11 @@ def initialise(model: nn.Module, init: str, seed: int) -> None:
     constructor drew stays (`initialised` gives it the seed). All else, such as norms, stays as it was built.
     Raises `ValueError` for another name.
     """
-    if init not in INITS:
-        raise ValueError(f"unknown init {init!r}; valid: {', '.join(INITS)}")
-    if init == "own":
-        return
+    draw = choose("init", init, DRAWS)
     generator = torch.Generator().manual_seed(seed_for("initialisation", seed))
     for module in model.modules():
         if isinstance(module, LAYERS):
-            _draw(module.weight, module.bias, init, generator)
+            draw(module.weight, module.bias, generator)
 
 
 def as_constructed(model: nn.Module, init: str) -> list[str]:
@@ -51,13 +50,21 @@ def as_constructed(model: nn.Module, init: str) -> list[str]:
     return [name for name in matrices(model) if id(parameters[name]) not in drawn]
 
 
-def _draw(weight: torch.Tensor, bias: torch.Tensor | None, init: str, generator: torch.Generator) -> None:
-    if init == "kaiming_normal":
-        nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
-        if bias is not None:
-            nn.init.zeros_(bias)
-        return
+def _kaiming_normal(weight: torch.Tensor, bias: torch.Tensor | None, generator: torch.Generator) -> None:
+    nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+    if bias is not None:
+        nn.init.zeros_(bias)
+
+
+def _pytorch(weight: torch.Tensor, bias: torch.Tensor | None, generator: torch.Generator) -> None:
     bound = weight[0].numel() ** -0.5  # fan_in: inputs times the kernel's area
     nn.init.uniform_(weight, -bound, bound, generator=generator)
     if bias is not None:
         nn.init.uniform_(bias, -bound, bound, generator=generator)
+
+
+DRAWS: dict[str, Callable[[torch.Tensor, torch.Tensor | None, torch.Generator], None]] = {
+    "kaiming_normal": _kaiming_normal,
+    "pytorch": _pytorch,
+    "own": lambda weight, bias, generator: None,
+}

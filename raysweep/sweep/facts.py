@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from raysweep.choices import choose
 from raysweep.data.arrays import dataset_digest
 from raysweep.data.config import DataConfig
 from raysweep.data.load import files_of, load_arrays
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import is_custom
+from raysweep.models.names import RUNNING_STATISTICS, is_custom
 from raysweep.store.memo import recall, remember
 from raysweep.sweep.own_networks import EXAMPLES, training_only
 from raysweep.sweep.schema import Training, TrainRest
@@ -152,7 +153,7 @@ def _size(config: ModelConfig) -> tuple[int, int, int]:
 def has_running_statistics(config: ModelConfig) -> bool:
     """Whether a network has norms that keep running statistics; of our own networks the norm says so."""
     if not is_custom(config.model):
-        return config.norm == "batch"
+        return choose("norm", config.norm, RUNNING_STATISTICS)
     from raysweep.connectivity.statistics import has_running_statistics as found
     from raysweep.models.build import build
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.digest import digest
 from raysweep.sweep.moves import Move, Moved
@@ -15,6 +16,7 @@ PRUNING_VERSION = 1
 SPAWNED_CHAIN_VERSION = 2  # of the chains of spawned runs that keep the order of examples
 IMPORT_VERSION = 2
 ALIGNMENT_VERSION = 4
+EMBEDDING_VERSION = 5  # of alignments of a narrow network in a wide one
 PIXELS_VERSION = 2  # of correlations over several pixels of an image
 BARRIER_VERSION = 8
 
@@ -236,7 +238,7 @@ def make_branch(
 ) -> Trial:
     """A control beside a chain: the chain's rewind point (or a new initialisation) under other masks."""
     settings: list[Any] = [branch, permutation]
-    if align and permutation in ("dense", "level"):
+    if align and permutation not in (None, "none"):
         settings.append(_alignment_settings(align.methods[0], align))
     identity = ["branch", PRUNING_VERSION, settings]
     return replace(
@@ -269,7 +271,7 @@ def make_stacked(
 def make_embedding(method: str, group: str, narrow: Network, wide: Network, align: Align) -> AlignmentUnit:
     """Units of a wide network matched to those of a narrow one."""
     pair = (narrow, wide)
-    identity = ["embedding", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    identity = ["embedding", EMBEDDING_VERSION, _alignment_settings(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair, embeds=True)
 
 
@@ -281,9 +283,10 @@ def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Al
 
 
 def _alignment_settings(method: str, align: Align) -> dict[str, Any]:
-    options = getattr(align, method).model_dump(mode="json")
-    settings = {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
-    if options.get("similarity") == "correlation" and options["pixels"] > 1:
+    options = {"weight_matching": align.weight_matching, "activation_matching": align.activation_matching}
+    own = choose("method", method, options).model_dump(mode="json")
+    settings = {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+    if own.get("similarity") == "correlation" and own["pixels"] > 1:
         settings["version"] = PIXELS_VERSION
     return settings
 

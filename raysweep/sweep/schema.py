@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from raysweep.choices import choose
 from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
 from raysweep.sweep.names import (
@@ -21,6 +22,7 @@ from raysweep.sweep.names import (
     BRANCHES,
     HYBRIDS,
     KERNELS,
+    KINDS,
     METHODS,
     ORDERS,
     PERMUTATIONS,
@@ -204,6 +206,14 @@ class Prune(Strict):
     )
     transport: Transport = Transport()
 
+    @property
+    def keeps_optimiser(self) -> bool:
+        return choose("optimiser at the rewind point", self.optimiser, {"fresh": False, "kept": True})
+
+    @property
+    def renews_order(self) -> bool:
+        return choose("data_order", self.data_order, {"same": False, "new": True})
+
 
 class WeightMatching(Strict):
     kernel: Literal[KERNELS] = Field(  # type: ignore[valid-type]
@@ -251,7 +261,7 @@ class Trajectory(Strict):
 
 
 class Compare(Strict):
-    kinds: list[Literal["unaligned", "direct", "via", "joint", "composed"]] = Field(
+    kinds: list[Literal[KINDS]] = Field(  # type: ignore[valid-type]
         default=["unaligned", "direct", "via"], description="of barriers, see below"
     )
     joint_networks: list[AtLeastTwo] = Field(default=[3], description="aligned at once")

@@ -144,7 +144,7 @@ class Trials:
         cursor = self.cursors[dense.trial_id]
         rewind = _within("prune.rewind", prune.rewind, cursor, cursor.start)
         _check_pruning(self.model(dense), prune)
-        kept = (rewind,) if prune.optimiser == "kept" else ()
+        kept = (rewind,) if prune.keeps_optimiser else ()
         self._add(dense, replace(cursor, checkpoints=(*cursor.checkpoints, rewind), optimisers=kept))
         levels = tuple(range(1, prune.levels + 1))
         ends = (rewind, cursor.total)
@@ -179,17 +179,19 @@ class Trials:
 
 def checkpoint_steps(rest: TrainRest, per_epoch: int, start: int, total: int) -> tuple[int, ...]:
     """Return the steps at which a run stores checkpoints: its start, its end, and the schedule's between."""
-    wanted = rest.checkpoints
-    if isinstance(wanted, Every):
-        interval = max(1, wanted.every.step(per_epoch))
-        steps = set(range(0, total, interval))
-    elif isinstance(wanted, Geometric):
-        steps, at = set(), float(max(1, wanted.first.step(per_epoch)))
-        while at <= total:
-            steps.add(round(at))
-            at *= wanted.factor
-    else:
-        steps = {moment.step(per_epoch) for moment in wanted}
+    steps: set[int] = set()
+    match rest.checkpoints:
+        case Every(every=every):
+            steps.update(range(0, total, max(1, every.step(per_epoch))))
+        case Geometric(first=first, factor=factor):
+            at = float(max(1, first.step(per_epoch)))
+            while at <= total:
+                steps.add(round(at))
+                at *= factor
+        case list() as moments:
+            steps.update(moment.step(per_epoch) for moment in moments)
+        case other:
+            raise ValueError(f"unknown form of checkpoints {other!r}; valid: every, geometric, a list")
     return tuple(sorted({start, total, *(step for step in steps if start < step < total)}))
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from raysweep.symmetry.groups import Axis, Segment, length
+from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
 from raysweep.symmetry.selection import axis_index
@@ -24,11 +25,14 @@ class PermutationSpec:
     symmetries are those of the network in evaluation mode. `sizes[group]` is the number of units of a group,
     in the order of the network.
     `buffers` names what is permuted but never matched: buffers, and further names of a tied parameter.
+    `left_alone` lists the hidden units that stay in place, with the reason; what the network takes in and
+    puts out is not hidden.
     """
 
     axes: Mapping[str, tuple[Axis | None, ...]]
     sizes: Mapping[str, int]
     buffers: frozenset[str]
+    left_alone: tuple[LeftAlone, ...] = ()
 
     @staticmethod
     def trace(model: nn.Module, example_input: torch.Tensor, *, proved: bool = True) -> "PermutationSpec":
@@ -42,9 +46,9 @@ class PermutationSpec:
         Raises `SpecError` naming the operation, parameter or group that is not understood: attention, for
         example, is refused.
         """
-        axes, sizes = trace_axes(model, example_input)
+        axes, sizes, left_alone = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
-        spec = PermutationSpec(axes, sizes, frozenset(axes) - matched)
+        spec = PermutationSpec(axes, sizes, frozenset(axes) - matched, left_alone)
         if proved:
             prove(spec, model, example_input)
         return spec

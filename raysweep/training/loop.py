@@ -1,13 +1,14 @@
 """Gradient descent over resident tensors, step by step, repeatable and resumable at every step."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from raysweep.choices import choose
 from raysweep.data.augment import flip_and_crop
 from raysweep.data.resident import Resident
 from raysweep.digest import seed_for
@@ -21,6 +22,12 @@ from raysweep.training.optimiser import (
 from raysweep.training.schedule import Schedule
 
 Masks = Mapping[str, torch.Tensor]
+
+AUGMENT: dict[str, Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]] = {
+    "none": lambda images, black, seed: images,
+    "flip_crop": flip_and_crop,
+}
+AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16}
 
 
 class Diverged(FloatingPointError):
@@ -93,6 +100,8 @@ class TrainingRun:
         self._per_epoch = settings.steps_per_epoch(len(data.train))
         self._epoch = _Epoch()
         self._device = data.train.images.device
+        self._augment = choose("augment", settings.augment, AUGMENT)
+        self._autocast_type = choose("precision", settings.precision, AUTOCAST)
         self._optimiser = make_optimiser(
             model,
             settings.optimiser,
@@ -146,10 +155,8 @@ class TrainingRun:
     def _update(self, batch: torch.Tensor) -> torch.Tensor:
         settings = self._settings
         self._optimiser.param_groups[0]["lr"] = settings.schedule.rate(self.step)
-        images = self._data.train.images[batch]
-        if settings.augment == "flip_crop":
-            seed = seed_for(f"augmentation{settings.order}", settings.data_seed, self.step)
-            images = flip_and_crop(images, self._data.black, seed)
+        seed = seed_for(f"augmentation{settings.order}", settings.data_seed, self.step)
+        images = self._augment(self._data.train.images[batch], self._data.black, seed)
         if settings.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         self._seed_dropout()
@@ -175,6 +182,6 @@ class TrainingRun:
             torch.default_generator.manual_seed(seed)
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self._settings.precision == "bfloat16":
-            return torch.autocast(self._device.type, dtype=torch.bfloat16)
-        return contextlib.nullcontext()
+        if self._autocast_type is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self._device.type, dtype=self._autocast_type)

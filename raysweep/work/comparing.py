@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from raysweep.choices import choose
 from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_grid
 from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
@@ -33,7 +34,8 @@ def compare_unit(
     still = [networks.padded(member, trials[member.trial_id], config) for member in unit.networks]
     states = _moved(unit, still, places, config, permutations)
     grid = _grid(unit, compare)
-    recompute = networks.split(data, "train") if unit.statistics == "recomputed" else None
+    statistics = {"kept": None, "recomputed": networks.split(data, "train")}
+    recompute = choose("statistics", unit.statistics, statistics)
     for name in compare.splits:
         split = networks.split(data, name)
         where = f"{name} {first.group}"  # a group has one architecture and one data set
@@ -54,14 +56,12 @@ def compare_unit(
 
 
 def _grid(unit: BarrierUnit, compare: Compare) -> np.ndarray:
-    match unit.interpolation:
-        case "pair":
-            return pair_grid(compare.alphas)
-        case "simplex":
-            return simplex_grid(compare.subdivisions)
-        case "mean":
-            return mean_grid(len(unit.networks))
-    raise ValueError(f"unknown interpolation {unit.interpolation!r}")
+    grids = {
+        "pair": lambda: pair_grid(compare.alphas),
+        "simplex": lambda: simplex_grid(compare.subdivisions),
+        "mean": lambda: mean_grid(len(unit.networks)),
+    }
+    return choose("interpolation", unit.interpolation, grids)()
 
 
 def _moved(

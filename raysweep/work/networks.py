@@ -2,6 +2,7 @@
 
 import torch
 
+from raysweep.choices import choose
 from raysweep.connectivity import risk
 from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
@@ -35,7 +36,8 @@ class Networks:
         return model_config(trial.training, data), data
 
     def split(self, data: Resident, name: str) -> Split:
-        return data.test if name == "test" else data.train.first(self._compare.train_examples)
+        splits = {"train": data.train.first(self._compare.train_examples), "test": data.test}
+        return choose("split", name, splits)
 
     def state(self, network: Network) -> State:
         """Read a checkpoint; raises `CorruptObject`."""

@@ -174,7 +174,7 @@ def hyperparameters(trial: Trial, cursor: Cursor, level: int) -> Hyperparameters
     """
     training = trial.training
     order = " spawned" if trial.spawned else ""
-    if trial.prune is not None and trial.prune.data_order == "new":
+    if trial.prune is not None and trial.prune.renews_order:
         order = f" level {level}"
     return Hyperparameters(
         batch_size=training.batch_size,
