@@ -102,7 +102,7 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
         lambda: build(replace(mlp(2), norm="novel")),
         lambda: unit_norm("novel", 2),
         lambda: channel_norm("novel", 2),
-        lambda: facts.has_batchnorm(replace(mlp(2), norm="novel")),
+        lambda: facts.has_running_statistics(replace(mlp(2), norm="novel")),
     ],
     "init": [lambda: initialise(network(), "novel", 0)],
     "optimiser": [

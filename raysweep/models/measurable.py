@@ -22,7 +22,13 @@ def unmeasurable(model: nn.Module, example: torch.Tensor) -> str | None:
     it is given must stay as it was. `example` has a first axis of examples and gives their shape and type.
     The weights are drawn at random, because at initialisation outputs may be zero. The model is not changed.
     """
-    network, inputs = _randomised(model).eval(), _inputs(example)
+    try:
+        return _problem(_randomised(model).eval(), _inputs(example))
+    except Exception as error:  # whatever a user's code raises
+        return f"it fails on {EXAMPLES} or {EXAMPLES // 2} examples: {type(error).__name__}: {error}"
+
+
+def _problem(network: nn.Module, inputs: torch.Tensor) -> str | None:
     given = inputs.clone()
     whole, calls = _run(network, given)
     if not torch.equal(given, inputs):
