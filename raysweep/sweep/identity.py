@@ -210,7 +210,7 @@ def make_branch(
     """A control beside a chain: the chain's rewind point (or a new initialisation) under other masks."""
     settings: list[Any] = [branch, permutation]
     if align and permutation in ("dense", "level"):
-        settings.append(_alignment_settings(align.methods[0], align))
+        settings.append(alignment_settings(align.methods[0], align))
     identity = ["branch", PRUNING_VERSION, settings]
     return replace(
         chain,
@@ -225,7 +225,7 @@ def make_branch(
 def make_alignment(method: str, group: str, one: Network, other: Network, align: Align) -> AlignmentUnit:
     """An unordered pair of equal architecture is aligned once, toward the smaller id."""
     pair = tuple(sorted((one, other)))
-    identity = ["alignment", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    identity = ["alignment", ALIGNMENT_VERSION, alignment_settings(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair)
 
 
@@ -235,25 +235,26 @@ def make_stacked(
     """Checkpoints of two trials, those that correspond at the same place, under one permutation."""
     targets, sources = sorted((ones, others))
     networks = (*targets, *sources)
-    identity = ["stacked", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, networks)]
+    identity = ["stacked", ALIGNMENT_VERSION, alignment_settings(method, align), *map(str, networks)]
     return AlignmentUnit(digest(identity), method, group, networks, stack=len(targets))
 
 
 def make_embedding(method: str, group: str, narrow: Network, wide: Network, align: Align) -> AlignmentUnit:
     """Units of a wide network matched to those of a narrow one."""
     pair = (narrow, wide)
-    identity = ["embedding", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    identity = ["embedding", ALIGNMENT_VERSION, alignment_settings(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair, embeds=True)
 
 
 def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Align) -> AlignmentUnit:
     """Networks that are aligned at once, one permutation each."""
     ordered = tuple(sorted(networks))
-    identity = ["joint alignment", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, ordered)]
+    identity = ["joint alignment", ALIGNMENT_VERSION, alignment_settings(method, align), *map(str, ordered)]
     return AlignmentUnit(digest(identity), method, group, ordered, joint=True)
 
 
-def _alignment_settings(method: str, align: Align) -> dict[str, Any]:
+def alignment_settings(method: str, align: Align) -> dict[str, Any]:
+    """Return the settings of `align` that determine an alignment by this method."""
     options = getattr(align, method).model_dump(mode="json")
     return {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
 
