@@ -10,6 +10,7 @@ from analysis.bootstrap import with_interval
 from analysis.command import command
 from analysis.deciding import FAILS, HOLDS, UNDECIDED, state
 from analysis.members import trial_of
+from analysis.networks import themselves
 from analysis.panels import UNITS
 from analysis.pruning_figure import draw
 from analysis.relative import members_of, named_ends, share
@@ -144,7 +145,8 @@ def analyse(folder: Path) -> str:
             means, named = by_level(rows, own), replace(setting, width=networks.width)
             path = folder / "figures" / f"pruning_{named.stem}.png"
             draw(means, errors_by_level(own), POINTS, named.title, path)
-            parts.append("\n".join([*_tables(named.title, means), *verdicts(decide(means))]))
+            told = [*_tables(named.title, means), *themselves(rows, trials), *verdicts(decide(means))]
+            parts.append("\n".join(told))
     return "\n\n".join(parts) or "pruning: no pruned networks yet"
 
 

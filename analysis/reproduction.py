@@ -112,7 +112,7 @@ def _along_training(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
         if its != (paper.TRAJECTORY_MODEL, paper.TRAJECTORY_WIDTH, paper.TRAJECTORY_METHOD):
             continue
         per_epoch = trajectory.steps_per_epoch(tables.trials[tables.trials.group.isin(same.group)])
-        means = trajectory.by_epoch(same, tables.alignments, per_epoch)
+        means = trajectory.by_epoch(same, per_epoch)
         direct = means[(means.risk == "error") & (means.series == "direct")]
         yield from _epochs(direct, trajectory.fixed_points(along, per_epoch), int(setting.width or 0))
 

@@ -15,6 +15,7 @@ SHARED = {
     "reference": None,
     "across": None,
     "permutation_step": None,
+    **dict.fromkeys(("path_networks", "cycle", "joint_networks", "mean_networks", "stack")),
 }
 
 
@@ -47,7 +48,7 @@ def pair_alignments(networks=NETWORKS):
     )
 
 
-def trial_rows(names="abcd", branch="main", init_seed=None, start=0, spawn_at=None):
+def trial_rows(names="abcd", branch="main", init_seed=None, start=0, spawn_at=None, test_error=0.05):
     return [
         {
             **{key: SHARED[key] for key in ("dataset", "model", "norm")},
@@ -59,6 +60,10 @@ def trial_rows(names="abcd", branch="main", init_seed=None, start=0, spawn_at=No
             "init_seed": position if init_seed is None else init_seed,
             "start": start,
             "spawn_at": spawn_at,
+            "parent_trial": None,
+            "test_error": test_error,
+            "guess_error": 0.9,
+            "batchnorm": False,
         }
         for position, name in enumerate(names)
     ]
@@ -92,7 +97,14 @@ def joint_rows(width, barrier, size=3, networks=NETWORKS):
         row
         for together in combinations(networks, size)
         for row in pair_rows(
-            "joint", width, barrier, METHOD, together, ("test",), alignments=["".join(together)] * 2
+            "joint",
+            width,
+            barrier,
+            METHOD,
+            together,
+            ("test",),
+            alignments=["".join(together)] * 2,
+            joint_networks=size,
         )
     ]
 
@@ -117,6 +129,8 @@ def set_rows(kind, width, barrier, size=3, interpolation="simplex", networks=NET
             "method": None if kind == "unaligned" else METHOD,
             "networks": list(together),
             "alignments": ["".join(together)] if kind == "joint" else [],
+            "joint_networks": size if kind == "joint" else None,
+            "mean_networks": size if interpolation == "mean" else None,
             "group": f"group{width}",
             "width": width,
             "split": "test",

@@ -1,0 +1,80 @@
+"""No mean is over rows that differ in a dimension of their table: in no analysis and in no metric of MLflow.
+
+The tables are those of two sweeps that plan everything there is, with two values of every dimension.
+"""
+
+import re
+from importlib import import_module
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from raysweep.store.tables import WITHIN, dimensions, schema
+from raysweep.sweep.names import ANALYSES
+from raysweep.tracking.values import barriers as logged
+from tests.analysis.planned import planned
+
+BATCHNORM = {"width": [4, 8], "norm": ["none", "batch"], "learning_rate": [0.05, 0.1]}
+EVERYTHING = {
+    "align": {"methods": ["weight_matching", "activation_matching"]},
+    "compare": {
+        "kinds": ["unaligned", "direct", "via", "joint", "composed"],
+        "joint_networks": [3, 4],
+        "mean_networks": [2, 3],
+        "path_networks": [3, 4],
+        "paths": 6,
+    },
+}
+ALONG = {
+    "compare": {
+        "kinds": ["unaligned", "direct"],
+        "trajectory": {"stacks": [2, 3], "hybrids": ["bottom_up", "top_down", "one_in", "one_out"]},
+        "across": ["widths", "tasks"],
+    },
+    "prune": {"levels": 2, "rewind": "1ep", "branches": ["random", "one_shot", "transport"]},
+}
+CONSTANT = {  # dimensions of `barriers` that cannot differ in a sweep
+    *("model", "dataset", "train_examples", "threads", "device"),
+}
+
+
+@pytest.fixture(scope="module")
+def sweeps():
+    along = {**BATCHNORM, "norm": "batch", "learning_rate": 0.1, "pixel_seed": [None, 1, 2]}
+    along["checkpoints"] = ["1ep", "2ep"]
+    return planned(BATCHNORM, **EVERYTHING), planned(along, **ALONG)
+
+
+def test_every_column_is_a_dimension_or_not():
+    for table, within in WITHIN.items():
+        assert set(within) <= set(schema(table).names)
+        assert set(dimensions(table)).isdisjoint(within)
+
+
+def test_every_dimension_of_barriers_takes_two_values(sweeps):
+    for name in dimensions("barriers"):
+        values = pd.concat([each["barriers"][name] for each in sweeps]).map(str).nunique()
+        assert (values > 1) == (name not in CONSTANT), name
+
+
+@pytest.mark.parametrize("analysis", ANALYSES)
+def test_analyses(sweeps, analysis, tmp_path, monkeypatch):
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)  # the numbers are in the text
+    found = []
+    for tables in sweeps:
+        for name, table in tables.items():
+            table.to_parquet(tmp_path / name)
+        text = import_module(f"analysis.{analysis}").analyse(tmp_path)
+        found += re.findall(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]", text)
+    assert len(found) >= 20
+    assert [ends for ends in found if len(set(ends)) > 1] == []
+
+
+def test_metrics_of_mlflow(sweeps):
+    for tables in sweeps:
+        rows = tables["barriers"]
+        for _, same in rows.groupby([rows.group, rows.method.fillna("unaligned")]):
+            values = {(name, step): value for name, value, _, step in logged(same, 0)}
+            assert {value for (name, _), value in values.items() if name.endswith("_std")} == {0.0}
+            assert sum(value for (name, _), value in values.items() if name.endswith("/n")) == len(same)
