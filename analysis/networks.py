@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.members import trial_of
+from raysweep.sweep.variants import variants
 
 NEAR = 0.95  # a network errs like guessing from this share of the error of the best constant answer on
 
@@ -22,16 +23,22 @@ def at_chance(trials: pd.DataFrame) -> set[str]:
 
 
 def themselves(rows: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
-    """Say how large the test error of the dense networks is that `rows` compare: mean and range by width.
+    """Say how large the test error of the dense networks is that `rows` compare, or of which theirs come.
 
-    A second sentence names the widths at which they are no better than guessing.
+    Mean and range stand by width, and by configuration where there are several. A second sentence names those
+    that are no better than guessing.
     """
     names = {trial_of(network) for networks in rows.networks for network in networks}
     pruned = trials[trials.trial_id.isin(names) & trials.level.gt(0)]
     dense = trials[trials.level.eq(0) & trials.trial_id.isin(names.union(pruned.parent_trial))]
-    widths = list(dense.groupby("width"))
-    errors = ", ".join(f"{width}: {_range(own.test_error)}" for width, own in widths)
-    return [f"test error of the networks themselves by width (mean, range): {errors}", *_lost(widths)]
+    told = [dense.width, dense.dataset, variants(dense, dense)]
+    several = dense.dataset.nunique() > 1
+    found = {
+        ", ".join([f"width {width}", *([str(data)] if several else []), *([str(own)] if own else [])]): same
+        for (width, data, own), same in dense.groupby(told)
+    }
+    errors = "; ".join(f"{name}: {_range(same.test_error)}" for name, same in found.items())
+    return [f"test error of the networks themselves (mean, range): {errors}", *_lost(found)]
 
 
 def _guesses(trials: pd.DataFrame) -> pd.Series:
@@ -42,8 +49,8 @@ def _range(errors: pd.Series) -> str:
     return f"{errors.mean():.3f} ({errors.min():.3f} to {errors.max():.3f}, n = {len(errors)})"
 
 
-def _lost(widths: list[tuple[object, pd.DataFrame]]) -> Iterator[str]:
-    lost = {width: (int(_guesses(own).sum()), len(own)) for width, own in widths}
-    words = [f"{count} of {n} at width {width}" for width, (count, n) in lost.items() if count]
+def _lost(found: dict[str, pd.DataFrame]) -> Iterator[str]:
+    counts = {name: (int(_guesses(same).sum()), len(same)) for name, same in found.items()}
+    words = [f"{count} of {n} of {name}" for name, (count, n) in counts.items() if count]
     if words:
-        yield f"AT CHANCE: networks that are no better than guessing ({', '.join(words)}) make no result"
+        yield f"AT CHANCE: networks that are no better than guessing ({'; '.join(words)}) make no result"

@@ -139,6 +139,7 @@ def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/pruning_*.png` and return tables and verdicts."""
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     parts = []
+    barriers = barriers[barriers.across.isna()]
     first = barriers.networks.str[0].map(trial_of)
     for networks, own in pruned_groups(trials):
         for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):

@@ -106,7 +106,8 @@ def _names(rows: pd.DataFrame) -> pd.Series:
 
     The number of networks of a joint alignment, a mean, a path or a cycle, or of the checkpoints of a stack;
     where the permutation was found: at which level of pruning, at which step, in which other task; of pruned
-    networks the point where they are compared; of a hybrid its layers; recomputed statistics of BatchNorm.
+    networks the point where they are compared; of a hybrid its layers; before the end of training `along`;
+    recomputed statistics of BatchNorm.
     """
     pruned, end, transferred = rows.level > 0, _ends(rows), rows.transferred_from.notna()
     found = rows.permutation_level.map(lambda level: "_dense" if level == 0 else "_level", na_action="ignore")
@@ -122,9 +123,10 @@ def _names(rows: pd.DataFrame) -> pd.Series:
         ("_found_at" + _suffix(rows.permutation_step), along),
         ("_from_" + rows.transferred_from.str[:8], transferred),
         ("_" + rows.hybrid + _suffix(rows.hybrid_layers), rows.hybrid.notna()),
+        (pd.Series("_along", rows.index), ~pruned & ~end),
         (pd.Series("_recomputed", rows.index), rows.statistics == "recomputed"),
     ):
-        name += text.where(where, "").fillna("")
+        name += text.astype(object).where(where, "").fillna("")
     return name
 
 
@@ -133,7 +135,7 @@ def _suffix(numbers: pd.Series) -> pd.Series:
 
 
 def _steps(rows: pd.DataFrame) -> pd.Series:
-    """The axis of a metric: the level of pruning, or the optimiser step before the end of a dense run."""
+    """The axis of a metric: the level of pruning, or the optimiser step along a dense run."""
     return rows.level.where((rows.level > 0) | _ends(rows), rows.step)
 
 

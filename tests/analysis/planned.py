@@ -6,6 +6,8 @@ rows that differ in a dimension is none of these numbers, and has an interval.
 
 import random
 
+import pandas as pd
+
 from raysweep.store.tables import dimensions, schema, table_of
 from raysweep.store.trials import LevelRecord, Metric
 from raysweep.sweep.agreeing import Agreement
@@ -27,12 +29,17 @@ def planned(train, **sections):
     train = {"dataset": "digits", "width": 4, "epochs": 3, "replicates": 4, "batch_size": 700, **train}
     wanted = desired(check("test", {"name": "s", "train": train, **sections}))
     tables = {name: frame(name, make(wanted)) for name, make in ROWS.items()}
-    barriers = tables["barriers"]
-    curves = {"weights": [[[1.0, 0.0], [0.0, 1.0]]], "loss": [[0.0, 0.0]], "error": [[0.0, 0.0]]}
-    tables["curves"] = barriers[["barrier_id", "split"]].assign(
-        **{name: value * len(barriers) for name, value in curves.items()}
-    )
+    tables["curves"] = pd.DataFrame([_curve(row) for row in tables["barriers"].itertuples()])
     return tables
+
+
+def _curve(row):
+    """The corners, and at the centre what the barrier is."""
+    count = len(row.networks)
+    corners = [[float(at == place) for at in range(count)] for place in range(count)]
+    risks = {risk: [0.0] * count + [getattr(row, f"{risk}_barrier")] for risk in ("loss", "error")}
+    weights = [*corners, [1 / count] * count]
+    return {"barrier_id": row.barrier_id, "split": row.split, "weights": weights, **risks}
 
 
 def frame(table, rows):
