@@ -271,6 +271,23 @@ def dimensions(table: str) -> list[str]:
     return [name for name, _, _ in TABLES[table] if name not in WITHIN[table]]
 
 
+def grouping(rows: Any, table: str, *first: str) -> list[str]:
+    """Return the columns `first` of a frame and the other dimensions of its table that tell more rows apart.
+
+    A mean over rows that agree in them mixes nothing: `rows.groupby(grouping(rows, "barriers", "width"),
+    dropna=False)`. Of several columns that tell the same apart the first one counts, `group` last.
+    """
+    keys = list(first)
+    lists = {name for name, kind, _ in TABLES[table] if pa.types.is_list(kind)}
+    rest = [name for name in dimensions(table) if name not in {*first, *lists}]
+    told = len(rows[keys].drop_duplicates()) if keys else 1
+    for name in sorted(rest, key="group".__eq__):
+        more = len(rows[[*keys, name]].drop_duplicates())
+        if more > told:
+            keys, told = [*keys, name], more
+    return keys
+
+
 def table_of(rows: list[dict[str, Any]], columns: pa.Schema) -> pa.Table:
     """Return rows as a table with these columns.
 
