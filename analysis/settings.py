@@ -72,12 +72,10 @@ def by_networks(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = (
     lost = at_chance(trials)
     rows = rows.assign(guesses=[any(trial_of(each) in lost for each in those) for those in members])
     keys = ["dataset", "model", "norm", variants(rows, trials, but), told(rows, trials)]
-    for (dataset, model, norm, variant, statistics), group in rows.groupby(keys):
-        names = map(str, (dataset, model, norm))
-        yield (
-            Setting(*names, variant=str(variant), statistics=str(statistics), chance=_chance(group)),
-            group,
-        )
+    for values, group in rows.groupby(keys):
+        dataset, model, norm, variant, statistics = map(str, values)
+        setting = Setting(dataset, model, norm, variant=variant, statistics=statistics)
+        yield replace(setting, chance=_chance(group)), group
 
 
 def told(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:

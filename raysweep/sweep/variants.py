@@ -21,7 +21,7 @@ def variants(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) 
     more apart than those before them, are left out. A pruned chain has the name of its dense network.
     """
     keys = [key for key in SETTINGS if key in trials and key not in but]
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for _, same in _families(rows, trials).groupby(["dataset", "model", "norm"]):
         words = pd.DataFrame({key: _words(key, same) for key in keys}, same.index)
         told: list[str] = []

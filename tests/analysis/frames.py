@@ -4,6 +4,9 @@ from itertools import combinations
 
 import pandas as pd
 
+from analysis import paper
+
+METHOD = "weight_matching"
 NETWORKS = tuple(f"{name}@0@9" for name in "abcd")
 SHARED = {
     "dataset": "digits",
@@ -16,6 +19,7 @@ SHARED = {
     "across": None,
     "permutation_step": None,
     **dict.fromkeys(("path_networks", "cycle", "joint_networks", "mean_networks", "stack")),
+    **paper.COMPARE,
 }
 
 
@@ -44,7 +48,10 @@ def pair_rows(kind, width, barrier, method=None, networks=NETWORKS, splits=("tra
 
 def pair_alignments(networks=NETWORKS):
     return pd.DataFrame(
-        [{"alignment_id": f"{a}{b}", "networks": [a, b]} for a, b in combinations(networks, 2)]
+        [
+            {"alignment_id": f"{a}{b}", "networks": [a, b], "method": METHOD, **paper.ALIGN[METHOD]}
+            for a, b in combinations(networks, 2)
+        ]
     )
 
 
@@ -67,9 +74,6 @@ def trial_rows(names="abcd", branch="main", init_seed=None, start=0, spawn_at=No
         }
         for position, name in enumerate(names)
     ]
-
-
-METHOD = "weight_matching"
 
 
 def via_rows(width, barrier, networks=NETWORKS, splits=("test",)):
