@@ -37,8 +37,8 @@ def themselves(rows: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
         ", ".join([f"width {width}", *([str(data)] if several else []), *([str(own)] if own else [])]): same
         for (width, data, own), same in dense.groupby(told)
     }
-    errors = "; ".join(f"{name}: {_range(same.test_error)}" for name, same in found.items())
-    return [f"test error of the networks themselves (mean, range): {errors}", *_lost(found)]
+    errors = [f"  {name}: {_range(same.test_error)}" for name, same in found.items()]
+    return ["test error of the networks themselves (mean, range):", *errors, *_lost(found)]
 
 
 def _guesses(trials: pd.DataFrame) -> pd.Series:

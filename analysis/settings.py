@@ -20,8 +20,8 @@ class Setting:
     """Networks of one kind on one data set, aligned by one method (None: by none, or by several).
 
     `variant` says what else of `train` sets them apart from others of the sweep ("": nothing), `statistics`
-    how those of BatchNorm were treated ("": there are none), and `chance` whether all or some of them are no
-    better than guessing ("": none is).
+    how their running statistics were treated ("": there are none), and `chance` whether all or some of them
+    are no better than guessing ("": none is).
     """
 
     dataset: str
@@ -41,7 +41,7 @@ class Setting:
         words += [] if self.norm == "none" else [f"norm {self.norm}"]
         words += [self.method.replace("_", " ")] if self.method else []
         words += [self.variant] if self.variant else []
-        words += [f"{self.statistics} BatchNorm statistics"] if self.statistics else []
+        words += [f"{self.statistics} running statistics"] if self.statistics else []
         words += [f"{self.chance.upper()} NETWORKS AT CHANCE"] if self.chance else []
         return ", ".join(words)
 
@@ -79,10 +79,10 @@ def by_networks(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = (
 
 
 def told(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
-    """Return how the statistics of BatchNorm were treated in every row; "" where there are none."""
-    if "statistics" not in rows or "batchnorm" not in trials:
+    """Return how running statistics were treated in every row; "" where there are none."""
+    if "statistics" not in rows or "running_statistics" not in trials:
         return pd.Series("", rows.index, name="told")
-    has = set(trials[trials.batchnorm.eq(True)].trial_id)
+    has = set(trials[trials.running_statistics.eq(True)].trial_id)
     return rows.statistics.where(rows.networks.str[0].map(trial_of).isin(has), "").rename("told")
 
 

@@ -79,7 +79,7 @@ TABLES: dict[str, list[Column]] = {
         ("spawn_replicate", _INT, "replicate of the trunk"),
         ("threads", _INT, "threads of the computation"),
         ("device", _TEXT, "cpu or cuda"),
-        ("batchnorm", pa.bool_(), "whether the network keeps running statistics (BatchNorm)"),
+        ("running_statistics", pa.bool_(), "whether the network keeps them, as BatchNorm does"),
         (
             "guess_error",
             _FLOAT,

@@ -45,7 +45,10 @@ class Desired:
     def align_settings(self) -> dict[str, dict[str, Any]]:
         """The settings of `align` that determine an alignment, by method."""
         align = self.sweep.sections.align
-        return {method: alignment_settings(method, align) for method in align.methods}
+        found = {method: alignment_settings(method, align) for method in align.methods}
+        for settings in found.values():
+            settings.pop("version", None)  # of the code, which only ids need
+        return found
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "init_seed": trial.init_seed,
         "data_seed": trial.data_seed,
         "half": data_config(trial.training, trial.replicate).half,
-        "batchnorm": has_batchnorm(model_config(trial.training, facts.shape, facts.classes)),
+        "running_statistics": has_batchnorm(model_config(trial.training, facts.shape, facts.classes)),
         "guess_error": facts.guess_error,
         "replicate": trial.replicate,
         "level": level,

@@ -70,7 +70,7 @@ def trial_rows(names="abcd", branch="main", init_seed=None, start=0, spawn_at=No
             "parent_trial": None,
             "test_error": test_error,
             "guess_error": 0.9,
-            "batchnorm": False,
+            "running_statistics": False,
         }
         for position, name in enumerate(names)
     ]

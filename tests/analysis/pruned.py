@@ -29,7 +29,7 @@ def run(trial, level, error=0.05, loss=0.1, **more):
         "test_error": error,
         "test_loss": loss,
         "guess_error": 0.9,
-        "batchnorm": False,
+        "running_statistics": False,
         **more,
     }
 

@@ -21,8 +21,8 @@ def text(folder, barriers, runs):
 def test_the_answer_shows_the_test_error_of_the_networks(tmp_path):
     runs = pd.DataFrame(trial_rows()).assign(test_error=[0.02, 0.04, 0.06, 0.08])
     found = text(tmp_path, PAIRS, runs)
-    line = "test error of the networks themselves (mean, range): width 8: 0.050 (0.020 to 0.080, n = 4)"
-    assert line in found.splitlines()
+    head = "test error of the networks themselves (mean, range):"
+    assert f"{head}\n  width 8: 0.050 (0.020 to 0.080, n = 4)\n" in found
     assert "CHANCE" not in found
 
 
@@ -62,16 +62,16 @@ def test_networks_pruned_from_one_at_chance_are_too():
 
 
 @pytest.mark.parametrize(
-    ("batchnorm", "statistics", "words"),
+    ("keeps", "statistics", "words"),
     [
-        (True, ("kept", "recomputed"), "recomputed BatchNorm statistics"),
-        (True, ("kept",), "kept BatchNorm statistics"),
+        (True, ("kept", "recomputed"), "recomputed running statistics"),
+        (True, ("kept",), "kept running statistics"),
         (False, ("kept",), None),
     ],
 )
-def test_the_answer_says_which_statistics_it_shows(tmp_path, batchnorm, statistics, words):
+def test_the_answer_says_which_statistics_it_shows(tmp_path, keeps, statistics, words):
     barriers = [{**row, "statistics": each} for row in PAIRS for each in statistics]
-    runs = pd.DataFrame(trial_rows()).assign(batchnorm=batchnorm)
+    runs = pd.DataFrame(trial_rows()).assign(running_statistics=keeps)
     head = text(tmp_path, barriers, runs).splitlines()[0]
     assert ("statistics" in head) == (words is not None)
     assert f"weight matching{f', {words}' if words else ''}, mean test barrier by width" in head
@@ -81,6 +81,7 @@ def test_configurations_are_not_averaged():
     runs = pd.DataFrame(trial_rows()).assign(
         test_error=[0.1, 0.1, 0.3, 0.3], learning_rate=[0.1, 0.1, 0.2, 0.2], group=list("ggff")
     )
-    (line,) = themselves(pd.DataFrame({"networks": [list(NETWORKS)]}), runs)
-    assert "width 8, learning rate 0.1: 0.100 (0.100 to 0.100, n = 2)" in line
-    assert "width 8, learning rate 0.2: 0.300 (0.300 to 0.300, n = 2)" in line
+    assert themselves(pd.DataFrame({"networks": [list(NETWORKS)]}), runs)[1:] == [
+        "  width 8, learning rate 0.1: 0.100 (0.100 to 0.100, n = 2)",
+        "  width 8, learning rate 0.2: 0.300 (0.300 to 0.300, n = 2)",
+    ]

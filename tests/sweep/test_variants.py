@@ -104,13 +104,14 @@ def test_settings_of_align_and_compare_stand_beside_the_results():
     align = {
         "methods": ["weight_matching", "activation_matching"],
         "weight_matching": {"kernel": "cosine", "restarts": 2},
-        "activation_matching": {"examples": 7},
+        "activation_matching": {"examples": 7, "pixels": 2},
     }
     compare = {"kinds": ["unaligned", "direct"], "alphas": 5, "train_examples": 100}
     tables = planned({"replicates": 2}, align=align, compare=compare)
     by_method = tables["alignments"].set_index("method")
     weights, activations = by_method.loc["weight_matching"], by_method.loc["activation_matching"]
-    assert (weights.kernel, weights.restarts, activations.examples) == ("cosine", 2, 7)
+    assert (weights.kernel, weights.restarts) == ("cosine", 2)
+    assert (activations.examples, activations.pixels) == (7, 2)
     assert pd.isna(weights.examples)
     assert pd.isna(activations.kernel)
     assert set(tables["barriers"].alphas) == {5}
