@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from raysweep.sweep.variants import trial_of
+
 
 def aligned_networks(alignments: pd.DataFrame) -> dict[str, list[str]]:
     """Return the networks of every alignment by its id."""
@@ -23,8 +25,3 @@ def members(barriers: pd.DataFrame, aligned: Mapping[str, Iterable[str]]) -> lis
 
 def _through(kind: str, ids: Iterable[str], aligned: Mapping[str, Iterable[str]]) -> list[str]:
     return [] if kind == "joint" else [network for each in ids for network in aligned[each]]
-
-
-def trial_of(network: str) -> str:
-    """Return the trial of a network written `trial_id@level@step`."""
-    return network.split("@")[0]

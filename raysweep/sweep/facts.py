@@ -27,13 +27,17 @@ from raysweep.sweep.schema import Training, TrainRest
 
 @dataclass(frozen=True)
 class DataFacts:
-    """A data set as a plan sees it; `shape` is (channels, height, width)."""
+    """A data set as a plan sees it; `shape` is (channels, height, width).
+
+    `guess_error` is the test error (share) of always answering the most frequent class of the test set.
+    """
 
     digest: str
     train_examples: int
     test_examples: int
     shape: tuple[int, int, int]
     classes: int
+    guess_error: float
 
 
 @lru_cache(maxsize=64)
@@ -43,16 +47,18 @@ def data_facts(config: DataConfig, data_root: str | None, download: bool) -> Dat
     Raises `UserError` for missing or malformed files.
     """
     files = {str(path): _stamp(path) for path in files_of(config.dataset, data_root, download)}
-    question = ["data", asdict(config), files, np.__version__]  # a split is drawn by numpy
+    question = ["data facts", asdict(config), files, np.__version__]  # a split is drawn by numpy
     known = recall(question)
     if known is not None:
-        digest, train, test, shape, classes = known
-        return DataFacts(digest, train, test, tuple(shape), classes)
+        digest, train, test, shape, classes, guess_error = known
+        return DataFacts(digest, train, test, tuple(shape), classes, guess_error)
     arrays = load_arrays(config, data_root, download)
     digest = dataset_digest(arrays)
     if config != config.whole():  # a subset is scaled by the statistics of the whole
         digest += dataset_digest(load_arrays(config.whole(), data_root, download))
-    facts = DataFacts(digest, len(arrays.train_labels), len(arrays.test_labels), arrays.shape, arrays.classes)
+    train, test = len(arrays.train_labels), len(arrays.test_labels)
+    guess_error = 1 - int(np.bincount(arrays.test_labels).max()) / test
+    facts = DataFacts(digest, train, test, arrays.shape, arrays.classes, guess_error)
     remember(question, astuple(facts))
     return facts
 

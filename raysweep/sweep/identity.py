@@ -239,7 +239,7 @@ def make_branch(
     """A control beside a chain: the chain's rewind point (or a new initialisation) under other masks."""
     settings: list[Any] = [branch, permutation]
     if align and permutation not in (None, "none"):
-        settings.append(_alignment_settings(align.methods[0], align))
+        settings.append(_identifying(align.methods[0], align))
     identity = ["branch", PRUNING_VERSION, settings]
     return replace(
         chain,
@@ -254,7 +254,7 @@ def make_branch(
 def make_alignment(method: str, group: str, one: Network, other: Network, align: Align) -> AlignmentUnit:
     """An unordered pair of equal architecture is aligned once, toward the smaller id."""
     pair = tuple(sorted((one, other)))
-    identity = ["alignment", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    identity = ["alignment", ALIGNMENT_VERSION, _identifying(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair)
 
 
@@ -264,29 +264,35 @@ def make_stacked(
     """Checkpoints of two trials, those that correspond at the same place, under one permutation."""
     targets, sources = sorted((ones, others))
     networks = (*targets, *sources)
-    identity = ["stacked", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, networks)]
+    identity = ["stacked", ALIGNMENT_VERSION, _identifying(method, align), *map(str, networks)]
     return AlignmentUnit(digest(identity), method, group, networks, stack=len(targets))
 
 
 def make_embedding(method: str, group: str, narrow: Network, wide: Network, align: Align) -> AlignmentUnit:
     """Units of a wide network matched to those of a narrow one."""
     pair = (narrow, wide)
-    identity = ["embedding", EMBEDDING_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    identity = ["embedding", EMBEDDING_VERSION, _identifying(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair, embeds=True)
 
 
 def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Align) -> AlignmentUnit:
     """Networks that are aligned at once, one permutation each."""
     ordered = tuple(sorted(networks))
-    identity = ["joint alignment", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, ordered)]
+    identity = ["joint alignment", ALIGNMENT_VERSION, _identifying(method, align), *map(str, ordered)]
     return AlignmentUnit(digest(identity), method, group, ordered, joint=True)
 
 
-def _alignment_settings(method: str, align: Align) -> dict[str, Any]:
+def alignment_settings(method: str, align: Align) -> dict[str, Any]:
+    """Return the settings of `align` that determine an alignment by this method."""
     options = {"weight_matching": align.weight_matching, "activation_matching": align.activation_matching}
     own = choose("method", method, options).model_dump(mode="json")
-    settings = {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": "cpu"}
-    if own.get("similarity") == "correlation" and own["pixels"] > 1:
+    return {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+
+
+def _identifying(method: str, align: Align) -> dict[str, Any]:
+    """The settings, with the version of those by which numbers have changed since."""
+    settings = alignment_settings(method, align)
+    if settings.get("similarity") == "correlation" and settings["pixels"] > 1:
         settings["version"] = PIXELS_VERSION
     return settings
 

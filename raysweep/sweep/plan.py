@@ -4,6 +4,8 @@ import contextlib
 import gc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +16,14 @@ from raysweep.store.trials import LevelRecord, TrialStore
 from raysweep.sweep.across import Across
 from raysweep.sweep.comparisons import Comparisons
 from raysweep.sweep.facts import check_statistics, has_running_statistics
-from raysweep.sweep.identity import AgreementUnit, AlignmentUnit, BarrierUnit, Network, Trial
+from raysweep.sweep.identity import (
+    AgreementUnit,
+    AlignmentUnit,
+    BarrierUnit,
+    Network,
+    Trial,
+    alignment_settings,
+)
 from raysweep.sweep.levels import Levels
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.trajectories import Trajectories
@@ -31,6 +40,15 @@ class Desired:
     alignments: dict[str, AlignmentUnit]
     barriers: dict[str, BarrierUnit]
     agreements: dict[str, AgreementUnit]
+
+    @cached_property
+    def align_settings(self) -> dict[str, dict[str, Any]]:
+        """The settings of `align` that determine an alignment, by method."""
+        align = self.sweep.sections.align
+        found = {method: alignment_settings(method, align) for method in align.methods}
+        for settings in found.values():
+            settings.pop("version", None)  # of the code, which only ids need
+        return found
 
 
 @dataclass(frozen=True)

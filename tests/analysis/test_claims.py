@@ -39,7 +39,7 @@ def test_weak_verdicts_are_those_of_the_analysis(tmp_path, unaligned, direct, st
 def test_strong_verdicts_are_those_of_the_analysis(tmp_path):
     tables = weak_tables()
     tables["barriers"] += pair_rows("via", 8, 0.05, METHOD, alignments=VIA)
-    tables["barriers"] += pair_rows("joint", 8, 0.015, METHOD, alignments=["abc"])
+    tables["barriers"] += pair_rows("joint", 8, 0.015, METHOD, alignments=["abc"], joint_networks=3)
     joint = pd.DataFrame([{"alignment_id": "abc", "networks": ["a@0@9", "b@0@9", "c@0@9"]}])
     tables["alignments"] = pd.concat([tables["alignments"], joint])
     folder = write(tmp_path, "mine", **tables)
