@@ -42,7 +42,7 @@ def evidence(tables: Tables) -> list[Verdict]:
 def _weak(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
     pairs = weak.pairs(dense_ends(barriers), tables.trials)
     for setting, rows in by_width(by_networks(pairs, tables.trials)):
-        decided = all_pairs.decided(all_pairs.summarise(rows[rows.series == weak.INDEPENDENT]))
+        decided = all_pairs.decided(all_pairs.summarise(rows[rows.series.str.startswith(weak.INDEPENDENT)]))
         for row in decided[decided.how != all_pairs.UNALIGNED].itertuples():
             own = replace(setting, method=str(row.how).replace(" ", "_"))
             yield make(WEAK, "one aligned to the other", setting=own, **_spread(row))
@@ -52,7 +52,7 @@ def _along_training(barriers: pd.DataFrame, tables: Tables, make: Make) -> Itera
     for setting, rows, _ in trajectory.trajectories(barriers, tables.agreements, tables.trials):
         per_epoch = trajectory.steps_per_epoch(tables.trials[tables.trials.group.isin(rows.group)])
         for split, same in rows.groupby("split"):
-            means = trajectory.by_epoch(same, tables.alignments, per_epoch)
+            means = trajectory.by_epoch(same, per_epoch)
             for epoch, decision in trajectory.decisions(means).items():
                 what = f"permutation of epoch {epoch:g} at every epoch"
                 yield _along(make, TRAINING, what, setting, str(split), decision)

@@ -52,14 +52,16 @@ def with_interval(mean: float, low: float, high: float) -> str:
     return f"{mean:z.3f}" if np.isnan(low) else f"{mean:z.3f} [{low:z.3f}, {high:z.3f}]"
 
 
-def interval(values: Sequence[float], members: Members) -> Interval:
+def interval(values: Sequence[float], members: Members, alike: bool = False) -> Interval:
     """Mean of a value per comparison (a barrier, a difference of two, a share) with its interval.
 
+    `alike`: all networks were drawn from one population, whatever is compared with what (see `populations`).
     There is none below four networks, where leaving out one network leaves nothing, or where a value is
     not finite: then there is no mean either.
     """
     mean = float(np.mean(values)) if np.isfinite(values).all() else NONE
-    without = left_out((values, members), populations(members))
+    groups = [names_of(members)] if alike else populations(members)
+    without = left_out((values, members), groups)
     why = without_interval((values, members), without)
     return Interval(mean, NONE, NONE, why) if why else bounds(mean, without)
 
@@ -104,17 +106,22 @@ def without_interval(sample: Sample, without: Sequence[np.ndarray]) -> str:
     return ""
 
 
+def names_of(members: Members) -> list[str]:
+    """Return the networks that any of the comparisons depends on, sorted."""
+    return sorted(set(chain.from_iterable(members)))
+
+
 def populations(members: Members) -> list[list[str]]:
     """Split the networks into those that were drawn apart, which are one or two sets of names, sorted.
 
     There are two where every comparison is of one of these with one of those, as of narrow networks with wide
-    ones: each set then varies on its own.
+    ones: each set then varies on its own. A ring of networks, each compared with the next, may look the same.
     """
     partners: dict[str, set[str]] = {}
     for group in members:
         for name in group:
             partners.setdefault(name, set()).update(group)
-    names = sorted(partners)
+    names = names_of(members)
     side = dict.fromkeys(names[:1], 0)
     for name in (reached := names[:1]):  # it grows as it goes
         for other in partners[name] - {name}:

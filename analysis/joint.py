@@ -11,6 +11,7 @@ from analysis.command import command
 from analysis.deciding import ABOVE, BELOW, side_of, with_reason
 from analysis.jackknife import METHOD, interval, ratio, with_interval
 from analysis.members import aligned_networks, members
+from analysis.networks import themselves
 from analysis.panels import UNITS, legend, lines
 from analysis.relative import named_ends
 from analysis.settings import by_setting, dense_ends
@@ -35,9 +36,8 @@ def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
         & (barriers.interpolation == "pair")
         & barriers.kind.isin(["direct", "via", "joint"])
     ]
-    sizes = [len(aligned[ids[0]]) for ids in pairs.alignments]
-    joint = pairs.kind == "joint"
-    named = pairs.assign(series=np.where(joint, [f"joint, {n} networks" for n in sizes], pairs.kind))
+    sizes = [f"joint, {n:.0f} networks" for n in pairs.joint_networks.astype(float)]
+    named = pairs.assign(series=np.where(pairs.kind == "joint", sizes, pairs.kind))
     rows = []
     for width, same in named.groupby("width"):
         for risk in ("loss", "error"):
@@ -126,7 +126,9 @@ def analyse(folder: Path) -> str:
             index=["risk", "kind"], columns="width", values="text", aggfunc="first"
         )
         head = f"{setting.title}, mean test barrier of pairs by width [95 % interval over networks]"
-        parts.append("\n".join([head, table.to_string(na_rep=""), *verdicts(summary)]))
+        parts.append(
+            "\n".join([head, table.to_string(na_rep=""), *themselves(rows, trials), *verdicts(summary)])
+        )
     return "\n\n".join(parts) or "joint: no joint alignments (compare.kinds)"
 
 

@@ -10,6 +10,7 @@ from analysis.command import command
 from analysis.deciding import HOLDS, NOT_INFORMATIVE, beside_threshold, state, with_findings
 from analysis.jackknife import METHOD, ratio, with_interval
 from analysis.members import trial_of
+from analysis.networks import themselves
 from analysis.panels import UNITS, legend, lines
 from analysis.relative import named_ends
 from analysis.settings import by_setting, dense_ends
@@ -27,7 +28,7 @@ def by_number(barriers: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     chosen = barriers.assign(
-        number=barriers.networks.map(len),
+        number=barriers.mean_networks.astype(int),
         members=barriers.networks.map(lambda networks: [trial_of(network) for network in networks]),
     )
     for (width, kind), same in chosen.groupby(["width", "kind"]):
@@ -130,7 +131,9 @@ def analyse(folder: Path) -> str:
         loss = loss.assign(text=list(map(with_interval, loss["mean"], loss.low, loss.high)))
         table = loss.pivot_table(index=["kind", "number"], columns="width", values="text", aggfunc="first")
         head = f"{title}: excess test loss of the mean (nats) [95 % interval over networks]"
-        parts.append("\n".join([head, table.to_string(na_rep=""), *verdicts(means)]))
+        parts.append(
+            "\n".join([head, table.to_string(na_rep=""), *themselves(rows, trials), *verdicts(means)])
+        )
     return "\n\n".join(parts) or "means: no means of networks (compare.mean_networks)"
 
 

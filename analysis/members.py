@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from raysweep.sweep.variants import trial_of
+
 
 def aligned_networks(alignments: pd.DataFrame) -> dict[str, list[str]]:
     """Return the networks of every alignment by its id."""
@@ -16,8 +18,3 @@ def members(barriers: pd.DataFrame, aligned: Mapping[str, Iterable[str]]) -> lis
         sorted({trial_of(name) for each in (networks, *map(aligned.__getitem__, ids)) for name in each})
         for networks, ids in zip(barriers.networks, barriers.alignments, strict=True)
     ]
-
-
-def trial_of(network: str) -> str:
-    """Return the trial of a network written `trial_id@level@step`."""
-    return network.split("@")[0]

@@ -9,6 +9,7 @@ from analysis.command import command
 from analysis.deciding import state, with_findings
 from analysis.jackknife import METHOD, with_interval
 from analysis.members import trial_of
+from analysis.networks import themselves
 from analysis.panels import UNITS, legend, lines
 from analysis.settings import by_setting, ends
 from analysis.spread import in_words, spread
@@ -98,7 +99,7 @@ def analyse(folder: Path) -> str:
         summary = summarise(rows, trials)
         draw(summary, setting.title, folder / "figures" / f"narrow_in_wide_{setting.stem}.png")
         head = f"{setting.title}: mean test barrier of narrow networks in wide ones, by wide width"
-        parts.append("\n".join([head, table(summary), *verdicts(summary)]))
+        parts.append("\n".join([head, table(summary), *themselves(rows, trials), *verdicts(summary)]))
     return "\n\n".join(parts)
 
 

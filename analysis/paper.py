@@ -36,6 +36,15 @@ _ALL_OF_THE_DATA = dict.fromkeys(("half", "fraction", "examples", "pixel_seed", 
 _PRESETS = {VGG: "paper_vgg16_cifar10", RESNET: "paper_resnet20_cifar10"}
 
 
+# What every alignment by a method must have in the table `alignments`, and every barrier of a pair in
+# `barriers`. Seeds, threads and devices are free here too.
+ALIGN: dict[str, dict[str, object]] = {
+    WEIGHTS: {"kernel": "linear", "order": "random", "biases": True, "restarts": 1},
+    ACTIVATIONS: {"tensor": "last", "similarity": "correlation", "examples": 10_000, "pixels": 1},
+}
+COMPARE: dict[str, object] = {"alphas": 25, "train_examples": 10_000}
+
+
 def setting(model: str) -> dict[str, object]:
     """Return the columns of `trials` that the paper's setting fixes, and their values (None: null)."""
     keys = {key: value for key, value in PRESETS[_PRESETS[model]].items() if key != "width"}

@@ -11,6 +11,7 @@ from analysis.command import command
 from analysis.deciding import FAILS, HOLDS, UNDECIDED, state, with_findings
 from analysis.jackknife import with_interval
 from analysis.members import trial_of
+from analysis.networks import themselves
 from analysis.panels import UNITS
 from analysis.pruning_figure import draw
 from analysis.relative import members_of, named_ends, share
@@ -143,13 +144,15 @@ def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/pruning_*.png` and return tables and verdicts."""
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     parts = []
+    barriers = barriers[barriers.across.isna()]
     first = barriers.networks.str[0].map(trial_of)
     for networks, own in pruned_groups(trials):
         for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):
             means, named = by_level(rows, own), replace(setting, width=networks.width)
             path = folder / "figures" / f"pruning_{named.stem}.png"
             draw(means, errors_by_level(own), POINTS, named.title, path)
-            parts.append("\n".join([*_tables(named.title, means), *verdicts(decide(means))]))
+            told = [*_tables(named.title, means), *themselves(rows, trials), *verdicts(decide(means))]
+            parts.append("\n".join(told))
     return "\n\n".join(parts) or "pruning: no pruned networks yet"
 
 

@@ -1,10 +1,11 @@
 """Numbers of a sweep beside the paper's, where the sweep has the paper's setting; else what differs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import paper, trajectory, transitivity, width_scaling
@@ -52,14 +53,25 @@ class Reproduction:
     numbers: list[Beside]
 
 
-def differences(trials: pd.DataFrame, model: str) -> list[str]:
-    """Say in which columns the trials of a model differ from the paper's setting; none: it is this."""
-    found = []
-    for column, wanted in paper.setting(model).items():
-        have = {_plain(value) for value in trials[column]}
-        if have != {_plain(wanted)}:
-            found.append(f"{column} is {' and '.join(sorted(have))}, the paper's {_plain(wanted)}")
-    return found
+def differences(
+    trials: pd.DataFrame, barriers: pd.DataFrame, alignments: pd.DataFrame, model: str
+) -> list[str]:
+    """Say in what trials of a model, barriers of theirs and the alignments of these differ from the paper's.
+
+    None: it is the paper's setting.
+    """
+    used = alignments[alignments.alignment_id.isin([each for ids in barriers.alignments for each in ids])]
+    pairs = barriers[barriers.interpolation == "pair"]
+    parts = [("", trials, paper.setting(model)), ("compare.", pairs, paper.COMPARE)]
+    parts += [(f"align.{name}.", used[used.method == name], own) for name, own in paper.ALIGN.items()]
+    return [said for section, rows, wanted in parts for said in _differ(section, rows, wanted)]
+
+
+def _differ(section: str, rows: pd.DataFrame, setting: Mapping[str, object]) -> Iterator[str]:
+    for column, wanted in setting.items():
+        have = {_plain(value) for value in rows[column]}
+        if have - {_plain(wanted)}:
+            yield f"{section}{column} is {' and '.join(sorted(have))}, the paper's {_plain(wanted)}"
 
 
 def _plain(value: Any) -> str:
@@ -68,6 +80,8 @@ def _plain(value: Any) -> str:
         return ", ".join(map(str, value)) or "none"
     if pd.isna(value):
         return "null"
+    if isinstance(value, bool | np.bool_):
+        return str(value).lower()
     return value if isinstance(value, str) else f"{float(value):g}"
 
 
@@ -77,11 +91,11 @@ def reproductions(tables: Tables) -> list[Reproduction]:
     models = dense[dense.model.isin([paper.VGG, paper.RESNET])]
     found: dict[tuple[str, tuple[str, ...]], tuple[set[int], list[Beside]]] = {}
     for (model, dataset, group), trials in models.groupby(["model", "dataset", "group"]):
-        differ = tuple(differences(trials, str(model)))
+        rows = tables.barriers[tables.barriers.group == group]
+        differ = tuple(differences(trials, rows, tables.alignments, str(model)))
         widths, numbers = found.setdefault((f"{model} on {dataset}", differ), (set(), []))
         widths.add(int(trials.width.iloc[0]))
         if not differ:
-            rows = tables.barriers[tables.barriers.group == group]
             parts = (_by_width, _along_training, _around_cycles)
             numbers += [each for part in parts for each in part(rows, tables)]
     return [
@@ -112,7 +126,7 @@ def _along_training(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
         if its != (paper.TRAJECTORY_MODEL, paper.TRAJECTORY_WIDTH, paper.TRAJECTORY_METHOD):
             continue
         per_epoch = trajectory.steps_per_epoch(tables.trials[tables.trials.group.isin(same.group)])
-        means = trajectory.by_epoch(same, tables.alignments, per_epoch)
+        means = trajectory.by_epoch(same, per_epoch)
         direct = means[(means.risk == "error") & (means.series == "direct")]
         yield from _epochs(direct, trajectory.fixed_points(along, per_epoch), int(setting.width or 0))
 

@@ -11,14 +11,17 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analysis.members import trial_of
-from analysis.variants import variants
+from analysis.networks import at_chance
+from raysweep.sweep.variants import variants
 
 
 @dataclass(frozen=True)
 class Setting:
     """Networks of one kind on one data set, aligned by one method (None: by none, or by several).
 
-    `variant` says what else of `train` sets them apart from others of the sweep ("": nothing).
+    `variant` says what else of `train` sets them apart from others of the sweep ("": nothing), `statistics`
+    how their running statistics were treated ("": there are none), and `chance` whether all or some of them
+    are no better than guessing ("": none is).
     """
 
     dataset: str
@@ -27,6 +30,8 @@ class Setting:
     method: str | None = None
     width: int | None = None
     variant: str = ""
+    statistics: str = ""
+    chance: str = ""
 
     @property
     def title(self) -> str:
@@ -36,6 +41,8 @@ class Setting:
         words += [] if self.norm == "none" else [f"norm {self.norm}"]
         words += [self.method.replace("_", " ")] if self.method else []
         words += [self.variant] if self.variant else []
+        words += [f"{self.statistics} running statistics"] if self.statistics else []
+        words += [f"{self.chance.upper()} NETWORKS AT CHANCE"] if self.chance else []
         return ", ".join(words)
 
     @property
@@ -47,26 +54,45 @@ class Setting:
         words += [self.dataset]
         words += [self.method] if self.method not in (None, "weight_matching") else []
         words += [re.sub(r"[^\w.-]+", "_", self.variant).strip("_")] if self.variant else []
+        words += [self.statistics] if self.statistics else []
         return "_".join(words)
 
 
 Parts = Iterator[tuple[Setting, pd.DataFrame]]
 
 
-def by_networks(rows: pd.DataFrame, trials: pd.DataFrame) -> Parts:
-    """Split rows of `trials`, or of a table with `networks`, by data set, model, norm and variant.
+def by_networks(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) -> Parts:
+    """Split rows of `trials`, or of a table with `networks`, by what `Setting` has but for method and width.
 
-    `trials` is the sweep's whole table. Networks of several widths stay together, and so do all methods.
+    `trials` is the sweep's whole table; keys of `train` in `but` set no variants apart. Networks of several
+    widths stay together, and so do all methods. The rows get a column `guesses`: whether one of their
+    networks is no better than guessing.
     """
-    own = rows.trial_id if "trial_id" in rows else rows.networks.str[0].map(trial_of)
-    names = own.map(variants(trials)).rename("variant")
-    for (dataset, model, norm, variant), group in rows.groupby(["dataset", "model", "norm", names]):
-        yield Setting(str(dataset), str(model), str(norm), variant=str(variant)), group
+    members = rows.networks if "networks" in rows else rows.trial_id.map(lambda trial: [trial])
+    lost = at_chance(trials)
+    rows = rows.assign(guesses=[any(trial_of(each) in lost for each in those) for those in members])
+    keys = ["dataset", "model", "norm", variants(rows, trials, but), told(rows, trials)]
+    for values, group in rows.groupby(keys):
+        dataset, model, norm, variant, statistics = map(str, values)
+        setting = Setting(dataset, model, norm, variant=variant, statistics=statistics)
+        yield replace(setting, chance=_chance(group)), group
 
 
-def by_setting(barriers: pd.DataFrame, trials: pd.DataFrame) -> Parts:
+def told(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
+    """Return how running statistics were treated in every row; "" where there are none."""
+    if "statistics" not in rows or "running_statistics" not in trials:
+        return pd.Series("", rows.index, name="told")
+    has = set(trials[trials.running_statistics.eq(True)].trial_id)
+    return rows.statistics.where(rows.networks.str[0].map(trial_of).isin(has), "").rename("told")
+
+
+def _chance(rows: pd.DataFrame) -> str:
+    return "all" if rows.guesses.all() else "some" if rows.guesses.any() else ""
+
+
+def by_setting(barriers: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) -> Parts:
     """Split as `by_networks` and by method; unaligned rows go with every method."""
-    for setting, group in by_networks(barriers, trials):
+    for setting, group in by_networks(barriers, trials, but):
         for method in sorted(group.method.dropna().unique()) or [None]:
             yield replace(setting, method=method), group[group.method.isna() | (group.method == method)]
 
@@ -75,7 +101,8 @@ def by_width(parts: Iterable[tuple[Setting, pd.DataFrame]]) -> Parts:
     """Split further by width: `by_width(by_setting(barriers, trials))`."""
     for setting, rows in parts:
         for width, group in rows.groupby("width"):
-            yield replace(setting, width=int(float(str(width)))), group  # float where the column has nulls
+            size = int(float(str(width)))  # float where the column has nulls
+            yield replace(setting, width=size, chance=_chance(group)), group
 
 
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:

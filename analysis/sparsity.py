@@ -24,8 +24,11 @@ def pruned_groups(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]
 
 
 def mean(values: pd.Series, members: Members) -> dict[str, Any]:
-    """Return the mean, the ends of its interval, and the number of values."""
-    return {**vars(interval(values.tolist(), members)), "n": len(values)}
+    """Return the mean, the ends of its interval, and the number of values.
+
+    Networks are of one kind, though masks that each hands to the next go around a ring.
+    """
+    return {**vars(interval(values.tolist(), members, alike=True)), "n": len(values)}
 
 
 def line(axis: Axes, rows: pd.DataFrame, name: str, mark: Mark) -> None:

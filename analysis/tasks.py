@@ -6,9 +6,10 @@ import pandas as pd
 
 from analysis.command import command
 from analysis.members import trial_of
+from analysis.networks import themselves
 from analysis.pairs import UNALIGNED, named, report
-from analysis.settings import Setting, ends
-from analysis.variants import variants, word_of
+from analysis.settings import by_setting, by_width, ends
+from raysweep.sweep.variants import word_of
 
 KEYS = ("dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed")
 HOW = (UNALIGNED, "direct", "transferred")
@@ -51,15 +52,11 @@ def analyse(folder: Path) -> str:
     if not (barriers.across == "tasks").any() and not (barriers.kind == "transferred").any():
         return "tasks: no networks of two tasks yet (compare.across)"
     chosen = pairs(ends(barriers[barriers.across != "widths"]), alignments, trials)
-    variant = chosen.members.str[0].map(variants(trials, but=KEYS)).rename("variant")
+    chosen = chosen.assign(dataset=" and ".join(sorted(set(chosen.dataset))))
     parts = []
-    for (model, norm, width, other), same in chosen.groupby(["model", "norm", "width", variant]):
-        data = " and ".join(sorted(set(same.dataset)))
-        for method in sorted(same.method.dropna().unique()):
-            rows = same[same.method.isna() | (same.method == method)]
-            setting = Setting(data, str(model), str(norm), method, int(str(width)), str(other))
-            stem = setting.stem.replace(" ", "_")
-            parts.append(report(rows, setting.title, folder / "figures" / f"tasks_{stem}.png"))
+    for setting, rows in by_width(by_setting(chosen, trials, but=KEYS)):
+        path = folder / "figures" / f"tasks_{setting.stem.replace(' ', '_')}.png"
+        parts.append("\n".join([report(rows, setting.title, path), *themselves(rows, trials)]))
     return "\n\n".join(parts)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.command import command
 from analysis.jackknife import interval
+from analysis.networks import themselves
 from analysis.panels import UNITS
 from analysis.relative import members_of, named_ends, share
 from analysis.settings import Setting, by_setting, by_width, one_statistics
@@ -20,7 +21,7 @@ from analysis.trajectory_text import report
 UNALIGNED = "unaligned"
 
 
-def by_epoch(barriers: pd.DataFrame, alignments: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
+def by_epoch(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
     """Return mean barriers with intervals by series, epoch found, epoch applied and risk.
 
     `per_epoch`: steps of an epoch. Series: unaligned, direct, and `stacked n`. The maximum over pairs and
@@ -28,22 +29,19 @@ def by_epoch(barriers: pd.DataFrame, alignments: pd.DataFrame, per_epoch: float)
     of the unaligned one and as a multiple (`times`) of that under the last permutation at the last epoch
     (NaN where that is zero).
     """
-    return _summarise(named(barriers, alignments, per_epoch), ["series", "found", "epoch"])
+    return _summarise(named(barriers, per_epoch), ["series", "found", "epoch"])
 
 
-def over_epochs(barriers: pd.DataFrame, alignments: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
+def over_epochs(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
     """Return the same of all epochs together: a row per series, epoch found and risk."""
-    return _summarise(named(barriers, alignments, per_epoch), ["series", "found"])
+    return _summarise(named(barriers, per_epoch), ["series", "found"])
 
 
-def named(barriers: pd.DataFrame, alignments: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
+def named(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
     """Return the pairs of both runs at one epoch with `series`, `found` and `epoch` (NaN: not found)."""
-    size = dict(zip(alignments.alignment_id, alignments.networks.map(len) // 2, strict=True))
     chosen = barriers[barriers.kind.isin([UNALIGNED, "direct", "stacked"])]
-    series = [
-        f"stacked {size[ids[0]]}" if kind == "stacked" else kind
-        for kind, ids in zip(chosen.kind, chosen.alignments, strict=True)
-    ]
+    stacked = [f"stacked {size:.0f}" for size in chosen["stack"].astype(float)]
+    series = chosen.kind.where(chosen.kind != "stacked", stacked)
     found = chosen.permutation_step.astype(float) / per_epoch
     return chosen.assign(series=series, found=found, epoch=chosen.step / per_epoch)
 
@@ -101,13 +99,14 @@ def trajectories(
 
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/trajectory_*.png` and return tables and verdicts."""
-    names = ("barriers", "alignments", "agreements", "trials")
-    barriers, alignments, agreements, trials = (pd.read_parquet(folder / name) for name in names)
+    names = ("barriers", "agreements", "trials")
+    barriers, agreements, trials = (pd.read_parquet(folder / name) for name in names)
     parts = []
     for setting, rows, along in trajectories(barriers[barriers.split == "test"], agreements, trials):
         per_epoch = steps_per_epoch(trials[trials.group.isin(rows.group)])
         shares = fixed_points(along, per_epoch)
-        parts.append(_report(setting, rows, alignments, shares, per_epoch, folder))
+        text = _report(setting, rows, shares, per_epoch, folder)
+        parts.append("\n".join([text, *themselves(rows, trials)]))
     return "\n\n".join(parts) or "trajectory: no permutations along training (compare.trajectory)"
 
 
@@ -119,16 +118,15 @@ def steps_per_epoch(trials: pd.DataFrame) -> float:
 def _report(
     setting: Setting,
     rows: pd.DataFrame,
-    alignments: pd.DataFrame,
     shares: pd.DataFrame,
     per_epoch: float,
     folder: Path,
 ) -> str:
-    pairs, means = named(rows, alignments, per_epoch), by_epoch(rows, alignments, per_epoch)
+    pairs, means = named(rows, per_epoch), by_epoch(rows, per_epoch)
     hybrids, stacks = hybrids_by_layer(rows, per_epoch), stacks_by_epoch(pairs)
     path = folder / "figures" / f"trajectory_{setting.stem}.png"
     draw(means, shares, hybrids, stacks, setting.title, path)
-    along = over_epochs(rows, alignments, per_epoch)
+    along = over_epochs(rows, per_epoch)
     return report(setting.title, means, along, shares, hybrids, stacks, decisions(means))
 
 

@@ -10,6 +10,7 @@ from analysis.command import command
 from analysis.deciding import beside_threshold, state, with_findings
 from analysis.jackknife import METHOD, interval, with_interval
 from analysis.members import trial_of
+from analysis.networks import themselves
 from analysis.panels import UNITS, at_threshold
 from analysis.settings import by_setting, by_width, dense_ends
 from analysis.spread import in_words, spread
@@ -148,7 +149,8 @@ def analyse(folder: Path) -> str:
         means, shares = barriers_by_length(rows), fixed_points_by_length(own)
         draw(means, shares, setting.title, folder / "figures" / f"transitivity_{setting.stem}.png")
         head = f"{setting.title}: mean test barrier of composed permutations, and fixed points, by networks"
-        parts.append("\n".join([head, table(means, shares), *verdicts(means, shares)]))
+        errors = themselves(rows, trials)
+        parts.append("\n".join([head, table(means, shares), *errors, *verdicts(means, shares)]))
     return "\n\n".join(parts)
 
 

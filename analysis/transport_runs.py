@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from raysweep.choices import choose
+
 OWN, RANDOM, ONE_SHOT = "own mask", "random mask", "one-shot mask"
 TRANSPORTED = {
     "level": "transported, level's permutation",
@@ -32,7 +34,9 @@ def named_runs(trials: pd.DataFrame, limit: float) -> pd.DataFrame:
     """Return the pruned runs with `run`, `collapsed`, and `members`, the dense networks they come from."""
     pruned = trials[trials.level > 0]
     names = [
-        TRANSPORTED[permutation] if branch == "transport" else BRANCHES[branch]
+        choose("permutation", permutation, TRANSPORTED)
+        if branch == "transport"
+        else choose("branch", branch, BRANCHES)
         for branch, permutation in zip(pruned.branch, pruned.mask_permutation, strict=True)
     ]
     chains = pruned[pruned.branch == "main"]

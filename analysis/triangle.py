@@ -18,6 +18,7 @@ from analysis.command import command
 from analysis.deciding import state
 from analysis.jackknife import METHOD, with_interval
 from analysis.members import trial_of
+from analysis.networks import themselves
 from analysis.settings import by_setting, dense_ends
 from analysis.spread import in_words, spread
 from analysis.style import THRESHOLD, headline, plt, save
@@ -235,7 +236,8 @@ def analyse(folder: Path, widths: list[int] | None = None) -> str:
         plain = rows[(rows.kind == "unaligned") & (rows.interpolation == "pair")]
         bases = plain.groupby("width").error_barrier.mean()
         unaligned = {int(str(width)): float(mean) for width, mean in bases.items()}
-        parts.append("\n".join([f"{setting.title}: three networks", *describe(losses, errors, unaligned)]))
+        told = [*themselves(triples, trials), *describe(losses, errors, unaligned)]
+        parts.append("\n".join([f"{setting.title}: three networks", *told]))
     return (
         "\n\n".join(parts) or "triangle: no triples on the test set (compare.kinds via or joint, 3 networks)"
     )

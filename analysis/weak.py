@@ -1,5 +1,6 @@
 """Does some permutation connect every pair? All pairs as they are and aligned, beside their controls."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,13 @@ import pandas as pd
 
 from analysis.command import command
 from analysis.members import trial_of
+from analysis.networks import themselves
 from analysis.pairs import UNALIGNED, named, report
 from analysis.settings import by_networks, by_width, dense_ends
+from raysweep.sweep.variants import SETTINGS, variants
 
 INDEPENDENT, SAME = "independent", "same initialisation"
+SHARED = ("spawn_at", "spawn_replicate", "init_seed", "data_seed")  # keys that say what networks share
 ORDER = [INDEPENDENT, SAME, UNALIGNED, "weight matching", "activation matching"]
 
 
@@ -18,12 +22,16 @@ def pairs(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the unaligned and direct pairs with what they share, how they were aligned, and their trials.
 
     They share nothing (`independent`), their initialisation but not the order of the data, or a run up to
-    `spawn_at`. The intervals of spawned pairs are those of networks from this one trunk.
+    `spawn_at`; where several settings of the seeds share as much, a series says which is its own. The
+    intervals of spawned pairs are those of networks from this one trunk.
     """
     chosen = barriers[barriers.interpolation.eq("pair") & barriers.kind.isin([UNALIGNED, "direct"])]
     runs = {row.trial_id: row for row in trials[trials.level == 0].itertuples()}
     members = [[trial_of(network) for network in networks] for networks in chosen.networks]
-    series = [_series(runs[one], runs[other]) for one, other in members]
+    words = variants(chosen, trials, but=set(SETTINGS).difference(SHARED))
+    shared = [(_series(runs[a], runs[b]), word) for (a, b), word in zip(members, words, strict=True)]
+    several = Counter(name for name, _ in set(shared))
+    series = [f"{name}, {word}" if several[name] > 1 else name for name, word in shared]
     how = chosen.method.str.replace("_", " ").fillna(UNALIGNED).tolist()
     return named(chosen, series, how, members, ORDER)
 
@@ -40,8 +48,9 @@ def analyse(folder: Path) -> str:
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     chosen = pairs(dense_ends(barriers), trials)
     parts = []
-    for setting, rows in by_width(by_networks(chosen, trials)):
-        parts.append(report(rows, setting.title, folder / "figures" / f"weak_{setting.stem}.png"))
+    for setting, rows in by_width(by_networks(chosen, trials, but=SHARED)):
+        path = folder / "figures" / f"weak_{setting.stem}.png"
+        parts.append("\n".join([report(rows, setting.title, path), *themselves(rows, trials)]))
     return "\n\n".join(parts) or "weak: no pairs yet"
 
 

@@ -11,6 +11,7 @@ from analysis.command import command
 from analysis.deciding import HOLDS, NOT_INFORMATIVE, UNDECIDED, state, with_findings, with_reason
 from analysis.jackknife import METHOD, with_interval
 from analysis.members import aligned_networks, members
+from analysis.networks import themselves
 from analysis.panels import UNITS, lines
 from analysis.power_law import PowerLaw, power_law
 from analysis.settings import by_setting, dense_ends
@@ -43,7 +44,7 @@ def samples(barriers: pd.DataFrame, alignments: pd.DataFrame) -> Iterator[tuple[
     for name, (interpolation, kind, _, _) in SERIES.items():
         chosen = barriers[(barriers.interpolation == interpolation) & (barriers.kind == kind)]
         if kind == "joint":  # three networks, beside `via`; alignments of more are another question
-            chosen = chosen[[len(aligned[ids[0]]) == TRIPLE for ids in chosen.alignments]]
+            chosen = chosen[chosen.joint_networks == TRIPLE]
         if len(chosen):
             yield name, chosen.assign(members=pd.Series(members(chosen, aligned), chosen.index))
 
@@ -172,7 +173,8 @@ def analyse(folder: Path) -> str:
         summary, laws = summarise(rows, alignments), power_laws(rows, alignments)
         draw(summary, laws, setting.title, folder / "figures" / f"width_scaling_{setting.stem}.png")
         fits = [f"loss barrier of {name} ~ {law or NO_LAW}" for name, law in laws.items()]
-        parts.append("\n".join([_table(setting.title, summary), *verdicts(summary), *fits]))
+        table, errors = _table(setting.title, summary), themselves(rows, trials)
+        parts.append("\n".join([table, *errors, *verdicts(summary), *fits]))
     return "\n\n".join(parts) or "width scaling: no barriers yet"
 
 

@@ -9,17 +9,17 @@ from rich.console import Console
 from raysweep.cluster.run import import_networks, run_sweep
 from raysweep.errors import UserError
 from raysweep.progress import LiveProgress
-from raysweep.report import plan_table
+from raysweep.report import plan_table, split_notes
 from raysweep.run_log import RunLog
-from raysweep.several import check_all
+from raysweep.several import asked_for, check_all
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 from raysweep.store.lock import at_work, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.store.tables import TABLES
 from raysweep.sweep.estimate import estimate
-from raysweep.sweep.load import Sweep, load_sweep
-from raysweep.sweep.plan import Desired, desired, done, todo
+from raysweep.sweep.load import Sweep
+from raysweep.sweep.plan import Desired, done, todo
 from raysweep.sweep.publishing import write_sweep
 
 if TYPE_CHECKING:
@@ -108,11 +108,10 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None") 
 def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
     """Import the networks of a sweep file; raises `UserError` when it names none."""
     console = Console(highlight=False, soft_wrap=True)
-    sweep = load_sweep(path, overrides)
+    wanted = asked_for(path, overrides)
+    sweep, files = wanted.sweep, Files(root)
     if not sweep.sections.train.imports:
         raise UserError(f"{path}: train.imports names no files")
-    files = Files(root)
-    wanted = desired(sweep)
     with at_work(files):
         files.check_writable()
         with RunLog(files, sweep.name, console) as log:
@@ -121,6 +120,8 @@ def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
                 imported = import_networks(files, wanted, progress)
             here = len(wanted.trials) - imported
             log.say(f"{imported} imported, {here} were there: raysweep run {path}")
+            for note in split_notes(sweep):
+                log.say(note)
 
 
 def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable
 
+from raysweep.data.names import OWN_SPLITS
 from raysweep.errors import CorruptObject, UserError
 from raysweep.store.files import Files
 from raysweep.store.tables import read_table
 from raysweep.sweep.estimate import estimate
 from raysweep.sweep.load import Sweep, check, parse
 from raysweep.sweep.plan import Desired, Todo, desired, done, todo
+from raysweep.sweep.remarks import remarks
+from raysweep.sweep.symmetries import symmetry_warnings
 
 SUSTAINED = 10e12  # operations a second that one GPU keeps up in float32 on networks of this size, assumed
 
 
 def plan_table(wanted: Desired, work: Todo) -> str:
-    """Return desired, done and left by kind of work, and the estimate."""
+    """Return desired, done and left by kind of work, the estimate, and remarks on the networks."""
     left = [trial.trial_id for trial in work.trials]
     rows = [
         ("trials", len(wanted.trials), len(work.trials)),
@@ -36,7 +39,19 @@ def plan_table(wanted: Desired, work: Todo) -> str:
     hours = (cost.training_flops + cost.barrier_flops) / SUSTAINED / 3600
     if hours >= 1:
         lines.append(f"about {hours:,.0f} GPU-hours at {SUSTAINED / 1e12:.0f} TFLOP/s sustained")
-    return "\n".join(lines)
+    remarked = [*remarks(wanted), *symmetry_warnings(wanted), *split_notes(wanted.sweep)]
+    return "\n".join([*lines, *remarked])
+
+
+def split_notes(sweep: Sweep) -> list[str]:
+    """Say of imported networks where their test examples may be examples that they were trained on."""
+    own = dict.fromkeys(each.dataset for each in sweep.trainings if each.dataset in OWN_SPLITS)
+    return [
+        f"the test split of {dataset} is raysweep's own, for want of an official one: imported networks may "
+        "have been trained on its examples"
+        for dataset in own
+        if sweep.sections.train.imports
+    ]
 
 
 def _checkpoints(wanted: Desired, trials: Iterable[str]) -> int:

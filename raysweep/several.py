@@ -1,8 +1,16 @@
 """Several sweep files under one command: all are checked before anything is done."""
 
 from raysweep.errors import UserError
+from raysweep.sweep.effect import refuse_without_effect
 from raysweep.sweep.load import load_sweep
 from raysweep.sweep.plan import Desired, desired
+
+
+def asked_for(path: str, overrides: list[str] | None) -> Desired:
+    """Resolve a file. Raises `UserError` for its faults, and for keys of `train` that determine nothing."""
+    wanted = desired(load_sweep(path, overrides))
+    refuse_without_effect(path, wanted.sweep)
+    return wanted
 
 
 def check_all(paths: list[str], overrides: list[str] | None) -> list[Desired]:
@@ -15,7 +23,7 @@ def check_all(paths: list[str], overrides: list[str] | None) -> list[Desired]:
     problems = []
     for path in paths:
         try:
-            each = desired(load_sweep(path, overrides))
+            each = asked_for(path, overrides)
         except UserError as error:
             text = str(error)
             problems.append(text if text.startswith(path) else f"{path}: {text}")

@@ -15,6 +15,7 @@ from raysweep.alignment.activations import TENSORS, Recorder, recorded_values
 from raysweep.alignment.ascent import assignment
 from raysweep.alignment.unit_products import SIMILARITIES, UnitProducts, UnitSums, Values, similarities
 from raysweep.alignment.weight_matching import Alignment
+from raysweep.choices import check_names, choose
 from raysweep.symmetry import Permutation
 
 CHUNK = 500  # images per forward pass; it decides the bits of a result, so it is not an option
@@ -76,9 +77,8 @@ def unit_similarities(
     Raises `ValueError` for other names, for no pixels and for networks of different widths, `SpecError` for a
     network that is not understood.
     """
-    for kind, name, valid in (("tensor", tensor, TENSORS), ("similarity", similarity, SIMILARITIES)):
-        if name not in valid:
-            raise ValueError(f"unknown {kind} {name!r}; valid: {', '.join(valid)}")
+    check_names("tensor", [tensor], TENSORS)
+    check_names("similarity", [similarity], SIMILARITIES)
     if pixels < 1:
         raise ValueError(f"pixels must be at least 1, not {pixels}")
     nodes = recorded_values(models[0], images[:2], tensor)
@@ -104,7 +104,8 @@ def recorded_similarities(
     `values(i, n)` are those of network i on the nth `CHUNK` of images, by node; `sizes` says how many
     networks and chunks there are. Every network is asked for a chunk once, however many pairs it is in.
     """
-    sums = [UnitSums(centred=similarity == "correlation") for _ in range(sizes[0])]
+    centred = choose("similarity", similarity, SIMILARITIES).centred
+    sums = [UnitSums(centred) for _ in range(sizes[0])]
     products = [UnitProducts() for _ in pairs]
     with torch.no_grad():
         for number in range(sizes[1]):

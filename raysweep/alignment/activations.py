@@ -7,15 +7,17 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from raysweep.choices import choose
+from raysweep.data.resident import unwritten
 from raysweep.digest import seed_for
 from raysweep.symmetry.tracing import trace_units, traced_graph
 
-TENSORS = ("first", "last", "all")
+TENSORS = {"first": slice(0, 1), "last": slice(-1, None), "all": slice(None)}  # which of a unit's values
 
 
 def recorded_values(model: nn.Module, example: torch.Tensor, tensor: str) -> dict[str, tuple[str, ...]]:
     """Return, by group, the nodes of the traced graph whose values are recorded. Raises `SpecError`."""
-    chosen = {"first": slice(0, 1), "last": slice(-1, None), "all": slice(None)}[tensor]
+    chosen = choose("tensor", tensor, TENSORS)
     return {group: names[chosen] for group, names in trace_units(model, example).items()}
 
 
@@ -35,7 +37,7 @@ class Recorder(fx.Interpreter):
         Of a unit that is a channel some pixels per example are taken, at places drawn from the number of the
         batch, the same in every network; they count like examples.
         """
-        with _evaluating(self.module):
+        with _evaluating(self.module), unwritten(images):
             self.run(images)
         found = {name: _some_pixels(v, batch, self._pixels) for name, v in self._kept.items()}
         self._kept.clear()

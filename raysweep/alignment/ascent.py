@@ -1,17 +1,29 @@
 """Coordinate ascent: one group's assignment at a time, by the linear or the cosine kernel."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import torch
 from scipy.optimize import linear_sum_assignment
 
 from raysweep.alignment.products import Indices, Similarities
+from raysweep.choices import check_names, choose
 from raysweep.symmetry import PermutationSpec
 
-ORDERS = ("random", "forward", "backward")
-# Tolerances are shares of |A||B|, the largest value that the objective can have: the rounding of a gain is a
-# share of it too, so a share of the objective itself could lie below the rounding where that is near zero.
+Order = Callable[[list[str], torch.Generator], list[str]]
+
+
+def _shuffled(groups: list[str], generator: torch.Generator) -> list[str]:
+    return [groups[place] for place in torch.randperm(len(groups), generator=generator).tolist()]
+
+
+ORDERS: dict[str, Order] = {  # in which a sweep visits the groups
+    "random": _shuffled,
+    "forward": lambda groups, _: groups,
+    "backward": lambda groups, _: groups[::-1],
+}
+# Tolerances are shares of the scale, the largest value that the objective can have: the rounding of a gain is
+# a share of it too, so a share of the objective itself could lie below the rounding where that is near zero.
 TOLERANCE = 1e-12  # by this share a step must raise the objective, in float64
 CERTAIN = 1e-5  # by this share a gain in float32 is beyond rounding, and not computed again
 SWEEPS = 50  # with the cosine kernel, whose objective may fall and rise for ever
@@ -30,8 +42,8 @@ class Reached:
 class Ascent:
     """What stays the same in every ascent of two networks (or of two lists of checkpoints).
 
-    `objective` is the linear one, <A, P[B]> in float64; `scale` is |A||B|; `spec` holds the matched
-    parameters alone; only `groups` move.
+    `objective`, in float64, is what the products are the gains of: the linear one, <A, P[B]>, whose `scale`
+    is |A||B|, or minus a squared distance; `spec` holds the matched parameters alone; only `groups` move.
     """
 
     products: Similarities
@@ -137,23 +149,13 @@ class Ascent:
         return total
 
     def _visits(self, generator: torch.Generator) -> list[str]:
-        groups = list(self.spec.sizes)
-        if self.order == "random":
-            return [groups[place] for place in torch.randperm(len(groups), generator=generator).tolist()]
-        return groups if self.order == "forward" else groups[::-1]
+        return choose("order", self.order, ORDERS)(list(self.spec.sizes), generator)
 
 
 def assignment(similarity: torch.Tensor) -> torch.Tensor:
     """Return for each row a column of its own such that the sum is the largest; rows <= columns."""
     _, columns = linear_sum_assignment(similarity.double().cpu().numpy(), maximize=True)
     return torch.from_numpy(columns)
-
-
-def check_names(kind: str, names: Iterable[str], valid: Collection[str]) -> None:
-    """Raise `ValueError` for a name that is not valid, with those that are."""
-    for name in names:
-        if name not in valid:
-            raise ValueError(f"unknown {kind} {name!r}; valid: {', '.join(valid)}")
 
 
 def neighbours_of(spec: PermutationSpec) -> dict[str, set[str]]:

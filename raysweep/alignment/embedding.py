@@ -1,6 +1,8 @@
 """Networks of different widths: the units of a narrow network matched to distinct units of a wide one.
 
-Source: the weight matching of Ainsworth et al. 2023 (arXiv 2209.04836) with rectangular assignments.
+Source: the weight matching of Ainsworth et al. 2023 (arXiv 2209.04836) with rectangular assignments. Where
+only some units are chosen, the largest inner product favours units of large weights; what is minimised is
+the squared distance |a - b|^2 = |a|^2 - 2<a, b> + |b|^2, whose last term depends on the choice.
 """
 
 from collections.abc import Mapping
@@ -10,7 +12,7 @@ import torch
 
 from raysweep.alignment.ascent import Ascent
 from raysweep.alignment.products import Indices, Similarities, State
-from raysweep.alignment.weight_matching import matched_spec, objective
+from raysweep.alignment.weight_matching import matched_spec
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.selection import selection
@@ -25,7 +27,7 @@ class Embedding:
     """
 
     indices: Mapping[str, torch.Tensor]
-    objective: float  # <narrow, selection of wide> over all matched parameters, in float64
+    objective: float  # -|narrow - selection of wide|^2 over all matched parameters, in float64
     objective_identity: float  # the same with the first units of every group
     iterations: int  # assignments solved
 
@@ -53,32 +55,35 @@ def embed(
 ) -> Embedding:
     """Find the part of a wide network that is closest to a narrow one by coordinate ascent.
 
-    Each step is a rectangular assignment of one group (Crouse 2016, the solver in scipy) and raises <narrow,
-    selection of wide>. It starts from the first units of every group, and again from a forward pass where
-    that is higher, so that a network which is a part of the wide one is found exactly. Of several `restarts`
-    all but the first begin at random units, and the best is kept. `order` and `biases` are those of
-    `weight_matching`. Raises `ValueError` for an unknown order, no restarts, states that do not fit their
-    specs, and networks that have different groups, axes of different kinds, or a group that is narrower in
-    the wide network.
+    Each step is a rectangular assignment of one group (Crouse 2016, the solver in scipy) and lowers the
+    squared distance between the narrow network and the chosen part. It starts from the first units of every
+    group, and again from a forward pass where that is closer: each group is chosen by the weights whose other
+    axes are chosen already. So a narrow network that is a part of the wide one (its units have the weights
+    that they have there among each other) is found exactly where the incoming weights of its units are like
+    those of no other unit. Of several `restarts` all but the first begin at random units, and the closest
+    part is kept. `order` and `biases` are those of `weight_matching`. Raises `ValueError` for an unknown
+    order, no restarts, states that do not fit their specs, and networks that have different groups, axes of
+    different kinds, or a group that is narrower in the wide network.
     """
     _check(narrow_spec, wide_spec)
     narrow_spec.check_state(narrow)
     wide_spec.check_state(wide)
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, not {restarts}")
-    matched = matched_spec(narrow_spec, biases), matched_spec(wide_spec, biases)
+    specs = matched_spec(narrow_spec, biases), matched_spec(wide_spec, biases)
+    small, large = _matched(specs[0], narrow), _matched(specs[1], wide)
 
-    def inner(indices: Indices) -> float:
-        return objective(narrow, _select(matched[1], wide, indices), matched[0].axes)
+    def closeness(indices: Indices) -> float:
+        part = _select(specs[1], large, indices)
+        return -sum((small[name] - part[name]).square().sum().item() for name in small)
 
-    squares = objective(narrow, narrow, matched[0].axes) * objective(wide, wide, matched[1].axes)
     ascent = Ascent(
-        Similarities(matched, [narrow], [wide]),
-        matched[0],
+        _negative_distances(specs, small, large),
+        specs[0],
         tuple(narrow_spec.sizes),
         order,
-        inner,
-        squares**0.5,
+        closeness,
+        (_norm(small) + _norm(large)) ** 2,
     )
     start = {group: torch.arange(size) for group, size in narrow_spec.sizes.items()}
     found = [ascent.linear_twice(start, torch.Generator().manual_seed(seed))]
@@ -88,7 +93,26 @@ def embed(
         begin = {group: drawn[group][:size] for group, size in narrow_spec.sizes.items()}
         found.append(ascent.linear(begin, generator))
     best = max(found, key=lambda reached: reached.objective)
-    return Embedding(best.indices, best.objective, inner(start), sum(each.iterations for each in found))
+    return Embedding(best.indices, best.objective, closeness(start), sum(each.iterations for each in found))
+
+
+def _matched(spec: PermutationSpec, state: State) -> State:
+    """The matched parameters in float64: a distance near zero is the difference of large numbers."""
+    return {name: state[name].detach().double() for name in spec.axes}
+
+
+def _negative_distances(
+    specs: tuple[PermutationSpec, PermutationSpec], narrow: State, wide: State
+) -> Similarities:
+    """2<a, b> - |b|^2, which is -|a - b|^2 but for a constant, as the inner product of stacked states."""
+    twice = {name: 2 * tensor for name, tensor in narrow.items()}
+    minus = {name: torch.full_like(tensor, -1) for name, tensor in narrow.items()}
+    squares = {name: tensor.square() for name, tensor in wide.items()}
+    return Similarities(specs, [twice, minus], [wide, squares])
+
+
+def _norm(state: State) -> float:
+    return sum(tensor.square().sum().item() for tensor in state.values()) ** 0.5
 
 
 def _completed(index: torch.Tensor, size: int) -> torch.Tensor:

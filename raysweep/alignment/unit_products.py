@@ -1,10 +1,26 @@
 """Sums over examples from which the similarities of two networks' units follow, all in float64."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 
-SIMILARITIES = ("inner_product", "correlation", "cosine")
+from raysweep.choices import choose
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Whether means are subtracted, and whether values are divided by their lengths."""
+
+    centred: bool
+    normalised: bool
+
+
+SIMILARITIES = {
+    "inner_product": Similarity(centred=False, normalised=False),
+    "correlation": Similarity(centred=True, normalised=True),
+    "cosine": Similarity(centred=False, normalised=True),
+}
 
 CONSTANT = 1e-24  # relative spread, squared, of a unit that does not vary
 
@@ -14,6 +30,7 @@ Values = dict[str, torch.Tensor]  # by node, (examples, units)
 class UnitSums:
     """Of one network, by node: the sum and the sum of squares of each unit's values, shape (units,).
 
+    `examples` counts the values of a unit by node: at a node with more pixels there may be more of them.
     With `centred` values are taken less the means of the first batch, so that correlations of units
     with large means lose no digits.
     """
@@ -21,13 +38,13 @@ class UnitSums:
     def __init__(self, centred: bool) -> None:
         self._centred = centred
         self._shift: Values = {}
-        self.examples = 0
+        self.examples: dict[str, int] = {}
         self.sums: Values = {}
         self.squares: Values = {}
 
     def negligible(self, name: str) -> torch.Tensor:
         """Return the sum of squares up to which a unit counts as constant: rounding leaves as much."""
-        return CONSTANT * self.examples * self._shift[name].square()
+        return CONSTANT * self.examples[name] * self._shift[name].square()
 
     def add(self, batch: Mapping[str, torch.Tensor]) -> Values:
         """Add a batch and return it as it was added, in float64."""
@@ -36,11 +53,12 @@ class UnitSums:
             for name, each in values.items():
                 self._shift[name] = each.mean(dim=0) if self._centred else torch.zeros_like(each[0])
                 self.sums[name], self.squares[name] = torch.zeros_like(each[0]), torch.zeros_like(each[0])
+                self.examples[name] = 0
         shifted = {name: each - self._shift[name] for name, each in values.items()}
         for name, each in shifted.items():
             self.sums[name] += each.sum(dim=0)
             self.squares[name] += each.square().sum(dim=0)
-        self.examples += len(next(iter(values.values())))
+            self.examples[name] += len(each)
         return shifted
 
 
@@ -60,14 +78,14 @@ class UnitProducts:
 
 def similarities(products: UnitProducts, target: UnitSums, source: UnitSums, similarity: str) -> Values:
     """Return by node S with S[i, j] the similarity of unit i of the target and unit j of the source."""
-    found = {}
+    found, how = {}, choose("similarity", similarity, SIMILARITIES)
     for name, total in products.totals.items():
         left, right = target.squares[name], source.squares[name]
-        if similarity == "correlation":
-            n, one, other = target.examples, target.sums[name], source.sums[name]
+        if how.centred:
+            n, one, other = target.examples[name], target.sums[name], source.sums[name]
             total = total - torch.outer(one, other) / n
             left, right = left - one.square() / n, right - other.square() / n
-        if similarity != "inner_product":
+        if how.normalised:
             rows = _inverse_length(left, target.negligible(name))
             columns = _inverse_length(right, source.negligible(name))
             total = total * rows[:, None] * columns[None]

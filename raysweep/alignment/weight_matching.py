@@ -5,17 +5,31 @@ corrections: the objective that is tracked is the true one, and the ascent stops
 it. The cosine kernel and several checkpoints at once are those of Sharma et al. 2024 (arXiv 2404.06498).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from raysweep.alignment.ascent import Ascent, check_names
+from raysweep.alignment.ascent import Ascent, Reached
 from raysweep.alignment.products import Indices, Similarities, State
+from raysweep.choices import check_names, choose
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
 
-KERNELS = ("linear", "cosine")
+
+@dataclass(frozen=True)
+class _Kernel:
+    """How to ascend from the identity and from a given start, and the value of what is maximised."""
+
+    begin: Callable[[Ascent, Indices, torch.Generator], Reached]
+    find: Callable[[Ascent, Indices, torch.Generator], Reached]
+    value: Callable[[Ascent, Indices], float]
+
+
+KERNELS = {
+    "linear": _Kernel(Ascent.linear_twice, Ascent.linear, lambda ascent, indices: ascent.objective(indices)),
+    "cosine": _Kernel(Ascent.cosine, Ascent.cosine, Ascent.cosines),
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ def weight_matching(
     Raises `ValueError` for unknown names, no restarts, lists of different lengths, and for states or a start
     that do not fit the spec.
     """
-    check_names("kernel", [kernel], KERNELS)
+    chosen = choose("kernel", kernel, KERNELS)
     check_names("group", groups or (), spec.sizes)
     matched = matched_spec(spec, biases)
     for state in (*_listed(target), *_listed(source)):
@@ -71,19 +85,19 @@ def weight_matching(
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, not {restarts}")
     ascent = _ascent(matched, _listed(target), _listed(source), order, groups)
-    find = ascent.linear if kernel == "linear" else ascent.cosine
     identity = Permutation.identity(spec.sizes)
     first = start or identity
-    begin = ascent.linear_twice if kernel == "linear" and start is None else find
-    found = [begin(first.indices, torch.Generator().manual_seed(seed))]
+    begin = chosen.begin if start is None else chosen.find
+    found = [begin(ascent, first.indices, torch.Generator().manual_seed(seed))]
     for attempt in range(1, restarts):
         generator = torch.Generator().manual_seed(seed_for("restart", seed, attempt))
         drawn = spec.random(generator).indices
-        found.append(find({g: (drawn if g in ascent.groups else first.indices)[g] for g in drawn}, generator))
+        mixed = {g: (drawn if g in ascent.groups else first.indices)[g] for g in drawn}
+        found.append(chosen.find(ascent, mixed, generator))
     best = max(found, key=lambda reached: reached.objective)
-    value = ascent.objective if kernel == "linear" else ascent.cosines
+    before = chosen.value(ascent, identity.indices)
     return Alignment(
-        Permutation(best.indices), best.objective, value(identity.indices), sum(r.iterations for r in found)
+        Permutation(best.indices), best.objective, before, sum(each.iterations for each in found)
     )
 
 

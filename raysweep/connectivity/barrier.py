@@ -1,15 +1,16 @@
 """Barriers by their definition in Sharma et al. 2024 (arXiv 2404.06498): excess over interpolated risks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from raysweep.connectivity.mixing import mix, mixed_risks
+from raysweep.connectivity.blend import blend, shares
+from raysweep.connectivity.mixing import mixed_risks, risks_with_ends
 from raysweep.connectivity.statistics import recompute_statistics
 from raysweep.data.resident import Split
-from raysweep.models.flat import FlatNetwork
+from raysweep.models.flat import FlatNetwork, State
 from raysweep.training.evaluation import Risk, evaluate
 
 
@@ -17,12 +18,14 @@ from raysweep.training.evaluation import Risk, evaluate
 class Curve:
     """Risks at interpolation weights: `weights` (points, networks), `loss` and `error` (points,), float64.
 
-    The loss is the mean cross-entropy in nats, the error the share of wrong labels.
+    The loss is the mean cross-entropy in nats, the error the share of wrong labels. `ends` are the risks of
+    the networks themselves, measured in the same way.
     """
 
     weights: np.ndarray
     loss: np.ndarray
     error: np.ndarray
+    ends: tuple[Risk, ...]
 
 
 @dataclass(frozen=True)
@@ -41,52 +44,68 @@ class Barrier:
     error_centre: float
 
 
+@torch.no_grad()
+def risk(network: FlatNetwork, state: State, split: Split, recompute: Split | None = None) -> Risk:
+    """Return the risk of one network as it is measured at the end of a curve; see `curve`."""
+    network.load(state)
+    if recompute is None:
+        return mixed_risks(network, [network.vector.clone()], np.ones((1, 1)), split)[0]
+    return _recomputed(network, split, recompute)
+
+
+@torch.no_grad()
 def curve(
     network: FlatNetwork,
-    states: Sequence[Mapping[str, torch.Tensor]],
-    endpoints: Sequence[Risk],
+    states: Sequence[State],
     weights: np.ndarray,
     split: Split,
     recompute: Split | None = None,
+    end: Callable[[int], Risk] | None = None,
 ) -> Curve:
     """Evaluate sum_i w_i theta_i at every row w of `weights`, shape (points, networks), which sums to one.
 
-    `network` holds the architecture; its vector is overwritten. With `recompute` every mixture is given
-    BatchNorm statistics of its own, from these training images (REPAIR, Jordan et al. 2023). `endpoints` are
-    the risks of the states; they stand at the corners, so a network is evaluated once however many curves it
-    ends, and a permutation of its units does not matter there. Raises `ValueError` for a state whose tensors
-    are not those of the network, by name and shape.
+    `network` holds the architecture; what it holds besides is overwritten. With `recompute` every mixture,
+    and every network alone, is given running statistics of its own, from these training images (REPAIR,
+    Jordan et al. 2023). `end(i)`, where given, knows what `risk` says of network i: no permutation of its
+    units changes that, so a network is evaluated once however many curves it ends. Raises `ValueError` for a
+    state whose tensors are not those of the network, by name and shape, and for networks that differ in
+    integers or masks.
     """
-    vectors = [network.flatten(state) for state in states]
+    network.load_discrete(states)
     corner = (weights == 1).any(axis=1) & (np.count_nonzero(weights, axis=1) == 1)
     inside = weights[~corner]
+    vectors = [network.flatten(state) for state in states]
     if recompute is None:
-        mixed = iter(mixed_risks(network, vectors, inside, split))
+        found, ends = risks_with_ends(network, vectors, inside, split, end)
     else:
-        mixed = (_recomputed(network, vectors, row, split, recompute) for row in inside)
+        found = []
+        for parts in shares(inside):
+            blend(vectors, parts, network.vector)
+            found.append(_recomputed(network, split, recompute))
+        ends = [
+            end(place) if end else risk(network, state, split, recompute)
+            for place, state in enumerate(states)
+        ]
+    mixed = iter(found)
     risks = [
-        endpoints[int(row.argmax())] if known else next(mixed)
-        for row, known in zip(weights, corner, strict=True)
+        ends[int(row.argmax())] if known else next(mixed) for row, known in zip(weights, corner, strict=True)
     ]
-    return Curve(weights, np.array([r.loss for r in risks]), np.array([r.error for r in risks]))
+    return Curve(weights, np.array([r.loss for r in risks]), np.array([r.error for r in risks]), tuple(ends))
 
 
-def _recomputed(
-    network: FlatNetwork, vectors: list[torch.Tensor], row: np.ndarray, split: Split, training: Split
-) -> Risk:
-    mix(vectors, row, network.vector)
+def _recomputed(network: FlatNetwork, split: Split, training: Split) -> Risk:
     recompute_statistics(network.model, training.images)
     return evaluate(network.model, split)
 
 
-def barrier(curve: Curve, endpoints: Sequence[Risk]) -> Barrier:
+def barrier(curve: Curve) -> Barrier:
     """Return max_w R(w) - sum_i w_i R_i for loss and error, and the same at equal weights.
 
-    `endpoints` are the risks R_i of the networks. Where equal weights are not on the grid, the point nearest
-    to them takes their place. Raises `ValueError` when there are not as many risks as networks.
+    R_i are the risks of the networks themselves. Where equal weights are not on the grid, the point nearest
+    to them takes their place.
     """
-    loss = curve.loss - curve.weights @ np.array([risk.loss for risk in endpoints])
-    error = curve.error - curve.weights @ np.array([risk.error for risk in endpoints])
+    loss = _excess(curve.loss, curve.weights, [end.loss for end in curve.ends])
+    error = _excess(curve.error, curve.weights, [end.error for end in curve.ends])
     centre = int(np.abs(curve.weights - 1 / curve.weights.shape[1]).sum(axis=1).argmin())
     return Barrier(
         loss_barrier=float(loss.max()),
@@ -96,3 +115,8 @@ def barrier(curve: Curve, endpoints: Sequence[Risk]) -> Barrier:
         loss_centre=float(loss[centre]),
         error_centre=float(error[centre]),
     )
+
+
+def _excess(risks: np.ndarray, weights: np.ndarray, ends: list[float]) -> np.ndarray:
+    """R(w) - sum_i w_i R_i, written as sum_i w_i (R(w) - R_i): exactly 0 where all risks are equal."""
+    return (weights * (risks[:, None] - np.array(ends))).sum(axis=1)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch.func import functional_call
 
+from raysweep.connectivity.blend import blend_rows
 from raysweep.connectivity.first_layers import FirstLayers, Responses
-from raysweep.data.resident import Split
+from raysweep.data.resident import Split, unwritten
 from raysweep.models.flat import FlatNetwork
 from raysweep.training.evaluation import sums
 
@@ -27,20 +28,22 @@ def batched_sums(
     """Return the summed cross-entropy (nats, float64) and the wrong answers over the chunks, both (points,).
 
     Every row of `weights` (points, networks) mixes the `vectors`, and the first layers' `responses`, given by
-    chunk, network and layer; `points` rows share a pass. The network's own vector is left alone.
+    chunk, network and layer; `points` rows share a pass, in the last one some of them again: in passes of
+    one size equal networks have equal risks. The network's own vector is left alone.
     """
     stacked = torch.stack(list(vectors))
     by_layer = [[torch.stack(layer) for layer in zip(*chunk, strict=True)] for chunk in responses]
     loss, wrong = [], []
-    for rows in torch.from_numpy(weights).to(stacked).split(points):
-        mixed = torch.tensordot(rows, stacked, 1)
+    for start in range(0, len(weights), points):
+        rows = weights.take(range(start, start + points), axis=0, mode="wrap")
+        mixed = blend_rows(stacked, rows)
         each = [
-            _of_chunk(network, first, mixed, [torch.tensordot(rows, layer, 1) for layer in layers], chunk)
+            _of_chunk(network, first, mixed, [blend_rows(layer, rows) for layer in layers], chunk)
             for layers, chunk in zip(by_layer, chunks, strict=True)
         ]
         loss.append(torch.stack([a for a, _ in each]).sum(0))
         wrong.append(torch.stack([b for _, b in each]).sum(0))
-    return torch.cat(loss), torch.cat(wrong)
+    return torch.cat(loss)[: len(weights)], torch.cat(wrong)[: len(weights)]
 
 
 def _of_chunk(
@@ -56,5 +59,6 @@ def _of_chunk(
             logits = functional_call(network.model, weights, (chunk.images,), tie_weights=False)
         return sums(logits, chunk.labels)
 
-    loss, wrong = torch.vmap(of_point)(mixed, *answers)
+    with unwritten(chunk.images):
+        loss, wrong = torch.vmap(of_point)(mixed, *answers)
     return loss, wrong

@@ -9,9 +9,10 @@ from torch import nn
 
 from raysweep.connectivity.barrier import Barrier, Curve, barrier, curve
 from raysweep.connectivity.grids import mean_grid, pair_grid, simplex_grid
+from raysweep.connectivity.statistics import foreign_statistics
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
-from raysweep.training.evaluation import Risk, evaluate
+from raysweep.models.measurable import unmeasurable
 
 ALPHAS, SUBDIVISIONS = 25, 12  # the grids of a sweep file that says nothing else
 
@@ -32,15 +33,16 @@ def barrier_of(
     already (see `PermutationSpec.apply`). `images` has a first axis of examples, `labels` is int64
     (examples,). `weights` (points, networks) are the mixtures that are evaluated, rows that sum to one;
     unless given, 25 points of the line between two networks, the 91 points of 12 subdivisions for three, and
-    equal weights for more. With `recompute`, training images, every mixture has BatchNorm statistics of its
-    own (REPAIR, Jordan et al. 2023).
+    equal weights for more. With `recompute`, training images, every mixture, and every network alone, has
+    running statistics of its own (REPAIR, Jordan et al. 2023).
 
     The loss is the mean cross-entropy in nats, the error the share of wrong labels; the barrier is the
     largest excess over the interpolated risks of the networks (Sharma et al. 2024). Raises `ValueError` for
-    fewer than two states, for states that do not fit the model, and for weights of another shape.
+    fewer than two states, for states that do not fit the model or differ in integers or masks, for weights of
+    another shape, and for a model whose risk is not defined (see `unmeasurable`) or, with `recompute`, that
+    keeps statistics of its own.
     """
-    line, endpoints = _evaluated(model, states, images, labels, weights, recompute)
-    return barrier(line, endpoints)
+    return barrier(curve_of(model, states, images, labels, weights, recompute))
 
 
 def curve_of(
@@ -52,29 +54,25 @@ def curve_of(
     recompute: torch.Tensor | None = None,
 ) -> Curve:
     """Return the risks of the mixtures of networks; the arguments and errors are those of `barrier_of`."""
-    return _evaluated(model, states, images, labels, weights, recompute)[0]
-
-
-def _evaluated(
-    model: nn.Module,
-    states: Sequence[State],
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    weights: np.ndarray | None,
-    recompute: torch.Tensor | None,
-) -> tuple[Curve, list[Risk]]:
     if len(states) < 2:
         raise ValueError(f"{len(states)} networks: a barrier lies between two and more")
     grid = _grid(len(states)) if weights is None else weights
     if grid.ndim != 2 or grid.shape[1] != len(states):
         raise ValueError(f"weights: expected the shape (points, {len(states)}), not {grid.shape}")
-    network, split = FlatNetwork(copy.deepcopy(model)), Split(images, labels)
-    endpoints = []
-    for state in states:
-        network.vector.copy_(network.flatten(state))
-        endpoints.append(evaluate(network.model, split))
+    _check_measurable(model, images, recompute is not None)
     training = None if recompute is None else Split(recompute, labels.new_zeros(len(recompute)))
-    return curve(network, states, endpoints, grid, split, training), endpoints
+    return curve(FlatNetwork(copy.deepcopy(model)), states, grid, Split(images, labels), training)
+
+
+def _check_measurable(model: nn.Module, images: torch.Tensor, recompute: bool) -> None:
+    problem = unmeasurable(model, images[:2])
+    foreign = foreign_statistics(model, images.shape[1:]) if recompute else []
+    if foreign:
+        problem = (
+            f"its statistics in {', '.join(foreign)} are not those of torch's norms, and stay as they are"
+        )
+    if problem:
+        raise ValueError(f"{type(model).__name__}: {problem}")
 
 
 def _grid(networks: int) -> np.ndarray:

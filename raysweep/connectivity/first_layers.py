@@ -1,12 +1,16 @@
 """Layers that see the data alone: their response to a mixture of networks is the mixture of responses."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
+from raysweep.data.resident import unwritten
 from raysweep.models.flat import FlatNetwork
+from raysweep.symmetry.tracing import traced_graph
 
 Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # their answers by chunk, network and layer
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -21,12 +25,13 @@ class FirstLayers:
     largest answer of any module with parameters.
     """
 
-    def __init__(self, network: FlatNetwork, examples: torch.Tensor) -> None:
-        """Find them with a few examples, of shape (examples, ...); the network's vector is lost."""
+    def __init__(self, network: FlatNetwork, examples: torch.Tensor, *, find: bool = True) -> None:
+        """Run a few examples, of shape (examples, ...), to see what an answer takes; with `find` false no
+        layer counts as a first one."""
         self._model = network.model
-        found, answers = _found(network, examples)
-        self.layers = list(found)
-        self.response_bytes = sum(answers[layer] for layer in found)
+        self.layers = _found(network.model) if find else []
+        answers = _answer_bytes(network.model, examples)
+        self.response_bytes = sum(answers[layer] for layer in self.layers)
         self.logit_bytes, self.largest_bytes = answers[network.model], max(answers.values())
 
     @torch.no_grad()
@@ -34,15 +39,16 @@ class FirstLayers:
         """Return what each layer is given for a batch; nothing behind the last of them is computed."""
         seen: dict[nn.Module, torch.Tensor] = {}
 
-        def keep(layer: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
-            seen[layer] = given[0]
+        def keep(layer: nn.Module, given: tuple[torch.Tensor, ...], named: dict[str, torch.Tensor]) -> None:
+            seen[layer] = given[0] if given else named["input"]
             if len(seen) == len(self.layers):
                 raise _Enough
 
-        hooks = [layer.register_forward_pre_hook(keep) for layer in self.layers]
+        hooks = [layer.register_forward_pre_hook(keep, with_kwargs=True) for layer in self.layers]
         try:
             if hooks:
-                self._model(images)
+                with unwritten(images):
+                    self._model(images)
         except _Enough:
             pass
         finally:
@@ -54,7 +60,7 @@ class FirstLayers:
     def answering(self, responses: Sequence[torch.Tensor]) -> Iterator[None]:
         """Within the context the layers return these tensors instead of computing theirs."""
         for layer, response in zip(self.layers, responses, strict=True):
-            layer.forward = lambda _, response=response: response
+            layer.forward = lambda *_, response=response, **__: response
         try:
             yield
         finally:
@@ -66,55 +72,64 @@ class _Enough(Exception):
     """All inputs have been seen."""
 
 
-@torch.no_grad()
-def _found(network: FlatNetwork, examples: torch.Tensor) -> tuple[list[nn.Module], dict[nn.Module, int]]:
-    """The layers, and what the answer of every module with parameters takes for an example.
+def _found(model: nn.Module) -> list[nn.Module]:
+    """Find them in the traced graph, in which an input that depends on parameters in any way shows it.
 
-    Such a layer is called once, and with the same input whatever the parameters and buffers are: NaN, which
-    reaches all that is computed from them but for comparisons, or noise, of which comparisons see the sign.
+    A network that is not traced, because its control flow depends on tensors, has none; nor has one with
+    hooks, which may do anything.
     """
-    generator = torch.Generator().manual_seed(0)
-    noise = [torch.randn(len(network.vector), generator=generator) for _ in range(2)]
-    runs = []
-    for fill in (torch.tensor(torch.nan), *noise):
-        network.vector.copy_(fill)
-        runs.append(_run(network.model, examples))
-    given, answers = runs[0]
-    first = [
-        layer
-        for layer, inputs in given.items()
-        if all(_is_same(each.get(layer, []), inputs[0]) for each, _ in runs)
-    ]
-    return first, answers
-
-
-def _is_same(given: list[torch.Tensor], input: torch.Tensor) -> bool:
-    return len(given) == 1 and torch.equal(given[0], input)
-
-
-def _run(
-    model: nn.Module, examples: torch.Tensor
-) -> tuple[dict[nn.Module, list[torch.Tensor]], dict[nn.Module, int]]:
-    """The inputs of the linear layers, and the bytes of the answers of modules with parameters."""
-    given: dict[nn.Module, list[torch.Tensor]] = {}
-    answers: dict[nn.Module, int] = {}
-
-    def note(module: nn.Module, arguments: tuple[torch.Tensor, ...], answer: object) -> None:
-        if isinstance(answer, torch.Tensor):
-            answers[module] = answer.nbytes // len(examples)
-        if _is_linear(module):
-            given.setdefault(module, []).append(arguments[0].clone())
-
-    modules = [module for module in model.modules() if any(True for _ in module.parameters())]
-    hooks = [module.register_forward_hook(note) for module in modules]
+    if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
+        return []
     try:
-        model(examples)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return given, answers
+        graph = traced_graph(model)
+    except Exception:  # whatever the user's code does with the stand-ins that tracing gives it
+        return []
+    return [
+        model.get_submodule(str(node.target))
+        for node in _of_the_data(model, graph)
+        if node.op == "call_module"
+    ]
+
+
+def _of_the_data(model: nn.Module, graph: fx.Graph) -> Iterator[fx.Node]:
+    """Yield the nodes of linear layers that are called once, on what is computed from the data alone."""
+    calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
+    state = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+    data: set[fx.Node] = set()
+    for node in graph.nodes:
+        if not data.issuperset(node.all_input_nodes) or (node.op == "get_attr" and node.target in state):
+            continue
+        module = model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if module is None or not _holds_state(module):
+            data.add(node)
+        elif calls[node.target] == 1 and _is_linear(module):
+            yield node
+
+
+def _holds_state(module: nn.Module) -> bool:
+    return any(True for _ in (*module.parameters(), *module.buffers()))
 
 
 def _is_linear(module: nn.Module) -> bool:
     """Whether the answer is linear in what the network holds of a module; not so of a normalised weight."""
     return type(module) in LINEAR and "weight" in dict(module.named_parameters(recurse=False))
+
+
+@torch.no_grad()
+def _answer_bytes(model: nn.Module, examples: torch.Tensor) -> dict[nn.Module, int]:
+    """What the answer of the network, and of every module with parameters, takes for an example."""
+    answers: dict[nn.Module, int] = {}
+
+    def note(module: nn.Module, arguments: Any, answer: object) -> None:
+        if isinstance(answer, torch.Tensor):
+            answers[module] = answer.nbytes // len(examples)
+
+    modules = {model, *(module for module in model.modules() if any(True for _ in module.parameters()))}
+    hooks = [module.register_forward_hook(note) for module in modules]
+    try:
+        with unwritten(examples):
+            model(examples)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return answers

@@ -1,7 +1,7 @@
 """Risks of mixtures of networks, with no more products than they need."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from raysweep.connectivity.batched import batched_sums
+from raysweep.connectivity.blend import blend, shares
 from raysweep.connectivity.first_layers import FirstLayers, Responses
-from raysweep.data.resident import Split
+from raysweep.data.resident import Split, unwritten
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.mlp import MLP
 from raysweep.training.evaluation import Risk, sums
@@ -20,20 +21,11 @@ EXAMPLES = 2000  # at most in a forward pass; of narrow networks, whose every ca
 CACHED = 2**23  # bytes of a layer's answers that a processor's caches hold while later layers work on them
 TOGETHER = 2**22  # bytes of a layer's answers to mixtures that share a pass on a processor
 FEW = 12  # mixtures in one pass take as long as one by one, for a batched call costs more than a plain one
-PROBES = 16  # examples with which the layers that see the data alone are found
+PROBES = 16  # examples on which a shortcut must give what a plain forward pass gives
+AGREE = 1e-3  # relative to the loss there; rounding changes it by a hundredth of that
 ON_GPU = 2**28  # bytes of one layer's answers on a GPU, where few large calls cost less than many small ones
 
-_KNOWN: WeakKeyDictionary[FlatNetwork, dict[torch.Size, FirstLayers]] = WeakKeyDictionary()
-
-
-def mix(tensors: Sequence[torch.Tensor], row: np.ndarray, out: torch.Tensor) -> torch.Tensor:
-    """Write sum_i row_i tensors_i and return it; of two tensors in one pass, for a row sums to one."""
-    if len(tensors) == 2:
-        return torch.lerp(tensors[0], tensors[1], float(row[1]), out=out)
-    torch.mul(tensors[0], float(row[0]), out=out)
-    for tensor, weight in zip(tensors[1:], row[1:], strict=True):
-        out.add_(tensor, alpha=float(weight))
-    return out
+_KNOWN: WeakKeyDictionary[FlatNetwork, dict[object, FirstLayers]] = WeakKeyDictionary()
 
 
 @torch.no_grad()
@@ -46,24 +38,102 @@ def mixed_risks(
 ) -> list[Risk]:
     """Return the risk of sum_i w_i vectors_i for every row w of `weights`, which sums to one.
 
-    So many `points` share a forward pass; unless given, as many as suit the device and the network.
+    So many `points` share a forward pass; unless given, as many as suit the device and the network. The
+    integers and masks of the network are those that it holds. Raises `ImagesWritten`.
     """
     if not len(weights):
         return []
-    first = _first_layers(network, split)
+    first, points = _way(network, vectors, weights, split, points)
     chunk, kept = _sizes(first, split)
-    points = points or _points(network, first, split, chunk, len(weights))
-    found = _one_by_one if points == 1 else partial(batched_sums, points=points)
     loss = torch.zeros(len(weights), dtype=torch.float64, device=split.images.device)
     wrong = torch.zeros(len(weights), dtype=torch.int64, device=split.images.device)
     for block in _pieces(split, kept):
-        chunks = _pieces(block, chunk)
-        responses = _responses(network, first, vectors, [each.images for each in chunks])
-        more_loss, more_wrong = found(network, first, vectors, weights, chunks, responses)
+        more_loss, more_wrong = _sums(network, first, vectors, weights, _pieces(block, chunk), points)
         loss += more_loss
         wrong += more_wrong
     n = len(split)
     return [Risk(a / n, b / n) for a, b in zip(loss.tolist(), wrong.tolist(), strict=True)]
+
+
+@torch.no_grad()
+def risks_with_ends(
+    network: FlatNetwork,
+    vectors: Sequence[torch.Tensor],
+    weights: np.ndarray,
+    split: Split,
+    end: Callable[[int], Risk] | None = None,
+) -> tuple[list[Risk], list[Risk]]:
+    """Return the risks of the mixtures, and of the networks themselves, measured in the same way.
+
+    Where mixtures go one by one, `end(i)` may know what `mixed_risks` gives for network i alone. Where they
+    share passes, the networks are in these too, for a pass of several rounds otherwise than one of one.
+    """
+    if _way(network, vectors, weights, split, None)[1] > 1:
+        risks = mixed_risks(network, vectors, np.concatenate([weights, np.eye(len(vectors))]), split)
+        return risks[: len(weights)], risks[len(weights) :]
+    risks = mixed_risks(network, vectors, weights, split)  # before `end` may load other integers
+    ends = [
+        end(place) if end else mixed_risks(network, [vector], np.ones((1, 1)), split)[0]
+        for place, vector in enumerate(vectors)
+    ]
+    return risks, ends
+
+
+def _way(
+    network: FlatNetwork,
+    vectors: Sequence[torch.Tensor],
+    weights: np.ndarray,
+    split: Split,
+    points: int | None,
+) -> tuple[FirstLayers, int]:
+    """Return the layers that are taken for first ones, and the mixtures of a pass.
+
+    Neither shortcut is taken on trust: once per network and data set one mixture goes through a plain forward
+    pass too, and where that differs all do.
+    """
+    known = _KNOWN.setdefault(network, {})
+    data = (split.images.untyped_storage().data_ptr(), split.images.shape[1:])
+    probes = split.first(PROBES)
+    if data not in known:
+        known[data] = FirstLayers(network, probes.images)
+    points = points or _points(network, known[data], split, len(weights))
+    if (data, points > 1) not in known:
+        tried = known[data]
+        row = weights[np.abs(weights - 1 / weights.shape[1]).sum(axis=1).argmin()]
+        agrees = _agrees(network, tried, vectors, row, probes, min(points, 2))
+        known[data, points > 1] = tried if agrees else FirstLayers(network, probes.images, find=False)
+    first = known[data, points > 1]
+    return first, points if first is known[data] else 1
+
+
+def _agrees(
+    network: FlatNetwork,
+    first: FirstLayers,
+    vectors: Sequence[torch.Tensor],
+    row: np.ndarray,
+    probes: Split,
+    points: int,
+) -> bool:
+    """Whether the shortcuts give a mixture the loss of a plain forward pass, up to rounding."""
+    found, _ = _sums(network, first, vectors, np.stack([row] * points), [probes], points)
+    blend(vectors, shares(row), network.vector)
+    with unwritten(probes.images):
+        plain, _ = sums(network.model(probes.images), probes.labels)
+    return bool(np.isclose(found[0].item(), plain.item(), rtol=AGREE, atol=AGREE, equal_nan=True))
+
+
+def _sums(
+    network: FlatNetwork,
+    first: FirstLayers,
+    vectors: Sequence[torch.Tensor],
+    weights: np.ndarray,
+    chunks: Sequence[Split],
+    points: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Summed cross-entropy and wrong answers over the chunks, by point."""
+    responses = _responses(network, first, vectors, [each.images for each in chunks])
+    found = _one_by_one if points == 1 else partial(batched_sums, points=points)
+    return found(network, first, vectors, weights, chunks, responses)
 
 
 def _one_by_one(
@@ -74,29 +144,20 @@ def _one_by_one(
     chunks: Sequence[Split],
     responses: Responses,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Summed cross-entropy and wrong answers over the chunks, by point."""
     labels = torch.cat([each.labels for each in chunks])
     buffers = [torch.empty_like(response) for response in responses[0][0]]  # the first chunk is full
     found = []
-    for row in weights:
-        mix(vectors, row, network.vector)
+    for parts in shares(weights):
+        blend(vectors, parts, network.vector)
         logits = []
         for each, by_network in zip(chunks, responses, strict=True):
             layers = zip(zip(*by_network, strict=True), buffers, strict=True)
-            with first.answering([mix(r, row, out[: len(r[0])]) for r, out in layers]):
+            answers = [blend(response, parts, out[: len(response[0])]) for response, out in layers]
+            with first.answering(answers), unwritten(each.images):
                 logits.append(network.model(each.images))
         found.append(sums(torch.cat(logits), labels))
     loss, wrong = zip(*found, strict=True)
     return torch.stack(loss), torch.stack(wrong)
-
-
-def _first_layers(network: FlatNetwork, split: Split) -> FirstLayers:
-    """Found once per network and shape of its inputs: for a small network that takes as long as a curve."""
-    known = _KNOWN.setdefault(network, {})
-    shape = split.images.shape[1:]
-    if shape not in known:
-        known[shape] = FirstLayers(network, split.images[:PROBES])
-    return known[shape]
 
 
 def _responses(
@@ -118,12 +179,13 @@ def _sizes(first: FirstLayers, split: Split) -> tuple[int, int]:
     return chunk, max(1, KEPT // (first.response_bytes + first.logit_bytes) // chunk) * chunk
 
 
-def _points(network: FlatNetwork, first: FirstLayers, split: Split, chunk: int, count: int) -> int:
+def _points(network: FlatNetwork, first: FirstLayers, split: Split, count: int) -> int:
     """Return how many of `count` mixtures share a pass: as many as have room, or one if that is few."""
     if type(network.model) is not MLP:  # convolutions gain nothing, and a module of a user may not allow it
         return 1
     room = ON_GPU if split.images.is_cuda else TOGETHER
-    each = max(min(chunk, len(split)) * first.largest_bytes, network.vector.nbytes)
+    examples = min(_sizes(first, split)[0], len(split))
+    each = max(examples * first.largest_bytes, network.vector.nbytes)
     passes = math.ceil(count / max(1, room // each))
     points = math.ceil(count / passes)
     return points if points >= FEW else 1

@@ -1,19 +1,41 @@
-"""BatchNorm statistics of mixed networks, recomputed on training images (REPAIR).
+"""Running statistics of mixed networks, recomputed on training images (REPAIR).
 
 Source: Jordan et al. 2023 (REPAIR, arXiv 2211.08403): an average of two networks has collapsed variances, so
 it must not be judged with running statistics that are averages too.
 """
 
+import copy
+
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
+
+from raysweep.data.resident import unwritten
 
 CHUNK = 1000  # images per forward pass; it decides the bits of a result, so it is not an option
+PROBES = 4  # images with which buffers that training changes are found
 
 
-def has_batchnorm(model: nn.Module) -> bool:
-    """Whether a network keeps running statistics."""
+def has_running_statistics(model: nn.Module) -> bool:
+    """Whether a network has batch or instance norms that keep running statistics."""
     return bool(_layers(model))
+
+
+@torch.no_grad()
+def foreign_statistics(model: nn.Module, shape: tuple[int, ...]) -> list[str]:
+    """Return the floating-point buffers that training changes and `recompute_statistics` does not know.
+
+    `shape` is that of an example. The model is not changed.
+    """
+    network = copy.deepcopy(model).train()
+    known = {id(buffer) for layer in _layers(network) for buffer in layer.buffers()}
+    buffers = {n: b for n, b in network.named_buffers() if b.is_floating_point() and id(b) not in known}
+    before = {name: buffer.clone() for name, buffer in buffers.items()}
+    if buffers:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            network(torch.randn(PROBES, *shape))
+    return [name for name, old in before.items() if not torch.equal(network.get_buffer(name), old)]
 
 
 @torch.no_grad()
@@ -28,17 +50,19 @@ def recompute_statistics(model: nn.Module, images: torch.Tensor) -> None:
     model.eval()
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # torch's name for the cumulative average
         layer.train()
     chunks = images.split(CHUNK)
     try:
-        for chunk in chunks[: max(1, len(images) // CHUNK)]:
-            model(chunk)
+        for number, chunk in enumerate(chunks[: max(1, len(images) // CHUNK)], start=1):
+            for layer in layers:
+                layer.momentum = 1 / number  # the cumulative average, which instance norm has no name for
+            with unwritten(images):
+                model(chunk)
     finally:  # also without memory for it: the next barrier evaluates the same module
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
             layer.eval()
 
 
-def _layers(model: nn.Module) -> list[_BatchNorm]:
-    return [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+def _layers(model: nn.Module) -> list[_NormBase]:
+    return [m for m in model.modules() if isinstance(m, _NormBase) and m.track_running_stats]

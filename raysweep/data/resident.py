@@ -1,5 +1,7 @@
 """Datasets as scaled tensors that stay on the device."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +9,19 @@ import torch
 
 from raysweep.data.arrays import Arrays
 from raysweep.data.scaling import Scaling
+
+
+class ImagesWritten(RuntimeError):
+    """A network wrote into the images that it was given, which all networks of the process share."""
+
+
+@contextmanager
+def unwritten(images: torch.Tensor) -> Iterator[None]:
+    """Within the context nothing may write into a tensor or its views. Raises `ImagesWritten`."""
+    version = images._version
+    yield
+    if images._version != version:
+        raise ImagesWritten("the network writes into the images that it is given: x = x - 1, not x -= 1")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Networks by name."""
 
-import torch
+from collections.abc import Callable
+
 from torch import nn
 
+from raysweep.choices import choose
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.custom import build_custom
@@ -10,21 +12,20 @@ from raysweep.models.lenet import LeNet
 from raysweep.models.mlp import DEPTH, MLP
 from raysweep.models.names import MODELS, NORMS, is_custom
 from raysweep.models.resnet import BLOCKS, ResNet
+from raysweep.models.seeding import seeded
 from raysweep.models.vgg import STAGES, VGG
 
 __all__ = ["MODELS", "NORMS", "ModelConfig", "build"]
 
 
 def build(config: ModelConfig, seed: int = 0) -> nn.Module:
-    """Build the network on the CPU; what its constructor draws from torch depends on `seed` alone.
+    """Build the network on the CPU; what its constructor draws depends on `seed` alone.
 
-    The global random state is left as it was. Raises `UserError` for an unknown model or norm, for images
-    that are too small, and for a user's own network that cannot be built.
+    The global generators of torch, numpy and random are left as they were. Raises `UserError` for an unknown
+    model or norm, for images that are too small, and for a user's own network that cannot be built.
     """
     _check(config)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
-        return build_custom(config) if is_custom(config.model) else _build_ours(config)
+    return seeded(seed, lambda: build_custom(config) if is_custom(config.model) else _build_ours(config))
 
 
 def _check(config: ModelConfig) -> None:
@@ -38,10 +39,11 @@ def _check(config: ModelConfig) -> None:
 
 def _build_ours(config: ModelConfig) -> nn.Module:
     shape, classes, width, norm = config.shape, config.classes, config.width, config.norm
-    if config.model in STAGES:
-        return VGG(config.model, shape, classes, width, norm)
-    if config.model in BLOCKS:
-        return ResNet(config.model, shape, classes, width, norm)
-    if config.model == "lenet":
-        return LeNet(shape, classes, width, norm)
-    return MLP(shape, classes, width, DEPTH if config.depth is None else config.depth, norm)
+    depth = DEPTH if config.depth is None else config.depth
+    ours: dict[str, Callable[[], nn.Module]] = {
+        "mlp": lambda: MLP(shape, classes, width, depth, norm),
+        "lenet": lambda: LeNet(shape, classes, width, norm),
+        **dict.fromkeys(STAGES, lambda: VGG(config.model, shape, classes, width, norm)),
+        **dict.fromkeys(BLOCKS, lambda: ResNet(config.model, shape, classes, width, norm)),
+    }
+    return choose("model", config.model, ours)()

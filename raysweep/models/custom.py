@@ -3,15 +3,22 @@
 import importlib
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import nn
 
 from raysweep.errors import UserError
+from raysweep.models.compiled import uncompiled
 from raysweep.models.config import ModelConfig
+from raysweep.models.constants import differing_constants
+from raysweep.models.measurable import unmeasurable
+from raysweep.models.memory import aliased
+from raysweep.models.seeding import seeded
 from raysweep.models.source import find_module, split_name
 
+OFFERED = ("shape", "classes", "width", "depth", "norm")  # of a configuration, to the function
 IMAGES = 2  # in the batch of zeros with which the shape of the output is checked
 
 
@@ -19,9 +26,16 @@ def build_custom(config: ModelConfig) -> nn.Module:
     """Call the function with those of shape, classes, width, depth and norm that its signature names.
 
     `depth` is left out when the configuration does not give it. Raises `UserError` when the function
-    cannot be found or fails, or when what it returns is not a module that maps (batch, *shape) to
-    (batch, classes).
+    cannot be found or fails, when what it returns is not a module that maps (batch, *shape) to
+    (batch, classes), example by example, when it draws what no checkpoint holds, and when its state holds
+    anything but tensors, or tensors that share memory without being tied. What torch.compile wraps is taken
+    out of it (see `uncompiled`).
     """
+    _check_once(config)
+    return _called(config)
+
+
+def _called(config: ModelConfig) -> nn.Module:
     function = _function(config.model)
     try:
         model = function(**_arguments(function, config))
@@ -29,8 +43,35 @@ def build_custom(config: ModelConfig) -> nn.Module:
         raise UserError(f"model {config.model!r} fails: {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
         raise UserError(f"model {config.model!r} returns {type(model).__name__}, not a torch.nn.Module")
+    try:
+        model = uncompiled(model)
+    except UserError as error:
+        raise UserError(f"model {config.model!r}: {error}") from None
     _check_output(model, config)
+    _check_state(model, config)  # lazy layers have one now
     return model
+
+
+@lru_cache(maxsize=64)
+def _check_once(config: ModelConfig) -> None:
+    """Check what all networks of a configuration have in common; the seed plays no part in it."""
+    one, same, other = (seeded(seed, lambda: _called(config)) for seed in (0, 0, 1))
+    again = same.state_dict()
+    unlike = [n for n, t in one.state_dict().items() if n not in again or not torch.equal(t, again[n])]
+    if unlike:
+        raise UserError(
+            f"model {config.model!r}: two calls under one seed differ in {', '.join(unlike[:3])}; draw from "
+            "the global generators of torch, numpy or random alone"
+        )
+    drawn = differing_constants(one, other)
+    if drawn:
+        raise UserError(
+            f"model {config.model!r}: {', '.join(drawn[:3])} is drawn anew for every network, and no "
+            "checkpoint holds it; register it with register_buffer"
+        )
+    problem = unmeasurable(one, torch.zeros(IMAGES, *config.shape))
+    if problem:
+        raise UserError(f"model {config.model!r}: {problem}")
 
 
 def _function(model: str) -> Callable[..., Any]:
@@ -49,21 +90,36 @@ def _function(model: str) -> Callable[..., Any]:
     return function
 
 
-def _arguments(function: Callable[..., Any], config: ModelConfig) -> dict[str, Any]:
-    offered = {
-        "shape": config.shape,
-        "classes": config.classes,
-        "width": config.width,
-        "depth": config.depth,
-        "norm": config.norm,
-    }
+def arguments_of(model: str) -> set[str]:
+    """Return which of `OFFERED` the function takes. Raises `UserError` when it cannot be found."""
+    return _taken(_function(model))
+
+
+def _taken(function: Callable[..., Any]) -> set[str]:
     parameters = inspect.signature(function).parameters
     takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    return {
-        name: value
-        for name, value in offered.items()
-        if value is not None and (takes_all or name in parameters)
-    }
+    return {name for name in OFFERED if takes_all or name in parameters}
+
+
+def _arguments(function: Callable[..., Any], config: ModelConfig) -> dict[str, Any]:
+    taken = _taken(function)
+    return {name: value for name in OFFERED if name in taken and (value := getattr(config, name)) is not None}
+
+
+def _check_state(model: nn.Module, config: ModelConfig) -> None:
+    for name, value in model.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise UserError(
+                f"model {config.model!r}: {name} in its state dict is of type {type(value).__name__}; only "
+                "tensors are stored"
+            )
+    shared = aliased(model)
+    if shared is not None:
+        raise UserError(
+            f"model {config.model!r}: {shared[0]} and {shared[1]} share memory without being one tensor, "
+            "which a copy of the network would not keep; to tie two layers assign one parameter to both "
+            "(one.weight = other.weight)"
+        )
 
 
 @torch.no_grad()

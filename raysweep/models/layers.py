@@ -9,12 +9,16 @@ def prunable(model: nn.Module) -> dict[str, str]:
     """Return the name of the weight of each layer by the layer's name, in the order of the network.
 
     A layer is a module with a parameter `weight` of two axes or more; norms are none. The last is the
-    output layer. A layer that occurs twice is listed once.
+    output layer. A layer that occurs twice is listed once; layers whose weights are tied have one name, the
+    first, between them.
     """
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
     layers = ((name, module) for name, module in model.named_modules() if not isinstance(module, NORMS))
-    weights = ((name, getattr(module, "weight", None)) for name, module in layers)
-    return {
-        name: f"{name}.weight" if name else "weight"
-        for name, weight in weights
-        if isinstance(weight, nn.Parameter) and weight.dim() >= 2
-    }
+    weights = ((name, module._parameters.get("weight")) for name, module in layers)
+    return {name: names[id(weight)] for name, weight in weights if weight is not None and weight.dim() >= 2}
+
+
+def matrices(model: nn.Module) -> list[str]:
+    """Return the (first) names of the parameters of two axes or more, but for those of norms."""
+    norms = {id(p) for module in model.modules() if isinstance(module, NORMS) for p in module.parameters()}
+    return [name for name, p in model.named_parameters() if p.dim() >= 2 and id(p) not in norms]

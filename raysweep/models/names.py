@@ -3,6 +3,7 @@
 MODELS = ("mlp", "lenet", "vgg11", "vgg16", "resnet20", "resnet32")
 DEPTH_MODELS = ("mlp",)  # the models that read `depth`; the others' is part of their name
 NORMS = ("none", "layer", "batch")
+RUNNING_STATISTICS = {"none": False, "layer": False, "batch": True}  # whether a norm keeps them
 INITS = ("kaiming_normal", "pytorch", "own")
 
 

@@ -1,8 +1,12 @@
 """Normalisation layers by name: `none`, `layer` or `batch`."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional
+
+from raysweep.choices import choose
 
 
 class ChannelLayerNorm(nn.LayerNorm):
@@ -18,18 +22,26 @@ class ChannelLayerNorm(nn.LayerNorm):
         return normalised.permute(0, 3, 1, 2)
 
 
+UNIT_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "none": nn.Identity,
+    "layer": nn.LayerNorm,
+    "batch": nn.BatchNorm1d,
+}
+CHANNEL_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "none": nn.Identity,
+    "layer": ChannelLayerNorm,
+    "batch": nn.BatchNorm2d,
+}
+
+
 def unit_norm(norm: str, units: int) -> nn.Module:
-    """Return the layer that normalises (batch, units)."""
-    if norm == "layer":
-        return nn.LayerNorm(units)
-    return nn.BatchNorm1d(units) if norm == "batch" else nn.Identity()
+    """Return the layer that normalises (batch, units). Raises `ValueError` for another norm."""
+    return choose("norm", norm, UNIT_NORMS)(units)
 
 
 def channel_norm(norm: str, channels: int) -> nn.Module:
-    """Return the layer that normalises (batch, channels, height, width)."""
-    if norm == "layer":
-        return ChannelLayerNorm(channels)
-    return nn.BatchNorm2d(channels) if norm == "batch" else nn.Identity()
+    """Return the layer that normalises (batch, channels, height, width). Raises `ValueError`."""
+    return choose("norm", norm, CHANNEL_NORMS)(channels)
 
 
 def convolution(norm: str, before: int, after: int, size: int = 3, stride: int = 1) -> nn.Conv2d:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 
+from raysweep.choices import choose
+
 Masks = dict[str, torch.Tensor]  # by parameter, bool, of the parameter's shape
 State = Mapping[str, torch.Tensor]
 
@@ -33,7 +35,8 @@ def prune(state: State, masks: Masks, fraction: float, scope: str) -> Masks:
     """Remove the floor(fraction * kept) weights of smallest magnitude among those that are kept.
 
     `scope` is `global` (over all masked parameters together) or `layer` (in each alone). Equal magnitudes
-    are removed in the order of the parameters and of the positions in them, so the result is unique.
+    are removed in the order of the parameters and of the positions in them, so the result is unique. Raises
+    `ValueError` for another scope.
     """
     return _lowest(state, masks, lambda kept: kept - int(fraction * kept), scope)
 
@@ -57,7 +60,7 @@ def random_masks(masks: Masks, seed: int) -> Masks:
 
 def _lowest(state: State, masks: Masks, left: Callable[[int], int], scope: str) -> Masks:
     names = list(masks)
-    parts = [names] if scope == "global" else [[name] for name in names]
+    parts = choose("scope", scope, {"global": [names], "layer": [[name] for name in names]})
     result: Masks = {}
     for part in parts:
         magnitudes = torch.cat([state[name].detach().cpu().abs().reshape(-1) for name in part])

@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 
 from pyarrow import fs
 
+from raysweep.choices import choose
 from raysweep.errors import UserError
 
 SCHEMES = ("s3", "gs")
@@ -91,7 +92,7 @@ class Bucket:
 
     def __init__(self, root: str) -> None:
         scheme, _, prefix = root.partition("://")
-        self._system = _s3() if scheme == "s3" else _gs()
+        self._system = choose("scheme", scheme, {"s3": _s3, "gs": _gs})()
         self._base = prefix.rstrip("/")
 
     def put(self, name: str, content: bytes) -> None:

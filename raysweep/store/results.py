@@ -10,6 +10,7 @@ from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import discard_index, indexed
 from raysweep.store.parquet import parquet_table
 from raysweep.store.places import Stamp
+from raysweep.store.tables import table_of
 
 _NETWORKS = pa.list_(pa.string())
 _FLOATS = pa.list_(pa.float64())
@@ -66,10 +67,13 @@ class ResultStore:
         self._files = files
 
     def commit(self, kind: str, unit: str, rows: list[dict[str, Any]]) -> str:
-        """Write all rows of a unit of work as one object and return its name."""
+        """Write all rows of a unit of work as one object and return its name.
+
+        Raises `ValueError` for a row that lacks a column or has another.
+        """
         name = f"results/{kind}/{unit[:2]}/{unit}"
         buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows, RESULTS[kind]), buffer)
+        pq.write_table(table_of(rows, RESULTS[kind]), buffer)
         self._files.put_checked(name, buffer.getvalue())
         return name
 

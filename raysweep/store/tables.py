@@ -1,5 +1,8 @@
 """The Parquet tables of a sweep: their schemas, documented once, and their publication."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pyarrow as pa
 
 from raysweep.store.files import Files
@@ -16,6 +19,20 @@ _GROUP = [
     ("model", _TEXT, "name of the model"),
     ("norm", _TEXT, "normalisation"),
     ("width", _INT, "`train.width` (null where the networks differ)"),
+]
+
+_ALIGN = [  # the settings of `align` that determine an alignment
+    ("kernel", _TEXT, "`align.weight_matching.kernel` (null for other methods; so the next three)"),
+    ("order", _TEXT, "`align.weight_matching.order`"),
+    ("biases", pa.bool_(), "`align.weight_matching.biases`"),
+    ("restarts", _INT, "`align.weight_matching.restarts`"),
+    ("tensor", _TEXT, "`align.activation_matching.tensor` (null for other methods; so the next three)"),
+    ("similarity", _TEXT, "`align.activation_matching.similarity`"),
+    ("examples", _INT, "`align.activation_matching.examples`"),
+    ("pixels", _INT, "`align.activation_matching.pixels`"),
+    ("seed", _INT, "`align.seed`"),
+    ("threads", _INT, "`align.threads`"),
+    ("device", _TEXT, "where it was computed: cpu"),
 ]
 
 Column = tuple[str, pa.DataType, str]
@@ -62,6 +79,14 @@ TABLES: dict[str, list[Column]] = {
         ("spawn_replicate", _INT, "replicate of the trunk"),
         ("threads", _INT, "threads of the computation"),
         ("device", _TEXT, "cpu or cuda"),
+        ("import_file", _TEXT, "the file of an imported network, as the sweep names it (else null)"),
+        ("import_digest", _TEXT, "SHA-256 of its content (else null)"),
+        ("running_statistics", pa.bool_(), "whether the network keeps them, as BatchNorm does"),
+        (
+            "guess_error",
+            _FLOAT,
+            "0-1 test error of always answering the most frequent class of the test set (share)",
+        ),
         ("replicate", _INT, "number of the replicate"),
         ("level", _INT, "pruning level; 0 is dense"),
         ("sparsity", _FLOAT, "share of the weights of the pruned layers that is zero"),
@@ -88,11 +113,17 @@ TABLES: dict[str, list[Column]] = {
         ("method", _TEXT, "how the permutation was found"),
         ("networks", _TEXTS, "trial_id@level@step, the target first; all of a joint alignment"),
         ("joint", pa.bool_(), "whether each network has a permutation of its own toward all the others"),
+        ("joint_networks", _INT, "networks of a joint alignment (else null)"),
+        ("stack", _INT, "checkpoints of each run that one permutation aligns at once (null: one)"),
         *_GROUP,
+        ("level", _INT, "pruning level of the target"),
+        ("step", _INT, "optimiser step of the target, of a stack the last"),
+        *_ALIGN,
         (
             "objective",
             _FLOAT,
-            "what the method maximises, at its permutation: for weights <A, P[B]>, or the sum of cosines",
+            "what the method maximises, at its permutation: for weights <A, P[B]>, or the sum of cosines; "
+            "for a narrow network in a wide one minus its squared distance from the chosen part",
         ),
         ("objective_identity", _FLOAT, "the same at the identity"),
         ("iterations", _INT, "assignments solved"),
@@ -126,6 +157,7 @@ TABLES: dict[str, list[Column]] = {
         *_GROUP,
         ("step", _INT, "optimiser step of the first network"),
         ("length", _INT, "alignments that were composed"),
+        ("stack", _INT, "checkpoints of each run that were aligned at once (null but for stacked)"),
         ("fixed_points", _FLOAT, "share of hidden units on which the two agree"),
         ("groups", _TEXTS, "the groups of hidden units, in the order of the network"),
         ("group_fixed_points", _FLOATS, "the same share by group"),
@@ -145,6 +177,16 @@ TABLES: dict[str, list[Column]] = {
         ("reference", _TEXT, "the network that the others were aligned to (null but for via)"),
         ("alignments", _TEXTS, "ids of the alignments of the networks that were moved"),
         ("path", _TEXTS, "the networks along which permutations were composed (null but for composed)"),
+        ("path_networks", _INT, "networks on the path (null but for composed)"),
+        ("cycle", pa.bool_(), "whether the path ends where it begins (null but for composed)"),
+        ("joint_networks", _INT, "networks that were aligned jointly (null but for joint)"),
+        ("mean_networks", _INT, "networks whose mean it is (null but for mean)"),
+        ("stack", _INT, "checkpoints of each run that were aligned at once (null but for stacked)"),
+        (
+            "transferred_from",
+            _TEXT,
+            "group of the networks of another task, by which the permutation was found (else null)",
+        ),
         (
             "across",
             _TEXT,
@@ -162,7 +204,17 @@ TABLES: dict[str, list[Column]] = {
             "step where it was found: a hybrid's early one, a stack's last (else null)",
         ),
         ("statistics", _TEXT, "kept or recomputed, for BatchNorm"),
-        ("split", _TEXT, "train (the first `compare.train_examples`) or test"),
+        ("split", _TEXT, "train (the first `train_examples`) or test"),
+        ("alphas", _INT, "`compare.alphas` (null but for pair)"),
+        ("subdivisions", _INT, "`compare.subdivisions` (null but for simplex)"),
+        ("train_examples", _INT, "`compare.train_examples`"),
+        ("threads", _INT, "`align.threads`"),
+        ("device", _TEXT, "`compare.device`"),
+        (
+            "alignment_settings",
+            _TEXT,
+            "the settings of `align` in the rows of its alignments, as JSON (null for unaligned)",
+        ),
         ("loss_barrier", _FLOAT, "largest excess cross-entropy over the grid (nats)"),
         ("error_barrier", _FLOAT, "largest excess 0-1 error over the grid (share)"),
         ("loss_weights", _FLOATS, "the weights at which loss_barrier lies"),
@@ -189,8 +241,79 @@ TABLES: dict[str, list[Column]] = {
 }
 
 
+# Columns in which rows may differ that are averaged: whose networks they are of, and what was measured.
+WITHIN = {
+    "trials": (
+        *("trial_id", "parent_trial", "mask_trial", "half", "init_seed", "data_seed", "guess_error"),
+        *("replicate", "sparsity", "train_loss", "train_error", "test_loss", "test_error", "seconds"),
+    ),
+    "alignments": (
+        *("alignment_id", "networks", "objective", "objective_identity", "iterations", "fixed_points"),
+        "seconds",
+    ),
+    "agreements": (
+        *("agreement_id", "networks", "alignments", "against", "fixed_points", "groups"),
+        "group_fixed_points",
+    ),
+    "barriers": (
+        *("barrier_id", "networks", "reference", "alignments", "path", "loss_barrier", "error_barrier"),
+        *("loss_weights", "error_weights", "loss_centre", "error_centre", "seconds"),
+    ),
+}
+
+
 def schema(table: str) -> pa.Schema:
     return pa.schema([(name, kind) for name, kind, _ in TABLES[table]])
+
+
+def dimensions(table: str) -> list[str]:
+    """Return the columns that say what a row is about: rows that differ in one are not averaged.
+
+    A column that is added is one of them unless `WITHIN` says otherwise.
+    """
+    return [name for name, _, _ in TABLES[table] if name not in WITHIN[table]]
+
+
+def grouping(rows: Any, table: str, *first: str) -> list[str]:
+    """Return the columns `first` of a frame and the other dimensions of its table that tell more rows apart.
+
+    A mean over rows that agree in them mixes nothing: `rows.groupby(grouping(rows, "barriers", "width"),
+    dropna=False)`. Of several columns that tell the same apart the first one counts, `group` last.
+    """
+    keys = list(first)
+    lists = {name for name, kind, _ in TABLES[table] if pa.types.is_list(kind)}
+    rest = [name for name in dimensions(table) if name not in {*first, *lists}]
+    told = len(rows[keys].drop_duplicates()) if keys else 1
+    for name in sorted(rest, key="group".__eq__):
+        more = len(rows[[*keys, name]].drop_duplicates())
+        if more > told:
+            keys, told = [*keys, name], more
+    return keys
+
+
+def table_of(rows: list[dict[str, Any]], columns: pa.Schema) -> pa.Table:
+    """Return rows as a table with these columns.
+
+    Raises `ValueError` naming the columns that a row, also a nested one, lacks and the keys that are none:
+    pyarrow would make the former null and drop the latter without a word.
+    """
+    _check(rows, columns, "row")
+    return pa.Table.from_pylist(rows, columns)
+
+
+def _check(rows: list[dict[str, Any]], fields: Iterable[pa.Field], what: str) -> None:
+    types = {field.name: field.type for field in fields}
+    for row in rows:
+        if row.keys() != types.keys():
+            missing, extra = sorted(types.keys() - row.keys()), sorted(row.keys() - types.keys())
+            raise ValueError(
+                f"{what} does not fit its columns: it lacks {', '.join(missing) or 'none'} and has "
+                f"{', '.join(extra) or 'no others'} besides"
+            )
+    for name, kind in types.items():
+        if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
+            nested = [each for row in rows for each in row[name] or ()]
+            _check(nested, kind.value_type, f"{what}: {name}")
 
 
 def read_table(files: Files, sweep: str, table: str, columns: list[str] | None = None) -> pa.Table:

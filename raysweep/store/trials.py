@@ -271,7 +271,16 @@ def _read(kind: TypeAdapter[Kind], text: str | bytes) -> Kind:
 
 
 def _plain(tensors: "Tensors") -> "Tensors":
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """Return tensors that safetensors takes: a tied one is written under all its names, so that what is read
+    back is a whole state dict."""
+    plain: Tensors = {}
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        memory = own.untyped_storage().data_ptr()
+        plain[name] = own.clone() if memory in taken else own
+        taken.add(memory)
+    return plain
 
 
 def _packed(masks: "Tensors") -> "Tensors":

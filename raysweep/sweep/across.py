@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from itertools import combinations
 
+from raysweep.choices import choose
 from raysweep.digest import digest
 from raysweep.errors import UserError
 from raysweep.sweep.comparisons import Comparisons
-from raysweep.sweep.facts import group_sizes, has_batchnorm
+from raysweep.sweep.facts import group_sizes, has_running_statistics
 from raysweep.sweep.identity import Network, Trial, data_config, make_embedding
 from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Sections
@@ -27,21 +28,20 @@ class Across:
 
     def compare(self, families: list[Family]) -> None:
         """Add them. Raises `UserError` where `train` has no two such configurations."""
+        add = {"widths": self._embed, "tasks": self._tasks}
         for across in self._compare.across:
-            pairs = list(_pairs(families, KEYS[across]))
+            compare, pairs = choose("across", across, add), list(_pairs(families, KEYS[across]))
             if not pairs:
                 raise UserError(
                     f"compare.across = {across}: train has no two configurations that differ in nothing but "
                     f"{', '.join(sorted(KEYS[across]))}; give a list there"
                 )
             for one, other in pairs:
-                if across == "widths":
-                    self._embed(*sorted((one, other), key=lambda family: family.training.width))
-                else:
-                    self._tasks(one, other)
+                compare(one, other)
 
-    def _embed(self, narrow: Family, wide: Family) -> None:
+    def _embed(self, one: Family, other: Family) -> None:
         """Add every narrow network in every wide one of another replicate."""
+        narrow, wide = sorted((one, other), key=lambda family: family.training.width)
         group = self._group("widths", wide, narrow)
         for small, large in _strangers(narrow, wide):
             pair = (self._trials.end(large), self._trials.end(small))
@@ -100,7 +100,7 @@ class Across:
 
     def _group(self, across: str, first: Family, second: Family) -> str:
         group = digest(["across", across, first.dense[0].group, second.dense[0].group])
-        if has_batchnorm(self._trials.model(first.dense[0])):
+        if has_running_statistics(self._trials.model(first.dense[0])):
             self._comparisons.batchnorm.add(group)
         return group
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
 
+from raysweep.choices import choose
 from raysweep.digest import canonical, digest_of
 from raysweep.sweep.identity import BARRIER_VERSION, BarrierUnit, Network
 from raysweep.sweep.moves import Moved
@@ -68,12 +69,13 @@ class BarrierMaker:
     ) -> dict[str, Any]:
         """The grid and the examples belong to the identity; the splits do not (there is a row for each)."""
         compare = self._compare
+        grids = {"pair": compare.alphas, "simplex": compare.subdivisions, "mean": None}
         return {
             "interpolation": interpolation,
             "kind": kind,
             "statistics": statistics,
             "hybrid": hybrid,
-            "grid": {"pair": compare.alphas, "simplex": compare.subdivisions}.get(interpolation),
+            "grid": choose("interpolation", interpolation, grids),
             "examples": compare.train_examples,
             "threads": self._threads,
             "device": compare.device,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from itertools import combinations, pairwise, permutations
 
+from raysweep.choices import check_names
 from raysweep.digest import digest
 from raysweep.sweep.barriers import BarrierMaker
 from raysweep.sweep.identity import (
@@ -54,24 +55,38 @@ class Comparisons:
         if "unaligned" in kinds:
             for pair in combinations(ordered, 2):
                 self.unaligned(group, pair)
+        add = {
+            "direct": self._pairs_of,
+            "via": self._triples_of,
+            "joint": self._sets_of,
+            "composed": self._paths_of,
+        }
+        check_names("kind", kinds, ("unaligned", *add))
         for method in self._align.methods:
-            if "direct" in kinds:
-                for pair in combinations(ordered, 2):
-                    self.direct(group, pair, method, self.toward_first(method, group, pair))
-            if "via" in kinds:
-                for triple in combinations(ordered, 3):
-                    self._via(method, group, triple)
-            if "joint" in kinds:
-                for size in self._compare.joint_networks:
-                    for chosen in combinations(ordered, size):
-                        self._joint(method, group, chosen)
-            if "composed" in kinds:
-                for size in self._compare.path_networks:
-                    self._paths(method, group, ordered, size)
-                    self._cycles(method, group, ordered, size)
+            for kind in add:
+                if kind in kinds:
+                    add[kind](method, group, ordered)
         for size in self._compare.mean_networks:
             for chosen in combinations(ordered, size):
                 self._means(group, chosen)
+
+    def _pairs_of(self, method: str, group: str, networks: list[Network]) -> None:
+        for pair in combinations(networks, 2):
+            self.direct(group, pair, method, self.toward_first(method, group, pair))
+
+    def _triples_of(self, method: str, group: str, networks: list[Network]) -> None:
+        for triple in combinations(networks, 3):
+            self._via(method, group, triple)
+
+    def _sets_of(self, method: str, group: str, networks: list[Network]) -> None:
+        for size in self._compare.joint_networks:
+            for chosen in combinations(networks, size):
+                self._joint(method, group, chosen)
+
+    def _paths_of(self, method: str, group: str, networks: list[Network]) -> None:
+        for size in self._compare.path_networks:
+            self._paths(method, group, networks, size)
+            self._cycles(method, group, networks, size)
 
     def unaligned(self, group: str, pair: Pair) -> None:
         """Add the barrier of two networks as they are."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from raysweep.choices import choose
 from raysweep.sweep.facts import DataFacts, ModelSize, facts_of, model_config, model_size
 from raysweep.sweep.identity import Trial, data_config
 from raysweep.sweep.plan import Desired, Todo
@@ -31,7 +32,7 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
     stored = training = barriers = 0.0
     for trial in work.trials:
         cursor, (facts, size) = wanted.cursors[trial.trial_id], _size(wanted, trial)
-        moments, levels = MOMENTS[trial.training.optimiser], len(cursor.levels)
+        moments, levels = choose("optimiser", trial.training.optimiser, MOMENTS), len(cursor.levels)
         states = len(cursor.checkpoints) + moments * len(cursor.optimisers)
         stored += size.parameters * BYTES_PER_PARAMETER * states * levels
         stored += size.parameters / 8 * levels if trial.prune else 0  # a mask has a bit a weight
@@ -47,9 +48,9 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
     alike = Counter((unit.networks[0].trial_id, unit.interpolation) for unit in work.barriers)
     for (trial_id, interpolation), count in alike.items():
         facts, size = _size(wanted, wanted.trials[trial_id])
-        points = count * grids[interpolation]
+        points = count * choose("interpolation", interpolation, grids)
         evaluated = {"train": min(facts.train_examples, compare.train_examples), "test": facts.test_examples}
-        examples = sum(evaluated[split] for split in compare.splits)
+        examples = sum(choose("split", split, evaluated) for split in compare.splits)
         barriers += 2.0 * size.products * examples * points
         stored += points * POINTS_BYTES * len(compare.splits)
     return Estimate(int(stored), training, barriers)

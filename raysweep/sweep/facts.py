@@ -13,25 +13,31 @@ from typing import Any
 
 import numpy as np
 
+from raysweep.choices import choose
 from raysweep.data.arrays import dataset_digest
 from raysweep.data.config import DataConfig
 from raysweep.data.load import files_of, load_arrays
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import is_custom
+from raysweep.models.names import RUNNING_STATISTICS, is_custom
 from raysweep.store.memo import recall, remember
+from raysweep.sweep.own_networks import EXAMPLES, training_only
 from raysweep.sweep.schema import Training, TrainRest
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """A data set as a plan sees it; `shape` is (channels, height, width)."""
+    """A data set as a plan sees it; `shape` is (channels, height, width).
+
+    `guess_error` is the test error (share) of always answering the most frequent class of the test set.
+    """
 
     digest: str
     train_examples: int
     test_examples: int
     shape: tuple[int, int, int]
     classes: int
+    guess_error: float
 
 
 @lru_cache(maxsize=64)
@@ -41,16 +47,18 @@ def data_facts(config: DataConfig, data_root: str | None, download: bool) -> Dat
     Raises `UserError` for missing or malformed files.
     """
     files = {str(path): _stamp(path) for path in files_of(config.dataset, data_root, download)}
-    question = ["data", asdict(config), files, np.__version__]  # a split is drawn by numpy
+    question = ["data facts", asdict(config), files, np.__version__]  # a split is drawn by numpy
     known = recall(question)
     if known is not None:
-        digest, train, test, shape, classes = known
-        return DataFacts(digest, train, test, tuple(shape), classes)
+        digest, train, test, shape, classes, guess_error = known
+        return DataFacts(digest, train, test, tuple(shape), classes, guess_error)
     arrays = load_arrays(config, data_root, download)
     digest = dataset_digest(arrays)
     if config != config.whole():  # a subset is scaled by the statistics of the whole
         digest += dataset_digest(load_arrays(config.whole(), data_root, download))
-    facts = DataFacts(digest, len(arrays.train_labels), len(arrays.test_labels), arrays.shape, arrays.classes)
+    train, test = len(arrays.train_labels), len(arrays.test_labels)
+    guess_error = 1 - int(np.bincount(arrays.test_labels).max()) / test
+    facts = DataFacts(digest, train, test, arrays.shape, arrays.classes, guess_error)
     remember(question, astuple(facts))
     return facts
 
@@ -81,11 +89,20 @@ def model_config(training: Training, shape: tuple[int, int, int], classes: int) 
     return ModelConfig(training.model, training.width, training.depth, training.norm, shape, classes)
 
 
+def arguments_of(model: str) -> set[str]:
+    """Return what a user's own function takes of `shape`, `classes`, `width`, `depth` and `norm`."""
+    from raysweep.models.custom import arguments_of as found
+
+    return found(model)
+
+
 @lru_cache(maxsize=256)
 def layer_sizes(config: ModelConfig) -> dict[str, tuple[str, int]]:
     """Return the parameter and the number of weights of every layer that can be pruned, in order.
 
-    Raises `UserError` for a user's own network that cannot be built.
+    Layers whose weights are tied have one parameter. A layer that only training reads is not pruned, for the
+    network that is evaluated and aligned has no part in it. Raises `UserError` for a user's own network that
+    cannot be built.
     """
     return {layer: (name, size) for layer, name, size in _known("layers", config, _layers)}
 
@@ -96,7 +113,12 @@ def _layers(config: ModelConfig) -> list[tuple[str, str, int]]:
 
     model = build(config)
     parameters = dict(model.named_parameters())
-    return [(layer, name, parameters[name].numel()) for layer, name in prunable(model).items()]
+    heads = training_only(model, config)
+    return [
+        (layer, name, parameters[name].numel())
+        for layer, name in prunable(model).items()
+        if name not in heads
+    ]
 
 
 @dataclass(frozen=True)
@@ -110,7 +132,11 @@ class ModelSize:
 
 @lru_cache(maxsize=256)
 def model_size(config: ModelConfig) -> ModelSize:
-    """Build a network on the meta device and run it once to count."""
+    """Build a network and run it once to count.
+
+    A user's own runs on the CPU: there it has just run to be checked, and elsewhere what it makes as it goes,
+    or keeps in attributes, may not follow.
+    """
     return ModelSize(*_known("size", config, _size))
 
 
@@ -120,23 +146,40 @@ def _size(config: ModelConfig) -> tuple[int, int, int]:
 
     from raysweep.models.build import build
 
-    model = build(config).eval().to("meta")
+    device = "cpu" if is_custom(config.model) else "meta"
+    model = build(config).eval().to(device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(torch.empty(1, *config.shape, device="meta"))
+        model(torch.zeros(EXAMPLES, *config.shape, device=device))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     units = sum(len(parameter) for parameter in model.parameters() if parameter.dim() > 1)
-    return parameters, counter.get_total_flops() // 2, units
+    return parameters, counter.get_total_flops() // (2 * EXAMPLES), units
 
 
 @lru_cache(maxsize=256)
-def has_batchnorm(config: ModelConfig) -> bool:
-    """Whether a network keeps running statistics; of our own networks the norm says so."""
+def has_running_statistics(config: ModelConfig) -> bool:
+    """Whether a network has norms that keep running statistics; of our own networks the norm says so."""
     if not is_custom(config.model):
-        return config.norm == "batch"
-    from raysweep.connectivity.statistics import has_batchnorm as found
+        return choose("norm", config.norm, RUNNING_STATISTICS)
+    from raysweep.connectivity.statistics import has_running_statistics as found
     from raysweep.models.build import build
 
     return found(build(config))
+
+
+@lru_cache(maxsize=256)
+def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
+    """Raise `UserError` where statistics are to be recomputed that a user's own network keeps itself."""
+    if "recomputed" not in statistics or not is_custom(config.model):
+        return
+    from raysweep.connectivity.statistics import foreign_statistics
+    from raysweep.models.build import build
+
+    foreign = foreign_statistics(build(config), config.shape)
+    if foreign:
+        raise UserError(
+            f"compare.statistics = {list(statistics)}: training changes {', '.join(foreign)} of "
+            f"{config.model}, which no norm of torch keeps and raysweep cannot recompute; valid: [kept]"
+        )
 
 
 @lru_cache(maxsize=64)
@@ -151,7 +194,7 @@ def _groups(config: ModelConfig) -> list[tuple[str, int]]:
     from raysweep.models.build import build
     from raysweep.symmetry import PermutationSpec
 
-    example = torch.zeros(2, *config.shape)
+    example = torch.zeros(EXAMPLES, *config.shape)
     spec = PermutationSpec.trace(build(config), example, proved=False)  # workers prove it
     return list(spec.sizes.items())
 
@@ -159,9 +202,15 @@ def _groups(config: ModelConfig) -> list[tuple[str, int]]:
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:
     """Return the parameters that pruning acts on, with their sizes.
 
-    Raises `UserError` for a layer that does not exist, naming those that do.
+    A parameter that several layers share is left out where one of them is. Raises `UserError` for a layer
+    that does not exist, naming those that do, and for a network without any.
     """
     layers = layer_sizes(config)
+    if not layers:
+        raise UserError(
+            f"prune: {config.model} has no layer to prune: none of its modules has a parameter named weight "
+            "of two axes or more"
+        )
     last = list(layers)[-1]
     excluded = {last if name == "output" else name for name in exclude}
     for name in sorted(excluded - set(layers)):
@@ -169,7 +218,8 @@ def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]
             f"prune.exclude: {config.model} has no layer {name!r}; its layers: {', '.join(layers)} "
             "(output stands for the last)"
         )
-    return {name: size for layer, (name, size) in layers.items() if layer not in excluded}
+    dense = {layers[layer][0] for layer in excluded}
+    return {name: size for name, size in layers.values() if name not in dense}
 
 
 def file_digest(path: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.digest import digest
 from raysweep.sweep.moves import Move, Moved
@@ -12,12 +13,19 @@ from raysweep.sweep.schema import Align, Prune, Training
 TRAINING_VERSION = 4
 CHANNELS_LAST_VERSION = 5  # of training with the channels last
 PRUNING_VERSION = 1
+SPAWNED_CHAIN_VERSION = 2  # of the chains of spawned runs that keep the order of examples
+IMPORT_VERSION = 2
 ALIGNMENT_VERSION = 4
-BARRIER_VERSION = 7
+EMBEDDING_VERSION = 5  # of alignments of a narrow network in a wide one
+PIXELS_VERSION = 2  # of correlations over several pixels of an image
+BARRIER_VERSION = 8
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 _INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
 _INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+# Keys of `train` that hold for an imported network too; how it was trained is not known.
+KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
+KNOWN_OF_IMPORTS |= {"scaling", "model", "width", "depth", "norm", "threads"}
 # Keys of `prune` that say how far to go and what else to train, and change no number of a level.
 _EXTENT = {"levels", "branches", "transport"}
 
@@ -28,7 +36,8 @@ class Trial:
 
     `branch` is `main` (a dense run, or its chain of pruned levels), `spawned`, `imported` or a branch of
     a chain. A trial with a `parent` starts from the parent's checkpoint; its masks are those of the
-    chain `mask_trial`, where that is another one, under the permutation `mask_permutation`.
+    chain `mask_trial`, where that is another one, under the permutation `mask_permutation`. An imported one
+    has the name of its file, as the sweep gives it, and the SHA-256 of the file's content.
     """
 
     trial_id: str
@@ -42,6 +51,21 @@ class Trial:
     prune: Prune | None = None
     mask_trial: str | None = None
     mask_permutation: str | None = None
+    import_file: str | None = None
+    import_digest: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """The keys of `train` with seeds and half resolved; None where they are not known, of an import."""
+        found = self.training.model_dump(mode="json")
+        found |= {"init_seed": self.init_seed, "data_seed": self.data_seed}
+        found["half"] = data_config(self.training, self.replicate).half
+        imported = self.branch == "imported"
+        return {k: None if imported and k not in KNOWN_OF_IMPORTS else v for k, v in found.items()}
+
+    @property
+    def spawned(self) -> bool:
+        """Whether it left a trunk, or is a chain or a branch of a run that did; a trunk has no `spawn_at`."""
+        return self.training.spawn_at is not None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -180,20 +204,25 @@ def make_trial(
 
 
 def make_import(
-    training: Training, replicate: int, data_digest: str, content: str, source: str | None
+    training: Training, replicate: int, data_digest: str, file: str, content: str, source: str | None
 ) -> Trial:
-    """A user's own network: the digest of its file's content stands for its training."""
+    """A user's own network: the digest `content` of its file stands for its training, not the file's name."""
     trial = make_trial(training, replicate, data_digest, source)
-    identity = ["import", trial.group, content]
     return replace(
-        trial, trial_id=digest(identity), group=digest(["import group", trial.group]), branch="imported"
+        trial,
+        trial_id=digest(["import", IMPORT_VERSION, trial.group, content]),
+        group=digest(["import group", trial.group]),
+        branch="imported",
+        import_file=file,
+        import_digest=content,
     )
 
 
 def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
     """The pruned levels of a dense trial; how many follow does not enter the id."""
     settings = {**prune.model_dump(mode="json", exclude=_EXTENT), "rewind": rewind}
-    identity = ["chain", PRUNING_VERSION, settings]
+    follows_spawned = dense.spawned and prune.data_order == "same"
+    identity = ["chain", SPAWNED_CHAIN_VERSION if follows_spawned else PRUNING_VERSION, settings]
     return replace(
         dense,
         trial_id=digest([*identity, dense.trial_id]),
@@ -209,8 +238,8 @@ def make_branch(
 ) -> Trial:
     """A control beside a chain: the chain's rewind point (or a new initialisation) under other masks."""
     settings: list[Any] = [branch, permutation]
-    if align and permutation in ("dense", "level"):
-        settings.append(_alignment_settings(align.methods[0], align))
+    if align and permutation not in (None, "none"):
+        settings.append(_identifying(align.methods[0], align))
     identity = ["branch", PRUNING_VERSION, settings]
     return replace(
         chain,
@@ -225,7 +254,7 @@ def make_branch(
 def make_alignment(method: str, group: str, one: Network, other: Network, align: Align) -> AlignmentUnit:
     """An unordered pair of equal architecture is aligned once, toward the smaller id."""
     pair = tuple(sorted((one, other)))
-    identity = ["alignment", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    identity = ["alignment", ALIGNMENT_VERSION, _identifying(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair)
 
 
@@ -235,27 +264,37 @@ def make_stacked(
     """Checkpoints of two trials, those that correspond at the same place, under one permutation."""
     targets, sources = sorted((ones, others))
     networks = (*targets, *sources)
-    identity = ["stacked", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, networks)]
+    identity = ["stacked", ALIGNMENT_VERSION, _identifying(method, align), *map(str, networks)]
     return AlignmentUnit(digest(identity), method, group, networks, stack=len(targets))
 
 
 def make_embedding(method: str, group: str, narrow: Network, wide: Network, align: Align) -> AlignmentUnit:
     """Units of a wide network matched to those of a narrow one."""
     pair = (narrow, wide)
-    identity = ["embedding", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    identity = ["embedding", EMBEDDING_VERSION, _identifying(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair, embeds=True)
 
 
 def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Align) -> AlignmentUnit:
     """Networks that are aligned at once, one permutation each."""
     ordered = tuple(sorted(networks))
-    identity = ["joint alignment", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, ordered)]
+    identity = ["joint alignment", ALIGNMENT_VERSION, _identifying(method, align), *map(str, ordered)]
     return AlignmentUnit(digest(identity), method, group, ordered, joint=True)
 
 
-def _alignment_settings(method: str, align: Align) -> dict[str, Any]:
-    options = getattr(align, method).model_dump(mode="json")
-    return {"method": method, **options, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+def alignment_settings(method: str, align: Align) -> dict[str, Any]:
+    """Return the settings of `align` that determine an alignment by this method."""
+    options = {"weight_matching": align.weight_matching, "activation_matching": align.activation_matching}
+    own = choose("method", method, options).model_dump(mode="json")
+    return {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+
+
+def _identifying(method: str, align: Align) -> dict[str, Any]:
+    """The settings, with the version of those by which numbers have changed since."""
+    settings = alignment_settings(method, align)
+    if settings.get("similarity") == "correlation" and settings["pixels"] > 1:
+        settings["version"] = PIXELS_VERSION
+    return settings
 
 
 def make_agreement(
@@ -269,4 +308,6 @@ def make_agreement(
 def trial_config(trial: Trial) -> dict[str, object]:
     """The resolved configuration, for the trial's folder."""
     prune = trial.prune.model_dump(mode="json") if trial.prune else None
-    return asdict(trial) | {"training": trial.training.model_dump(mode="json"), "prune": prune}
+    settings = trial.settings()
+    seeds = {name: settings[name] for name in ("init_seed", "data_seed")}
+    return asdict(trial) | seeds | {"training": settings, "prune": prune}

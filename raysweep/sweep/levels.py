@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+from raysweep.choices import choose
 from raysweep.sweep.comparisons import Comparisons
 from raysweep.sweep.identity import AlignmentUnit, Network, Trial
 from raysweep.sweep.moves import Move
@@ -43,14 +44,20 @@ class Levels:
 
     def branches(self) -> None:
         """Add the branches that the sweep names, a trial of its own for each chain (and partner)."""
+        add = {
+            "random": self._own_masks,
+            "one_shot": self._own_masks,
+            "reinitialise": self._own_masks,
+            "transport": self._transport,
+        }
         for branch in self._prune.branches:
             for chain in self._family.chains:
-                if branch == "transport":
-                    self._transport(chain)
-                else:
-                    self._trials.branch(chain, branch, chain)
+                choose("branch", branch, add)(chain, branch)
 
-    def _transport(self, chain: Trial) -> None:
+    def _own_masks(self, chain: Trial, branch: str) -> None:
+        self._trials.branch(chain, branch, chain)
+
+    def _transport(self, chain: Trial, branch: str) -> None:
         method = self._sections.align.methods[0]
         for partner in _partners(chain, self._family.chains, self._prune):
             for permutation in self._prune.transport.permutations:
@@ -60,7 +67,7 @@ class Levels:
                         at = _found_at(permutation, level)
                         toward = self._network(chain, at, "end")
                         moves[level] = self._alignment(method, (chain, partner), at).toward(toward)
-                self._trials.branch(chain, "transport", partner, permutation, moves)
+                self._trials.branch(chain, branch, partner, permutation, moves)
 
     def _alignment(self, method: str, pair: Pair, level: int) -> AlignmentUnit:
         ends = self._network(pair[0], level, "end"), self._network(pair[1], level, "end")
@@ -69,7 +76,7 @@ class Levels:
     def _network(self, chain: Trial, level: int, point: str) -> Network:
         assert chain.parent is not None
         cursor = self._trials.cursors[chain.trial_id]
-        step = cursor.start if point == "rewind" else cursor.total
+        step = choose("level point", point, {"rewind": cursor.start, "end": cursor.total})
         return Network(chain.trial_id if level else chain.parent, level, step)
 
     def _group(self, chain: Trial, level: int) -> str:
@@ -79,11 +86,11 @@ class Levels:
 
 def _found_at(permutation: str, level: int) -> int:
     """The level at which a permutation is found: `dense` at level 0, `level` where it is used."""
-    return 0 if permutation == "dense" else level
+    return choose("permutation", permutation, {"dense": 0, "level": level})
 
 
 def _partners(chain: Trial, chains: list[Trial], prune: Prune) -> list[Trial]:
     """The chains whose masks are tried on this chain's rewind point."""
     at = chains.index(chain)
     others = chains[at + 1 :] + chains[:at]
-    return others if prune.transport.partners == "all" else others[:1]
+    return choose("partners", prune.transport.partners, {"next": others[:1], "all": others})

@@ -2,6 +2,7 @@
 
 METHODS = ("weight_matching", "activation_matching")
 BY_WEIGHTS = ("weight_matching",)  # those that can also stack, embed, and align networks of two tasks
+KINDS = ("unaligned", "direct", "via", "joint", "composed")  # of barriers of a group's networks
 ACROSS = ("widths", "tasks")
 TENSORS = ("first", "last", "all")
 SIMILARITIES = ("inner_product", "correlation", "cosine")

@@ -25,6 +25,8 @@ def permutation_of(moved: Moved, row_of: RowOf) -> Permutation:
             return hybrid(
                 permutation_of(moved.first, row_of), permutation_of(moved.second, row_of), moved.groups
             )
+        case _:
+            raise TypeError(f"unknown kind of move {moved!r}")
 
 
 def _found(move: Move, row: Mapping[str, Any]) -> Permutation:

@@ -4,6 +4,8 @@ import contextlib
 import gc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,8 +15,15 @@ from raysweep.store.results import ResultStore
 from raysweep.store.trials import LevelRecord, TrialStore
 from raysweep.sweep.across import Across
 from raysweep.sweep.comparisons import Comparisons
-from raysweep.sweep.facts import has_batchnorm
-from raysweep.sweep.identity import AgreementUnit, AlignmentUnit, BarrierUnit, Network, Trial
+from raysweep.sweep.facts import check_statistics, has_running_statistics
+from raysweep.sweep.identity import (
+    AgreementUnit,
+    AlignmentUnit,
+    BarrierUnit,
+    Network,
+    Trial,
+    alignment_settings,
+)
 from raysweep.sweep.levels import Levels
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.trajectories import Trajectories
@@ -31,6 +40,15 @@ class Desired:
     alignments: dict[str, AlignmentUnit]
     barriers: dict[str, BarrierUnit]
     agreements: dict[str, AgreementUnit]
+
+    @cached_property
+    def align_settings(self) -> dict[str, dict[str, Any]]:
+        """The settings of `align` that determine an alignment, by method."""
+        align = self.sweep.sections.align
+        found = {method: alignment_settings(method, align) for method in align.methods}
+        for settings in found.values():
+            settings.pop("version", None)  # of the code, which only ids need
+        return found
 
 
 @dataclass(frozen=True)
@@ -98,7 +116,9 @@ def _desired(sweep: Sweep) -> Desired:
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
-        if has_batchnorm(trials.model(family.dense[0])):
+        model = trials.model(family.dense[0])
+        check_statistics(model, tuple(sections.compare.statistics))
+        if has_running_statistics(model):
             comparisons.batchnorm.update(trial.group for trial in (*family.dense, *family.chains))
         comparisons.group(family.dense[0].group, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:

@@ -17,7 +17,7 @@ from raysweep.store.files import CorruptObject, Files
 from raysweep.store.publication import Inspection, Publication, bucket_of
 from raysweep.store.results import ID, RESULTS, ResultStore
 from raysweep.store.spill import Spill
-from raysweep.store.tables import BUCKETS, schema
+from raysweep.store.tables import BUCKETS, schema, table_of
 from raysweep.sweep.agreeing import Agreements
 from raysweep.sweep.failures import failure
 from raysweep.sweep.identity import AgreementUnit
@@ -120,15 +120,12 @@ class _Publishing:
 
     def alignments(self, found: pa.Table) -> pa.Table:
         plain = ["alignment_id", "objective", "objective_identity", "iterations", "seconds", "permutations"]
-        rows = [
-            {
-                **row,
-                **alignment_row(self._wanted, self._wanted.alignments[row["alignment_id"]]),
-                "fixed_points": _fixed_points(row["permutations"]),
-            }
-            for row in found.select(plain).to_pylist()
-        ]
-        return pa.Table.from_pylist(rows, schema("alignments"))
+        rows = []
+        for row in found.select(plain).to_pylist():
+            fixed = _fixed_points(row.pop("permutations"))
+            planned = alignment_row(self._wanted, self._wanted.alignments[row["alignment_id"]])
+            rows.append({**row, **planned, "fixed_points": fixed})
+        return table_of(rows, schema("alignments"))
 
     def layers(self, found: pa.Table) -> pa.Table:
         rows = [
@@ -136,7 +133,7 @@ class _Publishing:
             for row in found.select(["alignment_id", "layers"]).to_pylist()
             for layer in sorted(row["layers"], key=lambda layer: layer["parameter"])
         ]
-        return pa.Table.from_pylist(rows, schema("layers"))
+        return table_of(rows, schema("layers"))
 
     def barriers(self, found: pa.Table) -> pa.Table:
         ids = found.column("barrier_id").combine_chunks().dictionary_encode()
@@ -144,7 +141,7 @@ class _Publishing:
         known = schema("barriers")
         planned = [field for field in known if field.name not in found.column_names]
         rows = [barrier_row(self._wanted, unit) for unit in units]
-        plan = pa.Table.from_pylist(rows, pa.schema(planned)).take(ids.indices)
+        plan = table_of(rows, pa.schema(planned)).take(ids.indices)
         columns = [(plan if field in planned else found).column(field.name) for field in known]
         return pa.table(columns, schema=known)
 
@@ -174,7 +171,7 @@ class _Publishing:
                 self.damaged.append(failure(unit.agreement_id, "agreement", str(error), 1))
 
     def _replace(self, table: str, bucket: int, rows: list[Row], inputs: str | None = None) -> None:
-        self._publication.replace(table, bucket, [pa.Table.from_pylist(rows, schema(table))], inputs)
+        self._publication.replace(table, bucket, [table_of(rows, schema(table))], inputs)
 
 
 def _by_bucket(items: Iterable[Item], key: Callable[[Item], str]) -> Iterator[tuple[int, list[Item]]]:

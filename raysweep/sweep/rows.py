@@ -3,12 +3,26 @@
 from collections.abc import Iterable
 from typing import Any
 
+from raysweep.digest import canonical
 from raysweep.store.trials import LevelRecord
 from raysweep.sweep.agreeing import Agreement
-from raysweep.sweep.identity import AgreementUnit, AlignmentUnit, BarrierUnit, Network, Trial, data_config
+from raysweep.sweep.facts import facts_of, has_running_statistics, model_config
+from raysweep.sweep.identity import (
+    AgreementUnit,
+    AlignmentUnit,
+    BarrierUnit,
+    Network,
+    Trial,
+    data_config,
+)
+from raysweep.sweep.names import METHODS
 from raysweep.sweep.plan import Desired
+from raysweep.sweep.schema import Align
 
 Row = dict[str, Any]
+
+# Columns of `alignments` that are null for a method without such an option.
+METHOD_OPTIONS = [option for method in METHODS for option in getattr(Align(), method).model_dump()]
 
 
 def _group(trial: Trial, group: str | None = None) -> Row:
@@ -31,18 +45,22 @@ def _width(wanted: Desired, networks: Iterable[Network]) -> int | None:
 
 def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -> Row:
     trial = wanted.trials[trial_id]
+    facts = facts_of(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
     end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
     return {
-        **trial.training.model_dump(mode="json"),
+        **trial.settings(),
         **_group(trial),
         "trial_id": trial_id,
         "branch": trial.branch,
         "parent_trial": trial.parent,
         "mask_trial": trial.mask_trial,
         "mask_permutation": trial.mask_permutation,
-        "init_seed": trial.init_seed,
-        "data_seed": trial.data_seed,
-        "half": data_config(trial.training, trial.replicate).half,
+        "import_file": trial.import_file,
+        "import_digest": trial.import_digest,
+        "running_statistics": has_running_statistics(
+            model_config(trial.training, facts.shape, facts.classes)
+        ),
+        "guess_error": facts.guess_error,
         "replicate": trial.replicate,
         "level": level,
         "sparsity": record.sparsity,
@@ -68,7 +86,17 @@ def alignment_row(wanted: Desired, unit: AlignmentUnit) -> Row:
         "method": unit.method,
         "networks": [str(network) for network in unit.networks],
         "joint": unit.joint,
+        "joint_networks": len(unit.networks) if unit.joint else None,
+        "stack": _stack(unit),
+        "level": unit.target.level,
+        "step": unit.target.step,
+        **dict.fromkeys(METHOD_OPTIONS),
+        **wanted.align_settings[unit.method],
     }
+
+
+def _stack(unit: AlignmentUnit) -> int | None:
+    return unit.stack if unit.stack > 1 else None
 
 
 def agreement_row(wanted: Desired, unit: AgreementUnit, found: Agreement) -> Row:
@@ -82,6 +110,7 @@ def agreement_row(wanted: Desired, unit: AgreementUnit, found: Agreement) -> Row
         "against": unit.against.alignments[0] if unit.against else None,
         "step": unit.networks[0].step,
         "length": len(unit.moved.alignments),
+        "stack": _stack(wanted.alignments[unit.moved.alignments[0]]),
         "fixed_points": found.share,
         "groups": list(found.groups),
         "group_fixed_points": list(found.groups.values()),
@@ -90,8 +119,9 @@ def agreement_row(wanted: Desired, unit: AgreementUnit, found: Agreement) -> Row
 
 def barrier_row(wanted: Desired, unit: BarrierUnit) -> Row:
     """What the plan says of a barrier."""
-    first, alignments = unit.networks[0], unit.alignments
-    found = wanted.alignments[alignments[0]].target if alignments else None
+    first, alignments, compare = unit.networks[0], unit.alignments, wanted.sweep.sections.compare
+    by = wanted.alignments[alignments[0]] if alignments else None
+    found, count = by.target if by else None, len(unit.networks)
     return {
         **_group(wanted.trials[first.trial_id], unit.group),
         "width": _width(wanted, unit.networks),
@@ -103,6 +133,12 @@ def barrier_row(wanted: Desired, unit: BarrierUnit) -> Row:
         "reference": None if unit.reference is None else str(unit.reference),
         "alignments": alignments,
         "path": [str(network) for network in unit.path] or None,
+        "path_networks": len(set(unit.path)) or None,
+        "cycle": unit.path[0] == unit.path[-1] if unit.path else None,
+        "joint_networks": len(by.networks) if by and by.joint else None,
+        "mean_networks": count if unit.interpolation == "mean" else None,
+        "stack": _stack(by) if by else None,
+        "transferred_from": by.group if by and unit.kind == "transferred" else None,
         "hybrid": unit.hybrid[0] if unit.hybrid else None,
         "hybrid_layers": unit.hybrid[1] if unit.hybrid else None,
         "level": first.level,
@@ -110,4 +146,10 @@ def barrier_row(wanted: Desired, unit: BarrierUnit) -> Row:
         "permutation_level": found.level if found else None,
         "permutation_step": found.step if found else None,
         "statistics": unit.statistics,
+        "alphas": compare.alphas if unit.interpolation == "pair" else None,
+        "subdivisions": compare.subdivisions if unit.interpolation == "simplex" else None,
+        "train_examples": compare.train_examples,
+        "threads": wanted.sweep.sections.align.threads,
+        "device": compare.device,
+        "alignment_settings": canonical(wanted.align_settings[by.method]) if by else None,
     }

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from raysweep.choices import choose
 from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
 from raysweep.sweep.names import (
@@ -21,6 +22,7 @@ from raysweep.sweep.names import (
     BRANCHES,
     HYBRIDS,
     KERNELS,
+    KINDS,
     METHODS,
     ORDERS,
     PERMUTATIONS,
@@ -196,11 +198,21 @@ class Prune(Strict):
     exclude: list[str] = Field(default=[], description="layers that stay dense; `output` is the last one")
     rewind: Time = Field(default=Moment(0), description="where each level starts again")
     optimiser: Literal["fresh", "kept"] = Field(default="fresh", description="state at the rewind point")
-    data_order: Literal["same", "new"] = Field(default="same", description="after rewinding")
+    data_order: Literal["same", "new"] = Field(
+        default="same", description="after rewinding: the dense run's, or a new one at each level"
+    )
     branches: list[Literal[BRANCHES]] = Field(  # type: ignore[valid-type]
         default=[], description="trials beside a chain, see below"
     )
     transport: Transport = Transport()
+
+    @property
+    def keeps_optimiser(self) -> bool:
+        return choose("optimiser at the rewind point", self.optimiser, {"fresh": False, "kept": True})
+
+    @property
+    def renews_order(self) -> bool:
+        return choose("data_order", self.data_order, {"same": False, "new": True})
 
 
 class WeightMatching(Strict):
@@ -249,7 +261,7 @@ class Trajectory(Strict):
 
 
 class Compare(Strict):
-    kinds: list[Literal["unaligned", "direct", "via", "joint", "composed"]] = Field(
+    kinds: list[Literal[KINDS]] = Field(  # type: ignore[valid-type]
         default=["unaligned", "direct", "via"], description="of barriers, see below"
     )
     joint_networks: list[AtLeastTwo] = Field(default=[3], description="aligned at once")
@@ -261,7 +273,9 @@ class Compare(Strict):
         default=[], description="networks of several widths or tasks, beside those of one configuration"
     )
     statistics: list[Literal["kept", "recomputed"]] = Field(
-        default=["kept", "recomputed"], description="of networks with BatchNorm; others have none"
+        default=["kept", "recomputed"],
+        description="of networks with BatchNorm, or InstanceNorm that keeps them: mixed like weights, or "
+        "recomputed at every point, the networks themselves included; other networks have none",
     )
     splits: list[Literal["train", "test"]] = Field(
         default=["train", "test"], description="on which networks are evaluated"

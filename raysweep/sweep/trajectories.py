@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+from raysweep.choices import choose
 from raysweep.errors import UserError
 from raysweep.sweep.comparisons import Comparisons
 from raysweep.sweep.facts import group_sizes
@@ -90,16 +91,13 @@ class Trajectories:
 def _layers(direction: str, groups: tuple[str, ...]) -> dict[int, tuple[str, ...]]:
     """The groups with the early permutation, by their number, or by the place of the one in or out."""
     count = len(groups)
-    match direction:
-        case "bottom_up":
-            return {n: groups[:n] for n in range(count + 1)}
-        case "top_down":
-            return {n: groups[count - n :] for n in range(count + 1)}
-        case "one_in":
-            return {n: groups[n : n + 1] for n in range(count)}
-        case "one_out":
-            return {n: (*groups[:n], *groups[n + 1 :]) for n in range(count)}
-    raise ValueError(f"unknown hybrid {direction!r}")
+    layers = {
+        "bottom_up": {n: groups[:n] for n in range(count + 1)},
+        "top_down": {n: groups[count - n :] for n in range(count + 1)},
+        "one_in": {n: groups[n : n + 1] for n in range(count)},
+        "one_out": {n: (*groups[:n], *groups[n + 1 :]) for n in range(count)},
+    }
+    return choose("hybrid", direction, layers)
 
 
 def _at(runs: Runs, step: int) -> tuple[Network, Network]:

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field, replace
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.source import model_source_digest
-from raysweep.sweep.facts import DataFacts, facts_of, file_digest, model_config, pruned_parameters
+from raysweep.sweep.facts import (
+    DataFacts,
+    facts_of,
+    file_digest,
+    model_config,
+    pruned_parameters,
+)
 from raysweep.sweep.identity import (
     Network,
     Trial,
@@ -18,6 +24,7 @@ from raysweep.sweep.identity import (
 )
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.moves import Move
+from raysweep.sweep.own_networks import check_training
 from raysweep.sweep.schema import Every, Geometric, Prune, Training, TrainRest
 from raysweep.training.moment import Moment, steps_per_epoch
 
@@ -115,6 +122,7 @@ class Trials:
     def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Cursor]:
         rest = self._sections.train
         facts = facts_of(data_config(training, replicate), rest)
+        check_training(model_config(training, facts.shape, facts.classes))
         per_epoch = steps_per_epoch(facts.train_examples, training.batch_size, training.drop_last)
         if per_epoch == 0:
             raise UserError(
@@ -129,14 +137,14 @@ class Trials:
         facts = facts_of(data_config(training, 0), self._sections.train)
         source = model_source_digest(training.model)
         for replicate, path in imports:
-            trial = make_import(training, replicate, facts.digest, file_digest(path), source)
+            trial = make_import(training, replicate, facts.digest, path, file_digest(path), source)
             yield self._add(trial, Cursor(1, 0, 0, (0,), (0,)))
 
     def _chain(self, dense: Trial, prune: Prune) -> Trial:
         cursor = self.cursors[dense.trial_id]
         rewind = _within("prune.rewind", prune.rewind, cursor, cursor.start)
         _check_pruning(self.model(dense), prune)
-        kept = (rewind,) if prune.optimiser == "kept" else ()
+        kept = (rewind,) if prune.keeps_optimiser else ()
         self._add(dense, replace(cursor, checkpoints=(*cursor.checkpoints, rewind), optimisers=kept))
         levels = tuple(range(1, prune.levels + 1))
         ends = (rewind, cursor.total)
@@ -171,17 +179,19 @@ class Trials:
 
 def checkpoint_steps(rest: TrainRest, per_epoch: int, start: int, total: int) -> tuple[int, ...]:
     """Return the steps at which a run stores checkpoints: its start, its end, and the schedule's between."""
-    wanted = rest.checkpoints
-    if isinstance(wanted, Every):
-        interval = max(1, wanted.every.step(per_epoch))
-        steps = set(range(0, total, interval))
-    elif isinstance(wanted, Geometric):
-        steps, at = set(), float(max(1, wanted.first.step(per_epoch)))
-        while at <= total:
-            steps.add(round(at))
-            at *= wanted.factor
-    else:
-        steps = {moment.step(per_epoch) for moment in wanted}
+    steps: set[int] = set()
+    match rest.checkpoints:
+        case Every(every=every):
+            steps.update(range(0, total, max(1, every.step(per_epoch))))
+        case Geometric(first=first, factor=factor):
+            at = float(max(1, first.step(per_epoch)))
+            while at <= total:
+                steps.add(round(at))
+                at *= factor
+        case list() as moments:
+            steps.update(moment.step(per_epoch) for moment in moments)
+        case other:
+            raise ValueError(f"unknown form of checkpoints {other!r}; valid: every, geometric, a list")
     return tuple(sorted({start, total, *(step for step in steps if start < step < total)}))
 
 

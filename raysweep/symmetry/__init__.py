@@ -5,8 +5,10 @@ move together when hidden units are reordered; `spec.apply(permutation, state_di
 that name what is not understood are `raysweep.errors.SpecError`.
 """
 
+from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
+from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.spec import PermutationSpec
 
-__all__ = ["Permutation", "PermutationSpec", "prove"]
+__all__ = ["LeftAlone", "Permutation", "PermutationSpec", "prove", "read_in_training_only"]

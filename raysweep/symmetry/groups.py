@@ -8,26 +8,31 @@ unified. A group may thereby follow another one, move in larger blocks, fall int
 import sys
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 
 @dataclass(frozen=True)
 class Segment:
-    """`size` consecutive entries of an axis that belong to `group` (None: they stay in place)."""
+    """`size` consecutive entries of an axis that belong to `group` (None: they stay in place).
+
+    `why` says what left hidden units in place; it is empty for what is no hidden unit, as pixels.
+    """
 
     group: str | None
     size: int
     repeat: int = 1
+    why: str = field(default="", compare=False)
 
 
+COPIES = sys.maxsize  # comes first in the order of a group of equal entries
 Axis = tuple[Segment, ...]
 Value = tuple[Axis, ...]  # the axes of a tensor
 
 
-def still(size: int) -> Axis:
+def still(size: int, why: str = "") -> Axis:
     """An axis that stays in place."""
-    return (Segment(None, size),)
+    return (Segment(None, size, why=why),)
 
 
 def length(axis: Axis) -> int:
@@ -36,13 +41,23 @@ def length(axis: Axis) -> int:
 
 def scaled(axis: Axis, factor: int) -> Axis:
     """The axis with every entry replaced by `factor` consecutive ones."""
-    return tuple(Segment(s.group, s.size * factor, 1 if s.group is None else s.repeat * factor) for s in axis)
+    return tuple(
+        replace(s, size=s.size * factor, repeat=1 if s.group is None else s.repeat * factor) for s in axis
+    )
 
 
 class Groups:
-    """All groups of a network: union-find whose members may also be split, coarsened or fixed."""
+    """All groups of a network: union-find whose members may also be split, coarsened or fixed.
+
+    `place` is the operation at work, and `own` the groups of the parameters that it takes; a group that does
+    not only meet pixels or other places of the input there holds hidden units, and `pinned` says by the
+    reason how many of them were made to stay.
+    """
 
     def __init__(self) -> None:
+        self.place = ""
+        self.own: set[str] = set()
+        self.pinned: dict[str, int] = {}
         self._units: dict[str, int] = {}
         self._order: dict[str, tuple[int, ...]] = {}  # the parts of a split group sort in its place
         self._origin: dict[str, tuple[str, int]] = {}  # of a part: the group that was split first, the start
@@ -62,7 +77,7 @@ class Groups:
 
     def copies(self, name: str, size: int) -> Axis:
         """Return the axis of a new group of equal entries; it takes the name of any group that it meets."""
-        return self.new(name, size, (sys.maxsize, len(self._order)))
+        return self.new(name, size, (COPIES, len(self._order)))
 
     def sizes(self) -> dict[str, int]:
         """Return the units of every group that is free, in the order in which the network creates them."""
@@ -77,17 +92,29 @@ class Groups:
             segment = rest.popleft()
             if segment.group in self._became:
                 rest.extendleft(reversed(scaled(self._became[segment.group], segment.repeat)))
-            elif segment.group is None and result and result[-1].group is None:
-                result[-1] = Segment(None, result[-1].size + segment.size)
+            elif (
+                segment.group is None and result and (None, segment.why) == (result[-1].group, result[-1].why)
+            ):
+                result[-1] = replace(segment, size=result[-1].size + segment.size)
             else:
                 result.append(segment)
         return tuple(result)
 
-    def fix(self, axis: Axis) -> None:
-        """Make the units of an axis stay in place."""
+    def fix(self, axis: Axis, reason: str = "needs their order") -> None:
+        """Make the units of an axis stay in place; `reason` says what the operation at work does."""
         for segment in self.resolve(axis):
             if segment.group is not None:
-                self._became[segment.group] = still(self._units[segment.group])
+                units = self._units[segment.group]
+                self._became[segment.group] = self._pinned(segment.group, units, reason)
+
+    def _pinned(self, group: str, units: int, reason: str) -> Axis:
+        """So many units of a group, as an axis that stays in place."""
+        is_own = self._origin.get(group, (group, 0))[0] in self.own
+        if is_own or not reason or self._order[group][0] == COPIES:
+            return still(units)
+        why = f"{self.place} {reason}"
+        self.pinned[why] = self.pinned.get(why, 0) + units
+        return still(units, why)
 
     def cut(self, axis: Axis, at: int) -> None:
         """Make entry `at` the first of a segment; a unit across that border stays in place."""
@@ -104,7 +131,7 @@ class Groups:
         for segment in self.resolve(axis):
             size = min(stop, offset + segment.size) - max(start, offset)
             if size > 0:
-                parts.append(Segment(segment.group, size, segment.repeat))
+                parts.append(replace(segment, size=size))
             offset += segment.size
         return tuple(parts)
 
@@ -130,7 +157,7 @@ class Groups:
 
     def _parts(self, segment: Segment, at: int) -> Axis:
         if segment.group is None and at < segment.size:
-            return (Segment(None, at), Segment(None, segment.size - at))
+            return (replace(segment, size=at), replace(segment, size=segment.size - at))
         return (segment,)
 
     def _cut_segment(self, segment: Segment, at: int) -> None:
@@ -144,6 +171,8 @@ class Groups:
 
     def _part(self, group: str, start: int, stop: int) -> Axis:
         whole, offset = self._origin.get(group, (group, 0))
+        if stop - start == 1:
+            return self._pinned(group, 1, "parts a unit from the others")
         name = f"{whole}[{offset + start}:{offset + stop}]"
         self._origin[name] = (whole, offset + start)
         return self.new(name, stop - start, (*self._order[group], start))
@@ -153,14 +182,24 @@ class Groups:
         if one.group == other.group:
             return
         if one.group is None or other.group is None:
-            self.fix((one, other))
+            self._stay(one, other)
             return
         if (one.repeat, self._order[other.group]) < (other.repeat, self._order[one.group]):
             one, other = other, one
         if one.repeat % other.repeat:
-            self.fix((one, other))
+            self.fix((one, other), "joins blocks of other sizes")
             return
         assert one.group is not None
         assert other.group is not None
         follower = Segment(one.group, self._units[other.group], one.repeat // other.repeat)
         self._became[other.group] = (follower,)
+
+    def _stay(self, one: Segment, other: Segment) -> None:
+        """One of two segments stays in place, so the other one does, for the same reason."""
+        still_one, moving = (one, other) if one.group is None else (other, one)
+        if moving.group is None:
+            return
+        if still_one.why in self.pinned:
+            self._became[moving.group] = still(self._units[moving.group], still_one.why)
+        else:
+            self.fix((moving,), still_one.why or "joins them with what stays in place")

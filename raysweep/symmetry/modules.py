@@ -48,7 +48,7 @@ _POOLS = {
 }
 _BATCHED: dict[type[nn.Module], int] = {nn.InstanceNorm1d: 3, nn.InstanceNorm2d: 4, nn.InstanceNorm3d: 5}
 
-_MODULES: dict[type[nn.Module], tuple[str, Arguments]] = {
+MODULES: dict[type[nn.Module], tuple[str, Arguments]] = {
     **dict.fromkeys(_ACTIVATIONS, ("relu", _nothing)),
     **dict.fromkeys((*_DROPOUTS, nn.Identity), ("contiguous", _nothing)),
     **dict.fromkeys((nn.Flatten, nn.Unflatten), ("reshape", _nothing)),
@@ -70,11 +70,11 @@ _MODULES: dict[type[nn.Module], tuple[str, Arguments]] = {
 
 def module_axes(groups: Groups, result: torch.Tensor, module: nn.Module, own: Own, input: Traced) -> Any:
     """Return the axes of a layer's result. Raises `NotUnderstoodError` for a layer that is not listed."""
-    if type(module) not in _MODULES:
+    if type(module) not in MODULES:
         raise NotUnderstoodError("is not understood")
     if module._forward_hooks or module._forward_pre_hooks:
         raise NotUnderstoodError("has hooks, which are not understood")
     if input.tensor.dim() != _BATCHED.get(type(module), input.tensor.dim()):
         raise NotUnderstoodError("is given a tensor without a batch axis")
-    name, arguments = _MODULES[type(module)]
+    name, arguments = MODULES[type(module)]
     return OPERATIONS[name](groups, result, input, *arguments(module, own))

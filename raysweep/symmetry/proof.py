@@ -9,6 +9,7 @@ from torch import nn
 
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
+from raysweep.models.measurable import unmeasurable
 from raysweep.symmetry.gradients import State
 from raysweep.symmetry.groups import Axis
 from raysweep.symmetry.permutation import Permutation
@@ -40,8 +41,11 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
     one axis alone must change them. Units may be silent by chance in very narrow networks, so an axis without
     effect is tried again in another draw. Of a group moved alone only what it reaches is run again; in the
     end the whole network runs with all groups moved. The model is not changed. Raises `SpecError` naming the
-    group, or saying that the outputs are zero.
+    group, saying that the outputs are zero, or why they are no function of each example (`unmeasurable`).
     """
+    problem = unmeasurable(model, example_input)
+    if problem:
+        raise SpecError(f"{type(model).__name__}: {problem}")
     generator = torch.Generator().manual_seed(seed_for("proof"))
     places = list(_places(spec, model))
     for draw in range(DRAWS):
@@ -71,7 +75,7 @@ def _check_together(spec: "PermutationSpec", network: RandomisedNetwork, generat
 
 def _places(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Place]:
     for name in single_names(model):
-        for dimension, axis in enumerate(spec.axes[name]):
+        for dimension, axis in enumerate(spec.axes.get(name, ())):
             for group in dict.fromkeys(segment.group for segment in axis or ()):
                 if axis is not None and group is not None:
                     yield _Place(group, name, dimension, axis)
@@ -97,7 +101,7 @@ def _idle(
 
 def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: Permutation) -> State:
     """The tensors that a permutation changes, each under its first name."""
-    single = replace(spec, axes={name: spec.axes[name] for name in network.state})
+    single = replace(spec, axes={name: axes for name, axes in spec.axes.items() if name in network.state})
     moved = single.apply(permutation, network.state)
     return {name: tensor for name, tensor in moved.items() if tensor is not network.state[name]}
 

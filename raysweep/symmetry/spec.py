@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from raysweep.symmetry.groups import Axis, Segment, length
+from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
 from raysweep.symmetry.selection import axis_index
@@ -20,13 +21,18 @@ class PermutationSpec:
     """The axes of a network that a permutation reorders.
 
     `axes[name][d]` is the list of segments along axis d of a parameter or buffer, or None where the
-    axis stays in place; `sizes[group]` is the number of units of a group, in the order of the network.
+    axis stays in place; a parameter that training alone reads, as of an auxiliary head, has no entry, for the
+    symmetries are those of the network in evaluation mode. `sizes[group]` is the number of units of a group,
+    in the order of the network.
     `buffers` names what is permuted but never matched: buffers, and further names of a tied parameter.
+    `left_alone` lists the hidden units that stay in place, with the reason; what the network takes in and
+    puts out is not hidden.
     """
 
     axes: Mapping[str, tuple[Axis | None, ...]]
     sizes: Mapping[str, int]
     buffers: frozenset[str]
+    left_alone: tuple[LeftAlone, ...] = ()
 
     @staticmethod
     def trace(model: nn.Module, example_input: torch.Tensor, *, proved: bool = True) -> "PermutationSpec":
@@ -40,9 +46,9 @@ class PermutationSpec:
         Raises `SpecError` naming the operation, parameter or group that is not understood: attention, for
         example, is refused.
         """
-        axes, sizes = trace_axes(model, example_input)
+        axes, sizes, left_alone = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
-        spec = PermutationSpec(axes, sizes, frozenset(axes) - matched)
+        spec = PermutationSpec(axes, sizes, frozenset(axes) - matched, left_alone)
         if proved:
             prove(spec, model, example_input)
         return spec

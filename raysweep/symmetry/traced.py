@@ -19,9 +19,31 @@ class Traced:
     axes: Value
 
 
-def constant(tensor: torch.Tensor) -> Traced:
-    """A tensor that no permutation of the network's units changes."""
-    return Traced(tensor, tuple(still(size) for size in tensor.shape))
+@dataclass(frozen=True)
+class Constant(Traced):
+    """A tensor that neither inputs nor parameters enter, with the version of its values."""
+
+    version: int
+
+    @property
+    def is_written(self) -> bool:
+        """Whether an operation in place has changed it since."""
+        return self.tensor._version != self.version
+
+    def is_equal_along(self, place: int) -> bool:
+        """Whether the entries along an axis are equal, so that no permutation of them changes it."""
+        first = self.tensor.narrow(place, 0, min(1, self.tensor.shape[place]))
+        return not self.is_written and bool((self.tensor == first).all())
+
+
+def unmoved(tensor: torch.Tensor, why: str = "") -> Traced:
+    """A tensor whose entries stay in place."""
+    return Traced(tensor, tuple(still(size, why) for size in tensor.shape))
+
+
+def constant(tensor: torch.Tensor) -> Constant:
+    axes = unmoved(tensor, "joins them with a constant whose entries differ").axes
+    return Constant(tensor, axes, tensor._version)
 
 
 def checked(tensor: torch.Tensor, axes: Value) -> Traced:

@@ -15,10 +15,12 @@ from torch.fx.node import map_aggregate
 from torch.utils import _pytree as pytree
 
 from raysweep.errors import SpecError
-from raysweep.symmetry.groups import Axis, Groups, Value
+from raysweep.symmetry.groups import Axis, Groups, Value, length
+from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.modules import module_axes
-from raysweep.symmetry.operations import OPERATIONS
-from raysweep.symmetry.traced import NotUnderstoodError, Traced, checked, constant, fix_all
+from raysweep.symmetry.operations import CONTRACTIONS, OPERATIONS
+from raysweep.symmetry.reading import read_in_training_only
+from raysweep.symmetry.traced import Constant, NotUnderstoodError, Traced, checked, constant, unmoved
 
 _PREFIX = "cannot find the permutation symmetries"
 _QUERIES = frozenset(
@@ -44,10 +46,14 @@ class _Interpreter(fx.Interpreter):
         self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
 
     def run_node(self, n: fx.Node) -> Any:
+        self.groups.place, self.groups.own = self._place(n), set()
+        for each in n.all_input_nodes:
+            if each.op == "get_attr":
+                self._owns(self.env[each])
         try:
             result = super().run_node(n)
         except NotUnderstoodError as error:
-            raise SpecError(f"{_PREFIX}: {self._place(n)} {error}") from None
+            raise SpecError(f"{_PREFIX}: {self.groups.place} {error}") from None
         if isinstance(result, Traced) and n.op in _COMPUTING:
             self.computed[n.name] = result
         return result
@@ -58,9 +64,14 @@ class _Interpreter(fx.Interpreter):
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.target)
         return f"operation {node.name} ({name})"
 
+    def _owns(self, stored: Any) -> None:
+        """The node at work takes this parameter or buffer itself."""
+        if isinstance(stored, Traced):
+            self.groups.own |= {s.group for axis in stored.axes for s in axis if s.group is not None}
+
     def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:
         value = super().placeholder(target, args, kwargs)
-        return constant(value) if isinstance(value, torch.Tensor) else value
+        return unmoved(value) if isinstance(value, torch.Tensor) else value
 
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
         value = super().get_attr(target, args, kwargs)
@@ -71,7 +82,11 @@ class _Interpreter(fx.Interpreter):
 
         def own(name: str) -> Traced | None:
             tensor = getattr(module, name)
-            return None if tensor is None else self._stored(tensor)
+            if tensor is None:
+                return None
+            stored = self._stored(tensor)
+            self._owns(stored)
+            return stored
 
         def handler(groups: Groups, result: Any, *inputs: Any, **named: Any) -> Any:
             if len(inputs) != 1 or named:
@@ -96,7 +111,8 @@ class _Interpreter(fx.Interpreter):
     def output(self, target: Any, args: Any, kwargs: Any) -> Any:
         for leaf in pytree.tree_leaves(args):
             if isinstance(leaf, Traced):
-                fix_all(self.groups, leaf.axes)
+                for axis in leaf.axes:
+                    self.groups.fix(axis, reason="")  # what a network puts out is not hidden
         return args
 
     def _call(self, function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
@@ -110,12 +126,16 @@ class _Interpreter(fx.Interpreter):
     def _evaluate(
         self, function: Callable[..., Any], handler: Callable[..., Any] | None, args: Any, kwargs: Any
     ) -> Any:
-        operands = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Traced)]
+        leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Traced)]
+        operands = [leaf for leaf in leaves if not isinstance(leaf, Constant) or leaf.is_written]
         if operands and handler is None:
             raise NotUnderstoodError("is not understood")
         result = function(*_plain(args), **_plain(kwargs))
-        if handler is None or not operands:
+        is_module = isinstance(function, nn.Module)
+        if handler is None or not (operands or is_module):
             return _mapped(result, lambda leaf: constant(leaf) if isinstance(leaf, torch.Tensor) else leaf)
+        if not is_module and handler not in CONTRACTIONS:
+            args, kwargs = _mapped((args, kwargs), self._used)
         try:
             inspect.signature(handler).bind(self.groups, result, *args, **kwargs)
         except TypeError as error:
@@ -124,6 +144,16 @@ class _Interpreter(fx.Interpreter):
         if isinstance(result, torch.Tensor):
             return checked(result, axes)
         return tuple(checked(tensor, value) for tensor, value in zip(result, axes, strict=True))
+
+    def _used(self, leaf: Any) -> Any:
+        """In each use anew, equal entries of a constant may follow whatever they are joined with."""
+        if not isinstance(leaf, Constant):
+            return leaf
+        axes = (
+            self.groups.copies("constant", length(axis)) if leaf.is_equal_along(place) else axis
+            for place, axis in enumerate(leaf.axes)
+        )
+        return Traced(leaf.tensor, tuple(axes))
 
     def _stored(self, tensor: torch.Tensor) -> Traced:
         if id(tensor) not in self._names:
@@ -155,14 +185,26 @@ def stored_tensors(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
 
 def trace_axes(
     model: nn.Module, example: torch.Tensor
-) -> tuple[dict[str, tuple[Axis | None, ...]], dict[str, int]]:
-    """Return the axes of each parameter and buffer, and the size of each group that is free to move.
+) -> tuple[dict[str, tuple[Axis | None, ...]], dict[str, int], tuple[LeftAlone, ...]]:
+    """Return the axes of each parameter and buffer, the size of each free group, and the units left alone.
 
-    An axis that stays in place is None. Raises `SpecError` naming what is not understood.
+    An axis that stays in place is None; a parameter that training alone reads is left out. Raises `SpecError`
+    naming what is not understood.
     """
     interpreter = _interpret(model, example)
     axes = _resolved(interpreter)
-    return axes, _moving_sizes(interpreter)
+    return axes, _moving_sizes(interpreter), _left_alone(interpreter)
+
+
+def _left_alone(interpreter: _Interpreter) -> tuple[LeftAlone, ...]:
+    groups, places = interpreter.groups, dict[str, list[tuple[str, int]]]()
+    for name, tensor in stored_tensors(interpreter.module):
+        for place, axis in enumerate(interpreter.known.get(id(tensor), ())):
+            for why in dict.fromkeys(segment.why for segment in groups.resolve(axis)):
+                places.setdefault(why, []).append((name, place))
+    return tuple(
+        LeftAlone(units, why, tuple(places[why])) for why, units in groups.pinned.items() if why in places
+    )
 
 
 def _resolved(interpreter: _Interpreter) -> dict[str, tuple[Axis | None, ...]]:
@@ -170,11 +212,25 @@ def _resolved(interpreter: _Interpreter) -> dict[str, tuple[Axis | None, ...]]:
     axes: dict[str, tuple[Axis | None, ...]] = {}
     for name, tensor in stored_tensors(interpreter.module):
         if id(tensor) not in known and isinstance(tensor, nn.Parameter):
-            raise SpecError(f"{_PREFIX}: parameter {name} is never used")
+            continue  # read in training alone (`_check_all_used`)
         resolved = (groups.resolve(axis) for axis in known.get(id(tensor), ()))
         moving = tuple(axis if any(s.group for s in axis) else None for axis in resolved)
         axes[name] = moving or (None,) * tensor.dim()
     return axes
+
+
+def _check_all_used(interpreter: _Interpreter, inputs: torch.Tensor) -> None:
+    """Raise `SpecError` for a parameter that no mode of the network reads.
+
+    One that training alone reads, as of an auxiliary classifier, does not touch the function that is
+    evaluated, and has no axes, whatever units it reads.
+    """
+    network = interpreter.module
+    unread = [name for name, p in network.named_parameters() if id(p) not in interpreter.known]
+    lost = set(unread) - read_in_training_only(network, inputs) if unread else set()
+    for name in unread:
+        if name in lost:
+            raise SpecError(f"{_PREFIX}: parameter {name} is never used")
 
 
 def _moving_sizes(interpreter: _Interpreter) -> dict[str, int]:
@@ -213,12 +269,19 @@ def traced_graph(model: nn.Module) -> fx.Graph:
 
 def _interpret(model: nn.Module, example: torch.Tensor) -> _Interpreter:
     """Run a copy, in evaluation mode, so that neither statistics nor modes of the model change."""
+    if "_orig_mod" in model._modules:
+        raise SpecError(
+            f"{_PREFIX}: {type(model).__name__} is what torch.compile returns; give the module that it was "
+            "made from (its _orig_mod), and its state dict"
+        )
     floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
     try:
         network = copy.deepcopy(model).eval()
         interpreter = _Interpreter(network, traced_graph(network))
+        inputs = example.to(floating, copy=True) if example.is_floating_point() else example.clone()
         with torch.no_grad():
-            interpreter.run(example.to(floating) if example.is_floating_point() else example)
+            interpreter.run(inputs)
+        _check_all_used(interpreter, inputs)
     except SpecError:
         raise
     except Exception as error:

@@ -16,7 +16,18 @@ from raysweep.digest import digest
 from raysweep.store.files import Files
 from raysweep.sweep.load import Sweep
 from raysweep.tracking.links import ORDER, description
-from raysweep.tracking.values import AT_END, Value, across, barriers, by_step, label, order, parameters
+from raysweep.tracking.values import (
+    AT_END,
+    Value,
+    barriers,
+    by_step,
+    configured,
+    group_words,
+    label,
+    order,
+    parameters,
+    run_words,
+)
 
 BATCH = 1000  # metrics a request
 LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags, set last, that say what has been logged
@@ -61,15 +72,17 @@ class Log:
         ended = int(metrics.time.max() * 1000) if len(metrics) else 0
         parent = self._run("sweep", self._sweep.name, began, {})
         by_trial = dict(list(metrics.groupby("trial_id")))
-        for trial_id, levels in trials.groupby("trial_id"):
-            self._trial(str(trial_id), levels, by_trial[trial_id], parent)
-        named = tables["barriers"].assign(method=tables["barriers"].method.fillna("unaligned"))
+        for trial_id, levels in trials.assign(configured=configured(trials, trials)).groupby("trial_id"):
+            name = label(levels.iloc[0], *run_words(levels.iloc[0], trials))
+            self._trial(str(trial_id), name, levels, by_trial[trial_id], parent)
+        found = tables["barriers"]
+        named = found.assign(method=found.method.fillna("unaligned"), configured=configured(found, trials))
         for (group, method), rows in named.groupby(["group", "method"]):
             members = trials[trials.group == group]
             # The networks of a comparison across configurations share only what its own rows say.
             shared = parameters(rows if members.empty else members)
-            words = [str(method), across(rows, trials)] if members.empty else [str(method)]
-            self._group(str(group), words, rows, shared, parent, ended)
+            name = label(rows.iloc[0], *group_words(str(method), rows, trials))
+            self._group(str(group), str(method), name, rows, shared, parent, ended)
         self._parent(parent, tables, folder, ended)
         self._remove_doubles()
 
@@ -88,7 +101,9 @@ class Log:
             if ours not in (None, run.info.run_id):
                 self._client.delete_run(run.info.run_id)
 
-    def _trial(self, trial_id: str, levels: pd.DataFrame, metrics: pd.DataFrame, parent: str) -> None:
+    def _trial(
+        self, trial_id: str, name: str, levels: pd.DataFrame, metrics: pd.DataFrame, parent: str
+    ) -> None:
         """Loss and error by step (of each level), and at the end of every level with the level as step."""
         identity = f"trial {trial_id}"
         known = self._known.get(identity)
@@ -96,9 +111,7 @@ class Log:
         new = levels[~levels.level.isin(logged)]
         if new.empty:
             return
-        first = levels.iloc[0]
-        name = label(first, "" if first.branch == "main" else first.branch, f"replicate {first.replicate}")
-        tags = {"mlflow.parentRunId": parent, "raysweep.group": first.group}
+        tags = {"mlflow.parentRunId": parent, "raysweep.group": levels.iloc[0].group}
         run = self._run(identity, name, int(metrics.time.min() * 1000), tags)
         values: list[Value] = []
         for level in new.to_dict("records"):
@@ -112,17 +125,19 @@ class Log:
         self._client.set_tag(run, LEVELS, json.dumps(sorted(levels.level.tolist())))
 
     def _group(
-        self, group: str, words: list[str], rows: pd.DataFrame, shared: dict[str, str], parent: str, time: int
+        self,
+        group: str,
+        method: str,
+        name: str,
+        rows: pd.DataFrame,
+        shared: dict[str, str],
+        parent: str,
+        time: int,
     ) -> None:
-        """Mean, spread and count of every kind of barrier, so that widths and methods can be compared.
-
-        `words` name the group: its method and, across configurations, what they differ in.
-        """
-        method = words[0]
+        """Mean, spread and count of every kind of barrier, so that widths and methods can be compared."""
         identity = f"group {group} {method}"
-        first = rows.iloc[0]
-        tags = {"mlflow.parentRunId": parent, "raysweep.group": group, ORDER: order(first, method)}
-        run = self._run(identity, label(first, *words), time, tags)
+        tags = {"mlflow.parentRunId": parent, "raysweep.group": group, ORDER: order(rows.iloc[0], method)}
+        run = self._run(identity, name, time, tags)
         values = barriers(rows, time)
         known = self._known.get(identity)
         content = digest([(name, value, step) for name, value, _, step in values])

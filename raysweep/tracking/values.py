@@ -5,11 +5,12 @@ from typing import Any
 import pandas as pd
 
 from raysweep.store.tables import TABLES
+from raysweep.sweep.variants import variants
 
 Value = tuple[str, float, int, int]  # name, value, time in milliseconds, step
 AT_END = ("sparsity", "train_loss", "train_error", "test_loss", "test_error")
 # The rest of a trial's row says what it is. Its group is a digest, which charts would show as an axis.
-RESULTS = {"trial_id", "group", "level", "start", "steps", "seconds", *AT_END}
+RESULTS = {"trial_id", "group", "level", "start", "steps", "seconds", "guess_error", *AT_END}
 PARAMETERS: list[str] = [name for name, _, _ in TABLES["trials"] if name not in RESULTS]
 RISKS = ("loss_barrier", "error_barrier", "loss_centre", "error_centre")
 
@@ -40,6 +41,22 @@ def label(row: pd.Series, *words: str) -> str:
     return " ".join(filter(None, (model, *words, text(row.dataset))))
 
 
+def configured(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
+    """Return what tells the configuration of a row from others of its model, width and data set, in words."""
+    norms = rows.norm.where(rows.norm == "none", "norm " + rows.norm).replace("none", "")
+    return (norms + " " + variants(rows, trials)).str.strip()
+
+
+def run_words(first: pd.Series, trials: pd.DataFrame) -> list[str]:
+    """Return what tells a trial from others, in words; `first` is its first level, with `configured`."""
+    branch = "pruned" if first.branch == "main" and first.level else first.branch
+    words = [] if branch == "main" else [branch]
+    if branch == "transport":
+        masks = trials[trials.trial_id == first.mask_trial].replicate.iloc[0]
+        words.append(f"of mask {masks} by permutation {first.mask_permutation}")
+    return [*words, f"replicate {first.replicate}", first.configured]
+
+
 def across(rows: pd.DataFrame, trials: pd.DataFrame) -> str:
     """What two configurations that are compared differ in, from the trials of the first pair."""
     runs = trials.drop_duplicates("trial_id").set_index("trial_id")
@@ -49,6 +66,13 @@ def across(rows: pd.DataFrame, trials: pd.DataFrame) -> str:
         name for name in PARAMETERS if name not in seeds and len({text(run[name]) for run in pair}) > 1
     ]
     return " ".join(f"{name} {' and '.join(text(run[name]) or 'none' for run in pair)}" for name in differing)
+
+
+def group_words(method: str, rows: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
+    """Return what tells a group and method from all others, in words; `rows` have the column `configured`."""
+    pruned = ["pruned"] if (rows.level > 0).all() else []
+    differing = [across(rows, trials)] if rows.across.notna().all() else []
+    return [method, *differing, *pruned, rows.configured.iloc[0]]
 
 
 def order(row: pd.Series, method: str) -> str:
@@ -78,29 +102,40 @@ def barriers(rows: pd.DataFrame, time: int) -> list[Value]:
 
 
 def _names(rows: pd.DataFrame) -> pd.Series:
-    """split/interpolation_kind, with where the permutation was found: at a level of pruning, or at a step.
+    """split/interpolation_kind, with all else in which rows of a group and method differ but for the step.
 
-    Of pruned networks also with the point where they are compared; a hybrid with its layers.
+    The number of networks of a joint alignment, a mean, a path or a cycle, or of the checkpoints of a stack;
+    where the permutation was found: at which level of pruning, at which step, in which other task; of pruned
+    networks the point where they are compared; of a hybrid its layers; before the end of training `along`;
+    recomputed statistics of BatchNorm.
     """
-    pruned, end = rows.level > 0, _ends(rows)
+    pruned, end, transferred = rows.level > 0, _ends(rows), rows.transferred_from.notna()
     found = rows.permutation_level.map(lambda level: "_dense" if level == 0 else "_level", na_action="ignore")
     along = ~pruned & (~end | (rows.permutation_step < rows.step.max())) & rows.permutation_step.notna()
-    rewind = pd.Series("_rewind", rows.index)
-    step = "_found_at_" + rows.permutation_step.astype("Int64").astype(str)
-    layers = "_" + rows.hybrid + "_" + rows.hybrid_layers.astype("Int64").astype(str)
+    number = rows.mean_networks.fillna(rows.joint_networks).fillna(rows["stack"])
+    shape = rows.cycle.map({True: "_cycle", False: "_path"})
     name = rows.split + "/" + rows.interpolation + "_" + rows.kind
     for text, where in (
+        (_suffix(number), number.notna()),
+        (shape + _suffix(rows.path_networks), rows.path_networks.notna()),
         (found, pruned),
-        (rewind, pruned & ~end),
-        (step, along),
-        (layers, rows.hybrid.notna()),
+        (pd.Series("_rewind", rows.index), pruned & ~end),
+        ("_found_at" + _suffix(rows.permutation_step), along),
+        ("_from_" + rows.transferred_from.str[:8], transferred),
+        ("_" + rows.hybrid + _suffix(rows.hybrid_layers), rows.hybrid.notna()),
+        (pd.Series("_along", rows.index), ~pruned & ~end),
+        (pd.Series("_recomputed", rows.index), rows.statistics == "recomputed"),
     ):
-        name += text.where(where, "").fillna("")
+        name += text.astype(object).where(where, "").fillna("")
     return name
 
 
+def _suffix(numbers: pd.Series) -> pd.Series:
+    return "_" + numbers.astype("Int64").astype(str)
+
+
 def _steps(rows: pd.DataFrame) -> pd.Series:
-    """The axis of a metric: the level of pruning, or the optimiser step before the end of a dense run."""
+    """The axis of a metric: the level of pruning, or the optimiser step along a dense run."""
     return rows.level.where((rows.level > 0) | _ends(rows), rows.step)
 
 

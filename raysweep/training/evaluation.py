@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from raysweep.data.resident import Split
+from raysweep.data.resident import Split, unwritten
 
 CHUNK = 1000  # examples per forward pass; it decides the bits of a result, so it is not an option
 
@@ -20,11 +20,16 @@ class Risk:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, split: Split) -> Risk:
-    """Evaluate a module that is in evaluation mode; sums are accumulated in float64."""
+    """Evaluate a module that is in evaluation mode; sums are accumulated in float64.
+
+    Raises `ImagesWritten` for a module that writes into its input.
+    """
     loss = torch.zeros((), dtype=torch.float64, device=split.images.device)
     wrong = torch.zeros((), dtype=torch.int64, device=split.images.device)
     for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
-        more_loss, more_wrong = sums(model(images), labels)
+        with unwritten(images):
+            logits = model(images)
+        more_loss, more_wrong = sums(logits, labels)
         loss += more_loss
         wrong += more_wrong
     return Risk(loss=loss.item() / len(split), error=wrong.item() / len(split))
@@ -40,4 +45,4 @@ def sums(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torc
     largest, answers = logits.max(dim=1)
     told = logits.gather(1, labels[:, None]).squeeze(1)
     losses = (logits - largest[:, None]).exp_().sum(dim=1).log_() + (largest - told)
-    return losses.sum(dtype=torch.float64), (answers != labels).count_nonzero()
+    return losses.sum(dtype=torch.float64), (answers != labels).sum()

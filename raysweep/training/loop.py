@@ -1,21 +1,33 @@
 """Gradient descent over resident tensors, step by step, repeatable and resumable at every step."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from raysweep.choices import choose
 from raysweep.data.augment import flip_and_crop
 from raysweep.data.resident import Resident
 from raysweep.digest import seed_for
 from raysweep.training.moment import steps_per_epoch
-from raysweep.training.optimiser import load_optimiser_state, make_optimiser, optimiser_state
+from raysweep.training.optimiser import (
+    begin_momentum,
+    load_optimiser_state,
+    make_optimiser,
+    optimiser_state,
+)
 from raysweep.training.schedule import Schedule
 
 Masks = Mapping[str, torch.Tensor]
+
+AUGMENT: dict[str, Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]] = {
+    "none": lambda images, black, seed: images,
+    "flip_crop": flip_and_crop,
+}
+AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16}
 
 
 class Diverged(FloatingPointError):
@@ -45,6 +57,16 @@ class Hyperparameters:
 
     def steps_per_epoch(self, examples: int) -> int:
         return steps_per_epoch(examples, self.batch_size, self.drop_last)
+
+
+def checked_logits(output: object) -> torch.Tensor:
+    """Return what a network puts out in training mode. Raises `ValueError` when it is not a tensor."""
+    if not isinstance(output, torch.Tensor):
+        raise ValueError(
+            f"in training mode the network returns {type(output).__name__}, not a tensor of logits; build it "
+            "without outputs that only training has, for example with aux_logits=False"
+        )
+    return output
 
 
 @dataclass
@@ -78,6 +100,8 @@ class TrainingRun:
         self._per_epoch = settings.steps_per_epoch(len(data.train))
         self._epoch = _Epoch()
         self._device = data.train.images.device
+        self._augment = choose("augment", settings.augment, AUGMENT)
+        self._autocast_type = choose("precision", settings.precision, AUTOCAST)
         self._optimiser = make_optimiser(
             model,
             settings.optimiser,
@@ -131,21 +155,21 @@ class TrainingRun:
     def _update(self, batch: torch.Tensor) -> torch.Tensor:
         settings = self._settings
         self._optimiser.param_groups[0]["lr"] = settings.schedule.rate(self.step)
-        images = self._data.train.images[batch]
-        if settings.augment == "flip_crop":
-            seed = seed_for(f"augmentation{settings.order}", settings.data_seed, self.step)
-            images = flip_and_crop(images, self._data.black, seed)
+        seed = seed_for(f"augmentation{settings.order}", settings.data_seed, self.step)
+        images = self._augment(self._data.train.images[batch], self._data.black, seed)
         if settings.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         self._seed_dropout()
         self._optimiser.zero_grad(set_to_none=True)
         with self._autocast():
-            loss = functional.cross_entropy(self.model(images), self._data.train.labels[batch])
-        loss.backward()
-        if self._masked:
-            gradients = [parameter.grad for parameter in self._masked if parameter.grad is not None]
-            for gradient, keep in zip(gradients, self._keep, strict=True):
-                gradient.mul_(keep)
+            logits = checked_logits(self.model(images))
+            loss = functional.cross_entropy(logits, self._data.train.labels[batch])
+        if loss.requires_grad:  # else this step read nothing that is trained
+            loss.backward()
+        for parameter, keep in zip(self._masked, self._keep, strict=True):
+            if parameter.grad is not None:  # frozen, or not read in this step
+                parameter.grad.mul_(keep)
+        begin_momentum(self._optimiser)
         self._optimiser.step()
         return loss.detach()
 
@@ -158,6 +182,6 @@ class TrainingRun:
             torch.default_generator.manual_seed(seed)
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self._settings.precision == "bfloat16":
-            return torch.autocast(self._device.type, dtype=torch.bfloat16)
-        return contextlib.nullcontext()
+        if self._autocast_type is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self._device.type, dtype=self._autocast_type)

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from raysweep.choices import choose
+
 _TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*(ep|epochs?|st|steps?)?")
 FORMS = "a number of epochs (3, 0.5), '3ep' or '200st'"
 
@@ -31,7 +33,7 @@ class Moment:
 
     def step(self, per_epoch: int) -> int:
         """Return the optimiser step, for a run with so many steps per epoch."""
-        return round(self.count * per_epoch) if self.unit == "ep" else int(self.count)
+        return round(self.count * choose("unit of time", self.unit, {"ep": per_epoch, "st": 1}))
 
     def __str__(self) -> str:
         return f"{self.count:g}{self.unit}"

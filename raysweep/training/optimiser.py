@@ -1,9 +1,12 @@
 """Optimisers over a module's parameters, and their state as named tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import nn
+
+from raysweep.choices import choose
 
 ADAMW_BETA2 = 0.999  # beta1 is the setting `momentum`
 
@@ -12,15 +15,27 @@ def make_optimiser(
     model: nn.Module, name: str, rate: float, momentum: float, nesterov: bool, weight_decay: float
 ) -> torch.optim.Optimizer:
     """Return SGD or AdamW over all parameters. Raises `ValueError` for another name."""
-    parameters = list(model.parameters())
-    if name == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=rate, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
-        )
-    if name == "adamw":
-        betas = (momentum, ADAMW_BETA2)
-        return torch.optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=weight_decay, fused=True)
-    raise ValueError(f"unknown optimiser {name!r}; valid: sgd, adamw")
+    makers: dict[str, Callable[..., torch.optim.Optimizer]] = {
+        "sgd": partial(torch.optim.SGD, momentum=momentum, nesterov=nesterov),
+        "adamw": partial(torch.optim.AdamW, betas=(momentum, ADAMW_BETA2)),
+    }
+    make = choose("optimiser", name, makers)
+    return make(model.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
+
+
+def begin_momentum(optimiser: torch.optim.Optimizer) -> None:
+    """Give a parameter whose first gradient comes later than the others' a momentum of zero.
+
+    The fused kernel of SGD wants that all parameters with a gradient have a momentum, or none. From zero the
+    first step is the usual one.
+    """
+    if not isinstance(optimiser, torch.optim.SGD) or not optimiser.defaults["momentum"]:
+        return
+    parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    without = [p for p in parameters if not optimiser.state.get(p)]
+    if len(without) < len(parameters):
+        for parameter in without:
+            optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def optimiser_state(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -1,9 +1,10 @@
 """Learning-rate schedules as pure functions of the step."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from raysweep.training.names import SCHEDULES
+from raysweep.choices import choose
 
 ONE_CYCLE_RISE = 0.3  # share of the steps on the way up
 ONE_CYCLE_START = 1 / 25  # of the peak
@@ -26,27 +27,33 @@ class Schedule:
     warmup: int = 0
 
     def __post_init__(self) -> None:
-        if self.name not in SCHEDULES:
-            raise ValueError(f"unknown schedule {self.name!r}; valid: {', '.join(SCHEDULES)}")
+        choose("schedule", self.name, _SHARES)
 
     def rate(self, step: int) -> float:
         """Return the learning rate of optimiser step `step`, counted from 0."""
         rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        return self.peak * rise * self._share(step)
+        return self.peak * rise * _SHARES[self.name](self, step)
 
-    def _share(self, step: int) -> float:
-        """The rate as a share of the peak. `one_cycle` is Smith and Topin 2017 with cosine slopes."""
-        if self.name == "milestones":
-            return self.gamma ** sum(step >= milestone for milestone in self.milestones)
-        if self.name == "cosine":
-            return _cosine(1.0, 0.0, step / self.steps)
-        if self.name == "one_cycle":
-            top = max(1.0, ONE_CYCLE_RISE * self.steps)
-            if step < top:
-                return _cosine(ONE_CYCLE_START, 1.0, step / top)
-            return _cosine(1.0, ONE_CYCLE_END, (step - top) / max(1.0, self.steps - 1 - top))
-        return 1.0
+
+def _milestones(schedule: Schedule, step: int) -> float:
+    return schedule.gamma ** sum(step >= milestone for milestone in schedule.milestones)
+
+
+def _one_cycle(schedule: Schedule, step: int) -> float:
+    """Smith and Topin 2017, with cosine slopes."""
+    top = max(1.0, ONE_CYCLE_RISE * schedule.steps)
+    if step < top:
+        return _cosine(ONE_CYCLE_START, 1.0, step / top)
+    return _cosine(1.0, ONE_CYCLE_END, (step - top) / max(1.0, schedule.steps - 1 - top))
 
 
 def _cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+
+
+_SHARES: dict[str, Callable[[Schedule, int], float]] = {  # the rate of a step as a share of the peak
+    "constant": lambda schedule, step: 1.0,
+    "milestones": _milestones,
+    "cosine": lambda schedule, step: _cosine(1.0, 0.0, step / schedule.steps),
+    "one_cycle": _one_cycle,
+}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from raysweep.alignment import (
     match_similarities,
     weight_matching,
 )
+from raysweep.choices import choose
 from raysweep.digest import seed_for
 from raysweep.models.config import ModelConfig
 from raysweep.sweep.identity import AlignmentUnit, Trial
@@ -31,6 +32,9 @@ from raysweep.work.unit_values import UnitValues
 
 Indices = Mapping[str, torch.Tensor]
 
+# What is stored of a parameter; its agreement is with another permutation, and here there is none.
+LAYER = ("parameter", "before", "after", "displacement", "fixed_points")
+
 
 class Aligner:
     """Aligns networks by the methods of a sweep file."""
@@ -39,10 +43,19 @@ class Aligner:
         self._align, self._networks, self._values = align, networks, values
 
     def rows(self, units: Sequence[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        """Return the rows of pairs and joint alignments; by activations all units of a tile in one pass."""
-        streamed = [unit for unit in units if unit.method == "activation_matching"]
-        rows = [self._by_weights(unit, trials) for unit in units if unit not in streamed]
-        return rows + (self._by_activations(streamed, trials) if streamed else [])
+        """Return the rows of pairs and joint alignments; by activations all units of a tile in one pass.
+
+        Raises `ValueError` for an unknown method, and for a unit that its method cannot align.
+        """
+        methods = {"weight_matching": self._each_by_weights, "activation_matching": self._by_activations}
+        by_method: dict[str, list[AlignmentUnit]] = {}
+        for unit in units:
+            by_method.setdefault(unit.method, []).append(unit)
+        rows = (choose("method", method, methods)(own, trials) for method, own in by_method.items())
+        return list(chain.from_iterable(rows))
+
+    def _each_by_weights(self, units: list[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
+        return [self._by_weights(unit, trials) for unit in units]
 
     def _by_weights(self, unit: AlignmentUnit, trials: dict[str, Trial]) -> dict[str, Any]:
         began = time.perf_counter()
@@ -66,6 +79,8 @@ class Aligner:
 
     def _by_activations(self, units: list[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
         """The units of a tile are of one group, so that their networks have one architecture and data set."""
+        if any(unit.embeds or unit.stack > 1 for unit in units):
+            raise ValueError("activation_matching aligns neither stacks nor networks of different widths")
         began = time.perf_counter()
         config, data = self._networks.setting(trials[units[0].target.trial_id])
         networks = list(dict.fromkeys(network for unit in units for network in unit.networks))
@@ -158,5 +173,5 @@ def _row(
         "iterations": found.iterations,
         "groups": list(indices),
         "permutations": [index.tolist() for index in indices.values()],
-        "layers": [vars(layer) for layer in layers],
+        "layers": [{name: getattr(layer, name) for name in LAYER} for layer in layers],
     }

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from raysweep.choices import choose
 from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_grid
+from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
 from raysweep.sweep.identity import BarrierUnit, Trial
 from raysweep.sweep.schema import Compare
+from raysweep.training.evaluation import Risk
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks, State
 from raysweep.work.permutations import Permutations
@@ -31,19 +34,20 @@ def compare_unit(
     still = [networks.padded(member, trials[member.trial_id], config) for member in unit.networks]
     states = _moved(unit, still, places, config, permutations)
     grid = _grid(unit, compare)
-    recompute = networks.split(data, "train") if unit.statistics == "recomputed" else None
+    statistics = {"kept": None, "recomputed": networks.split(data, "train")}
+    recompute = choose("statistics", unit.statistics, statistics)
     for name in compare.splits:
         split = networks.split(data, name)
         where = f"{name} {first.group}"  # a group has one architecture and one data set
-        ends = [
-            networks.risk(member, state, where, flat, split)
-            for member, state in zip(unit.networks, still, strict=True)
-        ]
-        line = curve(flat, states, ends, grid, split, recompute)
+
+        def end(place: int, where: str = where, split: Split = split) -> Risk:
+            return networks.risk(unit.networks[place], still[place], where, flat, split, recompute)
+
+        line = curve(flat, states, grid, split, recompute, end)
         yield {
             "barrier_id": unit.barrier_id,
             "split": name,
-            **vars(barrier(line, ends)),
+            **vars(barrier(line)),
             "curve_weights": line.weights.tolist(),
             "curve_loss": line.loss.tolist(),
             "curve_error": line.error.tolist(),
@@ -52,14 +56,12 @@ def compare_unit(
 
 
 def _grid(unit: BarrierUnit, compare: Compare) -> np.ndarray:
-    match unit.interpolation:
-        case "pair":
-            return pair_grid(compare.alphas)
-        case "simplex":
-            return simplex_grid(compare.subdivisions)
-        case "mean":
-            return mean_grid(len(unit.networks))
-    raise ValueError(f"unknown interpolation {unit.interpolation!r}")
+    grids = {
+        "pair": lambda: pair_grid(compare.alphas),
+        "simplex": lambda: simplex_grid(compare.subdivisions),
+        "mean": lambda: mean_grid(len(unit.networks)),
+    }
+    return choose("interpolation", unit.interpolation, grids)()
 
 
 def _moved(

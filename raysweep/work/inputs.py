@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from raysweep.choices import choose
 from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
@@ -53,31 +54,33 @@ class Inputs:
     def optimiser(self) -> State:
         """The state to go on with: a spawned run's trunk's, or the rewind point's where it is kept."""
         trial = self._trial
-        kept = trial.prune is not None and trial.prune.optimiser == "kept"
+        kept = trial.prune is not None and trial.prune.keeps_optimiser
         if trial.parent is None or trial.branch == "reinitialise" or not (kept or trial.branch == "spawned"):
             return {}
         return self._store.read_optimiser(trial.parent, 0, self._cursor.start)
 
     def masks(self, level: int) -> Masks:
         """The masks of a pruned level; empty for a dense run."""
-        trial = self._trial
-        if trial.prune is None:
+        if self._trial.prune is None:
             return {}
-        match trial.branch:
-            case "main":
-                return self._next(level)
-            case "one_shot":
-                dense = self._dense_end()
-                masks = dense_masks(dense, self._names())
-                return one_shot_masks(dense, masks, trial.prune.fraction, level, trial.prune.scope)
-            case "random":
-                seed = seed_for("random mask", trial.trial_id, level)
-                return random_masks(self._mask_of_chain(level), seed)
-            case "reinitialise":
-                return self._mask_of_chain(level)
-            case "transport":
-                return self._transported(level)
-        raise ValueError(f"unknown branch {trial.branch!r}")
+        masks = {
+            "main": self._next,
+            "one_shot": self._one_shot,
+            "random": self._random,
+            "reinitialise": self._mask_of_chain,
+            "transport": self._transported,
+        }
+        return choose("branch", self._trial.branch, masks)(level)
+
+    def _one_shot(self, level: int) -> Masks:
+        prune, dense = self._trial.prune, self._dense_end()
+        assert prune is not None
+        masks = dense_masks(dense, self._names())
+        return one_shot_masks(dense, masks, prune.fraction, level, prune.scope)
+
+    def _random(self, level: int) -> Masks:
+        seed = seed_for("random mask", self._trial.trial_id, level)
+        return random_masks(self._mask_of_chain(level), seed)
 
     def _next(self, level: int) -> Masks:
         """Prune the network that the previous level ended with."""

@@ -2,6 +2,8 @@
 
 import torch
 
+from raysweep.choices import choose
+from raysweep.connectivity import risk
 from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
@@ -9,7 +11,7 @@ from raysweep.models.flat import FlatNetwork
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.identity import Network, Trial, data_config
 from raysweep.sweep.schema import Sections
-from raysweep.training.evaluation import Risk, evaluate
+from raysweep.training.evaluation import Risk
 from raysweep.work.cache import Cache
 from raysweep.work.data import model_config, pad_to, resident
 
@@ -24,7 +26,7 @@ class Networks:
         self._store, self._compare = store, sections.compare
         self._source = (sections.train.data_root, sections.train.download)
         self._states = Cache(limit)
-        self._risks: dict[tuple[Network, str], Risk] = {}
+        self._risks: dict[tuple[Network, str, bool], Risk] = {}
         self._flat: tuple[tuple[ModelConfig, str], FlatNetwork] | None = None
 
     def setting(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:
@@ -34,7 +36,8 @@ class Networks:
         return model_config(trial.training, data), data
 
     def split(self, data: Resident, name: str) -> Split:
-        return data.test if name == "test" else data.train.first(self._compare.train_examples)
+        splits = {"train": data.train.first(self._compare.train_examples), "test": data.test}
+        return choose("split", name, splits)
 
     def state(self, network: Network) -> State:
         """Read a checkpoint; raises `CorruptObject`."""
@@ -58,10 +61,17 @@ class Networks:
             self._flat = (config, device), FlatNetwork(build(config).to(device))
         return self._flat[1]
 
-    def risk(self, network: Network, state: State, where: str, flat: FlatNetwork, split: Split) -> Risk:
+    def risk(
+        self,
+        network: Network,
+        state: State,
+        where: str,
+        flat: FlatNetwork,
+        split: Split,
+        recompute: Split | None,
+    ) -> Risk:
         """The risk of an unpermuted network; `where` names the split, the data and the architecture."""
-        key = (network, where)
+        key = (network, where, recompute is not None)
         if key not in self._risks:
-            flat.vector.copy_(flat.flatten(state))
-            self._risks[key] = evaluate(flat.model, split)
+            self._risks[key] = risk(flat, state, split, recompute)
         return self._risks[key]

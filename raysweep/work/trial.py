@@ -169,11 +169,12 @@ def _merged(before: Iterable[Metric], now: Iterable[Metric]) -> tuple[Metric, ..
 def hyperparameters(trial: Trial, cursor: Cursor, level: int) -> Hyperparameters:
     """Resolve the moments of a configuration to steps.
 
-    A spawned run has orders of its own from its start on, and a chain with `data_order: new` one per level.
+    A spawned run has orders of its own from its start on, and so have the levels and branches of its chain; a
+    chain with `data_order: new` has one per level. Augmentation and dropout follow the order.
     """
     training = trial.training
-    order = " spawned" if trial.branch == "spawned" else ""
-    if trial.prune is not None and trial.prune.data_order == "new":
+    order = " spawned" if trial.spawned else ""
+    if trial.prune is not None and trial.prune.renews_order:
         order = f" level {level}"
     return Hyperparameters(
         batch_size=training.batch_size,

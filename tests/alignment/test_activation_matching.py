@@ -4,9 +4,14 @@ import sys
 import pytest
 import torch
 
-from raysweep.alignment import activation_matching, match_activations, unit_similarities
+from raysweep.alignment import (
+    activation_matching,
+    joint_activation_matching,
+    match_activations,
+    unit_similarities,
+)
 from raysweep.alignment.activation_matching import CHUNK
-from raysweep.alignment.activations import Recorder, recorded_values
+from raysweep.alignment.activations import Recorder, _some_pixels, recorded_values
 from raysweep.errors import SpecError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
@@ -173,6 +178,58 @@ def test_pixels_count_like_examples(digits):
         torch.stack([(found[g] - every[g]).square().mean() for g in every]).mean() for found in (few, some)
     ]
     assert errors[1] < errors[0]
+
+
+def convolutional(seed):
+    """Its hidden units have 64, 16, 4 and 1 places in an image of 8 x 8 pixels, before and after pooling."""
+    torch.manual_seed(seed)
+    layers = []
+    for before, after in ((1, 5), (5, 7)):
+        layers += [torch.nn.Conv2d(before, after, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+    return torch.nn.Sequential(
+        *layers, torch.nn.Flatten(), torch.nn.Linear(28, 9), torch.nn.ReLU(), torch.nn.Linear(9, 10)
+    ).eval()
+
+
+PLACES = {"first": (0, 3, 7), "last": (2, 5, 8)}  # of the layers whose outputs are a unit's first, last value
+
+
+@pytest.fixture
+def ordered(digits):
+    """Two chunks of images, the brightest last, so that the first chunk's means are not those of all."""
+    images = digits.train.images[: CHUNK + 200]
+    return images[images.mean(dim=(1, 2, 3)).argsort()]
+
+
+def by_definition(networks, images, tensor, pixels):
+    """Correlations of the units of two networks by group; the places are drawn as in the batches."""
+    found = []
+    for place in PLACES[tensor]:
+        units = []
+        for network in networks:
+            chunks = [network[: place + 1](each).detach().double() for each in images.split(CHUNK)]
+            units.append(torch.cat([_some_pixels(each, n, pixels) for n, each in enumerate(chunks)]).T)
+        found.append(torch.corrcoef(torch.cat(units))[: len(units[0]), len(units[0]) :])
+    return found
+
+
+@pytest.mark.parametrize("pixels", [1, 8, 10_000])
+@pytest.mark.parametrize("tensor", ["first", "last"])
+def test_each_unit_has_its_own_number_of_values(ordered, tensor, pixels):
+    """Correlations are those of `torch.corrcoef`, where units have more or fewer places than are taken."""
+    networks = [convolutional(seed) for seed in range(3)]
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    expected = [by_definition([networks[i] for i in pair], ordered, tensor, pixels) for pair in pairs]
+    found = unit_similarities(networks, ordered, pairs, tensor, pixels=pixels)
+    for matrices, truth in zip(found, expected, strict=True):
+        for matrix, each in zip(matrices.values(), truth, strict=True):
+            torch.testing.assert_close(
+                matrix, each.nan_to_num(), atol=1e-9, rtol=0
+            )  # nan: a unit is constant
+    joint = joint_activation_matching(networks, ordered, tensor, pixels=pixels)
+    assert joint.objective_identity == pytest.approx(
+        sum(each.nan_to_num().trace().item() for truth in expected for each in truth), rel=1e-9
+    )
 
 
 def test_a_group_that_no_value_shows_is_named(digits):

@@ -1,4 +1,4 @@
-"""The alignments of fixed networks: where they change, `ALIGNMENT_VERSION` must change with them."""
+"""The alignments of fixed networks: where they change, the version in their ids must change with them."""
 
 import torch
 
@@ -12,10 +12,11 @@ from raysweep.alignment import (
 from raysweep.digest import digest
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.sweep.identity import ALIGNMENT_VERSION
+from raysweep.sweep.identity import ALIGNMENT_VERSION, EMBEDDING_VERSION
 from raysweep.symmetry import PermutationSpec
 
-GOLDEN = (4, "a6191b126afb83818cad")
+GOLDEN = (4, "bfec67eadfd09734fab7")
+GOLDEN_EMBEDDING = (5, "6bebd73c17ebe1be9ef3")
 
 
 def networks(width, count):
@@ -31,7 +32,6 @@ def networks(width, count):
 
 def test_golden_alignments():
     spec, models = networks(3, 3)
-    wide_spec, wide = networks(4, 1)
     states = [model.state_dict() for model in models]
     images = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(9))
     found = [
@@ -40,6 +40,11 @@ def test_golden_alignments():
         *joint_matching(spec, states, 0).permutations,
         activation_matching(models[0], models[1], images).permutation,
         *joint_activation_matching(models, images, "all").permutations,
-        embed(spec, wide_spec, states[0], wide[0].state_dict(), 0).permutation(wide_spec),
     ]
     assert (ALIGNMENT_VERSION, digest([each.to_lists() for each in found])) == GOLDEN
+
+
+def test_golden_embedding():
+    (spec, (narrow,)), (wide_spec, (wide,)) = networks(3, 1), networks(4, 1)
+    found = embed(spec, wide_spec, narrow.state_dict(), wide.state_dict(), 0).permutation(wide_spec)
+    assert (EMBEDDING_VERSION, digest(found.to_lists())) == GOLDEN_EMBEDDING

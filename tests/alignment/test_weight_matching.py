@@ -40,7 +40,7 @@ MODELS = list(product(MODEL_NAMES, NORMS))
 def test_every_model_is_recovered_bitwise(model, norm, width):
     """Buffers too, though they are never matched; each order of the layers once for every model."""
     config = ModelConfig(model, width, None, norm, (1, 8, 8), 10)
-    order = ORDERS[(NORMS.index(norm) + width // 2) % len(ORDERS)]
+    order = tuple(ORDERS)[(NORMS.index(norm) + width // 2) % len(ORDERS)]
     spec = PermutationSpec.trace(build(config), torch.zeros(2, 1, 8, 8))
     generator = torch.Generator().manual_seed(7)
     state = {

@@ -4,6 +4,9 @@ from itertools import combinations
 
 import pandas as pd
 
+from analysis import paper
+
+METHOD = "weight_matching"
 NETWORKS = tuple(f"{name}@0@9" for name in "abcd")
 SHARED = {
     "dataset": "digits",
@@ -15,6 +18,8 @@ SHARED = {
     "reference": None,
     "across": None,
     "permutation_step": None,
+    **dict.fromkeys(("path_networks", "cycle", "joint_networks", "mean_networks", "stack")),
+    **paper.COMPARE,
 }
 
 
@@ -43,11 +48,14 @@ def pair_rows(kind, width, barrier, method=None, networks=NETWORKS, splits=("tra
 
 def pair_alignments(networks=NETWORKS):
     return pd.DataFrame(
-        [{"alignment_id": f"{a}{b}", "networks": [a, b]} for a, b in combinations(networks, 2)]
+        [
+            {"alignment_id": f"{a}{b}", "networks": [a, b], "method": METHOD, **paper.ALIGN[METHOD]}
+            for a, b in combinations(networks, 2)
+        ]
     )
 
 
-def trial_rows(names="abcd", branch="main", init_seed=None, start=0, spawn_at=None):
+def trial_rows(names="abcd", branch="main", init_seed=None, start=0, spawn_at=None, test_error=0.05):
     return [
         {
             **{key: SHARED[key] for key in ("dataset", "model", "norm")},
@@ -59,12 +67,13 @@ def trial_rows(names="abcd", branch="main", init_seed=None, start=0, spawn_at=No
             "init_seed": position if init_seed is None else init_seed,
             "start": start,
             "spawn_at": spawn_at,
+            "parent_trial": None,
+            "test_error": test_error,
+            "guess_error": 0.9,
+            "running_statistics": False,
         }
         for position, name in enumerate(names)
     ]
-
-
-METHOD = "weight_matching"
 
 
 def via_rows(width, barrier, networks=NETWORKS, splits=("test",)):
@@ -92,7 +101,14 @@ def joint_rows(width, barrier, size=3, networks=NETWORKS):
         row
         for together in combinations(networks, size)
         for row in pair_rows(
-            "joint", width, barrier, METHOD, together, ("test",), alignments=["".join(together)] * 2
+            "joint",
+            width,
+            barrier,
+            METHOD,
+            together,
+            ("test",),
+            alignments=["".join(together)] * 2,
+            joint_networks=size,
         )
     ]
 
@@ -117,6 +133,8 @@ def set_rows(kind, width, barrier, size=3, interpolation="simplex", networks=NET
             "method": None if kind == "unaligned" else METHOD,
             "networks": list(together),
             "alignments": ["".join(together)] if kind == "joint" else [],
+            "joint_networks": size if kind == "joint" else None,
+            "mean_networks": size if interpolation == "mean" else None,
             "group": f"group{width}",
             "width": width,
             "split": "test",

@@ -28,6 +28,8 @@ def run(trial, level, error=0.05, loss=0.1, **more):
         "steps": END,
         "test_error": error,
         "test_loss": loss,
+        "guess_error": 0.9,
+        "running_statistics": False,
         **more,
     }
 

@@ -120,7 +120,7 @@ def test_series_of_a_panel_differ_without_colours(drawn):
 
 def test_the_heat_map_says_the_numbers_as_they_are():
     """Two digits after the point, whatever stands before it, and no negative zero."""
-    means = trajectory.by_epoch(pd.DataFrame(trained.along()), trained.alignments(), trained.PER_EPOCH)
+    means = trajectory.by_epoch(pd.DataFrame(trained.along()), trained.PER_EPOCH)
     direct = means[(means.series == "direct") & (means.risk == "loss")].copy()
     direct["mean"] = [10.05, -0.004, 0.126, 1.5, 0, 0, 0, 0, 0]
     figure, axis = trajectory_figure.plt.subplots()

@@ -5,6 +5,7 @@ from analysis import paper
 from analysis.claims import analyse
 from analysis.reproduction import Beside, reproductions
 from analysis.tables import read
+from raysweep.sweep.schema import Align, Compare
 from tests.analysis.frames import fixed_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.sweeps import trials, write
 
@@ -69,6 +70,32 @@ def test_other_settings_are_named_and_not_compared(tmp_path, changes, said):
     assert (found.differ, found.numbers) == ((said,), [])
     analyse(tmp_path)
     assert "Not the paper's setting" in (tmp_path / "claims.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "said"),
+    [
+        ("barriers", {"train_examples": 100}, "compare.train_examples is 100, the paper's 10000"),
+        ("barriers", {"alphas": 5}, "compare.alphas is 5, the paper's 25"),
+        ("alignments", {"kernel": "cosine"}, "align.weight_matching.kernel is cosine, the paper's linear"),
+        ("alignments", {"biases": False}, "align.weight_matching.biases is false, the paper's true"),
+    ],
+)
+def test_other_alignments_and_comparisons_are_named_and_not_compared(tmp_path, table, changes, said):
+    folder = vgg(tmp_path)
+    path = folder / table / "00.parquet"
+    pd.read_parquet(path).assign(**changes).to_parquet(path)
+    (found,) = reproductions(read(folder))
+    assert (found.differ, found.numbers) == ((said,), [])
+    analyse(tmp_path)
+    assert "Not the paper's setting" in (tmp_path / "claims.html").read_text()
+
+
+def test_a_sweep_with_the_shipped_settings_is_the_papers():
+    """The defaults of `align` and `compare` are what the paper's sweeps are run with."""
+    for method, wanted in paper.ALIGN.items():
+        assert getattr(Align(), method).model_dump() == wanted
+    assert paper.COMPARE.items() <= Compare().model_dump().items()
 
 
 def test_the_trajectory_beside_the_paper(tmp_path):

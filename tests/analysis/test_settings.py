@@ -13,10 +13,11 @@ def swept(key, values):
     """Rows of `barriers` and `trials` of two variants: direct barriers of 0 and of 0.2."""
     trials, barriers = [], []
     for value, names, barrier in zip(values, ("abcd", "efgh"), (0.0, 0.2), strict=True):
-        trials += [{**row, key: value} for row in trial_rows(names)]
+        group = f"{key} {value}"
+        trials += [{**row, key: value, "group": group} for row in trial_rows(names)]
         networks = tuple(f"{name}@0@9" for name in names)
-        barriers += pair_rows("unaligned", 8, 0.5, None, networks)
-        barriers += pair_rows("direct", 8, barrier, "weight_matching", networks)
+        barriers += pair_rows("unaligned", 8, 0.5, None, networks, group=group)
+        barriers += pair_rows("direct", 8, barrier, "weight_matching", networks, group=group)
     return pd.DataFrame(barriers), pd.DataFrame(trials)
 
 
@@ -57,8 +58,8 @@ def test_widths_of_a_column_with_nulls_are_integers():
     assert setting.title == "mlp-8 on digits"
 
 
-def test_seeds_set_nothing_apart():
-    trials = pd.DataFrame(trial_rows()).assign(data_seed=[1, 2, 3, 4], spawn_at=["1ep", None, None, "2ep"])
+def test_seeds_of_replicates_set_nothing_apart():
+    trials = pd.DataFrame(trial_rows()).assign(data_seed=[1, 2, 3, 4], half=[0, 1, 0, 1])
     ((setting, _),) = by_setting(pd.DataFrame(pair_rows("unaligned", 8, 0.5)), trials)
     assert setting == Setting("digits", "mlp", "none")
 

@@ -12,7 +12,6 @@ from tests.analysis.trained import (
     EPOCHS,
     PER_EPOCH,
     agreements,
-    alignments,
     along,
     hybrid,
     pairs,
@@ -22,7 +21,7 @@ from tests.analysis.trained import (
 
 
 def means(rows):
-    return by_epoch(pd.DataFrame(rows), alignments(), PER_EPOCH)
+    return by_epoch(pd.DataFrame(rows), PER_EPOCH)
 
 
 def at(frame, **where):
@@ -56,7 +55,7 @@ def test_all_epochs_together():
     for row in rows:
         if row["kind"] == "direct" and row["permutation_step"] == 9:
             row["loss_barrier"] = {3: 0.3, 6: 0.2, 9: 0.1}[row["step"]]
-    last = at(over_epochs(pd.DataFrame(rows), alignments(), PER_EPOCH), series="direct", found=3, risk="loss")
+    last = at(over_epochs(pd.DataFrame(rows), PER_EPOCH), series="direct", found=3, risk="loss")
     assert (last["mean"], last["share"], last["times"]) == pytest.approx((0.2, 0.2, 2.0))
 
 
@@ -114,7 +113,7 @@ def test_text_and_figure_mean_the_same_first_and_middle():
         "last": 3,
     }
     only = pd.DataFrame(pairs("direct", 1, 0.3, 0.9, 0, ["pair"]))
-    assert list(decisions(by_epoch(only, alignments(), PER_EPOCH))) == [0]
+    assert list(decisions(by_epoch(only, PER_EPOCH))) == [0]
 
 
 @pytest.mark.parametrize(("loss", "word"), [(0.4, "holds"), (0.6, "fails")])
@@ -124,7 +123,7 @@ def test_the_ratios_say_what_the_last_permutation_does_to_earlier_epochs(loss, w
         if row["permutation_step"] == 9 and row["step"] == 3:
             row["loss_barrier"] = loss
     frame = pd.DataFrame(rows)
-    last = ratios(means(rows), over_epochs(frame, alignments(), PER_EPOCH))[0]
+    last = ratios(means(rows), over_epochs(frame, PER_EPOCH))[0]
     part = f"{loss:.3f} [{loss:.3f}, {loss:.3f}]"
     assert (
         f"below 0.5 of the unaligned one: {word} ({part} of it where it is largest, {part} at epoch 1" in last
@@ -142,7 +141,7 @@ def test_the_ratios_say_what_the_last_permutation_does_to_earlier_epochs(loss, w
 )
 def test_the_ratios_say_what_early_permutations_do_to_the_end(early, words):
     rows = along(early=early)
-    _, first, middle = ratios(means(rows), over_epochs(pd.DataFrame(rows), alignments(), PER_EPOCH))
+    _, first, middle = ratios(means(rows), over_epochs(pd.DataFrame(rows), PER_EPOCH))
     for sentence, epoch in ((first, 1), (middle, 2)):
         assert sentence.startswith(f"permutation of epoch {epoch} at the end: test loss barrier below 0.5")
         assert all(word in sentence for word in words)
@@ -155,7 +154,7 @@ def test_of_the_same_rows_all_sentences_say_the_same():
     rows = along(unaligned=(0.01, 1.0), early=(0.01, 0.1))
     found = means(rows)
     decided = decisions(found)
-    said = ratios(found, over_epochs(pd.DataFrame(rows), alignments(), PER_EPOCH))[1:]
+    said = ratios(found, over_epochs(pd.DataFrame(rows), PER_EPOCH))[1:]
     assert {one.state for one in decided.values()} == {"not informative"}
     assert all("test error barrier at most 0.02: not informative (0.010" in sentence for sentence in said)
 
@@ -165,7 +164,7 @@ def test_without_unaligned_pairs_nothing_is_decided():
     found = means(rows)
     (last, *_) = verdicts(decisions(found))
     assert "the claim is undecided: no unaligned baseline at epoch 1, 2, 3 (" in last
-    said = ratios(found, over_epochs(pd.DataFrame(rows), alignments(), PER_EPOCH))[1:]
+    said = ratios(found, over_epochs(pd.DataFrame(rows), PER_EPOCH))[1:]
     assert all("at most 0.02: undecided: no unaligned baseline (" in sentence for sentence in said)
 
 
@@ -174,7 +173,7 @@ def test_without_unaligned_pairs_nothing_is_decided():
 )
 def test_every_stack_is_compared_with_the_last_permutation(loss, word):
     rows = along() + stack(3, 0.01, loss) + stack(2, 0.03, 0.02)
-    found = stacks_by_epoch(named(pd.DataFrame(rows), alignments(), PER_EPOCH))
+    found = stacks_by_epoch(named(pd.DataFrame(rows), PER_EPOCH))
     three = at(found, series="stacked 3", epoch=2, risk="loss")
     assert [three[key] for key in ("mean", "low", "high")] == pytest.approx([loss - 0.02] * 3)
     assert at(found, series="stacked 2", epoch=None, risk="error")["mean"] == pytest.approx(0.02)

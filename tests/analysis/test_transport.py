@@ -1,4 +1,4 @@
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pandas as pd
 import pytest
@@ -7,14 +7,25 @@ from analysis.transport import analyse, by_level, differences, verdicts
 from analysis.transport_runs import RANDOM, TRANSPORTED, chance, named_runs
 from tests.analysis.pruned import NAMES, branch, dense_and_chains, start_rows, write
 
+EVERY = list(permutations(NAMES, 2))
 
-def transported(none, permuted, names=NAMES):
+
+def transported(none, permuted, pairs=EVERY):
     """Every network under every other's mask; the arguments are test losses, errors are half as large."""
     rows = []
-    for name, mask in permutations(names, 2):
+    for name, mask in pairs:
         rows += branch("transport", name, mask, "none", loss=none, error=none / 2)
         rows += branch("transport", name, mask, "dense", loss=permuted, error=permuted / 2)
     return rows
+
+
+def test_masks_handed_around_a_ring_of_four_have_intervals():
+    """Each network under the next one's mask: no mask and network are of two kinds."""
+    ring = transported(0.4, 0.1, pairs=[*pairwise(NAMES), (NAMES[-1], NAMES[0])])
+    found = gains(dense_and_chains() + ring)
+    chosen = found[found.reference == TRANSPORTED["none"]]
+    assert chosen.n.tolist() == [4] * 4
+    assert set(chosen.state) == {"better"}
 
 
 def randoms(**more):
@@ -59,7 +70,7 @@ def test_one_shot_masks_are_a_reference_of_the_same_rewind_point():
 
 
 def test_two_networks_decide_nothing():
-    found = gains(dense_and_chains() + transported(0.4, 0.1, names="ab"))
+    found = gains(dense_and_chains() + transported(0.4, 0.1, [("a", "b"), ("b", "a")]))
     assert set(found.state) == {"undecided"}
     assert found.low.isna().all()
     assert set(found.why) == {"fewer than four networks"}

@@ -53,7 +53,7 @@ def stack(size, error, loss):
     return [
         row
         for epoch in EPOCHS
-        for row in pairs("stacked", epoch, error, loss, found=EPOCHS[-1], ids=[f"stack {size}"])
+        for row in pairs("stacked", epoch, error, loss, found=EPOCHS[-1], ids=[f"stack {size}"], stack=size)
     ]
 
 

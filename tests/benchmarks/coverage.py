@@ -18,13 +18,12 @@ import torch
 
 from analysis.jackknife import Interval, Members, interval, ratio
 from raysweep.alignment import joint_matching, weight_matching
-from raysweep.connectivity import barrier, curve, pair_grid
+from raysweep.connectivity import barrier, curve, pair_grid, risk
 from raysweep.data import DataConfig, load_arrays
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.training.evaluation import evaluate
 from tests.benchmarks.networks import State, resident, trained
 from tests.benchmarks.records import Record
 
@@ -114,11 +113,8 @@ class Trained:
         self.states = [trained(config, data, 64, seed, steps) for seed in range(count)]
         self.network, self.split = FlatNetwork(build(config)), data.test
         self.spec = PermutationSpec.trace(build(config), torch.zeros(2, 1, 8, 8))
-        self.risks = []
         with torch.no_grad():
-            for state in self.states:
-                self.network.vector.copy_(self.network.flatten(state))
-                self.risks.append(evaluate(self.network.model, self.split))
+            self.ends = [risk(self.network, state, self.split) for state in self.states]
         aligned = {(i, j): self._align(i, j) for i, j in pairs(count)}
         self.permutations = aligned | {(j, i): found.inverse() for (i, j), found in aligned.items()}
 
@@ -126,8 +122,15 @@ class Trained:
         return weight_matching(self.spec, self.states[i], self.states[j], 0).permutation
 
     def _barriers(self, i: int, one: State, j: int, other: State) -> tuple[float, float]:
-        ends = [self.risks[i], self.risks[j]]
-        found = barrier(curve(self.network, [one, other], ends, pair_grid(ALPHAS), self.split), ends)
+        """Risks of the ends are those of the networks as they are: a permutation changes no function."""
+        whole = curve(
+            self.network,
+            [one, other],
+            pair_grid(ALPHAS),
+            self.split,
+            end=(self.ends[i], self.ends[j]).__getitem__,
+        )
+        found = barrier(whole)
         return found.error_barrier, found.loss_barrier
 
     def _moved(self, network: int, reference: int) -> State:

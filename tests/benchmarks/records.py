@@ -11,6 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from raysweep.store.tables import table_of
+
 LIBRARIES = ("torch", "numpy", "scipy", "ray", "pyarrow")
 
 
@@ -107,7 +109,7 @@ def write(path: str, found: dict[str, list[Record]]) -> None:
         ],
         metadata=machine(),
     )
-    pq.write_table(pa.Table.from_pylist(rows, schema), path)
+    pq.write_table(table_of(rows, schema), path)
 
 
 def in_turn(works: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:

@@ -23,8 +23,10 @@ def plain_risk(state, split):
 def test_barrier_agrees_with_brute_force(digits, trained, count, grid):
     states = trained[:count]
     ends = [plain_risk(state, digits.test) for state in states]
-    measured = curve(FlatNetwork(build(mlp())), states, ends, grid, digits.test)
-    result = barrier(measured, ends)
+    measured = curve(FlatNetwork(build(mlp())), states, grid, digits.test)
+    result = barrier(measured)
+    for found, plain in zip(measured.ends, ends, strict=True):
+        assert (found.loss, found.error) == pytest.approx((plain.loss, plain.error), abs=1e-5)
     excess = []
     for row in grid:
         mixed = {n: sum(w * s[n] for w, s in zip(row.tolist(), states, strict=True)) for n in states[0]}
@@ -44,9 +46,8 @@ def test_barrier_agrees_with_brute_force(digits, trained, count, grid):
 
 
 def test_a_line_may_go_past_its_ends(digits, trained):
-    ends = [plain_risk(state, digits.test) for state in trained[:2]]
     grid = np.array([[1.2, -0.2], [1.0, 0.0], [0.0, 1.0], [-0.5, 1.5]])
-    found = curve(FlatNetwork(build(mlp())), trained[:2], ends, grid, digits.test)
+    found = curve(FlatNetwork(build(mlp())), trained[:2], grid, digits.test)
     for row, loss in zip(grid.tolist(), found.loss, strict=True):
         mixed = {n: row[0] * tensor + row[1] * trained[1][n] for n, tensor in trained[0].items()}
         assert loss == pytest.approx(plain_risk(mixed, digits.test).loss, rel=1e-4)

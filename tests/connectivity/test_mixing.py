@@ -37,19 +37,60 @@ class Twice(nn.Module):
 
 
 class Steps(nn.Module):
-    """Units that compare: NaN does not get past them. A normalised weight, in which nothing is linear."""
+    """Units that compare. A normalised weight, in which nothing is linear. A layer called by keyword."""
 
     def __init__(self) -> None:
         super().__init__()
         self.units, self.behind = nn.Linear(64, 8), nn.Linear(8, 10)
+        self.normalised = nn.utils.parametrizations.weight_norm(nn.Linear(64, 10))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        data = images.flatten(1)
+        hidden = self.units(input=data)
+        return self.behind(torch.where(hidden > 0, hidden, torch.zeros_like(hidden))) + self.normalised(data)
+
+
+class Hooked(nn.Module):
+    """A hook doubles what a layer answers; a normalised weight of the old kind is computed by another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(64, 10)
+        self.first.register_forward_hook(lambda layer, given, answer: 2 * answer)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             self.normalised = nn.utils.weight_norm(nn.Linear(64, 10))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.first(images.flatten(1)) + self.normalised(images.flatten(1)).relu()
+
+
+class Gated(nn.Module):
+    """A parameter decides what the first layer is given; beyond what NaN and noise reach."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.first = nn.Parameter(10 * torch.rand(())), nn.Linear(64, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         data = images.flatten(1)
-        hidden = self.units(data)
-        return self.behind(torch.where(hidden > 0, hidden, torch.zeros_like(hidden))) + self.normalised(data)
+        return self.first(data * 2 if self.gate > 5 else data).relu()
+
+
+class Overwritten(nn.Module):
+    """What the first layer is given is changed in place by a parameter, under the same name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift, self.first = nn.Parameter(torch.randn(64)), nn.Linear(64, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        data = images.flatten(1) * 1.0
+        data.add_(self.shift)
+        return self.first(data)
+
+
+OWN = [Twice, Steps, Hooked, Gated, Overwritten]
 
 
 def states_of(make, count):
@@ -73,7 +114,7 @@ def plain(make, states, row, split):
     return loss, (logits.argmax(1) != split.labels).double().mean().item()
 
 
-@pytest.mark.parametrize("make", [*(lambda c=c: build(c) for c in CONFIGS), Twice, Steps])
+@pytest.mark.parametrize("make", [*(lambda c=c: build(c) for c in CONFIGS), *OWN])
 @pytest.mark.parametrize("grid", [pair_grid(3), pair_grid(13), simplex_grid(6)[[9, 11]]])
 def test_risks_agree_with_plain_forward_passes(digits, make, grid, monkeypatch):
     monkeypatch.setattr(mixing, "EXAMPLES", 100)
@@ -118,6 +159,11 @@ def test_only_layers_of_the_data_are_first(digits):
 def test_layers_behind_comparisons_are_not_first(digits):
     network = FlatNetwork(Steps())
     assert FirstLayers(network, digits.test.images[:16]).layers == [network.model.units]
+
+
+def test_where_hooks_or_parameters_may_change_an_input_no_layer_is_first(digits):
+    for make in (Hooked, Gated):
+        assert FirstLayers(FlatNetwork(make()), digits.test.images[:16]).layers == []
 
 
 def test_a_forward_pass_takes_what_its_largest_layer_takes(digits):

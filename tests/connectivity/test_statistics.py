@@ -5,7 +5,7 @@ from torch import nn
 
 from raysweep.alignment import weight_matching
 from raysweep.connectivity import barrier, curve, pair_grid
-from raysweep.connectivity.statistics import has_batchnorm, recompute_statistics
+from raysweep.connectivity.statistics import has_running_statistics, recompute_statistics
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
@@ -32,23 +32,18 @@ def pair(digits):
     return [states[0], spec.apply(found.permutation, states[1])]
 
 
-def lines(digits, pair, recompute):
-    network = FlatNetwork(build(CONFIG))
-    ends = []
-    for state in pair:
-        network.vector.copy_(network.flatten(state))
-        ends.append(evaluate(network.model, digits.test))
-    return curve(network, pair, ends, pair_grid(5), digits.test, recompute), ends
+def line(digits, pair, recompute):
+    return curve(FlatNetwork(build(CONFIG)), pair, pair_grid(5), digits.test, recompute)
 
 
-def test_who_has_batchnorm():
-    assert has_batchnorm(build(CONFIG))
-    assert not has_batchnorm(build(mlp(norm="layer")))
+def test_who_has_running_statistics():
+    assert has_running_statistics(build(CONFIG))
+    assert not has_running_statistics(build(mlp(norm="layer")))
 
 
 def test_recomputed_statistics_agree_with_brute_force(digits, pair):
     """The midpoint, mixed by state dict, with torch's own cumulative averages."""
-    line, _ = lines(digits, pair, digits.train)
+    found = line(digits, pair, digits.train)
     plain = build(CONFIG)
     mixed = {n: 0.5 * a + 0.5 * pair[1][n] if a.is_floating_point() else a for n, a in pair[0].items()}
     plain.load_state_dict(mixed)
@@ -60,14 +55,13 @@ def test_recomputed_statistics_agree_with_brute_force(digits, pair):
     with torch.no_grad():
         plain(digits.train.images[:1000])
     risk = evaluate(plain.eval(), digits.test)
-    assert line.loss[2] == pytest.approx(risk.loss, rel=1e-4)
-    assert line.error[2] == pytest.approx(risk.error, abs=1e-9)
+    assert found.loss[2] == pytest.approx(risk.loss, rel=1e-4)
+    assert found.error[2] == pytest.approx(risk.error, abs=1e-9)
 
 
 def test_recomputing_cures_collapsed_variances(digits, pair):
-    kept, ends = lines(digits, pair, None)
-    recomputed, _ = lines(digits, pair, digits.train)
-    assert barrier(recomputed, ends).loss_barrier < barrier(kept, ends).loss_barrier
+    kept, recomputed = line(digits, pair, None), line(digits, pair, digits.train)
+    assert barrier(recomputed).loss_barrier < barrier(kept).loss_barrier
     assert np.isfinite(recomputed.loss).all()
 
 

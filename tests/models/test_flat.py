@@ -68,3 +68,27 @@ def test_a_convolution_of_another_kind_keeps_its_layout():
     expected = model(images).detach()
     network = FlatNetwork(model)
     torch.testing.assert_close(network.model(images), expected)
+
+
+def test_every_tensor_begins_where_a_kernel_may_read_several_numbers_at_once():
+    """On a GPU the statistics of batch norm end in an error (misaligned address) where they do not."""
+    network = FlatNetwork(build(CONFIG))
+    state = network.model.state_dict(keep_vars=True)
+    floating = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+    start = network.vector.data_ptr()
+    assert all((tensor.data_ptr() - start) % 64 == 0 for tensor in floating.values())
+
+
+def test_integers_and_masks_come_with_a_state():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    model.register_buffer("mask", torch.tensor([True, False]))
+    network = FlatNetwork(model)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    other = {**state, "mask": ~state["mask"], "1.num_batches_tracked": torch.tensor(7)}
+    network.load(other)
+    assert network.model.mask.tolist() == [False, True]
+    with pytest.raises(ValueError, match="networks that differ in mask cannot be mixed"):
+        network.load_discrete([state, other])
+    network.load_discrete([other, {**other, "1.num_batches_tracked": torch.tensor(8)}])
+    with pytest.raises(ValueError, match=r"tensor mask: expected shape \(2,\)"):
+        network.load({name: tensor for name, tensor in state.items() if name != "mask"})

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -5,8 +7,9 @@ from torch import nn
 from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.models.initialise import initialise, initialised
-from raysweep.models.names import INITS
+from raysweep.models.initialise import as_constructed, initialise, initialised
+from raysweep.models.names import INITS, MODELS
+from tests.networks import Kernel
 
 CONFIG = ModelConfig("resnet20", 4, None, "batch", (3, 8, 8), 10)
 
@@ -62,3 +65,21 @@ def test_linear_layers_are_drawn_in_order_from_one_generator():
 def test_unknown_init_is_refused():
     with pytest.raises(ValueError, match="valid: kaiming_normal, pytorch, own"):
         initialise(nn.Linear(2, 2), "zeros", 0)
+
+
+def test_what_is_left_as_constructed_is_what_does_not_change():
+    """And so are the vectors that no layer has as its bias."""
+    model = Kernel((1, 2, 2), 3, 4)
+    model.norm = nn.LayerNorm((2, 2))
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    left = as_constructed(model, "pytorch")
+    initialise(model, "pytorch", 0)
+    same = {name for name, p in model.named_parameters() if torch.equal(p, before[name])}
+    assert set(left) == {name for name in same if before[name].dim() > 1 and "norm." not in name}
+    assert left == [
+        "kernel",
+        "normed.parametrizations.weight.original0",
+        "normed.parametrizations.weight.original1",
+    ]
+    assert as_constructed(model, "own") == []
+    assert all(as_constructed(build(replace(CONFIG, model=name)), "pytorch") == [] for name in MODELS)

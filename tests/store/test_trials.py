@@ -38,3 +38,17 @@ def test_a_step_that_was_not_asked_for_is_no_damage(tmp_path):
     with pytest.raises(CorruptObject, match="does not name it"):
         store.read_checkpoint("t", 0, 2)
     assert store.record("t", 0) == record
+
+
+def test_tensors_that_share_memory_are_read_back_under_all_their_names(tmp_path):
+    """As tied parameters and views do; safetensors alone refuses them."""
+    store, whole = TrialStore(Files(str(tmp_path))), torch.arange(12.0)
+    state = {"one": whole, "same": whole, "part": whole[4:8], "turned": whole.view(3, 4).t()}
+    written = store.write_checkpoint("a", 0, 0, state)
+    store.commit("a", 0, LevelRecord(0, checkpoints={0: written}))
+    point = ResumePoint(0, 1, LevelRecord(1), state, {"momentum_buffer/one": whole})
+    store.write_resume("a", point)
+    found = [store.read_checkpoint("a", 0, 0), store.read_resume("a").state]
+    for each in found:
+        assert each.keys() == state.keys()
+        assert all(torch.equal(each[name], tensor) for name, tensor in state.items())

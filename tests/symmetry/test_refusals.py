@@ -7,8 +7,9 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations, prune
 
 from raysweep.errors import SpecError
-from raysweep.symmetry import PermutationSpec
-from tests.symmetry.checks import traced
+from raysweep.symmetry import PermutationSpec, read_in_training_only
+from tests.networks import Head
+from tests.symmetry.checks import assert_unchanged, traced
 
 
 class Between(nn.Module):
@@ -103,3 +104,31 @@ def test_attention_and_embedding():
 def test_unused_parameters():
     with pytest.raises(SpecError, match=r"parameter spare\.weight is never used"):
         traced(Between(lambda net, x: x, spare=nn.Linear(2, 2)), (4,))
+
+
+def test_parameters_that_training_alone_reads_stay_in_place():
+    """The function that is evaluated has the same symmetries with and without the head."""
+    model = Head((1, 2, 2), 3, 5)
+    spec = PermutationSpec.trace(model, torch.zeros(2, 1, 2, 2))
+    assert list(spec.sizes.values()) == [5, 5]
+    assert not {"head.weight", "head.bias"} & set(spec.axes)
+    assert read_in_training_only(model, torch.zeros(2, 1, 2, 2)) == {"head.weight", "head.bias"}
+    assert_unchanged(spec, model, (1, 2, 2))
+    model.spare = nn.Parameter(torch.zeros(3))
+    with pytest.raises(SpecError, match="parameter spare is never used"):
+        traced(model.float(), (1, 2, 2))
+
+
+def test_a_head_of_two_outputs_stays_in_place_too():
+    spec = PermutationSpec.trace(Head((1, 2, 2), 3, 5, pair=True), torch.zeros(2, 1, 2, 2))
+    assert not {"head.weight", "head.bias"} & set(spec.axes)
+
+
+def test_tracing_changes_neither_the_network_nor_the_random_state():
+    """Though it is run in training mode to find out what training reads."""
+    model = nn.Sequential(Head((1, 2, 2), 3, 5), nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 2))
+    before, state = torch.random.get_rng_state(), {n: t.clone() for n, t in model.state_dict().items()}
+    traced(model, (1, 2, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
+    assert model.training

@@ -66,7 +66,8 @@ def carry_out(
             aligned = all(move.alignment_id in present.alignments for move in cursor.moves.values())
             if aligned and all(finished(wanted, present, needed) for needed in cursor.needs):
                 task = TrialTask(trial, cursor, present.alignments)
-                data = resident(data_config(trial.training, trial.replicate), None, False, "unit")
+                config, scaling = data_config(trial.training, trial.replicate), trial.training.scaling
+                data = resident(config, None, False, scaling)
                 list(run_trial(task, data, TrialStore(files), ResultStore(files), resume_seconds, report))
                 break
         else:

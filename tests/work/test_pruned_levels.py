@@ -1,5 +1,7 @@
 """Chains and their branches, checked against plain definitions."""
 
+import sys
+
 import pytest
 import torch
 
@@ -169,6 +171,55 @@ def test_same_initialisation_and_other_order(tmp_path):
     config = model_config(one.training, the_data(one))
     first, again = initialised(config, "pytorch", 3), initialised(config, "pytorch", 3)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+
+
+DROPOUT = """
+from torch import nn
+
+def build(width):
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, 10)
+    )
+"""
+
+
+@pytest.mark.parametrize("rewind", ["5st", "9st"])
+def test_where_nothing_is_pruned_a_spawned_run_is_repeated_bit_for_bit(rewind, tmp_path, monkeypatch):
+    """From the rewind point on, with its momentum: order, augmentation and dropout are repeated."""
+    (tmp_path / "network_with_dropout.py").write_text(DROPOUT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    branches = {"branches": ["random", "one_shot", "transport"], "transport": {"permutations": ["none"]}}
+    wanted = plan(
+        prune={"levels": 1, "fraction": 1e-3, "rewind": rewind, "optimiser": "kept", **branches},
+        model="network_with_dropout:build",
+        spawn_at="5st",
+        augment="flip_crop",
+        epochs=2,
+    )
+    carry_out(wanted, Files(str(tmp_path)), align=False)
+    store = TrialStore(Files(str(tmp_path)))
+    spawned = of_branch(wanted, "spawned", pruned=False)
+    followers = [trial for trial in wanted.trials.values() if trial.prune is not None]
+    assert [t.branch for t in followers] == 2 * ["main"] + 2 * ["random"] + 2 * ["one_shot"] + 2 * [
+        "transport"
+    ]
+    ends = {t.trial_id: store.read_checkpoint(t.trial_id, 0, 22) for t in spawned}
+    for trial in followers:
+        end = store.read_checkpoint(trial.trial_id, 1, 22)
+        assert all(torch.equal(end[name], tensor) for name, tensor in ends[trial.parent].items())
+    one, other = ends.values()
+    assert not torch.equal(one["1.weight"], other["1.weight"])
+
+
+def test_all_branches_of_a_spawned_run_have_its_order():
+    wanted = plan(prune=PRUNE, spawn_at="5st")
+    trunk, spawned = of_branch(wanted, "main", pruned=False)[0], of_branch(wanted, "spawned", pruned=False)[0]
+    own = hyperparameters(spawned, wanted.cursors[spawned.trial_id], 0)
+    assert own != hyperparameters(trunk, wanted.cursors[trunk.trial_id], 0)
+    for trial in wanted.trials.values():
+        if trial.parent == spawned.trial_id:
+            assert hyperparameters(trial, wanted.cursors[trial.trial_id], 2) == own
 
 
 def test_orders_after_rewinding_are_as_stated():

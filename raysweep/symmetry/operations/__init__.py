@@ -24,6 +24,9 @@ def _pool(spatial: int) -> Handler:
     return handler
 
 
+CONTRACTIONS: frozenset[Handler] = frozenset(
+    {layers.linear, layers.matmul, layers.convolution, layers.transposed_convolution}
+)
 OPERATIONS: dict[str, Handler] = {
     **dict.fromkeys(elementwise.ELEMENTWISE, elementwise.elementwise),
     **dict.fromkeys(elementwise.CONVERSIONS, elementwise.conversion),

@@ -24,6 +24,7 @@ _CURVES = (
 )
 _BOUNDS = ("clamp", "clip", "clamp_min", "clamp_max", "minimum", "maximum", "hardtanh", "relu6", "threshold")
 _SMOOTH = ("sigmoid", "logsigmoid", "tanh", "gelu", "silu", "mish", "elu", "selu", "celu", "softplus", "erf")
+_COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "logical_and", "logical_or", "logical_not", "masked_fill")
 _KINKED = ("relu", "leaky_relu", "hardsigmoid", "hardswish", "hardshrink", "softshrink", "tanhshrink")
 ELEMENTWISE = (
     *_ALGEBRA,
@@ -31,6 +32,7 @@ ELEMENTWISE = (
     *_BOUNDS,
     *_SMOOTH,
     *_KINKED,
+    *_COMPARISONS,
     "cos",
     "softsign",
     "where",

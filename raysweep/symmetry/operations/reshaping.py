@@ -52,7 +52,7 @@ def _divide(groups: Groups, axis: Axis, count: int) -> tuple[Axis, Axis]:
     axis = groups.resolve(axis)
     inner = length(axis) // count
     if not _moves(groups, axis):
-        return still(count), still(inner)
+        return still(count, axis[0].why), still(inner, axis[0].why)
     if all(s.size % inner == 0 and (s.group is None or s.repeat % inner == 0) for s in axis):
         return tuple(Segment(s.group, s.size // inner, max(1, s.repeat // inner)) for s in axis), still(inner)
     run = axis[: len(axis) // count]

@@ -1,0 +1,30 @@
+"""What torch.compile has wrapped, and the plain network inside."""
+
+from torch import nn
+
+from raysweep.errors import UserError
+
+_INSIDE = "_orig_mod"  # under this name torch.compile keeps the module that it wraps
+_FUNCTION = "_torchdynamo_orig_callable"  # only functions that torch.compile returns have this attribute
+
+
+def uncompiled(model: nn.Module) -> nn.Module:
+    """Return the network with every compiled module in it replaced by the module itself.
+
+    The wrapper puts a prefix before the names of the weights, cannot be traced, and computes other bits on
+    other machines. Raises `UserError` for a compiled function or method, naming its module.
+    """
+    model = _inside(model)
+    for name, module in model.named_modules():  # goes on to the children that stand here afterwards
+        for child, value in module._modules.items():
+            module._modules[child] = _inside(value) if value is not None else None
+        module._compiled_call_impl = None  # of `module.compile()`
+        for key, value in {**vars(module), "forward": module.forward}.items():
+            if hasattr(value, _FUNCTION):
+                where = f"module {name} ({type(module).__name__})" if name else type(module).__name__
+                raise UserError(f"{key} of {where} is compiled by torch.compile: use the plain function")
+    return model
+
+
+def _inside(module: nn.Module) -> nn.Module:
+    return module.get_submodule(_INSIDE) if _INSIDE in module._modules else module

@@ -1,0 +1,120 @@
+"""What a network must be for its risk to be a number: a function of each example alone."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+EXAMPLES = 4  # of which the first half is also passed alone
+TOLERANCE = 1e-3  # relative; passes of other sizes round otherwise, by a thousandth of that
+
+Calls = dict[str, tuple[Any, Any]]  # by module: what it was given and what it answered
+
+
+@torch.no_grad()
+def unmeasurable(model: nn.Module, example: torch.Tensor) -> str | None:
+    """Return why a network, in evaluation mode, is no function of each example; None where it is one.
+
+    Its outputs must be the same when it is run again and when fewer examples are passed, and the tensor that
+    it is given must stay as it was. `example` has a first axis of examples and gives their shape and type.
+    The weights are drawn at random, because at initialisation outputs may be zero. The model is not changed.
+    """
+    try:
+        return _problem(_randomised(model).eval(), _inputs(example))
+    except Exception as error:  # whatever a user's code raises
+        return f"it fails on {EXAMPLES} or {EXAMPLES // 2} examples: {type(error).__name__}: {error}"
+
+
+def _problem(network: nn.Module, inputs: torch.Tensor) -> str | None:
+    given = inputs.clone()
+    whole, calls = _run(network, given)
+    if not torch.equal(given, inputs):
+        return "it writes into the images that it is given; let it work on a copy (x = x - 1, not x -= 1)"
+    part, calls_of_part = _run(network, inputs[: EXAMPLES // 2].clone())
+    if _same(_first_half(whole), part):
+        return None
+    if not _same(whole, _run(network, inputs.clone())[0]):
+        return "its outputs in evaluation mode are not the same when it is run again"
+    where = _where(calls, calls_of_part)
+    return f"its outputs for an example depend on the other examples of the batch: {where}"
+
+
+def _where(calls: Calls, calls_of_part: Calls) -> str:
+    """The module that answers otherwise though it is given the same."""
+    for module, (given, answer) in calls.items():
+        given_part, answer_part = calls_of_part.get(module, (None, None))
+        if not _same(_first_half(given), given_part):
+            return f"what is given to module {module}"
+        if not _same(_first_half(answer), answer_part):
+            return f"module {module}"
+    return "its forward"
+
+
+def _run(network: nn.Module, images: torch.Tensor) -> tuple[Any, Calls]:
+    """The outputs of the network, and what its innermost modules were given and answered, as they ran."""
+    calls: Calls = {}
+
+    def noting(title: str) -> Callable[..., None]:
+        def note(module: nn.Module, given: Any, answer: Any) -> None:
+            calls.setdefault(title, _cloned((given, answer)))
+
+        return note
+
+    innermost = [(name, m) for name, m in network.named_modules() if not any(True for _ in m.children())]
+    hooks = [m.register_forward_hook(noting(f"{name} ({type(m).__name__})")) for name, m in innermost if name]
+    try:
+        return network(images), calls
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _cloned(values: Any) -> Any:
+    """A later operation may work in place."""
+    return pytree.tree_map(lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, values)
+
+
+def _first_half(values: Any) -> Any:
+    return pytree.tree_map(
+        lambda leaf: leaf[: EXAMPLES // 2] if isinstance(leaf, torch.Tensor) and leaf.dim() else leaf, values
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    leaves = pytree.tree_leaves(one), pytree.tree_leaves(other)
+    return len(leaves[0]) == len(leaves[1]) and all(map(_close, *leaves))
+
+
+def _close(one: Any, other: Any) -> bool:
+    if not (isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)):
+        return bool(one == other)
+    if one.shape != other.shape:
+        return False
+    largest = one.nan_to_num().abs().max().item() if one.is_floating_point() and one.numel() else 0.0
+    return torch.allclose(one, other, rtol=0, atol=TOLERANCE * largest, equal_nan=True)
+
+
+def _inputs(example: torch.Tensor) -> torch.Tensor:
+    if not example.is_floating_point():
+        return example[torch.arange(EXAMPLES) % len(example)]
+    generator = torch.Generator().manual_seed(0)
+    shape = (EXAMPLES, *example.shape[1:])
+    return torch.randn(shape, generator=generator, dtype=example.dtype).to(example.device)
+
+
+def _randomised(model: nn.Module) -> nn.Module:
+    """A copy whose vectors are positive, which keeps variances valid, and whose matrices have variance
+    1 / fan_in, which keeps outputs of order one."""
+    generator = torch.Generator().manual_seed(0)
+    drawn: dict[int, torch.Tensor] = {}
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point() and tensor.device.type != "meta":
+            low, high = (0.2, 1.8) if tensor.dim() < 2 else (-1.0, 1.0)
+            bound = 1.0 if tensor.dim() < 2 else (3 / max(1, tensor[0].numel())) ** 0.5
+            values = torch.empty(tensor.shape).uniform_(low * bound, high * bound, generator=generator)
+            values = values.to(tensor)
+            drawn[id(tensor)] = nn.Parameter(values) if isinstance(tensor, nn.Parameter) else values
+    return copy.deepcopy(model, memo=dict(drawn))

@@ -1,0 +1,90 @@
+"""What a plan checks and says about a user's own network; there is nothing to say of ours."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from raysweep.errors import UserError
+from raysweep.models.config import ModelConfig
+from raysweep.models.names import is_custom
+
+if TYPE_CHECKING:
+    from torch import nn
+
+EXAMPLES = 2  # in the batch on which a network is run or traced; a norm over the batch needs two
+
+
+def training_only(model: "nn.Module", config: ModelConfig) -> set[str]:
+    """Return the parameters that a network reads in training mode alone, as those of auxiliary heads."""
+    if not is_custom(config.model):
+        return set()
+    import torch
+
+    from raysweep.symmetry import read_in_training_only
+
+    return read_in_training_only(model, torch.zeros(EXAMPLES, *config.shape))
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Weights (parameters of two axes or more, norms aside) that are not treated like those of layers.
+
+    Those that initialisation leaves as the constructor made them, that pruning does not act on, and, of any
+    shape, that training alone reads.
+    """
+
+    initialisation: tuple[str, ...] = ()
+    pruning: tuple[str, ...] = ()
+    evaluation: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=64)
+def left_out(config: ModelConfig, init: str) -> LeftOut:
+    """Find them. Raises `UserError` for a network that cannot be built."""
+    if not is_custom(config.model):
+        return LeftOut()
+    from raysweep.models.build import build
+    from raysweep.models.initialise import as_constructed
+    from raysweep.models.layers import matrices, prunable
+
+    model = build(config)
+    heads = training_only(model, config)
+    layers = set(prunable(model).values()) - heads
+    return LeftOut(
+        tuple(as_constructed(model, init)),
+        tuple(name for name in matrices(model) if name not in layers),
+        tuple(name for name, _ in model.named_parameters() if name in heads),
+    )
+
+
+@lru_cache(maxsize=64)
+def check_training(config: ModelConfig) -> None:
+    """Run a network once in training mode.
+
+    Raises `UserError` where it fails, puts out anything but logits, or has nothing to train.
+    """
+    if not is_custom(config.model):
+        return
+    import torch
+
+    from raysweep.models.build import build
+    from raysweep.training.loop import checked_logits
+
+    model, named = build(config).train(), f"model {config.model!r}"
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UserError(f"{named} has no parameter to train: none requires a gradient")
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            output = model(torch.zeros(EXAMPLES, *config.shape))
+    except Exception as error:
+        raise UserError(
+            f"{named} fails in training mode on images of shape {config.shape}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    try:
+        shape = tuple(checked_logits(output).shape)
+    except ValueError as error:
+        raise UserError(f"{named}: {error}") from error
+    expected = (EXAMPLES, config.classes)
+    if shape != expected:
+        raise UserError(f"{named}: in training mode its output has the shape {shape}, expected {expected}")

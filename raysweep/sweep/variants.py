@@ -1,0 +1,81 @@
+"""What sets the configurations of a sweep apart: words for its swept keys, from rows of `trials`."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from raysweep.sweep.schema import Training
+
+SHOWN = ("dataset", "model", "norm", "width")  # stand in every title and name
+SEEDS = ("init_seed", "data_seed")
+SETTINGS = [*(key for key in Training.model_fields if key not in (*SHOWN, *SEEDS)), *SEEDS]
+COUNTED = ("half", *SEEDS)  # these may go by the replicate, within one configuration
+
+
+def variants(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) -> pd.Series:
+    """Return for every row what tells its configuration from others of its data set, model and norm.
+
+    `rows` are of `trials`, or of a table with `networks`, of which the first one is asked; `trials` is the
+    whole table. "" where there are no others. Keys in `but`, keys that `trials` lacks, and keys that tell no
+    more apart than those before them, are left out. A pruned chain has the name of its dense network.
+    """
+    keys = [key for key in SETTINGS if key in trials and key not in but]
+    found: dict[tuple[str, str], str] = {}
+    for _, same in _families(rows, trials).groupby(["dataset", "model", "norm"]):
+        words = pd.DataFrame({key: _words(key, same) for key in keys}, same.index)
+        told: list[str] = []
+        for key in keys:
+            if _kinds(words[[*told, key]]) > _kinds(words[told]):
+                told.append(key)
+        names = words[told].agg(", ".join, axis=1) if told else pd.Series("", same.index)
+        found.update(zip(zip(same.trial_id, same.group, strict=True), names, strict=True))
+    first = rows.trial_id if "trial_id" in rows else rows.networks.str[0].map(trial_of)
+    owners = zip(first, rows.group, strict=True)
+    return pd.Series([found[owner] for owner in owners], rows.index, dtype=str, name="variant")
+
+
+def trial_of(network: str) -> str:
+    """Return the trial of a network written `trial_id@level@step`."""
+    return network.split("@")[0]
+
+
+def _families(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials by group; one that two configurations share is listed in one group, and compared in both."""
+    listed = trials.drop_duplicates("trial_id")
+    if "networks" not in rows:
+        return listed
+    pairs = zip(rows.networks, rows.group, strict=True)
+    compared = {(trial_of(network), group) for networks, group in pairs for network in networks}
+    found = pd.DataFrame(sorted(compared), columns=["trial_id", "group"])
+    shared = found.merge(listed.drop(columns="group"), on="trial_id")
+    return pd.concat([listed, shared], ignore_index=True).drop_duplicates(["trial_id", "group"])
+
+
+def _words(key: str, trials: pd.DataFrame) -> pd.Series:
+    """What a key is in each configuration, which is a group of trials."""
+    words = trials[key].map(lambda value: word_of(key, value))
+    if key not in COUNTED:
+        return words
+    counts = words.groupby(trials.group).transform("nunique") > 1
+    if "replicate" in trials and key in SEEDS:
+        counts |= (trials[key] == trials.replicate).groupby(trials.group).transform("all")
+    return words.mask(counts, f"{key.replace('_', ' ')} by replicate")
+
+
+def _kinds(words: pd.DataFrame) -> int:
+    return len(words.drop_duplicates()) if len(words.columns) else 1
+
+
+def word_of(key: str, value: Any) -> str:
+    """Return a value of a key of `train` for people: `half 0`, `no half`; other values have other words."""
+    if key == "dataset":
+        return str(value)
+    if key == "spawn_at":
+        return "not spawned" if pd.isna(value) else f"spawned at {value}"
+    name = key.replace("_", " ")
+    if isinstance(value, str):
+        return f"{name} {value}"
+    if hasattr(value, "__len__"):
+        return f"{name} {list(value)}"
+    return f"no {name}" if pd.isna(value) else f"{name} {value:.15g}"

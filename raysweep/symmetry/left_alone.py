@@ -1,0 +1,19 @@
+"""Hidden units that a spec leaves in place, with the reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LeftAlone:
+    """`units` hidden units that stay in place; `reason` names the operation that needs them there.
+
+    `axes` are the parameters and buffers, each with the number of its axis, along which they lie.
+    """
+
+    units: int
+    reason: str
+    axes: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        where = ", ".join(f"axis {place} of {name}" for name, place in self.axes)
+        return f"{self.units} along {where}: {self.reason}"

@@ -1,0 +1,169 @@
+"""The state of a model from state dicts that others wrote: which one fits, and whether its values do."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import torch
+from torch import nn
+
+from raysweep.work.weight_files import Keys, State, without_prefixes
+
+USUAL = {"state_dict", "model_state_dict", "model"}  # where training checkpoints have the network
+COUNTER = "num_batches_tracked"  # of BatchNorm; PyTorch before 0.4.1 had none, and evaluation reads none
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+SHOWN = 6  # problems, and names of a file, in a message
+
+
+class Unfitting(ValueError):
+    """No state dict is the model's; says what is missing and what is there instead."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    keys: Keys
+    state: State
+    problems: list[str]
+
+    @property
+    def where(self) -> str:
+        return ".".join(self.keys)
+
+    def said(self, problems: list[str]) -> str:
+        return f"{f'(under {self.where}) ' if self.keys else ''}{_first(problems, '; ')}"
+
+
+def fitting_state(states: Mapping[Keys, State], model: nn.Module) -> State:
+    """Return the state dict among `states` that is the model's, complete and in the model's types.
+
+    Names and shapes must be the model's; but prefixes of wrappers are dropped where that makes the names
+    fit, one name of a tied weight is enough, and counters of batches may be missing (then they are 0). Of
+    several that fit, one under `USUAL` keys is meant. Floating types are converted to one another, and
+    integers where no value changes.
+
+    Raises `Unfitting` where none fits, where several do and differ, and for values of another kind than the
+    model's or not finite in its type.
+    """
+    expected = _Expected(model)
+    candidates = [
+        _Candidate(keys, state, expected.misfits(state))
+        for keys, given in states.items()
+        for state in without_prefixes(given)
+    ]
+    fitting = [each for each in candidates if not each.problems]
+    chosen = [each for each in fitting if USUAL.issuperset(each.keys)] or fitting
+    if not chosen:
+        closest = max(candidates, key=lambda each: expected.likeness(each.state))
+        raise Unfitting(f"{closest.said(closest.problems)}; {_listed(closest, candidates)}")
+    for each in chosen:
+        if unfit := expected.unfit_values(each.state):
+            raise Unfitting(each.said(unfit))
+    found, *others = [expected.complete(each.state) for each in chosen]
+    if any(not torch.equal(tensor, other[name]) for other in others for name, tensor in found.items()):
+        places = " and ".join(each.where for each in chosen)
+        raise Unfitting(f"{places} both fit and differ: save the one that is meant, alone")
+    return found
+
+
+class _Expected:
+    """What the state dict of a model must be."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._state = model.state_dict()
+        same: dict[int, list[str]] = {}
+        for name, tensor in model.state_dict(keep_vars=True).items():
+            same.setdefault(id(tensor), []).append(name)
+        self._tied = {name: names for names in same.values() for name in names}
+
+    def misfits(self, state: State) -> list[str]:
+        """What is wrong with names and shapes."""
+        extra = [name for name in state if name not in self._state]
+        lacking = [
+            name
+            for name in self._state
+            if state.keys().isdisjoint(self._tied[name]) and name.rpartition(".")[2] != COUNTER
+        ]
+        found = [_missing(name, self._state[name], extra, state) for name in lacking]
+        found += [f"{name} {_shape(state[name])} is not the model's" for name in extra]
+        return found + [
+            f"{name} has shape {_shape(state[name])}, expected {_shape(tensor)}"
+            for name, tensor in self._state.items()
+            if name in state and state[name].shape != tensor.shape
+        ]
+
+    def likeness(self, state: State) -> tuple[int, int]:
+        """How many names, and how many shapes, a state has in common with the model."""
+        own, other = (Counter(tensor.shape for tensor in each.values()) for each in (self._state, state))
+        return len(self._state.keys() & state.keys()), (own & other).total()
+
+    def unfit_values(self, state: State) -> list[str]:
+        """What is wrong with the values of a state that fits in names and shapes."""
+        found = [_unfit(name, given, self._state[name].dtype) for name, given in state.items()]
+        if any(found):
+            return [problem for problem in found if problem]
+        own = {name: tensor.to(self._state[name].dtype) for name, tensor in state.items()}
+        return [
+            f"{first} and {name} differ, and are one parameter of the model"
+            for name, (first, *_) in self._tied.items()
+            if first in own and name in own and not torch.equal(own[name], own[first])
+        ]
+
+    def complete(self, state: State) -> State:
+        """All names of the model, in its order and types."""
+        found = {}
+        for name, tensor in self._state.items():
+            given = next((state[other] for other in (name, *self._tied[name]) if other in state), None)
+            found[name] = torch.zeros_like(tensor) if given is None else given.to(tensor.dtype)
+        return found
+
+
+def _unfit(name: str, given: torch.Tensor, wanted: torch.dtype) -> str:
+    if given.layout != torch.strided or given.is_meta:
+        return f"{name} is {'without values' if given.is_meta else 'sparse'}"
+    if given.is_quantized or _kind(given.dtype) != _kind(wanted):
+        return f"{name} is {_name(given.dtype)}, and {_name(wanted)} in the model"
+    values = given.to(wanted)
+    if not torch.isfinite(values).all():
+        return f"{name} has values that are not finite as {_name(wanted)}"
+    if _kind(wanted) == "integer" and not torch.equal(values.to(given.dtype), given):
+        return f"{name} has values that are too large for {_name(wanted)}"
+    return ""
+
+
+def _kind(dtype: torch.dtype) -> str:
+    """Types of one kind may become one another; floats of 8 bits need scales, which a state dict lacks."""
+    if dtype in FLOATS:
+        return "float"
+    if dtype.is_complex:
+        return "complex"
+    return _name(dtype) if dtype == torch.bool or dtype.is_floating_point else "integer"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _missing(name: str, wanted: torch.Tensor, extra: list[str], state: State) -> str:
+    alike = [other for other in extra if state[other].shape == wanted.shape]
+    only = alike if len(alike) == 1 else []
+    near = get_close_matches(name, alike, n=1) or only or get_close_matches(name, extra, n=1)
+    nearest = f" (nearest in the file: {near[0]} {_shape(state[near[0]])})" if near else ""
+    return f"{name} {_shape(wanted)} is missing{nearest}"
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return str(tuple(tensor.shape))
+
+
+def _listed(candidate: _Candidate, candidates: Iterable[_Candidate]) -> str:
+    """What the file has instead."""
+    own = [f"{name} {_shape(tensor)}" for name, tensor in candidate.state.items()]
+    others = {each.where for each in candidates} - {candidate.where}
+    elsewhere = f", and state dicts under {_first(sorted(others))}" if others else ""
+    return f"the file has {_first(own)}{elsewhere}"
+
+
+def _first(words: list[str], between: str = ", ") -> str:
+    more = [f"{len(words) - SHOWN} more"] if len(words) > SHOWN else []
+    return between.join([*words[:SHOWN], *more])

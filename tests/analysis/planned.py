@@ -1,0 +1,109 @@
+"""Tables of planned sweeps with made-up numbers: nothing is trained, aligned or evaluated.
+
+All rows that agree in every dimension have one number, which no other row of their table has: a mean over
+rows that differ in a dimension is none of these numbers, and has an interval.
+"""
+
+import random
+
+import pandas as pd
+
+from raysweep.store.tables import dimensions, schema, table_of
+from raysweep.store.trials import LevelRecord, Metric
+from raysweep.sweep.agreeing import Agreement
+from raysweep.sweep.load import check
+from raysweep.sweep.plan import desired
+from raysweep.sweep.rows import agreement_row, alignment_row, barrier_row, metric_rows, trial_row
+
+LEAST, MOST = 10_000, 9_000_000  # of the numbers
+MEASURED = {
+    "trials": ("train_loss", "train_error", "test_loss", "test_error"),
+    "alignments": ("objective", "objective_identity", "fixed_points"),
+    "agreements": ("fixed_points",),
+    "barriers": ("loss_barrier", "error_barrier", "loss_centre", "error_centre"),
+}
+
+
+def planned(train, **sections):
+    """Return the frames of a sweep by the names of the tables."""
+    train = {"dataset": "digits", "width": 4, "epochs": 3, "replicates": 4, "batch_size": 700, **train}
+    wanted = desired(check("test", {"name": "s", "train": train, **sections}))
+    tables = {name: frame(name, make(wanted)) for name, make in ROWS.items()}
+    tables["curves"] = pd.DataFrame([_curve(row) for row in tables["barriers"].itertuples()])
+    return tables
+
+
+def _curve(row):
+    """The corners, and at the centre what the barrier is."""
+    count = len(row.networks)
+    corners = [[float(at == place) for at in range(count)] for place in range(count)]
+    risks = {risk: [0.0] * count + [getattr(row, f"{risk}_barrier")] for risk in ("loss", "error")}
+    weights = [*corners, [1 / count] * count]
+    return {"barrier_id": row.barrier_id, "split": row.split, "weights": weights, **risks}
+
+
+def frame(table, rows):
+    """Return rows as a table with made-up numbers."""
+    found = table_of(rows, schema(table)).to_pandas()
+    if table in MEASURED:
+        cells = found.groupby([found[name].map(str) for name in dimensions(table)]).ngroup()
+        numbers = random.Random(table).sample(range(LEAST, MOST), int(cells.max() + 1)) if len(cells) else []
+        for name in MEASURED[table]:
+            found[name] = cells.map(lambda cell: float(numbers[cell]))
+    return found
+
+
+def _levels(wanted):
+    for trial_id, cursor in wanted.cursors.items():
+        ends = (cursor.start, cursor.total)
+        metrics = [
+            Metric(step, 1.0, split, 0.0, 0.0, 0.0) for step in set(ends) for split in ("train", "test")
+        ]
+        for level in cursor.levels:
+            sparsity = 1 - 0.8**level
+            yield trial_id, level, LevelRecord(cursor.total, sparsity=sparsity, metrics=tuple(metrics))
+
+
+def _trials(wanted):
+    return [trial_row(wanted, *each) for each in _levels(wanted)]
+
+
+def _metrics(wanted):
+    return [row for each in _levels(wanted) for row in metric_rows(*each)]
+
+
+def _alignments(wanted):
+    found = {
+        "objective": 0.0,
+        "objective_identity": 0.0,
+        "iterations": 1,
+        "fixed_points": 0.0,
+        "seconds": 0.0,
+    }
+    return [
+        {**alignment_row(wanted, unit), "alignment_id": identity, **found}
+        for identity, unit in wanted.alignments.items()
+    ]
+
+
+def _agreements(wanted):
+    return [agreement_row(wanted, unit, Agreement(0.0, {})) for unit in wanted.agreements.values()]
+
+
+def _barriers(wanted):
+    found = dict.fromkeys(MEASURED["barriers"], 0.0)
+    found |= {"loss_weights": [0.5, 0.5], "error_weights": [0.5, 0.5], "seconds": 0.0}
+    return [
+        {**barrier_row(wanted, unit), "barrier_id": identity, "split": split, **found}
+        for identity, unit in wanted.barriers.items()
+        for split in wanted.sweep.sections.compare.splits
+    ]
+
+
+ROWS = {
+    "trials": _trials,
+    "metrics": _metrics,
+    "alignments": _alignments,
+    "agreements": _agreements,
+    "barriers": _barriers,
+}

@@ -1,0 +1,230 @@
+"""A name without an implementation is an error where it is dispatched, never the last branch.
+
+`novel` stands for a name that was added to the list of valid ones, and nowhere else.
+"""
+
+from dataclasses import replace
+from typing import Literal, get_args, get_origin
+
+import pytest
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from raysweep.alignment import embed, unit_similarities, weight_matching
+from raysweep.data.config import DataConfig
+from raysweep.data.load import files_of, load_arrays
+from raysweep.data.scaling import scaling_of
+from raysweep.errors import UserError
+from raysweep.models import build as building
+from raysweep.models.build import build
+from raysweep.models.initialise import initialise
+from raysweep.models.norms import channel_norm, unit_norm
+from raysweep.pruning import dense_masks, prune
+from raysweep.store.files import Files
+from raysweep.store.results import ResultStore
+from raysweep.store.trials import TrialStore
+from raysweep.sweep import facts
+from raysweep.sweep.barriers import BarrierMaker
+from raysweep.sweep.estimate import estimate
+from raysweep.sweep.identity import make_alignment
+from raysweep.sweep.load import Sweep, check
+from raysweep.sweep.plan import desired, done, todo
+from raysweep.sweep.schema import CHOICES, Align, Compare, Sections, Training
+from raysweep.symmetry import PermutationSpec
+from raysweep.training.loop import TrainingRun
+from raysweep.training.moment import Moment
+from raysweep.training.optimiser import make_optimiser
+from raysweep.training.schedule import Schedule
+from raysweep.version import code_digest
+from raysweep.work.inputs import Inputs, TrialTask
+from raysweep.work.tile import Tile, TileWorker
+from tests.conftest import mlp, settings
+from tests.work.plans import BASE, carry_out
+
+LAYER = {"0.weight": torch.ones(2, 2), "0.bias": torch.ones(2), "2.weight": torch.ones(2, 2)}
+SWEEP = {
+    "name": "s",
+    "train": {**BASE, "width": 2, "epochs": 1, "checkpoints": ["1st"]},
+    "prune": {"levels": 1, "rewind": "1st", "branches": ["transport"]},
+    "compare": {"kinds": ["unaligned", "direct"], "trajectory": {}, "alphas": 3},
+}
+
+
+def network():
+    return nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2, bias=False))
+
+
+def changed(model, path, value):
+    """A copy of a section in which a key has a value that the schema would refuse."""
+    key, _, rest = path.partition(".")
+    return model.model_copy(update={key: changed(getattr(model, key), rest, value) if rest else value})
+
+
+def plan(path, value, trainings=None):
+    sweep = check("file", SWEEP)
+    sections = changed(sweep.sections, path, value) if path else sweep.sections
+    return desired(Sweep(sections, trainings or sweep.trainings, sweep.resolved))
+
+
+def cost(path, value, **training):
+    sweep = check("file", SWEEP)
+    wanted = plan(path, value, tuple(each.model_copy(update=training) for each in sweep.trainings))
+    return estimate(wanted, todo(wanted, done(wanted, Files("/nowhere"))))
+
+
+def step(**changes):
+    def train(digits):
+        TrainingRun(build(mlp(2)), digits, settings(**changes)).advance(1)
+
+    return train
+
+
+def match(**options):
+    spec = PermutationSpec.trace(network(), torch.ones(2, 2), proved=False)
+    return weight_matching(spec, LAYER, LAYER, 0, **options)
+
+
+def similar(**options):
+    return unit_similarities([network()] * 2, torch.ones(4, 2), [(0, 1)], **options)
+
+
+def embedded(order):
+    spec = PermutationSpec.trace(network(), torch.ones(2, 2), proved=False)
+    return embed(spec, spec, LAYER, LAYER, 0, order=order)
+
+
+PURE = {  # by the key of a sweep file: where its names are dispatched
+    "dataset": [lambda: load_arrays(DataConfig("novel")), lambda: files_of("novel")],
+    "scaling": [lambda: scaling_of(load_arrays(DataConfig("digits")), "novel")],
+    "model": [lambda: build(replace(mlp(2), model="novel"))],
+    "norm": [
+        lambda: build(replace(mlp(2), norm="novel")),
+        lambda: unit_norm("novel", 2),
+        lambda: channel_norm("novel", 2),
+        lambda: facts.has_running_statistics(replace(mlp(2), norm="novel")),
+    ],
+    "init": [lambda: initialise(network(), "novel", 0)],
+    "optimiser": [
+        lambda: make_optimiser(network(), "novel", 0.1, 0.9, False, 0.0),
+        lambda: cost("", None, optimiser="novel"),
+    ],
+    "schedule": [lambda: Schedule("novel", 0.1, 1)],
+    "prune.transport.partners": [lambda: plan("prune.transport.partners", "novel")],
+    "prune.transport.permutations": [lambda: plan("prune.transport.permutations", ["novel"])],
+    "prune.scope": [lambda: prune(LAYER, dense_masks(LAYER, ["0.weight"]), 0.5, "novel")],
+    "prune.optimiser": [lambda: plan("prune.optimiser", "novel")],
+    "prune.data_order": [
+        lambda: changed(check("file", SWEEP).sections, "prune.data_order", "novel").prune.renews_order
+    ],
+    "prune.branches": [lambda: plan("prune.branches", ["novel"])],
+    "align.methods": [
+        lambda: plan("align.methods", ["novel"]),
+        lambda: make_alignment("novel", "group", "one", "other", Align()),
+    ],
+    "align.weight_matching.kernel": [lambda: match(kernel="novel")],
+    "align.weight_matching.order": [lambda: match(order="novel"), lambda: embedded("novel")],
+    "align.activation_matching.tensor": [lambda: similar(tensor="novel")],
+    "align.activation_matching.similarity": [lambda: similar(similarity="novel")],
+    "compare.kinds": [lambda: plan("compare.kinds", ["novel"])],
+    "compare.across": [lambda: plan("compare.across", ["novel"])],
+    "compare.splits": [lambda: cost("compare.splits", ["novel"])],
+    "compare.trajectory.hybrids": [lambda: plan("compare.trajectory.hybrids", ["novel"])],
+    "compare.level_permutations": [lambda: plan("compare.level_permutations", ["novel"])],
+    "compare.level_points": [lambda: plan("compare.level_points", ["novel"])],
+    "interpolation": [lambda: BarrierMaker(Compare(), 1).make("novel", "direct", None, "g", (), ())],
+    "unit of time": [lambda: Moment(1, "novel").step(22)],
+    "checkpoints": [lambda: plan("train.checkpoints", "novel")],
+}
+TRAINED = {"augment": step(augment="novel"), "precision": step(precision="novel")}
+ELSEWHERE = {  # at work on stored networks, below; by torch; as a module of that name
+    "compare.statistics",
+    "device",
+    "compare.device",
+    "analyses",
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "place"), [(key, n) for key, calls in PURE.items() for n in range(len(calls))]
+)
+def test_unknown_names_are_refused(key, place, monkeypatch):
+    monkeypatch.setattr(building, "MODELS", (*building.MODELS, "novel"))
+    monkeypatch.setattr(building, "NORMS", (*building.NORMS, "novel"))
+    with pytest.raises((ValueError, UserError), match=r"unknown .*'novel'.*; valid( names)?: \w"):
+        PURE[key][place]()
+
+
+@pytest.mark.parametrize("key", TRAINED)
+def test_unknown_names_are_refused_in_training(key, digits):
+    with pytest.raises(ValueError, match=f"unknown {key} 'novel'; valid: "):
+        TRAINED[key](digits)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    wanted, files = desired(check("file", SWEEP)), Files(str(tmp_path_factory.mktemp("root")))
+    carry_out(wanted, files)
+    return wanted, files
+
+
+@pytest.mark.parametrize("field", ["statistics", "interpolation", "method"])
+def test_unknown_names_are_refused_at_work(stored, field):
+    wanted, files = stored
+    units = wanted.alignments if field == "method" else wanted.barriers
+    unit = next(unit for unit in units.values() if field == "method" or unit.kind == "unaligned")
+    with pytest.raises(ValueError, match=f"unknown {field} 'novel'; valid: "):
+        work(wanted, files, replace(unit, **{field: "novel"}))
+
+
+def work(wanted, files, unit):
+    TileWorker(files.root, wanted.sweep.sections, code_digest()).run(Tile((unit,), wanted.trials))
+
+
+def test_activation_matching_refuses_what_only_weights_can_do(stored):
+    wanted, files = stored
+    unit = replace(next(iter(wanted.alignments.values())), method="activation_matching", stack=2)
+    with pytest.raises(ValueError, match="activation_matching aligns neither stacks nor"):
+        work(wanted, files, unit)
+
+
+def test_an_unknown_split_is_refused_at_work(stored):
+    wanted, files = stored
+    wanted = replace(
+        wanted,
+        sweep=replace(wanted.sweep, sections=changed(wanted.sweep.sections, "compare.splits", ["novel"])),
+    )
+    unit = next(unit for unit in wanted.barriers.values() if unit.kind == "unaligned")
+    with pytest.raises(ValueError, match="unknown split 'novel'; valid: train, test"):
+        work(wanted, files, unit)
+
+
+def test_an_unknown_branch_is_refused_at_work(stored):
+    wanted, files = stored
+    chain = next(trial for trial in wanted.trials.values() if trial.prune)
+    task = TrialTask(replace(chain, branch="novel"), wanted.cursors[chain.trial_id], {})
+    with pytest.raises(ValueError, match="unknown branch 'novel'; valid: main, one_shot"):
+        Inputs(task, mlp(2), TrialStore(files), ResultStore(files)).masks(1)
+
+
+def names(model: type[BaseModel], before: str = ""):
+    """The keys of a section whose values are names."""
+    for key, field in model.model_fields.items():
+        for part in parts(field.annotation):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from names(part, f"{before}{key}.")
+            elif get_origin(part) is Literal and sum(isinstance(each, str) for each in get_args(part)) > 1:
+                yield before + key
+
+
+def parts(annotation):
+    yield annotation
+    for each in get_args(annotation):
+        if not isinstance(each, str | int):
+            yield from parts(each)
+
+
+def test_every_key_with_names_is_tried():
+    keys = {*CHOICES, *names(Training), *names(Sections)}
+    assert len(keys) > 25
+    assert keys - {*PURE, *TRAINED, *ELSEWHERE} == set()
