@@ -17,6 +17,7 @@ APART = 1.035  # points of neighbouring series lie apart by this factor, so that
 WIDEST = 1.2  # and those of all series by no more than this one
 POINTS = 40  # of the line of a fit
 MOST_BANDS = 4
+LOWEST = 10  # the floor is no lower than the smallest positive mean divided by this
 
 
 def lines(
@@ -29,12 +30,12 @@ def lines(
     """Draw lines with intervals on logarithmic axes, a tick per x.
 
     `frame` has a row per `x` and `series`: `mean`, `low`, `high` (NaN: no interval) and `n`. Means at or
-    below zero have no logarithm: they lie on the floor, half of the smallest positive mean, in a hollow
-    mark. `marks` gives order and look of the series, `threshold` adds the line at an error barrier of 0.02.
+    below zero have no logarithm: they lie on the floor, in a hollow mark, and lower ends below it are drawn
+    there. `marks` gives order and look of the series, `threshold` adds the line at an error barrier of 0.02.
     Intervals are bands; where bands would hide each other they are bars: of more than four series, and with
     `laws`, whose fits are the lines and bands then.
     """
-    floor = _floor(frame["mean"])
+    floor = _floor(frame)
     present = [series for series in marks if (frame.series == series).any()]
     for place, series in enumerate(present):
         rows, mark = frame[frame.series == series].sort_values("x"), marks[series]
@@ -132,9 +133,13 @@ def _censored(axis: Axes, rows: pd.DataFrame, mark: Mark, floor: float) -> None:
     axis.plot(x, np.full(len(x), floor), "v", color=mark.colour, markersize=11, mfc="none")
 
 
-def _floor(means: pd.Series) -> float:
-    positive = means[means > 0]
-    return positive.min() / 2 if len(positive) else 1e-4
+def _floor(frame: pd.DataFrame) -> float:
+    """Half of the smallest positive mean, or the smallest lower end where that is less, down to a tenth."""
+    positive = frame["mean"][frame["mean"] > 0]
+    if positive.empty:
+        return 1e-4
+    ends = frame.low[frame.low >= positive.min() / LOWEST]
+    return min([positive.min() / 2, *ends])
 
 
 def _count(n: pd.Series) -> str:

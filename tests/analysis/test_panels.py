@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 
 from analysis.panels import lines
 from analysis.style import Mark, looks, plt
@@ -25,6 +26,22 @@ def test_means_at_or_below_zero_are_censored_on_the_floor():
     assert (list(censored.get_xdata()), list(censored.get_ydata())) == ([32], [0.1])
     assert axis.get_legend_handles_labels()[1] == ["direct (n = 3-6)", "at or below zero"]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["8", "16", "32"]
+    plt.close(figure)
+
+
+def test_intervals_are_drawn_to_their_ends():
+    """To a tenth of the smallest mean; what lies lower, zero and less among it, would flatten the rest."""
+    at = {"x": [8, 16], "mean": [0.4, 0.2], "high": [0.9, 0.9], "n": 6}
+    frame = pd.concat(
+        [
+            pd.DataFrame({**at, "series": "one", "low": [0.3, 0.03]}),
+            pd.DataFrame({**at, "series": "two", "low": -1}),
+        ]
+    )
+    figure, axis = plt.subplots()
+    lines(axis, frame, looks(["one", "two"]))
+    lowest = [band.get_paths()[0].vertices[:, 1].min() for band in axis.collections]
+    assert lowest == pytest.approx([0.03, 0.03])
     plt.close(figure)
 
 
