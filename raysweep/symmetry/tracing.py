@@ -6,7 +6,7 @@ move together, and the axes of the network's input and output stay in place.
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,9 +15,10 @@ from torch.fx.node import map_aggregate
 from torch.utils import _pytree as pytree
 
 from raysweep.errors import SpecError
-from raysweep.symmetry.groups import Axis, Groups, Value
+from raysweep.symmetry.groups import Groups, Value, still
 from raysweep.symmetry.modules import module_axes
 from raysweep.symmetry.operations import OPERATIONS
+from raysweep.symmetry.settling import Symmetries, settled
 from raysweep.symmetry.traced import NotUnderstoodError, Traced, checked, constant, fix_all
 
 _PREFIX = "cannot find the permutation symmetries"
@@ -153,38 +154,22 @@ def stored_tensors(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
     return [*model.named_parameters(remove_duplicate=False), *buffers]
 
 
-def trace_axes(
-    model: nn.Module, example: torch.Tensor
-) -> tuple[dict[str, tuple[Axis | None, ...]], dict[str, int]]:
-    """Return the axes of each parameter and buffer, and the size of each group that is free to move.
+def trace_axes(model: nn.Module, example: torch.Tensor) -> Symmetries:
+    """Return the axes of each parameter and buffer, the size of each group that is free to move, and blocks.
 
-    An axis that stays in place is None. Raises `SpecError` naming what is not understood.
+    Raises `SpecError` naming what is not understood.
     """
-    interpreter = _interpret(model, example)
-    axes = _resolved(interpreter)
-    return axes, _moving_sizes(interpreter)
+    return _settled(_interpret(model, example))
 
 
-def _resolved(interpreter: _Interpreter) -> dict[str, tuple[Axis | None, ...]]:
-    groups, known = interpreter.groups, interpreter.known
-    axes: dict[str, tuple[Axis | None, ...]] = {}
+def _settled(interpreter: _Interpreter) -> Symmetries:
+    stored: dict[str, Value] = {}
     for name, tensor in stored_tensors(interpreter.module):
-        if id(tensor) not in known and isinstance(tensor, nn.Parameter):
+        value = interpreter.known.get(id(tensor))
+        if value is None and isinstance(tensor, nn.Parameter):
             raise SpecError(f"{_PREFIX}: parameter {name} is never used")
-        resolved = (groups.resolve(axis) for axis in known.get(id(tensor), ()))
-        moving = tuple(axis if any(s.group for s in axis) else None for axis in resolved)
-        axes[name] = moving or (None,) * tensor.dim()
-    return axes
-
-
-def _moving_sizes(interpreter: _Interpreter) -> dict[str, int]:
-    """The units of each group that lies along an axis of a parameter or buffer."""
-    used = {segment.group for segment in _segments(_resolved(interpreter))}
-    return {name: units for name, units in interpreter.groups.sizes().items() if name in used}
-
-
-def _segments(axes: dict[str, tuple[Axis | None, ...]]) -> Iterator[Any]:
-    return (segment for value in axes.values() for axis in value if axis for segment in axis)
+        stored[name] = value or tuple(map(still, tensor.shape))
+    return settled(interpreter.groups, stored)
 
 
 def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str, ...]]:
@@ -194,7 +179,7 @@ def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str,
     group that no value shows in this way.
     """
     interpreter = _interpret(copy.deepcopy(model).eval(), example)
-    found: dict[str, list[str]] = {group: [] for group in _moving_sizes(interpreter)}
+    found: dict[str, list[str]] = {group: [] for group in _settled(interpreter).sizes}
     for name, value in interpreter.computed.items():
         batched = value.tensor.dim() > 1 and len(value.tensor) == len(example)
         axis = interpreter.groups.resolve(value.axes[1]) if batched else ()
