@@ -109,6 +109,7 @@ class Groups:
 
     def sizes(self) -> dict[str, int]:
         """Return the units of every group that is free, in the order in which the network creates them."""
+        self._follow_all()
         free = [name for name in self._order if name not in self._became]
         return {name: self._units[name] for name in sorted(free, key=self._order.__getitem__)}
 
@@ -117,14 +118,13 @@ class Groups:
 
         Where blocks lie in blocks, the outermost are made to stay in place: most freedom is left inside.
         """
-        for name in list(self._order):
-            self.resolve((Segment(name, self._units[name]),))
-        found = {name: axis[0].group for name, axis in self._blocks.items() if name not in self._became}
+        self._follow_all()
+        found = {name: str(axis[0].group) for name, axis in self._blocks.items()}
         outermost = [outer for outer in found.values() if outer in found and found[outer] not in found]
         if outermost:
-            self.fix(self._blocks[str(outermost[0])])
+            self.fix(self._blocks[outermost[0]])
             return self.blocks()
-        return {name: str(outer) for name, outer in found.items()}
+        return found
 
     def resolve(self, axis: Iterable[Segment]) -> Axis:
         """Express an axis in groups that are free; neighbours that stay in place become one segment."""
@@ -238,6 +238,10 @@ class Groups:
             units = self._units[group]
             for border in range(units // other, units, units // other):
                 self.cut((Segment(group, units),), border)
+
+    def _follow_all(self) -> None:
+        for group in list(self._order):
+            self.resolve((Segment(group, self._units[group]),))
 
     def _follow_blocks(self, group: str) -> None:
         """Where the blocks of a group no longer move as the units of one other group, neither does it."""

@@ -50,8 +50,9 @@ def _tie(groups: Groups) -> None:
     """Convolutions with one weight move alike."""
     first: dict[str, Grouped] = {}
     for each in groups.grouped:
-        one = first.setdefault(_sole(groups, each.features) or "", each)
-        if one.features == each.features and length(one.incoming) == length(each.incoming):
+        group = _sole(groups, each.features)
+        one = first.setdefault(group, each) if group else each
+        if length(one.incoming) == length(each.incoming):
             groups.merge(one.incoming, each.incoming)
 
 
