@@ -1,13 +1,15 @@
 """Coordinate ascent: one group's assignment at a time, by the linear or the cosine kernel."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 
+from raysweep.alignment.assignments import assignment, assignment_inside, assignment_of_blocks
 from raysweep.alignment.products import Indices, Similarities
 from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry.blocks import together
+from raysweep.symmetry.groups import Blocks, segments
 
 ORDERS = ("random", "forward", "backward")
 # Tolerances are shares of |A||B|, the largest value that the objective can have: the rounding of a gain is a
@@ -15,6 +17,8 @@ ORDERS = ("random", "forward", "backward")
 TOLERANCE = 1e-12  # by this share a step must raise the objective, in float64
 CERTAIN = 1e-5  # by this share a gain in float32 is beyond rounding, and not computed again
 SWEEPS = 50  # with the cosine kernel, whose objective may fall and rise for ever
+
+Norms = Mapping[str, tuple[torch.Tensor, torch.Tensor]]  # by group, of the units of target and source
 
 
 @dataclass(frozen=True)
@@ -45,21 +49,53 @@ class Ascent:
         check_names("order", [self.order], ORDERS)
 
     def linear(self, start: Indices, generator: torch.Generator) -> Reached:
-        """Solve groups until none is left whose neighbours changed since; every step raises <A, P[B]>."""
-        neighbours = neighbours_of(self.spec)
-        indices, stale, iterations = dict(start), set(self.groups), 0
+        """Solve groups until none is left whose neighbours changed since; every step raises <A, P[B]>.
+
+        The units of a group in blocks are matched inside them, and with its first group all the groups of the
+        blocks at once, the blocks too.
+        """
+        neighbours, blocks = neighbours_of(self.spec), self._blocks()
+        indices, iterations = dict(start), 0
+        stale: set[str | Blocks] = {*self.groups, *blocks.values()}
+
+        def changed(groups: Iterable[str]) -> set[str | Blocks]:
+            reached = set().union(*(neighbours[group] for group in groups)) & set(self.groups)
+            partly = {each for each in blocks.values() if not reached.isdisjoint(each.groups)}
+            return reached | partly
+
         while stale:
             for group in self._visits(generator):
-                if group not in stale:
-                    continue
-                stale.discard(group)
-                iterations += 1
-                similarity = self.products.of(group, indices)
-                new = assignment(similarity)
-                if self._gains(group, similarity, indices, new, group in neighbours[group]):
-                    indices[group] = new
-                    stale |= neighbours[group] & set(self.groups)
+                if group in stale:
+                    stale.discard(group)
+                    iterations += 1
+                    similarity = self.products.of(group, indices)
+                    new = self._assigned(group, similarity, indices)
+                    if self._gains(group, similarity, indices, new, group in neighbours[group]):
+                        indices[group] = new
+                        stale |= changed([group])
+                if blocks.get(group) in stale:
+                    own = blocks[group]
+                    stale.discard(own)
+                    iterations += 1
+                    moved = indices | assignment_of_blocks(
+                        self.products.uncoupled(own, indices),
+                        own.count,
+                        self.products.couplings(own),
+                        {each: indices[each] for each in own.groups},
+                    )
+                    if self.objective(moved) - self.objective(indices) > TOLERANCE * self.scale:
+                        indices = moved
+                        stale |= changed(own.groups) | {own, *own.groups}
         return Reached(indices, self.objective(indices), iterations)
+
+    def _blocks(self) -> dict[str, Blocks]:
+        """The blocks that may move, because all their groups may, by the first group of each."""
+        return {each.groups[0]: each for each in self.spec.blocks if set(each.groups) <= set(self.groups)}
+
+    def _assigned(self, group: str, similarity: torch.Tensor, indices: Indices) -> torch.Tensor:
+        """The best matching of the units of one group while blocks stay as they are."""
+        count = next((each.count for each in self.spec.blocks if group in each.groups), None)
+        return assignment_inside(similarity, count, indices[group]) if count else assignment(similarity)
 
     def linear_twice(self, start: Indices, generator: torch.Generator) -> Reached:
         """Ascend from `start`, and again from a forward pass where that begins higher than the first ended.
@@ -70,9 +106,16 @@ class Ascent:
         """
         reached = self.linear(start, generator)
         indices, settled = dict(start), set(self.spec.sizes) - set(self.groups)
+        blocks = self._blocks()
         for group in self.spec.sizes:
-            if group not in settled:
-                indices[group] = assignment(self.products.given(group, indices, settled))
+            if group in blocks:
+                own = blocks[group]
+                given = {each: self.products.given(each, indices, settled) for each in own.groups}
+                indices |= assignment_of_blocks(given, own.count, self.products.couplings(own))
+                settled |= set(own.groups)
+            elif group not in settled:
+                given = self.products.given(group, indices, settled)
+                indices[group] = self._assigned(group, given, indices)
                 settled.add(group)
         iterations = reached.iterations + len(self.groups)
         if self.objective(indices) <= reached.objective:
@@ -107,7 +150,7 @@ class Ascent:
         units, each the concatenation of all weights of the unit. It may fall, as what raises one group's
         cosines may lower another's.
         """
-        norms = {group: self.products.norms(group) for group in self.groups}
+        norms, blocks = {group: self.products.norms(group) for group in self.groups}, self._blocks()
         indices = dict(start)
         best, iterations = Reached(start, self._cosines(norms, indices), 0), 0
         for _ in range(SWEEPS):
@@ -115,9 +158,13 @@ class Ascent:
             for group in self._visits(generator):
                 if group in norms:
                     iterations += 1
-                    new = assignment(_scaled(self.products.of(group, indices), *norms[group]))
-                    changed |= not torch.equal(new, indices[group])
-                    indices[group] = new
+                    if group in blocks:
+                        new = self._cosines_of_blocks(blocks[group], norms, indices)
+                    else:
+                        similarity = _scaled(self.products.of(group, indices), *norms[group])
+                        new = {group: self._assigned(group, similarity, indices)}
+                    changed |= any(not torch.equal(new[each], indices[each]) for each in new)
+                    indices |= new
             if not changed:
                 break
             value = self._cosines(norms, indices)
@@ -125,11 +172,20 @@ class Ascent:
                 best = Reached(dict(indices), value, 0)
         return Reached(best.indices, best.objective, iterations)
 
+    def _cosines_of_blocks(self, own: Blocks, norms: Norms, indices: Indices) -> dict[str, torch.Tensor]:
+        return assignment_of_blocks(
+            self.products.uncoupled(own, indices),
+            own.count,
+            self.products.couplings(own),
+            {group: indices[group] for group in own.groups},
+            {group: (_positive(norms[group][0]), _positive(norms[group][1])) for group in own.groups},
+        )
+
     def cosines(self, indices: Indices) -> float:
         """Return the objective of the cosine kernel."""
         return self._cosines({group: self.products.norms(group) for group in self.groups}, indices)
 
-    def _cosines(self, norms: dict[str, tuple[torch.Tensor, torch.Tensor]], indices: Indices) -> float:
+    def _cosines(self, norms: Norms, indices: Indices) -> float:
         total = 0.0
         for group, pair in norms.items():
             similarity = _scaled(self.products.of(group, indices), *pair)
@@ -143,12 +199,6 @@ class Ascent:
         return groups if self.order == "forward" else groups[::-1]
 
 
-def assignment(similarity: torch.Tensor) -> torch.Tensor:
-    """Return for each row a column of its own such that the sum is the largest; rows <= columns."""
-    _, columns = linear_sum_assignment(similarity.double().cpu().numpy(), maximize=True)
-    return torch.from_numpy(columns)
-
-
 def check_names(kind: str, names: Iterable[str], valid: Collection[str]) -> None:
     """Raise `ValueError` for a name that is not valid, with those that are."""
     for name in names:
@@ -160,7 +210,7 @@ def neighbours_of(spec: PermutationSpec) -> dict[str, set[str]]:
     """By group, the groups that share a parameter with it; itself where it lies along two axes of one."""
     result: dict[str, set[str]] = {group: set() for group in spec.sizes}
     for axes in spec.axes.values():
-        present = [{s.group for s in axis if s.group is not None} for axis in axes if axis]
+        present = [{s.group for s in segments(axis) if s.group is not None} for axis in axes if axis]
         for place, own in enumerate(present):
             others = set().union(*present[:place], *present[place + 1 :])
             for group in own:
@@ -169,5 +219,9 @@ def neighbours_of(spec: PermutationSpec) -> dict[str, set[str]]:
 
 
 def _scaled(similarity: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    smallest = torch.finfo(left.dtype).tiny  # units whose weights are all zero have cosine 0
-    return similarity.double() / left.clamp(min=smallest)[:, None] / right.clamp(min=smallest)[None]
+    return similarity.double() / _positive(left)[:, None] / _positive(right)[None]
+
+
+def _positive(norms: torch.Tensor) -> torch.Tensor:
+    """Units whose weights are all zero have cosine 0."""
+    return norms.clamp(min=torch.finfo(norms.dtype).tiny)

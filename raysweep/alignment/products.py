@@ -4,14 +4,18 @@ A parameter along whose axis a group lies contributes L^T R[index] to the simila
 hold the parameter of the target and of the source as (entries of all other axes, units), and `index`
 carries out the current permutations of those other axes. When they change in a few rows, only the
 products of those rows are added; this is what makes late iterations cheap.
+
+The weight of a grouped convolution is taken for that of a plain one, with zeros between its blocks. What it
+contributes to two groups whose blocks move alike depends on both at once: it is a `Coupling` of theirs.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
+from raysweep.alignment.assignments import Coupling
 from raysweep.symmetry import PermutationSpec
-from raysweep.symmetry.groups import Axis
+from raysweep.symmetry.groups import Axis, Blocks, Segment, Within
 from raysweep.symmetry.selection import selection
 
 State = Mapping[str, torch.Tensor]
@@ -67,6 +71,10 @@ class Product:
         step = right[:, new.to(right.device)] - right[:, old.to(right.device)]
         return (self._left[:, rows.to(right.device)].double() * step).sum().item()
 
+    def zeros(self) -> torch.Tensor:
+        """Return a contribution of nothing."""
+        return self._left.new_zeros(self._left.shape[1], self._right.shape[1])
+
     def squares(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the squared norms of the target's and the source's units, in float64."""
         return self._left.double().square().sum(0), self._right.double().square().sum(0)
@@ -108,6 +116,49 @@ def _rows(tensor: torch.Tensor, place: int, segment: tuple[int, int, int]) -> to
     )
 
 
+def _plain(
+    axes: Sequence[Axis | Within | None], tensors: list[torch.Tensor]
+) -> tuple[tuple[Axis | None, ...], list[torch.Tensor]]:
+    """The weights of a grouped convolution as those of a plain one, zero between its blocks."""
+    within = axes[1] if len(axes) > 1 else None
+    if isinstance(within, Within):
+        axes, tensors = (axes[0], within.axis, *axes[2:]), [_dense(each, within.count) for each in tensors]
+    return tuple(axis for axis in axes if not isinstance(axis, Within)), tensors
+
+
+def _dense(tensor: torch.Tensor, count: int) -> torch.Tensor:
+    rows, columns, *rest = tensor.shape
+    dense = tensor.new_zeros(count, rows // count, count, columns, *rest)
+    blocks = torch.arange(count)
+    dense[blocks, :, blocks] = tensor.detach().view(count, rows // count, columns, *rest)
+    return dense.view(rows, count * columns, *rest)
+
+
+def _stretches(axis: Axis, count: int, blocks: Blocks) -> dict[tuple[int, int], Segment]:
+    """The segments of groups in these blocks, by the blocks along the axis from the first up to the last."""
+    found, start, size = {}, 0, sum(segment.size for segment in axis) // count
+    for segment in axis:
+        stop = start + segment.size
+        if segment.group in blocks.groups and start % size == 0 and segment.size == size * blocks.count:
+            found[start // size, stop // size] = segment
+        start = stop
+    return found
+
+
+def _by_block(
+    tensors: Sequence[torch.Tensor], count: int, stretch: tuple[int, int], pair: tuple[Segment, Segment]
+) -> torch.Tensor:
+    """The weights of some blocks, shape (blocks, units of the rows, units of the columns, weights)."""
+    start, stop = stretch
+    repeats = [segment.repeat for segment in pair]
+    parts = []
+    for tensor in tensors:
+        by_block = tensor.unflatten(0, (count, -1))[start:stop]
+        by_unit = by_block.unflatten(1, (-1, repeats[0])).unflatten(3, (-1, repeats[1])).flatten(5)
+        parts.append(by_unit.permute(0, 1, 3, 2, 4, 5).flatten(3))
+    return torch.cat(parts, dim=3)
+
+
 def _repeated(values: torch.Tensor) -> torch.Tensor:
     """Return the places of the values that occur more than once."""
     _, kinds, counts = values.unique(return_inverse=True, return_counts=True)
@@ -124,9 +175,14 @@ class Similarities:
         sources: Sequence[State],
     ) -> None:
         self._products: dict[str, list[Product]] = {group: [] for group in specs[0].sizes}
+        self._coupled: dict[str, list[Product]] = {group: [] for group in specs[0].sizes}
+        self._couplings: dict[Blocks, list[Coupling]] = {each: [] for each in specs[0].blocks}
         for name in specs[0].axes:
             axes = specs[0].axes[name], specs[1].axes[name]
-            for place, (axis, source_axis) in enumerate(zip(*axes, strict=True)):
+            tensors = [[state[name] for state in states] for states in (targets, sources)]
+            coupled = self._couple(axes[0], tensors)
+            plain = [_plain(axis, each) for axis, each in zip(axes, tensors, strict=True)]
+            for place, (axis, source_axis) in enumerate(zip(plain[0][0], plain[1][0], strict=True)):
                 start, source_start = 0, 0
                 for one, other in zip(axis or (), source_axis or (), strict=True):
                     if one.group is not None:
@@ -134,13 +190,48 @@ class Similarities:
                             (start, one.size, one.size // one.repeat),
                             (source_start, other.size, other.size // other.repeat),
                         )
-                        tensors = [[state[name] for state in states] for states in (targets, sources)]
-                        self._products[one.group].append(Product(tensors[0], tensors[1], axes, place, ranges))
+                        product = Product(plain[0][1], plain[1][1], (plain[0][0], plain[1][0]), place, ranges)
+                        self._products[one.group].append(product)
+                        if one.group in coupled:
+                            self._coupled[one.group].append(product)
                     start, source_start = start + one.size, source_start + other.size
+
+    def _couple(self, axes: Sequence[Axis | Within | None], tensors: list[list[torch.Tensor]]) -> set[str]:
+        """Note the couplings of a grouped convolution's weight and return the groups that they couple."""
+        if len(axes) < 2 or not isinstance(axes[1], Within):
+            return set()
+        within, coupled = axes[1], set()
+        assert isinstance(axes[0], tuple)
+        for blocks in self._couplings:
+            rows, columns = (_stretches(axis, within.count, blocks) for axis in (axes[0], within.axis))
+            for stretch in rows.keys() & columns.keys():
+                pair = rows[stretch], columns[stretch]
+                sides = [_by_block([t.detach().cpu() for t in each], within.count, stretch, pair) for each in tensors]
+                names = str(pair[0].group), str(pair[1].group)
+                self._couplings[blocks].append(Coupling(*names, *sides))
+                coupled |= set(names)
+        return coupled
 
     def of(self, group: str, indices: Indices) -> torch.Tensor:
         """Return S with S[i, j] the gain of matching unit i of the target to unit j of the source."""
         first, *rest = [product.value(indices) for product in self._products[group]]
+        return sum(rest, first)
+
+    def uncoupled(self, blocks: Blocks, indices: Indices) -> dict[str, torch.Tensor]:
+        """Return, for each group in these blocks, S but for what couples it to another one of them."""
+        return {group: self._sum(group, self._uncoupled(group), indices) for group in blocks.groups}
+
+    def couplings(self, blocks: Blocks) -> list[Coupling]:
+        """Return the weights that depend on two groups of these blocks at once."""
+        return self._couplings[blocks]
+
+    def _uncoupled(self, group: str) -> list[Product]:
+        return [product for product in self._products[group] if product not in self._coupled[group]]
+
+    def _sum(self, group: str, products: Sequence[Product], indices: Indices) -> torch.Tensor:
+        if not products:
+            return self._products[group][0].zeros()
+        first, *rest = [product.value(indices) for product in products]
         return sum(rest, first)
 
     def given(self, group: str, indices: Indices, settled: Collection[str]) -> torch.Tensor:
@@ -149,8 +240,12 @@ class Similarities:
         Units that it cannot tell apart, as those of a pruned network without any weight there, are compared
         by what no permutation changes of their other weights: the sorted values.
         """
-        products = self._products[group]
-        known = [product for product in products if product.others <= set(settled)] or products
+        products, coupled = self._products[group], self._coupled[group]
+        own = [product for product in products if product not in coupled]
+        known = [product for product in own if product.others <= set(settled)]
+        if not known and coupled:
+            return products[0].zeros()
+        known = known or own
         first, *rest = [product.exact(indices) for product in known]
         similarity = sum(rest, first)
         fingerprints = [product.fingerprints() for product in known]
