@@ -8,7 +8,6 @@ import torch
 from raysweep.alignment.assignments import assignment, assignment_inside, assignment_of_blocks
 from raysweep.alignment.products import Indices, Similarities
 from raysweep.symmetry import PermutationSpec
-from raysweep.symmetry.blocks import together
 from raysweep.symmetry.groups import Blocks, segments
 
 ORDERS = ("random", "forward", "backward")
@@ -114,8 +113,8 @@ class Ascent:
                 indices |= assignment_of_blocks(given, own.count, self.products.couplings(own))
                 settled |= set(own.groups)
             elif group not in settled:
-                given = self.products.given(group, indices, settled)
-                indices[group] = self._assigned(group, given, indices)
+                similarity = self.products.given(group, indices, settled)
+                indices[group] = self._assigned(group, similarity, indices)
                 settled.add(group)
         iterations = reached.iterations + len(self.groups)
         if self.objective(indices) <= reached.objective:

@@ -1,8 +1,8 @@
 """Assignments of units: free ones, and those of units that lie in blocks.
 
-Units in blocks are matched inside each pair of blocks, and then the blocks by what the matched units of a pair
-are worth: two levels of assignment problems, which together are exact where what a pair of units is worth does
-not depend on the other groups of the blocks.
+Units in blocks are matched inside each pair of blocks, and then the blocks by what the matched units of a
+pair are worth: two levels of assignment problems, which together are exact where what a pair of units is
+worth does not depend on how others are matched.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,9 @@ class Coupling:
         """
         total = torch.zeros(())
         if group == self.columns and self.rows in inside:
-            total = total + _products(self.target.transpose(1, 2), self.source.transpose(1, 2), inside[self.rows])
+            total = total + _products(
+                self.target.transpose(1, 2), self.source.transpose(1, 2), inside[self.rows]
+            )
         if group == self.rows and self.columns in inside:
             total = total + _products(self.target, self.source, inside[self.columns])
         return total
@@ -78,45 +80,85 @@ def assignment_of_blocks(
 
     `similar` holds by group what a pair of units is worth, but for the `couplings`. Without couplings the sum
     is the largest. With them the units of a pair of blocks are matched by turns, those of one group while the
-    others stay, from `start` on where that takes the pair. Divided by `norms`, those of the units of target
-    and source, a weight counts for the units at both of its ends; otherwise once.
+    others stay: from the first group on, from the last on, and from the order in which `start` takes the
+    units of the source's block; the best is kept. Divided by `norms`, those of the units of target and
+    source, a weight counts for the units at both of its ends; otherwise once.
     """
-    pairs = {group: _pairs(matrix.double().cpu(), count) for group, matrix in similar.items()}
-    lengths = {group: _outer(*norms[group], count) for group in pairs} if norms else {}
-    inside: dict[str, torch.Tensor] = {}
+    pairs = _PairsOfBlocks(similar, count, couplings, norms)
+    groups = list(similar)
+    found = [pairs.matched({}, groups)]
+    if couplings:
+        found.append(pairs.matched({}, groups[::-1]))
+        if start:
+            found.append(pairs.matched(pairs.inside(start), groups))
+    values, best = torch.stack([pairs.values(inside) for inside in found]).max(dim=0)
+    order = assignment(values)
+    taken = best[torch.arange(count), order], torch.arange(count), order
+    return {
+        group: block_index(
+            order, torch.stack([each[group] for each in found])[taken], pairs.similar[group].shape[3]
+        )
+        for group in groups
+    }
 
-    def worth(group: str, share: float = 1.0) -> torch.Tensor:
-        coupled = sum((each.value(group, inside) for each in couplings), torch.zeros(()))
-        total = pairs[group] + share * coupled
-        return total / lengths[group] if norms else total
 
-    for group in pairs:
-        inside[group] = _matched(worth(group))
-    for group, index in (start or {}).items():
-        size = pairs[group].shape[3]
-        taken = torch.arange(count), order_of(index, count, size)
-        inside[group][taken] = index.view(count, -1) % size
-    for _ in range(ROUNDS if couplings else 0):
-        before = dict(inside)
-        for group in pairs:
-            inside[group] = _matched(worth(group))
-        if all(torch.equal(inside[group], before[group]) for group in pairs):
-            break
-    share = 1.0 if norms else 0.5  # of a coupling's value, which both of its groups have
-    reached = [worth(g, share).gather(3, inside[g][..., None]).sum(dim=(2, 3)) for g in pairs]
-    order = assignment(torch.stack(reached).sum(dim=0))
-    taken = torch.arange(count), order
-    return {group: block_index(order, inside[group][taken], pairs[group].shape[3]) for group in pairs}
+class _PairsOfBlocks:
+    """Every block of the target with every block of the source.
+
+    What is found by group has the shape (blocks, blocks, units): the unit of the source's block that each
+    unit of the target's is matched to.
+    """
+
+    def __init__(
+        self,
+        similar: Matrices,
+        count: int,
+        couplings: Sequence[Coupling],
+        norms: Mapping[str, tuple[torch.Tensor, torch.Tensor]] | None,
+    ) -> None:
+        self._count, self._couplings = count, couplings
+        self.similar = {group: _pairs(matrix.double().cpu(), count) for group, matrix in similar.items()}
+        self._norms = {g: _pairs(torch.outer(*both).cpu(), count) for g, both in (norms or {}).items()}
+
+    def inside(self, start: Matrices) -> dict[str, torch.Tensor]:
+        """Every block of the source in the order in which a permutation takes its units, wherever it is."""
+        found = {}
+        for group, index in start.items():
+            size = self.similar[group].shape[3]
+            place = order_of(index, self._count, size).argsort()
+            found[group] = (index.view(self._count, -1) % size)[place].expand(self._count, -1, -1)
+        return found
+
+    def matched(self, inside: Matrices, groups: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Match the units of one group after the other until none changes."""
+        found = dict(inside)
+        for _ in range(ROUNDS if self._couplings else 1):
+            before = dict(found)
+            for group in groups:
+                found[group] = _matched(self._worth(group, found))
+            if all(group in before and torch.equal(found[group], before[group]) for group in groups):
+                break
+        return found
+
+    def values(self, inside: Matrices) -> torch.Tensor:
+        """Return what the matched units of each pair of blocks are worth together, shape (blocks, blocks)."""
+        share = 1.0 if self._norms else 0.5  # of a coupling's value, which both of its groups have
+        worth = {group: self._worth(group, inside, share) for group in inside}
+        return torch.stack([w.gather(3, inside[g][..., None]).sum(dim=(2, 3)) for g, w in worth.items()]).sum(
+            0
+        )
+
+    def _worth(self, group: str, inside: Matrices, share: float = 1.0) -> torch.Tensor:
+        total = self.similar[group]
+        for each in self._couplings:
+            total = total + share * each.value(group, inside)
+        return total / self._norms[group] if self._norms else total
 
 
 def _pairs(similarity: torch.Tensor, count: int) -> torch.Tensor:
     """By pair of blocks, shape (blocks, blocks, units of the target, units of the source)."""
     rows, columns = similarity.shape
     return similarity.view(count, rows // count, count, columns // count).transpose(1, 2)
-
-
-def _outer(left: torch.Tensor, right: torch.Tensor, count: int) -> torch.Tensor:
-    return _pairs(torch.outer(left, right).cpu(), count)
 
 
 def _matched(pairs: torch.Tensor) -> torch.Tensor:

@@ -206,7 +206,10 @@ class Similarities:
             rows, columns = (_stretches(axis, within.count, blocks) for axis in (axes[0], within.axis))
             for stretch in rows.keys() & columns.keys():
                 pair = rows[stretch], columns[stretch]
-                sides = [_by_block([t.detach().cpu() for t in each], within.count, stretch, pair) for each in tensors]
+                sides = [
+                    _by_block([t.detach().cpu() for t in each], within.count, stretch, pair)
+                    for each in tensors
+                ]
                 names = str(pair[0].group), str(pair[1].group)
                 self._couplings[blocks].append(Coupling(*names, *sides))
                 coupled |= set(names)

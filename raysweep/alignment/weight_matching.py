@@ -55,10 +55,11 @@ def weight_matching(
     kept.
 
     With the linear kernel the objective never falls, and at the end no single group improves it; a group is
-    solved again only when one that shares a parameter with it has changed. Units in blocks (grouped
-    convolutions, GroupNorm) are matched inside their blocks, and the blocks with each other. Without a start, and with all
-    groups, a permuted copy of a network is found exactly, but for units that swap because their weights are
-    equal (see `Ascent.linear_twice`). The cosine kernel has a bounded number of sweeps and keeps the best.
+    solved again only when one that shares a parameter with it has changed. Units in blocks (of grouped
+    convolutions and GroupNorm) are matched inside their blocks, and the blocks with each other. Without a
+    start, and with all groups, a permuted copy of a network is found exactly, but for units that swap because
+    their weights are equal (see `Ascent.linear_twice`). The cosine kernel has a bounded number of sweeps and
+    keeps the best.
     Raises `ValueError` for unknown names, no restarts, lists of different lengths, and for states or a start
     that do not fit the spec.
     """

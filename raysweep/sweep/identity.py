@@ -13,6 +13,7 @@ TRAINING_VERSION = 4
 CHANNELS_LAST_VERSION = 5  # of training with the channels last
 PRUNING_VERSION = 1
 ALIGNMENT_VERSION = 4
+BLOCKS_VERSION = 5  # of alignments of networks with hidden units in blocks
 BARRIER_VERSION = 7
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
@@ -222,34 +223,45 @@ def make_branch(
     )
 
 
-def make_alignment(method: str, group: str, one: Network, other: Network, align: Align) -> AlignmentUnit:
+def make_alignment(
+    method: str, group: str, one: Network, other: Network, align: Align, version: int
+) -> AlignmentUnit:
     """An unordered pair of equal architecture is aligned once, toward the smaller id."""
     pair = tuple(sorted((one, other)))
-    identity = ["alignment", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    identity = ["alignment", version, _alignment_settings(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair)
 
 
 def make_stacked(
-    method: str, group: str, ones: tuple[Network, ...], others: tuple[Network, ...], align: Align
+    method: str,
+    group: str,
+    ones: tuple[Network, ...],
+    others: tuple[Network, ...],
+    align: Align,
+    version: int,
 ) -> AlignmentUnit:
     """Checkpoints of two trials, those that correspond at the same place, under one permutation."""
     targets, sources = sorted((ones, others))
     networks = (*targets, *sources)
-    identity = ["stacked", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, networks)]
+    identity = ["stacked", version, _alignment_settings(method, align), *map(str, networks)]
     return AlignmentUnit(digest(identity), method, group, networks, stack=len(targets))
 
 
-def make_embedding(method: str, group: str, narrow: Network, wide: Network, align: Align) -> AlignmentUnit:
+def make_embedding(
+    method: str, group: str, narrow: Network, wide: Network, align: Align, version: int
+) -> AlignmentUnit:
     """Units of a wide network matched to those of a narrow one."""
     pair = (narrow, wide)
-    identity = ["embedding", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, pair)]
+    identity = ["embedding", version, _alignment_settings(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair, embeds=True)
 
 
-def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Align) -> AlignmentUnit:
+def make_joint(
+    method: str, group: str, networks: tuple[Network, ...], align: Align, version: int
+) -> AlignmentUnit:
     """Networks that are aligned at once, one permutation each."""
     ordered = tuple(sorted(networks))
-    identity = ["joint alignment", ALIGNMENT_VERSION, _alignment_settings(method, align), *map(str, ordered)]
+    identity = ["joint alignment", version, _alignment_settings(method, align), *map(str, ordered)]
     return AlignmentUnit(digest(identity), method, group, ordered, joint=True)
 
 

@@ -13,7 +13,7 @@ from raysweep.store.results import ResultStore
 from raysweep.store.trials import LevelRecord, TrialStore
 from raysweep.sweep.across import Across
 from raysweep.sweep.comparisons import Comparisons
-from raysweep.sweep.facts import has_batchnorm
+from raysweep.sweep.facts import group_blocks, has_batchnorm
 from raysweep.sweep.identity import AgreementUnit, AlignmentUnit, BarrierUnit, Network, Trial
 from raysweep.sweep.levels import Levels
 from raysweep.sweep.load import Sweep
@@ -98,8 +98,11 @@ def _desired(sweep: Sweep) -> Desired:
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
+        groups = {trial.group for trial in (*family.dense, *family.chains)}
         if has_batchnorm(trials.model(family.dense[0])):
-            comparisons.batchnorm.update(trial.group for trial in (*family.dense, *family.chains))
+            comparisons.batchnorm |= groups
+        if group_blocks(trials.model(family.dense[0])):
+            comparisons.in_blocks |= groups
         comparisons.group(family.dense[0].group, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:
             Trajectories(sections, trials, comparisons).compare(family)

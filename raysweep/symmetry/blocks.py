@@ -35,6 +35,33 @@ def order_of(index: torch.Tensor, count: int, size: int | None = None) -> torch.
     return index.view(count, -1)[:, 0] // (size or len(index) // count)
 
 
+def first_units(
+    blocks: Iterable[Blocks], sizes: Mapping[str, int], wide: Mapping[str, int]
+) -> dict[str, torch.Tensor]:
+    """Return by group the places of `sizes` units in a network that has more, `wide`: the first ones.
+
+    Of a group in blocks they are the first ones of each block.
+    """
+    counts = {group: each.count for each in blocks for group in each.groups}
+    places = {}
+    for group, size in sizes.items():
+        count = counts.get(group, 1)
+        inside = torch.arange(size // count).expand(count, -1)
+        places[group] = block_index(torch.arange(count), inside, wide[group] // count)
+    return places
+
+
+def completed(index: torch.Tensor, size: int, count: int = 1) -> torch.Tensor:
+    """Return a permutation of `size` units in which these come first, in each of `count` blocks."""
+    units = size // count
+    order, blocks = order_of(index, count, units), []
+    for inside in index.view(count, -1) % units:
+        rest = torch.ones(units, dtype=torch.bool)
+        rest[inside] = False
+        blocks.append(torch.cat([inside, rest.nonzero().flatten()]))
+    return block_index(order, torch.stack(blocks))
+
+
 def check_blocks(blocks: Iterable[Blocks], indices: Mapping[str, torch.Tensor]) -> None:
     """Raise `ValueError` for a permutation that tears blocks apart, or moves them unlike in two groups."""
     for each in blocks:
@@ -46,8 +73,8 @@ def check_blocks(blocks: Iterable[Blocks], indices: Mapping[str, torch.Tensor]) 
                 raise ValueError(f"group {group}: its units lie in {each.count} blocks, which are torn apart")
             if not torch.equal(taken[:, 0], order):
                 raise ValueError(
-                    f"group {group}: its {each.count} blocks move unlike those of group {first}, to which they "
-                    "belong"
+                    f"group {group}: its {each.count} blocks move unlike those of group {first}, with which "
+                    "they belong together"
                 )
 
 

@@ -3,7 +3,8 @@
 A segment of a group with n units and repeat r covers n * r entries: unit i is the block of r entries from
 i * r (flattening channels x height x width gives r = height * width). Where two axes meet, their groups are
 unified. A group may thereby follow another one, move in larger blocks, fall into parts, or stay in place.
-Its units may also lie in equal blocks: free inside them, while the blocks move as the entries of another axis.
+Its units may also lie in equal blocks: free inside them, while the blocks move as the entries of another
+axis do.
 """
 
 import sys

@@ -9,8 +9,8 @@ from torch import nn
 
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
-from raysweep.symmetry.gradients import State
 from raysweep.symmetry.blocks import block_index, together
+from raysweep.symmetry.gradients import State
 from raysweep.symmetry.groups import Axis, Within, segments
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, single_names
@@ -94,10 +94,9 @@ def _idle(
     permutation = _moved(spec, groups, generator)
     change = network.change(_changed(spec, network, permutation))
     if not change <= network.threshold:
-        name = f"group {groups[0]}" if len(groups) == 1 else f"groups {', '.join(groups)}"
+        kind, whose = ("group", "its") if len(groups) == 1 else ("groups", "their")
         raise SpecError(
-            f"{name}: reordering {'its' if len(groups) == 1 else 'their'} units changes the network's outputs "
-            f"by {change:.2g}"
+            f"{kind} {', '.join(groups)}: reordering {whose} units changes the network's outputs by {change:.2g}"
         )
     return [place for place in own if not _has_effect(spec, network, place, permutation)]
 

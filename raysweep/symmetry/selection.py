@@ -1,6 +1,7 @@
 """From units to entries: the index along an axis that carries out a permutation, or takes some units."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -56,3 +57,21 @@ def selected(
         else:
             tensor = tensor.index_select(dimension, selection(axis, indices).to(tensor.device))
     return tensor
+
+
+def places(
+    axes: Sequence[Axis | Within | None], indices: Indices, taken: Sequence[int], shape: Sequence[int]
+) -> tuple[Any, ...]:
+    """Return where, in a tensor of a shape, the part of shape `taken` lies that these units make up.
+
+    They are indices along each axis, to be broadcast.
+    """
+    found: list[Any] = []
+    for dimension, (axis, size) in enumerate(zip(axes, taken, strict=True)):
+        if isinstance(axis, Within):
+            index, along = selection_within(axis, indices, shape[1], taken[0]), list(taken[:2])
+        else:
+            index = torch.arange(size) if axis is None else selection(axis, indices)
+            along = [1] * dimension + [size]
+        found.append(index.reshape(*along, *(1,) * (len(taken) - len(along))))
+    return tuple(found) or (...,)

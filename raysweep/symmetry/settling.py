@@ -56,7 +56,9 @@ def _tie(groups: Groups) -> None:
             groups.merge(one.incoming, each.incoming)
 
 
-def _free_inside(groups: Groups, conv: Grouped, outer: Mapping[str, str], values: Mapping[str, Value]) -> bool:
+def _free_inside(
+    groups: Groups, conv: Grouped, outer: Mapping[str, str], values: Mapping[str, Value]
+) -> bool:
     """Whether each row of a grouped convolution's weight may have an order of its own along axis 1."""
     features, rows = groups.resolve(conv.features), groups.resolve(conv.channels)
     group, incoming = _sole(groups, features), groups.resolve(conv.incoming)

@@ -57,7 +57,9 @@ class Scaled(nn.Module):
         self.weight, self.scale = nn.Parameter(torch.ones(4, 3, 3, 3)), nn.Parameter(torch.ones(3, 1, 1))
 
     def forward(self, images):
-        return self.last(functional.conv2d(self.first(images), self.weight * self.scale, groups=2)).mean((2, 3))
+        return self.last(functional.conv2d(self.first(images), self.weight * self.scale, groups=2)).mean(
+            (2, 3)
+        )
 
 
 class Halves(nn.Module):
@@ -69,7 +71,9 @@ class Halves(nn.Module):
         self.grouped, self.last = nn.Conv2d(12, 16, 3, groups=4), nn.Conv2d(8, 3, 1)
 
     def forward(self, images):
-        one, other = self.grouped(torch.relu(torch.cat([self.left(images), self.right(images)], 1))).chunk(2, 1)
+        one, other = self.grouped(torch.relu(torch.cat([self.left(images), self.right(images)], 1))).chunk(
+            2, 1
+        )
         return self.last(torch.relu(one)).mean((2, 3)) - self.last(torch.tanh(other)).mean((2, 3))
 
 
@@ -91,7 +95,9 @@ CASES = {
     ),
     "depthwise": (sequence(nn.ReLU(), nn.Conv2d(6, 6, 1, groups=6), nn.ReLU(), channels=6), {"0": 6}, []),
     "two in turn": (
-        sequence(nn.Conv2d(6, 9, 1, groups=3), nn.ReLU(), nn.Conv2d(9, 6, 1, groups=3), nn.ReLU(), channels=6),
+        sequence(
+            nn.Conv2d(6, 9, 1, groups=3), nn.ReLU(), nn.Conv2d(9, 6, 1, groups=3), nn.ReLU(), channels=6
+        ),
         {"0": 6, "1": 9, "3": 6},
         [Blocks(3, ("0", "1", "3"))],
     ),

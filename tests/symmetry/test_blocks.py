@@ -46,7 +46,9 @@ def random_state(model):
 @torch.no_grad()
 def test_group_norm_has_no_other_symmetries(channels, count):
     """Of all orders of the channels those that leave the function as it is are the spec's, and no more."""
-    model = nn.Sequential(nn.Linear(3, channels), nn.GroupNorm(count, channels), nn.Tanh(), nn.Linear(channels, 2))
+    model = nn.Sequential(
+        nn.Linear(3, channels), nn.GroupNorm(count, channels), nn.Tanh(), nn.Linear(channels, 2)
+    )
     spec, state = traced(model, (3,)), random_state(model)
     free = replace(spec, blocks=())
     inputs = torch.randn(4, 3, dtype=torch.float64)
@@ -60,7 +62,9 @@ def test_group_norm_has_no_other_symmetries(channels, count):
     assert found == factorial(count) * factorial(units) ** count
 
 
-@pytest.mark.parametrize(("incoming", "outgoing", "count"), [(4, 4, 2), (4, 2, 2), (3, 6, 3), (4, 4, 4), (6, 3, 3)])
+@pytest.mark.parametrize(
+    ("incoming", "outgoing", "count"), [(4, 4, 2), (4, 2, 2), (3, 6, 3), (4, 4, 4), (6, 3, 3)]
+)
 @torch.no_grad()
 def test_grouped_convolutions_have_no_other_symmetries(incoming, outgoing, count):
     """Under no other orders is the plain convolution of the same function one in groups again."""

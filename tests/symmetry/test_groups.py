@@ -97,7 +97,13 @@ def test_units_are_free_inside_blocks_that_move_together():
     groups.block(other, blocks)
     assert groups.blocks() == {"one": "blocks", "other": "blocks"}
     groups.cut(one, 4)
-    assert groups.sizes() == {"one[0:4]": 4, "one[4:12]": 8, "other[0:2]": 2, "other[2:6]": 4, "blocks[1:3]": 2}
+    assert groups.sizes() == {
+        "one[0:4]": 4,
+        "one[4:12]": 8,
+        "other[0:2]": 2,
+        "other[2:6]": 4,
+        "blocks[1:3]": 2,
+    }
     assert groups.blocks() == {"one[4:12]": "blocks[1:3]", "other[2:6]": "blocks[1:3]"}
     groups.fix(groups.take(other, 2, 4))
     assert groups.blocks() == {}
