@@ -6,11 +6,11 @@ worth does not depend on how others are matched.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from raysweep.alignment.couplings import Coupled
 from raysweep.symmetry.blocks import block_index, order_of
 
 ROUNDS = 8  # over the groups of a pair of blocks, whose units depend on each other's
@@ -32,47 +32,10 @@ def assignment_inside(similarity: torch.Tensor, count: int, index: torch.Tensor)
     return block_index(order, inside, blocks.shape[2])
 
 
-@dataclass(frozen=True)
-class Coupling:
-    """Weights between the units of two groups whose blocks move alike, none of them between the blocks.
-
-    `target` and `source` have shape (blocks, units of `rows` in a block, units of `columns`, weights).
-    """
-
-    rows: str
-    columns: str
-    target: torch.Tensor
-    source: torch.Tensor
-
-    def value(self, group: str, inside: Matrices) -> torch.Tensor:
-        """Return what pairs of units of one of the groups are worth while those of the other stay matched.
-
-        `inside` holds by group the unit of block d that each unit of block b is matched to, shape (blocks,
-        blocks, units). The result has shape (blocks, blocks, units of the target, units of the source).
-        """
-        total = torch.zeros(())
-        if group == self.columns and self.rows in inside:
-            total = total + _products(
-                self.target.transpose(1, 2), self.source.transpose(1, 2), inside[self.rows]
-            )
-        if group == self.rows and self.columns in inside:
-            total = total + _products(self.target, self.source, inside[self.columns])
-        return total
-
-
-def _products(target: torch.Tensor, source: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
-    """The products of all pairs of units, (blocks, units, matched units, weights), block by block."""
-    count, places = len(target), torch.arange(len(source))[:, None]
-    flat, units = target.double().flatten(2), source.double().transpose(1, 2)
-    return torch.stack(
-        [flat[b] @ units[places, matched[b]].transpose(1, 2).flatten(2).transpose(1, 2) for b in range(count)]
-    )
-
-
 def assignment_of_blocks(
     similar: Matrices,
     count: int,
-    couplings: Sequence[Coupling] = (),
+    couplings: Sequence[Coupled] = (),
     start: Matrices | None = None,
     norms: Mapping[str, tuple[torch.Tensor, torch.Tensor]] | None = None,
 ) -> dict[str, torch.Tensor]:
@@ -113,7 +76,7 @@ class _PairsOfBlocks:
         self,
         similar: Matrices,
         count: int,
-        couplings: Sequence[Coupling],
+        couplings: Sequence[Coupled],
         norms: Mapping[str, tuple[torch.Tensor, torch.Tensor]] | None,
     ) -> None:
         self._count, self._couplings = count, couplings
@@ -151,7 +114,8 @@ class _PairsOfBlocks:
     def _worth(self, group: str, inside: Matrices, share: float = 1.0) -> torch.Tensor:
         total = self.similar[group]
         for each in self._couplings:
-            total = total + share * each.value(group, inside)
+            if each.group == group and each.partner in inside:
+                total = total + share * each.of_pairs(inside[each.partner]).cpu()
         return total / self._norms[group] if self._norms else total
 
 

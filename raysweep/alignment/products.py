@@ -5,21 +5,23 @@ hold the parameter of the target and of the source as (entries of all other axes
 carries out the current permutations of those other axes. When they change in a few rows, only the
 products of those rows are added; this is what makes late iterations cheap.
 
-The weight of a grouped convolution is taken for that of a plain one, with zeros between its blocks. What it
-contributes to two groups whose blocks move alike depends on both at once: it is a `Coupling` of theirs.
+The weight of a grouped convolution whose blocks cannot move is taken for that of a plain one, with zeros
+between the blocks; where they can, it is what couples two groups (see `couplings`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
-from raysweep.alignment.assignments import Coupling
+from raysweep.alignment.couplings import Coupled, couplings
 from raysweep.symmetry import PermutationSpec
-from raysweep.symmetry.groups import Axis, Blocks, Segment, Within
+from raysweep.symmetry.groups import Axis, Blocks, Within, segments
 from raysweep.symmetry.selection import selection
+from raysweep.symmetry.settling import Axes
 
 State = Mapping[str, torch.Tensor]
 Indices = Mapping[str, torch.Tensor]
+_Plain = tuple[tuple[Axis | None, ...], list[torch.Tensor]]  # axes and tensors
 UPDATED = 0.4  # above this share of changed rows a fresh product is cheaper, and free of summed rounding
 
 
@@ -71,10 +73,6 @@ class Product:
         step = right[:, new.to(right.device)] - right[:, old.to(right.device)]
         return (self._left[:, rows.to(right.device)].double() * step).sum().item()
 
-    def zeros(self) -> torch.Tensor:
-        """Return a contribution of nothing."""
-        return self._left.new_zeros(self._left.shape[1], self._right.shape[1])
-
     def squares(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the squared norms of the target's and the source's units, in float64."""
         return self._left.double().square().sum(0), self._right.double().square().sum(0)
@@ -116,14 +114,12 @@ def _rows(tensor: torch.Tensor, place: int, segment: tuple[int, int, int]) -> to
     )
 
 
-def _plain(
-    axes: Sequence[Axis | Within | None], tensors: list[torch.Tensor]
-) -> tuple[tuple[Axis | None, ...], list[torch.Tensor]]:
+def _plain(axes: Axes, tensors: list[torch.Tensor]) -> _Plain:
     """The weights of a grouped convolution as those of a plain one, zero between its blocks."""
     within = axes[1] if len(axes) > 1 else None
     if isinstance(within, Within):
-        axes, tensors = (axes[0], within.axis, *axes[2:]), [_dense(each, within.count) for each in tensors]
-    return tuple(axis for axis in axes if not isinstance(axis, Within)), tensors
+        tensors = [_dense(tensor, within.count) for tensor in tensors]
+    return tuple(segments(axis) or None for axis in axes), tensors
 
 
 def _dense(tensor: torch.Tensor, count: int) -> torch.Tensor:
@@ -132,31 +128,6 @@ def _dense(tensor: torch.Tensor, count: int) -> torch.Tensor:
     blocks = torch.arange(count)
     dense[blocks, :, blocks] = tensor.detach().view(count, rows // count, columns, *rest)
     return dense.view(rows, count * columns, *rest)
-
-
-def _stretches(axis: Axis, count: int, blocks: Blocks) -> dict[tuple[int, int], Segment]:
-    """The segments of groups in these blocks, by the blocks along the axis from the first up to the last."""
-    found, start, size = {}, 0, sum(segment.size for segment in axis) // count
-    for segment in axis:
-        stop = start + segment.size
-        if segment.group in blocks.groups and start % size == 0 and segment.size == size * blocks.count:
-            found[start // size, stop // size] = segment
-        start = stop
-    return found
-
-
-def _by_block(
-    tensors: Sequence[torch.Tensor], count: int, stretch: tuple[int, int], pair: tuple[Segment, Segment]
-) -> torch.Tensor:
-    """The weights of some blocks, shape (blocks, units of the rows, units of the columns, weights)."""
-    start, stop = stretch
-    repeats = [segment.repeat for segment in pair]
-    parts = []
-    for tensor in tensors:
-        by_block = tensor.unflatten(0, (count, -1))[start:stop]
-        by_unit = by_block.unflatten(1, (-1, repeats[0])).unflatten(3, (-1, repeats[1])).flatten(5)
-        parts.append(by_unit.permute(0, 1, 3, 2, 4, 5).flatten(3))
-    return torch.cat(parts, dim=3)
 
 
 def _repeated(values: torch.Tensor) -> torch.Tensor:
@@ -175,85 +146,74 @@ class Similarities:
         sources: Sequence[State],
     ) -> None:
         self._products: dict[str, list[Product]] = {group: [] for group in specs[0].sizes}
-        self._coupled: dict[str, list[Product]] = {group: [] for group in specs[0].sizes}
-        self._couplings: dict[Blocks, list[Coupling]] = {each: [] for each in specs[0].blocks}
+        self._coupled: dict[str, list[Coupled]] = {group: [] for group in specs[0].sizes}
         for name in specs[0].axes:
             axes = specs[0].axes[name], specs[1].axes[name]
-            tensors = [[state[name] for state in states] for states in (targets, sources)]
-            coupled = self._couple(axes[0], tensors)
-            plain = [_plain(axis, each) for axis, each in zip(axes, tensors, strict=True)]
-            for place, (axis, source_axis) in enumerate(zip(plain[0][0], plain[1][0], strict=True)):
-                start, source_start = 0, 0
-                for one, other in zip(axis or (), source_axis or (), strict=True):
-                    if one.group is not None:
-                        ranges = (
-                            (start, one.size, one.size // one.repeat),
-                            (source_start, other.size, other.size // other.repeat),
-                        )
-                        product = Product(plain[0][1], plain[1][1], (plain[0][0], plain[1][0]), place, ranges)
-                        self._products[one.group].append(product)
-                        if one.group in coupled:
-                            self._coupled[one.group].append(product)
-                    start, source_start = start + one.size, source_start + other.size
+            tensors = [state[name] for state in targets], [state[name] for state in sources]
+            found, covered = couplings(axes[0], tensors, specs[0].blocks)
+            for each in found:
+                self._coupled[each.group].append(each)
+            self._multiply(axes, tensors, covered)
 
-    def _couple(self, axes: Sequence[Axis | Within | None], tensors: list[list[torch.Tensor]]) -> set[str]:
-        """Note the couplings of a grouped convolution's weight and return the groups that they couple."""
-        if len(axes) < 2 or not isinstance(axes[1], Within):
-            return set()
-        within, coupled = axes[1], set()
-        assert isinstance(axes[0], tuple)
-        for blocks in self._couplings:
-            rows, columns = (_stretches(axis, within.count, blocks) for axis in (axes[0], within.axis))
-            for stretch in rows.keys() & columns.keys():
-                pair = rows[stretch], columns[stretch]
-                sides = [
-                    _by_block([t.detach().cpu() for t in each], within.count, stretch, pair)
-                    for each in tensors
-                ]
-                names = str(pair[0].group), str(pair[1].group)
-                self._couplings[blocks].append(Coupling(*names, *sides))
-                coupled |= set(names)
-        return coupled
+    def _multiply(
+        self,
+        axes: tuple[Axes, Axes],
+        tensors: tuple[list[torch.Tensor], list[torch.Tensor]],
+        covered: set[tuple[int, int]],
+    ) -> None:
+        """Add the products of a parameter, but for the segments that couplings cover."""
+        own = tuple(segments(axis) for axis in axes[0]), tuple(segments(axis) for axis in axes[1])
+        plain: tuple[_Plain, _Plain] | None = None
+        for place, (axis, source_axis) in enumerate(zip(*own, strict=True)):
+            start, source_start = 0, 0
+            for one, other in zip(axis, source_axis, strict=True):
+                if one.group is not None and (place, start) not in covered:
+                    ranges = (
+                        (start, one.size, one.size // one.repeat),
+                        (source_start, other.size, other.size // other.repeat),
+                    )
+                    plain = plain or (_plain(axes[0], tensors[0]), _plain(axes[1], tensors[1]))
+                    both = plain[0][0], plain[1][0]
+                    product = Product(plain[0][1], plain[1][1], both, place, ranges)
+                    self._products[one.group].append(product)
+                start, source_start = start + one.size, source_start + other.size
 
     def of(self, group: str, indices: Indices) -> torch.Tensor:
         """Return S with S[i, j] the gain of matching unit i of the target to unit j of the source."""
-        first, *rest = [product.value(indices) for product in self._products[group]]
-        return sum(rest, first)
+        coupled = [each.value(indices) for each in self._coupled[group]]
+        return sum(coupled, self._uncoupled(group, indices)) if coupled else self._uncoupled(group, indices)
 
     def uncoupled(self, blocks: Blocks, indices: Indices) -> dict[str, torch.Tensor]:
         """Return, for each group in these blocks, S but for what couples it to another one of them."""
-        return {group: self._sum(group, self._uncoupled(group), indices) for group in blocks.groups}
+        return {group: self._uncoupled(group, indices) for group in blocks.groups}
 
-    def couplings(self, blocks: Blocks) -> list[Coupling]:
-        """Return the weights that depend on two groups of these blocks at once."""
-        return self._couplings[blocks]
+    def couplings(self, blocks: Blocks) -> list[Coupled]:
+        """Return what the groups of these blocks contribute to each other."""
+        return [each for group in blocks.groups for each in self._coupled[group]]
 
-    def _uncoupled(self, group: str) -> list[Product]:
-        return [product for product in self._products[group] if product not in self._coupled[group]]
-
-    def _sum(self, group: str, products: Sequence[Product], indices: Indices) -> torch.Tensor:
-        if not products:
-            return self._products[group][0].zeros()
-        first, *rest = [product.value(indices) for product in products]
+    def _uncoupled(self, group: str, indices: Indices) -> torch.Tensor:
+        if not self._products[group]:
+            return self._coupled[group][0].zeros()
+        first, *rest = [product.value(indices) for product in self._products[group]]
         return sum(rest, first)
 
     def given(self, group: str, indices: Indices, settled: Collection[str]) -> torch.Tensor:
         """Return the part of the similarity that depends on the permutations of `settled` groups alone.
 
         Units that it cannot tell apart, as those of a pruned network without any weight there, are compared
-        by what no permutation changes of their other weights: the sorted values.
+        by what no permutation changes of their other weights: the sorted values. What couples groups whose
+        blocks move alike is left out.
         """
         products, coupled = self._products[group], self._coupled[group]
-        own = [product for product in products if product not in coupled]
-        known = [product for product in own if product.others <= set(settled)]
+        known = [product for product in products if product.others <= set(settled)]
         if not known and coupled:
-            return products[0].zeros()
-        known = known or own
+            return coupled[0].zeros()
+        known = known or products
         first, *rest = [product.exact(indices) for product in known]
         similarity = sum(rest, first)
         fingerprints = [product.fingerprints() for product in known]
         left, right = (_repeated(sum(side)) for side in zip(*fingerprints, strict=True))
-        open_ = [product for product in products if product not in known]
+        open_ = [*(product for product in products if product not in known), *coupled]
         if len(left) and len(right) and open_:
             similarity = similarity.clone()  # a product keeps its value
             similarity[left[:, None], right] += sum(p.regardless_of_order(left, right) for p in open_)
@@ -262,9 +222,12 @@ class Similarities:
     def gain(
         self, group: str, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor
     ) -> float:
-        return sum(product.gain(indices, rows, old, new) for product in self._products[group])
+        return sum(product.gain(indices, rows, old, new) for product in self._all(group))
 
     def norms(self, group: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the norms of the concatenated weight vectors of the units of target and source."""
-        squares = [product.squares() for product in self._products[group]]
+        squares = [product.squares() for product in self._all(group)]
         return sum(a for a, _ in squares) ** 0.5, sum(b for _, b in squares) ** 0.5  # type: ignore[return-value]
+
+    def _all(self, group: str) -> list[Product | Coupled]:
+        return [*self._products[group], *self._coupled[group]]

@@ -95,9 +95,8 @@ def _idle(
     change = network.change(_changed(spec, network, permutation))
     if not change <= network.threshold:
         kind, whose = ("group", "its") if len(groups) == 1 else ("groups", "their")
-        raise SpecError(
-            f"{kind} {', '.join(groups)}: reordering {whose} units changes the network's outputs by {change:.2g}"
-        )
+        effect = f"reordering {whose} units changes the network's outputs by {change:.2g}"
+        raise SpecError(f"{kind} {', '.join(groups)}: {effect}")
     return [place for place in own if not _has_effect(spec, network, place, permutation)]
 
 
