@@ -1,11 +1,11 @@
 """Coordinate ascent: one group's assignment at a time, by the linear or the cosine kernel."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import torch
 
-from raysweep.alignment.assignments import assignment, assignment_inside, assignment_of_blocks
+from raysweep.alignment.assignments import Norms, assignment, assignment_inside, assignment_of_blocks
 from raysweep.alignment.products import Indices, Similarities
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.groups import Blocks, segments
@@ -16,8 +16,6 @@ ORDERS = ("random", "forward", "backward")
 TOLERANCE = 1e-12  # by this share a step must raise the objective, in float64
 CERTAIN = 1e-5  # by this share a gain in float32 is beyond rounding, and not computed again
 SWEEPS = 50  # with the cosine kernel, whose objective may fall and rise for ever
-
-Norms = Mapping[str, tuple[torch.Tensor, torch.Tensor]]  # by group, of the units of target and source
 
 
 @dataclass(frozen=True)

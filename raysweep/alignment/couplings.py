@@ -13,6 +13,7 @@ from raysweep.symmetry.blocks import order_of
 from raysweep.symmetry.groups import Axis, Blocks, Segment, Within
 
 Indices = Mapping[str, torch.Tensor]
+CHUNK = 2**22  # weights that are multiplied at once, which bounds memory
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,15 @@ class Coupled:
     def others(self) -> set[str]:
         return {self.partner}
 
-    def of_pairs(self, matched: torch.Tensor) -> torch.Tensor:
-        """Return it for every pair of blocks, (blocks, blocks, units of the target, units of the source).
+    def of_blocks(self, ones: torch.Tensor, others: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
+        """Return it for pairs of blocks of target and source, (pairs, units of the target, of the source).
 
-        `matched` holds the partner's unit of block d that each of its units in block b is matched to, shape
-        (blocks, blocks, units).
+        `matched` holds the unit of the source's block that each unit of the partner in the target's block is
+        matched to, shape (pairs, units).
         """
-        every = torch.arange(len(self.right))
-        return torch.stack(
-            [self._blocks(block[None], every, m) for block, m in zip(self.left, matched, strict=True)]
-        )
+        size = max(1, CHUNK // self.right[0].numel())
+        parts = zip(ones.split(size), others.split(size), matched.split(size), strict=True)
+        return torch.cat([self._products(*part) for part in parts])
 
     def value(self, indices: Indices) -> torch.Tensor:
         """Return it with the blocks as they are matched, zero between all others, (units, units)."""
@@ -49,7 +49,8 @@ class Coupled:
         count, units, *_ = self.left.shape
         order = order_of(index, count, size)
         result = self.left.new_zeros(count, units, count, self.right.shape[1])
-        result[torch.arange(count), :, order] = self._blocks(self.left, order, index.view(count, -1) % size)
+        blocks = torch.arange(count)
+        result[blocks, :, order] = self.of_blocks(blocks, order, index.view(count, -1) % size)
         return result.view(count * units, -1)
 
     def zeros(self) -> torch.Tensor:
@@ -73,10 +74,9 @@ class Coupled:
             return 0.0
         return one[left].sort(dim=1).values @ other[right].sort(dim=1).values.T
 
-    def _blocks(self, left: torch.Tensor, order: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
-        """The products of the units of some blocks, (blocks, units, units)."""
-        right = self.right.transpose(1, 2)[order[:, None], matched].transpose(1, 2)
-        return left.flatten(2) @ right.flatten(2).transpose(1, 2)
+    def _products(self, ones: torch.Tensor, others: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
+        right = self.right.transpose(1, 2)[others[:, None], matched].transpose(1, 2)
+        return self.left[ones].flatten(2) @ right.flatten(2).transpose(1, 2)
 
 
 def couplings(
@@ -103,7 +103,7 @@ def couplings(
 
 
 def _stretches(axis: Axis, count: int, blocks: Blocks) -> dict[tuple[int, int], tuple[int, Segment]]:
-    """Where the groups of these blocks begin, by the blocks along the axis from the first to past the last."""
+    """Where groups of these blocks begin, by the blocks along the axis from the first to past the last."""
     found, start, size = {}, 0, sum(segment.size for segment in axis) // count
     for segment in axis:
         if segment.group in blocks.groups and start % size == 0 and segment.size == size * blocks.count:
