@@ -29,10 +29,6 @@ class Coupled:
     left: torch.Tensor
     right: torch.Tensor
 
-    @property
-    def others(self) -> set[str]:
-        return {self.partner}
-
     def of_blocks(self, ones: torch.Tensor, others: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
         """Return it for pairs of blocks of target and source, (pairs, units of the target, of the source).
 
@@ -91,7 +87,7 @@ def couplings(
     count, found, covered = axes[1].count, [], set()
     for each in blocks:
         rows, columns = (_stretches(axis, count, each) for axis in (axes[0], axes[1].axis))
-        for stretch in rows.keys() & columns.keys():
+        for stretch in sorted(rows.keys() & columns.keys()):
             (start, row), (other_start, column) = rows[stretch], columns[stretch]
             repeats = row.repeat, column.repeat
             left, right = (_by_block(side, count, stretch, repeats) for side in tensors)

@@ -31,6 +31,7 @@ from raysweep.errors import SpecError
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.blocks import block_index
 from raysweep.symmetry.groups import Blocks
+from tests.alignment.test_weight_matching import pruned
 from tests.symmetry.blocked import CASES, SHAPE
 from tests.symmetry.checks import traced
 
@@ -67,6 +68,17 @@ def test_weight_matching_recovers_a_permuted_copy_bitwise(case, order):
         spec, state, moved = pair(case, seed)
         found = weight_matching(spec, state, moved, seed, order=order)
         assert_equal(spec.apply(found.permutation, moved), state)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.98])
+@pytest.mark.parametrize("case", ["block of resnext", "resnext with group norm", "many blocks"])
+def test_pruned_copies_without_biases_are_recovered(case, share):
+    """Whole units lose their incoming weights; what comes after them tells them apart."""
+    spec, state, _ = pair(case, 0)
+    weights = {n: t if t.dim() > 1 else 0 * t + (n.endswith(("weight", "var"))) for n, t in state.items()}
+    sparse = pruned(weights, spec, share)
+    moved = spec.apply(spec.random(torch.Generator().manual_seed(1)), sparse)
+    assert_equal(spec.apply(weight_matching(spec, sparse, moved, 0).permutation, moved), sparse)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -101,6 +101,14 @@ CASES = {
         {"0": 6, "1": 9, "3": 6},
         [Blocks(3, ("0", "1", "3"))],
     ),
+    "many blocks": (
+        sequence(
+            *(nn.ReLU(), nn.Conv2d(6, 24, 1), nn.ReLU(), nn.Conv2d(24, 36, 1, groups=12), nn.ReLU()),
+            channels=36,
+        ),
+        {"0": 6, "2": 24, "4": 36},
+        [Blocks(12, ("2", "4"))],
+    ),
     "norm": (sequence(nn.GroupNorm(3, 6), nn.ReLU(), channels=6), {"0": 6}, [Blocks(3, ("0",))]),
     "norm after": (
         sequence(nn.Conv2d(6, 8, 1, groups=2), nn.GroupNorm(2, 8), nn.ReLU(), channels=8),
