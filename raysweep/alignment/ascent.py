@@ -74,16 +74,21 @@ class Ascent:
                     own = blocks[group]
                     stale.discard(own)
                     iterations += 1
-                    moved = indices | assignment_of_blocks(
-                        self.products.uncoupled(own, indices),
-                        own.count,
-                        self.products.couplings(own),
-                        {each: indices[each] for each in own.groups},
-                    )
-                    if self.objective(moved) - self.objective(indices) > TOLERANCE * self.scale:
-                        indices = moved
+                    moved = self._blocks_moved(own, indices)
+                    if moved is not None:
+                        indices |= moved
                         stale |= changed(own.groups) | {own, *own.groups}
         return Reached(indices, self.objective(indices), iterations)
+
+    def _blocks_moved(self, own: Blocks, indices: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
+        """Match blocks and the units in them, of all groups at once; None where that raises nothing."""
+        now = {group: indices[group] for group in own.groups}
+        similar, couplings = self.products.uncoupled(own, indices), self.products.couplings(own)
+        new = assignment_of_blocks(similar, own.count, couplings, now)
+        if all(torch.equal(new[group], now[group]) for group in own.groups):
+            return None
+        change = self.objective(indices | new) - self.objective(indices)
+        return new if change > TOLERANCE * self.scale else None
 
     def _blocks(self) -> dict[str, Blocks]:
         """The blocks that may move, because all their groups may, by the first group of each."""

@@ -125,7 +125,7 @@ class _PairsOfBlocks:
         total = self.similar[group][pairs[0], pairs[1]]
         for each in self._couplings:
             if each.group == group and each.partner in inside:
-                total += share * each.of_blocks(*pairs, inside[each.partner]).cpu()
+                total += share * each.of_blocks(pairs[0], pairs[1], inside[each.partner]).cpu()
         return total / self._norms[group][pairs[0], pairs[1]] if self._norms else total
 
 

@@ -18,8 +18,8 @@ def pad(
 ) -> dict[str, torch.Tensor]:
     """Return the narrow network's state in the shapes of the wide one: its units first, zeros beyond them.
 
-    Of a group in blocks its units come first in each block.
-    The new units put out nothing and nothing listens to them. `wide` gives the shapes.
+    Of a group in blocks its units come first in each block. The new units put out nothing and nothing listens
+    to them. `wide` gives the shapes.
     """
     first = first_units(narrow_spec.blocks, narrow_spec.sizes, wide_spec.sizes)
     result = {}

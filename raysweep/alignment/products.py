@@ -213,7 +213,8 @@ class Similarities:
         similarity = sum(rest, first)
         fingerprints = [product.fingerprints() for product in known]
         left, right = (_repeated(sum(side)) for side in zip(*fingerprints, strict=True))
-        open_ = [*(product for product in products if product not in known), *coupled]
+        open_: list[Product | Coupled] = [product for product in products if product not in known]
+        open_ += coupled
         if len(left) and len(right) and open_:
             similarity = similarity.clone()  # a product keeps its value
             similarity[left[:, None], right] += sum(p.regardless_of_order(left, right) for p in open_)

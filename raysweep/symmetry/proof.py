@@ -37,6 +37,7 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
     """Check that every group, moved alone, leaves the network's outputs unchanged.
 
     Groups whose blocks move alike are moved together: the blocks, and the units inside each of them.
+
     All parameters and buffers are randomised first, in float64, because norm scales of one, zero biases and
     zero heads would make the check vacuous; the outputs must not be zero; and moving the same group along any
     one axis alone must change them. Units may be silent by chance in very narrow networks, so an axis without
