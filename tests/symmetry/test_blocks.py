@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from raysweep.errors import SpecError
 from raysweep.symmetry import Permutation, prove
+from raysweep.symmetry.groups import Blocks
 from tests.symmetry.blocked import CASES, SHAPE
 from tests.symmetry.checks import assert_unchanged, traced
 
@@ -101,3 +103,35 @@ def order_of_group(spec):
     for each in spec.blocks:
         order *= factorial(each.count)
     return order
+
+
+WRONG = {
+    "free": ("norm", lambda spec: replace(spec, blocks=())),
+    "other blocks": ("norm", lambda spec: replace(spec, blocks=(Blocks(2, ("0",)),))),
+    "blocks apart": ("units", lambda spec: replace(spec, blocks=(Blocks(2, ("0",)), Blocks(2, ("2",))))),
+    "units in order": (
+        "units",
+        lambda spec: replace(
+            spec, axes={**spec.axes, "2.weight": (spec.axes["2.weight"][0], None, None, None)}
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_blocks_fail_their_proof(wrong):
+    case, change = WRONG[wrong]
+    model = CASES[case][0]
+    with pytest.raises(SpecError, match=r"reordering its units changes|units changes the network's outputs"):
+        prove(change(traced(model, SHAPE)), model, torch.zeros(2, *SHAPE))
+
+
+def test_what_tears_blocks_apart_is_never_applied():
+    spec = traced(CASES["units"][0], SHAPE)
+    identity = Permutation.identity(spec.sizes)
+    torn = Permutation({**identity.indices, "0": torch.tensor([3, 1, 2, 0, 4, 5])})
+    with pytest.raises(ValueError, match="group 0: its units lie in 2 blocks, which are torn apart"):
+        spec.apply(torn, {})
+    unlike = Permutation({**identity.indices, "2": torch.tensor([2, 3, 0, 1])})
+    with pytest.raises(ValueError, match="group 2: its 2 blocks move unlike those of group 0"):
+        spec.apply(unlike, {})
