@@ -1,6 +1,6 @@
 """The numerical proof that a spec describes symmetries of a network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -98,7 +98,9 @@ def _idle(
         kind, whose = ("group", "its") if len(groups) == 1 else ("groups", "their")
         effect = f"reordering {whose} units changes the network's outputs by {change:.2g}"
         raise SpecError(f"{kind} {', '.join(groups)}: {effect}")
-    return [place for place in own if not _has_effect(spec, network, place, permutation)]
+    still = {**permutation.indices, **{group: torch.arange(spec.sizes[group]) for group in groups}}
+    alone = {group: {**still, group: permutation.indices[group]} for group in groups}
+    return [place for place in own if not _has_effect(spec, network, place, alone[place.group])]
 
 
 def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: Permutation) -> State:
@@ -109,12 +111,13 @@ def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: P
 
 
 def _has_effect(
-    spec: "PermutationSpec", network: RandomisedNetwork, place: _Place, permutation: Permutation
+    spec: "PermutationSpec", network: RandomisedNetwork, place: _Place, indices: Mapping[str, torch.Tensor]
 ) -> bool:
-    """Whether the outputs change when a group moves along one axis of one tensor alone.
+    """Whether the outputs change when a group moves, as `indices` say, along one axis of one tensor alone.
 
     One gradient answers this for all axes: the outputs' derivative along a move is not zero. Where it is
-    zero a move itself is tried, because that does not exclude an effect.
+    zero a move itself is tried, because that does not exclude an effect. Units in blocks are not exchanged in
+    pairs, which may lie in unlike blocks.
     """
     gradient, tensor = network.gradients.get(place.name), network.state[place.name]
     free = not any(place.group in each.groups for each in spec.blocks)
@@ -122,7 +125,6 @@ def _has_effect(
         if abs(_derivative(network, gradient, place, place.axis)) > network.threshold:
             return True
         gradient = None
-    indices = {**Permutation.identity(spec.sizes).indices, place.group: permutation.indices[place.group]}
     along = [dimension == place.dimension for dimension in range(tensor.dim())]
     moved = selected(tensor, spec.axes[place.name], indices, along)
     if gradient is not None and (gradient * (moved - tensor)).sum().abs() > network.threshold:

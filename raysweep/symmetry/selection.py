@@ -6,14 +6,8 @@ from typing import Any
 import torch
 
 from raysweep.symmetry.groups import Axis, Within
-from raysweep.symmetry.permutation import Permutation
 
 Indices = Mapping[str, torch.Tensor]
-
-
-def axis_index(axis: Axis, permutation: Permutation) -> torch.Tensor:
-    """Return the index along an axis that carries out a permutation of its segments."""
-    return selection(axis, permutation.indices)
 
 
 def selection(axis: Axis, indices: Indices) -> torch.Tensor:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from raysweep.symmetry import Permutation
 from raysweep.symmetry.blocks import block_index
 from raysweep.symmetry.groups import Groups, Segment, length, scaled, still
-from raysweep.symmetry.selection import axis_index
+from raysweep.symmetry.selection import selection
 
 
 def random_axis(draw, groups, size, known):
@@ -40,8 +40,8 @@ def test_merged_axes_move_together(data):
     permutation = Permutation.random(groups.sizes(), torch.Generator().manual_seed(0))
     for left, right in pairs:
         left, right = groups.resolve(left), groups.resolve(right)
-        index = axis_index(left, permutation)
-        assert torch.equal(index, axis_index(right, permutation))
+        index = selection(left, permutation.indices)
+        assert torch.equal(index, selection(right, permutation.indices))
         assert torch.equal(index.sort().values, torch.arange(length(left)))
 
 
@@ -79,15 +79,15 @@ def test_runs_move_as_the_entries_of_their_blocks_and_merged_axes_together(data)
                 groups.cut(data.draw(st.sampled_from(known)), size)
     permutation = random_permutation(groups, 0)
     for left, right in pairs:
-        index = axis_index(groups.resolve(left), permutation)
-        assert torch.equal(index, axis_index(groups.resolve(right), permutation))
+        index = selection(groups.resolve(left), permutation.indices)
+        assert torch.equal(index, selection(groups.resolve(right), permutation.indices))
         assert torch.equal(index.sort().values, torch.arange(length(left)))
     for axis, blocks in blocked:
-        index, order = (axis_index(groups.resolve(each), permutation) for each in (axis, blocks))
+        index, order = (selection(groups.resolve(each), permutation.indices) for each in (axis, blocks))
         run = length(axis) // length(blocks)
         assert torch.equal(index.view(-1, run) // run, order[:, None].expand(-1, run))
     for axis in fixed:
-        assert torch.equal(axis_index(groups.resolve(axis), permutation), torch.arange(length(axis)))
+        assert torch.equal(selection(groups.resolve(axis), permutation.indices), torch.arange(length(axis)))
 
 
 def test_units_are_free_inside_blocks_that_move_together():
@@ -127,8 +127,8 @@ def test_taking_an_axis_apart_leaves_its_parts(data):
     parts = [groups.take(axis, 0, start), groups.take(axis, start, 20)]
     assert [length(part) for part in parts] == [start, 20 - start]
     permutation = Permutation.random(groups.sizes(), torch.Generator().manual_seed(0))
-    index = axis_index(groups.resolve(axis), permutation)
-    assert torch.equal(axis_index(groups.resolve(parts[0] + parts[1]), permutation), index)
+    index = selection(groups.resolve(axis), permutation.indices)
+    assert torch.equal(selection(groups.resolve(parts[0] + parts[1]), permutation.indices), index)
     assert (index[:start] < start).all()
 
 
