@@ -253,7 +253,7 @@ def make_branch(
 
 
 def make_alignment(
-    method: str, group: str, one: Network, other: Network, align: Align, version: int
+    method: str, group: str, one: Network, other: Network, align: Align, version: int = ALIGNMENT_VERSION
 ) -> AlignmentUnit:
     """An unordered pair of equal architecture is aligned once, toward the smaller id."""
     pair = tuple(sorted((one, other)))
@@ -267,7 +267,7 @@ def make_stacked(
     ones: tuple[Network, ...],
     others: tuple[Network, ...],
     align: Align,
-    version: int,
+    version: int = ALIGNMENT_VERSION,
 ) -> AlignmentUnit:
     """Checkpoints of two trials, those that correspond at the same place, under one permutation."""
     targets, sources = sorted((ones, others))
@@ -284,7 +284,7 @@ def make_embedding(method: str, group: str, narrow: Network, wide: Network, alig
 
 
 def make_joint(
-    method: str, group: str, networks: tuple[Network, ...], align: Align, version: int
+    method: str, group: str, networks: tuple[Network, ...], align: Align, version: int = ALIGNMENT_VERSION
 ) -> AlignmentUnit:
     """Networks that are aligned at once, one permutation each."""
     ordered = tuple(sorted(networks))
