@@ -75,6 +75,10 @@ def make(shape, classes):
             "net.register_forward_hook(lambda m, i, o: o / (1 - m.training) if not m.training else 1 / 0)",
             "fails in training mode on images of shape .*ZeroDivisionError",
         ),
+        (
+            "net.register_forward_hook(lambda m, i, o: o * __import__('random').random() if m.training else o)",
+            "its forward draws from numpy or random in training mode",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused(lines, message, tmp_path, monkeypatch):
