@@ -2,8 +2,9 @@
 
 Sources: Li et al. 2015 (convergent learning, arXiv 1511.07543), Tatro et al. 2020 (arXiv 2009.02439) and
 Ainsworth et al. 2023 (Git Re-Basin, arXiv 2209.04836), section 3.1. Each group is one assignment problem of
-its own, so nothing is iterated. Examples stream by in batches and only products of pairs of units are kept,
-so memory does not grow with the examples; a network is run once however many pairs it is in.
+its own (of two levels where its units lie in blocks), so nothing is iterated. Examples stream by in batches
+and only products of pairs of units are kept, so memory does not grow with the examples; a network is run once
+however many pairs it is in.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,15 +13,15 @@ import torch
 from torch import nn
 
 from raysweep.alignment.activations import TENSORS, Recorder, recorded_values
-from raysweep.alignment.ascent import assignment
+from raysweep.alignment.assignments import Matrices, assignment, assignment_of_blocks
 from raysweep.alignment.unit_products import SIMILARITIES, UnitProducts, UnitSums, Values, similarities
 from raysweep.alignment.weight_matching import Alignment
 from raysweep.choices import check_names, choose
-from raysweep.symmetry import Permutation
+from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.blocks import together
+from raysweep.symmetry.groups import Blocks
 
 CHUNK = 500  # images per forward pass; it decides the bits of a result, so it is not an option
-
-Matrices = Mapping[str, torch.Tensor]  # by group, (units of the target, units of the source), float64
 
 
 def activation_matching(
@@ -52,7 +53,8 @@ def match_activations(
     matched units, in units of that similarity. A result does not depend on which other pairs are asked for.
     """
     found = unit_similarities(models, images, pairs, tensor, similarity, pixels)
-    return [match_similarities(matrices) for matrices in found]
+    blocks = PermutationSpec.trace(models[0], images[:2], proved=False).blocks
+    return [match_similarities(matrices, blocks) for matrices in found]
 
 
 def unit_similarities(
@@ -118,15 +120,27 @@ def recorded_similarities(
     ]
 
 
-def match_similarities(matrices: Matrices) -> Alignment:
-    """Match the units of every group such that the sum of their similarities is the largest."""
+def match_similarities(matrices: Matrices, blocks: Sequence[Blocks]) -> Alignment:
+    """Match the units of every group such that the sum of their similarities is the largest.
+
+    `blocks` are those of the networks' spec.
+    """
     indices: dict[str, torch.Tensor] = {}
+    for groups in together(matrices, blocks):
+        indices |= matched_together({group: matrices[group] for group in groups}, blocks)
     reached = identity = 0.0
     for group, matrix in matrices.items():
-        indices[group] = assignment(matrix)
         reached += matrix.gather(1, indices[group][:, None]).sum().item()
         identity += matrix.trace().item()
-    return Alignment(Permutation(indices), reached, identity, len(indices))
+    return Alignment(Permutation({g: indices[g] for g in matrices}), reached, identity, len(indices))
+
+
+def matched_together(matrices: Matrices, blocks: Sequence[Blocks]) -> dict[str, torch.Tensor]:
+    """Match the units of one group, or of all groups whose blocks move alike."""
+    for each in blocks:
+        if set(each.groups) == set(matrices):
+            return assignment_of_blocks(matrices, each.count)
+    return {group: assignment(matrix) for group, matrix in matrices.items()}
 
 
 def _by_group(found: dict[str, torch.Tensor], nodes: Mapping[str, tuple[str, ...]]) -> Matrices:

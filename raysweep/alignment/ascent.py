@@ -1,14 +1,15 @@
 """Coordinate ascent: one group's assignment at a time, by the linear or the cosine kernel."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 
+from raysweep.alignment.assignments import Norms, assignment, assignment_inside, assignment_of_blocks
 from raysweep.alignment.products import Indices, Similarities
 from raysweep.choices import check_names, choose
 from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry.groups import Blocks, segments
 
 Order = Callable[[list[str], torch.Generator], list[str]]
 
@@ -57,21 +58,58 @@ class Ascent:
         check_names("order", [self.order], ORDERS)
 
     def linear(self, start: Indices, generator: torch.Generator) -> Reached:
-        """Solve groups until none is left whose neighbours changed since; every step raises <A, P[B]>."""
-        neighbours = neighbours_of(self.spec)
-        indices, stale, iterations = dict(start), set(self.groups), 0
+        """Solve groups until none is left whose neighbours changed since; every step raises <A, P[B]>.
+
+        The units of a group in blocks are matched inside them, and with its first group all the groups of the
+        blocks at once, the blocks too.
+        """
+        neighbours, blocks = neighbours_of(self.spec), self._blocks()
+        indices, iterations = dict(start), 0
+        stale: set[str | Blocks] = {*self.groups, *blocks.values()}
+
+        def changed(groups: Iterable[str]) -> set[str | Blocks]:
+            reached = set().union(*(neighbours[group] for group in groups)) & set(self.groups)
+            partly = {each for each in blocks.values() if not reached.isdisjoint(each.groups)}
+            return reached | partly
+
         while stale:
             for group in self._visits(generator):
-                if group not in stale:
-                    continue
-                stale.discard(group)
-                iterations += 1
-                similarity = self.products.of(group, indices)
-                new = assignment(similarity)
-                if self._gains(group, similarity, indices, new, group in neighbours[group]):
-                    indices[group] = new
-                    stale |= neighbours[group] & set(self.groups)
+                if group in stale:
+                    stale.discard(group)
+                    iterations += 1
+                    similarity = self.products.of(group, indices)
+                    new = self._assigned(group, similarity, indices)
+                    if self._gains(group, similarity, indices, new, group in neighbours[group]):
+                        indices[group] = new
+                        stale |= changed([group])
+                if blocks.get(group) in stale:
+                    own = blocks[group]
+                    stale.discard(own)
+                    iterations += 1
+                    moved = self._blocks_moved(own, indices)
+                    if moved is not None:
+                        indices |= moved
+                        stale |= changed(own.groups) | {own, *own.groups}
         return Reached(indices, self.objective(indices), iterations)
+
+    def _blocks_moved(self, own: Blocks, indices: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
+        """Match blocks and the units in them, of all groups at once; None where that raises nothing."""
+        now = {group: indices[group] for group in own.groups}
+        similar, couplings = self.products.uncoupled(own, indices), self.products.couplings(own)
+        new = assignment_of_blocks(similar, own.count, couplings, now)
+        if all(torch.equal(new[group], now[group]) for group in own.groups):
+            return None
+        change = self.objective(indices | new) - self.objective(indices)
+        return new if change > TOLERANCE * self.scale else None
+
+    def _blocks(self) -> dict[str, Blocks]:
+        """The blocks that may move, because all their groups may, by the first group of each."""
+        return {each.groups[0]: each for each in self.spec.blocks if set(each.groups) <= set(self.groups)}
+
+    def _assigned(self, group: str, similarity: torch.Tensor, indices: Indices) -> torch.Tensor:
+        """The best matching of the units of one group while blocks stay as they are."""
+        count = next((each.count for each in self.spec.blocks if group in each.groups), None)
+        return assignment_inside(similarity, count, indices[group]) if count else assignment(similarity)
 
     def linear_twice(self, start: Indices, generator: torch.Generator) -> Reached:
         """Ascend from `start`, and again from a forward pass where that begins higher than the first ended.
@@ -82,9 +120,16 @@ class Ascent:
         """
         reached = self.linear(start, generator)
         indices, settled = dict(start), set(self.spec.sizes) - set(self.groups)
+        blocks = self._blocks()
         for group in self.spec.sizes:
-            if group not in settled:
-                indices[group] = assignment(self.products.given(group, indices, settled))
+            if group in blocks:
+                own = blocks[group]
+                given = {each: self.products.given(each, indices, settled) for each in own.groups}
+                indices |= assignment_of_blocks(given, own.count, self.products.couplings(own))
+                settled |= set(own.groups)
+            elif group not in settled:
+                similarity = self.products.given(group, indices, settled)
+                indices[group] = self._assigned(group, similarity, indices)
                 settled.add(group)
         iterations = reached.iterations + len(self.groups)
         if self.objective(indices) <= reached.objective:
@@ -119,7 +164,7 @@ class Ascent:
         units, each the concatenation of all weights of the unit. It may fall, as what raises one group's
         cosines may lower another's.
         """
-        norms = {group: self.products.norms(group) for group in self.groups}
+        norms, blocks = {group: self.products.norms(group) for group in self.groups}, self._blocks()
         indices = dict(start)
         best, iterations = Reached(start, self._cosines(norms, indices), 0), 0
         for _ in range(SWEEPS):
@@ -127,9 +172,13 @@ class Ascent:
             for group in self._visits(generator):
                 if group in norms:
                     iterations += 1
-                    new = assignment(_scaled(self.products.of(group, indices), *norms[group]))
-                    changed |= not torch.equal(new, indices[group])
-                    indices[group] = new
+                    if group in blocks:
+                        new = self._cosines_of_blocks(blocks[group], norms, indices)
+                    else:
+                        similarity = _scaled(self.products.of(group, indices), *norms[group])
+                        new = {group: self._assigned(group, similarity, indices)}
+                    changed |= any(not torch.equal(new[each], indices[each]) for each in new)
+                    indices |= new
             if not changed:
                 break
             value = self._cosines(norms, indices)
@@ -137,11 +186,20 @@ class Ascent:
                 best = Reached(dict(indices), value, 0)
         return Reached(best.indices, best.objective, iterations)
 
+    def _cosines_of_blocks(self, own: Blocks, norms: Norms, indices: Indices) -> dict[str, torch.Tensor]:
+        return assignment_of_blocks(
+            self.products.uncoupled(own, indices),
+            own.count,
+            self.products.couplings(own),
+            {group: indices[group] for group in own.groups},
+            {group: (_positive(norms[group][0]), _positive(norms[group][1])) for group in own.groups},
+        )
+
     def cosines(self, indices: Indices) -> float:
         """Return the objective of the cosine kernel."""
         return self._cosines({group: self.products.norms(group) for group in self.groups}, indices)
 
-    def _cosines(self, norms: dict[str, tuple[torch.Tensor, torch.Tensor]], indices: Indices) -> float:
+    def _cosines(self, norms: Norms, indices: Indices) -> float:
         total = 0.0
         for group, pair in norms.items():
             similarity = _scaled(self.products.of(group, indices), *pair)
@@ -152,17 +210,11 @@ class Ascent:
         return choose("order", self.order, ORDERS)(list(self.spec.sizes), generator)
 
 
-def assignment(similarity: torch.Tensor) -> torch.Tensor:
-    """Return for each row a column of its own such that the sum is the largest; rows <= columns."""
-    _, columns = linear_sum_assignment(similarity.double().cpu().numpy(), maximize=True)
-    return torch.from_numpy(columns)
-
-
 def neighbours_of(spec: PermutationSpec) -> dict[str, set[str]]:
     """By group, the groups that share a parameter with it; itself where it lies along two axes of one."""
     result: dict[str, set[str]] = {group: set() for group in spec.sizes}
     for axes in spec.axes.values():
-        present = [{s.group for s in axis if s.group is not None} for axis in axes if axis]
+        present = [{s.group for s in segments(axis) if s.group is not None} for axis in axes if axis]
         for place, own in enumerate(present):
             others = set().union(*present[:place], *present[place + 1 :])
             for group in own:
@@ -171,5 +223,9 @@ def neighbours_of(spec: PermutationSpec) -> dict[str, set[str]]:
 
 
 def _scaled(similarity: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    smallest = torch.finfo(left.dtype).tiny  # units whose weights are all zero have cosine 0
-    return similarity.double() / left.clamp(min=smallest)[:, None] / right.clamp(min=smallest)[None]
+    return similarity.double() / _positive(left)[:, None] / _positive(right)[None]
+
+
+def _positive(norms: torch.Tensor) -> torch.Tensor:
+    """Units whose weights are all zero have cosine 0."""
+    return norms.clamp(min=torch.finfo(norms.dtype).tiny)

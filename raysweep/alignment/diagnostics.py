@@ -7,6 +7,7 @@ from itertools import combinations
 import torch
 
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.groups import segments
 
 State = Mapping[str, torch.Tensor]
 
@@ -96,6 +97,6 @@ def _distance(ones: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> f
 
 def _share(spec: PermutationSpec, name: str, shares: Mapping[str, float]) -> float | None:
     axis = spec.axes[name][0] if spec.axes[name] else None
-    found = [(s.size, shares[s.group]) for s in axis or () if s.group is not None]
+    found = [(s.size, shares[s.group]) for s in segments(axis) if s.group is not None]
     total = sum(size for size, _ in found)
     return sum(size * share for size, share in found) / total if total else None

@@ -15,7 +15,9 @@ from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.alignment.weight_matching import matched_spec
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.selection import selection
+from raysweep.symmetry.blocks import completed, first_units
+from raysweep.symmetry.groups import segments
+from raysweep.symmetry.selection import selected
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,13 @@ class Embedding:
     iterations: int  # assignments solved
 
     def permutation(self, wide_spec: PermutationSpec) -> Permutation:
-        """Return the permutation of the wide network that brings its matched units to the front."""
+        """Return the permutation of the wide network that brings its matched units to the front.
+
+        Of a group in blocks they come to the front of each block.
+        """
+        counts = {group: each.count for each in wide_spec.blocks for group in each.groups}
         return Permutation(
-            {group: _completed(self.indices[group], size) for group, size in wide_spec.sizes.items()}
+            {g: completed(self.indices[g], size, counts.get(g, 1)) for g, size in wide_spec.sizes.items()}
         )
 
     def select(self, wide_spec: PermutationSpec, wide: State) -> dict[str, torch.Tensor]:
@@ -63,7 +69,7 @@ def embed(
     those of no other unit. Of several `restarts` all but the first begin at random units, and the closest
     part is kept. `order` and `biases` are those of `weight_matching`. Raises `ValueError` for an unknown
     order, no restarts, states that do not fit their specs, and networks that have different groups, axes of
-    different kinds, or a group that is narrower in the wide network.
+    different kinds, other numbers of blocks, or a group that is narrower in the wide network.
     """
     _check(narrow_spec, wide_spec)
     narrow_spec.check_state(narrow)
@@ -85,12 +91,12 @@ def embed(
         closeness,
         (_norm(small) + _norm(large)) ** 2,
     )
-    start = {group: torch.arange(size) for group, size in narrow_spec.sizes.items()}
+    start = first_units(narrow_spec.blocks, narrow_spec.sizes, wide_spec.sizes)
     found = [ascent.linear_twice(start, torch.Generator().manual_seed(seed))]
     for attempt in range(1, restarts):
         generator = torch.Generator().manual_seed(seed_for("restart", seed, attempt))
         drawn = wide_spec.random(generator).indices
-        begin = {group: drawn[group][:size] for group, size in narrow_spec.sizes.items()}
+        begin = {group: drawn[group][first] for group, first in start.items()}
         found.append(ascent.linear(begin, generator))
     best = max(found, key=lambda reached: reached.objective)
     return Embedding(best.indices, best.objective, closeness(start), sum(each.iterations for each in found))
@@ -115,25 +121,15 @@ def _norm(state: State) -> float:
     return sum(tensor.square().sum().item() for tensor in state.values()) ** 0.5
 
 
-def _completed(index: torch.Tensor, size: int) -> torch.Tensor:
-    rest = torch.ones(size, dtype=torch.bool)
-    rest[index] = False
-    return torch.cat([index, rest.nonzero().flatten()])
-
-
 def _select(spec: PermutationSpec, state: State, indices: Indices) -> dict[str, torch.Tensor]:
-    result = dict(state)
-    for name, axes in spec.axes.items():
-        for place, axis in enumerate(axes):
-            if axis is not None:
-                index = selection(axis, indices).to(result[name].device)
-                result[name] = result[name].index_select(place, index)
-    return result
+    return {n: selected(tensor, spec.axes.get(n, ()), indices) for n, tensor in state.items()}
 
 
 def _check(narrow: PermutationSpec, wide: PermutationSpec) -> None:
     if _structure(narrow) != _structure(wide) or list(narrow.sizes) != list(wide.sizes):
         raise ValueError("the networks differ in more than their widths")
+    if narrow.blocks != wide.blocks:
+        raise ValueError("the networks differ in the number of blocks in which their units lie")
     for group, size in narrow.sizes.items():
         if size > wide.sizes[group]:
             raise ValueError(f"group {group} has {size} units, more than the {wide.sizes[group]} of the wide")
@@ -142,6 +138,6 @@ def _check(narrow: PermutationSpec, wide: PermutationSpec) -> None:
 def _structure(spec: PermutationSpec) -> dict[str, list[list[tuple[str | None, int]] | None]]:
     """What networks have in common whose widths alone differ."""
     return {
-        name: [None if axis is None else [(s.group, s.repeat) for s in axis] for axis in axes]
+        name: [None if axis is None else [(s.group, s.repeat) for s in segments(axis)] for axis in axes]
         for name, axes in spec.axes.items()
     }

@@ -1,16 +1,20 @@
 """Hybrids: one permutation in some layers and another in the rest.
 
+A layer is a group of hidden units, or the groups whose blocks move alike.
+
 Source: Sharma et al. 2024 (arXiv 2404.06498), which mixes permutations found early and late in training.
 """
 
 from collections.abc import Collection
 
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.blocks import together
 
 
 def hybrid(first: Permutation, second: Permutation, groups: Collection[str]) -> Permutation:
     """Return the permutation that is `first` in `groups` and `second` in all others.
 
+    Groups whose blocks move alike belong together: `PermutationSpec.apply` refuses what tears them apart.
     Raises `ValueError` for permutations of different groups and for a group that they do not have.
     """
     if first.sizes() != second.sizes():
@@ -22,31 +26,34 @@ def hybrid(first: Permutation, second: Permutation, groups: Collection[str]) -> 
 
 
 def bottom_up(spec: PermutationSpec, count: int) -> list[str]:
-    """Return the `count` groups nearest the input, in the order of the network.
+    """Return the groups of the `count` layers nearest the input, in the order of the network.
 
     Raises `ValueError` unless there are so many.
     """
-    return list(spec.sizes)[: _checked(spec, count)]
+    layers = _layers(spec)
+    return _groups(layers[: _checked(count, len(layers))])
 
 
 def top_down(spec: PermutationSpec, count: int) -> list[str]:
-    """Return the `count` groups nearest the output, in the order of the network.
+    """Return the groups of the `count` layers nearest the output, in the order of the network.
 
     Raises `ValueError` unless there are so many.
     """
-    return list(spec.sizes)[len(spec.sizes) - _checked(spec, count) :]
+    layers = _layers(spec)
+    return _groups(layers[len(layers) - _checked(count, len(layers)) :])
 
 
 def one_in(spec: PermutationSpec, place: int) -> list[str]:
-    """Return only the group at a place, counted from 0 at the input.
+    """Return only the groups of the layer at a place, counted from 0 at the input.
 
     Raises `ValueError` where there is none.
     """
-    return [list(spec.sizes)[_checked(spec, place, last=len(spec.sizes) - 1)]]
+    layers = _layers(spec)
+    return list(layers[_checked(place, len(layers) - 1)])
 
 
 def one_out(spec: PermutationSpec, place: int) -> list[str]:
-    """Return all groups but the one at a place, counted from 0 at the input.
+    """Return all groups but those of the layer at a place, counted from 0 at the input.
 
     Raises `ValueError` where there is none.
     """
@@ -54,8 +61,15 @@ def one_out(spec: PermutationSpec, place: int) -> list[str]:
     return [group for group in spec.sizes if group not in left_out]
 
 
-def _checked(spec: PermutationSpec, count: int, last: int | None = None) -> int:
-    largest = len(spec.sizes) if last is None else last
+def _layers(spec: PermutationSpec) -> tuple[tuple[str, ...], ...]:
+    return together(spec.sizes, spec.blocks)
+
+
+def _groups(layers: tuple[tuple[str, ...], ...]) -> list[str]:
+    return [group for layer in layers for group in layer]
+
+
+def _checked(count: int, largest: int) -> int:
     if not 0 <= count <= largest:
         raise ValueError(f"{count} is not between 0 and {largest}")
     return count

@@ -10,16 +10,18 @@ from itertools import combinations
 import torch
 from torch import nn
 
-from raysweep.alignment.activation_matching import Matrices, unit_similarities
-from raysweep.alignment.ascent import assignment
+from raysweep.alignment.activation_matching import matched_together, unit_similarities
+from raysweep.alignment.assignments import Matrices
 from raysweep.alignment.joint import JointAlignment
-from raysweep.symmetry import Permutation
+from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.blocks import together
+from raysweep.symmetry.groups import Blocks
 
 TOLERANCE = (
     1e-12  # a step must raise its part of the objective, in float64, by this share of its terms' sizes
 )
 
-Units = list[torch.Tensor]  # by network, the unit at each place
+Units = list[dict[str, torch.Tensor]]  # by network and group, the unit at each place
 
 
 def joint_activation_matching(
@@ -38,11 +40,12 @@ def joint_activation_matching(
     if not pairs:
         raise ValueError(f"{len(models)} networks: a joint alignment needs two and more")
     found = unit_similarities(models, images, pairs, tensor, similarity, pixels)
-    return match_jointly(dict(zip(pairs, found, strict=True)))
+    blocks = PermutationSpec.trace(models[0], images[:2], proved=False).blocks
+    return match_jointly(dict(zip(pairs, found, strict=True)), blocks)
 
 
-def match_jointly(similar: Mapping[tuple[int, int], Matrices]) -> JointAlignment:
-    """Align n networks by the similarities of all pairs (i, j), i < j, of them.
+def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[Blocks]) -> JointAlignment:
+    """Align n networks by the similarities of all pairs (i, j), i < j, of them; `blocks` are their spec's.
 
     The objective is the sum, over pairs and units, of the similarity of the units that have the same place.
     With everything but network i fixed, its permutation solves one assignment per group: its units against
@@ -51,7 +54,7 @@ def match_jointly(similar: Mapping[tuple[int, int], Matrices]) -> JointAlignment
     are aligned, and ends when no network's assignment raises the objective; it never falls.
     """
     members = range(1 + max(j for _, j in similar))
-    groups = [_Group(group, similar) for group in similar[0, 1]]
+    groups = [_Groups(names, similar, blocks) for names in together(similar[0, 1], blocks)]
     starts = [[group.through(reference) for group in groups] for reference in members]
     values = [sum(g.total(units) for g, units in zip(groups, start, strict=True)) for start in starts]
     reference = max(members, key=values.__getitem__)
@@ -60,37 +63,42 @@ def match_jointly(similar: Mapping[tuple[int, int], Matrices]) -> JointAlignment
     for group, units in zip(groups, starts[reference], strict=True):
         iterations += group.ascend(units)
         reached += group.total(units)
-    permutations = tuple(
-        Permutation({g.name: units[member] for g, units in zip(groups, starts[reference], strict=True)})
-        for member in members
-    )
+    found = [{k: v for units in starts[reference] for k, v in units[member].items()} for member in members]
+    permutations = tuple(Permutation({group: each[group] for group in similar[0, 1]}) for each in found)
     identity = sum((group.total(group.identity()) for group in groups), 0.0)
     return JointAlignment(permutations, reached, identity, iterations, reference)
 
 
-class _Group:
-    """One group of units in all networks."""
+class _Groups:
+    """One group of units, or those whose blocks move alike, in all networks."""
 
-    def __init__(self, name: str, similar: Mapping[tuple[int, int], Matrices]) -> None:
-        self.name = name
-        self._matrices = {pair: matrices[name] for pair, matrices in similar.items()}
-        self._matrices |= {(j, i): matrix.T for (i, j), matrix in self._matrices.items()}
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        similar: Mapping[tuple[int, int], Matrices],
+        blocks: Sequence[Blocks],
+    ) -> None:
+        self._names, self._blocks = names, blocks
+        self._matrices = {pair: {n: matrices[n] for n in names} for pair, matrices in similar.items()}
+        self._matrices |= {(j, i): {n: m.T for n, m in own.items()} for (i, j), own in self._matrices.items()}
         self._members = range(1 + max(j for _, j in similar))
 
     def identity(self) -> Units:
-        return [torch.arange(len(self._matrices[0, 1])) for _ in self._members]
+        return [{n: torch.arange(len(m)) for n, m in self._matrices[0, 1].items()} for _ in self._members]
 
     def through(self, reference: int) -> Units:
         """Match every network to one of them."""
         units = self.identity()
         for member in self._members:
             if member != reference:
-                units[member] = assignment(self._matrices[reference, member])
+                units[member] = matched_together(self._matrices[reference, member], self._blocks)
         return units
 
     def total(self, units: Units) -> float:
         return sum(
-            self._matrices[i, j][units[i], units[j]].sum().item() for i, j in combinations(self._members, 2)
+            self._matrices[i, j][n][units[i][n], units[j][n]].sum().item()
+            for n in self._names
+            for i, j in combinations(self._members, 2)
         )
 
     def ascend(self, units: Units) -> int:
@@ -103,10 +111,16 @@ class _Group:
             for member in sorted(stale):
                 stale.discard(member)
                 others = [other for other in self._members if other != member]
-                similarity = torch.stack([self._matrices[o, member][units[o]] for o in others]).sum(dim=0)
-                new = assignment(similarity)
+                similarity = {
+                    n: torch.stack([self._matrices[o, member][n][units[o][n]] for o in others]).sum(dim=0)
+                    for n in self._names
+                }
+                new = matched_together(similarity, self._blocks)
                 solved += 1
-                after, before = (similarity.gather(1, each[:, None]) for each in (new, units[member]))
+                after, before = (
+                    torch.cat([similarity[n].gather(1, each[n][:, None]) for n in self._names])
+                    for each in (new, units[member])
+                )
                 if (after.sum() - before.sum()).item() > TOLERANCE * after.abs().sum().item():
                     units[member] = new
                     stale.update(others)

@@ -8,8 +8,9 @@ from raysweep.alignment.products import State
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
 from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry.blocks import first_units
 from raysweep.symmetry.randomised import TOLERANCE, randomised_network
-from raysweep.symmetry.selection import selection
+from raysweep.symmetry.selection import places
 
 
 def pad(
@@ -17,18 +18,15 @@ def pad(
 ) -> dict[str, torch.Tensor]:
     """Return the narrow network's state in the shapes of the wide one: its units first, zeros beyond them.
 
-    The new units put out nothing and nothing listens to them. `wide` gives the shapes.
+    Of a group in blocks its units come first in each block. The new units put out nothing and nothing listens
+    to them. `wide` gives the shapes.
     """
-    first = {group: torch.arange(size) for group, size in narrow_spec.sizes.items()}
+    first = first_units(narrow_spec.blocks, narrow_spec.sizes, wide_spec.sizes)
     result = {}
     for name, tensor in narrow.items():
         axes = wide_spec.axes.get(name) or (None,) * tensor.dim()
-        places = [
-            torch.arange(size) if axis is None else selection(axis, first)
-            for size, axis in zip(tensor.shape, axes, strict=True)
-        ]
         padded = torch.zeros_like(wide[name], dtype=tensor.dtype)
-        padded[torch.meshgrid(*places, indexing="ij") if places else ...] = tensor
+        padded[places(axes, first, tensor.shape, padded.shape)] = tensor
         result[name] = padded
     return result
 
@@ -43,6 +41,8 @@ def prove_padding(
     """
     if list(specs[0].sizes) != list(specs[1].sizes):
         raise SpecError("the narrow and the wide network have different groups of hidden units")
+    if specs[0].blocks != specs[1].blocks:
+        raise SpecError("the units of the narrow and of the wide network lie in different numbers of blocks")
     narrow, wide = models
     generator = torch.Generator().manual_seed(seed_for("padding"))
     state = randomised_network(narrow, example, generator).state

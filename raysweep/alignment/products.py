@@ -4,18 +4,24 @@ A parameter along whose axis a group lies contributes L^T R[index] to the simila
 hold the parameter of the target and of the source as (entries of all other axes, units), and `index`
 carries out the current permutations of those other axes. When they change in a few rows, only the
 products of those rows are added; this is what makes late iterations cheap.
+
+The weight of a grouped convolution whose blocks cannot move is taken for that of a plain one, with zeros
+between the blocks; where they can, it is what couples two groups (see `couplings`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
+from raysweep.alignment.couplings import Coupled, couplings
 from raysweep.symmetry import PermutationSpec
-from raysweep.symmetry.groups import Axis
+from raysweep.symmetry.groups import Axis, Blocks, Within, segments
 from raysweep.symmetry.selection import selection
+from raysweep.symmetry.settling import Axes
 
 State = Mapping[str, torch.Tensor]
 Indices = Mapping[str, torch.Tensor]
+_Plain = tuple[tuple[Axis | None, ...], list[torch.Tensor]]  # axes and tensors
 UPDATED = 0.4  # above this share of changed rows a fresh product is cheaper, and free of summed rounding
 
 
@@ -108,6 +114,22 @@ def _rows(tensor: torch.Tensor, place: int, segment: tuple[int, int, int]) -> to
     )
 
 
+def _plain(axes: Axes, tensors: list[torch.Tensor]) -> _Plain:
+    """The weights of a grouped convolution as those of a plain one, zero between its blocks."""
+    within = axes[1] if len(axes) > 1 else None
+    if isinstance(within, Within):
+        tensors = [_dense(tensor, within.count) for tensor in tensors]
+    return tuple(segments(axis) or None for axis in axes), tensors
+
+
+def _dense(tensor: torch.Tensor, count: int) -> torch.Tensor:
+    rows, columns, *rest = tensor.shape
+    dense = tensor.new_zeros(count, rows // count, count, columns, *rest)
+    blocks = torch.arange(count)
+    dense[blocks, :, blocks] = tensor.detach().view(count, rows // count, columns, *rest)
+    return dense.view(rows, count * columns, *rest)
+
+
 def _repeated(values: torch.Tensor) -> torch.Tensor:
     """Return the places of the values that occur more than once."""
     _, kinds, counts = values.unique(return_inverse=True, return_counts=True)
@@ -124,22 +146,54 @@ class Similarities:
         sources: Sequence[State],
     ) -> None:
         self._products: dict[str, list[Product]] = {group: [] for group in specs[0].sizes}
+        self._coupled: dict[str, list[Coupled]] = {group: [] for group in specs[0].sizes}
         for name in specs[0].axes:
             axes = specs[0].axes[name], specs[1].axes[name]
-            for place, (axis, source_axis) in enumerate(zip(*axes, strict=True)):
-                start, source_start = 0, 0
-                for one, other in zip(axis or (), source_axis or (), strict=True):
-                    if one.group is not None:
-                        ranges = (
-                            (start, one.size, one.size // one.repeat),
-                            (source_start, other.size, other.size // other.repeat),
-                        )
-                        tensors = [[state[name] for state in states] for states in (targets, sources)]
-                        self._products[one.group].append(Product(tensors[0], tensors[1], axes, place, ranges))
-                    start, source_start = start + one.size, source_start + other.size
+            tensors = [state[name] for state in targets], [state[name] for state in sources]
+            found, covered = couplings(axes[0], tensors, specs[0].blocks)
+            for each in found:
+                self._coupled[each.group].append(each)
+            self._multiply(axes, tensors, covered)
+
+    def _multiply(
+        self,
+        axes: tuple[Axes, Axes],
+        tensors: tuple[list[torch.Tensor], list[torch.Tensor]],
+        covered: set[tuple[int, int]],
+    ) -> None:
+        """Add the products of a parameter, but for the segments that couplings cover."""
+        own = tuple(segments(axis) for axis in axes[0]), tuple(segments(axis) for axis in axes[1])
+        plain: tuple[_Plain, _Plain] | None = None
+        for place, (axis, source_axis) in enumerate(zip(*own, strict=True)):
+            start, source_start = 0, 0
+            for one, other in zip(axis, source_axis, strict=True):
+                if one.group is not None and (place, start) not in covered:
+                    ranges = (
+                        (start, one.size, one.size // one.repeat),
+                        (source_start, other.size, other.size // other.repeat),
+                    )
+                    plain = plain or (_plain(axes[0], tensors[0]), _plain(axes[1], tensors[1]))
+                    both = plain[0][0], plain[1][0]
+                    product = Product(plain[0][1], plain[1][1], both, place, ranges)
+                    self._products[one.group].append(product)
+                start, source_start = start + one.size, source_start + other.size
 
     def of(self, group: str, indices: Indices) -> torch.Tensor:
         """Return S with S[i, j] the gain of matching unit i of the target to unit j of the source."""
+        coupled = [each.value(indices) for each in self._coupled[group]]
+        return sum(coupled, self._uncoupled(group, indices)) if coupled else self._uncoupled(group, indices)
+
+    def uncoupled(self, blocks: Blocks, indices: Indices) -> dict[str, torch.Tensor]:
+        """Return, for each group in these blocks, S but for what couples it to another one of them."""
+        return {group: self._uncoupled(group, indices) for group in blocks.groups}
+
+    def couplings(self, blocks: Blocks) -> list[Coupled]:
+        """Return what the groups of these blocks contribute to each other."""
+        return [each for group in blocks.groups for each in self._coupled[group]]
+
+    def _uncoupled(self, group: str, indices: Indices) -> torch.Tensor:
+        if not self._products[group]:
+            return self._coupled[group][0].zeros()
         first, *rest = [product.value(indices) for product in self._products[group]]
         return sum(rest, first)
 
@@ -147,15 +201,20 @@ class Similarities:
         """Return the part of the similarity that depends on the permutations of `settled` groups alone.
 
         Units that it cannot tell apart, as those of a pruned network without any weight there, are compared
-        by what no permutation changes of their other weights: the sorted values.
+        by what no permutation changes of their other weights: the sorted values. What couples groups whose
+        blocks move alike is left out.
         """
-        products = self._products[group]
-        known = [product for product in products if product.others <= set(settled)] or products
+        products, coupled = self._products[group], self._coupled[group]
+        known = [product for product in products if product.others <= set(settled)]
+        if not known and coupled:
+            return coupled[0].zeros()
+        known = known or products
         first, *rest = [product.exact(indices) for product in known]
         similarity = sum(rest, first)
         fingerprints = [product.fingerprints() for product in known]
         left, right = (_repeated(sum(side)) for side in zip(*fingerprints, strict=True))
-        open_ = [product for product in products if product not in known]
+        open_: list[Product | Coupled] = [product for product in products if product not in known]
+        open_ += coupled
         if len(left) and len(right) and open_:
             similarity = similarity.clone()  # a product keeps its value
             similarity[left[:, None], right] += sum(p.regardless_of_order(left, right) for p in open_)
@@ -164,9 +223,12 @@ class Similarities:
     def gain(
         self, group: str, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor
     ) -> float:
-        return sum(product.gain(indices, rows, old, new) for product in self._products[group])
+        return sum(product.gain(indices, rows, old, new) for product in self._all(group))
 
     def norms(self, group: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the norms of the concatenated weight vectors of the units of target and source."""
-        squares = [product.squares() for product in self._products[group]]
+        squares = [product.squares() for product in self._all(group)]
         return sum(a for a, _ in squares) ** 0.5, sum(b for _, b in squares) ** 0.5  # type: ignore[return-value]
+
+    def _all(self, group: str) -> list[Product | Coupled]:
+        return [*self._products[group], *self._coupled[group]]

@@ -69,9 +69,11 @@ def weight_matching(
     kept.
 
     With the linear kernel the objective never falls, and at the end no single group improves it; a group is
-    solved again only when one that shares a parameter with it has changed. Without a start, and with all
-    groups, a permuted copy of a network is found exactly, but for units that swap because their weights are
-    equal (see `Ascent.linear_twice`). The cosine kernel has a bounded number of sweeps and keeps the best.
+    solved again only when one that shares a parameter with it has changed. Units in blocks (of grouped
+    convolutions and GroupNorm) are matched inside their blocks, and the blocks with each other. Without a
+    start, and with all groups, a permuted copy of a network is found exactly, but for units that swap because
+    their weights are equal (see `Ascent.linear_twice`). The cosine kernel has a bounded number of sweeps and
+    keeps the best.
     Raises `ValueError` for unknown names, no restarts, lists of different lengths, and for states or a start
     that do not fit the spec.
     """
@@ -111,7 +113,7 @@ def objective(target: State, source: State, names: Iterable[str]) -> float:
 def matched_spec(spec: PermutationSpec, biases: bool = True) -> PermutationSpec:
     """Return the spec without what is never matched: buffers, and where asked parameters of one axis."""
     kept = {n: axes for n, axes in spec.axes.items() if n not in spec.buffers and (biases or len(axes) > 1)}
-    return PermutationSpec(kept, spec.sizes, frozenset())
+    return PermutationSpec(kept, spec.sizes, frozenset(), spec.blocks)
 
 
 def _ascent(

@@ -23,7 +23,7 @@ def unmeasurable(model: nn.Module, example: torch.Tensor) -> str | None:
     The weights are drawn at random, because at initialisation outputs may be zero. The model is not changed.
     """
     try:
-        return _problem(_randomised(model).eval(), _inputs(example))
+        return _problem(_randomised(model).eval(), _inputs(model, example))
     except Exception as error:  # whatever a user's code raises
         return f"it fails on {EXAMPLES} or {EXAMPLES // 2} examples: {type(error).__name__}: {error}"
 
@@ -97,12 +97,13 @@ def _close(one: Any, other: Any) -> bool:
     return torch.allclose(one, other, rtol=0, atol=TOLERANCE * largest, equal_nan=True)
 
 
-def _inputs(example: torch.Tensor) -> torch.Tensor:
+def _inputs(model: nn.Module, example: torch.Tensor) -> torch.Tensor:
+    """Numbers of the precision of the model, or the integers of the example."""
     if not example.is_floating_point():
         return example[torch.arange(EXAMPLES) % len(example)]
-    generator = torch.Generator().manual_seed(0)
-    shape = (EXAMPLES, *example.shape[1:])
-    return torch.randn(shape, generator=generator, dtype=example.dtype).to(example.device)
+    floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
+    drawn = torch.randn((EXAMPLES, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
+    return drawn.to(example.device, floating)
 
 
 def _randomised(model: nn.Module) -> nn.Module:

@@ -6,8 +6,9 @@ from itertools import combinations
 from raysweep.choices import choose
 from raysweep.digest import digest
 from raysweep.errors import UserError
+from raysweep.models.names import is_custom
 from raysweep.sweep.comparisons import Comparisons
-from raysweep.sweep.facts import group_sizes, has_running_statistics
+from raysweep.sweep.facts import group_blocks, group_sizes, has_running_statistics
 from raysweep.sweep.identity import Network, Trial, data_config, make_embedding
 from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Sections
@@ -55,7 +56,8 @@ class Across:
     def _tasks(self, one: Family, other: Family) -> None:
         """Add pairs of two tasks, evaluated on either, and permutations of each task applied in the other."""
         configs = [self._trials.model(family.dense[0]) for family in (one, other)]
-        if group_sizes(configs[0]) != group_sizes(configs[1]):
+        units = [(group_sizes(config), group_blocks(config)) for config in configs]
+        if units[0] != units[1]:
             raise UserError(f"compare.across = tasks: {configs[0].model} has other hidden units on the two")
         wholes = [data_config(family.training, 0).whole() for family in (one, other)]
         for target, source in ((one, other), (other, one)):
@@ -102,6 +104,8 @@ class Across:
         group = digest(["across", across, first.dense[0].group, second.dense[0].group])
         if has_running_statistics(self._trials.model(first.dense[0])):
             self._comparisons.batchnorm.add(group)
+        if is_custom(first.training.model):
+            self._comparisons.own.add(group)
         return group
 
 

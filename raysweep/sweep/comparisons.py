@@ -7,6 +7,8 @@ from raysweep.choices import check_names
 from raysweep.digest import digest
 from raysweep.sweep.barriers import BarrierMaker
 from raysweep.sweep.identity import (
+    ALIGNMENT_VERSION,
+    OWN_NETWORKS_VERSION,
     AgreementUnit,
     AlignmentUnit,
     BarrierUnit,
@@ -22,21 +24,29 @@ Pair = tuple[Network, Network]
 
 
 class Comparisons:
-    """Collects alignments and barriers; `batchnorm` names the groups whose networks have BatchNorm."""
+    """Collects alignments and barriers.
+
+    `batchnorm` names the groups whose networks have BatchNorm, `own` those of a user's own networks.
+    """
 
     def __init__(self, align: Align, compare: Compare) -> None:
         self._align, self._compare = align, compare
         self._maker = BarrierMaker(compare, align.threads)
         self._moves: dict[tuple[str, Network, Network], Move] = {}
         self.batchnorm: set[str] = set()
+        self.own: set[str] = set()
         self.alignments: dict[str, AlignmentUnit] = {}
         self.barriers: dict[str, BarrierUnit] = {}
         self.agreements: dict[str, AgreementUnit] = {}
         self._pairs: dict[tuple[object, ...], Pair] = {}
 
+    def version(self, group: str) -> int:
+        """The version of the alignments of a group's networks."""
+        return OWN_NETWORKS_VERSION if group in self.own else ALIGNMENT_VERSION
+
     def alignment(self, method: str, group: str, pair: Pair) -> AlignmentUnit:
         """Add the alignment of two networks."""
-        unit = make_alignment(method, group, *pair, self._align)
+        unit = make_alignment(method, group, *pair, self._align, self.version(group))
         return self.alignments.setdefault(unit.alignment_id, unit)
 
     def toward_first(self, method: str, group: str, pair: Pair) -> Move:
@@ -162,7 +172,7 @@ class Comparisons:
         )
 
     def _aligned_jointly(self, method: str, group: str, networks: tuple[Network, ...]) -> AlignmentUnit:
-        unit = make_joint(method, group, networks, self._align)
+        unit = make_joint(method, group, networks, self._align, self.version(group))
         return self.alignments.setdefault(unit.alignment_id, unit)
 
     def _joint(self, method: str, group: str, networks: tuple[Network, ...]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,12 +17,16 @@ from raysweep.choices import choose
 from raysweep.data.arrays import dataset_digest
 from raysweep.data.config import DataConfig
 from raysweep.data.load import files_of, load_arrays
-from raysweep.errors import UserError
+from raysweep.errors import SpecError, UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.names import RUNNING_STATISTICS, is_custom
 from raysweep.store.memo import recall, remember
 from raysweep.sweep.own_networks import EXAMPLES, training_only
 from raysweep.sweep.schema import Training, TrainRest
+
+if TYPE_CHECKING:  # both import torch, which a plan whose facts are known does not
+    from raysweep.symmetry import PermutationSpec
+    from raysweep.symmetry.groups import Blocks
 
 
 @dataclass(frozen=True)
@@ -189,14 +193,34 @@ def group_sizes(config: ModelConfig) -> dict[str, int]:
 
 
 def _groups(config: ModelConfig) -> list[tuple[str, int]]:
+    return list(_spec(config).sizes.items())
+
+
+def _spec(config: ModelConfig) -> "PermutationSpec":
     import torch
 
     from raysweep.models.build import build
     from raysweep.symmetry import PermutationSpec
 
     example = torch.zeros(EXAMPLES, *config.shape)
-    spec = PermutationSpec.trace(build(config), example, proved=False)  # workers prove it
-    return list(spec.sizes.items())
+    return PermutationSpec.trace(build(config), example, proved=False)  # workers prove it
+
+
+@lru_cache(maxsize=64)
+def group_blocks(config: ModelConfig) -> tuple["Blocks", ...]:
+    """Return the groups whose units lie in blocks; our own networks have none, nor has one without a spec."""
+    if not is_custom(config.model):
+        return ()
+    try:
+        return _spec(config).blocks
+    except SpecError:
+        return ()
+
+
+def layers_of_groups(config: ModelConfig) -> tuple[tuple[str, ...], ...]:
+    """Return the groups in order, in one layer those whose blocks move alike. Raises `SpecError`."""
+    partners = {group: each.groups for each in group_blocks(config) for group in each.groups}
+    return tuple(dict.fromkeys(partners.get(group, (group,)) for group in group_sizes(config)))
 
 
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:

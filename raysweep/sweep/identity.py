@@ -18,6 +18,7 @@ IMPORT_VERSION = 2
 ALIGNMENT_VERSION = 4
 EMBEDDING_VERSION = 5  # of alignments of a narrow network in a wide one
 PIXELS_VERSION = 2  # of correlations over several pixels of an image
+OWN_NETWORKS_VERSION = 5  # of alignments of a user's own networks, of which more symmetries are found
 BARRIER_VERSION = 8
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
@@ -251,20 +252,27 @@ def make_branch(
     )
 
 
-def make_alignment(method: str, group: str, one: Network, other: Network, align: Align) -> AlignmentUnit:
+def make_alignment(
+    method: str, group: str, one: Network, other: Network, align: Align, version: int = ALIGNMENT_VERSION
+) -> AlignmentUnit:
     """An unordered pair of equal architecture is aligned once, toward the smaller id."""
     pair = tuple(sorted((one, other)))
-    identity = ["alignment", ALIGNMENT_VERSION, _identifying(method, align), *map(str, pair)]
+    identity = ["alignment", version, _identifying(method, align), *map(str, pair)]
     return AlignmentUnit(digest(identity), method, group, pair)
 
 
 def make_stacked(
-    method: str, group: str, ones: tuple[Network, ...], others: tuple[Network, ...], align: Align
+    method: str,
+    group: str,
+    ones: tuple[Network, ...],
+    others: tuple[Network, ...],
+    align: Align,
+    version: int = ALIGNMENT_VERSION,
 ) -> AlignmentUnit:
     """Checkpoints of two trials, those that correspond at the same place, under one permutation."""
     targets, sources = sorted((ones, others))
     networks = (*targets, *sources)
-    identity = ["stacked", ALIGNMENT_VERSION, _identifying(method, align), *map(str, networks)]
+    identity = ["stacked", version, _identifying(method, align), *map(str, networks)]
     return AlignmentUnit(digest(identity), method, group, networks, stack=len(targets))
 
 
@@ -275,10 +283,12 @@ def make_embedding(method: str, group: str, narrow: Network, wide: Network, alig
     return AlignmentUnit(digest(identity), method, group, pair, embeds=True)
 
 
-def make_joint(method: str, group: str, networks: tuple[Network, ...], align: Align) -> AlignmentUnit:
+def make_joint(
+    method: str, group: str, networks: tuple[Network, ...], align: Align, version: int = ALIGNMENT_VERSION
+) -> AlignmentUnit:
     """Networks that are aligned at once, one permutation each."""
     ordered = tuple(sorted(networks))
-    identity = ["joint alignment", ALIGNMENT_VERSION, _identifying(method, align), *map(str, ordered)]
+    identity = ["joint alignment", version, _identifying(method, align), *map(str, ordered)]
     return AlignmentUnit(digest(identity), method, group, ordered, joint=True)
 
 

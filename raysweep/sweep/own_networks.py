@@ -1,5 +1,6 @@
 """What a plan checks and says about a user's own network; there is nothing to say of ours."""
 
+import random
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -61,10 +62,12 @@ def left_out(config: ModelConfig, init: str) -> LeftOut:
 def check_training(config: ModelConfig) -> None:
     """Run a network once in training mode.
 
-    Raises `UserError` where it fails, puts out anything but logits, or has nothing to train.
+    Raises `UserError` where it fails, puts out anything but logits, has nothing to train, or draws random
+    numbers that the seed of a step does not determine.
     """
     if not is_custom(config.model):
         return
+    import numpy as np
     import torch
 
     from raysweep.models.build import build
@@ -73,6 +76,7 @@ def check_training(config: ModelConfig) -> None:
     model, named = build(config).train(), f"model {config.model!r}"
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(f"{named} has no parameter to train: none requires a gradient")
+    drawn = random.getstate(), np.random.get_state()[2]
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             output = model(torch.zeros(EXAMPLES, *config.shape))
@@ -81,6 +85,8 @@ def check_training(config: ModelConfig) -> None:
             f"{named} fails in training mode on images of shape {config.shape}: "
             f"{type(error).__name__}: {error}"
         ) from error
+    if drawn != (random.getstate(), np.random.get_state()[2]):
+        raise UserError(f"{named}: its forward draws from numpy or random in training mode; draw from torch")
     try:
         shape = tuple(checked_logits(output).shape)
     except ValueError as error:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raysweep.models.names import is_custom
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import LevelRecord, TrialStore
@@ -117,9 +118,12 @@ def _desired(sweep: Sweep) -> Desired:
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
         model = trials.model(family.dense[0])
+        groups = {trial.group for trial in (*family.dense, *family.chains)}
         check_statistics(model, tuple(sections.compare.statistics))
         if has_running_statistics(model):
-            comparisons.batchnorm.update(trial.group for trial in (*family.dense, *family.chains))
+            comparisons.batchnorm |= groups
+        if is_custom(model.model):
+            comparisons.own |= groups
         comparisons.group(family.dense[0].group, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:
             Trajectories(sections, trials, comparisons).compare(family)

@@ -5,7 +5,7 @@ from itertools import combinations
 from raysweep.choices import choose
 from raysweep.errors import UserError
 from raysweep.sweep.comparisons import Comparisons
-from raysweep.sweep.facts import group_sizes
+from raysweep.sweep.facts import layers_of_groups
 from raysweep.sweep.identity import AlignmentUnit, Network, Trial, make_stacked
 from raysweep.sweep.moves import Hybrid, Move
 from raysweep.sweep.names import BY_WEIGHTS
@@ -14,6 +14,7 @@ from raysweep.sweep.trials import Cursor, Family, Trials
 from raysweep.training.moment import Moment
 
 Runs = tuple[Trial, Trial]
+Layers = tuple[tuple[str, ...], ...]  # the groups of hidden units in each
 
 
 class Trajectories:
@@ -57,7 +58,9 @@ class Trajectories:
         self, method: str, runs: Runs, steps: list[int], points: list[int], moves: dict[int, Move]
     ) -> None:
         ones, others = zip(*(_at(runs, step) for step in reversed(steps)), strict=True)
-        made = make_stacked(method, runs[0].group, ones, others, self._align)
+        made = make_stacked(
+            method, runs[0].group, ones, others, self._align, self._comparisons.version(runs[0].group)
+        )
         unit: AlignmentUnit = self._comparisons.alignments.setdefault(made.alignment_id, made)
         move = unit.toward(ones[0])
         for point in points:
@@ -73,10 +76,11 @@ class Trajectories:
             raise UserError(
                 f"compare.trajectory.early = {early}: is not among compare.trajectory.permutations"
             )
-        groups = tuple(group_sizes(self._trials.model(runs[0])))
+        layers = layers_of_groups(self._trials.model(runs[0]))
         for direction in self._wanted.hybrids:
-            for number, chosen in _layers(direction, groups).items():
-                move = Hybrid(moves[step], moves[max(moves)], chosen)
+            for number, chosen in _layers(direction, layers).items():
+                groups = tuple(group for layer in chosen for group in layer)
+                move = Hybrid(moves[step], moves[max(moves)], groups)
                 self._comparisons.add(
                     "pair",
                     "hybrid",
@@ -88,16 +92,16 @@ class Trajectories:
                 )
 
 
-def _layers(direction: str, groups: tuple[str, ...]) -> dict[int, tuple[str, ...]]:
-    """The groups with the early permutation, by their number, or by the place of the one in or out."""
-    count = len(groups)
-    layers = {
-        "bottom_up": {n: groups[:n] for n in range(count + 1)},
-        "top_down": {n: groups[count - n :] for n in range(count + 1)},
-        "one_in": {n: groups[n : n + 1] for n in range(count)},
-        "one_out": {n: (*groups[:n], *groups[n + 1 :]) for n in range(count)},
+def _layers(direction: str, layers: Layers) -> dict[int, Layers]:
+    """The layers with the early permutation, by their number, or by the place of the one in or out."""
+    count = len(layers)
+    early = {
+        "bottom_up": {n: layers[:n] for n in range(count + 1)},
+        "top_down": {n: layers[count - n :] for n in range(count + 1)},
+        "one_in": {n: layers[n : n + 1] for n in range(count)},
+        "one_out": {n: (*layers[:n], *layers[n + 1 :]) for n in range(count)},
     }
-    return choose("hybrid", direction, layers)
+    return choose("hybrid", direction, early)
 
 
 def _at(runs: Runs, step: int) -> tuple[Network, Network]:

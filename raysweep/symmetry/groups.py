@@ -3,6 +3,8 @@
 A segment of a group with n units and repeat r covers n * r entries: unit i is the block of r entries from
 i * r (flattening channels x height x width gives r = height * width). Where two axes meet, their groups are
 unified. A group may thereby follow another one, move in larger blocks, fall into parts, or stay in place.
+Its units may also lie in equal blocks: free inside them, while the blocks move as the entries of another
+axis do.
 """
 
 import sys
@@ -30,13 +32,43 @@ Axis = tuple[Segment, ...]
 Value = tuple[Axis, ...]  # the axes of a tensor
 
 
+@dataclass(frozen=True)
+class Within:
+    """Axis 1 of a tensor whose rows, along axis 0, lie in `count` equal blocks.
+
+    The entries of the rows of block b are those of the bth of `count` equal runs of `axis`, as the weights of
+    a convolution in groups are.
+    """
+
+    axis: Axis
+    count: int
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Groups whose units lie in `count` equal blocks of consecutive units.
+
+    Units move freely inside each block, and whole blocks move alike in all of the groups. A group of as many
+    units as there are blocks has one unit in each.
+    """
+
+    count: int
+    groups: tuple[str, ...]
+
+
 def still(size: int, why: str = "") -> Axis:
     """An axis that stays in place."""
     return (Segment(None, size, why=why),)
 
 
-def length(axis: Axis) -> int:
-    return sum(segment.size for segment in axis)
+def segments(axis: Axis | Within | None) -> Axis:
+    """The segments by which an axis moves."""
+    return axis.axis if isinstance(axis, Within) else axis or ()
+
+
+def length(axis: Axis | Within) -> int:
+    total = sum(segment.size for segment in segments(axis))
+    return total // axis.count if isinstance(axis, Within) else total
 
 
 def scaled(axis: Axis, factor: int) -> Axis:
@@ -44,6 +76,16 @@ def scaled(axis: Axis, factor: int) -> Axis:
     return tuple(
         replace(s, size=s.size * factor, repeat=1 if s.group is None else s.repeat * factor) for s in axis
     )
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """A convolution in groups: the axes of its input and of its channels, its weight's axis 1, its blocks."""
+
+    incoming: Axis
+    channels: Axis
+    features: Axis
+    blocks: Axis
 
 
 class Groups:
@@ -62,6 +104,8 @@ class Groups:
         self._order: dict[str, tuple[int, ...]] = {}  # the parts of a split group sort in its place
         self._origin: dict[str, tuple[str, int]] = {}  # of a part: the group that was split first, the start
         self._became: dict[str, Axis] = {}  # a group that is no longer free, in terms of others
+        self._blocks: dict[str, Axis] = {}  # as whose entries the equal blocks of a group's units move
+        self.grouped: list[Grouped] = []
 
     def new(self, name: str, size: int, order: tuple[int, ...] | None = None) -> Axis:
         """Return the axis of a new group; a single unit cannot move and needs no group."""
@@ -81,8 +125,22 @@ class Groups:
 
     def sizes(self) -> dict[str, int]:
         """Return the units of every group that is free, in the order in which the network creates them."""
+        self._follow_all()
         free = [name for name in self._order if name not in self._became]
         return {name: self._units[name] for name in sorted(free, key=self._order.__getitem__)}
+
+    def blocks(self) -> dict[str, str]:
+        """Return, for every group in blocks, the group as whose units they move, which is not in blocks.
+
+        Where blocks lie in blocks, the outermost are made to stay in place: most freedom is left inside.
+        """
+        self._follow_all()
+        found = {name: str(axis[0].group) for name, axis in self._blocks.items()}
+        outermost = [outer for outer in found.values() if outer in found and found[outer] not in found]
+        if outermost:
+            self.fix(self._blocks[outermost[0]], reason="")
+            return self.blocks()
+        return found
 
     def resolve(self, axis: Iterable[Segment]) -> Axis:
         """Express an axis in groups that are free; neighbours that stay in place become one segment."""
@@ -90,6 +148,8 @@ class Groups:
         rest = deque(axis)
         while rest:
             segment = rest.popleft()
+            if segment.group is not None and segment.group in self._blocks:
+                self._follow_blocks(segment.group)
             if segment.group in self._became:
                 rest.extendleft(reversed(scaled(self._became[segment.group], segment.repeat)))
             elif (
@@ -103,12 +163,15 @@ class Groups:
     def fix(self, axis: Axis, reason: str = "needs their order") -> None:
         """Make the units of an axis stay in place; `reason` says what the operation at work does."""
         for segment in self.resolve(axis):
-            if segment.group is not None:
+            if segment.group in self._became:  # since, with the blocks of another segment
+                self.fix((segment,), reason)
+            elif segment.group is not None:
                 units = self._units[segment.group]
                 self._became[segment.group] = self._pinned(segment.group, units, reason)
+                self.fix(self._blocks.pop(segment.group, ()), reason="")
 
     def _pinned(self, group: str, units: int, reason: str) -> Axis:
-        """So many units of a group, as an axis that stays in place."""
+        """So many units of a group, as an axis that stays in place; without a reason they are not hidden."""
         is_own = self._origin.get(group, (group, 0))[0] in self.own
         if is_own or not reason or self._order[group][0] == COPIES:
             return still(units)
@@ -150,6 +213,84 @@ class Groups:
             for side, segment in ((one_side, one), (other_side, other)):
                 side.extendleft(reversed(self._parts(segment, shorter.size)))
 
+    def block(self, axis: Axis, blocks: Axis) -> None:
+        """Make the entries of an axis move inside equal runs, and the runs as the entries of `blocks` do.
+
+        A run that is not made of whole segments or of whole units of one segment stays in place.
+        """
+        run, place, rest = length(axis) // length(blocks), 0, deque(axis)
+        while rest:
+            segment = self._first(rest)
+            part = place % run != 0 or segment.size < run
+            if part:
+                self.fix(self.take(blocks, place // run, place // run + 1), reason="")
+            size = min(segment.size, run - place % run) if part else segment.size // run * run
+            if size < segment.size:
+                self.cut((segment,), size)
+                rest.extendleft(reversed(self._parts(segment, size)))
+                continue
+            if not part:
+                self._block_segment(segment, self.take(blocks, place // run, (place + size) // run))
+            place += size
+
+    def _block_segment(self, segment: Segment, blocks: Axis) -> None:
+        """Make equal runs of a segment move as the entries of `blocks` do."""
+        group, count = segment.group, length(blocks)
+        run = segment.size // count
+        if self.resolve((segment,)) != (segment,):
+            self.block((segment,), blocks)
+        elif group is None:
+            self.fix(blocks, reason="")
+        elif count == 1:
+            return  # the group moves inside one block, which stays in place
+        elif segment.repeat % run == 0:
+            self.merge(blocks, (Segment(group, count, segment.repeat // run),))
+        elif run % segment.repeat == 0:
+            self._put_in_blocks(group, blocks)
+        else:
+            self.fix((segment,), "joins blocks of other sizes")
+            self.fix(blocks, reason="")
+
+    def _put_in_blocks(self, group: str, blocks: Axis) -> None:
+        """Blocks of unlike sizes lie inside each other, or stay in place."""
+        known = self._blocks.setdefault(group, blocks)
+        one, other = length(known), length(blocks)
+        if one == other:
+            self.merge(known, blocks)
+        elif one % other == 0:
+            self.block(known, blocks)
+        elif other % one == 0:
+            self._blocks[group] = blocks
+            self.block(blocks, known)
+        else:
+            self.fix((*known, *blocks), reason="")
+            units = self._units[group]
+            for border in range(units // other, units, units // other):
+                self.cut((Segment(group, units),), border)
+
+    def _follow_all(self) -> None:
+        for group in list(self._order):
+            self.resolve((Segment(group, self._units[group]),))
+
+    def _follow_blocks(self, group: str) -> None:
+        """Where the blocks of a group no longer move as the units of one other group, neither does it."""
+        blocks = self._blocks[group] = self.resolve(self._blocks[group])
+        if len(blocks) == 1 and blocks[0].group is not None and blocks[0].repeat == 1:
+            return
+        del self._blocks[group]
+        size, start, parts = self._units[group] // length(blocks), 0, []
+        for segment in blocks:
+            stop = start + segment.size * size
+            if segment.group is None:
+                parts += [self._part(group, at, at + size) for at in range(start, stop, size)]
+            elif segment.repeat > 1:
+                parts.append(scaled((segment,), size))
+            else:
+                parts.append(self._part(group, start, stop))
+                self._blocks[str(parts[-1][0].group)] = (segment,)
+            start = stop
+        self._became[group] = tuple(segment for part in parts for segment in part)
+
     def _first(self, side: deque[Segment]) -> Segment:
         first, *rest = self.resolve([side.popleft()])
         side.extendleft(reversed(rest))
@@ -165,6 +306,13 @@ class Groups:
             return
         group, units = segment.group, self._units[segment.group]
         borders = sorted({0, at // segment.repeat, -(-at // segment.repeat), units})
+        if group in self._blocks:
+            blocks = self._blocks[group]
+            for border in borders[1:-1]:
+                block, inside = divmod(border, units // length(blocks))
+                self.take(blocks, block, block + (inside > 0))
+            self.cut((segment,), at)
+            return
         self._became[group] = tuple(
             part for start, stop in pairwise(borders) for part in self._part(group, start, stop)
         )
@@ -193,6 +341,8 @@ class Groups:
         assert other.group is not None
         follower = Segment(one.group, self._units[other.group], one.repeat // other.repeat)
         self._became[other.group] = (follower,)
+        if other.group in self._blocks:
+            self.block((follower,), self._blocks.pop(other.group))
 
     def _stay(self, one: Segment, other: Segment) -> None:
         """One of two segments stays in place, so the other one does, for the same reason."""
@@ -201,5 +351,6 @@ class Groups:
             return
         if still_one.why in self.pinned:
             self._became[moving.group] = still(self._units[moving.group], still_one.why)
+            self.fix(self._blocks.pop(moving.group, ()), reason="")
         else:
             self.fix((moving,), still_one.why or "joins them with what stays in place")

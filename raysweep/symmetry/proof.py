@@ -1,6 +1,6 @@
 """The numerical proof that a spec describes symmetries of a network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,12 @@ from torch import nn
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
 from raysweep.models.measurable import unmeasurable
+from raysweep.symmetry.blocks import block_index, together
 from raysweep.symmetry.gradients import State
-from raysweep.symmetry.groups import Axis
+from raysweep.symmetry.groups import Axis, Within, segments
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, single_names
-from raysweep.symmetry.selection import axis_index
+from raysweep.symmetry.selection import selected
 
 if TYPE_CHECKING:
     from raysweep.symmetry.spec import PermutationSpec  # which proves what it traces
@@ -30,11 +31,13 @@ class _Place:
     group: str
     name: str
     dimension: int
-    axis: Axis
+    axis: Axis | Within
 
 
 def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor) -> None:
     """Check that every group, moved alone, leaves the network's outputs unchanged.
+
+    Groups whose blocks move alike are moved together: the blocks, and the units inside each of them.
 
     All parameters and buffers are randomised first, in float64, because norm scales of one, zero biases and
     zero heads would make the check vacuous; the outputs must not be zero; and moving the same group along any
@@ -50,7 +53,8 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
     places = list(_places(spec, model))
     for draw in range(DRAWS):
         network = randomised_network(model, example_input, generator)
-        places = [place for group in spec.sizes for place in _idle(spec, network, group, places, generator)]
+        moves = together(spec.sizes, spec.blocks)
+        places = [place for groups in moves for place in _idle(spec, network, groups, places, generator)]
         if draw == 0:
             _check_together(spec, network, generator)
         if not places:
@@ -76,7 +80,7 @@ def _check_together(spec: "PermutationSpec", network: RandomisedNetwork, generat
 def _places(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Place]:
     for name in single_names(model):
         for dimension, axis in enumerate(spec.axes.get(name, ())):
-            for group in dict.fromkeys(segment.group for segment in axis or ()):
+            for group in dict.fromkeys(segment.group for segment in segments(axis)):
                 if axis is not None and group is not None:
                     yield _Place(group, name, dimension, axis)
 
@@ -84,19 +88,23 @@ def _places(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Place]:
 def _idle(
     spec: "PermutationSpec",
     network: RandomisedNetwork,
-    group: str,
+    groups: tuple[str, ...],
     places: list[_Place],
     generator: torch.Generator,
 ) -> list[_Place]:
-    """Check that moving a group changes nothing; return those of its places that have no effect alone."""
-    own = [place for place in places if place.group == group]
+    """Check that moving groups changes nothing; return those of their places that have no effect alone."""
+    own = [place for place in places if place.group in groups]
     if not own:
         return []
-    permutation = _moved(spec, group, generator)
+    permutation = _moved(spec, groups, generator)
     change = network.change(_changed(spec, network, permutation))
     if not change <= network.threshold:
-        raise SpecError(f"group {group}: reordering its units changes the network's outputs by {change:.2g}")
-    return [place for place in own if not _has_effect(network, place, permutation)]
+        kind, whose = ("group", "its") if len(groups) == 1 else ("groups", "their")
+        effect = f"reordering {whose} units changes the network's outputs by {change:.2g}"
+        raise SpecError(f"{kind} {', '.join(groups)}: {effect}")
+    still = {**permutation.indices, **{group: torch.arange(spec.sizes[group]) for group in groups}}
+    alone = {group: {**still, group: permutation.indices[group]} for group in groups}
+    return [place for place in own if not _has_effect(spec, network, place, alone[place.group])]
 
 
 def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: Permutation) -> State:
@@ -106,27 +114,36 @@ def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: P
     return {name: tensor for name, tensor in moved.items() if tensor is not network.state[name]}
 
 
-def _has_effect(network: RandomisedNetwork, place: _Place, permutation: Permutation) -> bool:
-    """Whether the outputs change when a group moves along one axis of one tensor alone.
+def _has_effect(
+    spec: "PermutationSpec", network: RandomisedNetwork, place: _Place, indices: Mapping[str, torch.Tensor]
+) -> bool:
+    """Whether the outputs change when a group moves, as `indices` say, along one axis of one tensor alone.
 
     One gradient answers this for all axes: the outputs' derivative along a move is not zero. Where it is
-    zero a move itself is tried, because that does not exclude an effect.
+    zero a move itself is tried, because that does not exclude an effect. Units in blocks are not exchanged in
+    pairs, which may lie in unlike blocks.
     """
-    gradient = network.gradients.get(place.name)
-    if gradient is not None and abs(_derivative(network, gradient, place)) > network.threshold:
+    gradient, tensor = network.gradients.get(place.name), network.state[place.name]
+    free = not any(place.group in each.groups for each in spec.blocks)
+    if gradient is not None and free and isinstance(place.axis, tuple):
+        if abs(_derivative(network, gradient, place, place.axis)) > network.threshold:
+            return True
+        gradient = None
+    along = [dimension == place.dimension for dimension in range(tensor.dim())]
+    moved = selected(tensor, spec.axes[place.name], indices, along)
+    if gradient is not None and (gradient * (moved - tensor)).sum().abs() > network.threshold:
         return True
-    moved = network.state[place.name].index_select(place.dimension, axis_index(place.axis, permutation))
     return network.change({place.name: moved}) > network.threshold
 
 
-def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, place: _Place) -> float:
+def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, place: _Place, axis: Axis) -> float:
     """The derivative along the exchange of the units 0 and 1, 2 and 3, and so on, of up to `EXCHANGED` pairs.
 
     It is the sum of -<g_a - g_b, w_a - w_b> over the pairs, of gradients g and weights w of the units a and
     b. A few units are enough; all of a wide layer would take longer than running the network.
     """
     total, offset = 0.0, 0
-    for segment in place.axis:
+    for segment in axis:
         if segment.group == place.group:
             pairs = min(segment.size // segment.repeat // 2, EXCHANGED)
             differences = []
@@ -139,9 +156,18 @@ def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, place: _Plac
     return total
 
 
-def _moved(spec: "PermutationSpec", group: str, generator: torch.Generator) -> Permutation:
-    """A permutation that rotates and shuffles one group, never the identity, and leaves the others."""
+def _moved(spec: "PermutationSpec", groups: tuple[str, ...], generator: torch.Generator) -> Permutation:
+    """A permutation that moves groups, none as the identity does, and leaves the others in place."""
     indices = dict(Permutation.identity(spec.sizes).indices)
-    shuffle = torch.randperm(spec.sizes[group], generator=generator)
-    indices[group] = shuffle[(shuffle.argsort() + 1) % len(shuffle)]
+    count = next((each.count for each in spec.blocks if each.groups == groups), 1)
+    order = _rotated(count, generator)
+    for group in groups:
+        inside = [_rotated(spec.sizes[group] // count, generator) for _ in order]
+        indices[group] = block_index(order, torch.stack(inside))
     return Permutation(indices)
+
+
+def _rotated(size: int, generator: torch.Generator) -> torch.Tensor:
+    """A rotation of shuffled entries, in which none stays in place unless it is alone."""
+    shuffle = torch.randperm(size, generator=generator)
+    return shuffle[(shuffle.argsort() + 1) % size]

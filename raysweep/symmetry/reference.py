@@ -37,8 +37,8 @@ RULES = (
     ),
     Rule(
         ("conv1d", "conv2d", "conv3d"),
-        "channels; with `groups` the blocks of channels as wholes",
-        "units that a window slides over; channels inside a block",
+        "channels; with `groups` inside their block, and whole blocks",
+        "units that a window slides over",
     ),
     Rule(
         ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
@@ -48,7 +48,11 @@ RULES = (
     ),
     Rule(("batch_norm", "instance_norm", "prelu"), "channels", refused="an input without channels"),
     Rule(("layer_norm", "rms_norm"), "the normalised entries"),
-    Rule(("group_norm",), "channels inside a block; all where a block is one channel", "the blocks"),
+    Rule(
+        ("group_norm",),
+        "channels inside their block, and whole blocks",
+        "the order of blocks that hold those of another operation",
+    ),
     Rule(
         ("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel", "view_as", "reshape_as"),
         "units as blocks of entries, or blocks of units",

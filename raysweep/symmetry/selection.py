@@ -1,19 +1,16 @@
 """From units to entries: the index along an axis that carries out a permutation, or takes some units."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
-from raysweep.symmetry.groups import Axis
-from raysweep.symmetry.permutation import Permutation
+from raysweep.symmetry.groups import Axis, Within
+
+Indices = Mapping[str, torch.Tensor]
 
 
-def axis_index(axis: Axis, permutation: Permutation) -> torch.Tensor:
-    """Return the index along an axis that carries out a permutation of its segments."""
-    return selection(axis, permutation.indices)
-
-
-def selection(axis: Axis, indices: Mapping[str, torch.Tensor]) -> torch.Tensor:
+def selection(axis: Axis, indices: Indices) -> torch.Tensor:
     """Return the index along an axis that takes these units of each group, which may be fewer than it has."""
     parts, offset = [], 0
     for segment in axis:
@@ -23,3 +20,52 @@ def selection(axis: Axis, indices: Mapping[str, torch.Tensor]) -> torch.Tensor:
         parts.append(index + offset)
         offset += segment.size
     return torch.cat(parts)
+
+
+def selection_within(axis: Within, indices: Indices, size: int, rows: int) -> torch.Tensor:
+    """Return for each of the rows that were taken the index along axis 1, of `size` entries.
+
+    The shape is (rows, entries taken).
+    """
+    index = selection(axis.axis, indices).view(axis.count, -1) % size
+    return index.repeat_interleave(rows // axis.count, dim=0)
+
+
+def selected(
+    tensor: torch.Tensor,
+    axes: Sequence[Axis | Within | None],
+    indices: Indices,
+    along: Sequence[bool] | None = None,
+) -> torch.Tensor:
+    """Return the part of a tensor that these units of each group make up, or the tensor with them reordered.
+
+    `along` says for each axis whether units are taken there; everywhere unless given.
+    """
+    for dimension, axis in enumerate(axes):
+        if axis is None or (along is not None and not along[dimension]):
+            continue
+        if isinstance(axis, Within):
+            index = selection_within(axis, indices, tensor.shape[1], len(tensor))
+            index = index.reshape(*index.shape, *(1,) * (tensor.dim() - 2)).to(tensor.device)
+            tensor = tensor.take_along_dim(index, dim=1)
+        else:
+            tensor = tensor.index_select(dimension, selection(axis, indices).to(tensor.device))
+    return tensor
+
+
+def places(
+    axes: Sequence[Axis | Within | None], indices: Indices, taken: Sequence[int], shape: Sequence[int]
+) -> tuple[Any, ...]:
+    """Return where, in a tensor of a shape, the part of shape `taken` lies that these units make up.
+
+    They are indices along each axis, to be broadcast.
+    """
+    found: list[Any] = []
+    for dimension, (axis, size) in enumerate(zip(axes, taken, strict=True)):
+        if isinstance(axis, Within):
+            index, along = selection_within(axis, indices, shape[1], taken[0]), list(taken[:2])
+        else:
+            index = torch.arange(size) if axis is None else selection(axis, indices)
+            along = [1] * dimension + [size]
+        found.append(index.reshape(*along, *(1,) * (len(taken) - len(along))))
+    return tuple(found) or (...,)

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from raysweep.symmetry.groups import Axis, Segment, length
+from raysweep.symmetry.blocks import check_blocks, random_blocks
+from raysweep.symmetry.groups import Axis, Blocks, Segment, Within, length, segments
 from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
-from raysweep.symmetry.selection import axis_index
+from raysweep.symmetry.selection import selected
+from raysweep.symmetry.settling import Axes
 from raysweep.symmetry.tracing import trace_axes
 
-__all__ = ["Axis", "PermutationSpec", "Segment"]
+__all__ = ["Axis", "Blocks", "PermutationSpec", "Segment", "Within"]
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,15 @@ class PermutationSpec:
     symmetries are those of the network in evaluation mode. `sizes[group]` is the number of units of a group,
     in the order of the network.
     `buffers` names what is permuted but never matched: buffers, and further names of a tied parameter.
-    `left_alone` lists the hidden units that stay in place, with the reason; what the network takes in and
-    puts out is not hidden.
+    Groups that `blocks` names move inside blocks of units, and in whole blocks (grouped convolution,
+    GroupNorm); all others move freely. `left_alone` lists the hidden units that stay in place, with the
+    reason; what the network takes in and puts out is not hidden.
     """
 
-    axes: Mapping[str, tuple[Axis | None, ...]]
+    axes: Mapping[str, Axes]
     sizes: Mapping[str, int]
     buffers: frozenset[str]
+    blocks: tuple[Blocks, ...] = ()
     left_alone: tuple[LeftAlone, ...] = ()
 
     @staticmethod
@@ -46,39 +50,47 @@ class PermutationSpec:
         Raises `SpecError` naming the operation, parameter or group that is not understood: attention, for
         example, is refused.
         """
-        axes, sizes, left_alone = trace_axes(model, example_input)
+        found, left_alone = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
-        spec = PermutationSpec(axes, sizes, frozenset(axes) - matched, left_alone)
+        buffers = frozenset(found.axes) - matched
+        spec = PermutationSpec(found.axes, found.sizes, buffers, found.blocks, left_alone)
         if proved:
             prove(spec, model, example_input)
         return spec
 
     def random(self, generator: torch.Generator) -> Permutation:
-        """Draw one permutation of every group."""
-        return Permutation.random(self.sizes, generator)
+        """Draw uniformly one permutation of every group, of those that keep to its blocks."""
+        inside = {group for each in self.blocks for group in each.groups}
+        free = {group: size for group, size in self.sizes.items() if group not in inside}
+        indices = dict(Permutation.random(free, generator).indices)
+        for each in self.blocks:
+            indices |= random_blocks(each, self.sizes, generator)
+        return Permutation({group: indices[group] for group in self.sizes})
 
     def apply(self, permutation: Permutation, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the state with its units reordered; tensors in which nothing moves are shared.
 
         `state` holds tensors by name, as `state_dict` returns them; names that the spec does not have are
-        passed through. Raises `ValueError` for a permutation of other groups or sizes than the spec's, and
+        passed through. Raises `ValueError` for a permutation that is not one of this spec (see `check`), and
         for a tensor that has to move and is missing or of another size.
         """
         self.check(permutation)
         result = dict(state)
         moving = permutation.moving()
         for name, axes in self.axes.items():
+            own = [any(segment.group in moving for segment in segments(axis)) for axis in axes]
             for dimension, axis in enumerate(axes):
-                if axis is not None and any(segment.group in moving for segment in axis):
+                if axis is not None and own[dimension]:
                     _check_size(result, name, dimension, axis)
-                    index = axis_index(axis, permutation).to(result[name].device)
-                    result[name] = result[name].index_select(dimension, index)
+            if any(own):
+                result[name] = selected(result[name], axes, permutation.indices, own)
         return result
 
     def check(self, permutation: Permutation) -> None:
-        """Raise `ValueError` unless the permutation has the groups of this spec, each of its size."""
+        """Raise `ValueError` unless the permutation has the groups of this spec, their sizes and blocks."""
         sizes = permutation.sizes()
         if sizes == self.sizes:
+            check_blocks(self.blocks, permutation.indices)
             return
         wrong = next(g for g in (*self.sizes, *sizes) if sizes.get(g) != self.sizes.get(g))
         raise ValueError(
@@ -103,11 +115,11 @@ class PermutationSpec:
             for name, axes in self.axes.items()
             if name not in self.buffers
             for dimension, axis in enumerate(axes)
-            if axis is not None and any(segment.group == group for segment in axis)
+            if any(segment.group == group for segment in segments(axis))
         ]
 
 
-def _check_size(state: Mapping[str, torch.Tensor], name: str, dimension: int, axis: Axis) -> None:
+def _check_size(state: Mapping[str, torch.Tensor], name: str, dimension: int, axis: Axis | Within) -> None:
     if name not in state:
         raise ValueError(f"the state has no tensor {name}")
     tensor, size = state[name], length(axis)

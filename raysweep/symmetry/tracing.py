@@ -6,7 +6,7 @@ move together, and the axes of the network's input and output stay in place.
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,11 +15,12 @@ from torch.fx.node import map_aggregate
 from torch.utils import _pytree as pytree
 
 from raysweep.errors import SpecError
-from raysweep.symmetry.groups import Axis, Groups, Value, length
+from raysweep.symmetry.groups import Groups, Value, length, still
 from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.modules import module_axes
 from raysweep.symmetry.operations import CONTRACTIONS, OPERATIONS
 from raysweep.symmetry.reading import read_in_training_only
+from raysweep.symmetry.settling import Symmetries, settled
 from raysweep.symmetry.traced import Constant, NotUnderstoodError, Traced, checked, constant, unmoved
 
 _PREFIX = "cannot find the permutation symmetries"
@@ -183,20 +184,17 @@ def stored_tensors(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
     return [*model.named_parameters(remove_duplicate=False), *buffers]
 
 
-def trace_axes(
-    model: nn.Module, example: torch.Tensor
-) -> tuple[dict[str, tuple[Axis | None, ...]], dict[str, int], tuple[LeftAlone, ...]]:
-    """Return the axes of each parameter and buffer, the size of each free group, and the units left alone.
+def trace_axes(model: nn.Module, example: torch.Tensor) -> tuple[Symmetries, tuple[LeftAlone, ...]]:
+    """Return axes, groups and blocks of the parameters and buffers, and the hidden units left alone.
 
-    An axis that stays in place is None; a parameter that training alone reads is left out. Raises `SpecError`
-    naming what is not understood.
+    A parameter that training alone reads is left out. Raises `SpecError` naming what is not understood.
     """
     interpreter = _interpret(model, example)
-    axes = _resolved(interpreter)
-    return axes, _moving_sizes(interpreter), _left_alone(interpreter)
+    return _settled(interpreter), _left_alone(interpreter)
 
 
 def _left_alone(interpreter: _Interpreter) -> tuple[LeftAlone, ...]:
+    """What stays in place once all is settled."""
     groups, places = interpreter.groups, dict[str, list[tuple[str, int]]]()
     for name, tensor in stored_tensors(interpreter.module):
         for place, axis in enumerate(interpreter.known.get(id(tensor), ())):
@@ -207,16 +205,14 @@ def _left_alone(interpreter: _Interpreter) -> tuple[LeftAlone, ...]:
     )
 
 
-def _resolved(interpreter: _Interpreter) -> dict[str, tuple[Axis | None, ...]]:
-    groups, known = interpreter.groups, interpreter.known
-    axes: dict[str, tuple[Axis | None, ...]] = {}
+def _settled(interpreter: _Interpreter) -> Symmetries:
+    stored: dict[str, Value] = {}
     for name, tensor in stored_tensors(interpreter.module):
-        if id(tensor) not in known and isinstance(tensor, nn.Parameter):
+        value = interpreter.known.get(id(tensor))
+        if value is None and isinstance(tensor, nn.Parameter):
             continue  # read in training alone (`_check_all_used`)
-        resolved = (groups.resolve(axis) for axis in known.get(id(tensor), ()))
-        moving = tuple(axis if any(s.group for s in axis) else None for axis in resolved)
-        axes[name] = moving or (None,) * tensor.dim()
-    return axes
+        stored[name] = value or tuple(map(still, tensor.shape))
+    return settled(interpreter.groups, stored)
 
 
 def _check_all_used(interpreter: _Interpreter, inputs: torch.Tensor) -> None:
@@ -233,16 +229,6 @@ def _check_all_used(interpreter: _Interpreter, inputs: torch.Tensor) -> None:
             raise SpecError(f"{_PREFIX}: parameter {name} is never used")
 
 
-def _moving_sizes(interpreter: _Interpreter) -> dict[str, int]:
-    """The units of each group that lies along an axis of a parameter or buffer."""
-    used = {segment.group for segment in _segments(_resolved(interpreter))}
-    return {name: units for name, units in interpreter.groups.sizes().items() if name in used}
-
-
-def _segments(axes: dict[str, tuple[Axis | None, ...]]) -> Iterator[Any]:
-    return (segment for value in axes.values() for axis in value if axis for segment in axis)
-
-
 def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str, ...]]:
     """Return, by group, the graph's nodes whose values have the group's units along axis 1, in order.
 
@@ -250,7 +236,7 @@ def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str,
     group that no value shows in this way.
     """
     interpreter = _interpret(copy.deepcopy(model).eval(), example)
-    found: dict[str, list[str]] = {group: [] for group in _moving_sizes(interpreter)}
+    found: dict[str, list[str]] = {group: [] for group in _settled(interpreter).sizes}
     for name, value in interpreter.computed.items():
         batched = value.tensor.dim() > 1 and len(value.tensor) == len(example)
         axis = interpreter.groups.resolve(value.axes[1]) if batched else ()

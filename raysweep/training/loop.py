@@ -174,12 +174,14 @@ class TrainingRun:
         return loss.detach()
 
     def _seed_dropout(self) -> None:
-        """Only a user's own network may draw random numbers; then a step draws them from its own seed."""
+        """Only a user's own network may draw random numbers; then a step draws them from its own seed.
+
+        One on a GPU may draw on the processor too, as for the layers that stochastic depth skips.
+        """
         seed = seed_for(f"dropout{self._settings.order}", self._settings.data_seed, self.step)
+        torch.default_generator.manual_seed(seed)
         if self._device.type == "cuda":
             torch.cuda.manual_seed(seed)
-        else:
-            torch.default_generator.manual_seed(seed)
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self._autocast_type is None:

@@ -97,14 +97,14 @@ class Aligner:
             if unit.joint:
                 places = combinations(range(len(states)), 2)
                 own = zip(places, combinations(unit.networks, 2), strict=True)
-                found = match_jointly({place: similar[pair] for place, pair in own})
+                found = match_jointly({place: similar[pair] for place, pair in own}, spec.blocks)
                 row = _joint(spec, states, found)
             else:
                 row = _pair(
                     spec,
                     states[:1],
                     states[1:],
-                    match_similarities(similar[unit.networks[0], unit.networks[1]]),
+                    match_similarities(similar[unit.networks[0], unit.networks[1]], spec.blocks),
                 )
             rows.append({"alignment_id": unit.alignment_id, **row})
         seconds = (time.perf_counter() - began) / len(units)

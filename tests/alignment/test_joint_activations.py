@@ -99,7 +99,7 @@ def test_random_similarities_are_improved_beyond_every_reference():
         def value(units, similar=similar):
             return sum(similar[i, j]["g"][units[i], units[j]].sum().item() for i, j in pairs)
 
-        found = match_jointly(similar)
+        found = match_jointly(similar, [])
         assert found.objective == pytest.approx(
             value([p.indices["g"] for p in found.permutations]), rel=1e-12
         )

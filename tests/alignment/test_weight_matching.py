@@ -16,7 +16,7 @@ from raysweep.models.initialise import initialised
 from raysweep.models.names import MODELS as MODEL_NAMES
 from raysweep.models.names import NORMS
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.selection import axis_index
+from raysweep.symmetry.selection import selection
 from raysweep.training.loop import TrainingRun
 from tests.conftest import mlp, settings
 
@@ -279,7 +279,7 @@ def test_inverse_undoes(trained):
     permutation = SPEC.random(torch.Generator().manual_seed(3))
     back = SPEC.apply(permutation.inverse(), SPEC.apply(permutation, trained[0]))
     assert all(torch.equal(back[name], trained[0][name]) for name in NAMES)
-    assert axis_index(SPEC.axes[NAMES[0]][0], permutation).shape == (16,)
+    assert selection(SPEC.axes[NAMES[0]][0], permutation.indices).shape == (16,)
 
 
 @hypothesis.settings(

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raysweep.symmetry import Permutation
+from raysweep.symmetry.blocks import block_index
 from raysweep.symmetry.groups import Groups, Segment, length, scaled, still
-from raysweep.symmetry.selection import axis_index
+from raysweep.symmetry.selection import selection
 
 
 def random_axis(draw, groups, size, known):
@@ -39,9 +40,82 @@ def test_merged_axes_move_together(data):
     permutation = Permutation.random(groups.sizes(), torch.Generator().manual_seed(0))
     for left, right in pairs:
         left, right = groups.resolve(left), groups.resolve(right)
-        index = axis_index(left, permutation)
-        assert torch.equal(index, axis_index(right, permutation))
+        index = selection(left, permutation.indices)
+        assert torch.equal(index, selection(right, permutation.indices))
         assert torch.equal(index.sort().values, torch.arange(length(left)))
+
+
+def random_permutation(groups, seed):
+    """Of all free groups, those in blocks moving as the units of the groups after which they move."""
+    outer, sizes = groups.blocks(), groups.sizes()
+    generator = torch.Generator().manual_seed(seed)
+    indices = {name: torch.randperm(size, generator=generator) for name, size in sizes.items()}
+    for name, other in outer.items():
+        assert other not in outer
+        units = sizes[name] // sizes[other]
+        inside = torch.stack([torch.randperm(units, generator=generator) for _ in range(sizes[other])])
+        indices[name] = block_index(indices[other], inside)
+    return Permutation(indices)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=300)
+def test_runs_move_as_the_entries_of_their_blocks_and_merged_axes_together(data):
+    groups, known, pairs, blocked, fixed = Groups(), [], [], [], []
+    for _ in range(data.draw(st.integers(1, 5))):
+        size, count = data.draw(st.integers(1, 6)), data.draw(st.integers(2, 4))
+        match data.draw(st.sampled_from(["merge", "block", "block", "fix", "cut"])):
+            case "merge":
+                pairs.append([random_axis(data.draw, groups, size * count, known) for _ in range(2)])
+                groups.merge(*pairs[-1])
+            case "block":
+                axis, blocks = (random_axis(data.draw, groups, n, known) for n in (size * count, count))
+                blocked.append((axis, blocks))
+                groups.block(axis, blocks)
+            case "fix" if known:
+                fixed.append(data.draw(st.sampled_from(known)))
+                groups.fix(fixed[-1])
+            case "cut" if known:
+                groups.cut(data.draw(st.sampled_from(known)), size)
+    permutation = random_permutation(groups, 0)
+    for left, right in pairs:
+        index = selection(groups.resolve(left), permutation.indices)
+        assert torch.equal(index, selection(groups.resolve(right), permutation.indices))
+        assert torch.equal(index.sort().values, torch.arange(length(left)))
+    for axis, blocks in blocked:
+        index, order = (selection(groups.resolve(each), permutation.indices) for each in (axis, blocks))
+        run = length(axis) // length(blocks)
+        assert torch.equal(index.view(-1, run) // run, order[:, None].expand(-1, run))
+    for axis in fixed:
+        assert torch.equal(selection(groups.resolve(axis), permutation.indices), torch.arange(length(axis)))
+
+
+def test_units_are_free_inside_blocks_that_move_together():
+    groups = Groups()
+    one, other, blocks = groups.new("one", 12), groups.new("other", 6), groups.new("blocks", 3)
+    groups.block(one, blocks)
+    groups.block(other, blocks)
+    assert groups.blocks() == {"one": "blocks", "other": "blocks"}
+    groups.cut(one, 4)
+    assert groups.sizes() == {
+        "one[0:4]": 4,
+        "one[4:12]": 8,
+        "other[0:2]": 2,
+        "other[2:6]": 4,
+        "blocks[1:3]": 2,
+    }
+    assert groups.blocks() == {"one[4:12]": "blocks[1:3]", "other[2:6]": "blocks[1:3]"}
+    groups.fix(groups.take(other, 2, 4))
+    assert groups.blocks() == {}
+    assert groups.sizes() == {"one[0:4]": 4, "one[4:8]": 4, "one[8:12]": 4, "other[0:2]": 2, "other[4:6]": 2}
+
+
+def test_of_blocks_in_blocks_the_outer_ones_stay():
+    groups = Groups()
+    axis = groups.new("a", 12)
+    groups.block(axis, groups.new("six", 6))
+    groups.block(axis, groups.new("two", 2))
+    assert groups.blocks() == {"a[0:6]": "six[0:3]", "a[6:12]": "six[3:6]"}
 
 
 @given(st.data())
@@ -53,8 +127,8 @@ def test_taking_an_axis_apart_leaves_its_parts(data):
     parts = [groups.take(axis, 0, start), groups.take(axis, start, 20)]
     assert [length(part) for part in parts] == [start, 20 - start]
     permutation = Permutation.random(groups.sizes(), torch.Generator().manual_seed(0))
-    index = axis_index(groups.resolve(axis), permutation)
-    assert torch.equal(axis_index(groups.resolve(parts[0] + parts[1]), permutation), index)
+    index = selection(groups.resolve(axis), permutation.indices)
+    assert torch.equal(selection(groups.resolve(parts[0] + parts[1]), permutation.indices), index)
     assert (index[:start] < start).all()
 
 

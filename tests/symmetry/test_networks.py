@@ -42,6 +42,7 @@ def test_very_narrow_networks_are_proved(name, norm, width):
 TORCHVISION = {  # number of groups, number of units
     "resnet18": (12, 2_880),  # stem, 3 stages and the first of two convolutions in each of 8 blocks
     "resnet50": (37, 11_456),  # stem, 4 stages and the first two of three convolutions in each of 16 blocks
+    "resnext50_32x4d": (37, 19_008),  # as resnet50, the first two convolutions twice as wide
     "vgg11": (10, 10_944),  # 8 convolutions and 2 hidden linear layers
     "vgg16_bn": (15, 12_416),
     "densenet121": (120, 10_240),  # stem, 3 transitions and two convolutions in each of 58 layers

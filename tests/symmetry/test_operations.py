@@ -88,13 +88,13 @@ CASES = {
         lambda net, x: net.conv(x),
         {"conv": nn.Conv2d(6, 12, 3, groups=6, bias=False)},
         12,
-        BOTH,
+        {"first": 6, "conv": 12, "second": 4},
     ),
     "grouped": (
         lambda net, x: net.conv(x),
         {"conv": nn.Conv2d(6, 9, 3, groups=3)},
         9,
-        {"conv.blocks": 3, "second": 4},
+        {"first": 6, "conv": 9, "second": 4},
     ),
     "transposed": (
         lambda net, x: net.conv(x),
@@ -106,7 +106,7 @@ CASES = {
         lambda net, x: net.norm(x),
         {"norm": nn.GroupNorm(2, 6)},
         6,
-        {"first[0:3]": 3, "first[3:6]": 3, "second": 4},
+        BOTH,
     ),
     "residual": (
         lambda net, x: x + net.conv(x),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from analysis.variants import independent, variants
+from analysis.variants import independent
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
@@ -24,6 +24,7 @@ from raysweep.sweep.identity import data_config
 from raysweep.sweep.plan import done, todo
 from raysweep.sweep.publishing import publish_tables
 from raysweep.sweep.schema import Training
+from raysweep.sweep.variants import variants
 from raysweep.tracking.values import parameters
 from raysweep.work.data import resident
 from raysweep.work.fitting import Unfitting, fitting_state
@@ -280,7 +281,7 @@ def test_of_a_training_that_is_not_known_the_tables_say_nothing(tmp_path):
     for trial_id in wanted.trials:
         config = json.loads((tmp_path / "trials" / trial_id / "config.json").read_text())
         assert config["training"]["learning_rate"] is config["init_seed"] is None
-    assert set(variants(trials).values()) == {""}
+    assert set(variants(trials, trials)) == {""}
     assert independent(trials) == set(trials.group)
     assert not {"learning_rate", "schedule", "init_seed"} & parameters(trials.iloc[:1]).keys()
     paths[0].rename(tmp_path / "renamed.pt")

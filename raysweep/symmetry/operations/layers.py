@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.groups import Groups, Value, scaled, still
+from raysweep.symmetry.groups import Grouped, Groups, Value, still
 from raysweep.symmetry.traced import NotUnderstoodError, Traced, fix_all
 
 
@@ -38,7 +38,7 @@ def convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Value:
-    """With `groups` above one the blocks of channels move as wholes (a depthwise block is one channel)."""
+    """With `groups` above one the channels of input and result move inside blocks, and these alike."""
     channels, features = weight.axes[:2]
     place = input.tensor.dim() - weight.tensor.dim() + 1  # the channel axis; the batch axis may be absent
     before, incoming, after = input.axes[:place], input.axes[place], input.axes[place + 1 :]
@@ -46,10 +46,10 @@ def convolution(
     if groups == 1:
         units.merge(incoming, features)
     else:
-        units.fix(features)
         blocks = units.new(f"{channels[0].group or 'convolution'}.blocks", groups)
-        units.merge(incoming, scaled(blocks, input.tensor.shape[place] // groups))
-        units.merge(channels, scaled(blocks, weight.tensor.shape[0] // groups))
+        units.block(incoming, blocks)
+        units.block(channels, blocks)
+        units.grouped.append(Grouped(incoming, channels, features, blocks))
     if bias is not None:
         units.merge(channels, bias.axes[0])
     return (*before, channels, *(still(size) for size in result.shape[place + 1 :]))
@@ -115,10 +115,7 @@ def group_norm(
     bias: Traced | None = None,
     eps: float = 1e-5,
 ) -> Value:
-    """Channels move within their block; where a block is one channel they move freely."""
-    channels = input.tensor.shape[1]
-    block = channels // num_groups
-    if block > 1:
-        for border in range(block, channels, block):
-            units.cut(input.axes[1], border)
+    """Channels move inside their block, and the blocks as wholes, for all are treated alike."""
+    if num_groups > 1:
+        units.block(input.axes[1], units.new("norm.blocks", num_groups))
     return channelwise(units, result, input, weight, bias)

@@ -1,0 +1,144 @@
+"""Assignments of units: free ones, and those of units that lie in blocks.
+
+Units in blocks are matched inside each pair of blocks, and then the blocks by what the matched units of a
+pair are worth: two levels of assignment problems, which together are exact where what a pair of units is
+worth does not depend on how others are matched.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from raysweep.alignment.couplings import Coupled
+from raysweep.symmetry.blocks import block_index, order_of
+
+ROUNDS = 8  # over the groups of a pair of blocks, whose units depend on each other's
+REFINED = 8  # blocks of the source with which each block of the target is matched in all these rounds
+
+Matrices = Mapping[str, torch.Tensor]  # by group, (units of the target, units of the source)
+Norms = Mapping[str, tuple[torch.Tensor, torch.Tensor]]  # by group, of the units of target and source
+
+
+def assignment(similarity: torch.Tensor) -> torch.Tensor:
+    """Return for each row a column of its own such that the sum is the largest; rows <= columns."""
+    _, columns = linear_sum_assignment(similarity.double().cpu().numpy(), maximize=True)
+    return torch.from_numpy(columns)
+
+
+def assignment_inside(similarity: torch.Tensor, count: int, index: torch.Tensor) -> torch.Tensor:
+    """Return for each row the best column of its own in the block that `index` takes at its place."""
+    order = order_of(index, count, similarity.shape[1] // count)
+    blocks = _by_pair(similarity, count)[torch.arange(count), order]
+    inside = torch.stack([assignment(block) for block in blocks])
+    return block_index(order, inside, blocks.shape[2])
+
+
+def assignment_of_blocks(
+    similar: Matrices,
+    count: int,
+    couplings: Sequence[Coupled] = (),
+    start: Matrices | None = None,
+    norms: Norms | None = None,
+) -> dict[str, torch.Tensor]:
+    """Return for each group a column of its own for each row, such that all keep to the same blocks.
+
+    `similar` holds by group what a pair of units is worth, but for the `couplings`. Without couplings the sum
+    is the largest. With them the units of a pair of blocks are matched by turns, those of one group while the
+    others stay: from the first group on, from the last on, and from the order in which `start` takes the
+    units of the source's block; the best is kept. Of many blocks only the `REFINED` most similar ones of each
+    are treated so, the others end after the first turn. Divided by `norms`, those of the units of target and
+    source, a weight counts for the units at both of its ends; otherwise once.
+    """
+    pairs = _PairsOfBlocks(similar, count, couplings, norms)
+    groups, every = list(similar), torch.cartesian_prod(torch.arange(count), torch.arange(count)).T
+    inside = pairs.matched(every, {}, groups, rounds=1)
+    values = pairs.values(every, inside)
+    if couplings:
+        near = values.view(count, count).topk(min(REFINED, count)).indices
+        chosen = torch.arange(count)[:, None] * count + near
+        if start:
+            order = order_of(start[groups[0]], count, pairs.similar[groups[0]].shape[3])
+            chosen = torch.cat([chosen, torch.arange(count)[:, None] * count + order[:, None]], dim=1)
+        chosen = chosen.unique()
+        begins = [({g: each[chosen] for g, each in inside.items()}, groups), ({}, groups[::-1])]
+        if start:
+            begins.append((pairs.aligned(every[:, chosen], start), groups))
+        for begin, turns in begins:
+            found = pairs.matched(every[:, chosen], begin, turns, ROUNDS)
+            reached = pairs.values(every[:, chosen], found)
+            better = reached > values[chosen]
+            values[chosen[better]] = reached[better]
+            for group in groups:
+                inside[group][chosen[better]] = found[group][better]
+    order = assignment(values.view(count, count))
+    taken = torch.arange(count) * count + order
+    return {g: block_index(order, inside[g][taken], pairs.similar[g].shape[3]) for g in groups}
+
+
+class _PairsOfBlocks:
+    """Pairs of a block of the target and a block of the source, given as indices of shape (2, pairs).
+
+    What is found by group has the shape (pairs, units): the unit of the source's block that each unit of the
+    target's is matched to.
+    """
+
+    def __init__(
+        self, similar: Matrices, count: int, couplings: Sequence[Coupled], norms: Norms | None
+    ) -> None:
+        self._count, self._couplings = count, couplings
+        self.similar = {group: _by_pair(matrix.double().cpu(), count) for group, matrix in similar.items()}
+        self._norms = {g: _by_pair(torch.outer(*both).cpu(), count) for g, both in (norms or {}).items()}
+
+    def aligned(self, pairs: torch.Tensor, start: Matrices) -> dict[str, torch.Tensor]:
+        """Every block of the source in the order in which a permutation takes its units, wherever it is."""
+        found = {}
+        for group, index in start.items():
+            size = self.similar[group].shape[3]
+            place = order_of(index, self._count, size).argsort()
+            found[group] = (index.view(self._count, -1) % size)[place[pairs[1]]]
+        return found
+
+    def matched(
+        self, pairs: torch.Tensor, begin: Matrices, groups: Sequence[str], rounds: int
+    ) -> dict[str, torch.Tensor]:
+        """Match the units of one group after the other until none changes."""
+        found = dict(begin)
+        for _ in range(rounds):
+            before = dict(found)
+            for group in groups:
+                found[group] = _matched(self._worth(group, pairs, found))
+            if all(group in before and torch.equal(found[group], before[group]) for group in groups):
+                break
+        return found
+
+    def values(self, pairs: torch.Tensor, inside: Matrices) -> torch.Tensor:
+        """Return what the matched units of each pair of blocks are worth together, shape (pairs,)."""
+        share = 1.0 if self._norms else 0.5  # of a coupling's value, which both of its groups have
+        worth = {group: self._worth(group, pairs, inside, share) for group in inside}
+        return torch.stack([w.gather(2, inside[g][..., None]).sum(dim=(1, 2)) for g, w in worth.items()]).sum(
+            0
+        )
+
+    def _worth(self, group: str, pairs: torch.Tensor, inside: Matrices, share: float = 1.0) -> torch.Tensor:
+        total = self.similar[group][pairs[0], pairs[1]]
+        for each in self._couplings:
+            if each.group == group and each.partner in inside:
+                total += share * each.of_blocks(pairs[0], pairs[1], inside[each.partner]).cpu()
+        return total / self._norms[group][pairs[0], pairs[1]] if self._norms else total
+
+
+def _by_pair(similarity: torch.Tensor, count: int) -> torch.Tensor:
+    """By pair of blocks, shape (blocks, blocks, units of the target, units of the source)."""
+    rows, columns = similarity.shape
+    return similarity.view(count, rows // count, count, columns // count).transpose(1, 2)
+
+
+def _matched(worth: torch.Tensor) -> torch.Tensor:
+    """The best matching of the units of every pair of blocks; `worth` is (pairs, units, units)."""
+    if worth.shape[1] == 1:
+        return worth.argmax(dim=2)
+    return torch.from_numpy(
+        np.stack([linear_sum_assignment(each, maximize=True)[1] for each in worth.numpy()])
+    )

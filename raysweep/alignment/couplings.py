@@ -1,0 +1,120 @@
+"""Weights between two groups of units whose blocks move alike: those of a grouped convolution.
+
+What they contribute to the similarity of one group depends on how the units of the other are matched, and on
+which blocks are: there are no weights between the blocks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from raysweep.symmetry.blocks import order_of
+from raysweep.symmetry.groups import Axis, Blocks, Segment, Within
+
+Indices = Mapping[str, torch.Tensor]
+CHUNK = 2**22  # weights that are multiplied at once, which bounds memory
+
+
+@dataclass(frozen=True)
+class Coupled:
+    """What such weights contribute to `group`, with the interface of a `Product`.
+
+    `left` (of the target) and `right` (of the source) have the shape (blocks, units of the group in a block,
+    units of `partner` in a block, weights), in float64.
+    """
+
+    group: str
+    partner: str
+    left: torch.Tensor
+    right: torch.Tensor
+
+    def of_blocks(self, ones: torch.Tensor, others: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
+        """Return it for pairs of blocks of target and source, (pairs, units of the target, of the source).
+
+        `matched` holds the unit of the source's block that each unit of the partner in the target's block is
+        matched to, shape (pairs, units).
+        """
+        size = max(1, CHUNK // self.right[0].numel())
+        parts = zip(ones.split(size), others.split(size), matched.split(size), strict=True)
+        return torch.cat([self._products(*part) for part in parts])
+
+    def value(self, indices: Indices) -> torch.Tensor:
+        """Return it with the blocks as they are matched, zero between all others, (units, units)."""
+        index, size = indices[self.partner], self.right.shape[2]
+        count, units, *_ = self.left.shape
+        order = order_of(index, count, size)
+        result = self.left.new_zeros(count, units, count, self.right.shape[1])
+        blocks = torch.arange(count)
+        result[blocks, :, order] = self.of_blocks(blocks, order, index.view(count, -1) % size)
+        return result.view(count * units, -1)
+
+    def zeros(self) -> torch.Tensor:
+        """Return a contribution of nothing."""
+        return self.left.new_zeros(*(each.shape[0] * each.shape[1] for each in (self.left, self.right)))
+
+    def gain(self, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> float:
+        """Return by how much moving target units `rows` from source units `old` to `new` raises it."""
+        value = self.value(indices)
+        return (value[rows, new] - value[rows, old]).sum().item()
+
+    def squares(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the squared norms of the target's and the source's units."""
+        left, right = (side.square().sum(dim=(2, 3)).reshape(-1) for side in (self.left, self.right))
+        return left, right
+
+    def regardless_of_order(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor | float:
+        """Return how similar the sorted weights of these units are (0 where their numbers differ)."""
+        one, other = (side.flatten(2).flatten(0, 1) for side in (self.left, self.right))
+        if one.shape[1] != other.shape[1]:
+            return 0.0
+        return one[left].sort(dim=1).values @ other[right].sort(dim=1).values.T
+
+    def _products(self, ones: torch.Tensor, others: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
+        right = self.right.transpose(1, 2)[others[:, None], matched].transpose(1, 2)
+        return self.left[ones].flatten(2) @ right.flatten(2).transpose(1, 2)
+
+
+def couplings(
+    axes: Sequence[Axis | Within | None], tensors: Sequence[Sequence[torch.Tensor]], blocks: Sequence[Blocks]
+) -> tuple[list[Coupled], set[tuple[int, int]]]:
+    """Return what a parameter contributes, and the (axis, start) of the segments that this covers.
+
+    `tensors` are those of the targets and of the sources.
+    """
+    if len(axes) < 2 or not isinstance(axes[1], Within) or not isinstance(axes[0], tuple):
+        return [], set()
+    count, found, covered = axes[1].count, [], set()
+    for each in blocks:
+        rows, columns = (_stretches(axis, count, each) for axis in (axes[0], axes[1].axis))
+        for stretch in sorted(rows.keys() & columns.keys()):
+            (start, row), (other_start, column) = rows[stretch], columns[stretch]
+            repeats = row.repeat, column.repeat
+            left, right = (_by_block(side, count, stretch, repeats) for side in tensors)
+            names = str(row.group), str(column.group)
+            found.append(Coupled(*names, left, right))
+            found.append(Coupled(*names[::-1], left.transpose(1, 2), right.transpose(1, 2)))
+            covered |= {(0, start), (1, other_start)}
+    return found, covered
+
+
+def _stretches(axis: Axis, count: int, blocks: Blocks) -> dict[tuple[int, int], tuple[int, Segment]]:
+    """Where groups of these blocks begin, by the blocks along the axis from the first to past the last."""
+    found, start, size = {}, 0, sum(segment.size for segment in axis) // count
+    for segment in axis:
+        if segment.group in blocks.groups and start % size == 0 and segment.size == size * blocks.count:
+            found[start // size, start // size + blocks.count] = start, segment
+        start += segment.size
+    return found
+
+
+def _by_block(
+    tensors: Sequence[torch.Tensor], count: int, stretch: tuple[int, int], repeats: tuple[int, int]
+) -> torch.Tensor:
+    """The weights of some blocks, shape (blocks, units of the rows, units of the columns, weights)."""
+    parts = []
+    for tensor in tensors:
+        by_block = tensor.detach().double().unflatten(0, (count, -1))[slice(*stretch)]
+        by_unit = by_block.unflatten(1, (-1, repeats[0])).unflatten(3, (-1, repeats[1])).flatten(5)
+        parts.append(by_unit.permute(0, 1, 3, 2, 4, 5).flatten(3))
+    return torch.cat(parts, dim=3)

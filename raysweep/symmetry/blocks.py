@@ -1,0 +1,84 @@
+"""Permutations of groups whose units lie in blocks: inside each block, and of whole blocks."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+import torch
+
+from raysweep.symmetry.groups import Blocks
+
+
+def random_blocks(
+    blocks: Blocks, sizes: Mapping[str, int], generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """Draw one permutation of the blocks, and one inside each block of every group."""
+    order = torch.randperm(blocks.count, generator=generator)
+    return {
+        group: block_index(
+            order,
+            torch.stack([torch.randperm(sizes[group] // blocks.count, generator=generator) for _ in order]),
+        )
+        for group in blocks.groups
+    }
+
+
+def block_index(order: torch.Tensor, inside: torch.Tensor, size: int | None = None) -> torch.Tensor:
+    """Return the units taken by blocks: at place b those `inside[b]` of block `order[b]`.
+
+    `order` has shape (blocks,), `inside` (blocks, units taken of each); blocks have `size` units, as many as
+    are taken unless given.
+    """
+    return (order[:, None] * (size or inside.shape[1]) + inside).reshape(-1)
+
+
+def order_of(index: torch.Tensor, count: int, size: int | None = None) -> torch.Tensor:
+    """Return which block is taken at each place, shape (blocks,); the inverse of `block_index`."""
+    return index.view(count, -1)[:, 0] // (size or len(index) // count)
+
+
+def first_units(
+    blocks: Iterable[Blocks], sizes: Mapping[str, int], wide: Mapping[str, int]
+) -> dict[str, torch.Tensor]:
+    """Return by group the places of `sizes` units in a network that has more, `wide`: the first ones.
+
+    Of a group in blocks they are the first ones of each block.
+    """
+    counts = {group: each.count for each in blocks for group in each.groups}
+    places = {}
+    for group, size in sizes.items():
+        count = counts.get(group, 1)
+        inside = torch.arange(size // count).expand(count, -1)
+        places[group] = block_index(torch.arange(count), inside, wide[group] // count)
+    return places
+
+
+def completed(index: torch.Tensor, size: int, count: int = 1) -> torch.Tensor:
+    """Return a permutation of `size` units in which these come first, in each of `count` blocks."""
+    units = size // count
+    order, blocks = order_of(index, count, units), []
+    for inside in index.view(count, -1) % units:
+        rest = torch.ones(units, dtype=torch.bool)
+        rest[inside] = False
+        blocks.append(torch.cat([inside, rest.nonzero().flatten()]))
+    return block_index(order, torch.stack(blocks))
+
+
+def check_blocks(blocks: Iterable[Blocks], indices: Mapping[str, torch.Tensor]) -> None:
+    """Raise `ValueError` for a permutation that tears blocks apart, or moves them unlike in two groups."""
+    for each in blocks:
+        first = each.groups[0]
+        order = order_of(indices[first], each.count)
+        for group in each.groups:
+            taken = indices[group].view(each.count, -1) // (len(indices[group]) // each.count)
+            if not torch.equal(taken, taken[:, :1].expand_as(taken)):
+                raise ValueError(f"group {group}: its units lie in {each.count} blocks, which are torn apart")
+            if not torch.equal(taken[:, 0], order):
+                raise ValueError(
+                    f"group {group}: its {each.count} blocks move unlike those of group {first}, with which "
+                    "they belong together"
+                )
+
+
+def together(groups: Collection[str], blocks: Iterable[Blocks]) -> tuple[tuple[str, ...], ...]:
+    """Return the groups, those whose blocks move alike in one tuple, in the order of the first of each."""
+    partners = {group: each.groups for each in blocks for group in each.groups}
+    return tuple(dict.fromkeys(partners.get(group, (group,)) for group in groups))
