@@ -18,8 +18,8 @@ from raysweep.alignment.unit_products import SIMILARITIES, UnitProducts, UnitSum
 from raysweep.alignment.weight_matching import Alignment
 from raysweep.choices import check_names, choose
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
-from raysweep.symmetry.groups import Blocks
 
 CHUNK = 500  # images per forward pass; it decides the bits of a result, so it is not an option
 

@@ -9,7 +9,7 @@ from raysweep.alignment.assignments import Norms, assignment, assignment_inside,
 from raysweep.alignment.products import Indices, Similarities
 from raysweep.choices import check_names, choose
 from raysweep.symmetry import PermutationSpec
-from raysweep.symmetry.groups import Blocks, segments
+from raysweep.symmetry.axes import Blocks, segments
 
 Order = Callable[[list[str], torch.Generator], list[str]]
 

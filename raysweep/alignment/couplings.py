@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from raysweep.symmetry.axes import Axis, Blocks, Segment, Within
 from raysweep.symmetry.blocks import order_of
-from raysweep.symmetry.groups import Axis, Blocks, Segment, Within
 
 Indices = Mapping[str, torch.Tensor]
 CHUNK = 2**22  # weights that are multiplied at once, which bounds memory

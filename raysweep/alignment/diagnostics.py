@@ -7,7 +7,7 @@ from itertools import combinations
 import torch
 
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.groups import segments
+from raysweep.symmetry.axes import segments
 
 State = Mapping[str, torch.Tensor]
 

@@ -15,8 +15,8 @@ from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.alignment.weight_matching import matched_spec
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.axes import segments
 from raysweep.symmetry.blocks import completed, first_units
-from raysweep.symmetry.groups import segments
 from raysweep.symmetry.selection import selected
 
 

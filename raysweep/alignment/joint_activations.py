@@ -14,8 +14,8 @@ from raysweep.alignment.activation_matching import matched_together, unit_simila
 from raysweep.alignment.assignments import Matrices
 from raysweep.alignment.joint import JointAlignment
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
-from raysweep.symmetry.groups import Blocks
 
 TOLERANCE = (
     1e-12  # a step must raise its part of the objective, in float64, by this share of its terms' sizes

@@ -15,7 +15,7 @@ import torch
 
 from raysweep.alignment.couplings import Coupled, couplings
 from raysweep.symmetry import PermutationSpec
-from raysweep.symmetry.groups import Axis, Blocks, Within, segments
+from raysweep.symmetry.axes import Axis, Blocks, Within, segments
 from raysweep.symmetry.selection import selection
 from raysweep.symmetry.settling import Axes
 

@@ -26,7 +26,7 @@ from raysweep.sweep.schema import Training, TrainRest
 
 if TYPE_CHECKING:  # both import torch, which a plan whose facts are known does not
     from raysweep.symmetry import PermutationSpec
-    from raysweep.symmetry.groups import Blocks
+    from raysweep.symmetry.axes import Blocks
 
 
 @dataclass(frozen=True)

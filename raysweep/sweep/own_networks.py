@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
@@ -67,7 +67,6 @@ def check_training(config: ModelConfig) -> None:
     """
     if not is_custom(config.model):
         return
-    import numpy as np
     import torch
 
     from raysweep.models.build import build
@@ -76,7 +75,7 @@ def check_training(config: ModelConfig) -> None:
     model, named = build(config).train(), f"model {config.model!r}"
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(f"{named} has no parameter to train: none requires a gradient")
-    drawn = random.getstate(), np.random.get_state()[2]
+    drawn = _global_generators()
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             output = model(torch.zeros(EXAMPLES, *config.shape))
@@ -85,7 +84,7 @@ def check_training(config: ModelConfig) -> None:
             f"{named} fails in training mode on images of shape {config.shape}: "
             f"{type(error).__name__}: {error}"
         ) from error
-    if drawn != (random.getstate(), np.random.get_state()[2]):
+    if drawn != _global_generators():
         raise UserError(f"{named}: its forward draws from numpy or random in training mode; draw from torch")
     try:
         shape = tuple(checked_logits(output).shape)
@@ -94,3 +93,11 @@ def check_training(config: ModelConfig) -> None:
     expected = (EXAMPLES, config.classes)
     if shape != expected:
         raise UserError(f"{named}: in training mode its output has the shape {shape}, expected {expected}")
+
+
+def _global_generators() -> tuple[object, object]:
+    """Where the generators of random and numpy stand, which a step does not seed."""
+    import numpy as np
+
+    numpy_state: Any = np.random.get_state()
+    return random.getstate(), numpy_state[2]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import torch
 
-from raysweep.symmetry.groups import Blocks
+from raysweep.symmetry.axes import Blocks
 
 
 def random_blocks(

@@ -10,9 +10,9 @@ from torch import nn
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
 from raysweep.models.measurable import unmeasurable
+from raysweep.symmetry.axes import Axis, Within, segments
 from raysweep.symmetry.blocks import block_index, together
 from raysweep.symmetry.gradients import State
-from raysweep.symmetry.groups import Axis, Within, segments
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, single_names
 from raysweep.symmetry.selection import selected

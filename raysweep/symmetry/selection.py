@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.groups import Axis, Within
+from raysweep.symmetry.axes import Axis, Within
 
 Indices = Mapping[str, torch.Tensor]
 

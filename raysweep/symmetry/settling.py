@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from raysweep.symmetry.groups import Axis, Blocks, Grouped, Groups, Value, Within, length, scaled, segments
+from raysweep.symmetry.axes import Axis, Blocks, Grouped, Value, Within, length, scaled, segments
+from raysweep.symmetry.groups import Groups
 
 Axes = tuple[Axis | Within | None, ...]  # of a parameter or buffer; None where an axis stays in place
 

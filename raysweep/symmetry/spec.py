@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, length, segments
 from raysweep.symmetry.blocks import check_blocks, random_blocks
-from raysweep.symmetry.groups import Axis, Blocks, Segment, Within, length, segments
 from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove

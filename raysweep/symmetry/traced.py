@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from raysweep.symmetry.groups import Axis, Groups, Value, length, still
+from raysweep.symmetry.axes import Axis, Value, length, still
+from raysweep.symmetry.groups import Groups
 
 
 class NotUnderstoodError(Exception):

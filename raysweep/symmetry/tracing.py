@@ -15,7 +15,8 @@ from torch.fx.node import map_aggregate
 from torch.utils import _pytree as pytree
 
 from raysweep.errors import SpecError
-from raysweep.symmetry.groups import Groups, Value, length, still
+from raysweep.symmetry.axes import Value, length, still
+from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.modules import module_axes
 from raysweep.symmetry.operations import CONTRACTIONS, OPERATIONS

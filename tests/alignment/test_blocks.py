@@ -29,8 +29,8 @@ from raysweep.alignment.weight_matching import objective
 from raysweep.connectivity import barrier_of
 from raysweep.errors import SpecError
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import block_index
-from raysweep.symmetry.groups import Blocks
 from tests.alignment.test_weight_matching import pruned
 from tests.symmetry.blocked import CASES, SHAPE
 from tests.symmetry.checks import traced

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from raysweep.symmetry.groups import Blocks
+from raysweep.symmetry.axes import Blocks
 
 SHAPE = (2, 6, 6)
 

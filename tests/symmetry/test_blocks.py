@@ -10,7 +10,7 @@ from torch import nn
 
 from raysweep.errors import SpecError
 from raysweep.symmetry import Permutation, prove
-from raysweep.symmetry.groups import Blocks
+from raysweep.symmetry.axes import Blocks
 from tests.symmetry.blocked import CASES, SHAPE
 from tests.symmetry.checks import assert_unchanged, traced
 

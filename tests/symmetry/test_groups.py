@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raysweep.symmetry import Permutation
+from raysweep.symmetry.axes import Segment, length, scaled, still
 from raysweep.symmetry.blocks import block_index
-from raysweep.symmetry.groups import Groups, Segment, length, scaled, still
+from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.selection import selection
 
 

@@ -8,7 +8,7 @@ from raysweep.errors import SpecError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.symmetry import Permutation, PermutationSpec, prove
-from raysweep.symmetry.groups import Segment
+from raysweep.symmetry.axes import Segment
 from tests.conftest import mlp
 
 EXAMPLE = torch.zeros(2, 1, 8, 8)

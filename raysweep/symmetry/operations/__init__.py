@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.groups import Groups, Value
+from raysweep.symmetry.axes import Value
+from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.operations import arranging, elementwise, layers, reducing, reshaping
 from raysweep.symmetry.traced import Traced
 

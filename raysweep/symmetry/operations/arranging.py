@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.groups import Axis, Groups, Value, length, still
+from raysweep.symmetry.axes import Axis, Value, length, still
+from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.traced import NotUnderstoodError, Traced
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.groups import Axis, Groups, Value, length, still
+from raysweep.symmetry.axes import Axis, Value, length, still
+from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.traced import NotUnderstoodError, Traced
 
 _ALGEBRA = ("add", "sub", "mul", "div", "truediv", "iadd", "isub", "imul", "itruediv", "rsub", "pow")

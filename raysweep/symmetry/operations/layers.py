@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.groups import Grouped, Groups, Value, still
+from raysweep.symmetry.axes import Grouped, Value, still
+from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.traced import NotUnderstoodError, Traced, fix_all
 
 

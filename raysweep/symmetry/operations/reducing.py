@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.groups import Groups, Value, still
+from raysweep.symmetry.axes import Value, still
+from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.traced import NotUnderstoodError, Traced, fix_all
 
 REDUCTIONS = ("mean", "sum", "amax", "amin", "logsumexp")

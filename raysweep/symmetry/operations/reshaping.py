@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.groups import Axis, Groups, Segment, Value, length, scaled, still
+from raysweep.symmetry.axes import Axis, Segment, Value, length, scaled, still
+from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.traced import NotUnderstoodError, Traced
 
 
