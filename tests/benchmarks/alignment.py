@@ -47,7 +47,7 @@ def recorded(spec: PermutationSpec, states: list[State]) -> tuple[Alignment, lis
         costs.append(matrix.copy())
         return linear_sum_assignment(matrix, maximize=maximize)
 
-    with mock.patch("raysweep.alignment.ascent.linear_sum_assignment", record):
+    with mock.patch("raysweep.alignment.assignments.linear_sum_assignment", record):
         return weight_matching(spec, states[0], states[1], 0), costs
 
 
