@@ -25,9 +25,11 @@ class Finding:
 
 
 def with_reason(state: str, why: str) -> str:
-    """Write `undecided: fewer than four networks`, and of what holds, that it does so in the mean."""
+    """Write `undecided: fewer than four networks`, `fails at level 3`, or that a claim holds in the mean."""
     if state == HOLDS:
         return "holds in the mean"
+    if state == FAILS:
+        return f"{state} {why}".rstrip()
     return f"{state}: {why}" if state == UNDECIDED else state
 
 

@@ -14,7 +14,7 @@ from analysis.style import THRESHOLD
 HALF = 0.5  # a permutation aligns, if not well, where it leaves less than this of the unaligned loss barrier
 WORDS = {
     HOLDS: "the claim holds in the mean along {}",
-    FAILS: "the claim fails somewhere",
+    FAILS: "the claim {}",
     UNDECIDED: "the claim is {}",
     NOT_INFORMATIVE: "the claim is not informative",
 }
@@ -25,9 +25,10 @@ STRADDLES = f"the interval straddles {HALF}"
 class Decision:
     """What the error barriers (shares) under one permutation say of the whole sequence.
 
-    The mean barrier is at most 0.02 at `holds` of the `told` places that can tell, and `why` names those that
-    leave it undecided, in `unit`s. `place` is where the mean is largest (or unknown), whether it can tell or
-    not; mean, interval, maximum, share of connected pairs and their number `n` are those of this place.
+    The mean barrier is at most 0.02 at `holds` of the `told` places that can tell, and `why` names those at
+    which it fails or, where it fails at none, that leave it undecided, in `unit`s. `place` is where the mean
+    is largest (or unknown), whether it can tell or not; mean, interval, maximum, share of connected pairs and
+    their number `n` are those of this place.
     """
 
     state: str
@@ -57,7 +58,7 @@ def decide(rows: pd.DataFrame, unaligned: Mapping[float, float], unit: str) -> D
     word = together(told)
     return Decision(
         state=word,
-        why=reasons(found, unit) if word == UNDECIDED else "",
+        why=reasons(found, unit, word) if word in (FAILS, UNDECIDED) else "",
         unit=unit,
         holds=told.count(HOLDS),
         told=len(told),
@@ -77,13 +78,13 @@ def together(states: Iterable[str]) -> str:
     return FAILS if FAILS in found else UNDECIDED
 
 
-def reasons(found: Mapping[float, Finding], unit: str) -> str:
-    """Name the places that are undecided, by reason: `the interval straddles 0.02 at epoch 3, 5`."""
+def reasons(found: Mapping[float, Finding], unit: str, of: str = UNDECIDED) -> str:
+    """Name the places of one state, by reason: `the interval straddles 0.02 at epoch 3, 5`, `at epoch 1`."""
     places: dict[str, list[str]] = {}
     for place, one in found.items():
-        if one.state == UNDECIDED:
+        if one.state == of:
             places.setdefault(one.why, []).append(f"{place:g}")
-    return "; ".join(f"{why} at {unit} {', '.join(at)}" for why, at in places.items())
+    return "; ".join(f"{why} at {unit} {', '.join(at)}".lstrip() for why, at in places.items())
 
 
 def sentence(found: Decision, along: str) -> str:

@@ -13,7 +13,8 @@ class Verdict:
     """What a mean error barrier (share), its interval (NaN: none) and spread say of a claim on one split.
 
     `what` are the permutations, `where` says to which place of a sequence the numbers belong. `connected` is
-    the share of the `n` pairs or triples at or below the threshold; `why` says why it is undecided.
+    the share of the `n` pairs or triples at or below the threshold; `why` says why it is undecided,
+    or where in a sequence it fails.
     """
 
     claim: str

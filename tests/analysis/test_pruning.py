@@ -23,7 +23,7 @@ def decided(rows, trials=None):
     ("dense", "unaligned", "states", "words"),
     [
         ((0.01, 0.2), (0.3, 1.0), ["holds"] * 3, "the claim holds in the mean along pruning"),
-        ((0.05, 0.2), (0.3, 1.0), ["holds", "fails", "fails"], "the claim fails somewhere"),
+        ((0.05, 0.2), (0.3, 1.0), ["holds", "fails", "fails"], "the claim fails at level 1, 2"),
         ((0.05, 0.2), (0.02, 1.0), ["not informative"] * 3, "the claim is not informative"),
     ],
 )
@@ -103,7 +103,7 @@ def test_figures_and_text(tmp_path):
     write(tmp_path, barriers=rows + wide, trials=trials)
     text = analyse(tmp_path)
     assert "mlp-8 on digits, weight matching: mean test error barrier of pairs by level" in text
-    assert "rewind: dense permutation: the claim fails somewhere" in text
+    assert "rewind: dense permutation: the claim fails at level 1, 2" in text
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
         "pruning_mlp_16_layer_digits.png",
         "pruning_mlp_8_digits.png",
@@ -125,7 +125,7 @@ def test_lengths_have_figures_of_their_own(tmp_path):
     assert "epochs 3" in short
     assert "the claim holds in the mean along pruning" in short
     assert "epochs 6" in longer
-    assert "the claim fails somewhere" in longer
+    assert "the claim fails at level 1, 2" in longer
     assert (tmp_path / "figures/pruning_mlp_8_digits_epochs_6.png").exists()
 
 

@@ -40,6 +40,15 @@ def test_undecided_places_are_named_with_their_reasons():
     assert sentence(found, "pruning").startswith(f"the claim is undecided: {found.why} (mean error barrier")
 
 
+def test_places_that_fail_are_named_though_the_mean_is_larger_elsewhere():
+    rows = pd.DataFrame(
+        {"place": [1, 2], "mean": [0.2, 0.1], "low": [0.0, 0.05], "high": [0.4, 0.15], "n": 6}
+    )
+    found = decide(rows.assign(why="", maximum=0.4, connected=0.5), {1: 0.3, 2: 0.3}, "level")
+    assert (found.state, found.place, found.why) == (FAILS, 1, "at level 2")
+    assert sentence(found, "pruning").startswith("the claim fails at level 2 (mean error barrier")
+
+
 def test_a_place_without_its_unaligned_pairs_is_undecided():
     rows = pd.DataFrame({"place": [1], "mean": [0.01], "low": [0.0], "high": [0.015], "why": [""], "n": 6})
     found = decide(rows.assign(maximum=0.01, connected=1.0), {}, "epoch")
