@@ -102,7 +102,7 @@ def without_interval(sample: Sample, without: Sequence[np.ndarray]) -> str:
     if min(sizes) < MINIMUM_NETWORKS:
         return "fewer than four networks" + (" of one kind" if sum(sizes) >= MINIMUM_NETWORKS else "")
     if any(np.isnan(each).any() for each in without):
-        return "all comparisons depend on one network"
+        return "without one of the networks nothing is left to compare"
     return ""
 
 
