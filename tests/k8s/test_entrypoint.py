@@ -24,7 +24,8 @@ from tests.store.servers import s3_server
 from tests.test_run import logs, raysweep, same, tables
 from tests.tracking.servers import free_port, mlflow_server
 
-SMALL = "--set train.width=8 --set train.epochs=8 --set compare.alphas=5 --set compare.subdivisions=6"
+SMALL = "--set train.width=8 --set train.epochs=8 --set train.replicates=4 "
+SMALL += "--set compare.alphas=5 --set compare.subdivisions=6"
 JOB = only(overlay("cpu"), "RayJob")
 ENTRYPOINT = JOB["spec"]["entrypoint"]
 ROOT = parsed(ENTRYPOINT)[1]["root"]
