@@ -9,13 +9,13 @@ import pandas as pd
 from analysis.command import command
 from analysis.deciding import HOLDS, NOT_INFORMATIVE, beside_threshold, state, with_findings
 from analysis.jackknife import METHOD, ratio, with_interval
-from analysis.members import trial_of
 from analysis.networks import themselves
 from analysis.panels import UNITS, legend, lines
 from analysis.relative import named_ends
 from analysis.settings import by_setting, dense_ends
 from analysis.spread import in_words, spread
 from analysis.style import BLACK, ORANGE, RED, THRESHOLD, Mark, headline, plt, save
+from raysweep.sweep.variants import trial_of
 
 UNALIGNED = "unaligned"
 MARKS = {UNALIGNED: Mark(BLACK, "o"), "via": Mark(RED, "^"), "joint": Mark(ORANGE, "v", "--")}

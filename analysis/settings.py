@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from analysis.members import trial_of
 from analysis.networks import at_chance
-from raysweep.sweep.variants import variants
+from raysweep.sweep.variants import trial_of, variants
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from analysis.command import command
 from analysis.deciding import beside_threshold, state, with_findings
 from analysis.jackknife import METHOD, interval, with_interval
-from analysis.members import trial_of
 from analysis.networks import themselves
 from analysis.panels import UNITS, at_threshold
 from analysis.settings import by_setting, by_width, dense_ends
 from analysis.spread import in_words, spread
 from analysis.style import BLACK, BLUE, RED, THRESHOLD, Mark, headline, plt, save
+from raysweep.sweep.variants import trial_of
 
 UNALIGNED = "unaligned"
 MARKS = {UNALIGNED: Mark(BLACK, "o"), "path": Mark(BLUE, "s"), "cycle": Mark(RED, "^", "--")}

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 import torch
 from torch import nn
 
+from raysweep.models.memory import tied_names
 from raysweep.work.weight_files import Keys, State, without_prefixes
 
 USUAL = {"state_dict", "model_state_dict", "model"}  # where training checkpoints have the network
@@ -71,9 +72,9 @@ class _Expected:
 
     def __init__(self, model: nn.Module) -> None:
         self._state = model.state_dict()
-        same: dict[int, list[str]] = {}
-        for name, tensor in model.state_dict(keep_vars=True).items():
-            same.setdefault(id(tensor), []).append(name)
+        first, same = tied_names(model), dict[str, list[str]]()
+        for name in self._state:
+            same.setdefault(first.get(name, name), []).append(name)
         self._tied = {name: names for names in same.values() for name in names}
 
     def misfits(self, state: State) -> list[str]:
