@@ -8,12 +8,12 @@ import pandas as pd
 from analysis.command import command
 from analysis.deciding import state, with_findings
 from analysis.jackknife import METHOD, with_interval
-from analysis.members import trial_of
 from analysis.networks import themselves
 from analysis.panels import UNITS, legend, lines
 from analysis.settings import by_setting, ends
 from analysis.spread import in_words, spread
 from analysis.style import THRESHOLD, Mark, headline, looks, plt, save
+from raysweep.sweep.variants import trial_of
 
 UNALIGNED = "unaligned"
 KINDS = {"embedded": "embedded", "direct": "embedded", UNALIGNED: UNALIGNED}

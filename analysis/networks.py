@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.members import trial_of
-from raysweep.sweep.variants import variants
+from raysweep.sweep.variants import trial_of, variants
 
 NEAR = 0.95  # a network errs like guessing from this share of the error of the best constant answer on
 

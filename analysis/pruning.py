@@ -10,7 +10,6 @@ import pandas as pd
 from analysis.command import command
 from analysis.deciding import FAILS, HOLDS, UNDECIDED, state, with_findings
 from analysis.jackknife import with_interval
-from analysis.members import trial_of
 from analysis.networks import themselves
 from analysis.panels import UNITS
 from analysis.pruning_figure import draw
@@ -20,6 +19,7 @@ from analysis.simultaneous import HALF, Decision, below_half, reasons, sentence,
 from analysis.simultaneous import decide as decide_together
 from analysis.sparsity import mean, pruned_groups
 from analysis.spread import SPREAD, spread
+from raysweep.sweep.variants import trial_of
 
 KEYS = ["point", "level", "sparsity", "kind", "risk"]
 SHARE = ["share", "share_low", "share_high", "share_why"]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from analysis.members import trial_of
 from raysweep.store.tables import TABLES, schema
+from raysweep.sweep.variants import trial_of
 
 READ = ("trials", "alignments", "agreements", "barriers", "failures")
 

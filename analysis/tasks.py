@@ -5,11 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.command import command
-from analysis.members import trial_of
 from analysis.networks import themselves
 from analysis.pairs import UNALIGNED, named, report
 from analysis.settings import by_setting, by_width, ends
-from raysweep.sweep.variants import word_of
+from raysweep.sweep.variants import trial_of, word_of
 
 KEYS = ("dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed")
 HOW = (UNALIGNED, "direct", "transferred")

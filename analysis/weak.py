@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import command
-from analysis.members import trial_of
 from analysis.networks import themselves
 from analysis.pairs import UNALIGNED, named, report
 from analysis.settings import by_networks, by_width, dense_ends
-from raysweep.sweep.variants import SETTINGS, variants
+from raysweep.sweep.variants import SETTINGS, trial_of, variants
 
 INDEPENDENT, SAME = "independent", "same initialisation"
 SHARED = ("spawn_at", "spawn_replicate", "init_seed", "data_seed")  # keys that say what networks share
