@@ -10,8 +10,8 @@ from analysis.reproduction import Reproduction, reproductions
 from analysis.sweep_report import report
 from analysis.tables import read
 from analysis.verdict import Verdict
+from raysweep.commands.process_exit import leave
 from raysweep.errors import UserError
-from raysweep.leaving import leave
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 

@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Callable
 
+from raysweep.commands.process_exit import leave
 from raysweep.errors import UserError
-from raysweep.leaving import leave
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 

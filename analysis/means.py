@@ -15,7 +15,7 @@ from analysis.relative import named_ends
 from analysis.settings import by_setting, dense_ends
 from analysis.spread import in_words, spread
 from analysis.style import BLACK, ORANGE, RED, THRESHOLD, Mark, headline, plt, save
-from raysweep.sweep.variants import trial_of
+from raysweep.tables.variants import trial_of
 
 UNALIGNED = "unaligned"
 MARKS = {UNALIGNED: Mark(BLACK, "o"), "via": Mark(RED, "^"), "joint": Mark(ORANGE, "v", "--")}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from raysweep.sweep.variants import trial_of
+from raysweep.tables.variants import trial_of
 
 
 def aligned_networks(alignments: pd.DataFrame) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from analysis.panels import UNITS, legend, lines
 from analysis.settings import by_setting, ends
 from analysis.spread import in_words, spread
 from analysis.style import THRESHOLD, Mark, headline, looks, plt, save
-from raysweep.sweep.variants import trial_of
+from raysweep.tables.variants import trial_of
 
 UNALIGNED = "unaligned"
 KINDS = {"embedded": "embedded", "direct": "embedded", UNALIGNED: UNALIGNED}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from raysweep.sweep.variants import trial_of, variants
+from raysweep.tables.variants import trial_of, variants
 
 NEAR = 0.95  # a network errs like guessing from this share of the error of the best constant answer on
 

@@ -19,7 +19,7 @@ from analysis.simultaneous import HALF, Decision, below_half, reasons, sentence,
 from analysis.simultaneous import decide as decide_together
 from analysis.sparsity import mean, pruned_groups
 from analysis.spread import SPREAD, spread
-from raysweep.sweep.variants import trial_of
+from raysweep.tables.variants import trial_of
 
 KEYS = ["point", "level", "sparsity", "kind", "risk"]
 SHARE = ["share", "share_low", "share_high", "share_why"]

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.jackknife import Interval, ratio
-from raysweep.sweep.variants import trial_of
+from raysweep.tables.variants import trial_of
 
 
 def share(rows: pd.DataFrame, reference: pd.DataFrame, risk: str) -> Interval:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analysis.networks import at_chance
-from raysweep.sweep.variants import trial_of, variants
+from raysweep.tables.variants import trial_of, variants
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from raysweep.store.tables import TABLES, schema
-from raysweep.sweep.variants import trial_of
+from raysweep.tables.schemas import TABLES, schema
+from raysweep.tables.variants import trial_of
 
 READ = ("trials", "alignments", "agreements", "barriers", "failures")
 

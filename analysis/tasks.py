@@ -8,7 +8,7 @@ from analysis.command import command
 from analysis.networks import themselves
 from analysis.pairs import UNALIGNED, named, report
 from analysis.settings import by_setting, by_width, ends
-from raysweep.sweep.variants import trial_of, word_of
+from raysweep.tables.variants import trial_of, word_of
 
 KEYS = ("dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed")
 HOW = (UNALIGNED, "direct", "transferred")

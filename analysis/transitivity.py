@@ -14,7 +14,7 @@ from analysis.panels import UNITS, at_threshold
 from analysis.settings import by_setting, by_width, dense_ends
 from analysis.spread import in_words, spread
 from analysis.style import BLACK, BLUE, RED, THRESHOLD, Mark, headline, plt, save
-from raysweep.sweep.variants import trial_of
+from raysweep.tables.variants import trial_of
 
 UNALIGNED = "unaligned"
 MARKS = {UNALIGNED: Mark(BLACK, "o"), "path": Mark(BLUE, "s"), "cycle": Mark(RED, "^", "--")}

@@ -22,7 +22,7 @@ from analysis.settings import by_setting, dense_ends
 from analysis.spread import in_words, spread
 from analysis.style import THRESHOLD, headline, plt, save
 from raysweep.errors import UserError
-from raysweep.sweep.variants import trial_of
+from raysweep.tables.variants import trial_of
 
 KINDS = ("via", "joint")
 PLACES = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])  # of the corners A, B and C

@@ -10,7 +10,7 @@ from analysis.command import command
 from analysis.networks import themselves
 from analysis.pairs import UNALIGNED, named, report
 from analysis.settings import by_networks, by_width, dense_ends
-from raysweep.sweep.variants import SETTINGS, trial_of, variants
+from raysweep.tables.variants import SETTINGS, trial_of, variants
 
 INDEPENDENT, SAME = "independent", "same initialisation"
 SHARED = ("spawn_at", "spawn_replicate", "init_seed", "data_seed")  # keys that say what networks share

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from raysweep.commands.process_exit import leave
 from raysweep.errors import CorruptObject, UserError
-from raysweep.leaving import leave
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -22,10 +22,10 @@ Override = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KE
 @app.command()
 def plan(sweeps: SweepFiles, root: Root = "runs", override: Override = None) -> None:
     """Say what there is to do and what it will cost, without starting Ray."""
-    from raysweep.report import plan_table
-    from raysweep.several import check_all
+    from raysweep.commands.load_all import check_all
+    from raysweep.commands.plan import plan_table
+    from raysweep.plan.plan import done, todo
     from raysweep.store.files import Files
-    from raysweep.sweep.plan import done, todo
 
     for wanted in check_all(sweeps, override):
         typer.echo(plan_table(wanted, todo(wanted, done(wanted, Files(root)))))
@@ -42,7 +42,7 @@ def run(
     address = address or os.environ.get("RAY_ADDRESS")
     if address and _names_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it once, when it is imported
-    from raysweep.execute import GOES_ON, execute
+    from raysweep.commands.run import GOES_ON, execute
 
     try:
         code = execute(sweeps, root, override, address)
@@ -80,7 +80,7 @@ def submit(
 @app.command("import")
 def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) -> None:
     """Take the networks that train.imports names as finished trials, to be aligned and compared by run."""
-    from raysweep.execute import import_sweep
+    from raysweep.commands.run import import_sweep
 
     import_sweep(sweep, root, override)
 
@@ -88,7 +88,7 @@ def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) ->
 @app.command()
 def status(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
     """Say how far every sweep under a root is."""
-    from raysweep.report import status_lines
+    from raysweep.commands.plan import status_lines
     from raysweep.store.files import Files
 
     for line in status_lines(Files(root)):
@@ -98,8 +98,8 @@ def status(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
 @app.command()
 def verify(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
     """Read every object under a root: checksums, schemas, unique ids, completeness. Exit code 1: problems."""
+    from raysweep.commands.verify import objects, problems
     from raysweep.store.files import Files
-    from raysweep.verify import objects, problems
 
     files, found = Files(root), 0
     for problem in problems(files):
@@ -115,7 +115,7 @@ def gc(
     delete: Annotated[bool, typer.Option("--delete", help="remove them (no run may be at work)")] = False,
 ) -> None:
     """List trials and results that no sweep under a root asks for, and logs of sweeps that are gone."""
-    from raysweep.garbage import garbage, summary
+    from raysweep.commands.gc import garbage, summary
     from raysweep.store.files import Files
     from raysweep.store.lock import alone
 

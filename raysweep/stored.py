@@ -7,11 +7,11 @@ import pyarrow.compute as pc
 import torch
 
 from raysweep.errors import UserError
+from raysweep.plan.applied_permutations import Move
+from raysweep.plan.permutations import permutation_of
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.moves import Move
-from raysweep.sweep.permuting import permutation_of
 from raysweep.symmetry import Permutation
 
 _NETWORK = re.compile(r"(\w+)@(\d+)@(\d+)")

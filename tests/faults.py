@@ -3,7 +3,7 @@
 Where the number of occasions depends on the code under test (how often it writes, say) it is a lower bound.
 """
 
-from tests.test_verify import DAMAGES
+from tests.commands.test_verify import DAMAGES
 
 # Processes killed by signal 9, and nodes with all their processes, at random moments of whole runs
 KILLED = {"training actor": 7, "align actor": 6, "driver": 2, "tracking server": 2, "node": 3}

@@ -1,9 +1,9 @@
 """Commands in the test's own process, where a process of their own is not the point: it takes seconds."""
 
 from raysweep.cli import app
+from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.sweep.load import load_sweep
-from raysweep.sweep.plan import desired
 from tests.work.plans import carry_out, compare_all
 
 

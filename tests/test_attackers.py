@@ -16,16 +16,16 @@ import torch
 from safetensors.torch import save
 
 from analysis.width_scaling import analyse
+from raysweep.commands.gc import garbage
+from raysweep.commands.plan import status_lines
+from raysweep.commands.verify import problems
 from raysweep.errors import UserError
-from raysweep.garbage import garbage
-from raysweep.report import status_lines
 from raysweep.store import parquet
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.results import ResultStore
-from raysweep.store.tables import schema
 from raysweep.store.trials import LevelRecord, TrialStore
 from raysweep.sweep.load import check, load_sweep
-from raysweep.verify import problems
+from raysweep.tables.schemas import schema
 from tests.work.plans import carry_out, compare_all, plan
 
 

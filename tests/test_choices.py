@@ -20,16 +20,16 @@ from raysweep.models import build as building
 from raysweep.models.build import build
 from raysweep.models.initialise import initialise
 from raysweep.models.norms import channel_norm, unit_norm
+from raysweep.plan import probes as facts
+from raysweep.plan.barriers import BarrierMaker
+from raysweep.plan.estimate import estimate
+from raysweep.plan.identity import make_alignment
+from raysweep.plan.plan import desired, done, todo
 from raysweep.pruning import dense_masks, prune
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep import facts
-from raysweep.sweep.barriers import BarrierMaker
-from raysweep.sweep.estimate import estimate
-from raysweep.sweep.identity import make_alignment
 from raysweep.sweep.load import Sweep, check
-from raysweep.sweep.plan import desired, done, todo
 from raysweep.sweep.schema import CHOICES, Align, Compare, Sections, Training
 from raysweep.symmetry import PermutationSpec
 from raysweep.training.loop import TrainingRun

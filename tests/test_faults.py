@@ -13,9 +13,9 @@ import yaml
 from mlflow.tracking import MlflowClient
 from ray.cluster_utils import Cluster
 
+from raysweep.commands.verify import problems
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.verify import problems
 from tests.faults import KILLED
 from tests.inside import carried_out, here
 from tests.processes import ALIGNING, TRAINING, below

@@ -9,10 +9,10 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from raysweep.cli import app
+from raysweep.plan.plan import done
 from raysweep.store.files import Files
-from raysweep.sweep.plan import done
-from raysweep.sweep.publishing import publish_tables
-from tests.sweep.test_facts import forget
+from raysweep.tables.publishing import publish_tables
+from tests.plan.test_probes import forget
 from tests.work.plans import plan
 
 PROJECT = Path(__file__).parents[1]
@@ -49,5 +49,5 @@ def test_commands_that_look_import_little(tmp_path, monkeypatch):
     again = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
-    assert "raysweep.sweep.plan" in again.stdout.split()
+    assert "raysweep.plan.plan" in again.stdout.split()
     assert not LARGE & set(again.stdout.split())

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from raysweep.garbage import garbage
+from raysweep.commands.gc import garbage
 from raysweep.store.files import Files
 
 PROJECT = Path(__file__).parent.parent

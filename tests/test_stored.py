@@ -8,10 +8,10 @@ from raysweep.connectivity import barrier_of
 from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
+from raysweep.plan.plan import desired
 from raysweep.store.files import CorruptObject, Files
 from raysweep.stored import stored_permutation, stored_state
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired
 from raysweep.symmetry import PermutationSpec
 from tests.work.plans import BASE, carry_out, compare_all
 

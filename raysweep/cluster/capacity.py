@@ -8,7 +8,7 @@ import ray
 from ray._private.state import available_resources_per_node
 
 from raysweep.errors import UserError
-from raysweep.sweep.plan import Todo
+from raysweep.plan.plan import Todo
 from raysweep.sweep.schema import Resources, Worker
 
 Needs = dict[str, float]  # by Ray's name of a resource

@@ -10,9 +10,9 @@ import ray
 
 from raysweep.cluster.capacity import living_nodes, needs_of, places, room_for
 from raysweep.cluster.events import Listener
-from raysweep.cluster.pace import FIRST
-from raysweep.sweep.failures import failure
+from raysweep.cluster.tile_sizing import FIRST
 from raysweep.sweep.schema import Sections
+from raysweep.tables.failures import failure
 from raysweep.version import code_digest
 from raysweep.work.tile import Tile, TileWorker
 

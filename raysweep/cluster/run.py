@@ -5,17 +5,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cluster.events import Listener
-from raysweep.cluster.pace import Pace
+from raysweep.cluster.tile_sizing import Pace
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
+from raysweep.plan.frontier import Frontier
+from raysweep.plan.identity import AlignmentUnit, BarrierUnit, data_config
+from raysweep.plan.plan import Desired, Todo, done, finished, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.failures import failure
-from raysweep.sweep.frontier import Frontier
-from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, data_config
-from raysweep.sweep.plan import Desired, Todo, done, finished, todo
-from raysweep.sweep.publishing import publish_tables
 from raysweep.sweep.schema import Training
+from raysweep.tables.failures import failure
+from raysweep.tables.publishing import publish_tables
 
 if TYPE_CHECKING:
     from raysweep.work.inputs import TrialTask
@@ -181,7 +181,7 @@ def _kind(unit: AlignmentUnit | BarrierUnit) -> Hashable:
 
 
 def _prove_all(wanted: Desired) -> None:
-    from raysweep.sweep.facts import facts_of, model_config
+    from raysweep.plan.probes import facts_of, model_config
     from raysweep.work.data import prove_padding_to, proved_spec
 
     def config_of(training: Training) -> ModelConfig:

@@ -14,12 +14,12 @@ from ray.tune.search import Searcher
 
 from raysweep.cluster.capacity import living_nodes
 from raysweep.cluster.events import Listener
+from raysweep.plan.identity import data_config
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.failures import failure
-from raysweep.sweep.identity import data_config
 from raysweep.sweep.schema import Sections
+from raysweep.tables.failures import failure
 from raysweep.version import check_code, code_digest
 from raysweep.work.data import resident
 from raysweep.work.device import end_if_cuda_is_broken

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raysweep.errors import CorruptObject as CorruptObject
 from raysweep.errors import UserError
-from raysweep.store.places import Directory, Stamp, place_of
+from raysweep.store.backends import Directory, Stamp, place_of
 
 MAGIC = b"raysweep"  # a checksummed object: magic, SHA-256 of the payload, payload
 HEADER = len(MAGIC) + 32

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from raysweep.store.backends import Stamp
 from raysweep.store.files import CorruptObject, Files
-from raysweep.store.places import Stamp
 
 READERS = 16  # objects that are read at once: storage answers each after a while
 MOST_UNINDEXED = 64  # objects that are rather read each time than written into the index

@@ -1,7 +1,8 @@
-"""Reading Parquet objects, which somebody else may have written."""
+"""Rows as Arrow tables, and reading Parquet objects, which somebody else may have written."""
 
 import io
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +12,31 @@ from raysweep.store.files import CorruptObject
 MOST_BYTES = 2**31  # that an object may unpack to; ours are far smaller, and are read whole
 MOST_VALUES = MOST_BYTES // 8
 AT_ONCE = 4096  # rows: a few bytes of a file may stand for any number of equal values
+
+
+def table_of(rows: list[dict[str, Any]], columns: pa.Schema) -> pa.Table:
+    """Return rows as a table with these columns.
+
+    Raises `ValueError` naming the columns that a row, also a nested one, lacks and the keys that are none:
+    pyarrow would make the former null and drop the latter without a word.
+    """
+    _check(rows, columns, "row")
+    return pa.Table.from_pylist(rows, columns)
+
+
+def _check(rows: list[dict[str, Any]], fields: Iterable[pa.Field], what: str) -> None:
+    types = {field.name: field.type for field in fields}
+    for row in rows:
+        if row.keys() != types.keys():
+            missing, extra = sorted(types.keys() - row.keys()), sorted(row.keys() - types.keys())
+            raise ValueError(
+                f"{what} does not fit its columns: it lacks {', '.join(missing) or 'none'} and has "
+                f"{', '.join(extra) or 'no others'} besides"
+            )
+    for name, kind in types.items():
+        if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
+            nested = [each for row in rows for each in row[name] or ()]
+            _check(nested, kind.value_type, f"{what}: {name}")
 
 
 def parquet_table(

@@ -6,11 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from raysweep.store.backends import Stamp
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import discard_index, indexed
-from raysweep.store.parquet import parquet_table
-from raysweep.store.places import Stamp
-from raysweep.store.tables import table_of
+from raysweep.store.parquet import parquet_table, table_of
 
 _NETWORKS = pa.list_(pa.string())
 _FLOATS = pa.list_(pa.float64())

@@ -1,1 +1,1 @@
-"""What a sweep is: the file, its overrides, identities, and the plan (desired minus done)."""
+"""What the user wrote: the schema of a sweep file, its overrides, and the presets of published settings."""

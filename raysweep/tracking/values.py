@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from raysweep.store.tables import TABLES
-from raysweep.sweep.variants import variants
+from raysweep.tables.schemas import TABLES
+from raysweep.tables.variants import variants
 
 Value = tuple[str, float, int, int]  # name, value, time in milliseconds, step
 AT_END = ("sparsity", "train_loss", "train_error", "test_loss", "test_error")

@@ -22,8 +22,8 @@ from raysweep.alignment import (
 from raysweep.choices import choose
 from raysweep.digest import seed_for
 from raysweep.models.config import ModelConfig
-from raysweep.sweep.identity import AlignmentUnit, Trial
-from raysweep.sweep.permuting import member_prefix
+from raysweep.plan.identity import AlignmentUnit, Trial
+from raysweep.plan.permutations import member_prefix
 from raysweep.sweep.schema import Align
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.data import pad_to, proved_spec

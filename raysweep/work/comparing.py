@@ -10,7 +10,7 @@ from raysweep.choices import choose
 from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_grid
 from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
-from raysweep.sweep.identity import BarrierUnit, Trial
+from raysweep.plan.identity import BarrierUnit, Trial
 from raysweep.sweep.schema import Compare
 from raysweep.training.evaluation import Risk
 from raysweep.work.data import proved_spec

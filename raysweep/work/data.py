@@ -12,7 +12,7 @@ from raysweep.data.scaling import scaling_of
 from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.sweep import facts
+from raysweep.plan import probes as facts
 from raysweep.sweep.schema import Training
 from raysweep.symmetry import PermutationSpec
 

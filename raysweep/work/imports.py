@@ -6,8 +6,8 @@ import time
 from raysweep.data.resident import Resident
 from raysweep.errors import UserError
 from raysweep.models.build import build
+from raysweep.plan.identity import Trial, trial_config
 from raysweep.store.trials import LevelRecord, Metric, TrialStore
-from raysweep.sweep.identity import Trial, trial_config
 from raysweep.training.evaluation import evaluate
 from raysweep.work.data import model_config
 from raysweep.work.device import repeatable

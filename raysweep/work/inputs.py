@@ -10,13 +10,13 @@ from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
+from raysweep.plan.applied_permutations import Move
+from raysweep.plan.identity import Trial
+from raysweep.plan.probes import pruned_parameters
+from raysweep.plan.trials import Cursor
 from raysweep.pruning import Masks, dense_masks, one_shot_masks, prune, random_masks
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.facts import pruned_parameters
-from raysweep.sweep.identity import Trial
-from raysweep.sweep.moves import Move
-from raysweep.sweep.trials import Cursor
 from raysweep.work.data import proved_spec
 from raysweep.work.permutations import Permutations
 

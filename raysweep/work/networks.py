@@ -8,8 +8,8 @@ from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
+from raysweep.plan.identity import Network, Trial, data_config
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import Network, Trial, data_config
 from raysweep.sweep.schema import Sections
 from raysweep.training.evaluation import Risk
 from raysweep.work.cache import Cache

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from raysweep.plan.applied_permutations import Moved
+from raysweep.plan.permutations import permutation_of
 from raysweep.store.results import ResultStore
-from raysweep.sweep.moves import Moved
-from raysweep.sweep.permuting import permutation_of
 from raysweep.symmetry import Permutation
 from raysweep.work.cache import Cache
 

@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass, field
 
 from raysweep.digest import digest
+from raysweep.plan.identity import AlignmentUnit, BarrierUnit, Trial
 from raysweep.store.files import Files
 from raysweep.store.node_cache import NodeCache, cache_folder
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import AlignmentUnit, BarrierUnit, Trial
 from raysweep.sweep.schema import Sections
 from raysweep.version import check_code
 from raysweep.work.aligning import Aligner

@@ -10,11 +10,11 @@ import torch
 
 from raysweep import __version__
 from raysweep.data.resident import Resident
+from raysweep.plan.identity import Trial, trial_config
+from raysweep.plan.trials import Cursor
 from raysweep.pruning import sparsity
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import LevelRecord, Metric, ResumePoint, TrialStore
-from raysweep.sweep.identity import Trial, trial_config
-from raysweep.sweep.trials import Cursor
 from raysweep.training.evaluation import evaluate
 from raysweep.training.loop import Diverged, Hyperparameters, TrainingRun
 from raysweep.training.schedule import Schedule

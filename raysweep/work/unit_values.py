@@ -10,7 +10,7 @@ from raysweep.alignment.activations import Recorder, recorded_values
 from raysweep.data.resident import Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.sweep.identity import Network
+from raysweep.plan.identity import Network
 from raysweep.sweep.schema import ActivationMatching
 from raysweep.work.cache import Cache
 from raysweep.work.networks import State

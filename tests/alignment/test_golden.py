@@ -12,7 +12,7 @@ from raysweep.alignment import (
 from raysweep.digest import digest
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.sweep.identity import ALIGNMENT_VERSION, EMBEDDING_VERSION
+from raysweep.plan.identity import ALIGNMENT_VERSION, EMBEDDING_VERSION
 from raysweep.symmetry import PermutationSpec
 
 GOLDEN = (4, "bfec67eadfd09734fab7")

@@ -8,12 +8,13 @@ import random
 
 import pandas as pd
 
-from raysweep.store.tables import dimensions, schema, table_of
+from raysweep.plan.plan import desired
+from raysweep.store.parquet import table_of
 from raysweep.store.trials import LevelRecord, Metric
-from raysweep.sweep.agreeing import Agreement
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired
-from raysweep.sweep.rows import agreement_row, alignment_row, barrier_row, metric_rows, trial_row
+from raysweep.tables.agreements import Agreement
+from raysweep.tables.rows import agreement_row, alignment_row, barrier_row, metric_rows, trial_row
+from raysweep.tables.schemas import dimensions, schema
 
 LEAST, MOST = 10_000, 9_000_000  # of the numbers
 MEASURED = {

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from analysis import pairs
-from raysweep.store.tables import WITHIN, dimensions, schema
 from raysweep.sweep.names import ANALYSES
+from raysweep.tables.schemas import WITHIN, dimensions, schema
 from raysweep.tracking.values import barriers as logged
 from tests.analysis.planned import planned
 

@@ -22,12 +22,12 @@ import torch
 
 from raysweep.cluster.run import run_sweep
 from raysweep.models.initialise import initialised
+from raysweep.plan.identity import data_config
+from raysweep.plan.plan import Desired, desired, done, todo
+from raysweep.plan.probes import facts_of, model_config
 from raysweep.store.files import Files
 from raysweep.store.trials import LevelRecord, Metric, TrialStore
-from raysweep.sweep.facts import facts_of, model_config
-from raysweep.sweep.identity import data_config
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import Desired, desired, done, todo
 from tests.benchmarks.watched import SleepingWorker, WatchedWorker, notes_of
 
 PERTURBATION = 0.01  # of the weights, from a checkpoint to the next

@@ -18,14 +18,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from raysweep.commands.plan import plan_table
 from raysweep.digest import digest
-from raysweep.report import plan_table
+from raysweep.plan.identity import BarrierUnit
+from raysweep.plan.plan import Desired, desired, done, todo
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
-from raysweep.sweep.identity import BarrierUnit
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import Desired, desired, done, todo
-from raysweep.sweep.publishing import publish_tables
+from raysweep.tables.publishing import publish_tables
 from tests.benchmarks.records import Record
 
 SECONDS, MEGABYTES = 20, 1000  # the goals of a plan

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raysweep.store.tables import table_of
+from raysweep.store.parquet import table_of
 
 LIBRARIES = ("torch", "numpy", "scipy", "ray", "pyarrow")
 

@@ -10,9 +10,9 @@ from raysweep.cluster.nodes import check_nodes
 from raysweep.cluster.session import ray_session
 from raysweep.cluster.trials import DEATHS, _count_deaths
 from raysweep.errors import UserError
+from raysweep.plan.plan import done, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.plan import done, todo
 from raysweep.work.inputs import TrialTask
 from tests.work.plans import plan
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from raysweep.cluster.run import _Run
+from raysweep.commands.verify import problems
 from raysweep.store.files import Files
-from raysweep.verify import problems
 from tests.faults import DAMAGED
 from tests.inside import carried_out, here
 from tests.processes import TRAINING, below

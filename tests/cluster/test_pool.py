@@ -8,9 +8,9 @@ import ray
 
 from raysweep.cluster import pool as pool_module
 from raysweep.cluster.pool import Pool
+from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired
 from raysweep.version import CodeDiffers
 from raysweep.work.tile import Tile, TileWorker
 from tests.store.committed import committed

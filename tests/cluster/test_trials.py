@@ -6,9 +6,9 @@ import threading
 import time
 
 from raysweep.cluster.trials import train_trials
+from raysweep.plan.plan import desired, done, finished
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired, done, finished
 from raysweep.work.inputs import TrialTask
 from tests.cluster import poison
 from tests.cluster.test_pool import Hooks

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.report import plan_table
+from raysweep.commands.plan import plan_table
+from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import load_sweep
-from raysweep.sweep.plan import desired, done, todo
 from tests.k8s import image
 from tests.k8s.manifests import K8S, OVERLAYS, PROJECT, build, overlay
 from tests.k8s.rules import parsed

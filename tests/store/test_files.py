@@ -1,7 +1,7 @@
 import pytest
 
 from raysweep.errors import UserError
-from raysweep.store import places
+from raysweep.store import backends as places
 from raysweep.store.files import CorruptObject, Files
 from tests.store.servers import s3_server
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from raysweep.store import places
+from raysweep.store import backends as places
 from raysweep.store.files import CorruptObject, Files
 from tests.store.faulty import Faults, faulty_storage
 from tests.store.servers import s3_server

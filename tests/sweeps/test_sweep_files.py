@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from raysweep.cluster.session import ray_session
-from raysweep.execute import execute
-from raysweep.report import plan_table
+from raysweep.commands.plan import plan_table
+from raysweep.commands.run import execute
+from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import load_sweep
-from raysweep.sweep.plan import desired, done, todo
 from tests.data.formats import write_cifar_python, write_mnist, write_svhn
 
 SWEEPS = Path(__file__).parent.parent.parent / "sweeps"

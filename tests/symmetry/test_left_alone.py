@@ -5,13 +5,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from raysweep.commands.plan import plan_table
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.names import MODELS, NORMS
-from raysweep.report import plan_table
+from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired, done, todo
 from raysweep.symmetry import LeftAlone, PermutationSpec
 from tests.symmetry.checks import assert_unchanged
 from tests.symmetry.test_refusals import Between

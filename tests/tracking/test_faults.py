@@ -6,9 +6,9 @@ import sqlite3
 import pytest
 from mlflow.tracking import MlflowClient
 
+from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired
 from raysweep.tracking import Tracker
 from tests.faults import REQUESTS, WRITES
 from tests.store.faulty import Faults, faulty_server

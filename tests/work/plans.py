@@ -8,14 +8,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from raysweep.plan.identity import data_config
+from raysweep.plan.plan import Desired, desired, done, finished, todo
 from raysweep.store.files import Files
 from raysweep.store.lock import at_work
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import data_config
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import Desired, desired, done, finished, todo
-from raysweep.sweep.publishing import publish_tables, write_sweep
+from raysweep.tables.publishing import publish_tables, write_sweep
 from raysweep.version import code_digest
 from raysweep.work.data import resident
 from raysweep.work.inputs import TrialTask

@@ -6,14 +6,14 @@ import torch
 from torch.nn import functional
 
 from raysweep.models.build import build
+from raysweep.plan.identity import data_config
+from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
-from raysweep.store.tables import read_table
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import data_config
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.tables.schemas import read_table
 from raysweep.version import code_digest
 from raysweep.work.data import model_config, resident
 from raysweep.work.tile import Tile, TileWorker

@@ -14,17 +14,17 @@ from safetensors.torch import save_file
 from torch import nn
 
 from analysis.variants import independent
+from raysweep.commands.plan import plan_table
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
-from raysweep.report import plan_table
+from raysweep.plan.identity import data_config
+from raysweep.plan.plan import done, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import data_config
-from raysweep.sweep.plan import done, todo
-from raysweep.sweep.publishing import publish_tables
 from raysweep.sweep.schema import Training
-from raysweep.sweep.variants import variants
+from raysweep.tables.publishing import publish_tables
+from raysweep.tables.variants import variants
 from raysweep.tracking.values import parameters
 from raysweep.work.data import resident
 from raysweep.work.fitting import Unfitting, fitting_state

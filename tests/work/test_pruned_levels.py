@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from raysweep.models.initialise import initialised
+from raysweep.plan.identity import data_config
 from raysweep.pruning import sparsity
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import data_config
 from raysweep.work.data import model_config, proved_spec, resident
 from raysweep.work.permutations import Permutations
 from raysweep.work.trial import hyperparameters

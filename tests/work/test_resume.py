@@ -7,11 +7,11 @@ from itertools import islice
 import pytest
 
 from raysweep.cluster.run import import_networks
+from raysweep.plan.plan import desired, done
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired, done
-from raysweep.sweep.publishing import publish_tables, write_sweep
+from raysweep.tables.publishing import publish_tables, write_sweep
 from tests.faults import WRITES
 from tests.test_run import same, tables
 from tests.work.plans import (

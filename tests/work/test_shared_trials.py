@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from raysweep.plan.identity import data_config
+from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.identity import data_config
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired, done, todo
 from raysweep.work.data import resident
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import run_trial

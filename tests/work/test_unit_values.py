@@ -3,10 +3,10 @@
 import pytest
 
 from raysweep.alignment.activations import Recorder
+from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired
 from raysweep.version import code_digest
 from raysweep.work.tile import Tile, TileWorker
 from tests.work.plans import BASE, carry_out

@@ -13,12 +13,12 @@ from raysweep.connectivity import barrier_of
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
+from raysweep.plan.plan import desired
 from raysweep.pruning import remaining
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.stored import stored_state
 from raysweep.sweep.load import check
-from raysweep.sweep.plan import desired
 from raysweep.symmetry import PermutationSpec
 from raysweep.work.data import pad_to, proved_spec
 from tests.work.plans import BASE, carry_out, compare_all, contents, killed_before, metrics, plan

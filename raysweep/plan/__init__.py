@@ -1,0 +1,1 @@
+"""What a sweep wants and what is missing: identities, trials, alignments and barriers, desired minus done."""

@@ -1,0 +1,87 @@
+"""Keys of `train` that determine no number: with a list there one network would have several names."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+
+from raysweep.data.names import OWN_SPLITS
+from raysweep.errors import UserError
+from raysweep.models.names import is_custom
+from raysweep.plan.identity import KNOWN_OF_IMPORTS, data_config
+from raysweep.plan.probes import arguments_of, facts_of
+from raysweep.sweep.load import Sweep
+from raysweep.sweep.schema import Training, TrainRest
+
+Rule = tuple[str, Callable[[Training], bool], str]
+
+UNREAD: tuple[Rule, ...] = (  # a key, where it is not read, and why
+    ("split_seed", lambda t: t.dataset not in OWN_SPLITS, "{dataset} has a test set of its own"),
+    (
+        "subset_seed",
+        lambda t: t.half is None and t.fraction is None and t.examples is None,
+        "only half, fraction and examples are drawn by it",
+    ),
+    ("gamma", lambda t: t.schedule != "milestones", "the schedule {schedule} has no milestones"),
+    ("spawn_replicate", lambda t: t.spawn_at is None, "without spawn_at there is no trunk"),
+    ("channels_last", lambda t: t.model == "mlp", "to an mlp images are vectors"),
+)
+
+
+def refuse_without_effect(path: str, sweep: Sweep) -> None:
+    """Refuse keys of `train` that determine nothing in any configuration, unless they have their default.
+
+    Where a key determines nothing in some configurations alone, two that are therefore the same are refused.
+    `path` is for messages. Raises `UserError` with every such key, its values and the reason.
+    """
+    trainings, rest = sweep.trainings, sweep.sections.train
+    unread = [_unread(training, rest) for training in trainings]
+    problems = [*_nowhere(trainings, unread), *_alike(trainings, unread, rest)]
+    if problems:
+        raise UserError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
+
+
+def _unread(training: Training, rest: TrainRest) -> dict[str, str]:
+    """The keys that determine nothing in a configuration, and why."""
+    found = {key: why.format(**vars(training)) for key, unread, why in UNREAD if unread(training)}
+    if is_custom(training.model):
+        taken = arguments_of(training.model)
+        for key in {"width", "depth", "norm"} - taken:
+            found[key] = f"{training.model} does not take it"
+    if rest.imports:
+        unknown = sorted(Training.model_fields.keys() - KNOWN_OF_IMPORTS)
+        found |= dict.fromkeys(unknown, "imported networks are not trained")
+    return found
+
+
+def _nowhere(trainings: tuple[Training, ...], unread: list[dict[str, str]]) -> Iterator[str]:
+    """Keys that no configuration reads, but for those at their default."""
+    for key in sorted(set.intersection(*map(set, unread))):
+        values = list(dict.fromkeys(getattr(training, key) for training in trainings))
+        if len(values) > 1 or Training.model_fields[key].default not in (values[0], PydanticUndefined):
+            yield f"train.{key} = {_listed(values)}: has no effect, because {unread[0][key]}"
+
+
+def _alike(trainings: tuple[Training, ...], unread: list[dict[str, str]], rest: TrainRest) -> Iterator[str]:
+    """Pairs of configurations that differ in keys alone that neither reads."""
+    nowhere = set.intersection(*map(set, unread))
+    drops = len({training.drop_last for training in trainings}) > 1
+    seen: dict[Any, Training] = {}
+    for training, keys in zip(trainings, unread, strict=True):
+        if drops and _fills_batches(training, rest):
+            keys = {**keys, "drop_last": "batches of this size leave no examples out"}
+        read = tuple((key, value) for key, value in training if key not in keys)
+        other = seen.setdefault(read, training)
+        for key in sorted(keys.keys() - nowhere):
+            values = [getattr(other, key), getattr(training, key)]
+            if values[0] != values[1]:
+                yield f"train.{key} = {_listed(values)}: trains the same networks twice, because {keys[key]}"
+
+
+def _fills_batches(training: Training, rest: TrainRest) -> bool:
+    every = (facts_of(data_config(training, replicate), rest) for replicate in rest.replicate_numbers())
+    return all(facts.train_examples % training.batch_size == 0 for facts in every)
+
+
+def _listed(values: list[Any]) -> str:
+    return ", ".join(str(value) for value in values)

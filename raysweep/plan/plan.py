@@ -1,0 +1,203 @@
+"""The plan: everything that a sweep asks for, minus what the store has."""
+
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raysweep.models.names import is_custom
+from raysweep.plan.across import Across
+from raysweep.plan.comparisons import Comparisons
+from raysweep.plan.identity import (
+    AgreementUnit,
+    AlignmentUnit,
+    BarrierUnit,
+    Network,
+    Trial,
+    alignment_settings,
+)
+from raysweep.plan.levels import Levels
+from raysweep.plan.probes import check_statistics, has_running_statistics
+from raysweep.plan.trajectories import Trajectories
+from raysweep.plan.trials import Cursor, Trials
+from raysweep.store.files import Files
+from raysweep.store.results import ResultStore
+from raysweep.store.trials import LevelRecord, TrialStore
+from raysweep.sweep.load import Sweep
+
+
+@dataclass(frozen=True)
+class Desired:
+    """All that a sweep asks for, by id and in a fixed order."""
+
+    sweep: Sweep
+    trials: dict[str, Trial]
+    cursors: dict[str, Cursor]
+    alignments: dict[str, AlignmentUnit]
+    barriers: dict[str, BarrierUnit]
+    agreements: dict[str, AgreementUnit]
+
+    @cached_property
+    def align_settings(self) -> dict[str, dict[str, Any]]:
+        """The settings of `align` that determine an alignment, by method."""
+        align = self.sweep.sections.align
+        found = {method: alignment_settings(method, align) for method in align.methods}
+        for settings in found.values():
+            settings.pop("version", None)  # of the code, which only ids need
+        return found
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the store holds: level records, the objects in which alignments lie, and barriers with all splits.
+
+    `stale` are the finished levels that lack a checkpoint which the sweep asks for.
+    """
+
+    records: dict[tuple[str, int], LevelRecord]
+    stale: frozenset[tuple[str, int]]
+    alignments: dict[str, str]
+    barriers: frozenset[str]
+
+    def has(self, networks: Iterable[Network]) -> bool:
+        """Whether these checkpoints can be read."""
+        return all((network.trial_id, network.level) in self.records for network in networks)
+
+
+@dataclass(frozen=True)
+class Todo:
+    """Desired minus done; `recomputed` counts the finished levels that are computed once more."""
+
+    trials: list[Trial]
+    alignments: list[AlignmentUnit]
+    barriers: list[BarrierUnit]
+    recomputed: int
+
+    def __bool__(self) -> bool:
+        return bool(self.trials or self.alignments or self.barriers)
+
+    def stages(self) -> dict[str, int]:
+        """How much there is to do in each stage that has work."""
+        counts = {
+            "training": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": len(self.barriers),
+        }
+        return {stage: count for stage, count in counts.items() if count}
+
+
+def desired(sweep: Sweep) -> Desired:
+    """List every trial, alignment and barrier of a sweep.
+
+    Raises `UserError` for missing data and for moments, layers or levels that training does not have.
+    """
+    with _keeping_all():
+        return _desired(sweep)
+
+
+@contextlib.contextmanager
+def _keeping_all() -> Iterator[None]:
+    """Without the collector of garbage: it would search a million new objects, which all stay, many times."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _desired(sweep: Sweep) -> Desired:
+    sections = sweep.sections
+    trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
+    families = [trials.family(training) for training in sweep.trainings]
+    for family in families:
+        model = trials.model(family.dense[0])
+        groups = {trial.group for trial in (*family.dense, *family.chains)}
+        check_statistics(model, tuple(sections.compare.statistics))
+        if has_running_statistics(model):
+            comparisons.batchnorm |= groups
+        if is_custom(model.model):
+            comparisons.own |= groups
+        comparisons.group(family.dense[0].group, [trials.end(trial) for trial in family.dense])
+        if sections.compare.trajectory:
+            Trajectories(sections, trials, comparisons).compare(family)
+        if sections.prune:
+            levels = Levels(sections, trials, comparisons, family)
+            levels.compare()
+            levels.branches()
+    Across(sections, trials, comparisons).compare(families)
+    return Desired(
+        sweep,
+        trials.trials,
+        trials.cursors,
+        comparisons.alignments,
+        comparisons.barriers,
+        comparisons.agreements,
+    )
+
+
+def done(wanted: Desired, files: Files) -> Done:
+    """Look up what the store already holds of a sweep."""
+    store, results = TrialStore(files), ResultStore(files)
+    records, stale = {}, set()
+    for trial_id, cursor in wanted.cursors.items():
+        for level in cursor.levels:
+            record = store.record(trial_id, level)
+            if record is None:
+                continue
+            if record.has(cursor.checkpoints, cursor.optimisers):
+                records[trial_id, level] = record
+            else:
+                stale.add((trial_id, level))
+    return Done(
+        records,
+        frozenset(stale),
+        _alignments(wanted, results.index("alignments")),
+        _barriers(wanted, results.index("barriers")),
+    )
+
+
+def _alignments(wanted: Desired, index: pa.Table) -> dict[str, str]:
+    """The object of each alignment; where several hold one, the last."""
+    return {
+        identity: name
+        for name, ids in zip(index.column("object").to_pylist(), index.column("ids").to_pylist(), strict=True)
+        for identity in ids
+        if identity in wanted.alignments
+    }
+
+
+def _barriers(wanted: Desired, index: pa.Table) -> frozenset[str]:
+    """The barriers all of whose splits are there."""
+    rows = pa.table([pc.list_flatten(index.column(name)) for name in ("ids", "splits")], ["id", "split"])
+    splits = wanted.sweep.sections.compare.splits
+    rows = rows.filter(pc.is_in(rows.column("split"), pa.array(splits, pa.string())))
+    counts = rows.group_by("id").aggregate([("split", "count_distinct")])
+    whole = counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
+    found = (wanted.barriers.get(identity) for chunk in whole.iterchunks() for identity in chunk.to_pylist())
+    return frozenset(unit.barrier_id for unit in found if unit)
+
+
+def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
+    """Whether all levels of a trial are done."""
+    return all((trial_id, level) in present.records for level in wanted.cursors[trial_id].levels)
+
+
+def todo(wanted: Desired, present: Done) -> Todo:
+    """Return the work still to do, in the order of the plan.
+
+    An alignment whose barriers are all done but which is
+    itself missing is work too: its row belongs to the tables.
+    """
+    return Todo(
+        [trial for key, trial in wanted.trials.items() if not finished(wanted, present, key)],
+        [unit for key, unit in wanted.alignments.items() if key not in present.alignments],
+        [unit for key, unit in wanted.barriers.items() if key not in present.barriers],
+        len(present.stale),
+    )

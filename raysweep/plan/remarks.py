@@ -1,0 +1,38 @@
+"""What a plan says of its networks beyond its numbers: weights that are not treated like those of layers."""
+
+from collections.abc import Iterator, Sequence
+
+from raysweep.plan.identity import Trial, data_config
+from raysweep.plan.own_networks import left_out
+from raysweep.plan.plan import Desired
+from raysweep.plan.probes import facts_of, model_config
+
+NAMED = 8  # parameters in a line
+
+
+def remarks(wanted: Desired) -> list[str]:
+    """Return the lines, each once. Raises `UserError` for a network that cannot be built."""
+    return list(dict.fromkeys(line for trial in wanted.trials.values() for line in _of(wanted, trial)))
+
+
+def _of(wanted: Desired, trial: Trial) -> Iterator[str]:
+    facts = facts_of(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
+    training = trial.training
+    found = left_out(model_config(training, facts.shape, facts.classes), training.init)
+    if found.initialisation and trial.branch != "imported":
+        yield (
+            f"{training.model}: init {training.init} leaves as the constructor made them: "
+            f"{_named(found.initialisation)}"
+        )
+    if found.pruning and trial.prune is not None:
+        yield f"{training.model}: pruning leaves dense, besides what is excluded: {_named(found.pruning)}"
+    if found.evaluation:
+        yield (
+            f"{training.model}: read in training only, so no permutation moves them, and a permuted network "
+            f"is the same in evaluation mode alone: {_named(found.evaluation)}"
+        )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

@@ -1,0 +1,38 @@
+"""What a plan says of a user's own networks whose hidden units cannot all be reordered."""
+
+from raysweep.errors import SpecError
+from raysweep.models.config import ModelConfig
+from raysweep.models.names import is_custom
+from raysweep.plan.identity import data_config
+from raysweep.plan.plan import Desired
+from raysweep.plan.probes import facts_of, model_config
+
+
+def symmetry_warnings(wanted: Desired) -> list[str]:
+    """Return a line for each network with hidden units that alignment cannot reorder, or without any."""
+    configs: dict[ModelConfig, None] = {}
+    for trial in wanted.trials.values():
+        if is_custom(trial.training.model):  # of our own networks every hidden unit can be reordered
+            facts = facts_of(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
+            configs[model_config(trial.training, facts.shape, facts.classes)] = None
+    return [line for config in configs for line in _warnings(config)]
+
+
+def _warnings(config: ModelConfig) -> list[str]:
+    import torch
+
+    from raysweep.models.build import build
+    from raysweep.symmetry import PermutationSpec
+
+    name = f"warning: train.model = {config.model}, width {config.width}"
+    try:
+        spec = PermutationSpec.trace(build(config), torch.zeros(2, *config.shape), proved=False)
+    except SpecError as error:
+        return [f"{name}: {error}"]
+    moving, left = sum(spec.sizes.values()), sum(each.units for each in spec.left_alone)
+    if not moving and not left:
+        return [f"{name}: has no hidden units that can be reordered, so aligning it changes nothing"]
+    if not left:
+        return []
+    reasons = "; ".join(map(str, spec.left_alone))
+    return [f"{name}: {moving} of {moving + left} hidden units can be reordered; left alone: {reasons}"]

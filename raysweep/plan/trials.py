@@ -1,0 +1,221 @@
+"""Which trials a sweep asks for: dense runs, spawned runs, imports, chains of pruned levels, branches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from raysweep.errors import UserError
+from raysweep.models.config import ModelConfig
+from raysweep.models.source import model_source_digest
+from raysweep.plan.applied_permutations import Move
+from raysweep.plan.identity import (
+    Network,
+    Trial,
+    data_config,
+    make_branch,
+    make_chain,
+    make_import,
+    make_trial,
+)
+from raysweep.plan.own_networks import check_training
+from raysweep.plan.probes import (
+    DataFacts,
+    facts_of,
+    file_digest,
+    model_config,
+    pruned_parameters,
+)
+from raysweep.sweep.load import Sweep
+from raysweep.sweep.schema import Every, Geometric, Prune, Training, TrainRest
+from raysweep.training.moment import Moment, steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far a trial goes; none of it enters an id.
+
+    Every level runs from step `start` to step `total`. Checkpoints are stored at `checkpoints` and the
+    state of the optimiser at `optimisers` besides. `needs` are the trials that must be finished before,
+    `moves` how the masks of another chain are permuted, by level.
+    """
+
+    per_epoch: int
+    total: int
+    start: int
+    levels: tuple[int, ...]
+    checkpoints: tuple[int, ...]
+    optimisers: tuple[int, ...] = ()
+    needs: tuple[str, ...] = ()
+    moves: dict[int, Move] = field(default_factory=dict)
+
+
+@dataclass
+class Family:
+    """Trials that differ in the replicate alone: dense runs and, by dense trial, their chains."""
+
+    training: Training
+    dense: list[Trial] = field(default_factory=list)
+    chains: list[Trial] = field(default_factory=list)
+
+
+class Trials:
+    """Collects trials and cursors; one family per configuration of `train`."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sections = sweep.sections
+        self.trials: dict[str, Trial] = {}
+        self.cursors: dict[str, Cursor] = {}
+
+    def family(self, training: Training) -> Family:
+        """Add the dense trials of a configuration, and their chains where the sweep prunes.
+
+        Raises `UserError` for moments past the end and for pruning that leaves nothing.
+        """
+        rest, family = self._sections.train, Family(training)
+        imports = enumerate(rest.imports)
+        for trial in self._imported(training, imports) if rest.imports else self._trained(training):
+            if trial.trial_id not in {known.trial_id for known in family.dense}:
+                family.dense.append(trial)
+        prune = self._sections.prune
+        if prune:
+            for dense in family.dense:
+                family.chains.append(self._chain(dense, prune))
+        return family
+
+    def model(self, trial: Trial) -> ModelConfig:
+        """The architecture of a trial."""
+        facts = facts_of(data_config(trial.training, trial.replicate), self._sections.train)
+        return model_config(trial.training, facts.shape, facts.classes)
+
+    def end(self, trial: Trial) -> Network:
+        """A dense trial at the end of training."""
+        return Network(trial.trial_id, 0, self.cursors[trial.trial_id].total)
+
+    def _add(self, trial: Trial, cursor: Cursor) -> Trial:
+        """Another wish for the same trial adds its checkpoints."""
+        known = self.cursors.get(trial.trial_id)
+        if known:
+            cursor = replace(
+                known,
+                checkpoints=tuple(sorted({*known.checkpoints, *cursor.checkpoints})),
+                optimisers=tuple(sorted({*known.optimisers, *cursor.optimisers})),
+            )
+        self.trials.setdefault(trial.trial_id, trial)
+        self.cursors[trial.trial_id] = cursor
+        return trial
+
+    def _trained(self, training: Training) -> Iterator[Trial]:
+        if training.epochs == 0:
+            raise UserError("train.epochs = 0: only imported networks need no training")
+        source = model_source_digest(training.model)
+        trunk, start = None, 0
+        if training.spawn_at is not None:
+            plain = training.model_copy(update={"spawn_at": None, "spawn_replicate": 0})
+            facts, cursor = self._run(plain, training.spawn_replicate, 0)
+            start = _within("train.spawn_at", training.spawn_at, cursor, 0)
+            trunk = make_trial(plain, training.spawn_replicate, facts.digest, source)
+            self._add(trunk, replace(cursor, checkpoints=(0, start, cursor.total), optimisers=(start,)))
+        for replicate in self._sections.train.replicate_numbers():
+            facts, cursor = self._run(training, replicate, start)
+            trial = make_trial(training, replicate, facts.digest, source, trunk)
+            yield self._add(trial, replace(cursor, needs=(trunk.trial_id,) if trunk else ()))
+
+    def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Cursor]:
+        rest = self._sections.train
+        facts = facts_of(data_config(training, replicate), rest)
+        check_training(model_config(training, facts.shape, facts.classes))
+        per_epoch = steps_per_epoch(facts.train_examples, training.batch_size, training.drop_last)
+        if per_epoch == 0:
+            raise UserError(
+                f"train.batch_size = {training.batch_size}: more than the {facts.train_examples} training "
+                "examples, and drop_last leaves the rest out"
+            )
+        total = training.epochs * per_epoch
+        steps = checkpoint_steps(rest, per_epoch, start, total)
+        return facts, Cursor(per_epoch, total, start, (0,), steps)
+
+    def _imported(self, training: Training, imports: "enumerate[str]") -> Iterator[Trial]:
+        facts = facts_of(data_config(training, 0), self._sections.train)
+        source = model_source_digest(training.model)
+        for replicate, path in imports:
+            trial = make_import(training, replicate, facts.digest, path, file_digest(path), source)
+            yield self._add(trial, Cursor(1, 0, 0, (0,), (0,)))
+
+    def _chain(self, dense: Trial, prune: Prune) -> Trial:
+        cursor = self.cursors[dense.trial_id]
+        rewind = _within("prune.rewind", prune.rewind, cursor, cursor.start)
+        _check_pruning(self.model(dense), prune)
+        kept = (rewind,) if prune.keeps_optimiser else ()
+        self._add(dense, replace(cursor, checkpoints=(*cursor.checkpoints, rewind), optimisers=kept))
+        levels = tuple(range(1, prune.levels + 1))
+        ends = (rewind, cursor.total)
+        chain = make_chain(dense, prune, rewind)
+        return self._add(
+            chain, Cursor(cursor.per_epoch, cursor.total, rewind, levels, ends, (), (dense.trial_id,))
+        )
+
+    def branch(
+        self,
+        chain: Trial,
+        branch: str,
+        masks: Trial,
+        permutation: str | None = None,
+        moves: dict[int, Move] | None = None,
+    ) -> None:
+        """Add a branch of a chain under the masks of a chain (its own or another's)."""
+        cursor = self.cursors[chain.trial_id]
+        start = 0 if branch == "reinitialise" else cursor.start
+        assert chain.parent is not None
+        self._add(
+            make_branch(chain, branch, masks, permutation, self._sections.align),
+            replace(
+                cursor,
+                start=start,
+                checkpoints=(start, cursor.total),
+                needs=tuple(dict.fromkeys((chain.parent, chain.trial_id, masks.trial_id))),
+                moves=moves or {},
+            ),
+        )
+
+
+def checkpoint_steps(rest: TrainRest, per_epoch: int, start: int, total: int) -> tuple[int, ...]:
+    """Return the steps at which a run stores checkpoints: its start, its end, and the schedule's between."""
+    steps: set[int] = set()
+    match rest.checkpoints:
+        case Every(every=every):
+            steps.update(range(0, total, max(1, every.step(per_epoch))))
+        case Geometric(first=first, factor=factor):
+            at = float(max(1, first.step(per_epoch)))
+            while at <= total:
+                steps.add(round(at))
+                at *= factor
+        case list() as moments:
+            steps.update(moment.step(per_epoch) for moment in moments)
+        case other:
+            raise ValueError(f"unknown form of checkpoints {other!r}; valid: every, geometric, a list")
+    return tuple(sorted({start, total, *(step for step in steps if start < step < total)}))
+
+
+def _within(key: str, moment: Moment, cursor: Cursor, first: int) -> int:
+    step = moment.step(cursor.per_epoch)
+    if not first <= step < cursor.total:
+        raise UserError(
+            f"{key} = {moment}: is step {step}, but training goes from step {first} to {cursor.total} "
+            f"({cursor.per_epoch} steps an epoch)"
+        )
+    return step
+
+
+def _check_pruning(config: ModelConfig, prune: Prune) -> None:
+    sizes = pruned_parameters(config, prune.exclude)
+    if not sizes:
+        raise UserError("prune.exclude leaves no layer to prune")
+    total = sum(sizes.values())
+    left, most = float(total), 0
+    while left * (1 - prune.fraction) >= 1:
+        left *= 1 - prune.fraction
+        most += 1
+    if prune.levels > most:
+        raise UserError(
+            f"prune.levels = {prune.levels}: would prune everything: after {most} levels one of the "
+            f"{total:,} weights of {config.model} at width {config.width} is left"
+        )

@@ -1,0 +1,1 @@
+"""The published view: rows of the committed results as the Parquet tables of a sweep."""

@@ -1,0 +1,197 @@
+"""The tables as a view of the committed results: the rows whose ids are in the plan.
+
+They are published bucket by bucket, and no more than a bucket is in memory at once. What a bucket is made of
+is known before anything is read (the index says which rows lie where), so that one that would come out as it
+is need not be made.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+from raysweep.digest import digest
+from raysweep.plan.identity import AgreementUnit
+from raysweep.plan.plan import Desired, Done
+from raysweep.store.files import CorruptObject, Files
+from raysweep.store.parquet import table_of
+from raysweep.store.results import ID, RESULTS, ResultStore
+from raysweep.sweep.load import Sweep
+from raysweep.tables.agreements import Agreements
+from raysweep.tables.failures import failure
+from raysweep.tables.publication import Inspection, Publication, bucket_of
+from raysweep.tables.rows import Row, agreement_row, alignment_row, barrier_row, metric_rows, trial_row
+from raysweep.tables.schemas import BUCKETS, schema
+from raysweep.tables.selection import Damage, Selection
+from raysweep.tables.spill import Spill
+from raysweep.version import code_digest
+
+SLICE = 10_000  # rows that are made at once
+
+Item = TypeVar("Item")
+
+
+def write_sweep(files: Files, sweep: Sweep) -> None:
+    """Write the resolved sweep file, which says what under the root is asked for."""
+    files.put(f"sweeps/{sweep.name}/sweep.yaml", _resolved(sweep).encode())
+
+
+def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[Row]) -> list[Row]:
+    """Publish all tables of a sweep.
+
+    Returns the failures that it met: results that turn out to be damaged, which the next run computes again.
+    """
+    publication = Publication(files, wanted.sweep.name)
+    publishing = _Publishing(files, wanted, present, publication)
+    publishing.view()
+    publishing.failures(failures)
+    publication.finish()
+    return publishing.damaged
+
+
+def wrong_tables(files: Files, wanted: Desired, present: Done) -> list[str]:
+    """Say of every file of the tables, but for `failures`, that is not what would be published."""
+    inspection = Inspection(files, wanted.sweep.name)
+    _Publishing(files, wanted, present, inspection).view()
+    inspection.finish()
+    return inspection.problems
+
+
+def _resolved(sweep: Sweep) -> str:
+    return yaml.safe_dump(sweep.resolved, sort_keys=False)
+
+
+class _Publishing:
+    """The tables of one sweep; `damaged` are the failures that were met."""
+
+    def __init__(
+        self, files: Files, wanted: Desired, present: Done, publication: Publication | Inspection
+    ) -> None:
+        self._wanted, self._present = wanted, present
+        self._results = ResultStore(files)
+        self._publication = publication
+        self.damaged: list[Row] = []
+        self._settings = [code_digest(), _resolved(wanted.sweep)]
+
+    def view(self) -> None:
+        """Publish what is a view of what the store holds: all tables but `failures`."""
+        self.records()
+        self.results("alignments", {"alignments": self.alignments, "layers": self.layers})
+        self.results("barriers", {"barriers": self.barriers, "curves": self.curves})
+        self.agreements()
+
+    def records(self) -> None:
+        """Publish what the levels' records say."""
+        keys = sorted(self._present.records, key=lambda key: (key[0], key[1]))
+        for bucket, chosen in _by_bucket(keys, lambda key: key[0]):
+            records = [(key, self._present.records[key]) for key in chosen]
+            trials = [trial_row(self._wanted, *key, record) for key, record in records]
+            metrics = [row for key, record in records for row in metric_rows(*key, record)]
+            metrics.sort(key=lambda row: (row["trial_id"], row["level"], row["step"], row["split"]))
+            self._replace("trials", bucket, trials)
+            self._replace("metrics", bucket, metrics)
+
+    def failures(self, failures: list[Row]) -> None:
+        rows = sorted([*failures, *self.damaged], key=lambda row: str(row["id"]))
+        for bucket, chosen in _by_bucket(rows, lambda row: row["id"]):
+            self._replace("failures", bucket, chosen)
+
+    def results(self, kind: str, tables: dict[str, Callable[[pa.Table], pa.Table]]) -> None:
+        """Publish tables that are made of the committed rows of one kind."""
+        units = self._wanted.alignments if kind == "alignments" else self._wanted.barriers
+        splits = self._wanted.sweep.sections.compare.splits
+        selection = Selection(self._results, kind, list(units), list(splits))
+        stale = {}
+        for bucket in range(BUCKETS):
+            inputs = digest([self._settings, selection.inputs(bucket)])
+            if not all(self._publication.keep(table, bucket, inputs) for table in tables):
+                stale[bucket] = inputs
+        with Spill(RESULTS[kind], ID[kind]) as spill:
+            for rows in selection.read(stale):
+                if isinstance(rows, Damage):
+                    self.damaged += [failure(each, kind[:-1], rows.error, 1) for each in rows.ids]
+                else:
+                    spill.add(rows)
+            for bucket, inputs in stale.items():
+                rows = spill.read(bucket)
+                for table, make in tables.items():
+                    self._publication.replace(table, bucket, map(make, _sorted(rows, kind)), inputs)
+
+    def alignments(self, found: pa.Table) -> pa.Table:
+        plain = ["alignment_id", "objective", "objective_identity", "iterations", "seconds", "permutations"]
+        rows = []
+        for row in found.select(plain).to_pylist():
+            fixed = _fixed_points(row.pop("permutations"))
+            planned = alignment_row(self._wanted, self._wanted.alignments[row["alignment_id"]])
+            rows.append({**row, **planned, "fixed_points": fixed})
+        return table_of(rows, schema("alignments"))
+
+    def layers(self, found: pa.Table) -> pa.Table:
+        rows = [
+            {"alignment_id": row["alignment_id"], **layer}
+            for row in found.select(["alignment_id", "layers"]).to_pylist()
+            for layer in sorted(row["layers"], key=lambda layer: layer["parameter"])
+        ]
+        return table_of(rows, schema("layers"))
+
+    def barriers(self, found: pa.Table) -> pa.Table:
+        ids = found.column("barrier_id").combine_chunks().dictionary_encode()
+        units = [self._wanted.barriers[identity] for identity in ids.dictionary.to_pylist()]
+        known = schema("barriers")
+        planned = [field for field in known if field.name not in found.column_names]
+        rows = [barrier_row(self._wanted, unit) for unit in units]
+        plan = table_of(rows, pa.schema(planned)).take(ids.indices)
+        columns = [(plan if field in planned else found).column(field.name) for field in known]
+        return pa.table(columns, schema=known)
+
+    def curves(self, found: pa.Table) -> pa.Table:
+        columns = ["barrier_id", "split", "curve_weights", "curve_loss", "curve_error"]
+        return found.select(columns).rename_columns(schema("curves").names)
+
+    def agreements(self) -> None:
+        """Publish the comparisons of permutations whose alignments are done."""
+        agreements = Agreements(self._results, self._present.alignments)
+        units = sorted(self._wanted.agreements.values(), key=lambda unit: unit.agreement_id)
+        stamps = self._results.stamps("alignments") if units else {}
+        for bucket, chosen in _by_bucket(units, lambda unit: unit.agreement_id):
+            needed = {unit.agreement_id: names for unit in chosen if (names := agreements.objects(unit))}
+            inputs = digest(
+                [self._settings, [[key, [[n, *stamps[n]] for n in names]] for key, names in needed.items()]]
+            )
+            if not self._publication.keep("agreements", bucket, inputs):
+                rows = list(self._agreeing(agreements, [u for u in chosen if u.agreement_id in needed]))
+                self._replace("agreements", bucket, rows, inputs)
+
+    def _agreeing(self, agreements: Agreements, units: Iterable[AgreementUnit]) -> Iterator[Row]:
+        for unit in units:
+            try:
+                yield agreement_row(self._wanted, unit, agreements.of(unit))
+            except CorruptObject as error:
+                self.damaged.append(failure(unit.agreement_id, "agreement", str(error), 1))
+
+    def _replace(self, table: str, bucket: int, rows: list[Row], inputs: str | None = None) -> None:
+        self._publication.replace(table, bucket, [table_of(rows, schema(table))], inputs)
+
+
+def _by_bucket(items: Iterable[Item], key: Callable[[Item], str]) -> Iterator[tuple[int, list[Item]]]:
+    """Yield the items of every bucket in their order; the first bucket is there without any."""
+    buckets: dict[int, list[Item]] = {0: []}
+    for item in items:
+        buckets.setdefault(bucket_of(key(item)), []).append(item)
+    yield from sorted(buckets.items(), key=lambda bucket: bucket[0])
+
+
+def _sorted(rows: pa.Table, kind: str) -> Iterator[pa.Table]:
+    """Yield the rows of a bucket in their order, some at a time; at least one table, be it empty."""
+    keys = [(name, "ascending") for name in (ID[kind], "split") if name in rows.column_names]
+    order = pc.sort_indices(rows.select([name for name, _ in keys]), keys)
+    for start in range(0, max(1, len(rows)), SLICE):
+        yield rows.take(order.slice(start, SLICE))
+
+
+def _fixed_points(permutations: list[list[int]]) -> float:
+    """The share of units that stay in place; all do where none can move."""
+    stay = sum(unit == at for units in permutations for at, unit in enumerate(units))
+    return stay / sum(map(len, permutations)) if permutations else 1.0

@@ -1,0 +1,94 @@
+"""Which committed rows belong to the tables of a sweep, and reading them object by object."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raysweep.store.files import CorruptObject
+from raysweep.store.index import READERS
+from raysweep.store.results import ID, ResultStore
+from raysweep.tables.schemas import BUCKETS
+
+TOGETHER = 256  # objects that are in memory at once
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Rows that cannot be read, by their ids, and why."""
+
+    ids: list[str]
+    error: str
+
+
+class Selection:
+    """The rows of one kind whose ids (and splits, of barriers) a sweep asks for.
+
+    Where several objects hold a row, the last one counts, in the order of their names.
+    """
+
+    def __init__(self, results: ResultStore, kind: str, wanted: list[str], splits: list[str]) -> None:
+        self._results, self._kind = results, kind
+        self._index = results.index(kind)
+        lengths = pc.list_value_length(self._index.column("ids")).to_numpy()
+        self._starts = np.cumsum(lengths) - lengths  # the number of the first row of each object
+        ids = pc.list_flatten(self._index.column("ids"))
+        rows = pa.table(
+            {
+                "id": ids,
+                "split": pc.list_flatten(self._index.column("splits")),
+                "object": pc.list_parent_indices(self._index.column("ids")),
+                "row": pa.array(np.arange(len(ids))),
+            }
+        )
+        asked = pc.is_in(ids, pa.array(wanted, pa.string()))
+        if kind == "barriers":
+            asked = pc.and_(asked, pc.is_in(rows.column("split"), pa.array(splits, pa.string())))
+        last = rows.filter(asked).group_by(["id", "split"]).aggregate([("row", "max")])
+        self._rows = rows.take(last.column("row_max")).sort_by([("id", "ascending"), ("split", "ascending")])
+        digits = pc.utf8_slice_codeunits(self._rows.column("id"), 0, 1)
+        self._buckets = {bucket: pc.equal(digits, f"{bucket:x}") for bucket in range(BUCKETS)}
+
+    def inputs(self, bucket: int) -> str:
+        """Return a digest of all rows of a bucket and of the objects in which they lie."""
+        rows = self._rows.filter(self._buckets[bucket])
+        where = self._index.select(["object", "size", "modified"]).take(rows.column("object"))
+        sha = hashlib.sha256()
+        for table in (rows.select(["id", "split"]), where):
+            for column in table.itercolumns():
+                sha.update("\n".join(map(str, column.to_pylist())).encode())
+        return sha.hexdigest()
+
+    def read(self, buckets: Iterable[int]) -> Iterator[pa.Table | Damage]:
+        """Yield the rows of some buckets, object by object."""
+        chosen = [self._rows.filter(self._buckets[bucket]) for bucket in buckets]
+        table = pa.concat_tables([self._rows.slice(0, 0), *chosen])
+        if not len(table):
+            return
+        owners, numbers = (table.column(name).to_numpy() for name in ("object", "row"))
+        order = np.argsort(numbers)
+        objects, starts = np.unique(owners[order], return_index=True)
+        parts = list(zip(objects.tolist(), np.split(numbers[order], starts[1:]), strict=True))
+        with ThreadPoolExecutor(READERS) as pool:
+            for start in range(0, len(parts), TOGETHER):
+                yield from pool.map(self._part, parts[start : start + TOGETHER])
+
+    def _part(self, part: tuple[int, np.ndarray]) -> pa.Table | Damage:
+        """Rows of one object; `numbers` count the rows of all objects."""
+        number, numbers = part
+        entry = self._index.slice(number, 1)
+        name, said = entry.column("object")[0].as_py(), entry.column("ids")[0].as_py()
+        at = numbers - self._starts[number]
+        ids = [said[position] for position in at]
+        try:
+            rows = self._results.read(name)
+        except CorruptObject as error:
+            return Damage(ids, str(error))
+        if rows.column(ID[self._kind]).to_pylist() != said:
+            self._results.discard_index(self._kind)
+            return Damage(ids, f"{name}: holds other rows than the index says, which is made again")
+        return rows.take(pa.array(at))

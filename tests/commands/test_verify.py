@@ -1,0 +1,133 @@
+"""`raysweep verify` finds every kind of damage, and the next run heals it."""
+
+import errno
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from raysweep.commands.verify import problems
+from raysweep.store.files import Files
+from raysweep.store.trials import ResumePoint, TrialStore
+from tests.work.plans import carry_out, compare_all, contents, plan
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    wanted = plan(prune={"levels": 1, "rewind": "5st"})
+    carry_out(wanted, Files(str(root)))
+    compare_all(wanted, Files(str(root)))
+    return wanted, root
+
+
+@pytest.fixture
+def root(finished, tmp_path):
+    shutil.copytree(finished[1], tmp_path / "root")
+    return tmp_path / "root"
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def duplicate(path):
+    table = pq.read_table(path)
+    pq.write_table(pa.concat_tables([table, table]), path)
+
+
+def rename_column(path):
+    table = pq.read_table(path)
+    pq.write_table(table.rename_columns(["other", *table.column_names[1:]]), path)
+
+
+DAMAGES = {
+    "a flipped bit in a checkpoint": (
+        "trials/*/level_000/step_*.safetensors",
+        flip,
+        "trains the level again",
+    ),
+    "a truncated mask": ("trials/*/level_001/mask.safetensors", truncate, "trains the level again"),
+    "a checkpoint that is gone": (
+        "trials/*/level_000/step_*.safetensors",
+        lambda path: path.unlink(),
+        "trains the level again",
+    ),
+    "a flipped bit in a record": ("trials/*/level_000/done", flip, "checksum"),
+    "a truncated alignment": ("results/alignments/*/*", truncate, "checksum"),
+    "a flipped bit in a barrier": ("results/barriers/*/*", flip, "checksum"),
+    "a table with rows twice": ("sweeps/s/barriers/*.parquet", duplicate, "committed results"),
+    "a table with other columns": ("sweeps/s/trials/*.parquet", rename_column, "committed results"),
+    "a table that is not Parquet": ("sweeps/s/curves/*.parquet", truncate, "committed results"),
+    "a part of a table that is gone": ("sweeps/s/barriers/*.parquet", lambda path: path.unlink(), "missing"),
+    "failures that are not Parquet": ("sweeps/s/failures/*.parquet", truncate, "not Parquet"),
+}
+
+
+def test_a_finished_root_has_no_problems(root):
+    assert list(problems(Files(str(root)))) == []
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_found_and_healed(name, finished, root):
+    pattern, damage, words = DAMAGES[name]
+    damage(max(root.glob(pattern), key=lambda path: path.stat().st_size))
+    assert any(words in problem for problem in problems(Files(str(root))))
+    carry_out(finished[0], Files(str(root)))
+    compare_all(finished[0], Files(str(root)))
+    assert list(problems(Files(str(root)))) == []
+    assert contents(root) == contents(finished[1])
+
+
+def test_every_flipped_bit_of_a_table_is_found(root):
+    path = max(root.glob("sweeps/s/barriers/*.parquet"))
+    content = path.read_bytes()
+    for place in range(0, len(content), max(1, len(content) // 20)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert any("committed results" in problem for problem in problems(Files(str(root)))), place
+
+
+class ReadOnly(Files):
+    """A root that can only be read (permissions do not hold for the user of a container)."""
+
+    def put(self, name, content=b""):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    delete = put
+
+
+def test_a_root_that_can_only_be_read_is_verified(root):
+    flip(max(root.glob("trials/*/level_000/step_*.safetensors")))
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    assert any("checksum" in problem for problem in problems(ReadOnly(str(root))))
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+def test_what_is_missing_and_left_over_is_said(root):
+    (root / "tmp" / "leftover").write_bytes(b"half")
+    next(root.glob("results/barriers/*/*")).unlink()
+    found = list(problems(Files(str(root))))
+    assert any("leftover: left behind" in problem for problem in found)
+    assert any("barriers are not done" in problem for problem in found)
+
+
+@pytest.mark.parametrize("what", ["config.json", "resume", "starts"])
+def test_what_an_unfinished_trial_needs_is_read_too(what, finished, root):
+    files, trial = Files(str(root)), next(iter(finished[0].trials))
+    store = TrialStore(files)
+    store.note_start(trial, [0], "node")
+    store.write_resume(
+        trial, ResumePoint(0, 1, store.record(trial, 0), store.read_checkpoint(trial, 0, 5), {})
+    )
+    assert list(problems(files)) == []
+    path = root / "trials" / trial / what
+    path.write_bytes(path.read_bytes().replace(b"trial_id", b"triel_id")[:-1])
+    (problem,) = problems(files)
+    assert str(path) in problem

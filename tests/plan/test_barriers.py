@@ -1,0 +1,55 @@
+"""The ids of barriers are made from prepared texts; they are the plain digests all the same."""
+
+from dataclasses import asdict
+
+import pytest
+
+from raysweep.digest import digest
+from raysweep.plan.plan import desired
+from raysweep.sweep.load import check
+
+TRAIN = {"dataset": "digits", "width": 8, "epochs": 2, "replicates": 4}
+KINDS = ["unaligned", "direct", "via", "joint", "composed"]
+SWEEPS = {
+    "all kinds": ({}, {"kinds": KINDS, "mean_networks": [3], "path_networks": [3, 4]}),
+    "batch norm": ({"norm": "batch"}, {"kinds": KINDS}),
+    "along training": ({}, {"trajectory": {"hybrids": ["bottom_up", "one_out"], "stacks": [2]}}),
+    "across": ({"width": [8, 9]}, {"across": ["widths"], "alphas": 5, "train_examples": 7}),
+}
+
+
+def plain(unit, compare, threads):
+    """The id as the digest of everything that the numbers of a barrier depend on."""
+    how = {
+        "interpolation": unit.interpolation,
+        "kind": unit.kind,
+        "statistics": unit.statistics,
+        "hybrid": unit.hybrid,
+        "grid": {"pair": compare.alphas, "simplex": compare.subdivisions}.get(unit.interpolation),
+        "examples": compare.train_examples,
+        "threads": threads,
+        "device": compare.device,
+    }
+    names = [
+        [str(network) for network in unit.networks],
+        [str(each) for each in (unit.reference, *unit.path)],
+    ]
+    return digest(["barrier", 8, how, *names, [asdict(move) if move else None for move in unit.moves]])
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_an_id_is_the_plain_digest(name):
+    train, compare = SWEEPS[name]
+    wanted = desired(check("test", {"name": "s", "train": {**TRAIN, **train}, "compare": compare}))
+    sections = wanted.sweep.sections
+    assert wanted.barriers
+    for key, unit in wanted.barriers.items():
+        assert key == unit.barrier_id == plain(unit, sections.compare, sections.align.threads)
+
+
+def test_golden_barriers():
+    """Changes when an id of a barrier changes: then `BARRIER_VERSION` must change, or stored work is lost."""
+    train, compare = SWEEPS["all kinds"]
+    wanted = desired(check("test", {"name": "s", "train": {**TRAIN, **train}, "compare": compare}))
+    assert digest(sorted(wanted.barriers)) == "054282f39b9ef9126fff"
+    assert digest(sorted(wanted.alignments)) == "d1cd235022a6b02200c5"

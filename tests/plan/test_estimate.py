@@ -1,0 +1,25 @@
+import pytest
+
+from raysweep.plan.estimate import estimate
+from raysweep.plan.plan import done, todo
+from raysweep.store.files import Files
+from tests.work.plans import carry_out, contents, plan
+
+
+def left(wanted, root):
+    return estimate(wanted, todo(wanted, done(wanted, Files(str(root))))).bytes
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_as_much_is_expected_as_is_written(optimiser, tmp_path):
+    """Checkpoints, optimiser states and masks, and a resume point for each trial; sizes differ by headers."""
+    prune = {"levels": 1, "rewind": "5st", "optimiser": "kept"}
+    rate = {"sgd": 0.1, "adamw": 1e-3}[optimiser]
+    wanted = plan(prune, width=64, epochs=1, optimiser=optimiser, learning_rate=rate)
+    expected = left(wanted, tmp_path)
+    carry_out(wanted, Files(str(tmp_path)))
+    parts = contents(tmp_path)
+    written = sum(map(len, parts.values()))
+    checkpoint = max(len(content) for name, content in parts.items() if "step_" in name)
+    resume = len(wanted.trials) * checkpoint * {"sgd": 2, "adamw": 3}[optimiser]
+    assert expected == pytest.approx(written + resume, rel=0.2)

@@ -1,0 +1,130 @@
+"""Tables are the plan's rows of the committed results, and only buckets that change are written."""
+
+import os
+
+import pytest
+
+from raysweep.plan.plan import desired, done, todo
+from raysweep.store.results import ResultStore
+from raysweep.sweep.load import check
+from raysweep.tables.publishing import publish_tables
+from raysweep.tables.schemas import read_table
+from tests.store.committed import committed
+from tests.store.results import CountingFiles, commit_barriers
+
+TRAIN = {"dataset": "digits", "width": 8, "epochs": 1, "replicates": 6}
+RESULTS = ("curve_loss", "curve_error", "curve_weights")
+
+
+@pytest.fixture(scope="module")
+def wanted():
+    """A plan with 150 barriers of pairs and triples; nothing is trained."""
+    return desired(check("test", {"name": "s", "train": TRAIN}))
+
+
+@pytest.fixture
+def files(wanted, tmp_path):
+    """All barriers but the last are done, 12 in an object."""
+    files, units = CountingFiles(str(tmp_path)), list(wanted.barriers.values())[:-1]
+    for start in range(0, len(units), 12):
+        commit_barriers(files, units[start : start + 12], f"{start:020x}", value=start)
+    return files
+
+
+def publish(files, wanted):
+    """Publish; returns the failures and the names of what was written."""
+    files.writes.clear()
+    failures = publish_tables(files, wanted, done(wanted, files), [])
+    return failures, {name for name in files.writes if name.endswith(".parquet")}
+
+
+def rows(files, table, key=("barrier_id", "split")):
+    found = read_table(files, "s", table).to_pylist()
+    assert [tuple(row[name] for name in key) for row in found] == sorted(
+        tuple(row[name] for name in key) for row in found
+    )
+    return {tuple(row[name] for name in key): row for row in found}
+
+
+def buckets(unit):
+    return {f"sweeps/s/{table}/{int(unit.barrier_id[0], 16):02d}.parquet" for table in ("barriers", "curves")}
+
+
+def test_the_rows_are_those_of_the_results_and_of_the_plan(wanted, files):
+    publish(files, wanted)
+    stored = committed(files, "barriers")
+    barriers, curves = rows(files, "barriers"), rows(files, "curves")
+    assert barriers.keys() == curves.keys() == stored.keys()
+    for key, row in barriers.items():
+        unit, result, curve = wanted.barriers[key[0]], stored[key], curves[key]
+        training = wanted.trials[unit.networks[0].trial_id].training
+        expected = {name: result[name] for name in result.keys() & row.keys()}
+        expected |= {name: getattr(unit, name) for name in ("interpolation", "kind", "method", "group")}
+        expected |= {"networks": [str(network) for network in unit.networks], "alignments": unit.alignments}
+        expected |= {"reference": str(unit.reference) if unit.reference else None, "width": training.width}
+        expected |= {"step": unit.networks[0].step, "level": 0, "path": None, "statistics": "kept"}
+        assert expected.items() <= row.items()
+        assert [curve["loss"], curve["error"], curve["weights"]] == [result[name] for name in RESULTS]
+
+
+def test_a_barrier_more_changes_its_buckets_alone(wanted, files):
+    publish(files, wanted)
+    files.reads.clear()
+    assert publish(files, wanted) == ([], set())
+    assert not [name for name in files.reads if name.startswith(("sweeps/s/barriers", "sweeps/s/curves"))]
+    unit = list(wanted.barriers.values())[-1]
+    assert todo(wanted, done(wanted, files)).barriers == [unit]
+    commit_barriers(files, [unit], "f" * 20)
+    assert publish(files, wanted) == ([], buckets(unit))
+    assert (unit.barrier_id, "test") in rows(files, "curves")
+    assert todo(wanted, done(wanted, files)).barriers == []
+
+
+def test_the_tables_shrink_with_the_sweep(wanted, files):
+    publish(files, wanted)
+    few = desired(
+        check("test", {"name": "s", "train": TRAIN, "compare": {"kinds": ["direct"], "splits": ["test"]}})
+    )
+    publish(files, few)
+    assert rows(files, "barriers").keys() == {(identity, "test") for identity in few.barriers}
+
+
+def test_a_file_that_somebody_touched_is_made_again(wanted, files):
+    publish(files, wanted)
+    touched = next(name for name in files.list("sweeps/s/curves"))
+    content = files.get(touched)
+    files.put(touched, content[:-1] + b"?")
+    assert publish(files, wanted) == ([], {touched})
+    assert files.get(touched) == content
+    files.put("sweeps/s/published.json", b"{")
+    assert publish(files, wanted) == ([], set())  # all are made, and none has changed
+
+
+def test_the_last_object_counts_where_several_hold_a_row(wanted, files):
+    unit = next(iter(wanted.barriers.values()))
+    commit_barriers(files, [unit], "e" * 20, value=7.0)
+    commit_barriers(files, [unit], "f" * 20, value=9.0)
+    publish(files, wanted)
+    assert rows(files, "barriers")[unit.barrier_id, "train"]["loss_barrier"] == 9.0
+
+
+def test_damage_that_nothing_showed_is_a_failure_and_done_again(wanted, files):
+    for number in range(70):  # so many objects that there is an index
+        unit = list(wanted.barriers.values())[number]
+        commit_barriers(files, [unit], f"{0xF0 + number % 15:02x}{number:018x}")
+    damaged = ResultStore(files).index("barriers").column("object")[-1].as_py()
+    path = files.directory / damaged
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    failures, _ = publish(files, wanted)
+    assert {failure["what"] for failure in failures} == {"barrier"}
+    assert {row["id"] for row in read_table(files, "s", "failures").to_pylist()} == {
+        failure["id"] for failure in failures
+    }
+    failures, written = publish(files, wanted)  # the objects that hold the same rows count again
+    assert failures == []
+    assert {name.split("/")[2] for name in written} >= {"barriers", "curves"}
+    assert read_table(files, "s", "failures").num_rows == 0
+    assert len(rows(files, "barriers")) == 2 * (len(wanted.barriers) - 1)

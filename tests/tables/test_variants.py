@@ -1,0 +1,120 @@
+"""Every key of `train` that can be swept reaches the tables, sets networks apart, and names their runs."""
+
+import pandas as pd
+import pytest
+
+from analysis.settings import by_networks, by_setting, by_width
+from raysweep.sweep.schema import Align, Training
+from raysweep.tables.rows import METHOD_OPTIONS
+from raysweep.tables.schemas import TABLES
+from raysweep.tracking.values import configured, group_words, label, run_words
+from tests.analysis.planned import planned
+from tests.data.formats import write_mnist
+
+VALUES = {
+    "dataset": ["digits", "mnist"],
+    "split_seed": [0, 1],
+    "half": [None, 1, "replicate"],
+    "fraction": [None, 0.5],
+    "examples": [[0, 700], [0, 1000]],
+    "subset_seed": [0, 1],
+    "pixel_seed": [None, 3],
+    "scaling": ["unit", "standardise"],
+    "augment": ["none", "flip_crop"],
+    "model": ["mlp", "lenet"],
+    "width": [4, 8],
+    "depth": [2, 3],
+    "norm": ["none", "layer"],
+    "init": ["pytorch", "own"],
+    "epochs": [1, 2],
+    "batch_size": [300, 400],
+    "drop_last": [False, True],
+    "optimiser": ["sgd", "adamw"],
+    "learning_rate": [0.1, 0.05],
+    "momentum": [0.9, 0.8],
+    "nesterov": [False, True],
+    "weight_decay": [0.0, 0.1],
+    "schedule": ["constant", "cosine"],
+    "milestones": [["1ep"], ["1ep", "2ep"]],
+    "gamma": [0.1, 0.2],
+    "warmup": ["0ep", "1st"],
+    "precision": ["float32", "bfloat16"],
+    "channels_last": [False, True],
+    "init_seed": [0, 1, "replicate"],
+    "data_seed": [0, 1, "replicate"],
+    "spawn_at": [None, "0st", "1ep"],
+    "spawn_replicate": [0, 1],
+    "threads": [1, 2],
+    "device": ["cpu", "cuda"],
+}
+NEEDED = {"milestones": {"schedule": "milestones"}, "spawn_replicate": {"spawn_at": "1ep"}}
+
+
+def test_every_key_of_the_schema_is_tried():
+    assert VALUES.keys() == Training.model_fields.keys()
+    assert Training.model_fields.keys() <= {name for name, _, _ in TABLES["trials"]}
+
+
+@pytest.fixture(params=VALUES)
+def swept(request, tmp_path):
+    """A key, and the tables of a sweep over its values with pairs as they are and aligned."""
+    write_mnist(tmp_path / "MNIST" / "raw")
+    key = request.param
+    train = {key: VALUES[key], "data_root": str(tmp_path), **NEEDED.get(key, {})}
+    if key != "dataset" and key != "batch_size":
+        train["batch_size"] = 300
+    resources = {"trial": {"cpu": 2, "gpu": 1}}
+    return key, planned(train, resources=resources, compare={"kinds": ["unaligned", "direct"]})
+
+
+def test_no_part_of_a_table_mixes_two_values(swept):
+    key, tables = swept
+    barriers, trials = tables["barriers"], tables["trials"]
+    parts = [(setting, set(rows.group)) for setting, rows in by_width(by_setting(barriers, trials))]
+    assert len(parts) == len(VALUES[key])
+    assert all(len(groups) == 1 for _, groups in parts)
+    for told in ("title", "stem"):
+        assert len({getattr(setting, told) for setting, _ in parts}) == len(parts)
+    of_trials = by_width(by_networks(trials, trials))
+    compared = set(barriers.group)
+    assert all(len(compared & set(rows.group)) <= 1 for _, rows in of_trials)
+
+
+def test_runs_have_names_of_their_own(swept):
+    _, tables = swept
+    barriers, trials = tables["barriers"], tables["trials"]
+    pairs = barriers.fillna({"method": "unaligned"}).assign(configured=configured(barriers, trials))
+    names = [
+        label(rows.iloc[0], *group_words(str(method), rows, trials))
+        for (_, method), rows in pairs.groupby(["group", "method"])
+    ]
+    for _, levels in trials.assign(configured=configured(trials, trials)).groupby("trial_id"):
+        names.append(label(levels.iloc[0], *run_words(levels.iloc[0], trials)))
+    assert len(set(names)) == len(names) == 2 * barriers.group.nunique() + trials.trial_id.nunique()
+
+
+def test_every_option_of_align_is_a_column_of_its_alignments():
+    columns = {name for name, _, _ in TABLES["alignments"]}
+    plain = {"seed", "threads"}
+    assert {*METHOD_OPTIONS, *plain} <= columns
+    assert Align.model_fields.keys() == {"methods", *Align().methods, "activation_matching", *plain}
+
+
+def test_settings_of_align_and_compare_stand_beside_the_results():
+    align = {
+        "methods": ["weight_matching", "activation_matching"],
+        "weight_matching": {"kernel": "cosine", "restarts": 2},
+        "activation_matching": {"examples": 7, "pixels": 2},
+    }
+    compare = {"kinds": ["unaligned", "direct"], "alphas": 5, "train_examples": 100}
+    tables = planned({"replicates": 2}, align=align, compare=compare)
+    by_method = tables["alignments"].set_index("method")
+    weights, activations = by_method.loc["weight_matching"], by_method.loc["activation_matching"]
+    assert (weights.kernel, weights.restarts) == ("cosine", 2)
+    assert (activations.examples, activations.pixels) == (7, 2)
+    assert pd.isna(weights.examples)
+    assert pd.isna(activations.kernel)
+    assert set(tables["barriers"].alphas) == {5}
+    assert set(tables["barriers"].train_examples) == {100}
+    direct = tables["barriers"].query("method == 'weight_matching'")
+    assert all('"kernel":"cosine"' in settings for settings in direct.alignment_settings)
