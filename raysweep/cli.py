@@ -80,7 +80,7 @@ def submit(
 @app.command("import")
 def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) -> None:
     """Take the networks that train.imports names as finished trials, to be aligned and compared by run."""
-    from raysweep.commands.run import import_sweep
+    from raysweep.commands.import_networks import import_sweep
 
     import_sweep(sweep, root, override)
 
@@ -88,7 +88,7 @@ def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) ->
 @app.command()
 def status(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
     """Say how far every sweep under a root is."""
-    from raysweep.commands.plan import status_lines
+    from raysweep.commands.status import status_lines
     from raysweep.store.files import Files
 
     for line in status_lines(Files(root)):

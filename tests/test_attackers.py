@@ -17,7 +17,7 @@ from safetensors.torch import save
 
 from analysis.width_scaling import analyse
 from raysweep.commands.gc import garbage
-from raysweep.commands.plan import status_lines
+from raysweep.commands.status import status_lines
 from raysweep.commands.verify import problems
 from raysweep.errors import UserError
 from raysweep.store import parquet

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.commands.plan import stored_sweeps
 from raysweep.commands.run_log import FOLDER
+from raysweep.commands.stored_sweeps import stored_sweeps
 from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore

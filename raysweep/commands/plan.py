@@ -1,16 +1,13 @@
-"""What the commands print about plans and roots."""
+"""`raysweep plan`: what a sweep asks for, what of it is done, what the rest will cost."""
 
 from collections.abc import Iterable
 
 from raysweep.data.names import OWN_SPLITS
-from raysweep.errors import CorruptObject, UserError
 from raysweep.plan.estimate import estimate
-from raysweep.plan.plan import Desired, Todo, desired, done, todo
+from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.remarks import remarks
 from raysweep.plan.symmetries import symmetry_warnings
-from raysweep.store.files import Files
-from raysweep.sweep.load import Sweep, check, parse
-from raysweep.tables.schemas import read_table
+from raysweep.sweep.load import Sweep
 
 SUSTAINED = 10e12  # operations a second that one GPU keeps up in float32 on networks of this size, assumed
 
@@ -57,44 +54,3 @@ def split_notes(sweep: Sweep) -> list[str]:
 def _checkpoints(wanted: Desired, trials: Iterable[str]) -> int:
     cursors = [wanted.cursors[trial_id] for trial_id in trials]
     return sum(len(cursor.checkpoints) * len(cursor.levels) for cursor in cursors)
-
-
-def stored_sweeps(files: Files) -> list[Sweep]:
-    """Return the sweeps that were run under a root. Raises `UserError` for a file that is not one."""
-    return [stored_sweep(files, name) for name in sweep_files(files)]
-
-
-def sweep_files(files: Files) -> list[str]:
-    """Return the names of the sweep files under a root."""
-    return [name for name in files.list("sweeps") if name.endswith("/sweep.yaml")]
-
-
-def stored_sweep(files: Files, name: str) -> Sweep:
-    """Read a sweep file under a root. Raises `UserError` for one that is none."""
-    where = files.where(name)
-    try:
-        return check(where, parse(where, files.get(name)))
-    except CorruptObject as error:
-        raise UserError(str(error)) from error
-
-
-def status_lines(files: Files) -> list[str]:
-    """Return a line per sweep under the root: done of desired, and failures."""
-    lines = []
-    for sweep in stored_sweeps(files):
-        wanted = desired(sweep)
-        work = todo(wanted, done(wanted, files))
-        parts = [
-            f"{label} {len(total) - len(left)}/{len(total)}"
-            for label, total, left in (
-                ("trials", wanted.trials, work.trials),
-                ("alignments", wanted.alignments, work.alignments),
-                ("barriers", wanted.barriers, work.barriers),
-            )
-        ]
-        lines.append(f"{wanted.sweep.name}: {', '.join(parts)}, failures {_failures(files, wanted)}")
-    return lines or [f"no sweep under {files.root}"]
-
-
-def _failures(files: Files, wanted: Desired) -> int:
-    return read_table(files, wanted.sweep.name, "failures", ["id"]).num_rows

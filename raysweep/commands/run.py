@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from raysweep.cluster.run import import_networks, run_sweep
-from raysweep.commands.load_all import asked_for, check_all
-from raysweep.commands.plan import plan_table, split_notes
+from raysweep.cluster.run import run_sweep
+from raysweep.commands.load_all import check_all
+from raysweep.commands.plan import plan_table
 from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
 from raysweep.errors import UserError
@@ -103,25 +103,6 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None") 
     if sweep.sections.analyses:
         log.say(f"figures: {files.where(folder)}/figures")
     log.say(f"log:     {files.where(log.name)}")
-
-
-def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
-    """Import the networks of a sweep file; raises `UserError` when it names none."""
-    console = Console(highlight=False, soft_wrap=True)
-    wanted = asked_for(path, overrides)
-    sweep, files = wanted.sweep, Files(root)
-    if not sweep.sections.train.imports:
-        raise UserError(f"{path}: train.imports names no files")
-    with at_work(files):
-        files.check_writable()
-        with RunLog(files, sweep.name, console) as log:
-            write_sweep(files, sweep)
-            with LiveProgress(log) as progress:
-                imported = import_networks(files, wanted, progress)
-            here = len(wanted.trials) - imported
-            log.say(f"{imported} imported, {here} were there: raysweep run {path}")
-            for note in split_notes(sweep):
-                log.say(note)
 
 
 def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from raysweep.commands.plan import stored_sweep, sweep_files
 from raysweep.commands.run_log import FOLDER
+from raysweep.commands.stored_sweeps import stored_sweep, sweep_files
 from raysweep.errors import UserError
 from raysweep.plan.plan import Desired, Done, desired, done, todo
 from raysweep.store.files import CorruptObject, Files

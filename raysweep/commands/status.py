@@ -1,0 +1,28 @@
+"""`raysweep status`: how far every sweep under a root is."""
+
+from raysweep.commands.stored_sweeps import stored_sweeps
+from raysweep.plan.plan import Desired, desired, done, todo
+from raysweep.store.files import Files
+from raysweep.tables.schemas import read_table
+
+
+def status_lines(files: Files) -> list[str]:
+    """Return a line per sweep under the root: done of desired, and failures."""
+    lines = []
+    for sweep in stored_sweeps(files):
+        wanted = desired(sweep)
+        work = todo(wanted, done(wanted, files))
+        parts = [
+            f"{label} {len(total) - len(left)}/{len(total)}"
+            for label, total, left in (
+                ("trials", wanted.trials, work.trials),
+                ("alignments", wanted.alignments, work.alignments),
+                ("barriers", wanted.barriers, work.barriers),
+            )
+        ]
+        lines.append(f"{wanted.sweep.name}: {', '.join(parts)}, failures {_failures(files, wanted)}")
+    return lines or [f"no sweep under {files.root}"]
+
+
+def _failures(files: Files, wanted: Desired) -> int:
+    return read_table(files, wanted.sweep.name, "failures", ["id"]).num_rows
