@@ -171,21 +171,21 @@ def stored(tmp_path_factory):
 @pytest.mark.parametrize("field", ["statistics", "interpolation", "method"])
 def test_unknown_names_are_refused_at_work(stored, field):
     wanted, files = stored
-    units = wanted.alignments if field == "method" else wanted.barriers
-    unit = next(unit for unit in units.values() if field == "method" or unit.kind == "unaligned")
+    jobs = wanted.alignments if field == "method" else wanted.barriers
+    job = next(job for job in jobs.values() if field == "method" or job.kind == "unaligned")
     with pytest.raises(ValueError, match=f"unknown {field} 'novel'; valid: "):
-        work(wanted, files, replace(unit, **{field: "novel"}))
+        work(wanted, files, replace(job, **{field: "novel"}))
 
 
-def work(wanted, files, unit):
-    TileWorker(files.root, wanted.sweep.sections, code_digest()).run(Tile((unit,), wanted.trials))
+def work(wanted, files, job):
+    TileWorker(files.root, wanted.sweep.sections, code_digest()).run(Tile((job,), wanted.trials))
 
 
 def test_activation_matching_refuses_what_only_weights_can_do(stored):
     wanted, files = stored
-    unit = replace(next(iter(wanted.alignments.values())), method="activation_matching", stack=2)
+    job = replace(next(iter(wanted.alignments.values())), method="activation_matching", stack=2)
     with pytest.raises(ValueError, match="activation_matching aligns neither stacks nor"):
-        work(wanted, files, unit)
+        work(wanted, files, job)
 
 
 def test_an_unknown_split_is_refused_at_work(stored):
@@ -194,15 +194,15 @@ def test_an_unknown_split_is_refused_at_work(stored):
         wanted,
         sweep=replace(wanted.sweep, sections=changed(wanted.sweep.sections, "compare.splits", ["novel"])),
     )
-    unit = next(unit for unit in wanted.barriers.values() if unit.kind == "unaligned")
+    job = next(job for job in wanted.barriers.values() if job.kind == "unaligned")
     with pytest.raises(ValueError, match="unknown split 'novel'; valid: train, test"):
-        work(wanted, files, unit)
+        work(wanted, files, job)
 
 
 def test_an_unknown_branch_is_refused_at_work(stored):
     wanted, files = stored
     chain = next(trial for trial in wanted.trials.values() if trial.prune)
-    task = TrialTask(replace(chain, branch="novel"), wanted.cursors[chain.trial_id], {})
+    task = TrialTask(replace(chain, branch="novel"), wanted.extents[chain.trial_id], {})
     with pytest.raises(ValueError, match="unknown branch 'novel'; valid: main, one_shot"):
         Inputs(task, mlp(2), TrialStore(files), ResultStore(files)).masks(1)
 

@@ -4,7 +4,7 @@ import pytest
 import ray
 
 from raysweep.cluster.pool import Pool
-from tests.cluster.test_pool import Hooks, Units, trained_sweep, work_off  # noqa: F401  (fixture)
+from tests.cluster.test_pool import Hooks, Jobs, trained_sweep, work_off  # noqa: F401  (fixture)
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def scarce():
 
 def test_an_actor_that_is_killed_for_memory_is_a_lost_one(scarce, trained_sweep):  # noqa: F811
     wanted, root = trained_sweep
-    units = list(wanted.alignments.values())[:1]
-    (failure,) = work_off(Pool(str(root), wanted.sweep.sections, Units(wanted, units), Hooks()))
-    assert failure["id"] == units[0].alignment_id
+    jobs = list(wanted.alignments.values())[:1]
+    (failure,) = work_off(Pool(str(root), wanted.sweep.sections, Jobs(wanted, jobs), Hooks()))
+    assert failure["id"] == jobs[0].alignment_id
     assert failure["attempts"] == 3
     assert "memory" in failure["error"]

@@ -48,8 +48,8 @@ def lacking(resources: Resources, work: Todo) -> list[str]:
     workers = {"trial": resources.trial, "align": resources.align}
     return [
         f"resources.{key}: no node has cpu = {workers[key].cpu:g} and gpu = {workers[key].gpu:g}"
-        for key, units in asked.items()
-        if units and not places(needs_of(workers[key]))
+        for key, jobs in asked.items()
+        if jobs and not places(needs_of(workers[key]))
     ]
 
 

@@ -18,7 +18,7 @@ from raysweep.work.tile import Tile, TileWorker
 
 IN_FLIGHT = 2
 IDLE = 10.0  # seconds without work after which an actor ends, so that an autoscaler can remove its node
-ATTEMPTS = 3  # for a unit whose process dies or whose storage fails; other exceptions would come again
+ATTEMPTS = 3  # for a job whose process dies or whose storage fails; other exceptions would come again
 
 
 @ray.remote
@@ -29,7 +29,7 @@ class AlignWorker(TileWorker):
         return str(ray.get_runtime_context().get_node_id())
 
 
-class Source(Protocol):
+class TileSource(Protocol):
     """Where tiles come from, and where their results are told."""
 
     @property
@@ -69,19 +69,19 @@ class _Flight:
     hangs: bool = False
 
     def overdue(self, limit: float) -> bool:
-        """Whether it takes longer than it may at so many seconds a unit; units of a large tile are quick."""
-        units = min(len(self.tile.units), FIRST)
-        return self.since is not None and time.monotonic() > self.since + limit * units
+        """Whether it takes longer than it may at so many seconds a job; jobs of a large tile are quick."""
+        jobs = min(len(self.tile.jobs), FIRST)
+        return self.since is not None and time.monotonic() > self.since + limit * jobs
 
 
 class Pool:
     """Actors with the resources of the sweep file, fed with tiles from a source, one `turn` after the other.
 
-    Actors are started as they are needed. A unit that raises, hangs or kills its process is tried a bounded
-    number of times and ends in `failures`; a tile that fails is halved until the failing unit is alone.
+    Actors are started as they are needed. A job that raises, hangs or kills its process is tried a bounded
+    number of times and ends in `failures`; a tile that fails is halved until the failing job is alone.
     """
 
-    def __init__(self, root: str, sections: Sections, source: Source, listener: Listener) -> None:
+    def __init__(self, root: str, sections: Sections, source: TileSource, listener: Listener) -> None:
         self.failures: list[dict[str, Any]] = []
         self._root, self._sections, self._source, self._listener = root, sections, source, listener
         self._needs = sections.resources.align
@@ -150,7 +150,7 @@ class Pool:
             while (found := self._next(worker)) is not None:
                 tile, attempts = found
                 since = None if worker.flights else time.monotonic()
-                worker.group, worker.idle = tile.units[0].group, None
+                worker.group, worker.idle = tile.jobs[0].group, None
                 flight = _Flight(tile, attempts + 1, worker, since)
                 worker.flights.append(flight)
                 self._flying[worker.actor.run.remote(tile)] = flight
@@ -193,7 +193,7 @@ class Pool:
             self._failed(flight, True, hung if flight.hangs else error)
         else:
             self._source.landed(flight.tile, place, seconds)
-            self._listener.advance(flight.tile.stage, len(flight.tile.units))
+            self._listener.advance(flight.tile.stage, len(flight.tile.jobs))
 
     def _end_overdue(self) -> None:
         """Kill the actors of tiles that take too long; the tiles land as lost ones."""
@@ -219,7 +219,7 @@ class Pool:
 
     def _drop_lost(self, worker: _Worker) -> None:
         """Forget a dead actor, and where its node is lost those that had no work there: each of them would
-        take a unit's attempt with it."""
+        take a job's attempt with it."""
         alive = {node["NodeID"] for node in living_nodes()}
         for each in list(self._workers):
             lost = each.node == worker.node and each.node and each.node not in alive and not each.flights
@@ -228,9 +228,9 @@ class Pool:
 
     def _failed(self, flight: _Flight, retry: bool, error: Exception) -> None:
         tile = flight.tile
-        if half := len(tile.units) // 2:
-            parts = tile.units[:half], tile.units[half:]
-            self._again.extend((replace(tile, units=units), 0) for units in parts)
+        if half := len(tile.jobs) // 2:
+            parts = tile.jobs[:half], tile.jobs[half:]
+            self._again.extend((replace(tile, jobs=jobs), 0) for jobs in parts)
         elif retry and flight.attempts < ATTEMPTS:
             self._again.append((tile, flight.attempts))
         else:

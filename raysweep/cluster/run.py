@@ -9,7 +9,7 @@ from raysweep.cluster.tile_sizing import Pace
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.plan.frontier import Frontier
-from raysweep.plan.identity import AlignmentUnit, BarrierUnit, data_config
+from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import Desired, Todo, done, finished, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
@@ -133,8 +133,8 @@ class _Run:
         from raysweep.work.inputs import TrialTask
 
         trial = self._frontier.take_trial()
-        cursor = self._wanted.cursors[trial.trial_id]
-        return TrialTask(trial, cursor, self._places(move.alignment_id for move in cursor.moves.values()))
+        extent = self._wanted.extents[trial.trial_id]
+        return TrialTask(trial, extent, self._objects(move.alignment_id for move in extent.moves.values()))
 
     def level_done(self, trial_id: str, level: int) -> None:
         self._frontier.level_done(trial_id, level)
@@ -149,24 +149,24 @@ class _Run:
     def take(self, workers: int, before: str | None, others: set[str]) -> "Tile | None":
         from raysweep.work.tile import Tile
 
-        def size_of(unit: AlignmentUnit | BarrierUnit) -> int:
-            return self._pace.size(_kind(unit), self._frontier.ready, workers)
+        def size_of(job: AlignmentJob | BarrierJob) -> int:
+            return self._pace.size(_kind(job), self._frontier.ready, workers)
 
-        units = self._frontier.take(size_of, before, others)
-        if not units:
+        jobs = self._frontier.take(size_of, before, others)
+        if not jobs:
             return None
-        networks = {network.trial_id for unit in units for network in unit.networks}
-        places = (each for unit in units if isinstance(unit, BarrierUnit) for each in unit.alignments)
+        networks = {network.trial_id for job in jobs for network in job.networks}
+        found = (each for job in jobs if isinstance(job, BarrierJob) for each in job.alignments)
         trials = {trial_id: self._wanted.trials[trial_id] for trial_id in networks}
-        return Tile(units, trials, self._places(places))
+        return Tile(jobs, trials, self._objects(found))
 
     def landed(self, tile: "Tile", place: str, seconds: float) -> None:
-        self._pace.landed(_kind(tile.units[0]), len(tile.units), seconds)
+        self._pace.landed(_kind(tile.jobs[0]), len(tile.jobs), seconds)
         if tile.what == "alignment":
             self._frontier.aligned(tile.ids, place)
 
-    def _places(self, alignments: Iterable[str]) -> dict[str, str]:
-        return {alignment: self._frontier.places[alignment] for alignment in alignments}
+    def _objects(self, alignments: Iterable[str]) -> dict[str, str]:
+        return {alignment: self._frontier.objects[alignment] for alignment in alignments}
 
     def _report_blocked(self) -> None:
         """Say of every trial that never had its inputs what it waited for."""
@@ -175,9 +175,9 @@ class _Run:
             self.failures.append(failure(trial_id, "trial", text, 0))
 
 
-def _kind(unit: AlignmentUnit | BarrierUnit) -> Hashable:
-    """Units of one kind take about the same time."""
-    return type(unit), unit.group, len(unit.networks)
+def _kind(job: AlignmentJob | BarrierJob) -> Hashable:
+    """Jobs of one kind take about the same time."""
+    return type(job), job.group, len(job.networks)
 
 
 def _prove_all(wanted: Desired) -> None:
@@ -191,9 +191,9 @@ def _prove_all(wanted: Desired) -> None:
     for training in dict.fromkeys(trial.training for trial in wanted.trials.values()):
         with _naming(training):
             proved_spec(config_of(training))
-    for unit in wanted.alignments.values():
-        if unit.embeds:
-            narrow, wide = (wanted.trials[network.trial_id].training for network in unit.networks)
+    for job in wanted.alignments.values():
+        if job.embeds:
+            narrow, wide = (wanted.trials[network.trial_id].training for network in job.networks)
             with _naming(wide):
                 prove_padding_to(config_of(wide), config_of(narrow))
 

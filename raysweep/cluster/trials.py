@@ -30,7 +30,7 @@ DEATHS = 3  # of the process, or of its storage, without progress; other excepti
 MOST_DEATHS = 100  # with progress, of lost nodes, or before the process could note its start
 
 
-class Source(Protocol):
+class TrialSource(Protocol):
     """Where trials come from, and where their levels are told."""
 
     @property
@@ -106,7 +106,7 @@ class _Ready(Searcher):
     While others run, nothing may be ready that will be later. When none runs and none is ready, it ends.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: TrialSource) -> None:
         super().__init__()
         self._source, self._running = source, 0
 
@@ -136,7 +136,7 @@ class _Ready(Searcher):
 class _Progress(Callback):
     """Tells what trials have done, and gives the source its turns between Tune's steps."""
 
-    def __init__(self, source: Source, needs: dict[str, float], listener: Listener) -> None:
+    def __init__(self, source: TrialSource, needs: dict[str, float], listener: Listener) -> None:
         self.failures: list[dict[str, Any]] = []
         self._source, self._needs, self._listener = source, needs, listener
 
@@ -169,7 +169,7 @@ class _Progress(Callback):
 
 
 def train_trials(
-    root: str, sections: Sections, count: int, source: Source, listener: Listener
+    root: str, sections: Sections, count: int, source: TrialSource, listener: Listener
 ) -> list[dict[str, Any]]:
     """Train the trials of a source, at most `count`, several at once as resources allow.
 
@@ -214,7 +214,7 @@ def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:
     Those that a lost node took with it do not count: that is not the trial's fault.
     """
     trial_id = task.trial.trial_id
-    level = sum(store.record(trial_id, level) is not None for level in task.cursor.levels)
+    level = sum(store.record(trial_id, level) is not None for level in task.extent.levels)
     point = store.read_resume(trial_id)
     here = [run, level, point.level if point else -1, point.step if point else -1]
     nodes = store.note_start(trial_id, here, ray.get_runtime_context().get_node_id())

@@ -52,5 +52,5 @@ def split_notes(sweep: Sweep) -> list[str]:
 
 
 def _checkpoints(wanted: Desired, trials: Iterable[str]) -> int:
-    cursors = [wanted.cursors[trial_id] for trial_id in trials]
-    return sum(len(cursor.checkpoints) * len(cursor.levels) for cursor in cursors)
+    extents = [wanted.extents[trial_id] for trial_id in trials]
+    return sum(len(extent.checkpoints) * len(extent.levels) for extent in extents)

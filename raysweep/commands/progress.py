@@ -46,9 +46,9 @@ class LiveProgress:
     def waits(self, reason: str) -> None:
         self._log.say(reason)
 
-    def advance(self, stage: str, units: int) -> None:
+    def advance(self, stage: str, jobs: int) -> None:
         task = self._stages[stage]
-        self._progress.advance(task, units)
+        self._progress.advance(task, jobs)
         speed = self._progress.tasks[task].speed
         self._progress.update(task, rate=f"{speed:.1f}/s" if speed else "")
         if time.monotonic() - self._said > EVERY:

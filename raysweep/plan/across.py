@@ -48,9 +48,9 @@ class Across:
             pair = (self._trials.end(large), self._trials.end(small))
             self._pair(group, "unaligned", None, pair, "widths")
             for method in self._methods():
-                unit = make_embedding(method, group, pair[1], pair[0], self._align)
-                self._comparisons.alignments.setdefault(unit.alignment_id, unit)
-                moves = (unit.toward(unit.target), None)
+                job = make_embedding(method, group, pair[1], pair[0], self._align)
+                self._comparisons.alignments.setdefault(job.alignment_id, job)
+                moves = (job.toward(job.target), None)
                 self._comparisons.add("pair", "embedded", method, group, pair, moves, across="widths")
 
     def _tasks(self, one: Family, other: Family) -> None:

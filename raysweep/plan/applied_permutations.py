@@ -43,4 +43,4 @@ class Hybrid:
         return (self.first.alignment_id, self.second.alignment_id)
 
 
-Moved = Move | Path | Hybrid
+AppliedPermutation = Move | Path | Hybrid

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from raysweep.choices import choose
 from raysweep.digest import canonical, digest_of
-from raysweep.plan.applied_permutations import Moved
-from raysweep.plan.identity import BARRIER_VERSION, BarrierUnit, Network
+from raysweep.plan.applied_permutations import AppliedPermutation
+from raysweep.plan.identity import BARRIER_VERSION, BarrierJob, Network
 from raysweep.sweep.schema import Compare
 
 Key = TypeVar("Key")
@@ -26,7 +26,9 @@ class BarrierMaker:
             lambda key: canonical(["barrier", BARRIER_VERSION, self._how(*key)])
         )
         self._networks = _Texts[Network | None](lambda network: canonical(str(network)))
-        self._moves = _Texts[Moved | None](lambda move: canonical(asdict(move) if move else None))
+        self._moves = _Texts[AppliedPermutation | None](
+            lambda move: canonical(asdict(move) if move else None)
+        )
 
     def make(
         self,
@@ -35,13 +37,13 @@ class BarrierMaker:
         method: str | None,
         group: str,
         networks: tuple[Network, ...],
-        moves: tuple[Moved | None, ...],
+        moves: tuple[AppliedPermutation | None, ...],
         reference: Network | None = None,
         path: tuple[Network, ...] = (),
         hybrid: tuple[str, int] | None = None,
         across: str | None = None,
         statistics: str = "kept",
-    ) -> BarrierUnit:
+    ) -> BarrierJob:
         """Return a comparison with its id."""
         text = (
             f"{self._heads[interpolation, kind, statistics, hybrid][:-1]},"
@@ -49,7 +51,7 @@ class BarrierMaker:
             f"[{','.join(map(self._networks.__getitem__, (reference, *path)))}],"
             f"[{','.join(map(self._moves.__getitem__, moves))}]]"
         )
-        return BarrierUnit(
+        return BarrierJob(
             digest_of(text),
             interpolation,
             kind,

@@ -5,14 +5,14 @@ from itertools import combinations, pairwise, permutations
 
 from raysweep.choices import check_names
 from raysweep.digest import digest
-from raysweep.plan.applied_permutations import Move, Moved, Path
+from raysweep.plan.applied_permutations import AppliedPermutation, Move, Path
 from raysweep.plan.barriers import BarrierMaker
 from raysweep.plan.identity import (
     ALIGNMENT_VERSION,
     OWN_NETWORKS_VERSION,
-    AgreementUnit,
-    AlignmentUnit,
-    BarrierUnit,
+    AgreementJob,
+    AlignmentJob,
+    BarrierJob,
     Network,
     make_agreement,
     make_alignment,
@@ -35,19 +35,19 @@ class Comparisons:
         self._moves: dict[tuple[str, Network, Network], Move] = {}
         self.batchnorm: set[str] = set()
         self.own: set[str] = set()
-        self.alignments: dict[str, AlignmentUnit] = {}
-        self.barriers: dict[str, BarrierUnit] = {}
-        self.agreements: dict[str, AgreementUnit] = {}
+        self.alignments: dict[str, AlignmentJob] = {}
+        self.barriers: dict[str, BarrierJob] = {}
+        self.agreements: dict[str, AgreementJob] = {}
         self._pairs: dict[tuple[object, ...], Pair] = {}
 
     def version(self, group: str) -> int:
         """The version of the alignments of a group's networks."""
         return OWN_NETWORKS_VERSION if group in self.own else ALIGNMENT_VERSION
 
-    def alignment(self, method: str, group: str, pair: Pair) -> AlignmentUnit:
+    def alignment(self, method: str, group: str, pair: Pair) -> AlignmentJob:
         """Add the alignment of two networks."""
-        unit = make_alignment(method, group, *pair, self._align, self.version(group))
-        return self.alignments.setdefault(unit.alignment_id, unit)
+        job = make_alignment(method, group, *pair, self._align, self.version(group))
+        return self.alignments.setdefault(job.alignment_id, job)
 
     def toward_first(self, method: str, group: str, pair: Pair) -> Move:
         """Add the alignment of two networks; returns how the second moves to the first.
@@ -119,7 +119,7 @@ class Comparisons:
         method: str | None,
         group: str,
         networks: tuple[Network, ...],
-        moves: tuple[Moved | None, ...],
+        moves: tuple[AppliedPermutation | None, ...],
         reference: Network | None = None,
         path: tuple[Network, ...] = (),
         hybrid: tuple[str, int] | None = None,
@@ -148,12 +148,12 @@ class Comparisons:
         method: str,
         group: str,
         networks: tuple[Network, ...],
-        moved: Moved,
-        against: Moved | None,
+        moved: AppliedPermutation,
+        against: AppliedPermutation | None,
     ) -> None:
         """Add the comparison of two permutations."""
-        unit = make_agreement(kind, method, group, networks, moved, against)
-        self.agreements[unit.agreement_id] = unit
+        job = make_agreement(kind, method, group, networks, moved, against)
+        self.agreements[job.agreement_id] = job
 
     def _via(self, method: str, group: str, triple: tuple[Network, ...]) -> None:
         for reference in triple:
@@ -171,16 +171,16 @@ class Comparisons:
             None if n == reference else self.toward_first(method, group, (reference, n)) for n in networks
         )
 
-    def _aligned_jointly(self, method: str, group: str, networks: tuple[Network, ...]) -> AlignmentUnit:
-        unit = make_joint(method, group, networks, self._align, self.version(group))
-        return self.alignments.setdefault(unit.alignment_id, unit)
+    def _aligned_jointly(self, method: str, group: str, networks: tuple[Network, ...]) -> AlignmentJob:
+        job = make_joint(method, group, networks, self._align, self.version(group))
+        return self.alignments.setdefault(job.alignment_id, job)
 
     def _joint(self, method: str, group: str, networks: tuple[Network, ...]) -> None:
-        unit = self._aligned_jointly(method, group, networks)
+        job = self._aligned_jointly(method, group, networks)
         for pair in combinations(networks, 2):
-            self.add("pair", "joint", method, group, pair, tuple(map(unit.of, pair)))
+            self.add("pair", "joint", method, group, pair, tuple(map(job.of, pair)))
         if len(networks) == 3:
-            moves = tuple(map(unit.of, networks))
+            moves = tuple(map(job.of, networks))
             self.add("simplex", "joint", method, group, networks, moves)
 
     def _means(self, group: str, networks: tuple[Network, ...]) -> None:
@@ -194,8 +194,8 @@ class Comparisons:
                     moves = self._toward(method, group, networks, reference)
                     self.add("mean", "via", method, group, networks, moves, reference)
             if "joint" in kinds:
-                unit = self._aligned_jointly(method, group, networks)
-                moved = tuple(map(unit.of, networks))
+                job = self._aligned_jointly(method, group, networks)
+                moved = tuple(map(job.of, networks))
                 self.add("mean", "joint", method, group, networks, moved)
 
     def _paths(self, method: str, group: str, networks: list[Network], size: int) -> None:

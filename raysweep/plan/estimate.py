@@ -31,21 +31,21 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
     compare = wanted.sweep.sections.compare
     stored = training = barriers = 0.0
     for trial in work.trials:
-        cursor, (facts, size) = wanted.cursors[trial.trial_id], _size(wanted, trial)
-        moments, levels = choose("optimiser", trial.training.optimiser, MOMENTS), len(cursor.levels)
-        states = len(cursor.checkpoints) + moments * len(cursor.optimisers)
+        extent, (facts, size) = wanted.extents[trial.trial_id], _size(wanted, trial)
+        moments, levels = choose("optimiser", trial.training.optimiser, MOMENTS), len(extent.levels)
+        states = len(extent.checkpoints) + moments * len(extent.optimisers)
         stored += size.parameters * BYTES_PER_PARAMETER * states * levels
         stored += size.parameters / 8 * levels if trial.prune else 0  # a mask has a bit a weight
         # a resume point of each, which at worst are all there at once
         stored += size.parameters * BYTES_PER_PARAMETER * (1 + moments)
-        steps = (cursor.total - cursor.start) * len(cursor.levels)
-        training += 6.0 * size.products * steps * facts.train_examples / cursor.per_epoch
-    sizes = Counter(unit.networks[0].trial_id for unit in work.alignments for _ in unit.networks)
+        steps = (extent.total - extent.start) * len(extent.levels)
+        training += 6.0 * size.products * steps * facts.train_examples / extent.per_epoch
+    sizes = Counter(job.networks[0].trial_id for job in work.alignments for _ in job.networks)
     for trial_id, count in sizes.items():
         stored += _size(wanted, wanted.trials[trial_id])[1].units * UNIT_BYTES * count
     side = compare.subdivisions
     grids = {"pair": compare.alphas, "simplex": (side + 1) * (side + 2) // 2, "mean": 1}
-    alike = Counter((unit.networks[0].trial_id, unit.interpolation) for unit in work.barriers)
+    alike = Counter((job.networks[0].trial_id, job.interpolation) for job in work.barriers)
     for (trial_id, interpolation), count in alike.items():
         facts, size = _size(wanted, wanted.trials[trial_id])
         points = count * choose("interpolation", interpolation, grids)

@@ -6,7 +6,7 @@ from typing import Any
 from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.digest import digest
-from raysweep.plan.applied_permutations import Move, Moved
+from raysweep.plan.applied_permutations import AppliedPermutation, Move
 from raysweep.sweep.schema import Align, Prune, Training
 
 # Raise a version when the numbers that the same configuration gives change.
@@ -82,7 +82,7 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
-class AlignmentUnit:
+class AlignmentJob:
     """An alignment of networks: of the second toward the first (`target`), or of three and more jointly.
 
     With a `stack` of n the first n networks are checkpoints of one trial, and the others of another one
@@ -112,7 +112,7 @@ class AlignmentUnit:
 
 
 @dataclass(frozen=True, slots=True)
-class BarrierUnit:
+class BarrierJob:
     """One comparison of networks; `moves[i]` is applied to `networks[i]`.
 
     `statistics`: those of BatchNorm are mixed like weights (`kept`) or `recomputed` for every mixture.
@@ -127,7 +127,7 @@ class BarrierUnit:
     method: str | None
     group: str
     networks: tuple[Network, ...]
-    moves: tuple[Moved | None, ...]
+    moves: tuple[AppliedPermutation | None, ...]
     reference: Network | None = None
     statistics: str = "kept"
     path: tuple[Network, ...] = ()
@@ -140,7 +140,7 @@ class BarrierUnit:
 
 
 @dataclass(frozen=True)
-class AgreementUnit:
+class AgreementJob:
     """Two permutations of the same network whose units are compared; `against` None is the identity.
 
     `kind`: `trajectory` (found at one step and at the last), `stacked`, `path` (composed, and found
@@ -152,8 +152,8 @@ class AgreementUnit:
     method: str
     group: str
     networks: tuple[Network, ...]
-    moved: Moved
-    against: Moved | None
+    moved: AppliedPermutation
+    against: AppliedPermutation | None
 
 
 def data_config(training: Training, replicate: int) -> DataConfig:
@@ -254,11 +254,11 @@ def make_branch(
 
 def make_alignment(
     method: str, group: str, one: Network, other: Network, align: Align, version: int = ALIGNMENT_VERSION
-) -> AlignmentUnit:
+) -> AlignmentJob:
     """An unordered pair of equal architecture is aligned once, toward the smaller id."""
     pair = tuple(sorted((one, other)))
     identity = ["alignment", version, _identifying(method, align), *map(str, pair)]
-    return AlignmentUnit(digest(identity), method, group, pair)
+    return AlignmentJob(digest(identity), method, group, pair)
 
 
 def make_stacked(
@@ -268,28 +268,28 @@ def make_stacked(
     others: tuple[Network, ...],
     align: Align,
     version: int = ALIGNMENT_VERSION,
-) -> AlignmentUnit:
+) -> AlignmentJob:
     """Checkpoints of two trials, those that correspond at the same place, under one permutation."""
     targets, sources = sorted((ones, others))
     networks = (*targets, *sources)
     identity = ["stacked", version, _identifying(method, align), *map(str, networks)]
-    return AlignmentUnit(digest(identity), method, group, networks, stack=len(targets))
+    return AlignmentJob(digest(identity), method, group, networks, stack=len(targets))
 
 
-def make_embedding(method: str, group: str, narrow: Network, wide: Network, align: Align) -> AlignmentUnit:
+def make_embedding(method: str, group: str, narrow: Network, wide: Network, align: Align) -> AlignmentJob:
     """Units of a wide network matched to those of a narrow one."""
     pair = (narrow, wide)
     identity = ["embedding", EMBEDDING_VERSION, _identifying(method, align), *map(str, pair)]
-    return AlignmentUnit(digest(identity), method, group, pair, embeds=True)
+    return AlignmentJob(digest(identity), method, group, pair, embeds=True)
 
 
 def make_joint(
     method: str, group: str, networks: tuple[Network, ...], align: Align, version: int = ALIGNMENT_VERSION
-) -> AlignmentUnit:
+) -> AlignmentJob:
     """Networks that are aligned at once, one permutation each."""
     ordered = tuple(sorted(networks))
     identity = ["joint alignment", version, _identifying(method, align), *map(str, ordered)]
-    return AlignmentUnit(digest(identity), method, group, ordered, joint=True)
+    return AlignmentJob(digest(identity), method, group, ordered, joint=True)
 
 
 def alignment_settings(method: str, align: Align) -> dict[str, Any]:
@@ -308,11 +308,16 @@ def _identifying(method: str, align: Align) -> dict[str, Any]:
 
 
 def make_agreement(
-    kind: str, method: str, group: str, networks: tuple[Network, ...], moved: Moved, against: Moved | None
-) -> AgreementUnit:
+    kind: str,
+    method: str,
+    group: str,
+    networks: tuple[Network, ...],
+    moved: AppliedPermutation,
+    against: AppliedPermutation | None,
+) -> AgreementJob:
     """Two permutations to be compared unit by unit."""
     identity = ["agreement", kind, group, asdict(moved), asdict(against) if against else None]
-    return AgreementUnit(digest(identity), kind, method, group, networks, moved, against)
+    return AgreementJob(digest(identity), kind, method, group, networks, moved, against)
 
 
 def trial_config(trial: Trial) -> dict[str, object]:

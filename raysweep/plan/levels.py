@@ -5,7 +5,7 @@ from itertools import combinations
 from raysweep.choices import choose
 from raysweep.plan.applied_permutations import Move
 from raysweep.plan.comparisons import Comparisons
-from raysweep.plan.identity import AlignmentUnit, Network, Trial
+from raysweep.plan.identity import AlignmentJob, Network, Trial
 from raysweep.plan.trials import Family, Trials
 from raysweep.sweep.schema import Prune, Sections
 
@@ -69,14 +69,14 @@ class Levels:
                         moves[level] = self._alignment(method, (chain, partner), at).toward(toward)
                 self._trials.branch(chain, branch, partner, permutation, moves)
 
-    def _alignment(self, method: str, pair: Pair, level: int) -> AlignmentUnit:
+    def _alignment(self, method: str, pair: Pair, level: int) -> AlignmentJob:
         ends = self._network(pair[0], level, "end"), self._network(pair[1], level, "end")
         return self._comparisons.alignment(method, self._group(pair[0], level), ends)
 
     def _network(self, chain: Trial, level: int, point: str) -> Network:
         assert chain.parent is not None
-        cursor = self._trials.cursors[chain.trial_id]
-        step = choose("level point", point, {"rewind": cursor.start, "end": cursor.total})
+        extent = self._trials.extents[chain.trial_id]
+        step = choose("level point", point, {"rewind": extent.start, "end": extent.total})
         return Network(chain.trial_id if level else chain.parent, level, step)
 
     def _group(self, chain: Trial, level: int) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from raysweep.alignment.hybrids import hybrid
-from raysweep.plan.applied_permutations import Hybrid, Move, Moved, Path
+from raysweep.plan.applied_permutations import AppliedPermutation, Hybrid, Move, Path
 from raysweep.symmetry import Permutation
 
 RowOf = Callable[[str], Mapping[str, Any]]  # the committed row of an alignment, by its id
 
 
-def permutation_of(moved: Moved, row_of: RowOf) -> Permutation:
+def permutation_of(moved: AppliedPermutation, row_of: RowOf) -> Permutation:
     """Return the permutation of a move."""
     match moved:
         case Move():

@@ -14,9 +14,9 @@ from raysweep.models.names import is_custom
 from raysweep.plan.across import Across
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import (
-    AgreementUnit,
-    AlignmentUnit,
-    BarrierUnit,
+    AgreementJob,
+    AlignmentJob,
+    BarrierJob,
     Network,
     Trial,
     alignment_settings,
@@ -24,7 +24,7 @@ from raysweep.plan.identity import (
 from raysweep.plan.levels import Levels
 from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
-from raysweep.plan.trials import Cursor, Trials
+from raysweep.plan.trials import Extent, Trials
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import LevelRecord, TrialStore
@@ -37,10 +37,10 @@ class Desired:
 
     sweep: Sweep
     trials: dict[str, Trial]
-    cursors: dict[str, Cursor]
-    alignments: dict[str, AlignmentUnit]
-    barriers: dict[str, BarrierUnit]
-    agreements: dict[str, AgreementUnit]
+    extents: dict[str, Extent]
+    alignments: dict[str, AlignmentJob]
+    barriers: dict[str, BarrierJob]
+    agreements: dict[str, AgreementJob]
 
     @cached_property
     def align_settings(self) -> dict[str, dict[str, Any]]:
@@ -74,8 +74,8 @@ class Todo:
     """Desired minus done; `recomputed` counts the finished levels that are computed once more."""
 
     trials: list[Trial]
-    alignments: list[AlignmentUnit]
-    barriers: list[BarrierUnit]
+    alignments: list[AlignmentJob]
+    barriers: list[BarrierJob]
     recomputed: int
 
     def __bool__(self) -> bool:
@@ -135,7 +135,7 @@ def _desired(sweep: Sweep) -> Desired:
     return Desired(
         sweep,
         trials.trials,
-        trials.cursors,
+        trials.extents,
         comparisons.alignments,
         comparisons.barriers,
         comparisons.agreements,
@@ -146,12 +146,12 @@ def done(wanted: Desired, files: Files) -> Done:
     """Look up what the store already holds of a sweep."""
     store, results = TrialStore(files), ResultStore(files)
     records, stale = {}, set()
-    for trial_id, cursor in wanted.cursors.items():
-        for level in cursor.levels:
+    for trial_id, extent in wanted.extents.items():
+        for level in extent.levels:
             record = store.record(trial_id, level)
             if record is None:
                 continue
-            if record.has(cursor.checkpoints, cursor.optimisers):
+            if record.has(extent.checkpoints, extent.optimisers):
                 records[trial_id, level] = record
             else:
                 stale.add((trial_id, level))
@@ -181,12 +181,12 @@ def _barriers(wanted: Desired, index: pa.Table) -> frozenset[str]:
     counts = rows.group_by("id").aggregate([("split", "count_distinct")])
     whole = counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
     found = (wanted.barriers.get(identity) for chunk in whole.iterchunks() for identity in chunk.to_pylist())
-    return frozenset(unit.barrier_id for unit in found if unit)
+    return frozenset(job.barrier_id for job in found if job)
 
 
 def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
     """Whether all levels of a trial are done."""
-    return all((trial_id, level) in present.records for level in wanted.cursors[trial_id].levels)
+    return all((trial_id, level) in present.records for level in wanted.extents[trial_id].levels)
 
 
 def todo(wanted: Desired, present: Done) -> Todo:
@@ -197,7 +197,7 @@ def todo(wanted: Desired, present: Done) -> Todo:
     """
     return Todo(
         [trial for key, trial in wanted.trials.items() if not finished(wanted, present, key)],
-        [unit for key, unit in wanted.alignments.items() if key not in present.alignments],
-        [unit for key, unit in wanted.barriers.items() if key not in present.barriers],
+        [job for key, job in wanted.alignments.items() if key not in present.alignments],
+        [job for key, job in wanted.barriers.items() if key not in present.barriers],
         len(present.stale),
     )

@@ -6,9 +6,9 @@ from raysweep.choices import choose
 from raysweep.errors import UserError
 from raysweep.plan.applied_permutations import Hybrid, Move
 from raysweep.plan.comparisons import Comparisons
-from raysweep.plan.identity import AlignmentUnit, Network, Trial, make_stacked
+from raysweep.plan.identity import AlignmentJob, Network, Trial, make_stacked
 from raysweep.plan.probes import layers_of_groups
-from raysweep.plan.trials import Cursor, Family, Trials
+from raysweep.plan.trials import Extent, Family, Trials
 from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Sections, Trajectory
 from raysweep.training.moment import Moment
@@ -28,9 +28,9 @@ class Trajectories:
 
     def compare(self, family: Family) -> None:
         """Add them. Raises `UserError` for a moment at which there is no checkpoint."""
-        cursor = self._trials.cursors[family.dense[0].trial_id]
-        points = _steps("points", self._wanted.points, cursor)
-        found = _steps("permutations", self._wanted.permutations, cursor)
+        extent = self._trials.extents[family.dense[0].trial_id]
+        points = _steps("points", self._wanted.points, extent)
+        found = _steps("permutations", self._wanted.permutations, extent)
         for runs in combinations(sorted(family.dense, key=lambda trial: trial.trial_id), 2):
             if "unaligned" in self._kinds:
                 for point in points:
@@ -38,7 +38,7 @@ class Trajectories:
             for method in self._align.methods:
                 moves = {step: self._move(method, runs, step) for step in found}
                 self._pair(method, runs, moves, points)
-                self._hybrids(method, runs, moves, cursor)
+                self._hybrids(method, runs, moves, extent)
                 if method in BY_WEIGHTS:
                     for size in self._wanted.stacks:
                         self._stack(method, runs, found[-size:], points, moves)
@@ -61,17 +61,17 @@ class Trajectories:
         made = make_stacked(
             method, runs[0].group, ones, others, self._align, self._comparisons.version(runs[0].group)
         )
-        unit: AlignmentUnit = self._comparisons.alignments.setdefault(made.alignment_id, made)
-        move = unit.toward(ones[0])
+        job: AlignmentJob = self._comparisons.alignments.setdefault(made.alignment_id, made)
+        move = job.toward(ones[0])
         for point in points:
             self._comparisons.add("pair", "stacked", method, runs[0].group, _at(runs, point), (None, move))
         self._comparisons.agree("stacked", method, runs[0].group, (*ones, *others), move, moves[steps[-1]])
 
-    def _hybrids(self, method: str, runs: Runs, moves: dict[int, Move], cursor: Cursor) -> None:
+    def _hybrids(self, method: str, runs: Runs, moves: dict[int, Move], extent: Extent) -> None:
         if not self._wanted.hybrids:
             return
         early = self._wanted.early
-        step = min(moves) if early is None else early.step(cursor.per_epoch)
+        step = min(moves) if early is None else early.step(extent.per_epoch)
         if step not in moves:
             raise UserError(
                 f"compare.trajectory.early = {early}: is not among compare.trajectory.permutations"
@@ -86,7 +86,7 @@ class Trajectories:
                     "hybrid",
                     method,
                     runs[0].group,
-                    _at(runs, cursor.total),
+                    _at(runs, extent.total),
                     (None, move),
                     hybrid=(direction, number),
                 )
@@ -108,15 +108,15 @@ def _at(runs: Runs, step: int) -> tuple[Network, Network]:
     return Network(runs[0].trial_id, 0, step), Network(runs[1].trial_id, 0, step)
 
 
-def _steps(key: str, moments: list[Moment] | None, cursor: Cursor) -> list[int]:
+def _steps(key: str, moments: list[Moment] | None, extent: Extent) -> list[int]:
     """The steps of these moments (all checkpoints unless given), and the end."""
     if moments is None:
-        return list(cursor.checkpoints)
-    steps = {cursor.total}
+        return list(extent.checkpoints)
+    steps = {extent.total}
     for moment in moments:
-        step = moment.step(cursor.per_epoch)
-        if step not in cursor.checkpoints:
-            there = ", ".join(f"{each}st" for each in cursor.checkpoints)
+        step = moment.step(extent.per_epoch)
+        if step not in extent.checkpoints:
+            there = ", ".join(f"{each}st" for each in extent.checkpoints)
             raise UserError(
                 f"compare.trajectory.{key} = {moment}: is step {step}, and train.checkpoints has no such "
                 f"checkpoint; there are {there}"

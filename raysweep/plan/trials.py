@@ -30,7 +30,7 @@ from raysweep.training.moment import Moment, steps_per_epoch
 
 
 @dataclass(frozen=True)
-class Cursor:
+class Extent:
     """How far a trial goes; none of it enters an id.
 
     Every level runs from step `start` to step `total`. Checkpoints are stored at `checkpoints` and the
@@ -58,12 +58,12 @@ class Family:
 
 
 class Trials:
-    """Collects trials and cursors; one family per configuration of `train`."""
+    """Collects trials and extents; one family per configuration of `train`."""
 
     def __init__(self, sweep: Sweep) -> None:
         self._sections = sweep.sections
         self.trials: dict[str, Trial] = {}
-        self.cursors: dict[str, Cursor] = {}
+        self.extents: dict[str, Extent] = {}
 
     def family(self, training: Training) -> Family:
         """Add the dense trials of a configuration, and their chains where the sweep prunes.
@@ -88,19 +88,19 @@ class Trials:
 
     def end(self, trial: Trial) -> Network:
         """A dense trial at the end of training."""
-        return Network(trial.trial_id, 0, self.cursors[trial.trial_id].total)
+        return Network(trial.trial_id, 0, self.extents[trial.trial_id].total)
 
-    def _add(self, trial: Trial, cursor: Cursor) -> Trial:
+    def _add(self, trial: Trial, extent: Extent) -> Trial:
         """Another wish for the same trial adds its checkpoints."""
-        known = self.cursors.get(trial.trial_id)
+        known = self.extents.get(trial.trial_id)
         if known:
-            cursor = replace(
+            extent = replace(
                 known,
-                checkpoints=tuple(sorted({*known.checkpoints, *cursor.checkpoints})),
-                optimisers=tuple(sorted({*known.optimisers, *cursor.optimisers})),
+                checkpoints=tuple(sorted({*known.checkpoints, *extent.checkpoints})),
+                optimisers=tuple(sorted({*known.optimisers, *extent.optimisers})),
             )
         self.trials.setdefault(trial.trial_id, trial)
-        self.cursors[trial.trial_id] = cursor
+        self.extents[trial.trial_id] = extent
         return trial
 
     def _trained(self, training: Training) -> Iterator[Trial]:
@@ -110,16 +110,16 @@ class Trials:
         trunk, start = None, 0
         if training.spawn_at is not None:
             plain = training.model_copy(update={"spawn_at": None, "spawn_replicate": 0})
-            facts, cursor = self._run(plain, training.spawn_replicate, 0)
-            start = _within("train.spawn_at", training.spawn_at, cursor, 0)
+            facts, extent = self._run(plain, training.spawn_replicate, 0)
+            start = _within("train.spawn_at", training.spawn_at, extent, 0)
             trunk = make_trial(plain, training.spawn_replicate, facts.digest, source)
-            self._add(trunk, replace(cursor, checkpoints=(0, start, cursor.total), optimisers=(start,)))
+            self._add(trunk, replace(extent, checkpoints=(0, start, extent.total), optimisers=(start,)))
         for replicate in self._sections.train.replicate_numbers():
-            facts, cursor = self._run(training, replicate, start)
+            facts, extent = self._run(training, replicate, start)
             trial = make_trial(training, replicate, facts.digest, source, trunk)
-            yield self._add(trial, replace(cursor, needs=(trunk.trial_id,) if trunk else ()))
+            yield self._add(trial, replace(extent, needs=(trunk.trial_id,) if trunk else ()))
 
-    def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Cursor]:
+    def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Extent]:
         rest = self._sections.train
         facts = facts_of(data_config(training, replicate), rest)
         check_training(model_config(training, facts.shape, facts.classes))
@@ -131,26 +131,26 @@ class Trials:
             )
         total = training.epochs * per_epoch
         steps = checkpoint_steps(rest, per_epoch, start, total)
-        return facts, Cursor(per_epoch, total, start, (0,), steps)
+        return facts, Extent(per_epoch, total, start, (0,), steps)
 
     def _imported(self, training: Training, imports: "enumerate[str]") -> Iterator[Trial]:
         facts = facts_of(data_config(training, 0), self._sections.train)
         source = model_source_digest(training.model)
         for replicate, path in imports:
             trial = make_import(training, replicate, facts.digest, path, file_digest(path), source)
-            yield self._add(trial, Cursor(1, 0, 0, (0,), (0,)))
+            yield self._add(trial, Extent(1, 0, 0, (0,), (0,)))
 
     def _chain(self, dense: Trial, prune: Prune) -> Trial:
-        cursor = self.cursors[dense.trial_id]
-        rewind = _within("prune.rewind", prune.rewind, cursor, cursor.start)
+        extent = self.extents[dense.trial_id]
+        rewind = _within("prune.rewind", prune.rewind, extent, extent.start)
         _check_pruning(self.model(dense), prune)
         kept = (rewind,) if prune.keeps_optimiser else ()
-        self._add(dense, replace(cursor, checkpoints=(*cursor.checkpoints, rewind), optimisers=kept))
+        self._add(dense, replace(extent, checkpoints=(*extent.checkpoints, rewind), optimisers=kept))
         levels = tuple(range(1, prune.levels + 1))
-        ends = (rewind, cursor.total)
+        ends = (rewind, extent.total)
         chain = make_chain(dense, prune, rewind)
         return self._add(
-            chain, Cursor(cursor.per_epoch, cursor.total, rewind, levels, ends, (), (dense.trial_id,))
+            chain, Extent(extent.per_epoch, extent.total, rewind, levels, ends, (), (dense.trial_id,))
         )
 
     def branch(
@@ -162,15 +162,15 @@ class Trials:
         moves: dict[int, Move] | None = None,
     ) -> None:
         """Add a branch of a chain under the masks of a chain (its own or another's)."""
-        cursor = self.cursors[chain.trial_id]
-        start = 0 if branch == "reinitialise" else cursor.start
+        extent = self.extents[chain.trial_id]
+        start = 0 if branch == "reinitialise" else extent.start
         assert chain.parent is not None
         self._add(
             make_branch(chain, branch, masks, permutation, self._sections.align),
             replace(
-                cursor,
+                extent,
                 start=start,
-                checkpoints=(start, cursor.total),
+                checkpoints=(start, extent.total),
                 needs=tuple(dict.fromkeys((chain.parent, chain.trial_id, masks.trial_id))),
                 moves=moves or {},
             ),
@@ -195,12 +195,12 @@ def checkpoint_steps(rest: TrainRest, per_epoch: int, start: int, total: int) ->
     return tuple(sorted({start, total, *(step for step in steps if start < step < total)}))
 
 
-def _within(key: str, moment: Moment, cursor: Cursor, first: int) -> int:
-    step = moment.step(cursor.per_epoch)
-    if not first <= step < cursor.total:
+def _within(key: str, moment: Moment, extent: Extent, first: int) -> int:
+    step = moment.step(extent.per_epoch)
+    if not first <= step < extent.total:
         raise UserError(
-            f"{key} = {moment}: is step {step}, but training goes from step {first} to {cursor.total} "
-            f"({cursor.per_epoch} steps an epoch)"
+            f"{key} = {moment}: is step {step}, but training goes from step {first} to {extent.total} "
+            f"({extent.per_epoch} steps an epoch)"
         )
     return step
 

@@ -28,7 +28,7 @@ class Stamp(NamedTuple):
     modified: int
 
 
-class Place(Protocol):
+class Backend(Protocol):
     """Whole objects by name; writing replaces an object at once or not at all."""
 
     def put(self, name: str, content: bytes) -> None: ...
@@ -174,7 +174,7 @@ def _gs() -> fs.GcsFileSystem:
     return fs.GcsFileSystem(anonymous=emulated, retry_time_limit=timedelta(seconds=GS_SECONDS))
 
 
-def place_of(root: str) -> Place:
+def backend_of(root: str) -> Backend:
     """Return where a root lies. Raises `UserError` for a scheme that is not known."""
     scheme, separator, rest = root.partition("://")
     if not separator:

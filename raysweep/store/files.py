@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raysweep.errors import CorruptObject as CorruptObject
 from raysweep.errors import UserError
-from raysweep.store.backends import Directory, Stamp, place_of
+from raysweep.store.backends import Directory, Stamp, backend_of
 
 MAGIC = b"raysweep"  # a checksummed object: magic, SHA-256 of the payload, payload
 HEADER = len(MAGIC) + 32
@@ -23,8 +23,8 @@ class Files:
     """
 
     def __init__(self, root: str) -> None:
-        self._place = place_of(root)
-        self.directory: Path | None = self._place.path if isinstance(self._place, Directory) else None
+        self._backend = backend_of(root)
+        self.directory: Path | None = self._backend.path if isinstance(self._backend, Directory) else None
         self.root = str(self.directory) if self.directory else root.rstrip("/")
 
     def where(self, name: str) -> str:
@@ -44,11 +44,11 @@ class Files:
 
     def put(self, name: str, content: bytes) -> None:
         """Write an object, replacing one of that name at once."""
-        self._place.put(name, content)
+        self._backend.put(name, content)
 
     def get(self, name: str) -> bytes:
         """Return an object; raises `CorruptObject`, before memory is taken, when it is too large."""
-        content = self._place.get(name, MOST_BYTES)
+        content = self._backend.get(name, MOST_BYTES)
         if content is None:
             raise CorruptObject(f"{self.where(name)}: more than {MOST_BYTES:,} bytes")
         return content
@@ -87,7 +87,7 @@ class Files:
 
     def delete(self, name: str) -> None:
         """Remove an object; nothing happens when there is none."""
-        self._place.delete(name)
+        self._backend.delete(name)
 
     def remove_empty_folders(self, folder: str) -> None:
         """Remove the folders below this one that hold nothing; nobody may be writing. Buckets have none."""
@@ -97,21 +97,21 @@ class Files:
                     path.rmdir()
 
     def exists(self, name: str) -> bool:
-        return self._place.exists(name)
+        return self._backend.exists(name)
 
     def older(self, folder: str, seconds: float) -> list[str]:
         """Return the names of the objects below a folder that were written so long ago."""
         limit = time.time() - seconds
-        return [name for name, stamp in self._place.stamps(folder).items() if stamp.modified / 1e9 <= limit]
+        return [name for name, stamp in self._backend.stamps(folder).items() if stamp.modified / 1e9 <= limit]
 
     def list(self, folder: str) -> list[str]:
         """Return the names of all objects below a folder, sorted."""
-        return sorted(self._place.stamps(folder))
+        return sorted(self._backend.stamps(folder))
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the bytes of all objects below a folder, by name."""
-        return {name: stamp.size for name, stamp in self._place.stamps(folder).items()}
+        return {name: stamp.size for name, stamp in self._backend.stamps(folder).items()}
 
     def stamps(self, folder: str) -> dict[str, Stamp]:
         """Return what a listing says of all objects below a folder, by name."""
-        return self._place.stamps(folder)
+        return self._backend.stamps(folder)

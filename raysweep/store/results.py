@@ -1,4 +1,4 @@
-"""Committed results: one checksummed Parquet object per unit of work, under a deterministic name."""
+"""Committed results: one checksummed Parquet object per job, under a deterministic name."""
 
 import io
 from typing import Any
@@ -65,12 +65,12 @@ class ResultStore:
     def __init__(self, files: Files) -> None:
         self._files = files
 
-    def commit(self, kind: str, unit: str, rows: list[dict[str, Any]]) -> str:
-        """Write all rows of a unit of work as one object and return its name.
+    def commit(self, kind: str, job: str, rows: list[dict[str, Any]]) -> str:
+        """Write all rows of a job as one object and return its name.
 
         Raises `ValueError` for a row that lacks a column or has another.
         """
-        name = f"results/{kind}/{unit[:2]}/{unit}"
+        name = f"results/{kind}/{job[:2]}/{job}"
         buffer = io.BytesIO()
         pq.write_table(table_of(rows, RESULTS[kind]), buffer)
         self._files.put_checked(name, buffer.getvalue())

@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from raysweep.plan.applied_permutations import Moved
-from raysweep.plan.identity import AgreementUnit
+from raysweep.plan.applied_permutations import AppliedPermutation
+from raysweep.plan.identity import AgreementJob
 from raysweep.store.results import ResultStore
 
 KEPT = 1000  # objects of alignments that are kept in memory
@@ -28,18 +28,18 @@ class Agreements:
         self._results, self._places = results, places
         self._objects: dict[str, tuple[dict[str, int], pa.Table]] = {}
 
-    def of(self, unit: AgreementUnit) -> Agreement:
+    def of(self, job: AgreementJob) -> Agreement:
         """Compare the two. Raises `CorruptObject`."""
         from raysweep.plan.permutations import permutation_of  # imports torch, which most tables need not
 
-        permutation = permutation_of(unit.moved, self._row)
-        against = permutation_of(unit.against, self._row) if unit.against else None
+        permutation = permutation_of(job.moved, self._row)
+        against = permutation_of(job.against, self._row) if job.against else None
         groups = permutation.agreement(against) if against else permutation.fixed_points()
         return Agreement(permutation.share_of_fixed_points(against), groups)
 
-    def objects(self, unit: AgreementUnit) -> list[str] | None:
+    def objects(self, job: AgreementJob) -> list[str] | None:
         """The objects that it needs; None where an alignment is not done."""
-        moves: list[Moved] = [unit.moved, *([unit.against] if unit.against else [])]
+        moves: list[AppliedPermutation] = [job.moved, *([job.against] if job.against else [])]
         found = [self._places.get(identity) for move in moves for identity in move.alignments]
         names = [name for name in found if name is not None]
         return names if len(names) == len(found) else None

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import yaml
 
 from raysweep.digest import digest
-from raysweep.plan.identity import AgreementUnit
+from raysweep.plan.identity import AgreementJob
 from raysweep.plan.plan import Desired, Done
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.parquet import table_of
@@ -100,9 +100,9 @@ class _Publishing:
 
     def results(self, kind: str, tables: dict[str, Callable[[pa.Table], pa.Table]]) -> None:
         """Publish tables that are made of the committed rows of one kind."""
-        units = self._wanted.alignments if kind == "alignments" else self._wanted.barriers
+        jobs = self._wanted.alignments if kind == "alignments" else self._wanted.barriers
         splits = self._wanted.sweep.sections.compare.splits
-        selection = Selection(self._results, kind, list(units), list(splits))
+        selection = Selection(self._results, kind, list(jobs), list(splits))
         stale = {}
         for bucket in range(BUCKETS):
             inputs = digest([self._settings, selection.inputs(bucket)])
@@ -138,10 +138,10 @@ class _Publishing:
 
     def barriers(self, found: pa.Table) -> pa.Table:
         ids = found.column("barrier_id").combine_chunks().dictionary_encode()
-        units = [self._wanted.barriers[identity] for identity in ids.dictionary.to_pylist()]
+        jobs = [self._wanted.barriers[identity] for identity in ids.dictionary.to_pylist()]
         known = schema("barriers")
         planned = [field for field in known if field.name not in found.column_names]
-        rows = [barrier_row(self._wanted, unit) for unit in units]
+        rows = [barrier_row(self._wanted, job) for job in jobs]
         plan = table_of(rows, pa.schema(planned)).take(ids.indices)
         columns = [(plan if field in planned else found).column(field.name) for field in known]
         return pa.table(columns, schema=known)
@@ -153,10 +153,10 @@ class _Publishing:
     def agreements(self) -> None:
         """Publish the comparisons of permutations whose alignments are done."""
         agreements = Agreements(self._results, self._present.alignments)
-        units = sorted(self._wanted.agreements.values(), key=lambda unit: unit.agreement_id)
-        stamps = self._results.stamps("alignments") if units else {}
-        for bucket, chosen in _by_bucket(units, lambda unit: unit.agreement_id):
-            needed = {unit.agreement_id: names for unit in chosen if (names := agreements.objects(unit))}
+        jobs = sorted(self._wanted.agreements.values(), key=lambda job: job.agreement_id)
+        stamps = self._results.stamps("alignments") if jobs else {}
+        for bucket, chosen in _by_bucket(jobs, lambda job: job.agreement_id):
+            needed = {job.agreement_id: names for job in chosen if (names := agreements.objects(job))}
             inputs = digest(
                 [self._settings, [[key, [[n, *stamps[n]] for n in names]] for key, names in needed.items()]]
             )
@@ -164,12 +164,12 @@ class _Publishing:
                 rows = list(self._agreeing(agreements, [u for u in chosen if u.agreement_id in needed]))
                 self._replace("agreements", bucket, rows, inputs)
 
-    def _agreeing(self, agreements: Agreements, units: Iterable[AgreementUnit]) -> Iterator[Row]:
-        for unit in units:
+    def _agreeing(self, agreements: Agreements, jobs: Iterable[AgreementJob]) -> Iterator[Row]:
+        for job in jobs:
             try:
-                yield agreement_row(self._wanted, unit, agreements.of(unit))
+                yield agreement_row(self._wanted, job, agreements.of(job))
             except CorruptObject as error:
-                self.damaged.append(failure(unit.agreement_id, "agreement", str(error), 1))
+                self.damaged.append(failure(job.agreement_id, "agreement", str(error), 1))
 
     def _replace(self, table: str, bucket: int, rows: list[Row], inputs: str | None = None) -> None:
         self._publication.replace(table, bucket, [table_of(rows, schema(table))], inputs)

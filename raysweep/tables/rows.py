@@ -1,13 +1,13 @@
-"""The rows of the tables: what the store holds of a unit, and what the plan says of it."""
+"""The rows of the tables: what the store holds of a job, and what the plan says of it."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from raysweep.digest import canonical
 from raysweep.plan.identity import (
-    AgreementUnit,
-    AlignmentUnit,
-    BarrierUnit,
+    AgreementJob,
+    AlignmentJob,
+    BarrierJob,
     Network,
     Trial,
     data_config,
@@ -64,7 +64,7 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "replicate": trial.replicate,
         "level": level,
         "sparsity": record.sparsity,
-        "start": wanted.cursors[trial_id].start,
+        "start": wanted.extents[trial_id].start,
         "steps": record.steps,
         "train_loss": end["train"].loss,
         "train_error": end["train"].error,
@@ -78,76 +78,76 @@ def metric_rows(trial_id: str, level: int, record: LevelRecord) -> list[Row]:
     return [{"trial_id": trial_id, "level": level, **vars(metric)} for metric in record.metrics]
 
 
-def alignment_row(wanted: Desired, unit: AlignmentUnit) -> Row:
+def alignment_row(wanted: Desired, job: AlignmentJob) -> Row:
     """What the plan says of an alignment."""
     return {
-        **_group(wanted.trials[unit.target.trial_id], unit.group),
-        "width": _width(wanted, unit.networks),
-        "method": unit.method,
-        "networks": [str(network) for network in unit.networks],
-        "joint": unit.joint,
-        "joint_networks": len(unit.networks) if unit.joint else None,
-        "stack": _stack(unit),
-        "level": unit.target.level,
-        "step": unit.target.step,
+        **_group(wanted.trials[job.target.trial_id], job.group),
+        "width": _width(wanted, job.networks),
+        "method": job.method,
+        "networks": [str(network) for network in job.networks],
+        "joint": job.joint,
+        "joint_networks": len(job.networks) if job.joint else None,
+        "stack": _stack(job),
+        "level": job.target.level,
+        "step": job.target.step,
         **dict.fromkeys(METHOD_OPTIONS),
-        **wanted.align_settings[unit.method],
+        **wanted.align_settings[job.method],
     }
 
 
-def _stack(unit: AlignmentUnit) -> int | None:
-    return unit.stack if unit.stack > 1 else None
+def _stack(job: AlignmentJob) -> int | None:
+    return job.stack if job.stack > 1 else None
 
 
-def agreement_row(wanted: Desired, unit: AgreementUnit, found: Agreement) -> Row:
+def agreement_row(wanted: Desired, job: AgreementJob, found: Agreement) -> Row:
     return {
-        **_group(wanted.trials[unit.networks[0].trial_id], unit.group),
-        "agreement_id": unit.agreement_id,
-        "kind": unit.kind,
-        "method": unit.method,
-        "networks": [str(network) for network in unit.networks],
-        "alignments": list(unit.moved.alignments),
-        "against": unit.against.alignments[0] if unit.against else None,
-        "step": unit.networks[0].step,
-        "length": len(unit.moved.alignments),
-        "stack": _stack(wanted.alignments[unit.moved.alignments[0]]),
+        **_group(wanted.trials[job.networks[0].trial_id], job.group),
+        "agreement_id": job.agreement_id,
+        "kind": job.kind,
+        "method": job.method,
+        "networks": [str(network) for network in job.networks],
+        "alignments": list(job.moved.alignments),
+        "against": job.against.alignments[0] if job.against else None,
+        "step": job.networks[0].step,
+        "length": len(job.moved.alignments),
+        "stack": _stack(wanted.alignments[job.moved.alignments[0]]),
         "fixed_points": found.share,
         "groups": list(found.groups),
         "group_fixed_points": list(found.groups.values()),
     }
 
 
-def barrier_row(wanted: Desired, unit: BarrierUnit) -> Row:
+def barrier_row(wanted: Desired, job: BarrierJob) -> Row:
     """What the plan says of a barrier."""
-    first, alignments, compare = unit.networks[0], unit.alignments, wanted.sweep.sections.compare
+    first, alignments, compare = job.networks[0], job.alignments, wanted.sweep.sections.compare
     by = wanted.alignments[alignments[0]] if alignments else None
-    found, count = by.target if by else None, len(unit.networks)
+    found, count = by.target if by else None, len(job.networks)
     return {
-        **_group(wanted.trials[first.trial_id], unit.group),
-        "width": _width(wanted, unit.networks),
-        "across": unit.across,
-        "interpolation": unit.interpolation,
-        "kind": unit.kind,
-        "method": unit.method,
-        "networks": [str(network) for network in unit.networks],
-        "reference": None if unit.reference is None else str(unit.reference),
+        **_group(wanted.trials[first.trial_id], job.group),
+        "width": _width(wanted, job.networks),
+        "across": job.across,
+        "interpolation": job.interpolation,
+        "kind": job.kind,
+        "method": job.method,
+        "networks": [str(network) for network in job.networks],
+        "reference": None if job.reference is None else str(job.reference),
         "alignments": alignments,
-        "path": [str(network) for network in unit.path] or None,
-        "path_networks": len(set(unit.path)) or None,
-        "cycle": unit.path[0] == unit.path[-1] if unit.path else None,
+        "path": [str(network) for network in job.path] or None,
+        "path_networks": len(set(job.path)) or None,
+        "cycle": job.path[0] == job.path[-1] if job.path else None,
         "joint_networks": len(by.networks) if by and by.joint else None,
-        "mean_networks": count if unit.interpolation == "mean" else None,
+        "mean_networks": count if job.interpolation == "mean" else None,
         "stack": _stack(by) if by else None,
-        "transferred_from": by.group if by and unit.kind == "transferred" else None,
-        "hybrid": unit.hybrid[0] if unit.hybrid else None,
-        "hybrid_layers": unit.hybrid[1] if unit.hybrid else None,
+        "transferred_from": by.group if by and job.kind == "transferred" else None,
+        "hybrid": job.hybrid[0] if job.hybrid else None,
+        "hybrid_layers": job.hybrid[1] if job.hybrid else None,
         "level": first.level,
         "step": first.step,
         "permutation_level": found.level if found else None,
         "permutation_step": found.step if found else None,
-        "statistics": unit.statistics,
-        "alphas": compare.alphas if unit.interpolation == "pair" else None,
-        "subdivisions": compare.subdivisions if unit.interpolation == "simplex" else None,
+        "statistics": job.statistics,
+        "alphas": compare.alphas if job.interpolation == "pair" else None,
+        "subdivisions": compare.subdivisions if job.interpolation == "simplex" else None,
         "train_examples": compare.train_examples,
         "threads": wanted.sweep.sections.align.threads,
         "device": compare.device,

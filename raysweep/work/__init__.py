@@ -1,1 +1,1 @@
-"""Units of work against a store, without Ray: train a trial, align and compare a tile."""
+"""Jobs against a store, without Ray: train a trial, align and compare a tile."""

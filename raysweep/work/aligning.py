@@ -1,4 +1,4 @@
-"""Carry out the alignment units of a tile."""
+"""Carry out the alignment jobs of a tile."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from raysweep.alignment import (
 from raysweep.choices import choose
 from raysweep.digest import seed_for
 from raysweep.models.config import ModelConfig
-from raysweep.plan.identity import AlignmentUnit, Trial
+from raysweep.plan.identity import AlignmentJob, Trial
 from raysweep.plan.permutations import member_prefix
 from raysweep.sweep.schema import Align
 from raysweep.symmetry import Permutation, PermutationSpec
@@ -42,49 +42,49 @@ class Aligner:
     def __init__(self, align: Align, networks: Networks, values: UnitValues) -> None:
         self._align, self._networks, self._values = align, networks, values
 
-    def rows(self, units: Sequence[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        """Return the rows of pairs and joint alignments; by activations all units of a tile in one pass.
+    def rows(self, jobs: Sequence[AlignmentJob], trials: dict[str, Trial]) -> list[dict[str, Any]]:
+        """Return the rows of pairs and joint alignments; by activations all jobs of a tile in one pass.
 
-        Raises `ValueError` for an unknown method, and for a unit that its method cannot align.
+        Raises `ValueError` for an unknown method, and for a job that its method cannot align.
         """
         methods = {"weight_matching": self._each_by_weights, "activation_matching": self._by_activations}
-        by_method: dict[str, list[AlignmentUnit]] = {}
-        for unit in units:
-            by_method.setdefault(unit.method, []).append(unit)
+        by_method: dict[str, list[AlignmentJob]] = {}
+        for job in jobs:
+            by_method.setdefault(job.method, []).append(job)
         rows = (choose("method", method, methods)(own, trials) for method, own in by_method.items())
         return list(chain.from_iterable(rows))
 
-    def _each_by_weights(self, units: list[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        return [self._by_weights(unit, trials) for unit in units]
+    def _each_by_weights(self, jobs: list[AlignmentJob], trials: dict[str, Trial]) -> list[dict[str, Any]]:
+        return [self._by_weights(job, trials) for job in jobs]
 
-    def _by_weights(self, unit: AlignmentUnit, trials: dict[str, Trial]) -> dict[str, Any]:
+    def _by_weights(self, job: AlignmentJob, trials: dict[str, Trial]) -> dict[str, Any]:
         began = time.perf_counter()
-        config, _ = self._networks.setting(trials[unit.target.trial_id])
+        config, _ = self._networks.setting(trials[job.target.trial_id])
         spec = proved_spec(config)
-        states = [self._networks.state(network) for network in unit.networks]
-        seed = seed_for("alignment", self._align.seed, unit.alignment_id)
-        if unit.embeds:
-            wide, _ = self._networks.setting(trials[unit.networks[1].trial_id])
+        states = [self._networks.state(network) for network in job.networks]
+        seed = seed_for("alignment", self._align.seed, job.alignment_id)
+        if job.embeds:
+            wide, _ = self._networks.setting(trials[job.networks[1].trial_id])
             found = self._embedded(config, wide, states[0], states[1], seed)
-        elif unit.joint:
+        elif job.joint:
             options = self._align.weight_matching
             joint = joint_matching(
                 spec, states, seed, order=options.order, biases=options.biases, restarts=options.restarts
             )
             found = _joint(spec, states, joint)
         else:
-            targets, sources = states[: unit.stack], states[unit.stack :]
+            targets, sources = states[: job.stack], states[job.stack :]
             found = _pair(spec, targets, sources, self._weights(spec, targets, sources, seed))
-        return {"alignment_id": unit.alignment_id, **found, "seconds": time.perf_counter() - began}
+        return {"alignment_id": job.alignment_id, **found, "seconds": time.perf_counter() - began}
 
-    def _by_activations(self, units: list[AlignmentUnit], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        """The units of a tile are of one group, so that their networks have one architecture and data set."""
-        if any(unit.embeds or unit.stack > 1 for unit in units):
+    def _by_activations(self, jobs: list[AlignmentJob], trials: dict[str, Trial]) -> list[dict[str, Any]]:
+        """The jobs of a tile are of one group, so that their networks have one architecture and data set."""
+        if any(job.embeds or job.stack > 1 for job in jobs):
             raise ValueError("activation_matching aligns neither stacks nor networks of different widths")
         began = time.perf_counter()
-        config, data = self._networks.setting(trials[units[0].target.trial_id])
-        networks = list(dict.fromkeys(network for unit in units for network in unit.networks))
-        pairs = list(dict.fromkeys(pair for unit in units for pair in combinations(unit.networks, 2)))
+        config, data = self._networks.setting(trials[jobs[0].target.trial_id])
+        networks = list(dict.fromkeys(network for job in jobs for network in job.networks))
+        pairs = list(dict.fromkeys(pair for job in jobs for pair in combinations(job.networks, 2)))
         matrices = self._values.similarities(
             config,
             data.train,
@@ -92,11 +92,11 @@ class Aligner:
             [(networks.index(one), networks.index(other)) for one, other in pairs],
         )
         similar, spec, rows = dict(zip(pairs, matrices, strict=True)), proved_spec(config), []
-        for unit in units:
-            states = [self._networks.state(network) for network in unit.networks]
-            if unit.joint:
+        for job in jobs:
+            states = [self._networks.state(network) for network in job.networks]
+            if job.joint:
                 places = combinations(range(len(states)), 2)
-                own = zip(places, combinations(unit.networks, 2), strict=True)
+                own = zip(places, combinations(job.networks, 2), strict=True)
                 found = match_jointly({place: similar[pair] for place, pair in own}, spec.blocks)
                 row = _joint(spec, states, found)
             else:
@@ -104,10 +104,10 @@ class Aligner:
                     spec,
                     states[:1],
                     states[1:],
-                    match_similarities(similar[unit.networks[0], unit.networks[1]], spec.blocks),
+                    match_similarities(similar[job.networks[0], job.networks[1]], spec.blocks),
                 )
-            rows.append({"alignment_id": unit.alignment_id, **row})
-        seconds = (time.perf_counter() - began) / len(units)
+            rows.append({"alignment_id": job.alignment_id, **row})
+        seconds = (time.perf_counter() - began) / len(jobs)
         return [{**row, "seconds": seconds} for row in rows]
 
     def _embedded(

@@ -1,4 +1,4 @@
-"""Carry out one barrier unit."""
+"""Carry out one barrier job."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from raysweep.choices import choose
 from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_grid
 from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
-from raysweep.plan.identity import BarrierUnit, Trial
+from raysweep.plan.identity import BarrierJob, Trial
 from raysweep.sweep.schema import Compare
 from raysweep.training.evaluation import Risk
 from raysweep.work.data import proved_spec
@@ -18,34 +18,34 @@ from raysweep.work.networks import Networks, State
 from raysweep.work.permutations import Permutations
 
 
-def compare_unit(
-    unit: BarrierUnit,
+def compare_job(
+    job: BarrierJob,
     trials: dict[str, Trial],
-    places: dict[str, str],
+    objects: dict[str, str],
     compare: Compare,
     networks: Networks,
     permutations: Permutations,
 ) -> Iterator[dict[str, Any]]:
     """Yield the row of every split."""
     began = time.perf_counter()
-    first = trials[unit.networks[0].trial_id]
+    first = trials[job.networks[0].trial_id]
     config, data = networks.setting(first, compare.device)
     flat = networks.flat(config, compare.device)
-    still = [networks.padded(member, trials[member.trial_id], config) for member in unit.networks]
-    states = _moved(unit, still, places, config, permutations)
-    grid = _grid(unit, compare)
+    still = [networks.padded(member, trials[member.trial_id], config) for member in job.networks]
+    states = _moved(job, still, objects, config, permutations)
+    grid = _grid(job, compare)
     statistics = {"kept": None, "recomputed": networks.split(data, "train")}
-    recompute = choose("statistics", unit.statistics, statistics)
+    recompute = choose("statistics", job.statistics, statistics)
     for name in compare.splits:
         split = networks.split(data, name)
         where = f"{name} {first.group}"  # a group has one architecture and one data set
 
         def end(place: int, where: str = where, split: Split = split) -> Risk:
-            return networks.risk(unit.networks[place], still[place], where, flat, split, recompute)
+            return networks.risk(job.networks[place], still[place], where, flat, split, recompute)
 
         line = curve(flat, states, grid, split, recompute, end)
         yield {
-            "barrier_id": unit.barrier_id,
+            "barrier_id": job.barrier_id,
             "split": name,
             **vars(barrier(line)),
             "curve_weights": line.weights.tolist(),
@@ -55,24 +55,24 @@ def compare_unit(
         }
 
 
-def _grid(unit: BarrierUnit, compare: Compare) -> np.ndarray:
+def _grid(job: BarrierJob, compare: Compare) -> np.ndarray:
     grids = {
         "pair": lambda: pair_grid(compare.alphas),
         "simplex": lambda: simplex_grid(compare.subdivisions),
-        "mean": lambda: mean_grid(len(unit.networks)),
+        "mean": lambda: mean_grid(len(job.networks)),
     }
-    return choose("interpolation", unit.interpolation, grids)()
+    return choose("interpolation", job.interpolation, grids)()
 
 
 def _moved(
-    unit: BarrierUnit,
+    job: BarrierJob,
     states: list[State],
-    places: dict[str, str],
+    objects: dict[str, str],
     config: ModelConfig,
     permutations: Permutations,
 ) -> list[State]:
-    """The states under the unit's moves."""
+    """The states under the job's moves."""
     return [
-        proved_spec(config).apply(permutations.of(move, places), state) if move else state
-        for state, move in zip(states, unit.moves, strict=True)
+        proved_spec(config).apply(permutations.of(move, objects), state) if move else state
+        for state, move in zip(states, job.moves, strict=True)
     ]

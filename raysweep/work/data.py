@@ -1,4 +1,4 @@
-"""What units of work share within one process: resident data and proved specs."""
+"""What jobs share within one process: resident data and proved specs."""
 
 from functools import lru_cache
 

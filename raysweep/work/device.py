@@ -1,4 +1,4 @@
-"""How a process computes: threads, determinism and memory, set before its first unit of work."""
+"""How a process computes: threads, determinism and memory, set before its first job."""
 
 import ctypes
 import os

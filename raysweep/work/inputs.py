@@ -13,7 +13,7 @@ from raysweep.models.initialise import initialised
 from raysweep.plan.applied_permutations import Move
 from raysweep.plan.identity import Trial
 from raysweep.plan.probes import pruned_parameters
-from raysweep.plan.trials import Cursor
+from raysweep.plan.trials import Extent
 from raysweep.pruning import Masks, dense_masks, one_shot_masks, prune, random_masks
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
@@ -28,8 +28,8 @@ class TrialTask:
     """A trial, how far it goes, and the objects that hold the alignments it needs."""
 
     trial: Trial
-    cursor: Cursor
-    places: dict[str, str]
+    extent: Extent
+    objects: dict[str, str]
 
 
 class Inputs:
@@ -37,7 +37,7 @@ class Inputs:
 
     def __init__(self, task: TrialTask, config: ModelConfig, store: TrialStore, results: ResultStore) -> None:
         self._task, self._config, self._store = task, config, store
-        self._trial, self._cursor = task.trial, task.cursor
+        self._trial, self._extent = task.trial, task.extent
         self._permutations = Permutations(results)
 
     def model(self) -> nn.Module:
@@ -48,7 +48,7 @@ class Inputs:
         if trial.parent is None:
             return initialised(self._config, trial.training.init, trial.init_seed)
         model = build(self._config)
-        model.load_state_dict(self._store.read_checkpoint(trial.parent, 0, self._cursor.start))
+        model.load_state_dict(self._store.read_checkpoint(trial.parent, 0, self._extent.start))
         return model
 
     def optimiser(self) -> State:
@@ -57,7 +57,7 @@ class Inputs:
         kept = trial.prune is not None and trial.prune.keeps_optimiser
         if trial.parent is None or trial.branch == "reinitialise" or not (kept or trial.branch == "spawned"):
             return {}
-        return self._store.read_optimiser(trial.parent, 0, self._cursor.start)
+        return self._store.read_optimiser(trial.parent, 0, self._extent.start)
 
     def masks(self, level: int) -> Masks:
         """The masks of a pruned level; empty for a dense run."""
@@ -90,17 +90,17 @@ class Inputs:
             state = self._dense_end()
             masks = dense_masks(state, self._names())
         else:
-            state = self._store.read_checkpoint(trial.trial_id, level - 1, self._cursor.total)
+            state = self._store.read_checkpoint(trial.trial_id, level - 1, self._extent.total)
             masks = self._mask(trial.trial_id, level - 1)
         return prune(state, masks, trial.prune.fraction, trial.prune.scope)
 
     def _transported(self, level: int) -> Masks:
         """The other chain's masks, moved like its weights would be."""
         masks = self._mask_of_chain(level)
-        move: Move | None = self._cursor.moves.get(level)
+        move: Move | None = self._extent.moves.get(level)
         if move is None:
             return masks
-        permutation = self._permutations.of(move, self._task.places)
+        permutation = self._permutations.of(move, self._task.objects)
         state = {**self._dense_end(), **masks}
         moved = proved_spec(self._config).apply(permutation, state)
         return {name: moved[name] for name in masks}
@@ -116,7 +116,7 @@ class Inputs:
 
     def _dense_end(self) -> State:
         assert self._trial.parent is not None
-        return self._store.read_checkpoint(self._trial.parent, 0, self._cursor.total)
+        return self._store.read_checkpoint(self._trial.parent, 0, self._extent.total)
 
     def _names(self) -> list[str]:
         assert self._trial.prune is not None

@@ -54,7 +54,7 @@ class Networks:
         return state if own == config else pad_to(config, own, state)
 
     def flat(self, config: ModelConfig, device: str) -> FlatNetwork:
-        """A network of an architecture, to write states to; the last one is kept, for most units follow one
+        """A network of an architecture, to write states to; the last one is kept, for most jobs follow one
         of their own group, and building a small network takes as long as its barrier."""
         if self._flat is None or self._flat[0] != (config, device):
             self._flat = None  # so that there is room for the other

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from raysweep.plan.applied_permutations import Moved
+from raysweep.plan.applied_permutations import AppliedPermutation
 from raysweep.plan.permutations import permutation_of
 from raysweep.store.results import ResultStore
 from raysweep.symmetry import Permutation
@@ -18,7 +18,7 @@ class Permutations:
     def __init__(self, results: ResultStore) -> None:
         self._results, self._objects = results, Cache(KEPT)
 
-    def of(self, moved: Moved, places: dict[str, str]) -> Permutation:
+    def of(self, moved: AppliedPermutation, places: dict[str, str]) -> Permutation:
         """Return the permutation of a move; `places` says in which object each alignment lies."""
         return permutation_of(moved, lambda alignment_id: self._row(alignment_id, places[alignment_id]))
 

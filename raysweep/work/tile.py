@@ -1,10 +1,10 @@
-"""Align and compare the networks of one tile; every unit's numbers are independent of its tile."""
+"""Align and compare the networks of one tile; every job's numbers are independent of its tile."""
 
 import time
 from dataclasses import dataclass, field
 
 from raysweep.digest import digest
-from raysweep.plan.identity import AlignmentUnit, BarrierUnit, Trial
+from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
 from raysweep.store.files import Files
 from raysweep.store.node_cache import NodeCache, cache_folder
 from raysweep.store.results import ResultStore
@@ -12,7 +12,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.schema import Sections
 from raysweep.version import check_code
 from raysweep.work.aligning import Aligner
-from raysweep.work.comparing import compare_unit
+from raysweep.work.comparing import compare_job
 from raysweep.work.device import end_if_cuda_is_broken, keep_freed_memory, repeatable
 from raysweep.work.networks import Networks
 from raysweep.work.permutations import Permutations
@@ -21,15 +21,15 @@ from raysweep.work.unit_values import UnitValues
 
 @dataclass(frozen=True)
 class Tile:
-    """Units of one kind with the trials they touch and, by alignment, the objects where they lie."""
+    """Jobs of one kind with the trials they touch and, by alignment, the objects where they lie."""
 
-    units: tuple[AlignmentUnit | BarrierUnit, ...]
+    jobs: tuple[AlignmentJob | BarrierJob, ...]
     trials: dict[str, Trial]
-    places: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, str] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
-        return "alignment" if isinstance(self.units[0], AlignmentUnit) else "barrier"
+        return "alignment" if isinstance(self.jobs[0], AlignmentJob) else "barrier"
 
     @property
     def stage(self) -> str:
@@ -38,7 +38,7 @@ class Tile:
 
     @property
     def ids(self) -> list[str]:
-        return [u.alignment_id if isinstance(u, AlignmentUnit) else u.barrier_id for u in self.units]
+        return [u.alignment_id if isinstance(u, AlignmentJob) else u.barrier_id for u in self.jobs]
 
 
 class TileWorker:
@@ -60,7 +60,7 @@ class TileWorker:
         keep_freed_memory()
 
     def run(self, tile: Tile) -> tuple[str, float]:
-        """Compute all units and commit them as one object; returns its name and the seconds that it took."""
+        """Compute all jobs and commit them as one object; returns its name and the seconds that it took."""
         began = time.perf_counter()
         try:
             return self._commit(tile), time.perf_counter() - began
@@ -69,12 +69,12 @@ class TileWorker:
             raise
 
     def _commit(self, tile: Tile) -> str:
-        aligning = [unit for unit in tile.units if isinstance(unit, AlignmentUnit)]
+        aligning = [job for job in tile.jobs if isinstance(job, AlignmentJob)]
         rows = self._aligner.rows(aligning, tile.trials)
-        for unit in tile.units:
-            if isinstance(unit, BarrierUnit):
-                rows += compare_unit(
-                    unit, tile.trials, tile.places, self._compare, self._networks, self._permutations
+        for job in tile.jobs:
+            if isinstance(job, BarrierJob):
+                rows += compare_job(
+                    job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
                 )
         # A barrier's id leaves out the splits: another sweep's rows of the same barriers lie elsewhere.
         splits = sorted(self._compare.splits) if tile.what == "barrier" else []

@@ -11,7 +11,7 @@ import torch
 from raysweep import __version__
 from raysweep.data.resident import Resident
 from raysweep.plan.identity import Trial, trial_config
-from raysweep.plan.trials import Cursor
+from raysweep.plan.trials import Extent
 from raysweep.pruning import sparsity
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import LevelRecord, Metric, ResumePoint, TrialStore
@@ -39,26 +39,26 @@ def run_trial(
     `report` hears of every level and evaluation. A killed trial goes on from its last resume point, or from
     its last level, and ends in the same bits. Raises `Diverged` when a loss is not finite.
     """
-    trial, cursor = task.trial, task.cursor
+    trial, extent = task.trial, task.extent
     repeatable(trial.training.threads)
     keep_freed_memory()
     store.write_config(trial.trial_id, trial_config(trial))
     inputs = Inputs(task, model_config(trial.training, data), store, results)
     point = store.read_resume(trial.trial_id)
-    for level in cursor.levels:
+    for level in extent.levels:
         record = store.record(trial.trial_id, level)
-        if record is None or not record.has(cursor.checkpoints, cursor.optimisers):
-            usable = point if point and point.level == level and _complete(point, cursor) else None
+        if record is None or not record.has(extent.checkpoints, extent.optimisers):
+            usable = point if point and point.level == level and _complete(point, extent) else None
             _Level(task, level, data, store, resume_seconds, report).run(inputs, usable)
         yield level
     store.drop_resume(trial.trial_id)
 
 
-def _complete(point: ResumePoint, cursor: Cursor) -> bool:
+def _complete(point: ResumePoint, extent: Extent) -> bool:
     """Whether a resume point's level stored all that is wished for up to there."""
     return point.record.has(
-        [step for step in cursor.checkpoints if step <= point.step],
-        [step for step in cursor.optimisers if step <= point.step],
+        [step for step in extent.checkpoints if step <= point.step],
+        [step for step in extent.optimisers if step <= point.step],
     )
 
 
@@ -74,13 +74,13 @@ class _Level:
         resume_seconds: float,
         report: Callable[[int, int], None],
     ) -> None:
-        self._trial, self._cursor, self._level = task.trial, task.cursor, level
+        self._trial, self._extent, self._level = task.trial, task.extent, level
         self._data, self._store, self._report = data, store, report
         self._resume_seconds = resume_seconds
         self._splits = {"train": data.train.first(METRIC_EXAMPLES), "test": data.test}
 
     def run(self, inputs: Inputs, point: ResumePoint | None) -> None:
-        trial, cursor = self._trial, self._cursor
+        trial, extent = self._trial, self._extent
         began = time.time()
         masks = inputs.masks(self._level)
         model = inputs.model()
@@ -89,9 +89,9 @@ class _Level:
         model.to(self._data.train.images.device)
         if trial.training.channels_last:
             model.to(memory_format=torch.channels_last)
-        start, state = (point.step, point.optimiser) if point else (cursor.start, inputs.optimiser())
-        run = TrainingRun(model, self._data, hyperparameters(trial, cursor, self._level), start, masks, state)
-        record = point.record if point else LevelRecord(cursor.total, environment=_environment())
+        start, state = (point.step, point.optimiser) if point else (extent.start, inputs.optimiser())
+        run = TrainingRun(model, self._data, hyperparameters(trial, extent, self._level), start, masks, state)
+        record = point.record if point else LevelRecord(extent.total, environment=_environment())
         if masks and not point:
             written = self._store.write_mask(trial.trial_id, self._level, masks)
             record = replace(record, mask=written, sparsity=sparsity(masks))
@@ -116,11 +116,11 @@ class _Level:
                 return
 
     def _train(self, run: TrainingRun, record: LevelRecord, began: float, resumed: bool) -> LevelRecord:
-        cursor = self._cursor
+        extent = self._extent
         epochs = range(
-            -(-run.step // cursor.per_epoch) * cursor.per_epoch, cursor.total + 1, cursor.per_epoch
+            -(-run.step // extent.per_epoch) * extent.per_epoch, extent.total + 1, extent.per_epoch
         )
-        stops = {*epochs, *cursor.checkpoints, *cursor.optimisers, cursor.start, cursor.total}
+        stops = {*epochs, *extent.checkpoints, *extent.optimisers, extent.start, extent.total}
         saved = time.time()
         for stop in sorted(step for step in stops if step > run.step or (step == run.step and not resumed)):
             while run.step < stop:
@@ -130,7 +130,7 @@ class _Level:
                     saved = time.time()
             record = replace(self._stop(run, record), seconds=time.time() - began)
             self._report(self._level, run.step)
-            if run.step < cursor.total and time.time() - saved >= self._resume_seconds:
+            if run.step < extent.total and time.time() - saved >= self._resume_seconds:
                 self._save(run, record)
                 saved = time.time()
         return record
@@ -143,14 +143,14 @@ class _Level:
             if not np.isfinite(risk.loss):
                 rate = trial.training.learning_rate
                 raise Diverged(f"the {name} loss is {risk.loss} at step {step}, peak learning rate {rate:g}")
-            epoch = step / self._cursor.per_epoch
+            epoch = step / self._extent.per_epoch
             metrics.append(Metric(step, epoch, name, risk.loss, risk.error, time.time()))
         record = replace(record, metrics=(*record.metrics, *metrics))
         where = (trial.trial_id, self._level, step)
-        if step in self._cursor.checkpoints:
+        if step in self._extent.checkpoints:
             written = self._store.write_checkpoint(*where, run.model.state_dict())
             record = replace(record, checkpoints={**record.checkpoints, step: written})
-        if step in self._cursor.optimisers:
+        if step in self._extent.optimisers:
             written = self._store.write_optimiser(*where, run.optimiser_state())
             record = replace(record, optimisers={**record.optimisers, step: written})
         return record
@@ -166,7 +166,7 @@ def _merged(before: Iterable[Metric], now: Iterable[Metric]) -> tuple[Metric, ..
     return tuple(sorted(found.values(), key=lambda metric: metric.step))
 
 
-def hyperparameters(trial: Trial, cursor: Cursor, level: int) -> Hyperparameters:
+def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters:
     """Resolve the moments of a configuration to steps.
 
     A spawned run has orders of its own from its start on, and so have the levels and branches of its chain; a
@@ -185,10 +185,10 @@ def hyperparameters(trial: Trial, cursor: Cursor, level: int) -> Hyperparameters
         schedule=Schedule(
             training.schedule,
             training.learning_rate,
-            cursor.total,
-            tuple(moment.step(cursor.per_epoch) for moment in training.milestones),
+            extent.total,
+            tuple(moment.step(extent.per_epoch) for moment in training.milestones),
             training.gamma,
-            training.warmup.step(cursor.per_epoch),
+            training.warmup.step(extent.per_epoch),
         ),
         data_seed=trial.data_seed,
         order=order,

@@ -55,14 +55,14 @@ def frame(table, rows):
 
 
 def _levels(wanted):
-    for trial_id, cursor in wanted.cursors.items():
-        ends = (cursor.start, cursor.total)
+    for trial_id, extent in wanted.extents.items():
+        ends = (extent.start, extent.total)
         metrics = [
             Metric(step, 1.0, split, 0.0, 0.0, 0.0) for step in set(ends) for split in ("train", "test")
         ]
-        for level in cursor.levels:
+        for level in extent.levels:
             sparsity = 1 - 0.8**level
-            yield trial_id, level, LevelRecord(cursor.total, sparsity=sparsity, metrics=tuple(metrics))
+            yield trial_id, level, LevelRecord(extent.total, sparsity=sparsity, metrics=tuple(metrics))
 
 
 def _trials(wanted):
@@ -82,21 +82,21 @@ def _alignments(wanted):
         "seconds": 0.0,
     }
     return [
-        {**alignment_row(wanted, unit), "alignment_id": identity, **found}
-        for identity, unit in wanted.alignments.items()
+        {**alignment_row(wanted, job), "alignment_id": identity, **found}
+        for identity, job in wanted.alignments.items()
     ]
 
 
 def _agreements(wanted):
-    return [agreement_row(wanted, unit, Agreement(0.0, {})) for unit in wanted.agreements.values()]
+    return [agreement_row(wanted, job, Agreement(0.0, {})) for job in wanted.agreements.values()]
 
 
 def _barriers(wanted):
     found = dict.fromkeys(MEASURED["barriers"], 0.0)
     found |= {"loss_weights": [0.5, 0.5], "error_weights": [0.5, 0.5], "seconds": 0.0}
     return [
-        {**barrier_row(wanted, unit), "barrier_id": identity, "split": split, **found}
-        for identity, unit in wanted.barriers.items()
+        {**barrier_row(wanted, job), "barrier_id": identity, "split": split, **found}
+        for identity, job in wanted.barriers.items()
         for split in wanted.sweep.sections.compare.splits
     ]
 

@@ -57,12 +57,12 @@ def passes(case: Case) -> Record:
         return run(recorder, images, batch)
 
     worker = TileWorker(case.root, wanted.sweep.sections, code_digest())
-    units = list(wanted.alignments.values())
+    jobs = list(wanted.alignments.values())
     with mock.patch.object(Recorder, "values", counted):
-        for start in range(0, len(units), TILE):
-            worker.run(Tile(tuple(units[start : start + TILE]), wanted.trials))
+        for start in range(0, len(jobs), TILE):
+            worker.run(Tile(tuple(jobs[start : start + TILE]), wanted.trials))
     states = case.networks * case.checkpoints
-    note = f"{len(units)} pairs of {states} checkpoints"
+    note = f"{len(jobs)} pairs of {states} checkpoints"
     name = f"N = {case.networks}, matched by activations, passes per checkpoint"
     return Record(name, "passes", [sum(ran) / IMAGES / states], 1, note)
 

@@ -1,6 +1,6 @@
 """How well one driver keeps many workers busy: the real plan, frontier, pool and Ray; workers that sleep.
 
-A tile sleeps 0.05 s per unit, times a draw from a lognormal distribution (sigma 0.5, mean 1). There are as
+A tile sleeps 0.05 s per job, times a draw from a lognormal distribution (sigma 0.5, mean 1). There are as
 many workers as the free memory holds (400 MB each), at most 24. What is extrapolated says so: it assumes that
 the cost of a tile to the driver stays what it is with these workers.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.benchmarks.engine import Case, Found, carried_out, fill
 from tests.benchmarks.records import Record
 
-SECONDS = 0.05  # that a unit sleeps, on average
+SECONDS = 0.05  # that a job sleeps, on average
 MEGABYTES = 400  # of memory that a worker takes, torch being imported
 TILES = (0.5, 2.0)  # seconds
 FEW = 4  # workers, beside which the many show whether a tile costs the driver more

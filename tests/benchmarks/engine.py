@@ -38,7 +38,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Case:
     """Networks of one architecture on the digits, all pairs (or a ring of them) at every checkpoint.
 
-    With `sleep` the workers compute nothing and sleep so many seconds per unit.
+    With `sleep` the workers compute nothing and sleep so many seconds per job.
     """
 
     root: str
@@ -84,13 +84,13 @@ class Found:
 
         The first tiles of a worker, of either kind, load data and trace the network; they do not count.
         """
-        seconds, units = {"alignments": 0.0, "barriers": 0.0}, {"alignments": 0, "barriers": 0}
+        seconds, jobs = {"alignments": 0.0, "barriers": 0.0}, {"alignments": 0, "barriers": 0}
         for each in self.notes:
             for stage in seconds:
                 for tile in [tile for tile in each if tile["stage"] == stage][1:]:
                     seconds[stage] += tile["processor"]
-                    units[stage] += tile["units"]
-        return sum(seconds[stage] / units[stage] for stage in seconds)
+                    jobs[stage] += tile["jobs"]
+        return sum(seconds[stage] / jobs[stage] for stage in seconds)
 
     @property
     def seconds(self) -> float:
@@ -135,14 +135,14 @@ def planned(case: Case) -> Desired:
     wanted = desired(check("engine", sections | {"tracking": {"enabled": False}}))
     kept = {}
     order = {trial_id: place for place, trial_id in enumerate(sorted(wanted.trials))}
-    for key, unit in wanted.alignments.items():
-        one, other = (order[network.trial_id] for network in unit.networks)
+    for key, job in wanted.alignments.items():
+        one, other = (order[network.trial_id] for network in job.networks)
         if not case.ring or (other - one) % case.networks in (1, case.networks - 1):
-            kept[key] = unit
+            kept[key] = job
     barriers = {
-        key: unit
-        for key, unit in wanted.barriers.items()
-        if (found := kept.get(unit.alignments[0])) and set(found.networks) == set(unit.networks)
+        key: job
+        for key, job in wanted.barriers.items()
+        if (found := kept.get(job.alignments[0])) and set(found.networks) == set(job.networks)
     }
     return replace(wanted, alignments=kept, barriers=barriers, agreements={})
 
@@ -151,19 +151,19 @@ def fill(case: Case) -> None:
     """Commit checkpoints for all trials: of an initialisation, each a little further from it."""
     wanted, store = planned(case), TrialStore(Files(case.root))
     for trial in wanted.trials.values():
-        cursor = wanted.cursors[trial.trial_id]
+        extent = wanted.extents[trial.trial_id]
         facts = facts_of(data_config(trial.training, 0).whole(), wanted.sweep.sections.train)
         config = model_config(trial.training, facts.shape, facts.classes)
         model = initialised(config, trial.training.init, trial.init_seed)
         generator, written = torch.Generator().manual_seed(trial.init_seed), {}
         with torch.no_grad():
-            for step in sorted(cursor.checkpoints):
+            for step in sorted(extent.checkpoints):
                 written[step] = store.write_checkpoint(trial.trial_id, 0, step, model.state_dict())
                 for parameter in model.parameters():
                     noise = torch.randn(parameter.shape, generator=generator)
                     parameter.add_(noise, alpha=PERTURBATION)
-        metrics = tuple(Metric(cursor.total, 0.0, split, 0.0, 0.0, 0.0) for split in ("train", "test"))
-        store.commit(trial.trial_id, 0, LevelRecord(cursor.total, metrics=metrics, checkpoints=written))
+        metrics = tuple(Metric(extent.total, 0.0, split, 0.0, 0.0, 0.0) for split in ("train", "test"))
+        store.commit(trial.trial_id, 0, LevelRecord(extent.total, metrics=metrics, checkpoints=written))
 
 
 def checkpoint_megabytes(root: str) -> float:
@@ -189,7 +189,7 @@ def carried_out(case: Case) -> Found:
 
 
 class Clock:
-    """Listens from the first stage to the last unit; seconds of the processor until then."""
+    """Listens from the first stage to the last job; seconds of the processor until then."""
 
     def __init__(self) -> None:
         self.began: tuple[float, float] | None = None
@@ -200,8 +200,8 @@ class Clock:
         self.left += total
         self.began = self.began or self._now()
 
-    def advance(self, stage: str, units: int) -> None:
-        self.left -= units
+    def advance(self, stage: str, jobs: int) -> None:
+        self.left -= jobs
         if not self.left:
             self.ended = self._now()
 

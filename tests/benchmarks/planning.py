@@ -20,7 +20,7 @@ from typing import Any
 
 from raysweep.commands.plan import plan_table
 from raysweep.digest import digest
-from raysweep.plan.identity import BarrierUnit
+from raysweep.plan.identity import BarrierJob
 from raysweep.plan.plan import Desired, desired, done, todo
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
@@ -38,12 +38,12 @@ def sweep_of(replicates: int) -> Desired:
     return desired(check("planning", {"name": "planning", "train": train, "compare": {}}))
 
 
-def rows_of(unit: BarrierUnit, draw: random.Random) -> Iterator[dict[str, Any]]:
+def rows_of(job: BarrierJob, draw: random.Random) -> Iterator[dict[str, Any]]:
     """Made-up rows of a barrier, one for each split."""
-    networks, points = len(unit.networks), POINTS[unit.interpolation]
+    networks, points = len(job.networks), POINTS[job.interpolation]
     for split in ("train", "test"):
         yield {
-            "barrier_id": unit.barrier_id,
+            "barrier_id": job.barrier_id,
             "split": split,
             **{
                 name: draw.random()
@@ -62,16 +62,16 @@ def fill(root: str, replicates: int) -> None:
     """Commit the results of every other barrier."""
     wanted, store, draw = sweep_of(replicates), ResultStore(Files(root)), random.Random(0)
     chosen = islice(wanted.barriers.values(), 0, None, 2)
-    while units := list(islice(chosen, TILE)):
-        rows = [row for unit in units for row in rows_of(unit, draw)]
-        store.commit("barriers", digest(sorted(unit.barrier_id for unit in units)), rows)
+    while jobs := list(islice(chosen, TILE)):
+        rows = [row for job in jobs for row in rows_of(job, draw)]
+        store.commit("barriers", digest(sorted(job.barrier_id for job in jobs)), rows)
 
 
 def add_one(root: str, replicates: int) -> None:
     wanted = sweep_of(replicates)
-    unit = next(islice(wanted.barriers.values(), 1, None))
-    rows = list(rows_of(unit, random.Random(1)))
-    ResultStore(Files(root)).commit("barriers", digest([unit.barrier_id]), rows)
+    job = next(islice(wanted.barriers.values(), 1, None))
+    rows = list(rows_of(job, random.Random(1)))
+    ResultStore(Files(root)).commit("barriers", digest([job.barrier_id]), rows)
 
 
 def plan(root: str, replicates: int) -> None:

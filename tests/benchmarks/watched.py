@@ -81,7 +81,7 @@ class SleepingWorker:
 
     def run(self, tile: Tile) -> tuple[str, float]:
         factor = random.Random(tile.ids[0]).lognormvariate(-(SPREAD**2) / 2, SPREAD)  # of mean 1
-        seconds = self._seconds * len(tile.units) * factor
+        seconds = self._seconds * len(tile.jobs) * factor
         with self._notes.of(tile):
             time.sleep(seconds)
         return f"results/{tile.stage}/{tile.ids[0]}", seconds
@@ -99,7 +99,7 @@ class Notes:
         began, processor, before = time.monotonic(), time.process_time(), dict(CountedFiles.counts)
         yield
         found = {name: count - before[name] for name, count in CountedFiles.counts.items()}
-        found |= {"stage": tile.stage, "units": len(tile.units), "began": began, "ended": time.monotonic()}
+        found |= {"stage": tile.stage, "jobs": len(tile.jobs), "began": began, "ended": time.monotonic()}
         found |= {"processor": time.process_time() - processor}
         found |= {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
         with self._path.open("a") as file:

@@ -59,7 +59,7 @@ def test_nodes_that_do_not_answer_in_time_are_said(cluster, tmp_path, monkeypatc
 
 def test_a_trial_is_not_blamed_for_lost_nodes(cluster, tmp_path):
     wanted, store = plan(), TrialStore(Files(str(tmp_path)))
-    task = TrialTask(next(iter(wanted.trials.values())), wanted.cursors[next(iter(wanted.trials))], {})
+    task = TrialTask(next(iter(wanted.trials.values())), wanted.extents[next(iter(wanted.trials))], {})
     for _ in range(DEATHS + 1):
         store.note_start(task.trial.trial_id, ["run", 0, -1, -1], "a node that is lost")
     for _ in range(DEATHS):

@@ -1,4 +1,4 @@
-"""Units that can never be computed, in a whole run: the others are, and the next run tries again."""
+"""Jobs that can never be computed, in a whole run: the others are, and the next run tries again."""
 
 import pandas as pd
 import yaml
@@ -31,7 +31,7 @@ SWEEP = {
 }
 
 
-def test_units_that_raise_hang_or_kill_their_process(session, tmp_path):
+def test_jobs_that_raise_hang_or_kill_their_process(session, tmp_path):
     path, root = tmp_path / "tiny.yaml", tmp_path / "root"
     path.write_text(yaml.safe_dump(SWEEP))
     for action, width in WIDTHS.items():

@@ -1,4 +1,4 @@
-"""The pool on a real Ray: an actor that dies, and a unit that cannot be computed."""
+"""The pool on a real Ray: an actor that dies, and a job that cannot be computed."""
 
 import os
 import time
@@ -17,19 +17,19 @@ from tests.store.committed import committed
 from tests.work.plans import carry_out
 
 
-class Units:
-    """A source with these units, in tiles of four at most."""
+class Jobs:
+    """A source with these jobs, in tiles of four at most."""
 
-    def __init__(self, wanted, units=None):
-        self.wanted, self.units = wanted, list(units or wanted.alignments.values())
+    def __init__(self, wanted, jobs=None):
+        self.wanted, self.jobs = wanted, list(jobs or wanted.alignments.values())
 
     @property
     def tiles(self):
-        return -(-len(self.units) // 4)
+        return -(-len(self.jobs) // 4)
 
     def take(self, workers, before, others):
-        units, self.units = self.units[:4], self.units[4:]
-        return Tile(tuple(units), self.wanted.trials) if units else None
+        jobs, self.jobs = self.jobs[:4], self.jobs[4:]
+        return Tile(tuple(jobs), self.wanted.trials) if jobs else None
 
     def landed(self, tile, place, seconds):
         pass
@@ -52,10 +52,10 @@ class Hooks:
     def stage(self, name, total):
         pass
 
-    def advance(self, stage, units):
+    def advance(self, stage, jobs):
         if not self.done:
             self.first()
-        self.done += units
+        self.done += jobs
 
     def failed(self, failure):
         self.failures.append(failure)
@@ -77,7 +77,7 @@ def with_resources(wanted, **resources):
 def test_killed_actor_loses_nothing(session, trained_sweep):
     wanted, root = trained_sweep
     hooks = Hooks(first=lambda: ray.kill(pool._workers[0].actor))
-    pool = Pool(str(root), wanted.sweep.sections, Units(wanted), hooks)
+    pool = Pool(str(root), wanted.sweep.sections, Jobs(wanted), hooks)
     assert work_off(pool) == []
     assert hooks.done == 6
     rows = committed(Files(str(root)), "alignments")
@@ -88,7 +88,7 @@ def test_workers_without_work_end(session, trained_sweep, monkeypatch):
     """All of them, while the run goes on: an autoscaler may want their nodes."""
     monkeypatch.setattr(pool_module, "IDLE", 0.0)
     wanted, root = trained_sweep
-    pool = Pool(str(root), wanted.sweep.sections, Units(wanted), Hooks())
+    pool = Pool(str(root), wanted.sweep.sections, Jobs(wanted), Hooks())
     while pool.busy:
         pool.turn(1.0)
     deadline = time.monotonic() + 60
@@ -98,21 +98,21 @@ def test_workers_without_work_end(session, trained_sweep, monkeypatch):
         time.sleep(0.1)
 
 
-class Singles(Units):
-    """Tiles of one unit."""
+class Singles(Jobs):
+    """Tiles of one job."""
 
     @property
     def tiles(self):
-        return len(self.units)
+        return len(self.jobs)
 
     def take(self, workers, before, others):
-        return Tile((self.units.pop(),), self.wanted.trials) if self.units else None
+        return Tile((self.jobs.pop(),), self.wanted.trials) if self.jobs else None
 
 
 def test_actors_that_a_lost_node_had_idle_cost_no_attempts(session, trained_sweep, monkeypatch):
     wanted, root = trained_sweep
-    *units, last = list(wanted.alignments.values())[:4]
-    source = Singles(wanted, units)
+    *jobs, last = list(wanted.alignments.values())[:4]
+    source = Singles(wanted, jobs)
     pool = Pool(str(root), with_resources(wanted, workers=3), source, Hooks())
     while pool.busy:
         pool.turn(1.0)
@@ -121,7 +121,7 @@ def test_actors_that_a_lost_node_had_idle_cost_no_attempts(session, trained_swee
     nodes = [{**node, "Alive": False} for node in ray.nodes()]
     for actor in actors:
         ray.kill(actor)
-    source.units.append(last)
+    source.jobs.append(last)
     with monkeypatch.context() as change:
         change.setattr(ray, "nodes", lambda: nodes)
         while len(pool._workers) == len(actors):
@@ -137,7 +137,7 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     content = bytearray(checkpoint.read_bytes())
     content[-1] ^= 1
     checkpoint.write_bytes(content)
-    failures = work_off(Pool(str(root), wanted.sweep.sections, Units(wanted), Hooks()))
+    failures = work_off(Pool(str(root), wanted.sweep.sections, Jobs(wanted), Hooks()))
     touching = {
         u.alignment_id
         for u in wanted.alignments.values()
@@ -148,24 +148,24 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     assert {key for (key,) in committed(Files(str(root)), "alignments")} == set(wanted.alignments) - touching
 
 
-def test_a_unit_that_hangs_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
+def test_a_job_that_hangs_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     """Reading a pipe that nobody writes to never ends."""
     wanted, root = trained_sweep
     stuck = next(iter(wanted.trials))
     checkpoint = max((root / "trials" / stuck / "level_000").glob("step_*.safetensors"))
     checkpoint.unlink()
     os.mkfifo(checkpoint)
-    units = [unit for unit in wanted.alignments.values() if stuck in {n.trial_id for n in unit.networks}][:1]
-    units += [unit for unit in wanted.alignments.values() if stuck not in {n.trial_id for n in unit.networks}]
+    jobs = [job for job in wanted.alignments.values() if stuck in {n.trial_id for n in job.networks}][:1]
+    jobs += [job for job in wanted.alignments.values() if stuck not in {n.trial_id for n in job.networks}]
     hooks = Hooks()
     sections = with_resources(wanted, unit_seconds=3.0, workers=1)
-    failures = work_off(Pool(str(root), sections, Units(wanted, units), hooks))
-    assert [failure["id"] for failure in failures] == [units[0].alignment_id]
+    failures = work_off(Pool(str(root), sections, Jobs(wanted, jobs), hooks))
+    assert [failure["id"] for failure in failures] == [jobs[0].alignment_id]
     assert "took longer than resources.unit_seconds = 3" in failures[0]["error"]
     assert failures[0]["attempts"] == 3
-    assert hooks.done == len(units)
+    assert hooks.done == len(jobs)
     done = committed(Files(str(root)), "alignments")
-    assert {key for (key,) in done} == {unit.alignment_id for unit in units[1:]}
+    assert {key for (key,) in done} == {job.alignment_id for job in jobs[1:]}
 
 
 def test_a_worker_with_other_code_does_not_work(trained_sweep):

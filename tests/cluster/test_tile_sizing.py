@@ -1,4 +1,4 @@
-"""Tiles take about as long as they should, whatever a unit takes."""
+"""Tiles take about as long as they should, whatever a job takes."""
 
 import pytest
 from hypothesis import given
@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from raysweep.cluster.tile_sizing import FIRST, MOST, SHARES, Pace
 
 
-def settled(unit, tiles=20):
+def settled(job, tiles=20):
     pace = Pace(2.0)
     for _ in range(tiles):
         size = pace.size("kind", 10**6, 1)
-        pace.landed("kind", size, size * unit)
+        pace.landed("kind", size, size * job)
     return pace
 
 
-@pytest.mark.parametrize(("unit", "size"), [(0.001, MOST), (0.01, 200), (0.5, 4), (1.9, 1), (100, 1)])
-def test_a_tile_takes_so_many_seconds(unit, size):
-    assert settled(unit).size("kind", 10**6, 1) == pytest.approx(size, abs=1)
+@pytest.mark.parametrize(("job", "size"), [(0.001, MOST), (0.01, 200), (0.5, 4), (1.9, 1), (100, 1)])
+def test_a_tile_takes_so_many_seconds(job, size):
+    assert settled(job).size("kind", 10**6, 1) == pytest.approx(size, abs=1)
 
 
 def test_the_first_tile_of_a_worker_tells_little():
@@ -35,30 +35,30 @@ def test_kinds_are_told_apart():
 
 
 @given(
-    unit=st.floats(1e-4, 1e3),
+    job=st.floats(1e-4, 1e3),
     ready=st.integers(1, 10**6),
     workers=st.integers(1, 500),
     more=st.integers(1, 9),
 )
-def test_tiles_become_smaller_in_the_end(unit, ready, workers, more):
+def test_tiles_become_smaller_in_the_end(job, ready, workers, more):
     """And never larger for there being less to do or more to do it."""
-    pace = settled(unit)
+    pace = settled(job)
     size = pace.size("kind", ready, workers)
     assert 1 <= size <= MOST
-    assert size * unit <= max(2.0, unit) * 1.01
+    assert size * job <= max(2.0, job) * 1.01
     assert size <= pace.size("kind", ready + more, workers)
     assert size >= pace.size("kind", ready, workers + more)
     share = -(-ready // (SHARES * workers))
-    assert size <= share or size * unit <= 0.05
+    assert size <= share or size * job <= 0.05
 
 
-def test_there_are_tiles_as_long_as_there_are_units():
+def test_there_are_tiles_as_long_as_there_are_jobs():
     for pace in (Pace(2.0), settled(0.001), settled(10)):
         assert pace.tiles(0) == 0
         assert pace.tiles(1) == 1
 
 
-def test_quick_units_do_not_hide_that_slow_ones_need_workers():
+def test_quick_jobs_do_not_hide_that_slow_ones_need_workers():
     pace = settled(0.001)
     for _ in range(5):
         pace.landed("slow", 1, 60.0)

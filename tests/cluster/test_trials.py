@@ -28,7 +28,7 @@ class Waiting:
 
     def task(self):
         trial = self.left.pop()
-        return TrialTask(trial, self.wanted.cursors[trial.trial_id], {})
+        return TrialTask(trial, self.wanted.extents[trial.trial_id], {})
 
     def level_done(self, trial_id, level):
         pass

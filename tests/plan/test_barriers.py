@@ -18,23 +18,23 @@ SWEEPS = {
 }
 
 
-def plain(unit, compare, threads):
+def plain(job, compare, threads):
     """The id as the digest of everything that the numbers of a barrier depend on."""
     how = {
-        "interpolation": unit.interpolation,
-        "kind": unit.kind,
-        "statistics": unit.statistics,
-        "hybrid": unit.hybrid,
-        "grid": {"pair": compare.alphas, "simplex": compare.subdivisions}.get(unit.interpolation),
+        "interpolation": job.interpolation,
+        "kind": job.kind,
+        "statistics": job.statistics,
+        "hybrid": job.hybrid,
+        "grid": {"pair": compare.alphas, "simplex": compare.subdivisions}.get(job.interpolation),
         "examples": compare.train_examples,
         "threads": threads,
         "device": compare.device,
     }
     names = [
-        [str(network) for network in unit.networks],
-        [str(each) for each in (unit.reference, *unit.path)],
+        [str(network) for network in job.networks],
+        [str(each) for each in (job.reference, *job.path)],
     ]
-    return digest(["barrier", 8, how, *names, [asdict(move) if move else None for move in unit.moves]])
+    return digest(["barrier", 8, how, *names, [asdict(move) if move else None for move in job.moves]])
 
 
 @pytest.mark.parametrize("name", SWEEPS)
@@ -43,8 +43,8 @@ def test_an_id_is_the_plain_digest(name):
     wanted = desired(check("test", {"name": "s", "train": {**TRAIN, **train}, "compare": compare}))
     sections = wanted.sweep.sections
     assert wanted.barriers
-    for key, unit in wanted.barriers.items():
-        assert key == unit.barrier_id == plain(unit, sections.compare, sections.align.threads)
+    for key, job in wanted.barriers.items():
+        assert key == job.barrier_id == plain(job, sections.compare, sections.align.threads)
 
 
 def test_golden_barriers():

@@ -16,7 +16,7 @@ def plan(kinds, joint=(3,), align=None, **train):
 
 
 def count(wanted):
-    kinds = [(unit.interpolation, unit.kind) for unit in wanted.barriers.values()]
+    kinds = [(job.interpolation, job.kind) for job in wanted.barriers.values()]
     return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
 
@@ -33,17 +33,17 @@ def test_all_pairs_and_triples():
 
 def test_joint_alignments_of_three_and_four():
     wanted = plan(["joint"], joint=(3, 4))
-    assert sorted(len(unit.networks) for unit in wanted.alignments.values()) == [3, 3, 3, 3, 4]
+    assert sorted(len(job.networks) for job in wanted.alignments.values()) == [3, 3, 3, 3, 4]
     assert count(wanted) == {("pair", "joint"): 4 * 3 + 6, ("simplex", "joint"): 4}
-    for unit in wanted.barriers.values():
-        (alignment,) = unit.alignments
+    for job in wanted.barriers.values():
+        (alignment,) = job.alignments
         networks = wanted.alignments[alignment].networks
-        assert [networks[move.member] for move in unit.moves] == list(unit.networks)
+        assert [networks[move.member] for move in job.moves] == list(job.networks)
 
 
 def test_activations_are_aligned_jointly_too():
     wanted = plan(["joint"], align={"methods": ["activation_matching"]})
-    assert [(unit.method, unit.joint) for unit in wanted.alignments.values()] == [
+    assert [(job.method, job.joint) for job in wanted.alignments.values()] == [
         ("activation_matching", True)
     ] * 4
     assert count(wanted) == {("pair", "joint"): 4 * 3, ("simplex", "joint"): 4}
@@ -59,12 +59,12 @@ def test_what_a_method_cannot_do_is_refused():
 
 def test_a_move_says_in_which_direction_it_goes():
     wanted = plan(["direct", "via"])
-    for unit in wanted.barriers.values():
-        for network, move in zip(unit.networks, unit.moves, strict=True):
+    for job in wanted.barriers.values():
+        for network, move in zip(job.networks, job.moves, strict=True):
             if move is None:
                 continue
             found = wanted.alignments[move.alignment_id]
-            toward = unit.reference or unit.networks[0]
+            toward = job.reference or job.networks[0]
             assert set(found.networks) == {network, toward}
             assert (found.target == toward) != move.inverse
 
@@ -73,8 +73,8 @@ def test_batchnorm_is_compared_with_both_statistics():
     kept = plan(["unaligned", "direct"])
     both = plan(["unaligned", "direct"], norm="batch")
     assert len(both.barriers) == 2 * len(kept.barriers)
-    assert {unit.statistics for unit in kept.barriers.values()} == {"kept"}
-    assert {unit.statistics for unit in both.barriers.values()} == {"kept", "recomputed"}
+    assert {job.statistics for job in kept.barriers.values()} == {"kept"}
+    assert {job.statistics for job in both.barriers.values()} == {"kept", "recomputed"}
 
 
 def test_settings_of_the_method_are_in_the_id():
@@ -102,7 +102,7 @@ def test_means_of_several_networks():
     base = {"dataset": "digits", "width": 8, "epochs": 2, "replicates": 4}
     compare = {"kinds": ["unaligned", "via", "joint"], "joint_networks": [], "mean_networks": [2, 4]}
     wanted = desired(check("test", {"name": "s", "train": base, "compare": compare}))
-    means = [unit for unit in wanted.barriers.values() if unit.interpolation == "mean"]
+    means = [job for job in wanted.barriers.values() if job.interpolation == "mean"]
     assert {(len(u.networks), u.kind) for u in means} == {
         (n, k) for n in (2, 4) for k in ("unaligned", "via", "joint")
     }
@@ -128,9 +128,9 @@ def along(name, norm="none"):
 def test_each_unordered_pair_is_planned_once(name, norm):
     """At every level and step, under every permutation; the order of ids is not that of replicates."""
     places = Counter()
-    for unit in along(name, norm).barriers.values():
-        found = tuple(sorted(unit.alignments))
-        places[frozenset(unit.networks), found, unit.statistics] += 1
+    for job in along(name, norm).barriers.values():
+        found = tuple(sorted(job.alignments))
+        places[frozenset(job.networks), found, job.statistics] += 1
     assert set(places.values()) == {1}
     dense = {pair for pair, _, _ in places if {(n.level, n.step) for n in pair} == {(0, 22)}}
     assert len(dense) == 6
@@ -139,9 +139,9 @@ def test_each_unordered_pair_is_planned_once(name, norm):
 def unordered(*plans):
     """What plans compare and how, but for the order of the networks."""
     return {
-        (unit.kind, unit.statistics, frozenset(unit.networks), frozenset(unit.alignments))
+        (job.kind, job.statistics, frozenset(job.networks), frozenset(job.alignments))
         for wanted in plans
-        for unit in wanted.barriers.values()
+        for job in wanted.barriers.values()
     }
 
 
@@ -156,9 +156,9 @@ def test_the_order_of_a_pair_stays_what_it_was():
     """It is part of the id: of the replicates along pruning, of the ids of their trials along training."""
     training, pruning, both = (along(name) for name in EVERY)
     for wanted in (training, pruning, both):
-        for unit in wanted.barriers.values():
-            names = [network.trial_id for network in unit.networks]
-            if wanted is pruning and unit.networks[0].step == 22:
+        for job in wanted.barriers.values():
+            names = [network.trial_id for network in job.networks]
+            if wanted is pruning and job.networks[0].step == 22:
                 names = [wanted.trials[name].replicate for name in names]
-            if unit.networks[0].level == 0:
+            if job.networks[0].level == 0:
                 assert names == sorted(names)

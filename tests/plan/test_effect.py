@@ -59,7 +59,7 @@ def end(root, **train):
     files = Files(str(root))
     carry_out(wanted, files)
     trial = list(wanted.trials.values())[-1]
-    return TrialStore(files).read_checkpoint(trial.trial_id, 0, wanted.cursors[trial.trial_id].total)
+    return TrialStore(files).read_checkpoint(trial.trial_id, 0, wanted.extents[trial.trial_id].total)
 
 
 def same(one, other):

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from raysweep.plan.frontier import Frontier
-from raysweep.plan.identity import AlignmentUnit
+from raysweep.plan.identity import AlignmentJob
 from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
@@ -27,13 +27,13 @@ def begin(wanted, root):
     return wanted, work, Frontier(wanted, present, work)
 
 
-def inputs(unit):
-    levels = {(network.trial_id, network.level) for network in unit.networks}
-    return levels | (set() if isinstance(unit, AlignmentUnit) else set(unit.alignments))
+def inputs(job):
+    levels = {(network.trial_id, network.level) for network in job.networks}
+    return levels | (set() if isinstance(job, AlignmentJob) else set(job.alignments))
 
 
 def carry_out(wanted, frontier, chance, lost=()):
-    """Do what can be done in a random order; returns the trials and units in the order they were taken."""
+    """Do what can be done in a random order; returns the trials and jobs in the order they were taken."""
     here, running, aligning, taken = set(), [], [], []
     while True:
         can = ["train"] * frontier.has_trial + ["tile"] * bool(frontier.ready)
@@ -43,25 +43,25 @@ def carry_out(wanted, frontier, chance, lost=()):
         match chance.choice(can):
             case "train":
                 trial = frontier.take_trial()
-                cursor = wanted.cursors[trial.trial_id]
-                needs = {(each, level) for each in cursor.needs for level in wanted.cursors[each].levels}
-                assert here >= needs | {move.alignment_id for move in cursor.moves.values()}
+                extent = wanted.extents[trial.trial_id]
+                needs = {(each, level) for each in extent.needs for level in wanted.extents[each].levels}
+                assert here >= needs | {move.alignment_id for move in extent.moves.values()}
                 taken.append(trial.trial_id)
                 if trial.trial_id not in lost:
-                    running += [(trial.trial_id, level) for level in cursor.levels]
+                    running += [(trial.trial_id, level) for level in extent.levels]
             case "level":
                 here.add(running[0])
                 frontier.level_done(*running.pop(0))
             case "tile":
-                units = frontier.take(lambda _: 5, None, set())
-                assert len({(type(unit), unit.group) for unit in units}) == 1
-                assert 0 < len(units) <= 5
-                assert all(inputs(unit) <= here for unit in units)
-                taken += [u.alignment_id if isinstance(u, AlignmentUnit) else u.barrier_id for u in units]
-                if isinstance(units[0], AlignmentUnit):
-                    aligning.append(units)
+                jobs = frontier.take(lambda _: 5, None, set())
+                assert len({(type(job), job.group) for job in jobs}) == 1
+                assert 0 < len(jobs) <= 5
+                assert all(inputs(job) <= here for job in jobs)
+                taken += [u.alignment_id if isinstance(u, AlignmentJob) else u.barrier_id for u in jobs]
+                if isinstance(jobs[0], AlignmentJob):
+                    aligning.append(jobs)
             case "land":
-                ids = [unit.alignment_id for unit in aligning.pop()]
+                ids = [job.alignment_id for job in aligning.pop()]
                 here.update(ids)
                 frontier.aligned(ids, "object")
 
@@ -70,8 +70,8 @@ def carry_out(wanted, frontier, chance, lost=()):
 def test_everything_once_and_with_its_inputs(pruned, seed):
     wanted, work, frontier = pruned
     taken = carry_out(wanted, frontier, random.Random(seed))
-    ids = [trial.trial_id for trial in work.trials] + [unit.alignment_id for unit in work.alignments]
-    assert sorted(taken) == sorted([*ids, *(unit.barrier_id for unit in work.barriers)])
+    ids = [trial.trial_id for trial in work.trials] + [job.alignment_id for job in work.alignments]
+    assert sorted(taken) == sorted([*ids, *(job.barrier_id for job in work.barriers)])
     assert list(frontier.waiting()) == []
 
 
@@ -84,7 +84,7 @@ def test_what_a_lost_trial_would_have_given_is_waited_for(pruned):
     assert set(waiting) == {trial.trial_id for trial in work.trials} - set(taken)
     touching = [u for u in work.barriers if chain.parent in {network.trial_id for network in u.networks}]
     assert touching
-    assert not {unit.barrier_id for unit in touching} & set(taken)
+    assert not {job.barrier_id for job in touching} & set(taken)
 
 
 def test_a_worker_stays_with_its_group_and_others_go_elsewhere(tmp_path):
@@ -109,7 +109,7 @@ def test_tiles_are_squares_of_the_matrix_of_pairs(tmp_path, size, most):
         frontier.level_done(trial, 0)
     tiles = list(alignment_tiles(frontier, size))
     assert sum(map(len, tiles)) == len(work.alignments) == 120
-    reads = [len({network for unit in tile for network in unit.networks}) for tile in tiles]
+    reads = [len({network for job in tile for network in job.networks}) for tile in tiles]
     assert sum(reads) / len(reads) <= most
 
 
@@ -122,12 +122,12 @@ def test_tiles_of_trajectories_go_from_moment_to_moment(tmp_path):
         frontier.level_done(trial, 0)
     tiles = list(alignment_tiles(frontier, 11))
     assert len(work.alignments) == 66 * 5 == 11 * len(tiles)
-    reads = [{network for unit in tile for network in unit.networks} for tile in tiles]
+    reads = [{network for job in tile for network in job.networks} for tile in tiles]
     assert all(len({network.step for network in networks}) == 1 for networks in reads)
     assert sum(map(len, reads)) / len(work.alignments) <= 0.85  # 2 where tiles share nothing
 
 
 def alignment_tiles(frontier, size):
     """Hand out all alignments; none of them lands, so that no barrier is ready."""
-    while units := frontier.take(lambda _: size, None, set()):
-        yield units
+    while jobs := frontier.take(lambda _: size, None, set()):
+        yield jobs

@@ -43,23 +43,23 @@ def plan(networks, replicates, paths=1000):
 
 def test_paths_and_cycles_lead_step_by_step_to_their_first_network():
     wanted = plan(4, 5)
-    units = list(wanted.barriers.values())
-    cycles = [unit for unit in units if unit.path[0] == unit.path[-1]]
+    jobs = list(wanted.barriers.values())
+    cycles = [job for job in jobs if job.path[0] == job.path[-1]]
     assert len(cycles) == 5 * 3  # four of five networks, three cycles through four networks
-    assert len(units) - len(cycles) == 5 * 4 * 3 * 2 // 2
-    for unit in units:
-        at = unit.path[-1]
-        assert unit.networks == (unit.path[0], unit.path[-1])
-        for move, toward in zip(unit.moves[1].moves, unit.path[-2::-1], strict=True):
+    assert len(jobs) - len(cycles) == 5 * 4 * 3 * 2 // 2
+    for job in jobs:
+        at = job.path[-1]
+        assert job.networks == (job.path[0], job.path[-1])
+        for move, toward in zip(job.moves[1].moves, job.path[-2::-1], strict=True):
             found = wanted.alignments[move.alignment_id]
             assert set(found.networks) == {at, toward}
             assert move.inverse == (found.target != toward)
             at = toward
-    assert sorted({unit.kind for unit in wanted.agreements.values()}) == ["cycle", "path"]
+    assert sorted({job.kind for job in wanted.agreements.values()}) == ["cycle", "path"]
 
 
 def test_the_drawn_paths_are_bounded_and_stay_when_networks_are_added():
     few, more = plan(3, 4, paths=5), plan(3, 5, paths=5)
     assert len(few.barriers) == 4 + 5  # there are four cycles of three of four networks
-    kept = {unit.path for unit in few.barriers.values()} & {unit.path for unit in more.barriers.values()}
+    kept = {job.path for job in few.barriers.values()} & {job.path for job in more.barriers.values()}
     assert kept

@@ -20,15 +20,15 @@ def plan(align=None, kinds=("unaligned", "direct"), **trajectory):
     return desired(check("test", {"name": "s", "train": TRAIN, "compare": compare, "align": align or {}}))
 
 
-def found_at(wanted, unit):
-    return wanted.alignments[unit.alignments[0]].target.step if unit.alignments else None
+def found_at(wanted, job):
+    return wanted.alignments[job.alignments[0]].target.step if job.alignments else None
 
 
 def test_every_permutation_is_applied_at_every_point():
     wanted = plan()
     steps = {0, 22, 44, 88}
     assert len(wanted.alignments) == 3 * 4
-    assert all(len({n.step for n in unit.networks}) == 1 for unit in wanted.alignments.values())
+    assert all(len({n.step for n in job.networks}) == 1 for job in wanted.alignments.values())
     direct = [u for u in wanted.barriers.values() if u.kind == "direct"]
     for pair in {tuple(n.trial_id for n in u.networks) for u in direct}:
         these = [u for u in direct if tuple(n.trial_id for n in u.networks) == pair]
@@ -37,9 +37,9 @@ def test_every_permutation_is_applied_at_every_point():
         }
         assert len(these) == 16
     assert sum(u.kind == "unaligned" for u in wanted.barriers.values()) == 3 * 4
-    for unit in direct:  # the permutation always moves the second network toward the first's trial
-        move, found = unit.moves[1], wanted.alignments[unit.alignments[0]]
-        assert (found.target.trial_id == unit.networks[0].trial_id) != move.inverse
+    for job in direct:  # the permutation always moves the second network toward the first's trial
+        move, found = job.moves[1], wanted.alignments[job.alignments[0]]
+        assert (found.target.trial_id == job.networks[0].trial_id) != move.inverse
 
 
 def test_moments_choose_rows_and_columns_and_the_end_is_always_among_them():
@@ -51,7 +51,7 @@ def test_moments_choose_rows_and_columns_and_the_end_is_always_among_them():
         (88, 44),
         (88, 88),
     }
-    kinds = [unit.kind for unit in wanted.agreements.values()]
+    kinds = [job.kind for job in wanted.agreements.values()]
     assert kinds == ["trajectory"] * 6
 
 
@@ -59,16 +59,16 @@ def test_stacks_hold_the_last_checkpoints_with_the_end_first():
     wanted = plan(stacks=[3])
     stacks = [u for u in wanted.alignments.values() if u.stack == 3]
     assert len(stacks) == 3
-    for unit in stacks:
-        assert [n.step for n in unit.networks] == [88, 44, 22] * 2
-        assert len({n.trial_id for n in unit.networks[:3]}) == 1
+    for job in stacks:
+        assert [n.step for n in job.networks] == [88, 44, 22] * 2
+        assert len({n.trial_id for n in job.networks[:3]}) == 1
     applied = [u for u in wanted.barriers.values() if u.kind == "stacked"]
     assert len(applied) == 3 * 4
 
 
 def test_stacks_are_aligned_by_weights_alone():
     both = plan(align={"methods": ["weight_matching", "activation_matching"]}, stacks=[3])
-    assert {unit.method for unit in both.alignments.values() if unit.stack == 3} == {"weight_matching"}
+    assert {job.method for job in both.alignments.values() if job.stack == 3} == {"weight_matching"}
     with pytest.raises(UserError, match=r"compare\.trajectory\.stacks: needs weight_matching"):
         plan(align={"methods": ["activation_matching"]}, stacks=[3])
 
@@ -76,12 +76,12 @@ def test_stacks_are_aligned_by_weights_alone():
 def test_hybrids_cover_all_layers_in_each_direction():
     wanted = plan(hybrids=["bottom_up", "top_down", "one_in", "one_out"], early=1)
     by_direction = {}
-    for unit in wanted.barriers.values():
-        if unit.kind == "hybrid":
-            move = unit.moves[1]
-            assert found_at(wanted, unit) == 22
+    for job in wanted.barriers.values():
+        if job.kind == "hybrid":
+            move = job.moves[1]
+            assert found_at(wanted, job) == 22
             assert wanted.alignments[move.second.alignment_id].target.step == 88
-            by_direction.setdefault(unit.hybrid, set()).add(move.groups)
+            by_direction.setdefault(job.hybrid, set()).add(move.groups)
     chosen = {key: groups for key, (groups,) in ((k, tuple(v)) for k, v in by_direction.items())}
     low, middle, high = chosen["bottom_up", 3]
     assert chosen["bottom_up", 0] == chosen["top_down", 0] == ()

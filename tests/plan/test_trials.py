@@ -27,7 +27,7 @@ def plan(prune=None, **train):
 def test_checkpoint_schedules(schedule, expected):
     sections = plan(checkpoints=schedule).sweep.sections
     assert checkpoint_steps(sections.train, 22, 0, 88) == expected
-    assert next(iter(plan(checkpoints=schedule).cursors.values())).checkpoints == expected
+    assert next(iter(plan(checkpoints=schedule).extents.values())).checkpoints == expected
     assert list(plan(checkpoints=schedule).trials) == list(plan().trials)
 
 
@@ -44,10 +44,10 @@ def test_levels_and_branches_change_no_id():
 def test_barriers_by_level_at_both_points_and_under_both_permutations():
     wanted = plan(prune={"levels": 2, "rewind": "5st"})
     seen = set()
-    for unit in wanted.barriers.values():
-        if unit.kind in ("unaligned", "direct") and unit.interpolation == "pair":
-            level, step = unit.networks[0].level, unit.networks[0].step
-            found = wanted.alignments[unit.alignments[0]].target.level if unit.alignments else None
+    for job in wanted.barriers.values():
+        if job.kind in ("unaligned", "direct") and job.interpolation == "pair":
+            level, step = job.networks[0].level, job.networks[0].step
+            found = wanted.alignments[job.alignments[0]].target.level if job.alignments else None
             seen.add((level, step, found))
     expected = {(0, step, found) for step in (5, 88) for found in (None, 0)}
     expected |= {(level, step, found) for level in (1, 2) for step in (5, 88) for found in (None, 0, level)}

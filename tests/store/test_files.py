@@ -1,7 +1,7 @@
 import pytest
 
 from raysweep.errors import UserError
-from raysweep.store import backends as places
+from raysweep.store import backends
 from raysweep.store.files import CorruptObject, Files
 from tests.store.servers import s3_server
 
@@ -67,7 +67,7 @@ def test_a_bucket_that_does_not_exist_is_one_message():
 
 def test_google_storage_that_does_not_answer_is_one_message(monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
-    monkeypatch.setattr(places, "GS_SECONDS", 1)
+    monkeypatch.setattr(backends, "GS_SECONDS", 1)
     with pytest.raises(UserError, match="gs://bucket/x cannot be written"):
         Files("gs://bucket/x").check_writable()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from raysweep.store import backends as places
+from raysweep.store import backends
 from raysweep.store.files import CorruptObject, Files
 from tests.store.faulty import Faults, faulty_storage
 from tests.store.servers import s3_server
@@ -30,8 +30,8 @@ def storage():
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(places, "S3_SECONDS", 0.5)
-    monkeypatch.setattr(places, "S3_ATTEMPTS", 2)
+    monkeypatch.setattr(backends, "S3_SECONDS", 0.5)
+    monkeypatch.setattr(backends, "S3_ATTEMPTS", 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

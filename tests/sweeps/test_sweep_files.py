@@ -40,7 +40,7 @@ def test_headers_say_what_a_reader_needs():
 def test_the_papers_chains_have_twenty_levels(name, data):
     wanted = desired(load_sweep(str(SWEEPS / f"{name}.yaml"), [f"train.data_root={data}"]))
     assert len([t for t in wanted.trials.values() if t.branch == "main" and t.prune]) == 4
-    assert wanted.cursors[next(k for k, t in wanted.trials.items() if t.prune)].levels == tuple(range(1, 21))
+    assert wanted.extents[next(k for k, t in wanted.trials.items() if t.prune)].levels == tuple(range(1, 21))
 
 
 @pytest.mark.parametrize("name", PAPER)

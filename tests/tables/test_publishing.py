@@ -25,9 +25,9 @@ def wanted():
 @pytest.fixture
 def files(wanted, tmp_path):
     """All barriers but the last are done, 12 in an object."""
-    files, units = CountingFiles(str(tmp_path)), list(wanted.barriers.values())[:-1]
-    for start in range(0, len(units), 12):
-        commit_barriers(files, units[start : start + 12], f"{start:020x}", value=start)
+    files, jobs = CountingFiles(str(tmp_path)), list(wanted.barriers.values())[:-1]
+    for start in range(0, len(jobs), 12):
+        commit_barriers(files, jobs[start : start + 12], f"{start:020x}", value=start)
     return files
 
 
@@ -46,8 +46,8 @@ def rows(files, table, key=("barrier_id", "split")):
     return {tuple(row[name] for name in key): row for row in found}
 
 
-def buckets(unit):
-    return {f"sweeps/s/{table}/{int(unit.barrier_id[0], 16):02d}.parquet" for table in ("barriers", "curves")}
+def buckets(job):
+    return {f"sweeps/s/{table}/{int(job.barrier_id[0], 16):02d}.parquet" for table in ("barriers", "curves")}
 
 
 def test_the_rows_are_those_of_the_results_and_of_the_plan(wanted, files):
@@ -56,13 +56,13 @@ def test_the_rows_are_those_of_the_results_and_of_the_plan(wanted, files):
     barriers, curves = rows(files, "barriers"), rows(files, "curves")
     assert barriers.keys() == curves.keys() == stored.keys()
     for key, row in barriers.items():
-        unit, result, curve = wanted.barriers[key[0]], stored[key], curves[key]
-        training = wanted.trials[unit.networks[0].trial_id].training
+        job, result, curve = wanted.barriers[key[0]], stored[key], curves[key]
+        training = wanted.trials[job.networks[0].trial_id].training
         expected = {name: result[name] for name in result.keys() & row.keys()}
-        expected |= {name: getattr(unit, name) for name in ("interpolation", "kind", "method", "group")}
-        expected |= {"networks": [str(network) for network in unit.networks], "alignments": unit.alignments}
-        expected |= {"reference": str(unit.reference) if unit.reference else None, "width": training.width}
-        expected |= {"step": unit.networks[0].step, "level": 0, "path": None, "statistics": "kept"}
+        expected |= {name: getattr(job, name) for name in ("interpolation", "kind", "method", "group")}
+        expected |= {"networks": [str(network) for network in job.networks], "alignments": job.alignments}
+        expected |= {"reference": str(job.reference) if job.reference else None, "width": training.width}
+        expected |= {"step": job.networks[0].step, "level": 0, "path": None, "statistics": "kept"}
         assert expected.items() <= row.items()
         assert [curve["loss"], curve["error"], curve["weights"]] == [result[name] for name in RESULTS]
 
@@ -72,11 +72,11 @@ def test_a_barrier_more_changes_its_buckets_alone(wanted, files):
     files.reads.clear()
     assert publish(files, wanted) == ([], set())
     assert not [name for name in files.reads if name.startswith(("sweeps/s/barriers", "sweeps/s/curves"))]
-    unit = list(wanted.barriers.values())[-1]
-    assert todo(wanted, done(wanted, files)).barriers == [unit]
-    commit_barriers(files, [unit], "f" * 20)
-    assert publish(files, wanted) == ([], buckets(unit))
-    assert (unit.barrier_id, "test") in rows(files, "curves")
+    job = list(wanted.barriers.values())[-1]
+    assert todo(wanted, done(wanted, files)).barriers == [job]
+    commit_barriers(files, [job], "f" * 20)
+    assert publish(files, wanted) == ([], buckets(job))
+    assert (job.barrier_id, "test") in rows(files, "curves")
     assert todo(wanted, done(wanted, files)).barriers == []
 
 
@@ -101,17 +101,17 @@ def test_a_file_that_somebody_touched_is_made_again(wanted, files):
 
 
 def test_the_last_object_counts_where_several_hold_a_row(wanted, files):
-    unit = next(iter(wanted.barriers.values()))
-    commit_barriers(files, [unit], "e" * 20, value=7.0)
-    commit_barriers(files, [unit], "f" * 20, value=9.0)
+    job = next(iter(wanted.barriers.values()))
+    commit_barriers(files, [job], "e" * 20, value=7.0)
+    commit_barriers(files, [job], "f" * 20, value=9.0)
     publish(files, wanted)
-    assert rows(files, "barriers")[unit.barrier_id, "train"]["loss_barrier"] == 9.0
+    assert rows(files, "barriers")[job.barrier_id, "train"]["loss_barrier"] == 9.0
 
 
 def test_damage_that_nothing_showed_is_a_failure_and_done_again(wanted, files):
     for number in range(70):  # so many objects that there is an index
-        unit = list(wanted.barriers.values())[number]
-        commit_barriers(files, [unit], f"{0xF0 + number % 15:02x}{number:018x}")
+        job = list(wanted.barriers.values())[number]
+        commit_barriers(files, [job], f"{0xF0 + number % 15:02x}{number:018x}")
     damaged = ResultStore(files).index("barriers").column("object")[-1].as_py()
     path = files.directory / damaged
     before, content = path.stat(), bytearray(path.read_bytes())

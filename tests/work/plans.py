@@ -62,10 +62,10 @@ def carry_out(
         present = done(wanted, files)
         work = todo(wanted, present)
         for trial in work.trials:
-            cursor = wanted.cursors[trial.trial_id]
-            aligned = all(move.alignment_id in present.alignments for move in cursor.moves.values())
-            if aligned and all(finished(wanted, present, needed) for needed in cursor.needs):
-                task = TrialTask(trial, cursor, present.alignments)
+            extent = wanted.extents[trial.trial_id]
+            aligned = all(move.alignment_id in present.alignments for move in extent.moves.values())
+            if aligned and all(finished(wanted, present, needed) for needed in extent.needs):
+                task = TrialTask(trial, extent, present.alignments)
                 config, scaling = data_config(trial.training, trial.replicate), trial.training.scaling
                 data = resident(config, None, False, scaling)
                 list(run_trial(task, data, TrialStore(files), ResultStore(files), resume_seconds, report))
@@ -135,7 +135,7 @@ def metrics(wanted: Desired, root: Path) -> list[tuple[object, ...]]:
     store = TrialStore(Files(str(root)))
     return [
         (key, level, metric.step, metric.split, metric.loss, metric.error)
-        for key, cursor in wanted.cursors.items()
-        for level in cursor.levels
+        for key, extent in wanted.extents.items()
+        for level in extent.levels
         for metric in store.record(key, level).metrics
     ]

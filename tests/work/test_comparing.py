@@ -55,14 +55,14 @@ def permutation(row, move):
 )
 def test_barriers_agree_with_brute_force(compared, kind, interpolation, method, model):
     wanted, files = compared
-    units = [
-        unit
-        for unit in wanted.barriers.values()
-        if (unit.kind, unit.interpolation, unit.method) == (kind, interpolation, method)
-        and wanted.trials[unit.networks[0].trial_id].training.model == model
+    jobs = [
+        job
+        for job in wanted.barriers.values()
+        if (job.kind, job.interpolation, job.method) == (kind, interpolation, method)
+        and wanted.trials[job.networks[0].trial_id].training.model == model
     ]
     rows, alignments = committed(files, "barriers"), committed(files, "alignments")
-    training = wanted.trials[units[0].networks[0].trial_id].training
+    training = wanted.trials[jobs[0].networks[0].trial_id].training
     data = resident(data_config(training, 0), None, False, "unit")
     network = build(model_config(training, data)).eval()
     spec = PermutationSpec.trace(network, torch.zeros(2, 1, 8, 8))
@@ -74,14 +74,14 @@ def test_barriers_agree_with_brute_force(compared, kind, interpolation, method, 
         wrong = (logits.argmax(dim=1) != data.test.labels).double().mean().item()
         return functional.cross_entropy(logits, data.test.labels).item(), wrong
 
-    unit = units[0]
-    still = [TrialStore(files).read_checkpoint(n.trial_id, n.level, n.step) for n in unit.networks]
+    job = jobs[0]
+    still = [TrialStore(files).read_checkpoint(n.trial_id, n.level, n.step) for n in job.networks]
     moved = [
         spec.apply(permutation(alignments[move.alignment_id,], move), state) if move else state
-        for state, move in zip(still, unit.moves, strict=True)
+        for state, move in zip(still, job.moves, strict=True)
     ]
     ends = np.array([risks(state) for state in still])
-    row = rows[unit.barrier_id, "test"]
+    row = rows[job.barrier_id, "test"]
     grid, excess = np.array(row["curve_weights"]), []
     for weights in grid:
         mixed = zip(weights, moved, strict=True)
@@ -104,10 +104,10 @@ def test_tiles_change_no_bits(compared):
     wanted, files = compared
     alone = committed(files, "alignments")
     worker = TileWorker(files.root, wanted.sweep.sections, code_digest())
-    groups = {unit.group for unit in wanted.alignments.values()}
+    groups = {job.group for job in wanted.alignments.values()}
     for group in groups:
-        units = tuple(unit for unit in wanted.alignments.values() if unit.group == group)
-        place, _ = worker.run(Tile(units, wanted.trials))
+        jobs = tuple(job for job in wanted.alignments.values() if job.group == group)
+        place, _ = worker.run(Tile(jobs, wanted.trials))
         for row in ResultStore(files).read(place).to_pylist():
             before = alone[row["alignment_id"],]
             assert all(row[key] == before[key] for key in row if key != "seconds")
@@ -118,8 +118,8 @@ def test_layers_of_joint_alignments_add_up_to_what_they_maximise(compared):
     rows = committed(files, "alignments")
     joint = [u for u in wanted.alignments.values() if u.joint and u.method == "weight_matching"]
     assert len(joint) == 2
-    for unit in joint:
-        row = rows[unit.alignment_id,]
+    for job in joint:
+        row = rows[job.alignment_id,]
         for column, key in (("before", "objective_identity"), ("after", "objective")):
             assert sum(layer[column] for layer in row["layers"]) == pytest.approx(row[key], rel=1e-6)
         assert any(layer["displacement"] > 0 for layer in row["layers"])

@@ -1,4 +1,4 @@
-"""What a worker sets before its first unit, seen from a process of its own."""
+"""What a worker sets before its first job, seen from a process of its own."""
 
 import platform
 import subprocess

@@ -42,11 +42,11 @@ def test_sparsities_and_masks_agree_with_brute_force(chains):
     """Each level removes floor(0.3 x kept) weights, those of smallest magnitude at the previous end."""
     wanted, store, _ = chains
     for chain in of_branch(wanted, "main"):
-        cursor = wanted.cursors[chain.trial_id]
-        state = store.read_checkpoint(chain.parent, 0, cursor.total)
+        extent = wanted.extents[chain.trial_id]
+        state = store.read_checkpoint(chain.parent, 0, extent.total)
         names = ["layers.1.weight", "layers.3.weight", "layers.5.weight"]  # layers.7 is the output
         kept = {name: torch.ones_like(state[name], dtype=torch.bool) for name in names}
-        for level in cursor.levels:
+        for level in extent.levels:
             count = sum(int(mask.sum()) for mask in kept.values())
             ranked = torch.cat([state[n].abs()[kept[n]] for n in names]).sort().values
             threshold = ranked[int(0.3 * count)]
@@ -58,7 +58,7 @@ def test_sparsities_and_masks_agree_with_brute_force(chains):
             total = sum(mask.numel() for mask in kept.values())
             left = sum(int(mask.sum()) for mask in kept.values())
             assert record.sparsity == pytest.approx(1 - left / total)
-            state = store.read_checkpoint(chain.trial_id, level, cursor.total)
+            state = store.read_checkpoint(chain.trial_id, level, extent.total)
             assert all((state[n][~kept[n]] == 0).all() for n in names)
 
 
@@ -67,10 +67,10 @@ def test_rewinding_is_exact(chains):
     for trial in wanted.trials.values():
         if trial.prune is None or trial.branch == "reinitialise":
             continue
-        cursor = wanted.cursors[trial.trial_id]
-        assert cursor.start == 7
+        extent = wanted.extents[trial.trial_id]
+        assert extent.start == 7
         rewind = store.read_checkpoint(trial.parent, 0, 7)
-        for level in cursor.levels:
+        for level in extent.levels:
             started = store.read_checkpoint(trial.trial_id, level, 7)
             masks = store.read_mask(trial.trial_id, level)
             for name, tensor in rewind.items():
@@ -87,7 +87,7 @@ def test_branches_are_what_they_say(chains):
         for trial in of_branch(wanted, "one_shot"):
             own, masks = store.read_mask(trial.mask_trial, level), store.read_mask(trial.trial_id, level)
             assert sparsity(own) == sparsity(masks)
-            dense = store.read_checkpoint(trial.parent, 0, wanted.cursors[trial.trial_id].total)
+            dense = store.read_checkpoint(trial.parent, 0, wanted.extents[trial.trial_id].total)
             smallest = min(dense[n].abs()[masks[n]].min().item() for n in masks)
             assert all((dense[n].abs()[~masks[n]] <= smallest).all() for n in masks)
         for trial in of_branch(wanted, "reinitialise"):
@@ -106,7 +106,7 @@ def test_branches_are_what_they_say(chains):
         if trial.mask_permutation == "none":
             assert all(torch.equal(masks[n], theirs[n]) for n in masks)
             continue
-        move = wanted.cursors[trial.trial_id].moves[2]
+        move = wanted.extents[trial.trial_id].moves[2]
         found = wanted.alignments[move.alignment_id]
         assert {n.level for n in found.networks} == {0 if trial.mask_permutation == "dense" else 2}
         mine = trial.parent if found.target.level == 0 else chain_of(wanted, trial)
@@ -138,7 +138,7 @@ def test_more_levels_extend_a_chain_and_train_nothing_twice(chains, tmp_path):
 
 def test_the_dense_run_is_the_same_with_and_without_pruning():
     assert set(plan().trials) < set(plan(prune=PRUNE).trials)
-    with_rewind = plan(prune=PRUNE).cursors[next(iter(plan().trials))]
+    with_rewind = plan(prune=PRUNE).extents[next(iter(plan().trials))]
     assert 7 in with_rewind.checkpoints
 
 
@@ -150,7 +150,7 @@ def test_spawned_replicates_share_the_trunk_and_differ_in_order(tmp_path):
     trunk, *spawned = wanted.trials.values()
     assert [t.branch for t in spawned] == ["spawned"] * 3
     assert all(t.parent == trunk.trial_id for t in spawned)
-    total = wanted.cursors[trunk.trial_id].total
+    total = wanted.extents[trunk.trial_id].total
     shared = store.read_checkpoint(trunk.trial_id, 0, 5)
     ends = []
     for trial in spawned:
@@ -159,7 +159,7 @@ def test_spawned_replicates_share_the_trunk_and_differ_in_order(tmp_path):
         ends.append(store.read_checkpoint(trial.trial_id, 0, total)["layers.1.weight"])
     ends.append(store.read_checkpoint(trunk.trial_id, 0, total)["layers.1.weight"])
     assert len({tuple(end.reshape(-1).tolist()) for end in ends}) == 4
-    networks = {n.trial_id for unit in wanted.barriers.values() for n in unit.networks}
+    networks = {n.trial_id for job in wanted.barriers.values() for n in job.networks}
     assert networks == {t.trial_id for t in spawned}
 
 
@@ -215,16 +215,16 @@ def test_where_nothing_is_pruned_a_spawned_run_is_repeated_bit_for_bit(rewind, t
 def test_all_branches_of_a_spawned_run_have_its_order():
     wanted = plan(prune=PRUNE, spawn_at="5st")
     trunk, spawned = of_branch(wanted, "main", pruned=False)[0], of_branch(wanted, "spawned", pruned=False)[0]
-    own = hyperparameters(spawned, wanted.cursors[spawned.trial_id], 0)
-    assert own != hyperparameters(trunk, wanted.cursors[trunk.trial_id], 0)
+    own = hyperparameters(spawned, wanted.extents[spawned.trial_id], 0)
+    assert own != hyperparameters(trunk, wanted.extents[trunk.trial_id], 0)
     for trial in wanted.trials.values():
         if trial.parent == spawned.trial_id:
-            assert hyperparameters(trial, wanted.cursors[trial.trial_id], 2) == own
+            assert hyperparameters(trial, wanted.extents[trial.trial_id], 2) == own
 
 
 def test_orders_after_rewinding_are_as_stated():
     for order, expected in (("same", ["", ""]), ("new", [" level 1", " level 2"])):
         wanted = plan(prune={**PRUNE, "data_order": order})
         chain = of_branch(wanted, "main")[0]
-        cursor = wanted.cursors[chain.trial_id]
-        assert [hyperparameters(chain, cursor, level).order for level in (1, 2)] == expected
+        extent = wanted.extents[chain.trial_id]
+        assert [hyperparameters(chain, extent, level).order for level in (1, 2)] == expected

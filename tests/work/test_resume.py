@@ -54,7 +54,7 @@ class Silent:
     def stage(self, name, total):
         pass
 
-    def advance(self, stage, units):
+    def advance(self, stage, jobs):
         pass
 
 

@@ -31,7 +31,7 @@ def test_both_sweeps_checkpoints_are_in_the_record(tmp_path):
     wanted = plan(replicates=1, epochs=1, checkpoints=["3st"])
     ((trial_id, trial),) = wanted.trials.items()
     files = Files(str(tmp_path))
-    task = TrialTask(trial, wanted.cursors[trial_id], {})
+    task = TrialTask(trial, wanted.extents[trial_id], {})
     data = resident(data_config(trial.training, trial.replicate), None, False, "unit")
     list(run_trial(task, data, Overwritten(files), ResultStore(files), 60.0))
     assert {3, 7} <= TrialStore(files).record(trial_id, 0).checkpoints.keys()
@@ -44,7 +44,7 @@ def test_a_trial_that_is_trained_again_keeps_its_metrics(tmp_path):
         carry_out(wanted, files)
     (trial_id,) = wanted.trials
     metrics = TrialStore(files).record(trial_id, 0).metrics
-    total = wanted.cursors[trial_id].total
+    total = wanted.extents[trial_id].total
     expected = [(step, split) for step in (0, 3, 5, total) for split in ("train", "test")]
     assert [(metric.step, metric.split) for metric in metrics] == expected
 

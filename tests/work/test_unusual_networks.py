@@ -61,9 +61,9 @@ def test_what_is_stored_is_a_whole_state_and_masks_hold_each_weight_once(done):
     name, wanted, root = done
     store, model = TrialStore(Files(str(root))), build(config(name))
     for trial in wanted.trials.values():
-        cursor = wanted.cursors[trial.trial_id]
-        for level in cursor.levels:
-            state = stored_state(str(root), f"{trial.trial_id}@{level}@{cursor.total}")
+        extent = wanted.extents[trial.trial_id]
+        for level in extent.levels:
+            state = stored_state(str(root), f"{trial.trial_id}@{level}@{extent.total}")
             model.load_state_dict(state)  # strict: under all names, and under no others
             assert all(torch.equal(state[key], tensor) for key, tensor in model.state_dict().items())
             if trial.prune:
@@ -78,7 +78,7 @@ def test_what_is_stored_is_a_whole_state_and_masks_hold_each_weight_once(done):
 def test_a_permuted_copy_is_found_and_has_no_barrier(done, digits):
     name, wanted, root = done
     trial = next(iter(wanted.trials.values()))
-    state = stored_state(str(root), f"{trial.trial_id}@0@{wanted.cursors[trial.trial_id].total}")
+    state = stored_state(str(root), f"{trial.trial_id}@0@{wanted.extents[trial.trial_id].total}")
     model = build(config(name))
     spec = PermutationSpec.trace(model, digits.test.images[:2])
     moved = spec.apply(spec.random(torch.Generator().manual_seed(1)), state)
@@ -143,7 +143,7 @@ def test_the_compiler_is_left_out(tmp_path):
         wanted = plan(model=f"tests.networks:{name}", epochs=1, replicates=1)
         carry_out(wanted, Files(root))
         (trial,) = wanted.trials
-        ends.append(stored_state(root, f"{trial}@0@{wanted.cursors[trial].total}"))
+        ends.append(stored_state(root, f"{trial}@0@{wanted.extents[trial].total}"))
     assert sorted(ends[0]) == sorted(ends[1])
     assert all(torch.equal(ends[0][key], tensor) for key, tensor in ends[1].items())
 
