@@ -18,6 +18,14 @@ SCHEMES = ("s3", "gs")
 S3_SECONDS = 60  # that a request may be without an answer
 GS_SECONDS = 300  # that a request is tried again
 S3_ATTEMPTS = 8  # of a request that is answered by 503, times out or loses its connection
+READS = 4  # of an object that changes while it is read
+REMOVED = (
+    "NO_SUCH_KEY",
+    "RESOURCE_NOT_FOUND",
+)  # what Arrow says of an object that is removed while it is read
+NO_ROOM = (
+    "Failed to flush response stream"  # the same, where the answer that says so is longer than the object
+)
 ONE_REQUEST = 10 * 2**20  # bytes from which on Arrow writes an object in parts
 
 
@@ -112,6 +120,26 @@ class Bucket:
                 self.delete(temporary)
 
     def get(self, name: str, most: int) -> bytes | None:
+        """Return an object, or None where it has more than so many bytes.
+
+        Arrow asks for the size first and reads so many bytes then. An object that another process replaces
+        between the two requests may therefore come back cut short, which its checksum shows; one that is
+        removed there is a `FileNotFoundError`, as before the first request.
+        """
+        for _ in range(READS - 1):
+            try:
+                return self._read(name, most)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                gone = any(sign in str(error) for sign in REMOVED)
+                if gone or (NO_ROOM in str(error) and not self.exists(name)):
+                    raise FileNotFoundError(self._at(name)) from error
+                if NO_ROOM not in str(error):
+                    raise
+        return self._read(name, most)
+
+    def _read(self, name: str, most: int) -> bytes | None:
         with self._system.open_input_file(self._at(name)) as file:
             return None if file.size() > most else file.read()
 

@@ -5,7 +5,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from raysweep.store.backends import Stamp
 from raysweep.store.files import Files
+
+ROUNDS = 4  # of copying what has changed since the round before
 
 
 @contextlib.contextmanager
@@ -19,16 +22,33 @@ def as_directory(files: Files, folder: str) -> Iterator[Path]:
         yield files.directory / folder
         return
     with tempfile.TemporaryDirectory(prefix="raysweep-") as temporary:
-        base, before = Path(temporary), {}
+        base = Path(temporary)
         (base / folder).mkdir(parents=True)
-        for name in files.list(folder):
-            if (content := files.find(name)) is None:  # another run has published since
-                continue
-            before[name] = content
-            (base / name).parent.mkdir(parents=True, exist_ok=True)
-            (base / name).write_bytes(before[name])
+        _copy(files, folder, base)
+        before = _contents(base, folder)
         yield base / folder
-        for path in sorted((base / folder).rglob("*")):
-            name = str(path.relative_to(base))
-            if path.is_file() and before.get(name) != path.read_bytes():
-                files.put(name, path.read_bytes())
+        for name, content in _contents(base, folder).items():
+            if before.get(name) != content:
+                files.put(name, content)
+
+
+def _copy(files: Files, folder: str, base: Path) -> None:
+    """Copy the objects, and those that another run has replaced meanwhile once more."""
+    copied: dict[str, Stamp] = {}
+    for _ in range(ROUNDS):
+        stamps = files.stamps(folder)
+        for name in copied.keys() - stamps.keys():
+            (base / name).unlink(missing_ok=True)
+        changed = [name for name, stamp in stamps.items() if copied.get(name) != stamp]
+        if not changed:
+            return
+        for name in changed:
+            (base / name).parent.mkdir(parents=True, exist_ok=True)
+            if (content := files.find(name)) is not None:
+                (base / name).write_bytes(content)
+        copied = stamps
+
+
+def _contents(base: Path, folder: str) -> dict[str, bytes]:
+    paths = sorted(path for path in (base / folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(base)): path.read_bytes() for path in paths}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raysweep.errors import CorruptObject as CorruptObject
 from raysweep.errors import UserError
-from raysweep.store.backends import Directory, Stamp, backend_of
+from raysweep.store.backends import READS, Directory, Stamp, backend_of
 
 MAGIC = b"raysweep"  # a checksummed object: magic, SHA-256 of the payload, payload
 HEADER = len(MAGIC) + 32
@@ -71,19 +71,24 @@ class Files:
         self.put(name, MAGIC + hashlib.sha256(payload).digest() + payload)
 
     def get_checked(self, name: str) -> bytes:
-        """Return the payload of an object that `put_checked` wrote; raises `CorruptObject`."""
-        return self._checked(name, self.get(name))
+        """Return the payload of an object that `put_checked` wrote; raises `CorruptObject`.
+
+        In object storage a reader may see a part of an object that is being replaced, so that one which does
+        not match its checksum is read again before it counts as damaged.
+        """
+        for _ in range(READS):
+            content = self.get(name)
+            payload = content[HEADER:]
+            if content.startswith(MAGIC) and content[len(MAGIC) : HEADER] == hashlib.sha256(payload).digest():
+                return payload
+        raise CorruptObject(f"{self.where(name)}: the checksum does not match the content")
 
     def find_checked(self, name: str) -> bytes | None:
         """Return the payload of an object, or None when there is none; raises `CorruptObject`."""
-        content = self.find(name)
-        return None if content is None else self._checked(name, content)
-
-    def _checked(self, name: str, content: bytes) -> bytes:
-        payload = content[HEADER:]
-        if not content.startswith(MAGIC) or content[len(MAGIC) : HEADER] != hashlib.sha256(payload).digest():
-            raise CorruptObject(f"{self.where(name)}: the checksum does not match the content")
-        return payload
+        try:
+            return self.get_checked(name)
+        except FileNotFoundError:
+            return None
 
     def delete(self, name: str) -> None:
         """Remove an object; nothing happens when there is none."""

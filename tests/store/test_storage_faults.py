@@ -1,5 +1,8 @@
 """Object storage that is overloaded, hangs or loses connections: a whole object, or an error."""
 
+import threading
+from collections.abc import Callable
+
 import pytest
 
 from raysweep.store import backends
@@ -26,6 +29,45 @@ class SecondPart(Faults):
 def storage():
     with s3_server():
         yield
+
+
+class Meanwhile:
+    """Does something in a thread, again and again, as another driver would."""
+
+    def __init__(self, act: Callable[[int], None]) -> None:
+        self._act, self._over = act, threading.Event()
+        self._thread = threading.Thread(target=self._go)
+
+    def _go(self) -> None:
+        turn = 0
+        while not self._over.wait(0.02):
+            turn += 1
+            self._act(turn)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def test_an_object_that_another_driver_replaces_or_removes_is_whole_or_absent(storage):
+    """Arrow asks for the size and then reads: in between the object may become longer, shorter, or vanish."""
+    root = "s3://bucket/meanwhile"
+    files, other = Files(root), Files(root)
+
+    def act(turn: int) -> None:
+        if turn % 5 == 4:
+            other.delete("x")
+        else:
+            other.put_checked("x", bytes([turn % 256]) * (100 + 1000 * (turn % 3)))
+
+    with Meanwhile(act):
+        found = [files.find_checked("x") for _ in range(200)]
+    assert None in found
+    assert {len(content) for content in found if content is not None} == {100, 1100, 2100}
+    assert all(len(set(content)) == 1 for content in found if content is not None)
 
 
 @pytest.fixture(autouse=True)
