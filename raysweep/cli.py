@@ -22,12 +22,12 @@ Override = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KE
 @app.command()
 def plan(sweeps: SweepFiles, root: Root = "runs", override: Override = None) -> None:
     """Say what there is to do and what it will cost, without starting Ray."""
-    from raysweep.commands.load_all import check_all
+    from raysweep.commands.load_all import load_all
     from raysweep.commands.plan import plan_table
     from raysweep.plan.plan import done, todo
     from raysweep.store.files import Files
 
-    for wanted in check_all(sweeps, override):
+    for wanted in load_all(sweeps, override):
         typer.echo(plan_table(wanted, todo(wanted, done(wanted, Files(root)))))
 
 
@@ -117,10 +117,10 @@ def gc(
     """List trials and results that no sweep under a root asks for, and logs of sweeps that are gone."""
     from raysweep.commands.gc import garbage, summary
     from raysweep.store.files import Files
-    from raysweep.store.lock import alone
+    from raysweep.store.lock import exclusive_root_lock
 
     files = Files(root)
-    with alone(files) if delete else contextlib.nullcontext():
+    with exclusive_root_lock(files) if delete else contextlib.nullcontext():
         found = garbage(files)
         for name, size in found.items():
             typer.echo(f"{size:12,} {name}")

@@ -24,7 +24,7 @@ def living_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def places(needs: Needs) -> int:
+def slots(needs: Needs) -> int:
     """How many processes with these needs would fit on the living nodes, if nothing else ran."""
     nodes = [node["Resources"] for node in living_nodes()]
     return sum(min(_times(kind, node.get(kind, 0), needs[kind]) for kind in needs) for node in nodes)
@@ -49,7 +49,7 @@ def lacking(resources: Resources, work: Todo) -> list[str]:
     return [
         f"resources.{key}: no node has cpu = {workers[key].cpu:g} and gpu = {workers[key].gpu:g}"
         for key, jobs in asked.items()
-        if jobs and not places(needs_of(workers[key]))
+        if jobs and not slots(needs_of(workers[key]))
     ]
 
 

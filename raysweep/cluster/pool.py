@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import ray
 
-from raysweep.cluster.capacity import living_nodes, needs_of, places, room_for
+from raysweep.cluster.capacity import living_nodes, needs_of, room_for, slots
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import FIRST
 from raysweep.sweep.schema import Sections
@@ -41,7 +41,7 @@ class TileSource(Protocol):
         """Return a tile for one of so many workers, which last worked at the group `before`."""
         ...
 
-    def landed(self, tile: Tile, place: str, seconds: float) -> None:
+    def landed(self, tile: Tile, name: str, seconds: float) -> None:
         """The results of a tile lie in the object `place`; they took a worker so long."""
         ...
 
@@ -126,7 +126,7 @@ class Pool:
 
     def _limit(self) -> int:
         """How many actors there may be: as many as asked for (an autoscaler may make room), or as fit."""
-        return max(1, self._sections.resources.workers or places(needs_of(self._needs)))
+        return max(1, self._sections.resources.workers or slots(needs_of(self._needs)))
 
     def _start(self) -> None:
         """Start actors for what is ready."""
@@ -184,7 +184,7 @@ class Pool:
         for following in flight.worker.flights[:1]:
             following.since = time.monotonic()
         try:
-            place, seconds = ray.get(reference)
+            name, seconds = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             self._failed(flight, isinstance(error.cause, OSError), error)
         except ray.exceptions.RayError as error:  # the actor died, was killed for memory, or has no place
@@ -192,7 +192,7 @@ class Pool:
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
             self._failed(flight, True, hung if flight.hangs else error)
         else:
-            self._source.landed(flight.tile, place, seconds)
+            self._source.landed(flight.tile, name, seconds)
             self._listener.advance(flight.tile.stage, len(flight.tile.jobs))
 
     def _end_overdue(self) -> None:

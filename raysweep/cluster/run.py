@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cluster.events import Listener
-from raysweep.cluster.tile_sizing import Pace
+from raysweep.cluster.tile_sizing import TileSizing
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.plan.frontier import Frontier
@@ -83,7 +83,7 @@ class _Run:
     def __init__(self, files: Files, wanted: Desired, listener: Listener) -> None:
         self._files, self._wanted, self._listener = files, wanted, listener
         self._sections = wanted.sweep.sections
-        self._pace = Pace(self._sections.resources.tile_seconds)
+        self._sizing = TileSizing(self._sections.resources.tile_seconds)
         self.failures: list[dict[str, Any]] = []
 
     def stages(self, work: Todo, address: str | None) -> None:
@@ -144,13 +144,13 @@ class _Run:
 
     @property
     def tiles(self) -> int:
-        return self._pace.tiles(self._frontier.ready)
+        return self._sizing.tiles(self._frontier.ready)
 
     def take(self, workers: int, before: str | None, others: set[str]) -> "Tile | None":
         from raysweep.work.tile import Tile
 
         def size_of(job: AlignmentJob | BarrierJob) -> int:
-            return self._pace.size(_kind(job), self._frontier.ready, workers)
+            return self._sizing.size(_kind(job), self._frontier.ready, workers)
 
         jobs = self._frontier.take(size_of, before, others)
         if not jobs:
@@ -160,10 +160,10 @@ class _Run:
         trials = {trial_id: self._wanted.trials[trial_id] for trial_id in networks}
         return Tile(jobs, trials, self._objects(found))
 
-    def landed(self, tile: "Tile", place: str, seconds: float) -> None:
-        self._pace.landed(_kind(tile.jobs[0]), len(tile.jobs), seconds)
+    def landed(self, tile: "Tile", name: str, seconds: float) -> None:
+        self._sizing.record(_kind(tile.jobs[0]), len(tile.jobs), seconds)
         if tile.what == "alignment":
-            self._frontier.aligned(tile.ids, place)
+            self._frontier.aligned(tile.ids, name)
 
     def _objects(self, alignments: Iterable[str]) -> dict[str, str]:
         return {alignment: self._frontier.objects[alignment] for alignment in alignments}

@@ -9,7 +9,7 @@ SHARES = 8  # tiles for each worker into which what is ready is cut at least: it
 QUICK = 40  # but none needs to be quicker than by this factor, for then its call costs more than it gains
 
 
-class Pace:
+class TileSizing:
     """Learns how long the jobs of each kind take, so that a tile takes about so many seconds.
 
     A tile costs a call and an object in the store, so short jobs go together; long jobs go alone, and all
@@ -26,7 +26,7 @@ class Pace:
         share = -(-ready // (SHARES * workers))
         return max(1, min(most, max(share, most // QUICK)))
 
-    def landed(self, kind: Hashable, jobs: int, seconds: float) -> None:
+    def record(self, kind: Hashable, jobs: int, seconds: float) -> None:
         """A tile of so many jobs took so long."""
         before = self._sizes.get(kind, FIRST)
         fit = int(self._seconds * jobs / max(seconds, 1e-9))

@@ -3,24 +3,24 @@
 from rich.console import Console
 
 from raysweep.cluster.run import import_networks
-from raysweep.commands.load_all import asked_for
+from raysweep.commands.load_all import load_one
 from raysweep.commands.plan import split_notes
 from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
 from raysweep.errors import UserError
 from raysweep.store.files import Files
-from raysweep.store.lock import at_work
+from raysweep.store.lock import shared_root_lock
 from raysweep.tables.publishing import write_sweep
 
 
 def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
     """Import the networks of a sweep file; raises `UserError` when it names none."""
     console = Console(highlight=False, soft_wrap=True)
-    wanted = asked_for(path, overrides)
+    wanted = load_one(path, overrides)
     sweep, files = wanted.sweep, Files(root)
     if not sweep.sections.train.imports:
         raise UserError(f"{path}: train.imports names no files")
-    with at_work(files):
+    with shared_root_lock(files):
         files.check_writable()
         with RunLog(files, sweep.name, console) as log:
             write_sweep(files, sweep)

@@ -6,14 +6,14 @@ from raysweep.plan.plan import Desired, desired
 from raysweep.sweep.load import load_sweep
 
 
-def asked_for(path: str, overrides: list[str] | None) -> Desired:
+def load_one(path: str, overrides: list[str] | None) -> Desired:
     """Resolve a file. Raises `UserError` for its faults, and for keys of `train` that determine nothing."""
     wanted = desired(load_sweep(path, overrides))
     refuse_without_effect(path, wanted.sweep)
     return wanted
 
 
-def check_all(paths: list[str], overrides: list[str] | None) -> list[Desired]:
+def load_all(paths: list[str], overrides: list[str] | None) -> list[Desired]:
     """Resolve every file with the same overrides.
 
     Raises one `UserError` with the faults of all files, and for two files whose sweeps have one name, because
@@ -23,7 +23,7 @@ def check_all(paths: list[str], overrides: list[str] | None) -> list[Desired]:
     problems = []
     for path in paths:
         try:
-            each = asked_for(path, overrides)
+            each = load_one(path, overrides)
         except UserError as error:
             text = str(error)
             problems.append(text if text.startswith(path) else f"{path}: {text}")

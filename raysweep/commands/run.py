@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from raysweep.cluster.run import run_sweep
-from raysweep.commands.load_all import check_all
+from raysweep.commands.load_all import load_all
 from raysweep.commands.plan import plan_table
 from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
@@ -16,7 +16,7 @@ from raysweep.plan.estimate import estimate
 from raysweep.plan.plan import Desired, done, todo
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
-from raysweep.store.lock import at_work, sweep_lock
+from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
 from raysweep.tables.publishing import write_sweep
@@ -36,10 +36,10 @@ def execute(paths: list[str], root: str, overrides: list[str] | None, address: s
     keep the later ones from running.
     """
     console = Console(highlight=False, soft_wrap=True)
-    sweeps = check_all(paths, overrides)
+    sweeps = load_all(paths, overrides)
     files = Files(root)
     code = 0
-    with at_work(files):
+    with shared_root_lock(files):
         files.check_writable()
         with _one_session(sweeps, files, address):
             for wanted in sweeps:

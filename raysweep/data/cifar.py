@@ -7,7 +7,7 @@ import numpy as np
 
 from raysweep.data.arrays import Arrays
 from raysweep.data.cifar_pickle import read_batch
-from raysweep.data.files import Layout, Source, checked, find, read_bytes
+from raysweep.data.files import DatasetSource, Layout, checked, find, read_bytes
 from raysweep.errors import UserError
 
 SHAPE = (3, 32, 32)
@@ -71,7 +71,9 @@ def files(dataset: str, data_root: str | None, download: bool) -> list[Path]:
 
 def _find(dataset: str, data_root: str | None, download: bool) -> tuple[Path, Layout]:
     version = VERSIONS[dataset]
-    return find(Source(dataset, (version.python, version.binary), version.torchvision), data_root, download)
+    return find(
+        DatasetSource(dataset, (version.python, version.binary), version.torchvision), data_root, download
+    )
 
 
 def _read(path: Path, version: _Version, layout: Layout) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetSource:
     """Where a dataset may come from: layouts to look for, and torchvision's class to download with.
 
     `system` are folders of installed packages, searched without `data_root`; `hint` names the package.
@@ -43,7 +43,7 @@ def existing(folder: Path, name: str) -> Path | None:
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
-def find(source: Source, data_root: str | None, download: bool) -> tuple[Path, Layout]:
+def find(source: DatasetSource, data_root: str | None, download: bool) -> tuple[Path, Layout]:
     """Return the first folder that holds a layout of the dataset completely, and that layout.
 
     `data_root` is searched if given, else the system's folders and the default cache; a download goes
@@ -59,7 +59,7 @@ def find(source: Source, data_root: str | None, download: bool) -> tuple[Path, L
     return found
 
 
-def _candidates(source: Source, roots: Sequence[Path]) -> list[tuple[Path, Layout]]:
+def _candidates(source: DatasetSource, roots: Sequence[Path]) -> list[tuple[Path, Layout]]:
     # The named folder goes first: a root may hold files of the same names for another dataset.
     return [
         (folder, layout)
@@ -69,12 +69,12 @@ def _candidates(source: Source, roots: Sequence[Path]) -> list[tuple[Path, Layou
     ]
 
 
-def _search(source: Source, roots: Sequence[Path]) -> tuple[Path, Layout] | None:
+def _search(source: DatasetSource, roots: Sequence[Path]) -> tuple[Path, Layout] | None:
     complete = (found for found in _candidates(source, roots) if found[1].is_in(found[0]))
     return next(complete, None)
 
 
-def _missing(source: Source, roots: Sequence[Path]) -> str:
+def _missing(source: DatasetSource, roots: Sequence[Path]) -> str:
     folders = ", ".join(dict.fromkeys(str(folder) for folder, _ in _candidates(source, roots)))
     needed = ", or ".join(" ".join(layout.files) for layout in source.layouts)
     return (
@@ -83,7 +83,7 @@ def _missing(source: Source, roots: Sequence[Path]) -> str:
     )
 
 
-def _download(source: Source, root: Path) -> None:
+def _download(source: DatasetSource, root: Path) -> None:
     import torchvision.datasets
 
     dataset = getattr(torchvision.datasets, source.torchvision)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from raysweep.data.arrays import Arrays
-from raysweep.data.files import Layout, Source, checked, existing, find, read_bytes
+from raysweep.data.files import DatasetSource, Layout, checked, existing, find, read_bytes
 from raysweep.errors import UserError
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -20,8 +20,8 @@ LABELS = "{}-labels-idx1-ubyte"
 FILES = tuple(name.format(stem) for stem in ("train", "t10k") for name in (IMAGES, LABELS))
 
 SOURCES = {
-    "mnist": Source("mnist", (Layout("MNIST/raw", FILES),), "MNIST"),
-    "fashion_mnist": Source(
+    "mnist": DatasetSource("mnist", (Layout("MNIST/raw", FILES),), "MNIST"),
+    "fashion_mnist": DatasetSource(
         "fashion_mnist",
         (Layout("FashionMNIST/raw", FILES),),
         "FashionMNIST",

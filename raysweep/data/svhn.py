@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from raysweep.data.arrays import Arrays
-from raysweep.data.files import Layout, Source, checked, find
+from raysweep.data.files import DatasetSource, Layout, checked, find
 from raysweep.errors import UserError
 
 SHAPE = (3, 32, 32)
 CLASSES = 10
 FILES = ("train_32x32.mat", "test_32x32.mat")
-SOURCE = Source("svhn", (Layout("svhn", FILES),), "SVHN", splits=("train", "test"))
+SOURCE = DatasetSource("svhn", (Layout("svhn", FILES),), "SVHN", splits=("train", "test"))
 
 
 def load(data_root: str | None, download: bool) -> Arrays:

@@ -12,7 +12,7 @@ from raysweep.store.node_cache import VARIABLE
 from raysweep.version import code_digest
 
 
-def memo_folder() -> Path:
+def facts_folder() -> Path:
     """`facts` in the folder that RAYSWEEP_CACHE names, else in the user's own cache.
 
     Nothing can check a fact by itself, so it lies where nobody else may write.
@@ -47,7 +47,7 @@ def remember(question: Any, answer: Any) -> None:
 
 
 def _path(question: Any) -> Path:
-    return memo_folder() / f"{digest([code_digest(), question])}.json"
+    return facts_folder() / f"{digest([code_digest(), question])}.json"
 
 
 def _plain(question: Any) -> Any:

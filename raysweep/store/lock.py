@@ -19,7 +19,7 @@ LEFT_BEHIND = 24 * 3600.0  # seconds after which nobody still writes a temporary
 
 
 @contextlib.contextmanager
-def at_work(files: Files) -> Iterator[None]:
+def shared_root_lock(files: Files) -> Iterator[None]:
     """Share a root with other runs and imports, and keep `alone` from it.
 
     What killed processes left in `tmp/` is removed: all of it where nobody else is at work, else (and on
@@ -36,7 +36,7 @@ def at_work(files: Files) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone(files: Files) -> Iterator[None]:
+def exclusive_root_lock(files: Files) -> Iterator[None]:
     """Keep all runs and imports from a local root. Raises `UserError` when one is at work."""
     if files.directory is None:
         yield

@@ -1,4 +1,4 @@
-"""Gradient descent over resident tensors, step by step, repeatable and resumable at every step."""
+"""Training over resident tensors: deterministic, and resumable at every optimiser step."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -31,15 +31,16 @@ AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16}
 
 
 class Diverged(FloatingPointError):
-    """The training loss stopped being finite; says at which step and learning rate."""
+    """The loss is no longer finite; the message names the step and the learning rate."""
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What a run does at each step; `order` and `data_seed` name the generators of its randomness.
+    """What determines each step of a run, other than its weights and its data.
 
-    `precision` is float32 or bfloat16 (autocast of the forward pass; weights stay float32). With
-    `drop_last` the examples that do not fill a last batch are left out of an epoch.
+    `order` and `data_seed` seed all random numbers. `precision` is float32 or bfloat16 (autocast of the
+    forward pass; the weights stay float32). With `drop_last`, an epoch omits the examples that do not fill
+    its last batch.
     """
 
     batch_size: int
@@ -60,11 +61,11 @@ class Hyperparameters:
 
 
 def checked_logits(output: object) -> torch.Tensor:
-    """Return what a network puts out in training mode. Raises `ValueError` when it is not a tensor."""
+    """Return a network's output in training mode. Raises `ValueError` unless it is a tensor of logits."""
     if not isinstance(output, torch.Tensor):
         raise ValueError(
             f"in training mode the network returns {type(output).__name__}, not a tensor of logits; build it "
-            "without outputs that only training has, for example with aux_logits=False"
+            "without the outputs that exist only in training, for example with aux_logits=False"
         )
     return output
 
@@ -76,19 +77,20 @@ class _Epoch:
 
 
 class TrainingRun:
-    """One training run from `start`; `step` is the optimiser step that comes next.
+    """One training run from the step `start`; `step` is the next optimiser step to be taken.
 
-    The order of epoch e is drawn from a generator seeded by (order, data_seed, e), augmentation and
-    dropout of step s from ones seeded by s. So a run depends on nothing but its weights, the state of
-    its optimiser and its settings. Weights that are False in `masks` start at zero, with no momentum, and
-    stay there, because their gradients are zeroed.
+    The order of the examples in epoch e is drawn from a generator seeded by (order, data_seed, e);
+    augmentation and dropout in step s are drawn from generators seeded by (order, data_seed, s). A run
+    therefore depends only on its data, its weights, the state of its optimiser and its hyperparameters.
+    Weights that are False in `masks` are set to zero without momentum, and stay zero because their gradients
+    are zeroed.
     """
 
     def __init__(
         self,
         model: nn.Module,
         data: Resident,
-        settings: Hyperparameters,
+        hyperparameters: Hyperparameters,
         start: int = 0,
         masks: Masks | None = None,
         optimiser: Mapping[str, torch.Tensor] | None = None,
@@ -96,19 +98,19 @@ class TrainingRun:
         self.model = model
         self.step = start
         self._data = data
-        self._settings = settings
-        self._per_epoch = settings.steps_per_epoch(len(data.train))
+        self._hyperparameters = hyperparameters
+        self._per_epoch = hyperparameters.steps_per_epoch(len(data.train))
         self._epoch = _Epoch()
         self._device = data.train.images.device
-        self._augment = choose("augment", settings.augment, AUGMENT)
-        self._autocast_type = choose("precision", settings.precision, AUTOCAST)
+        self._augment = choose("augment", hyperparameters.augment, AUGMENT)
+        self._autocast_type = choose("precision", hyperparameters.precision, AUTOCAST)
         self._optimiser = make_optimiser(
             model,
-            settings.optimiser,
-            settings.schedule.peak,
-            settings.momentum,
-            settings.nesterov,
-            settings.weight_decay,
+            hyperparameters.optimiser,
+            hyperparameters.schedule.peak,
+            hyperparameters.momentum,
+            hyperparameters.nesterov,
+            hyperparameters.weight_decay,
         )
         parameters = dict(model.named_parameters())
         self._masked = [parameters[name] for name in masks or {}]
@@ -125,9 +127,9 @@ class TrainingRun:
         return optimiser_state(self.model, self._optimiser)
 
     def advance(self, to_step: int) -> None:
-        """Take optimiser steps until `step` is `to_step`; leaves the model in evaluation mode.
+        """Take optimiser steps until `step` is `to_step`, and leave the model in evaluation mode.
 
-        Raises `Diverged` when the loss of one of these steps is not finite.
+        Raises `Diverged` when the loss at one of these steps is not finite.
         """
         first, losses = self.step, []
         self.model.train()
@@ -139,46 +141,47 @@ class TrainingRun:
             finite = torch.isfinite(torch.stack(losses)).tolist()  # one synchronisation for all steps
             if not all(finite):
                 step = first + finite.index(False)
-                rate = self._settings.schedule.rate(step)
+                rate = self._hyperparameters.schedule.rate(step)
                 raise Diverged(f"the training loss is not finite at step {step}, learning rate {rate:g}")
 
     def _batch(self) -> torch.Tensor:
         epoch, position = divmod(self.step, self._per_epoch)
         if epoch != self._epoch.number:
-            settings = self._settings
-            seed = seed_for(f"data order{settings.order}", settings.data_seed, epoch)
+            hyperparameters = self._hyperparameters
+            seed = seed_for(f"data order{hyperparameters.order}", hyperparameters.data_seed, epoch)
             generator = torch.Generator().manual_seed(seed)
             order = torch.randperm(len(self._data.train), generator=generator).to(self._device)
-            self._epoch = _Epoch(epoch, order.split(settings.batch_size))
+            self._epoch = _Epoch(epoch, order.split(hyperparameters.batch_size))
         return self._epoch.batches[position]
 
     def _update(self, batch: torch.Tensor) -> torch.Tensor:
-        settings = self._settings
-        self._optimiser.param_groups[0]["lr"] = settings.schedule.rate(self.step)
-        seed = seed_for(f"augmentation{settings.order}", settings.data_seed, self.step)
+        hyperparameters = self._hyperparameters
+        self._optimiser.param_groups[0]["lr"] = hyperparameters.schedule.rate(self.step)
+        seed = seed_for(f"augmentation{hyperparameters.order}", hyperparameters.data_seed, self.step)
         images = self._augment(self._data.train.images[batch], self._data.black, seed)
-        if settings.channels_last:
+        if hyperparameters.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         self._seed_dropout()
         self._optimiser.zero_grad(set_to_none=True)
         with self._autocast():
             logits = checked_logits(self.model(images))
             loss = functional.cross_entropy(logits, self._data.train.labels[batch])
-        if loss.requires_grad:  # else this step read nothing that is trained
+        if loss.requires_grad:  # otherwise this step used no trainable parameter
             loss.backward()
         for parameter, keep in zip(self._masked, self._keep, strict=True):
-            if parameter.grad is not None:  # frozen, or not read in this step
+            if parameter.grad is not None:  # it is None when the parameter is frozen or was not used
                 parameter.grad.mul_(keep)
         begin_momentum(self._optimiser)
         self._optimiser.step()
         return loss.detach()
 
     def _seed_dropout(self) -> None:
-        """Only a user's own network may draw random numbers; then a step draws them from its own seed.
+        """Seed the global generators, from which a user's own network may draw, for this step.
 
-        One on a GPU may draw on the processor too, as for the layers that stochastic depth skips.
+        A network on a GPU may also draw on the CPU, for example to choose the layers that stochastic depth
+        skips.
         """
-        seed = seed_for(f"dropout{self._settings.order}", self._settings.data_seed, self.step)
+        seed = seed_for(f"dropout{self._hyperparameters.order}", self._hyperparameters.data_seed, self.step)
         torch.default_generator.manual_seed(seed)
         if self._device.type == "cuda":
             torch.cuda.manual_seed(seed)

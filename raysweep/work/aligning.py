@@ -59,12 +59,12 @@ class Aligner:
 
     def _by_weights(self, job: AlignmentJob, trials: dict[str, Trial]) -> dict[str, Any]:
         began = time.perf_counter()
-        config, _ = self._networks.setting(trials[job.target.trial_id])
+        config, _ = self._networks.architecture_and_data(trials[job.target.trial_id])
         spec = proved_spec(config)
         states = [self._networks.state(network) for network in job.networks]
         seed = seed_for("alignment", self._align.seed, job.alignment_id)
         if job.embeds:
-            wide, _ = self._networks.setting(trials[job.networks[1].trial_id])
+            wide, _ = self._networks.architecture_and_data(trials[job.networks[1].trial_id])
             found = self._embedded(config, wide, states[0], states[1], seed)
         elif job.joint:
             options = self._align.weight_matching
@@ -82,7 +82,7 @@ class Aligner:
         if any(job.embeds or job.stack > 1 for job in jobs):
             raise ValueError("activation_matching aligns neither stacks nor networks of different widths")
         began = time.perf_counter()
-        config, data = self._networks.setting(trials[jobs[0].target.trial_id])
+        config, data = self._networks.architecture_and_data(trials[jobs[0].target.trial_id])
         networks = list(dict.fromkeys(network for job in jobs for network in job.networks))
         pairs = list(dict.fromkeys(pair for job in jobs for pair in combinations(job.networks, 2)))
         matrices = self._values.similarities(

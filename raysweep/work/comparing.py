@@ -29,7 +29,7 @@ def compare_job(
     """Yield the row of every split."""
     began = time.perf_counter()
     first = trials[job.networks[0].trial_id]
-    config, data = networks.setting(first, compare.device)
+    config, data = networks.architecture_and_data(first, compare.device)
     flat = networks.flat(config, compare.device)
     still = [networks.padded(member, trials[member.trial_id], config) for member in job.networks]
     states = _moved(job, still, objects, config, permutations)

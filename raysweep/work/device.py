@@ -9,7 +9,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 KEPT, LARGE = 2**28, 2**25  # bytes: free at the top of the heap; of a tensor that lies outside of it
 
 
-def repeatable(threads: int) -> None:
+def make_deterministic(threads: int) -> None:
     """Use so many threads, deterministic algorithms, and float32 products without TF32."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)

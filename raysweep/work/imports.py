@@ -10,7 +10,7 @@ from raysweep.plan.identity import Trial, trial_config
 from raysweep.store.trials import LevelRecord, Metric, TrialStore
 from raysweep.training.evaluation import evaluate
 from raysweep.work.data import model_config
-from raysweep.work.device import repeatable
+from raysweep.work.device import make_deterministic
 from raysweep.work.fitting import Unfitting, fitting_state
 from raysweep.work.trial import METRIC_EXAMPLES
 from raysweep.work.weight_files import read_states
@@ -22,7 +22,7 @@ def import_checkpoint(trial: Trial, path: str, data: Resident, store: TrialStore
     Raises `UserError` for a file that cannot be read, whose tensors are not the model's, or with which the
     model's loss is not finite.
     """
-    repeatable(trial.training.threads)
+    make_deterministic(trial.training.threads)
     began = time.time()
     model = build(model_config(trial.training, data))
     try:

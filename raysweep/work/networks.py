@@ -29,7 +29,7 @@ class Networks:
         self._risks: dict[tuple[Network, str, bool], Risk] = {}
         self._flat: tuple[tuple[ModelConfig, str], FlatNetwork] | None = None
 
-    def setting(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:
+    def architecture_and_data(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:
         """The architecture of a trial, and the whole data set on which its networks are compared."""
         whole = data_config(trial.training, trial.replicate).whole()
         data = resident(whole, *self._source, trial.training.scaling, device)
@@ -49,7 +49,7 @@ class Networks:
 
     def padded(self, network: Network, trial: Trial, config: ModelConfig) -> State:
         """The state of a network, filled up with units that do nothing to the width of `config`."""
-        own, _ = self.setting(trial, self._compare.device)
+        own, _ = self.architecture_and_data(trial, self._compare.device)
         state = self.state(network)
         return state if own == config else pad_to(config, own, state)
 

@@ -13,7 +13,7 @@ from raysweep.sweep.schema import Sections
 from raysweep.version import check_code
 from raysweep.work.aligning import Aligner
 from raysweep.work.comparing import compare_job
-from raysweep.work.device import end_if_cuda_is_broken, keep_freed_memory, repeatable
+from raysweep.work.device import end_if_cuda_is_broken, keep_freed_memory, make_deterministic
 from raysweep.work.networks import Networks
 from raysweep.work.permutations import Permutations
 from raysweep.work.unit_values import UnitValues
@@ -56,7 +56,7 @@ class TileWorker:
         self._permutations = Permutations(self._results)
         recorded = UnitValues(sections.align.activation_matching, values)
         self._aligner = Aligner(sections.align, self._networks, recorded)
-        repeatable(sections.align.threads)
+        make_deterministic(sections.align.threads)
         keep_freed_memory()
 
     def run(self, tile: Tile) -> tuple[str, float]:

@@ -19,7 +19,7 @@ from raysweep.training.evaluation import evaluate
 from raysweep.training.loop import Diverged, Hyperparameters, TrainingRun
 from raysweep.training.schedule import Schedule
 from raysweep.work.data import model_config
-from raysweep.work.device import keep_freed_memory, repeatable
+from raysweep.work.device import keep_freed_memory, make_deterministic
 from raysweep.work.inputs import Inputs, TrialTask
 
 METRIC_EXAMPLES = 10_000  # of the training images, for train_loss and train_error
@@ -40,7 +40,7 @@ def run_trial(
     its last level, and ends in the same bits. Raises `Diverged` when a loss is not finite.
     """
     trial, extent = task.trial, task.extent
-    repeatable(trial.training.threads)
+    make_deterministic(trial.training.threads)
     keep_freed_memory()
     store.write_config(trial.trial_id, trial_config(trial))
     inputs = Inputs(task, model_config(trial.training, data), store, results)

@@ -19,7 +19,7 @@ from raysweep.models.initialise import initialised
 from raysweep.symmetry import PermutationSpec
 from raysweep.training.loop import Hyperparameters, TrainingRun
 from raysweep.training.schedule import Schedule
-from raysweep.work.device import repeatable
+from raysweep.work.device import make_deterministic
 from tests.benchmarks.barriers import together
 from tests.benchmarks.networks import (
     THREADS,
@@ -84,7 +84,7 @@ def records(quick: bool) -> Iterator[Record]:
         return
     arrays = fashion_mnist(quick)
     data = resident(arrays, "cuda")
-    repeatable(THREADS)
+    make_deterministic(THREADS)
     for width in (64, 512):
         yield against_itself(mlp(width), data)
         yield together(mlp(width), data.train.first(10_000), pair_grid(25), 1 if quick else 5, finished)

@@ -5,7 +5,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from raysweep.cluster import nodes
-from raysweep.cluster.capacity import check_needs, lacking, places, room_for
+from raysweep.cluster.capacity import check_needs, lacking, room_for, slots
 from raysweep.cluster.nodes import check_nodes
 from raysweep.cluster.session import ray_session
 from raysweep.cluster.trials import DEATHS, _count_deaths
@@ -28,11 +28,11 @@ def cluster():
 
 
 def test_what_the_nodes_have_room_for(cluster):
-    assert places({"CPU": 1}) == 6
-    assert places({"CPU": 1, "GPU": 0.5}) == 2
-    assert places({"CPU": 1, "GPU": 0.6}) == 1
-    assert places({"CPU": 3}) == 1
-    assert places({"CPU": 5}) == 0  # although the cluster has six
+    assert slots({"CPU": 1}) == 6
+    assert slots({"CPU": 1, "GPU": 0.5}) == 2
+    assert slots({"CPU": 1, "GPU": 0.6}) == 1
+    assert slots({"CPU": 3}) == 1
+    assert slots({"CPU": 5}) == 0  # although the cluster has six
     assert room_for({"CPU": 4, "GPU": 0}, [])
     assert not room_for({"CPU": 5}, [])
     small = next(node["NodeID"] for node in ray.nodes() if node["Resources"]["CPU"] == 2)

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.cluster.tile_sizing import FIRST, MOST, SHARES, Pace
+from raysweep.cluster.tile_sizing import FIRST, MOST, SHARES, TileSizing
 
 
 def settled(job, tiles=20):
-    pace = Pace(2.0)
+    sizing = TileSizing(2.0)
     for _ in range(tiles):
-        size = pace.size("kind", 10**6, 1)
-        pace.landed("kind", size, size * job)
-    return pace
+        size = sizing.size("kind", 10**6, 1)
+        sizing.record("kind", size, size * job)
+    return sizing
 
 
 @pytest.mark.parametrize(("job", "size"), [(0.001, MOST), (0.01, 200), (0.5, 4), (1.9, 1), (100, 1)])
@@ -22,16 +22,16 @@ def test_a_tile_takes_so_many_seconds(job, size):
 
 def test_the_first_tile_of_a_worker_tells_little():
     """Loading data takes seconds; one such tile does not make the next ones tiny."""
-    pace = settled(0.01)
-    pace.landed("kind", 4, 3.0)
-    assert pace.size("kind", 10**6, 1) == 100
-    pace.landed("kind", 100, 1.0)
-    assert pace.size("kind", 10**6, 1) == 200
+    sizing = settled(0.01)
+    sizing.record("kind", 4, 3.0)
+    assert sizing.size("kind", 10**6, 1) == 100
+    sizing.record("kind", 100, 1.0)
+    assert sizing.size("kind", 10**6, 1) == 200
 
 
 def test_kinds_are_told_apart():
-    pace = settled(0.01)
-    assert pace.size("other", 10**6, 1) == FIRST
+    sizing = settled(0.01)
+    assert sizing.size("other", 10**6, 1) == FIRST
 
 
 @given(
@@ -42,24 +42,24 @@ def test_kinds_are_told_apart():
 )
 def test_tiles_become_smaller_in_the_end(job, ready, workers, more):
     """And never larger for there being less to do or more to do it."""
-    pace = settled(job)
-    size = pace.size("kind", ready, workers)
+    sizing = settled(job)
+    size = sizing.size("kind", ready, workers)
     assert 1 <= size <= MOST
     assert size * job <= max(2.0, job) * 1.01
-    assert size <= pace.size("kind", ready + more, workers)
-    assert size >= pace.size("kind", ready, workers + more)
+    assert size <= sizing.size("kind", ready + more, workers)
+    assert size >= sizing.size("kind", ready, workers + more)
     share = -(-ready // (SHARES * workers))
     assert size <= share or size * job <= 0.05
 
 
 def test_there_are_tiles_as_long_as_there_are_jobs():
-    for pace in (Pace(2.0), settled(0.001), settled(10)):
-        assert pace.tiles(0) == 0
-        assert pace.tiles(1) == 1
+    for sizing in (TileSizing(2.0), settled(0.001), settled(10)):
+        assert sizing.tiles(0) == 0
+        assert sizing.tiles(1) == 1
 
 
 def test_quick_jobs_do_not_hide_that_slow_ones_need_workers():
-    pace = settled(0.001)
+    sizing = settled(0.001)
     for _ in range(5):
-        pace.landed("slow", 1, 60.0)
-    assert pace.tiles(100) == 100
+        sizing.record("slow", 1, 60.0)
+    assert sizing.tiles(100) == 100

@@ -3,7 +3,7 @@ import pytest
 from raysweep.commands.gc import garbage, summary
 from raysweep.errors import UserError
 from raysweep.store.files import Files
-from raysweep.store.lock import at_work
+from raysweep.store.lock import shared_root_lock
 from raysweep.tables.publishing import write_sweep
 from tests.inside import here
 from tests.work.plans import carry_out, compare_all, plan
@@ -52,7 +52,7 @@ def test_the_command_removes_only_when_it_is_told_to_and_never_beside_a_run(tmp_
     found = garbage(files)
     here("gc", tmp_path)
     assert garbage(files) == found
-    with at_work(files), pytest.raises(UserError, match="at work"):
+    with shared_root_lock(files), pytest.raises(UserError, match="at work"):
         here("gc", tmp_path, "--delete")
     assert garbage(files) == found
     here("gc", tmp_path, "--delete")

@@ -4,10 +4,10 @@ import pytest
 import torchvision.datasets
 
 from raysweep.data import files
-from raysweep.data.files import Layout, Source, existing, find
+from raysweep.data.files import DatasetSource, Layout, existing, find
 from raysweep.errors import UserError
 
-SOURCE = Source("toy", (Layout("toy-py", ("a", "b")), Layout("toy-bin", ("a.bin",))), "Toy")
+SOURCE = DatasetSource("toy", (Layout("toy-py", ("a", "b")), Layout("toy-bin", ("a.bin",))), "Toy")
 
 
 def touch(folder, *names):
@@ -75,7 +75,9 @@ def test_download_without_a_root_goes_to_the_cache(tmp_path, monkeypatch):
     download, calls = toy(lambda root: touch(root, "a", "b"))
     monkeypatch.setattr(torchvision.datasets, "Toy", download, raising=False)
     monkeypatch.setattr(files, "DEFAULT_ROOT", tmp_path / "cache")
-    source = Source("toy", SOURCE.layouts, "Toy", splits=("train", "test"), system=(tmp_path / "system",))
+    source = DatasetSource(
+        "toy", SOURCE.layouts, "Toy", splits=("train", "test"), system=(tmp_path / "system",)
+    )
     assert find(source, None, True)[0] == tmp_path / "cache"
     assert calls == [(tmp_path / "cache", {"split": split}) for split in ("train", "test")]
 

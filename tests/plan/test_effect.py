@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from raysweep.commands.load_all import asked_for
+from raysweep.commands.load_all import load_one
 from raysweep.errors import UserError
 from raysweep.plan.effect import refuse_without_effect
 from raysweep.plan.identity import data_config
@@ -176,9 +176,9 @@ def test_commands_refuse_what_stored_sweeps_may_have(networks):
     with pytest.raises(
         UserError, match=r"s.yaml: train.gamma = 0.5: .*the schedule one_cycle has no milestones"
     ):
-        asked_for(str(path), None)
+        load_one(str(path), None)
     assert plan(**TRAIN, gamma=0.5).trials
-    assert asked_for(str(path), ["train.schedule=milestones", "train.milestones=[0.5]"]).trials
+    assert load_one(str(path), ["train.schedule=milestones", "train.milestones=[0.5]"]).trials
 
 
 @pytest.mark.parametrize("key", ["learning_rate", "augment", "init", "init_seed", "optimiser", "spawn_at"])

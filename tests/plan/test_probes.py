@@ -8,7 +8,7 @@ from raysweep.data.config import DataConfig
 from raysweep.data.load import _load_whole
 from raysweep.models.config import ModelConfig
 from raysweep.plan import probes as facts
-from raysweep.store.disk_cache import memo_folder
+from raysweep.store.disk_cache import facts_folder
 from tests.data.formats import write_mnist
 
 MLP = ModelConfig("mlp", 8, 3, "none", (1, 8, 8), 10)
@@ -44,10 +44,10 @@ def test_what_is_kept_is_what_was_found(monkeypatch):
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"question": 0, "answer": [1, 1]}'])
 def test_a_damaged_memo_is_no_answer(content):
     first = all_facts()
-    for path in memo_folder().iterdir():
+    for path in facts_folder().iterdir():
         path.write_text(content)
     assert all_facts() == first
-    assert all(json.loads(path.read_text()) for path in memo_folder().iterdir())
+    assert all(json.loads(path.read_text()) for path in facts_folder().iterdir())
 
 
 def test_other_files_are_another_data_set(tmp_path):
@@ -72,4 +72,4 @@ def test_of_a_users_own_network_nothing_is_kept(tmp_path, monkeypatch):
         " nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))\n"
     )
     facts.model_size(ModelConfig("own_network:build", 8, None, "none", (1, 8, 8), 10))
-    assert not memo_folder().exists()
+    assert not facts_folder().exists()

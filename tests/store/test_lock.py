@@ -6,16 +6,16 @@ import pytest
 from raysweep.errors import UserError
 from raysweep.store import lock
 from raysweep.store.files import Files
-from raysweep.store.lock import alone, at_work, sweep_lock
+from raysweep.store.lock import exclusive_root_lock, shared_root_lock, sweep_lock
 from tests.store.servers import s3_server
 
 HOLD = """
 import sys
 from raysweep.store.files import Files
-from raysweep.store.lock import at_work, sweep_lock
+from raysweep.store.lock import shared_root_lock, sweep_lock
 
 files = Files(sys.argv[1])
-with at_work(files), sweep_lock(files, "s"):
+with shared_root_lock(files), sweep_lock(files, "s"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -36,7 +36,7 @@ def holder(tmp_path):
 def test_a_second_driver_says_so_and_stops(holder, tmp_path):
     files = Files(str(tmp_path))
     message = rf"another raysweep run .* \(process {holder.pid} on"
-    with at_work(files):
+    with shared_root_lock(files):
         with pytest.raises(UserError, match=message), sweep_lock(files, "s"):
             pass
         with sweep_lock(files, "other"):
@@ -45,13 +45,17 @@ def test_a_second_driver_says_so_and_stops(holder, tmp_path):
 
 def test_runs_and_imports_keep_others_from_deleting(holder, tmp_path):
     files = Files(str(tmp_path))
-    with pytest.raises(UserError, match="is at work"), alone(files):
+    with pytest.raises(UserError, match="is at work"), exclusive_root_lock(files):
         pass
     holder.kill()
     holder.wait()
-    with at_work(files), pytest.raises(UserError, match="is at work"), alone(files):  # before its sweep
+    with (
+        shared_root_lock(files),
+        pytest.raises(UserError, match="is at work"),
+        exclusive_root_lock(files),
+    ):  # before its sweep
         pass
-    with alone(files):
+    with exclusive_root_lock(files):
         pass
 
 
@@ -60,11 +64,11 @@ def test_a_killed_driver_leaves_no_lock_and_its_temporary_files_go(holder, tmp_p
     (tmp_path / "tmp").mkdir()
     leftover = tmp_path / "tmp" / "leftover"
     leftover.write_bytes(b"half")
-    with at_work(files):
+    with shared_root_lock(files):
         assert leftover.exists()  # it may be the other driver's
     holder.kill()
     holder.wait()
-    with at_work(files), sweep_lock(files, "s"):
+    with shared_root_lock(files), sweep_lock(files, "s"):
         assert not leftover.exists()
 
 
@@ -81,8 +85,8 @@ def test_in_a_bucket_what_is_old_goes(monkeypatch):
     with s3_server():
         files = Files("s3://bucket/prefix")
         files.put("tmp/leftover", b"half")
-        with at_work(files):
+        with shared_root_lock(files):
             assert files.list("tmp") == ["tmp/leftover"]
         monkeypatch.setattr(lock, "LEFT_BEHIND", 0.0)
-        with at_work(files):
+        with shared_root_lock(files):
             assert files.list("tmp") == []

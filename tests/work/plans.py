@@ -11,7 +11,7 @@ from pathlib import Path
 from raysweep.plan.identity import data_config
 from raysweep.plan.plan import Desired, desired, done, finished, todo
 from raysweep.store.files import Files
-from raysweep.store.lock import at_work
+from raysweep.store.lock import shared_root_lock
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
@@ -119,7 +119,7 @@ def each_change(
         shutil.copytree(start, root)
         if not killed_before(change, root, act):
             return
-        with at_work(Files(str(root))):
+        with shared_root_lock(Files(str(root))):
             (again or act)()
         assert not list(root.glob("tmp/*")), f"killed before change {change}"
         yield change
