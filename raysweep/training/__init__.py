@@ -1,1 +1,1 @@
-"""Training with explicit seeds: `schedule`, `loop`, `evaluation`."""
+"""Training with explicit seeds, without Ray and without a disk: optimiser, schedule, loop and evaluation."""

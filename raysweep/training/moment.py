@@ -1,4 +1,4 @@
-"""A moment of training, given in optimiser steps or in epochs: the one type for both."""
+"""A moment of training: one type for optimiser steps and for epochs."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ FORMS = "a number of epochs (3, 0.5), '3ep' or '200st'"
 
 @dataclass(frozen=True)
 class Moment:
-    """`count` epochs (a share of one is allowed) or whole optimiser steps."""
+    """A count of epochs, which may be fractional, or of whole optimiser steps."""
 
     count: float
     unit: Literal["ep", "st"] = "ep"
@@ -32,7 +32,7 @@ class Moment:
         return Moment(count, unit)
 
     def step(self, per_epoch: int) -> int:
-        """Return the optimiser step, for a run with so many steps per epoch."""
+        """Return the optimiser step of this moment in a run with `per_epoch` steps per epoch."""
         return round(self.count * choose("unit of time", self.unit, {"ep": per_epoch, "st": 1}))
 
     def __str__(self) -> str:
@@ -40,5 +40,5 @@ class Moment:
 
 
 def steps_per_epoch(examples: int, batch_size: int, drop_last: bool) -> int:
-    """Return the batches of an epoch; with `drop_last` a last, smaller one is left out."""
+    """Return the number of batches in an epoch; `drop_last` leaves out a smaller last batch."""
     return examples // batch_size if drop_last else -(-examples // batch_size)

@@ -1,4 +1,4 @@
-"""Names that a sweep file may use; free of torch, so that checking a file is quick."""
+"""Names that a sweep file may use, kept free of torch so that a sweep file is checked quickly."""
 
 SCHEDULES = ("constant", "milestones", "cosine", "one_cycle")
 OPTIMISERS = ("sgd", "adamw")

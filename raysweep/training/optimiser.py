@@ -8,13 +8,13 @@ from torch import nn
 
 from raysweep.choices import choose
 
-ADAMW_BETA2 = 0.999  # beta1 is the setting `momentum`
+ADAMW_BETA2 = 0.999  # AdamW's beta1 is the hyperparameter `momentum`
 
 
 def make_optimiser(
     model: nn.Module, name: str, rate: float, momentum: float, nesterov: bool, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Return SGD or AdamW over all parameters. Raises `ValueError` for another name."""
+    """Return an optimiser of all parameters: `sgd` or `adamw`. Raises `ValueError` for another name."""
     makers: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "sgd": partial(torch.optim.SGD, momentum=momentum, nesterov=nesterov),
         "adamw": partial(torch.optim.AdamW, betas=(momentum, ADAMW_BETA2)),
@@ -24,10 +24,10 @@ def make_optimiser(
 
 
 def begin_momentum(optimiser: torch.optim.Optimizer) -> None:
-    """Give a parameter whose first gradient comes later than the others' a momentum of zero.
+    """Give zero momentum to parameters that receive their first gradient later than others.
 
-    The fused kernel of SGD wants that all parameters with a gradient have a momentum, or none. From zero the
-    first step is the usual one.
+    The fused SGD kernel requires that either all parameters with a gradient have a momentum buffer or none
+    has. Starting from zero, the first step is the same as without a buffer.
     """
     if not isinstance(optimiser, torch.optim.SGD) or not optimiser.defaults["momentum"]:
         return
@@ -39,7 +39,7 @@ def begin_momentum(optimiser: torch.optim.Optimizer) -> None:
 
 
 def optimiser_state(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Return copies of the state's tensors by `slot/parameter`, for example `momentum_buffer/conv.weight`."""
+    """Return copies of the state's tensors, named `slot/parameter`, e.g. `momentum_buffer/conv.weight`."""
     return {
         f"{slot}/{name}": value.detach().clone()
         for name, parameter in model.named_parameters()
@@ -51,12 +51,12 @@ def optimiser_state(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[
 def load_optimiser_state(
     model: nn.Module, optimiser: torch.optim.Optimizer, state: Mapping[str, torch.Tensor]
 ) -> None:
-    """Put back what `optimiser_state` returned. Raises `KeyError` for an unknown parameter."""
+    """Restore a state that `optimiser_state` returned. Raises `KeyError` for an unknown parameter."""
     parameters = dict(model.named_parameters())
     for key, value in state.items():
         slot, _, name = key.partition("/")
         parameter = parameters[name]
-        # AdamW counts its steps in a tensor that lies where the fused kernel wants it: on the device. The
-        # kernels also take it that other slots lie in memory like the parameter, which may be channels-last.
+        # The fused AdamW kernel expects its step counter on the device. The kernels also assume that the
+        # other tensors have the memory format of the parameter, which may be channels-last.
         kept = torch.empty_like(parameter) if value.shape == parameter.shape else torch.empty_like(value)
         optimiser.state[parameter][slot] = kept.to(parameter.device).copy_(value)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions of the step."""
+"""Learning-rate schedules as pure functions of the optimiser step."""
 
 import math
 from collections.abc import Callable
@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 from raysweep.choices import choose
 
-ONE_CYCLE_RISE = 0.3  # share of the steps on the way up
+ONE_CYCLE_RISE = 0.3  # the share of the steps in which the rate rises
 ONE_CYCLE_START = 1 / 25  # of the peak
 ONE_CYCLE_END = 1e-5  # of the peak
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule over `steps` optimiser steps with its `peak` rate.
+    """A learning-rate schedule over `steps` optimiser steps, with the largest rate `peak`.
 
-    `milestones` are the steps at which the rate is multiplied by `gamma` (read by that schedule alone);
-    any schedule rises linearly from zero over its first `warmup` steps.
+    The schedule `milestones` multiplies the rate by `gamma` at each of the steps `milestones`; the other
+    schedules ignore both. In the first `warmup` steps every schedule is scaled up linearly from zero. Raises
+    `ValueError` for an unknown name.
     """
 
     name: str
@@ -40,7 +41,7 @@ def _milestones(schedule: Schedule, step: int) -> float:
 
 
 def _one_cycle(schedule: Schedule, step: int) -> float:
-    """Smith and Topin 2017, with cosine slopes."""
+    """One cycle (Smith and Topin 2017, arXiv 1708.07120), with cosine instead of linear slopes."""
     top = max(1.0, ONE_CYCLE_RISE * schedule.steps)
     if step < top:
         return _cosine(ONE_CYCLE_START, 1.0, step / top)
