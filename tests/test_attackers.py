@@ -22,8 +22,9 @@ from raysweep.commands.verify import problems
 from raysweep.errors import UserError
 from raysweep.store import parquet
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.records import LevelRecord
 from raysweep.store.results import ResultStore
-from raysweep.store.trials import LevelRecord, TrialStore
+from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check, load_sweep
 from raysweep.tables.schemas import schema
 from tests.work.plans import carry_out, compare_all, plan

@@ -26,8 +26,9 @@ from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
 from raysweep.store.files import Files
+from raysweep.store.records import LevelRecord
 from raysweep.store.results import ResultStore
-from raysweep.store.trials import LevelRecord, TrialStore
+from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
 
 

@@ -14,7 +14,7 @@ from raysweep.plan.identity import (
 )
 from raysweep.plan.plan import Desired
 from raysweep.plan.probes import facts_of, has_running_statistics, model_config
-from raysweep.store.trials import LevelRecord
+from raysweep.store.records import LevelRecord
 from raysweep.sweep.names import METHODS
 from raysweep.sweep.schema import Align
 from raysweep.tables.agreements import Agreement

@@ -7,7 +7,8 @@ from raysweep.data.resident import Resident
 from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.plan.identity import Trial, trial_config
-from raysweep.store.trials import LevelRecord, Metric, TrialStore
+from raysweep.store.records import LevelRecord, Metric
+from raysweep.store.trials import TrialStore
 from raysweep.training.evaluation import evaluate
 from raysweep.work.data import model_config
 from raysweep.work.device import make_deterministic

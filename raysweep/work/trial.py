@@ -13,8 +13,10 @@ from raysweep.data.resident import Resident
 from raysweep.plan.identity import Trial, trial_config
 from raysweep.plan.trials import Extent
 from raysweep.pruning import sparsity
+from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.results import ResultStore
-from raysweep.store.trials import LevelRecord, Metric, ResumePoint, TrialStore
+from raysweep.store.resume import ResumePoint
+from raysweep.store.trials import TrialStore
 from raysweep.training.evaluation import evaluate
 from raysweep.training.loop import Diverged, Hyperparameters, TrainingRun
 from raysweep.training.schedule import Schedule

@@ -10,7 +10,7 @@ import pandas as pd
 
 from raysweep.plan.plan import desired
 from raysweep.store.parquet import table_of
-from raysweep.store.trials import LevelRecord, Metric
+from raysweep.store.records import LevelRecord, Metric
 from raysweep.sweep.load import check
 from raysweep.tables.agreements import Agreement
 from raysweep.tables.rows import agreement_row, alignment_row, barrier_row, metric_rows, trial_row

@@ -26,7 +26,8 @@ from raysweep.plan.identity import data_config
 from raysweep.plan.plan import Desired, desired, done, todo
 from raysweep.plan.probes import facts_of, model_config
 from raysweep.store.files import Files
-from raysweep.store.trials import LevelRecord, Metric, TrialStore
+from raysweep.store.records import LevelRecord, Metric
+from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from tests.benchmarks.watched import SleepingWorker, WatchedWorker, notes_of
 

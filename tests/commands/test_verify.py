@@ -9,7 +9,8 @@ import pytest
 
 from raysweep.commands.verify import problems
 from raysweep.store.files import Files
-from raysweep.store.trials import ResumePoint, TrialStore
+from raysweep.store.resume import ResumePoint
+from raysweep.store.trials import TrialStore
 from tests.work.plans import carry_out, compare_all, contents, plan
 
 

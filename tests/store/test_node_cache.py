@@ -8,7 +8,8 @@ import torch
 
 from raysweep.store.files import Files
 from raysweep.store.node_cache import NodeCache
-from raysweep.store.trials import LevelRecord, TrialStore
+from raysweep.store.records import LevelRecord
+from raysweep.store.trials import TrialStore
 
 
 def name(content):

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from raysweep.store.files import CorruptObject, Files
-from raysweep.store.trials import LevelRecord, ResumePoint, TrialStore
+from raysweep.store.records import LevelRecord
+from raysweep.store.resume import ResumePoint
+from raysweep.store.trials import TrialStore
 
 STATE = {"weight": torch.arange(4.0)}
 

@@ -1,0 +1,92 @@
+"""Records of the trial store, kept as JSON: the finished levels of a trial, and its processes' starts."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from raysweep.errors import CorruptObject
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One evaluation during training; `time` is in seconds since 1970."""
+
+    step: int
+    epoch: float
+    split: str
+    loss: float
+    error: float
+    time: float
+
+
+@dataclass(frozen=True)
+class LevelRecord:
+    """A level of a trial: its evaluations, the SHA-256 of each of its objects, and where it ran.
+
+    `steps` is the optimiser step at which the level ends, and `seconds` the time that it took. `sparsity` is
+    the share of the maskable weights that its mask removes. `checkpoints` and `optimisers` map a step to the
+    SHA-256 of the object that is stored for it.
+    """
+
+    steps: int
+    seconds: float = 0.0
+    sparsity: float = 0.0
+    metrics: tuple[Metric, ...] = ()
+    checkpoints: dict[int, str] = field(default_factory=dict)
+    optimisers: dict[int, str] = field(default_factory=dict)
+    mask: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def has(self, checkpoints: Iterable[int], optimisers: Iterable[int]) -> bool:
+        """Whether the weights and the optimiser states of these steps are stored."""
+        return set(checkpoints) <= set(self.checkpoints) and set(optimisers) <= set(self.optimisers)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str | bytes) -> "LevelRecord":
+        """Read a record. Raises `CorruptObject` when the text is not one."""
+        return _read(_LEVEL_RECORD, text)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """The progress of a trial, and the nodes of the processes that have started from there."""
+
+    progress: list[Any]
+    nodes: list[str]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str | bytes) -> "Starts":
+        """Read a note of starts. Raises `CorruptObject` when the text is not one."""
+        return _read(_STARTS, text)
+
+
+_LEVEL_RECORD, _STARTS = TypeAdapter(LevelRecord), TypeAdapter(Starts)
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """Read a JSON object. Raises `CorruptObject` when the text is not one."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorruptObject(f"not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise CorruptObject("not a JSON object")
+    return found
+
+
+def _read(adapter: TypeAdapter[Record], text: str | bytes) -> Record:
+    try:
+        return adapter.validate_python(json_object(text))
+    except ValidationError as error:
+        raise CorruptObject(str(error)) from error
