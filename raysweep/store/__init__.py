@@ -1,1 +1,1 @@
-"""Where things live: layout, checkpoints, committed results, tables."""
+"""Objects under a root: backends, checkpoints, committed results and their index, locks and caches."""

@@ -1,4 +1,4 @@
-"""Where objects lie: a directory, or a bucket through pyarrow's filesystems."""
+"""Backends, which hold objects: a local directory, or a bucket through pyarrow's filesystems."""
 
 import contextlib
 import os
@@ -15,34 +15,29 @@ from raysweep.choices import choose
 from raysweep.errors import UserError
 
 SCHEMES = ("s3", "gs")
-S3_SECONDS = 60  # that a request may be without an answer
-GS_SECONDS = 300  # that a request is tried again
-S3_ATTEMPTS = 8  # of a request that is answered by 503, times out or loses its connection
-READS = 4  # of an object that changes while it is read
-REMOVED = (
-    "NO_SUCH_KEY",
-    "RESOURCE_NOT_FOUND",
-)  # what Arrow says of an object that is removed while it is read
-NO_ROOM = (
-    "Failed to flush response stream"  # the same, where the answer that says so is longer than the object
-)
-ONE_REQUEST = 10 * 2**20  # bytes from which on Arrow writes an object in parts
+S3_SECONDS = 60  # how long a request may remain unanswered
+GS_SECONDS = 300  # how long a failing request is repeated
+S3_ATTEMPTS = 8  # attempts of a request that fails with status 503, a timeout or a lost connection
+READS = 4  # attempts to read an object that changes while it is read
+REMOVED = ("NO_SUCH_KEY", "RESOURCE_NOT_FOUND")  # in Arrow's error when an object is removed during a read
+NO_ROOM = "Failed to flush response stream"  # Arrow's error when an answer is longer than the object was
+MULTIPART = 10 * 2**20  # bytes from which on Arrow writes an object in several requests
 
 
 class Stamp(NamedTuple):
-    """What a listing says of an object: its bytes, and when it was written (nanoseconds since 1970)."""
+    """An object's size in bytes, and the time of its last write in nanoseconds since 1970."""
 
     size: int
     modified: int
 
 
 class Backend(Protocol):
-    """Whole objects by name; writing replaces an object at once or not at all."""
+    """Whole objects by name. A write replaces an object atomically or not at all."""
 
     def put(self, name: str, content: bytes) -> None: ...
 
-    def get(self, name: str, most: int) -> bytes | None:
-        """Return an object, or None where it has more than so many bytes."""
+    def get(self, name: str, limit: int) -> bytes | None:
+        """Return an object, or None when it is larger than `limit` bytes. Raises `FileNotFoundError`."""
         ...
 
     def delete(self, name: str) -> None: ...
@@ -53,13 +48,13 @@ class Backend(Protocol):
 
 
 class Directory:
-    """A local directory, or one that all machines share."""
+    """A directory of this machine, or one that all machines share."""
 
     def __init__(self, root: str) -> None:
         self.path = Path(root).resolve()
 
     def put(self, name: str, content: bytes) -> None:
-        """Write under the final name by one rename; the temporary file lies in `tmp/`."""
+        """Write a temporary file in `tmp/`, then rename it to its final name."""
         target = self._at(name)
         temporary = self.path / "tmp" / uuid.uuid4().hex
         temporary.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +69,9 @@ class Directory:
             temporary.unlink(missing_ok=True)
             raise
 
-    def get(self, name: str, most: int) -> bytes | None:
+    def get(self, name: str, limit: int) -> bytes | None:
         with self._at(name).open("rb") as file:
-            return None if os.fstat(file.fileno()).st_size > most else file.read()
+            return None if os.fstat(file.fileno()).st_size > limit else file.read()
 
     def delete(self, name: str) -> None:
         self._at(name).unlink(missing_ok=True)
@@ -104,11 +99,12 @@ class Bucket:
         self._base = prefix.rstrip("/")
 
     def put(self, name: str, content: bytes) -> None:
-        """Write in one request; an object that needs several is copied to its name when it is whole.
+        """Write in one request, or write a temporary object and copy it to its final name.
 
-        A stream that is closed after an error, as its destruction does, publishes the parts that it has.
+        Arrow writes large objects in parts. A stream that is closed after an error, even by its destructor,
+        publishes the parts that it has written, so it must never write under a final name.
         """
-        if len(content) < ONE_REQUEST:
+        if len(content) < MULTIPART:
             self._write(name, content)
             return
         temporary = f"tmp/{uuid.uuid4().hex}"
@@ -116,19 +112,19 @@ class Bucket:
             self._write(temporary, content)
             self._system.copy_file(self._at(temporary), self._at(name))
         finally:
-            with contextlib.suppress(OSError):  # the error that is on its way says more
+            with contextlib.suppress(OSError):  # an error above is the more informative one
                 self.delete(temporary)
 
-    def get(self, name: str, most: int) -> bytes | None:
-        """Return an object, or None where it has more than so many bytes.
+    def get(self, name: str, limit: int) -> bytes | None:
+        """Return an object, or None when it is larger than `limit` bytes. Raises `FileNotFoundError`.
 
-        Arrow asks for the size first and reads so many bytes then. An object that another process replaces
-        between the two requests may therefore come back cut short, which its checksum shows; one that is
-        removed there is a `FileNotFoundError`, as before the first request.
+        Arrow first requests the size, then that many bytes. When another process replaces the object between
+        the two requests, the result may be truncated, which the object's checksum reveals. An object that is
+        removed in between raises `FileNotFoundError`, like one that never existed.
         """
         for _ in range(READS - 1):
             try:
-                return self._read(name, most)
+                return self._read(name, limit)
             except FileNotFoundError:
                 raise
             except OSError as error:
@@ -137,11 +133,11 @@ class Bucket:
                     raise FileNotFoundError(self._at(name)) from error
                 if NO_ROOM not in str(error):
                     raise
-        return self._read(name, most)
+        return self._read(name, limit)
 
-    def _read(self, name: str, most: int) -> bytes | None:
+    def _read(self, name: str, limit: int) -> bytes | None:
         with self._system.open_input_file(self._at(name)) as file:
-            return None if file.size() > most else file.read()
+            return None if file.size() > limit else file.read()
 
     def delete(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -169,7 +165,7 @@ class Bucket:
 
 
 def _below(folder: str, name: str) -> Iterator[tuple[str, Stamp]]:
-    """The files below a folder; one that another process removes meanwhile is left out."""
+    """Yield the files below a folder; files that other processes remove meanwhile are left out."""
     prefix = f"{name}/" if name else ""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
@@ -188,8 +184,8 @@ def _s3() -> fs.S3FileSystem:
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         scheme=where.scheme if where else None,
         endpoint_override=where.netloc if where else None,
-        allow_delayed_open=True,  # so that a small object is written by one request
-        background_writes=False,  # so that an error belongs to the write that met it
+        allow_delayed_open=True,  # writes a small object in one request
+        background_writes=False,  # raises an error in the write that caused it
         request_timeout=S3_SECONDS,
         connect_timeout=10,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=S3_ATTEMPTS),
@@ -197,13 +193,13 @@ def _s3() -> fs.S3FileSystem:
 
 
 def _gs() -> fs.GcsFileSystem:
-    """The endpoint is Google's, or the one that STORAGE_EMULATOR_HOST names."""
+    """Connect to Google's endpoint, or to the emulator that STORAGE_EMULATOR_HOST names."""
     emulated = "STORAGE_EMULATOR_HOST" in os.environ
     return fs.GcsFileSystem(anonymous=emulated, retry_time_limit=timedelta(seconds=GS_SECONDS))
 
 
 def backend_of(root: str) -> Backend:
-    """Return where a root lies. Raises `UserError` for a scheme that is not known."""
+    """Return the backend of a root. Raises `UserError` for an unknown scheme or a missing bucket."""
     scheme, separator, rest = root.partition("://")
     if not separator:
         return Directory(root)

@@ -1,4 +1,4 @@
-"""A folder of objects as files, for libraries that want a path."""
+"""A folder of objects as local files, for libraries that need a path."""
 
 import contextlib
 import tempfile
@@ -8,15 +8,15 @@ from pathlib import Path
 from raysweep.store.backends import Stamp
 from raysweep.store.files import Files
 
-ROUNDS = 4  # of copying what has changed since the round before
+ROUNDS = 4  # copies are repeated this often while objects change
 
 
 @contextlib.contextmanager
 def as_directory(files: Files, folder: str) -> Iterator[Path]:
-    """Give a folder of the root as a directory.
+    """Yield the path of a folder of the root.
 
-    A local root has one. Of object storage it is a temporary copy; files that are new or have changed at the
-    end are put back.
+    Under a local root this is the folder itself. In object storage it is a temporary copy, from which new and
+    changed files are uploaded at the end.
     """
     if files.directory:
         yield files.directory / folder
@@ -33,7 +33,7 @@ def as_directory(files: Files, folder: str) -> Iterator[Path]:
 
 
 def _copy(files: Files, folder: str, base: Path) -> None:
-    """Copy the objects, and those that another run has replaced meanwhile once more."""
+    """Copy the objects, and repeat this for those that another run has replaced in the meantime."""
     copied: dict[str, Stamp] = {}
     for _ in range(ROUNDS):
         stamps = files.stamps(folder)

@@ -1,4 +1,4 @@
-"""Facts that take seconds to find out, kept on this machine for the next command."""
+"""Answers that take seconds to compute, kept on this machine's disk for later commands."""
 
 import contextlib
 import json
@@ -13,18 +13,19 @@ from raysweep.version import code_digest
 
 
 def facts_folder() -> Path:
-    """`facts` in the folder that RAYSWEEP_CACHE names, else in the user's own cache.
+    """Return `facts` in the folder that RAYSWEEP_CACHE names, or else in the user's own cache folder.
 
-    Nothing can check a fact by itself, so it lies where nobody else may write.
+    An answer cannot be verified when it is read, so it must be kept where no other user can write.
     """
     given = os.environ.get(VARIABLE)
     return (Path(given) if given else Path.home() / ".cache" / "raysweep") / "facts"
 
 
 def recall(question: Any) -> Any:
-    """Return the JSON-like answer that `remember` kept, None where there is none.
+    """Return the answer that `remember` kept for a question, or None; both are JSON values.
 
-    A question holds all that its answer depends on but the code of this package, which belongs to each.
+    A question must contain everything that determines its answer, except the code of this package, which is
+    added here.
     """
     try:
         kept = json.loads(_path(question).read_bytes())
@@ -34,7 +35,7 @@ def recall(question: Any) -> Any:
 
 
 def remember(question: Any, answer: Any) -> None:
-    """Keep an answer; a disk that is full or cannot be written keeps none, and nothing fails."""
+    """Keep an answer. A disk that is full or read-only keeps nothing and raises no error."""
     path = _path(question)
     temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Whole objects under a root, written atomically and read with their checksum."""
+"""Whole objects under a root, written atomically and verified by their checksums."""
 
 import hashlib
 import time
@@ -9,11 +9,9 @@ from raysweep.errors import CorruptObject as CorruptObject
 from raysweep.errors import UserError
 from raysweep.store.backends import READS, Directory, Stamp, backend_of
 
-MAGIC = b"raysweep"  # a checksummed object: magic, SHA-256 of the payload, payload
+MAGIC = b"raysweep"  # a checked object consists of this, the SHA-256 of the payload, and the payload
 HEADER = len(MAGIC) + 32
-
-
-MOST_BYTES = 2**34  # of an object: ours are smaller, and are read whole
+MOST_BYTES = 2**34  # the largest object that is read; raysweep writes smaller ones
 
 
 class Files:
@@ -28,7 +26,7 @@ class Files:
         self.root = str(self.directory) if self.directory else root.rstrip("/")
 
     def where(self, name: str) -> str:
-        """Return where an object lies, for messages."""
+        """Return the full path of an object, for messages."""
         return f"{self.root}/{name}"
 
     def check_writable(self) -> None:
@@ -43,38 +41,40 @@ class Files:
             raise UserError(f"root {self.root} cannot be written: {error.strerror or error}") from error
 
     def put(self, name: str, content: bytes) -> None:
-        """Write an object, replacing one of that name at once."""
+        """Write an object, atomically replacing any object of this name."""
         self._backend.put(name, content)
 
     def get(self, name: str) -> bytes:
-        """Return an object; raises `CorruptObject`, before memory is taken, when it is too large."""
+        """Return an object. Raises `FileNotFoundError`, and `CorruptObject` when it is too large to read."""
         content = self._backend.get(name, MOST_BYTES)
         if content is None:
             raise CorruptObject(f"{self.where(name)}: more than {MOST_BYTES:,} bytes")
         return content
 
     def find(self, name: str) -> bytes | None:
-        """Return an object, or None when there is none."""
+        """Return an object, or None when there is none. Raises `CorruptObject` when it is too large."""
         try:
             return self.get(name)
         except FileNotFoundError:
             return None
 
     def holds(self, name: str, content: bytes) -> bool:
-        """Whether an object has this content."""
+        """Whether an object exists and has this content."""
         try:
             return self.find(name) == content
         except CorruptObject:
             return False
 
     def put_checked(self, name: str, payload: bytes) -> None:
+        """Write an object together with the checksum of its payload."""
         self.put(name, MAGIC + hashlib.sha256(payload).digest() + payload)
 
     def get_checked(self, name: str) -> bytes:
-        """Return the payload of an object that `put_checked` wrote; raises `CorruptObject`.
+        """Return the payload of an object that `put_checked` wrote.
 
-        In object storage a reader may see a part of an object that is being replaced, so that one which does
-        not match its checksum is read again before it counts as damaged.
+        Raises `FileNotFoundError`, and `CorruptObject` when the payload does not match its checksum. In
+        object storage a reader may see only a part of an object that is being replaced. A mismatch is
+        therefore read again before the object counts as damaged.
         """
         for _ in range(READS):
             content = self.get(name)
@@ -84,18 +84,18 @@ class Files:
         raise CorruptObject(f"{self.where(name)}: the checksum does not match the content")
 
     def find_checked(self, name: str) -> bytes | None:
-        """Return the payload of an object, or None when there is none; raises `CorruptObject`."""
+        """Return the payload of an object, or None when there is none. Raises `CorruptObject`."""
         try:
             return self.get_checked(name)
         except FileNotFoundError:
             return None
 
     def delete(self, name: str) -> None:
-        """Remove an object; nothing happens when there is none."""
+        """Remove an object, if there is one."""
         self._backend.delete(name)
 
     def remove_empty_folders(self, folder: str) -> None:
-        """Remove the folders below this one that hold nothing; nobody may be writing. Buckets have none."""
+        """Remove empty folders below a folder of a local root, to which nobody may be writing."""
         if self.directory:
             for path in sorted((self.directory / folder).rglob("*"), reverse=True):
                 if path.is_dir() and not any(path.iterdir()):
@@ -105,7 +105,7 @@ class Files:
         return self._backend.exists(name)
 
     def older(self, folder: str, seconds: float) -> list[str]:
-        """Return the names of the objects below a folder that were written so long ago."""
+        """Return the names of the objects below a folder that were written at least `seconds` ago."""
         limit = time.time() - seconds
         return [name for name, stamp in self._backend.stamps(folder).items() if stamp.modified / 1e9 <= limit]
 
@@ -114,9 +114,9 @@ class Files:
         return sorted(self._backend.stamps(folder))
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Return the bytes of all objects below a folder, by name."""
+        """Return the sizes in bytes of all objects below a folder, by name."""
         return {name: stamp.size for name, stamp in self._backend.stamps(folder).items()}
 
     def stamps(self, folder: str) -> dict[str, Stamp]:
-        """Return what a listing says of all objects below a folder, by name."""
+        """Return the sizes and the times of writing of all objects below a folder, by name."""
         return self._backend.stamps(folder)

@@ -1,7 +1,7 @@
-"""Which rows lie in which committed object, kept so that a plan need not read them all.
+"""The index of committed results: which object holds which rows, so that a plan need not read every object.
 
-The objects are the truth. An object stands in the index with its size and time of writing; one that a
-listing shows otherwise is read again, and whoever meets a damaged object discards the index.
+The objects are the truth. The index records each object with its size and time of writing. An object whose
+listing differs from its record is read again, and a reader that finds a damaged object discards the index.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from raysweep.store.backends import Stamp
 from raysweep.store.files import CorruptObject, Files
 
-READERS = 16  # objects that are read at once: storage answers each after a while
-MOST_UNINDEXED = 64  # objects that are rather read each time than written into the index
+READERS = 16  # objects that are read concurrently, because each request has a latency
+MOST_UNINDEXED = 64  # so few new objects are read every time rather than added to the stored index
 
 Read = Callable[[str], tuple[pa.Array, pa.Array]]
 
@@ -35,10 +35,11 @@ def index_name(kind: str) -> str:
 
 
 def indexed(files: Files, kind: str, read: Read) -> pa.Table:
-    """Return what the objects of a kind hold: a row per object, in the order of their names.
+    """Return the index of a kind of results: one row per object, sorted by the objects' names.
 
-    The columns are `object`, `size`, `modified`, and the `ids` and `splits` of its rows in their order.
-    `read` gives those of an object; one that it finds damaged (`CorruptObject`) is left out.
+    The columns are `object`, `size`, `modified`, and the lists `ids` and `splits` with an entry for each row
+    of the object. `read` returns these two for an object; objects for which it raises `CorruptObject` are
+    left out.
     """
     stamps = files.stamps(f"results/{kind}")
     known = _stored(files, kind)
@@ -55,7 +56,7 @@ def indexed(files: Files, kind: str, read: Read) -> pa.Table:
 
 
 def discard_index(files: Files, kind: str) -> None:
-    """Forget the index, because an object is not what it says; where that fails, the next reader tries."""
+    """Delete an index that does not match its objects. When that fails, the next reader tries again."""
     with contextlib.suppress(OSError):
         files.delete(index_name(kind))
 
@@ -90,7 +91,7 @@ def _lists(arrays: list[pa.Array]) -> pa.Array:
 
 
 def _stored(files: Files, kind: str) -> pa.Table:
-    """The index as it was stored; an empty one where there is none or it is damaged."""
+    """Return the stored index, or an empty one when it is missing or damaged."""
     try:
         table = pq.read_table(pa.BufferReader(files.get_checked(index_name(kind))))
     except (FileNotFoundError, CorruptObject, pa.ArrowException):
@@ -99,7 +100,7 @@ def _stored(files: Files, kind: str) -> pa.Table:
 
 
 def _store(files: Files, kind: str, table: pa.Table) -> None:
-    """A root that cannot be written has no index; the next command reads the objects again."""
+    """Store the index, except under a read-only root, where the next command reads the objects again."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""Locks of a local root, which the system gives back even when their process is killed.
+"""Locks of a local root, which the system releases even when their process is killed.
 
-Object storage has no locks: there two drivers may work, and because every result has one name and one
-content, the tables are right all the same.
+Object storage has no locks. Two drivers may work there at once, and because every result has one name and one
+content, the tables are still right.
 """
 
 import contextlib
@@ -14,30 +14,31 @@ from typing import IO
 from raysweep.errors import UserError
 from raysweep.store.files import Files
 
-ROOT = ".root"  # no sweep has this name
-LEFT_BEHIND = 24 * 3600.0  # seconds after which nobody still writes a temporary object
+ROOT = ".root"  # the lock of the root; no sweep can have this name
+ABANDONED = 24 * 3600.0  # seconds after which a temporary object is no longer being written
 
 
 @contextlib.contextmanager
 def shared_root_lock(files: Files) -> Iterator[None]:
-    """Share a root with other runs and imports, and keep `alone` from it.
+    """Share a root with other runs and imports, and exclude `exclusive_root_lock`.
 
-    What killed processes left in `tmp/` is removed: all of it where nobody else is at work, else (and on
-    object storage, where nobody knows) what is a day old.
+    Temporary objects that killed processes left in `tmp/` are removed. When nobody else holds the lock, all
+    are removed. Otherwise, and in object storage, where this is unknown, those that are a day old are
+    removed.
     """
     if files.directory is None:
-        _clear(files, LEFT_BEHIND)
+        _clear(files, ABANDONED)
         yield
         return
     with _opened(files, ROOT) as file:
-        _clear(files, 0 if _taken(file) else LEFT_BEHIND)
+        _clear(files, 0 if _taken(file) else ABANDONED)
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
 
 @contextlib.contextmanager
 def exclusive_root_lock(files: Files) -> Iterator[None]:
-    """Keep all runs and imports from a local root. Raises `UserError` when one is at work."""
+    """Exclude all runs and imports from a local root. Raises `UserError` when one is at work."""
     if files.directory is None:
         yield
         return
@@ -71,7 +72,7 @@ def _clear(files: Files, age: float) -> None:
 
 
 def _opened(files: Files, name: str) -> IO[str]:
-    """Open a lock. Raises `UserError` for a root that cannot be written."""
+    """Open the file of a lock. Raises `UserError` for a root that cannot be written."""
     assert files.directory is not None
     path: Path = files.directory / "locks" / name
     try:
@@ -82,6 +83,7 @@ def _opened(files: Files, name: str) -> IO[str]:
 
 
 def _taken(file: IO[str]) -> bool:
+    """Try to take a lock exclusively, and return whether that succeeded."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""What a node has read from object storage, kept on its own disk for all its processes."""
+"""Objects that a node has read from object storage, kept on its disk for all its processes."""
 
 import contextlib
 import hashlib
@@ -11,22 +11,22 @@ VARIABLE = "RAYSWEEP_CACHE"
 
 
 def cache_folder() -> Path:
-    """The folder that RAYSWEEP_CACHE names, else one in the user's temporary folder."""
+    """Return the folder that RAYSWEEP_CACHE names, or else the user's own one in the temporary folder."""
     return Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / f"raysweep-cache-{os.getuid()}")
 
 
 class NodeCache:
-    """Objects by their SHA-256, at most `limit` bytes; those that were used last stay.
+    """Objects by their SHA-256, at most `limit` bytes in total; the least recently used are removed first.
 
-    Several processes may use one folder: an object appears by a rename, and is checked when it is read. A
-    disk that is full or cannot be written keeps nothing, and nothing fails.
+    Several processes may use one folder: objects are renamed into it, and verified when they are read. A disk
+    that is full or read-only keeps nothing and raises no error.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
         self._folder, self._limit = folder, limit
 
     def get(self, checksum: str) -> bytes | None:
-        """Return the object with this SHA-256, or None where it is not here (or damaged)."""
+        """Return the object with this SHA-256, or None when it is missing or damaged."""
         path = self._folder / checksum
         try:
             content = path.read_bytes()
@@ -39,6 +39,7 @@ class NodeCache:
         return content
 
     def put(self, checksum: str, content: bytes) -> None:
+        """Keep an object, unless it alone is larger than the limit."""
         if len(content) > self._limit:
             return
         with contextlib.suppress(OSError):
@@ -54,7 +55,7 @@ class NodeCache:
     def _make_room(self) -> None:
         found = []
         for path in self._folder.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # another process made room too
+            with contextlib.suppress(FileNotFoundError):  # another process may have removed it
                 if path.is_dir():
                     continue
                 found.append((path.stat().st_mtime, path.stat().st_size, path))

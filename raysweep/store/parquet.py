@@ -1,4 +1,4 @@
-"""Rows as Arrow tables, and reading Parquet objects, which somebody else may have written."""
+"""Rows as Arrow tables, and the reading of Parquet objects, which may come from untrusted writers."""
 
 import io
 from collections.abc import Iterable
@@ -9,16 +9,16 @@ import pyarrow.parquet as pq
 
 from raysweep.store.files import CorruptObject
 
-MOST_BYTES = 2**31  # that an object may unpack to; ours are far smaller, and are read whole
+MOST_BYTES = 2**31  # the largest unpacked size that is read; raysweep writes far smaller objects
 MOST_VALUES = MOST_BYTES // 8
-AT_ONCE = 4096  # rows: a few bytes of a file may stand for any number of equal values
+BATCH_ROWS = 4096  # bounds memory, because a few bytes of a file can encode any number of equal values
 
 
 def table_of(rows: list[dict[str, Any]], columns: pa.Schema) -> pa.Table:
     """Return rows as a table with these columns.
 
-    Raises `ValueError` naming the columns that a row, also a nested one, lacks and the keys that are none:
-    pyarrow would make the former null and drop the latter without a word.
+    Raises `ValueError` for a row, or a row nested in it, that lacks columns or has keys that are not columns.
+    pyarrow would silently write nulls for the former and drop the latter.
     """
     _check(rows, columns, "row")
     return pa.Table.from_pylist(rows, columns)
@@ -30,8 +30,8 @@ def _check(rows: list[dict[str, Any]], fields: Iterable[pa.Field], what: str) ->
         if row.keys() != types.keys():
             missing, extra = sorted(types.keys() - row.keys()), sorted(row.keys() - types.keys())
             raise ValueError(
-                f"{what} does not fit its columns: it lacks {', '.join(missing) or 'none'} and has "
-                f"{', '.join(extra) or 'no others'} besides"
+                f"{what} does not fit its columns; missing: {', '.join(missing) or 'none'}; "
+                f"unexpected: {', '.join(extra) or 'none'}"
             )
     for name, kind in types.items():
         if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
@@ -42,10 +42,10 @@ def _check(rows: list[dict[str, Any]], fields: Iterable[pa.Field], what: str) ->
 def parquet_table(
     where: str, content: bytes, expected: pa.Schema, columns: Iterable[str] | None = None
 ) -> pa.Table:
-    """Return the rows of an object with these columns, all or some of them.
+    """Return all or some of the columns of a Parquet object, whose content is given.
 
-    Raises `CorruptObject`, naming `where` it lies, when it is not Parquet, has other columns, or unpacks to
-    more than `MOST_BYTES`.
+    Raises `CorruptObject`, with the object's path `where` in its message, when the content is not Parquet,
+    has columns other than `expected`, or unpacks to more than `MOST_BYTES`.
     """
     names = expected.names if columns is None else [name for name in expected.names if name in set(columns)]
     batches, size = [], 0
@@ -54,7 +54,7 @@ def parquet_table(
         if not file.schema_arrow.equals(expected):
             raise CorruptObject(f"{where}: has other columns than this version of raysweep writes")
         if _values(file.metadata) <= MOST_VALUES:
-            for batch in file.iter_batches(AT_ONCE, columns=names):
+            for batch in file.iter_batches(BATCH_ROWS, columns=names):
                 size += batch.nbytes
                 if size > MOST_BYTES:
                     break

@@ -60,15 +60,15 @@ ID = {"alignments": "alignment_id", "barriers": "barrier_id"}
 
 
 class ResultStore:
-    """Rows of alignments and barriers as the workers committed them."""
+    """The rows of alignments and barriers, as the workers committed them."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
 
     def commit(self, kind: str, job: str, rows: list[dict[str, Any]]) -> str:
-        """Write all rows of a job as one object and return its name.
+        """Write all rows of a job as one object and return the object's name.
 
-        Raises `ValueError` for a row that lacks a column or has another.
+        Raises `ValueError` for a row that lacks a column or has an unknown one.
         """
         name = f"results/{kind}/{job[:2]}/{job}"
         buffer = io.BytesIO()
@@ -77,9 +77,10 @@ class ResultStore:
         return name
 
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """Return the rows of one object, `results/<kind>/...`.
+        """Return the rows of one object, named `results/<kind>/...`.
 
-        Raises `CorruptObject`, also for what another version wrote; then no index claims the object any more.
+        Raises `CorruptObject` for an object that is damaged or was written by another version of raysweep,
+        and discards the index that lists it.
         """
         kind = name.split("/")[1]
         try:
@@ -90,7 +91,7 @@ class ResultStore:
             raise
 
     def index(self, kind: str) -> pa.Table:
-        """Return what every object of a kind holds, but for those that are damaged; see `indexed`."""
+        """Return the index of all undamaged objects of a kind; see `raysweep.store.index.indexed`."""
 
         def read(name: str) -> tuple[pa.Array, pa.Array]:
             rows = self.read(name, [ID[kind], "split"])
@@ -102,9 +103,9 @@ class ResultStore:
         return indexed(self._files, kind, read)
 
     def stamps(self, kind: str) -> dict[str, Stamp]:
-        """Return the size and the time of writing of every object of a kind."""
+        """Return the sizes and the times of writing of all objects of a kind."""
         return self._files.stamps(f"results/{kind}")
 
     def discard_index(self, kind: str) -> None:
-        """Have the index made again from the objects, because one is not what it says."""
+        """Have the index rebuilt from the objects, because it does not match them."""
         discard_index(self._files, kind)

@@ -87,6 +87,6 @@ def test_in_a_bucket_what_is_old_goes(monkeypatch):
         files.put("tmp/leftover", b"half")
         with shared_root_lock(files):
             assert files.list("tmp") == ["tmp/leftover"]
-        monkeypatch.setattr(lock, "LEFT_BEHIND", 0.0)
+        monkeypatch.setattr(lock, "ABANDONED", 0.0)
         with shared_root_lock(files):
             assert files.list("tmp") == []

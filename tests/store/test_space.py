@@ -24,7 +24,7 @@ files.put("small", b"fits")
 
 def test_room_is_asked_for_before_anything_is_written(tmp_path):
     check_space(Files(str(tmp_path)), 1)
-    with pytest.raises(UserError, match=r"1,200,000,000.0 GB, and .* GB are free"):
+    with pytest.raises(UserError, match=r"1,200,000,000.0 GB, but only .* GB are free"):
         check_space(Files(str(tmp_path)), 10**18)
 
 

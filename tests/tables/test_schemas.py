@@ -20,10 +20,10 @@ def row(table):
 def test_a_row_of_any_table_has_its_columns_and_no_others(table):
     whole, last = row(table), schema(table).names[-1]
     assert table_of([whole], schema(table)).num_rows == 1
-    with pytest.raises(ValueError, match="lacks none and has swept besides"):
+    with pytest.raises(ValueError, match="missing: none; unexpected: swept"):
         table_of([whole, {**whole, "swept": 1}], schema(table))
     whole.pop(last)
-    with pytest.raises(ValueError, match=f"lacks {last} and has no others besides"):
+    with pytest.raises(ValueError, match=f"missing: {last}; unexpected: none"):
         table_of([whole], schema(table))
 
 
