@@ -1,4 +1,4 @@
-"""Image classification datasets as arrays, and resident on a device."""
+"""Datasets for image classification, as numpy arrays and as tensors on a device."""
 
 from raysweep.data.arrays import Arrays, dataset_digest
 from raysweep.data.config import DataConfig

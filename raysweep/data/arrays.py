@@ -1,4 +1,4 @@
-"""Datasets as numpy arrays; nothing here imports torch, so that plans are quick."""
+"""Datasets as numpy arrays, kept free of torch so that plans are made quickly."""
 
 import hashlib
 from dataclasses import dataclass, fields
@@ -8,9 +8,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Arrays:
-    """A dataset: images are unsigned bytes of shape (examples, channels, height, width), labels int64.
+    """A dataset: images are unsigned bytes of shape (examples, channels, height, width), labels are int64.
 
-    `classes` is the number of classes of the dataset, whichever of them a subset happens to hold.
+    `classes` is the number of classes of the whole dataset, even where a subset lacks some of them.
     """
 
     train_images: np.ndarray
@@ -29,7 +29,7 @@ class Arrays:
 def dataset_digest(arrays: Arrays) -> str:
     """Return the SHA-256 of the decoded arrays and the number of classes.
 
-    It is the same for every packaging of the same data.
+    It does not depend on the file format in which the data was packaged.
     """
     sha = hashlib.sha256()
     for field in fields(arrays):

@@ -1,23 +1,23 @@
-"""Random flips and crops of a batch, the usual augmentation of CIFAR."""
+"""Random flips and crops of a batch, the usual augmentation for CIFAR."""
 
 import torch
 
 
 def flip_and_crop(images: torch.Tensor, black: torch.Tensor, seed: int, padding: int = 4) -> torch.Tensor:
-    """Flip half of the images and shift each one by up to `padding` pixels along both axes.
+    """Flip each image with probability 1/2, and shift it by up to `padding` pixels along both axes.
 
     Arguments:
-        images: (batch, channels, height, width); they are not changed.
-        black: (channels,), what fills the `padding` pixels around an image.
-        seed: of the random numbers, which do not depend on the device.
-        padding: pixels on each side; a crop is any of (2 * padding + 1)^2 windows of the padded image.
+        images: shape (batch, channels, height, width); not modified.
+        black: shape (channels,), the value of the `padding` pixels around an image.
+        seed: seeds the random numbers, which do not depend on the device.
+        padding: pixels on each side; a crop is one of (2 * padding + 1)^2 windows of the padded image.
 
-    Returns the new batch, of the same shape and memory format.
+    Returns a new batch of the same shape and memory format.
     """
     flip, top, left = _draw(len(images), padding, seed).to(images.device)
     batch, channels, height, width = images.shape
     padded = _pad(images, black, padding)
-    # Whole rows first, then pixels within the rows: the fastest of several ways to index, on the CPU.
+    # Selecting whole rows first and then pixels within rows is the fastest of several ways on the CPU.
     planes = torch.arange(batch * channels, device=images.device).view(batch, channels, 1)
     rows = top[:, None] + torch.arange(height, device=images.device)
     rows = (planes * padded.shape[2] + rows[:, None, :]).flatten()
@@ -37,7 +37,7 @@ def _draw(count: int, padding: int, seed: int) -> torch.Tensor:
 
 
 def _pad(images: torch.Tensor, black: torch.Tensor, padding: int) -> torch.Tensor:
-    """Return the images in a frame of `padding` pixels: contiguous, whatever their memory format."""
+    """Return the images in a frame of `padding` pixels, contiguous whatever the images' memory format."""
     batch, channels, height, width = images.shape
     size = (batch, channels, height + 2 * padding, width + 2 * padding)
     padded = black.to(images.dtype).view(1, channels, 1, 1).expand(size).contiguous()

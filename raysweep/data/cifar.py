@@ -16,9 +16,9 @@ PIXELS = 3 * 32 * 32
 
 @dataclass(frozen=True)
 class _Version:
-    """How the two versions of one CIFAR are laid out; both put the test examples into the last file.
+    """The files of the two versions of a CIFAR dataset; in both, the last file has the test examples.
 
-    A binary record is `label_bytes` labels, of which the last one is the class, and then the pixels.
+    A binary record consists of `label_bytes` labels, the last of which is the class, and of the pixels.
     """
 
     python: Layout
@@ -53,7 +53,7 @@ VERSIONS = {
 def load(dataset: str, data_root: str | None, download: bool) -> Arrays:
     """Read `cifar10` or `cifar100`.
 
-    Raises `UserError` when files are missing (and not to be downloaded) or malformed.
+    Raises `UserError` when files are malformed, or are missing and not downloaded.
     """
     version = VERSIONS[dataset]
     folder, layout = _find(dataset, data_root, download)

@@ -1,4 +1,4 @@
-"""The pickled batches of CIFAR-10 and CIFAR-100, read without running anything that a pickle asks for."""
+"""Reads the pickled batches of CIFAR-10 and CIFAR-100 without running any code that a pickle names."""
 
 import io
 import pickle
@@ -12,15 +12,15 @@ from raysweep.errors import UserError
 
 
 def read_batch(path: Path, labels_key: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images (examples, 3072) as bytes and the labels (examples,) as int64 of a batch.
+    """Return the images of a batch, bytes of shape (examples, 3072), and its labels, int64 (examples,).
 
-    Raises `UserError` when the file cannot be read, is malformed or holds anything but numbers, bytes,
-    containers and arrays of bytes.
+    Raises `UserError` when the file cannot be read, is malformed, or holds anything other than numbers,
+    bytes, containers and arrays of bytes.
     """
     content = read_bytes(path)
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
-    except Exception as error:  # a malformed pickle may raise any exception, says Python's documentation
+    except Exception as error:  # according to Python's documentation, a malformed pickle may raise any
         raise UserError(f"dataset file {path} is not a batch of CIFAR: {error!r}") from error
     if not isinstance(batch, dict) or not {b"data", labels_key} <= batch.keys():
         raise UserError(f"dataset file {path}: expected a dictionary with b'data' and {labels_key!r}")
@@ -44,13 +44,13 @@ def _labels(path: Path, labels: Any) -> np.ndarray:
         raise UserError(f"dataset file {path}: a label is too large: {error}") from error
 
 
-# The classes and functions that a batch names are replaced by the following, which only keep bytes: no
-# pickle of a dataset folder is trusted, and even numpy's own reconstruction can be led to read object
-# pointers from raw bytes. torchvision compares MD5 sums instead, which refuses honest repackagings.
+# The classes and functions that a batch names are replaced by the following, which only keep bytes. No pickle
+# in a dataset folder is trusted, and even numpy's own reconstruction can be tricked into reading object
+# pointers from raw bytes. torchvision compares MD5 sums instead, which rejects harmless repackagings.
 
 
 class _Array:
-    """In place of numpy.ndarray: an array of unsigned bytes."""
+    """Replaces numpy.ndarray: an array of unsigned bytes."""
 
     value: np.ndarray | None = None
 
@@ -60,14 +60,14 @@ class _Array:
 
 
 class _Type:
-    """In place of numpy.dtype: unsigned bytes and no other type."""
+    """Replaces numpy.dtype: unsigned bytes and no other type."""
 
     def __init__(self, code: bytes | str, *_: Any) -> None:
         if code not in (b"u1", "u1"):
             raise pickle.UnpicklingError(f"arrays of type {code!r} are not images")
 
     def __setstate__(self, state: Any) -> None:
-        """Ignore the byte order and the other details, which a single byte does not have."""
+        """Ignore the byte order and other details that do not apply to single bytes."""
 
 
 def _reconstruct(*_: Any) -> _Array:
@@ -75,7 +75,7 @@ def _reconstruct(*_: Any) -> _Array:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """In place of _codecs.encode, which Python 3 writes for bytes in the protocol of Python 2."""
+    """Replaces _codecs.encode, with which Python 3 pickles bytes in the protocol of Python 2."""
     if encoding not in (b"latin1", "latin1"):
         raise pickle.UnpicklingError(f"bytes encoded as {encoding!r}")
     return text.encode("latin1")

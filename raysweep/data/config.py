@@ -1,4 +1,4 @@
-"""Which examples of which dataset, as plain data; free of torch, so that plans are quick."""
+"""The choice of a dataset and of its examples, kept free of torch so that plans are made quickly."""
 
 from dataclasses import dataclass, replace
 
@@ -8,15 +8,14 @@ class DataConfig:
     """A dataset, at most one subset of its training examples, and at most one permutation of its pixels.
 
     Attributes:
-        dataset: a name in `raysweep.data.DATASETS`.
-        split_seed: splits training from test; used only for data without an official test set (digits).
-        half: 0 or 1, one of two disjoint halves of the training examples; half 0 has the odd one.
-        fraction: share of the training examples, above 0 and at most 1.
-        examples: [start, stop) of the training examples in the order shuffled by `subset_seed`.
-        subset_seed: shuffles the training examples for `half`, `fraction` and `examples` alike.
-        pixel_seed: one permutation of the pixels for every image of both splits and every channel.
+        dataset: a name in `raysweep.data.DATASETS`. split_seed: seeds the split into training and test
+        examples, for data without an official one (digits). half: 0 or 1, one of two disjoint halves of the
+        training examples; an odd example is in half 0. fraction: share of the training examples, above 0 and
+        at most 1. examples: the range [start, stop) of the training examples, after they are shuffled by
+        `subset_seed`. subset_seed: seeds the shuffle on which `half`, `fraction` and `examples` are based.
+        pixel_seed: seeds one permutation of the pixels, applied to every image and channel of both splits.
 
-    Raises `ValueError` when more than one subset is asked for, or one that cannot exist.
+    Raises `ValueError` for more than one subset, and for a subset that cannot exist.
     """
 
     dataset: str
@@ -40,9 +39,9 @@ class DataConfig:
             _check_range(self.examples)
 
     def whole(self) -> "DataConfig":
-        """Return the same data without the subset; the order of the pixels stays.
+        """Return the same data without the subset; the permutation of the pixels is kept.
 
-        `subset_seed` goes back to its default, so that all subsets have one and the same whole.
+        `subset_seed` is reset to its default, so that all subsets of a dataset have the same whole.
         """
         return replace(self, half=None, fraction=None, examples=None, subset_seed=0)
 

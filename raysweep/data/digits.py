@@ -12,7 +12,7 @@ CLASSES = 10
 
 
 def files() -> list[Path]:
-    """Return the file that `load` reads, found without importing scikit-learn."""
+    """Return the file that `load` reads, without importing scikit-learn."""
     spec = find_spec("sklearn")
     assert spec
     assert spec.origin

@@ -13,7 +13,7 @@ DEFAULT_ROOT = Path.home() / ".cache" / "raysweep" / "data"
 
 @dataclass(frozen=True)
 class Layout:
-    """A complete set of files, in a folder of this name below a root or in the root itself."""
+    """The names of all files of a dataset, which lie in `folder` below a root or in the root itself."""
 
     folder: str
     files: tuple[str, ...]
@@ -24,10 +24,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class DatasetSource:
-    """Where a dataset may come from: layouts to look for, and torchvision's class to download with.
+    """Where a dataset may come from: the layouts to look for, and torchvision's class for the download.
 
-    `system` are folders of installed packages, searched without `data_root`; `hint` names the package.
-    `splits` are the values of `split` to download one by one, for a class that takes one.
+    `system` lists folders of installed packages, which are searched when no `data_root` is given; `hint`
+    names the package in a message. `splits` lists the values of the argument `split` with which
+    torchvision's class must be called, if it has this argument.
     """
 
     dataset: str
@@ -39,15 +40,15 @@ class DatasetSource:
 
 
 def existing(folder: Path, name: str) -> Path | None:
-    """Return the file of this name, plain or with .gz, if there is one."""
+    """Return the file of this name, with or without the suffix .gz, or None when there is none."""
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
 def find(source: DatasetSource, data_root: str | None, download: bool) -> tuple[Path, Layout]:
-    """Return the first folder that holds a layout of the dataset completely, and that layout.
+    """Return the first folder with a complete layout of the dataset, and that layout.
 
-    `data_root` is searched if given, else the system's folders and the default cache; a download goes
-    to `data_root` or the cache. Raises `UserError` when files are missing or a download fails.
+    Searches `data_root` if it is given, or else the system's folders and the default cache. A download goes
+    to `data_root` or to the cache. Raises `UserError` when files are missing or a download fails.
     """
     roots = [Path(data_root)] if data_root else [*source.system, DEFAULT_ROOT]
     found = _search(source, roots)
@@ -60,7 +61,7 @@ def find(source: DatasetSource, data_root: str | None, download: bool) -> tuple[
 
 
 def _candidates(source: DatasetSource, roots: Sequence[Path]) -> list[tuple[Path, Layout]]:
-    # The named folder goes first: a root may hold files of the same names for another dataset.
+    # The layout's folder comes first, because the root may hold another dataset's files of the same names.
     return [
         (folder, layout)
         for root in roots
@@ -76,9 +77,9 @@ def _search(source: DatasetSource, roots: Sequence[Path]) -> tuple[Path, Layout]
 
 def _missing(source: DatasetSource, roots: Sequence[Path]) -> str:
     folders = ", ".join(dict.fromkeys(str(folder) for folder, _ in _candidates(source, roots)))
-    needed = ", or ".join(" ".join(layout.files) for layout in source.layouts)
+    required = ", or ".join(" ".join(layout.files) for layout in source.layouts)
     return (
-        f"dataset {source.dataset}: no folder among {folders} has all the files ({needed}); {source.hint}"
+        f"dataset {source.dataset}: no folder among {folders} has all the files ({required}); {source.hint}"
         "set train.data_root to a folder that has them, or train.download=true"
     )
 
@@ -110,8 +111,8 @@ def checked(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return images as writable C-contiguous bytes (examples, *shape), and labels as int64 (examples,).
 
-    Raises `UserError` that names `path`, the file of the labels, when there are no images, the images
-    have another shape, there is not one label for each, or a label lies outside 0 to `classes` - 1.
+    Raises `UserError`, naming the file `path`, when there are no images, when the images have another shape,
+    when the number of labels differs from the number of images, or when a label is not in 0 to `classes` - 1.
     """
     if len(images) == 0 or images.shape[1:] != shape:
         raise UserError(
@@ -125,5 +126,5 @@ def checked(
             f"dataset file {path}: expected labels from 0 to {classes - 1}, "
             f"found {labels.min()} to {labels.max()}"
         )
-    # torch wants arrays that it may write to
+    # torch requires writable arrays
     return np.require(images, np.uint8, ["C", "W"]), labels.astype(np.int64)

@@ -34,7 +34,7 @@ SOURCES = {
 def load(dataset: str, data_root: str | None, download: bool) -> Arrays:
     """Read the four files of `mnist` or `fashion_mnist`.
 
-    Raises `UserError` when they are missing (and not to be downloaded) or malformed.
+    Raises `UserError` when they are malformed, or are missing and not downloaded.
     """
     folder, _ = find(SOURCES[dataset], data_root, download)
     return Arrays(*_read_split(folder, "train"), *_read_split(folder, "t10k"), CLASSES)
@@ -53,7 +53,7 @@ def _read_split(folder: Path, stem: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(folder: Path, name: str, dimensions: int) -> tuple[np.ndarray, Path]:
-    """Read an IDX file of unsigned bytes: two zeros, type 8, the rank, the sizes, then the data."""
+    """Read an IDX file of unsigned bytes: two zeros, the type 8, the rank, the sizes, and the data."""
     path = existing(folder, name) or folder / name
     content = _content(path)
     header = 4 + 4 * dimensions

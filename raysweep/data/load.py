@@ -1,4 +1,4 @@
-"""Datasets by name; nothing here imports torch, so that plans are quick."""
+"""Datasets by name, kept free of torch so that plans are made quickly."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -12,12 +12,12 @@ from raysweep.errors import UserError
 
 
 def load_arrays(config: DataConfig, data_root: str | None = None, download: bool = False) -> Arrays:
-    """Load a dataset, its subset and its order of pixels.
+    """Load a dataset with its subset and its permutation of pixels.
 
-    `data_root` is the folder to search, in place of the dataset's own places; `download` fetches what
-    is missing. Treat the arrays as read-only: calls share them. Raises `UserError` for an unknown
-    dataset, missing files (saying what provides them), malformed files, and a subset that the dataset
-    is too small for.
+    `data_root` is the folder to search instead of the default ones; `download` fetches missing files. The
+    arrays must not be modified, because calls share them. Raises `UserError` for an unknown dataset, for
+    malformed or missing files (the message says how to get them), and when the dataset is too small for the
+    subset.
     """
     arrays = _load_whole(config.dataset, config.split_seed, data_root, download)
     kept = subset_indices(config, len(arrays.train_labels))
@@ -29,7 +29,7 @@ def load_arrays(config: DataConfig, data_root: str | None = None, download: bool
 
 
 def files_of(dataset: str, data_root: str | None = None, download: bool = False) -> list[Path]:
-    """Return the files that a dataset is read from, without reading them. Raises `UserError` like loading."""
+    """Return the files of a dataset without reading them. Raises `UserError` when they are missing."""
     match dataset:
         case "digits":
             return digits.files()

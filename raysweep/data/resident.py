@@ -1,4 +1,4 @@
-"""Datasets as scaled tensors that stay on the device."""
+"""Datasets as scaled tensors that stay on one device."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from raysweep.data.scaling import Scaling
 
 
 class ImagesWritten(RuntimeError):
-    """A network wrote into the images that it was given, which all networks of the process share."""
+    """A network modified its input images, which all networks of the process share."""
 
 
 @contextmanager
 def unwritten(images: torch.Tensor) -> Iterator[None]:
-    """Within the context nothing may write into a tensor or its views. Raises `ImagesWritten`."""
+    """Raise `ImagesWritten` at the end of the context if these images or views of them were modified."""
     version = images._version
     yield
     if images._version != version:
@@ -26,7 +26,7 @@ def unwritten(images: torch.Tensor) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Split:
-    """Images float32 (examples, channels, height, width), scaled; labels int64."""
+    """Scaled images, float32 (examples, channels, height, width), and their labels, int64 (examples,)."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -35,6 +35,7 @@ class Split:
         return len(self.labels)
 
     def first(self, examples: int) -> "Split":
+        """Return the first examples of the split, as views."""
         return Split(self.images[:examples], self.labels[:examples])
 
 
@@ -42,7 +43,7 @@ class Split:
 class Resident:
     """Both splits of a dataset on one device.
 
-    `black` is what the pixel 0 becomes, float32 (channels,): what lies beyond the edge of an image.
+    `black`, float32 (channels,), is the scaled value of the pixel 0, with which augmentation pads images.
     """
 
     train: Split
@@ -52,7 +53,7 @@ class Resident:
 
 
 def make_resident(arrays: Arrays, device: torch.device, scaling: Scaling) -> Resident:
-    """Move a dataset to the device and scale its pixels, see `raysweep.data.scaling.scaling_of`."""
+    """Move a dataset to the device and scale its pixels; see `raysweep.data.scaling.scaling_of`."""
     black = np.zeros((1, arrays.shape[0], 1, 1), np.uint8)
     return Resident(
         Split(
@@ -65,7 +66,7 @@ def make_resident(arrays: Arrays, device: torch.device, scaling: Scaling) -> Res
 
 
 def _scaled(images: np.ndarray, device: torch.device, scaling: Scaling) -> torch.Tensor:
-    inputs = torch.from_numpy(images).to(device).to(torch.float32)  # bytes travel, not floats
+    inputs = torch.from_numpy(images).to(device).to(torch.float32)  # the transfer is of bytes, not of floats
     offset, scale = (
         torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
         for values in (scaling.offset, scaling.scale)

@@ -1,4 +1,4 @@
-"""How pixels become the inputs of a network; nothing here imports torch, so that plans are quick."""
+"""How pixels become a network's inputs, kept free of torch so that plans are made quickly."""
 
 from dataclasses import dataclass
 
@@ -7,30 +7,30 @@ import numpy as np
 from raysweep.data.arrays import Arrays
 from raysweep.data.names import SCALINGS
 
-CHUNK = 4096  # images counted at a time: bincount makes eight bytes of each pixel
+CHUNK = 4096  # images counted at a time, because bincount uses eight bytes per pixel
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """An input is (pixel - offset) / scale, with one offset and one scale for each channel."""
+    """An input is (pixel - offset) / scale, with one offset and one scale per channel."""
 
     offset: tuple[float, ...]
     scale: tuple[float, ...]
 
 
 def scaling_of(arrays: Arrays, name: str) -> Scaling:
-    """Return the scaling whose statistics are those of the training images.
+    """Return the scaling that follows from the training images.
 
-    Networks that are compared must see the same inputs: for a subset, pass the arrays of the whole
-    dataset. "unit" makes the largest training pixel 1; "standardise" gives each channel mean 0 and
-    standard deviation 1. What would divide by zero divides by 1. Raises `ValueError` for another name.
+    Networks that are compared must receive the same inputs, so for a subset, pass the arrays of the whole
+    dataset. `unit` scales the largest training pixel to 1; `standardise` gives each channel mean 0 and
+    standard deviation 1. A scale of zero is replaced by 1. Raises `ValueError` for another name.
     """
     counts = _pixel_counts(arrays.train_images)
     if name == "unit":
         largest = float(np.flatnonzero(counts.any(axis=0)).max())
         return Scaling((0.0,) * len(counts), (largest or 1.0,) * len(counts))
     if name == "standardise":
-        # From exact counts: the order of the images and of the pixels cannot change a digit.
+        # Exact counts make the result independent of the order of the images and of the pixels.
         values = np.arange(256, dtype=np.float64)
         total = counts.sum(axis=1)
         mean = counts @ values / total
@@ -41,7 +41,7 @@ def scaling_of(arrays: Arrays, name: str) -> Scaling:
 
 
 def _pixel_counts(images: np.ndarray) -> np.ndarray:
-    """Return how often each value occurs in each channel, shape (channels, 256)."""
+    """Return how often each pixel value occurs in each channel, int64 (channels, 256)."""
     counts = np.zeros((images.shape[1], 256), np.int64)
     for start in range(0, len(images), CHUNK):
         for channel, row in enumerate(counts):

@@ -1,4 +1,4 @@
-"""Part of the training examples, and another order of the pixels."""
+"""Subsets of the training examples, and permutations of the pixels."""
 
 from dataclasses import replace
 
@@ -11,22 +11,23 @@ from raysweep.errors import UserError
 
 
 def subset_indices(config: DataConfig, count: int) -> np.ndarray:
-    """Return which of `count` training examples the config keeps: sorted indices, shape (kept,), int64.
+    """Return the sorted indices, int64 (kept,), of the training examples that the config keeps.
 
-    Halves, fractions and ranges are cut from the same shuffled order, so smaller fractions lie within
-    larger ones. Raises `UserError` when the range passes the end or the fraction keeps nothing.
+    `count` is the number of training examples. Halves, fractions and ranges are cut from the same shuffled
+    order, so a smaller fraction is contained in a larger one. Raises `UserError` when the range exceeds
+    `count` or the subset is empty.
     """
     start, stop = _range(config, count)
     if stop > count:
         raise UserError(f"examples [{start}, {stop}) of {config.dataset}: it has {count} training examples")
     if start == stop:
         raise UserError(f"the subset of {config.dataset} is empty: it has {count} training examples")
-    # Sorted, so that the whole set keeps the order of its file and therefore its digest.
+    # Sorting keeps the file's order for the whole dataset, and therefore its digest.
     return np.sort(_shuffled("subset", config.subset_seed, count)[start:stop])
 
 
 def _range(config: DataConfig, count: int) -> tuple[int, int]:
-    """Return [start, stop) in the shuffled order."""
+    """Return the range [start, stop) in the shuffled order."""
     if config.half is not None:
         middle = (count + 1) // 2
         return (0, middle) if config.half == 0 else (middle, count)
@@ -36,7 +37,7 @@ def _range(config: DataConfig, count: int) -> tuple[int, int]:
 
 
 def take_training_examples(arrays: Arrays, indices: np.ndarray) -> Arrays:
-    """Return the dataset with only these training examples; the test examples stay."""
+    """Return the dataset with only these training examples and all test examples."""
     return replace(
         arrays, train_images=arrays.train_images[indices], train_labels=arrays.train_labels[indices]
     )
@@ -54,7 +55,7 @@ def permute_pixels(arrays: Arrays, pixel_seed: int) -> Arrays:
 
 
 def _reorder(images: np.ndarray, order: np.ndarray) -> np.ndarray:
-    # take, not indexing: indexing the last axis would give an array that is not C-contiguous
+    # Unlike indexing along the last axis, take returns a C-contiguous array.
     return np.take(images.reshape(*images.shape[:2], -1), order, axis=2).reshape(images.shape)
 
 

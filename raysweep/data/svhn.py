@@ -1,4 +1,4 @@
-"""SVHN, the cropped house numbers: two MATLAB files; the `extra` images are not used."""
+"""SVHN, the cropped house numbers, from two MATLAB files; the `extra` images are not used."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ SOURCE = DatasetSource("svhn", (Layout("svhn", FILES),), "SVHN", splits=("train"
 
 
 def load(data_root: str | None, download: bool) -> Arrays:
-    """Read both files. Raises `UserError` when they are missing (and not to be downloaded) or malformed."""
+    """Read both files. Raises `UserError` when they are malformed, or missing and not downloaded."""
     train, test = (_read(path) for path in files(data_root, download))
     return Arrays(*train, *test, CLASSES)
 
@@ -27,12 +27,12 @@ def files(data_root: str | None, download: bool) -> list[Path]:
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read X, bytes (height, width, channels, examples), and y (examples, 1) from 1 to 10."""
+    """Read X, bytes (height, width, channels, examples), and y, (examples, 1) with values from 1 to 10."""
     from scipy.io import loadmat
 
     try:
         content = loadmat(path, variable_names=["X", "y"])
-    except Exception as error:  # a malformed file may raise nearly any exception: scipy's parser is lax
+    except Exception as error:  # scipy's parser may raise nearly any for a malformed file
         raise UserError(f"dataset file {path} is not a MATLAB file: {error!r}") from error
     images, labels = content.get("X"), content.get("y")
     if not (_is_array(images, "B") and _is_array(labels, np.typecodes["AllInteger"] + "fd")):
@@ -49,7 +49,7 @@ def _is_array(value: object, type_codes: str) -> bool:
 
 
 def _digits(path: Path, labels: np.ndarray) -> np.ndarray:
-    """Return the digits (examples,): the file writes 10 for the digit 0."""
+    """Return the digits, shape (examples,); the file has 10 for the digit 0."""
     flat = labels.ravel()
     if not np.isin(flat, np.arange(1, 11)).all():
         raise UserError(

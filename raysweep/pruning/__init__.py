@@ -1,4 +1,4 @@
-"""Magnitude pruning: masks by layer, as pure functions."""
+"""Magnitude pruning: masks of parameters, as pure functions."""
 
 from raysweep.pruning.masks import (
     Masks,

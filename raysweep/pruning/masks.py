@@ -1,6 +1,6 @@
-"""Which weights a network keeps: a mask is True where a weight is kept.
+"""Masks, which are True where a network keeps a weight.
 
-Source of iterative magnitude pruning with rewinding: Frankle et al. 2020, arXiv 1912.05671.
+Iterative magnitude pruning with rewinding follows Frankle et al. 2020, arXiv 1912.05671.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ import torch
 
 from raysweep.choices import choose
 
-Masks = dict[str, torch.Tensor]  # by parameter, bool, of the parameter's shape
+Masks = dict[str, torch.Tensor]  # by parameter name; bool, with the parameter's shape
 State = Mapping[str, torch.Tensor]
 
 
@@ -19,36 +19,36 @@ def dense_masks(state: State, names: list[str]) -> Masks:
 
 
 def remaining(weights: int, fraction: float, level: int) -> int:
-    """Return how many of `weights` are kept after `level` levels that each remove floor(fraction * rest)."""
+    """Return how many weights remain after `level` levels that each remove floor(fraction * remaining)."""
     for _ in range(level):
         weights -= int(fraction * weights)
     return weights
 
 
 def sparsity(masks: Masks) -> float:
-    """Return the share of the maskable weights that is pruned."""
+    """Return the share of the maskable weights that are pruned."""
     kept = sum(int(mask.sum()) for mask in masks.values())
     return 1 - kept / sum(mask.numel() for mask in masks.values())
 
 
 def prune(state: State, masks: Masks, fraction: float, scope: str) -> Masks:
-    """Remove the floor(fraction * kept) weights of smallest magnitude among those that are kept.
+    """Remove the floor(fraction * kept) weights of smallest magnitude among the `kept` weights.
 
-    `scope` is `global` (over all masked parameters together) or `layer` (in each alone). Equal magnitudes
-    are removed in the order of the parameters and of the positions in them, so the result is unique. Raises
-    `ValueError` for another scope.
+    `scope` is `global`, for all masked parameters together, or `layer`, for each parameter separately.
+    Weights of equal magnitude are removed in the order of the parameters and of the positions in them, so
+    that the result is unique. Raises `ValueError` for another scope.
     """
     return _lowest(state, masks, lambda kept: kept - int(fraction * kept), scope)
 
 
 def one_shot_masks(state: State, masks: Masks, fraction: float, level: int, scope: str) -> Masks:
-    """Keep the largest weights of a dense network, as many as `level` levels of iterative pruning leave."""
+    """Keep the largest weights of a dense network, as many as remain after `level` levels of `prune`."""
     full = dense_masks(state, list(masks))
     return _lowest(state, full, lambda kept: remaining(kept, fraction, level), scope)
 
 
 def random_masks(masks: Masks, seed: int) -> Masks:
-    """Keep as many weights in each parameter as `masks` does, at random places."""
+    """Keep as many weights in each parameter as `masks` does, at random positions."""
     generator = torch.Generator().manual_seed(seed)
     result = {}
     for name, mask in masks.items():
