@@ -69,6 +69,6 @@ def _lowest(state: State, masks: Masks, left: Callable[[int], int], scope: str) 
         order = magnitudes[candidates].sort(stable=True).indices
         flat = flat.clone()
         flat[candidates[order[: len(candidates) - left(len(candidates))]]] = False
-        for name, mask in zip(part, flat.split([masks[n].numel() for n in part]), strict=True):
+        for name, mask in zip(part, torch.split(flat, [masks[n].numel() for n in part]), strict=True):
             result[name] = mask.view(masks[name].shape).clone()
     return result

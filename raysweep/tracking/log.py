@@ -88,7 +88,7 @@ class Log:
 
     def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> str:
         if identity in self._known:
-            return self._known[identity].info.run_id
+            return str(self._known[identity].info.run_id)
         own = {"raysweep.id": identity, "mlflow.runName": name, "mlflow.user": "raysweep"}
         run = self._client.create_run(self.experiment, start_time=began, tags=own | tags)
         self._ours[identity] = run.info.run_id

@@ -26,7 +26,8 @@ def evaluate(model: nn.Module, split: Split) -> Risk:
     """
     loss = torch.zeros((), dtype=torch.float64, device=split.images.device)
     wrong = torch.zeros((), dtype=torch.int64, device=split.images.device)
-    for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
+    chunks = torch.split(split.images, CHUNK), torch.split(split.labels, CHUNK)
+    for images, labels in zip(*chunks, strict=True):
         with unwritten(images):
             logits = model(images)
         more_loss, more_wrong = sums(logits, labels)

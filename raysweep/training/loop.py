@@ -151,7 +151,7 @@ class TrainingRun:
             seed = seed_for(f"data order{hyperparameters.order}", hyperparameters.data_seed, epoch)
             generator = torch.Generator().manual_seed(seed)
             order = torch.randperm(len(self._data.train), generator=generator).to(self._device)
-            self._epoch = _Epoch(epoch, order.split(hyperparameters.batch_size))
+            self._epoch = _Epoch(epoch, torch.split(order, hyperparameters.batch_size))
         return self._epoch.batches[position]
 
     def _update(self, batch: torch.Tensor) -> torch.Tensor:
@@ -167,7 +167,7 @@ class TrainingRun:
             logits = checked_logits(self.model(images))
             loss = functional.cross_entropy(logits, self._data.train.labels[batch])
         if loss.requires_grad:  # otherwise this step used no trainable parameter
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
         for parameter, keep in zip(self._masked, self._keep, strict=True):
             if parameter.grad is not None:  # it is None when the parameter is frozen or was not used
                 parameter.grad.mul_(keep)

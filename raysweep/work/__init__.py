@@ -1,1 +1,1 @@
-"""Jobs against a store, without Ray: train a trial, align and compare a tile."""
+"""Carries out work on a store, without Ray: trains a trial, or aligns and compares the networks of a tile."""

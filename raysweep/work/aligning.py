@@ -1,4 +1,4 @@
-"""Carry out the alignment jobs of a tile."""
+"""Carries out the alignment jobs of a tile."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ from raysweep.work.unit_values import UnitValues
 
 Indices = Mapping[str, torch.Tensor]
 
-# What is stored of a parameter; its agreement is with another permutation, and here there is none.
+# The stored fields of a `LayerSimilarity`; its agreement would need a second permutation.
 LAYER = ("parameter", "before", "after", "displacement", "fixed_points")
 
 
@@ -43,7 +43,7 @@ class Aligner:
         self._align, self._networks, self._values = align, networks, values
 
     def rows(self, jobs: Sequence[AlignmentJob], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        """Return the rows of pairs and joint alignments; by activations all jobs of a tile in one pass.
+        """Return the rows of alignment jobs; jobs by activation matching run their networks in one pass.
 
         Raises `ValueError` for an unknown method, and for a job that its method cannot align.
         """
@@ -78,7 +78,7 @@ class Aligner:
         return {"alignment_id": job.alignment_id, **found, "seconds": time.perf_counter() - began}
 
     def _by_activations(self, jobs: list[AlignmentJob], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        """The jobs of a tile are of one group, so that their networks have one architecture and data set."""
+        """Align jobs of one setting, whose networks therefore have one architecture and data set."""
         if any(job.embeds or job.stack > 1 for job in jobs):
             raise ValueError("activation_matching aligns neither stacks nor networks of different widths")
         began = time.perf_counter()
@@ -95,9 +95,9 @@ class Aligner:
         for job in jobs:
             states = [self._networks.state(network) for network in job.networks]
             if job.joint:
-                places = combinations(range(len(states)), 2)
-                own = zip(places, combinations(job.networks, 2), strict=True)
-                found = match_jointly({place: similar[pair] for place, pair in own}, spec.blocks)
+                positions = combinations(range(len(states)), 2)
+                own = zip(positions, combinations(job.networks, 2), strict=True)
+                found = match_jointly({position: similar[pair] for position, pair in own}, spec.blocks)
                 row = _joint(spec, states, found)
             else:
                 row = _pair(
@@ -113,7 +113,7 @@ class Aligner:
     def _embedded(
         self, narrow: ModelConfig, wide: ModelConfig, small: State, large: State, seed: int
     ) -> dict[str, Any]:
-        """The units that match the narrow network come first; the row speaks of the wide architecture."""
+        """Return the result for the wide architecture, whose units that match the narrow one come first."""
         spec, options = proved_spec(wide), self._align.weight_matching
         found = embed(
             proved_spec(narrow),

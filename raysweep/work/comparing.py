@@ -1,4 +1,4 @@
-"""Carry out one barrier job."""
+"""Carries out one barrier job."""
 
 import time
 from collections.abc import Iterator
@@ -26,24 +26,24 @@ def compare_job(
     networks: Networks,
     permutations: Permutations,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the row of every split."""
+    """Yield a row for each split of the sweep; `objects` maps an alignment id to its object's name."""
     began = time.perf_counter()
     first = trials[job.networks[0].trial_id]
     config, data = networks.architecture_and_data(first, compare.device)
     flat = networks.flat(config, compare.device)
-    still = [networks.padded(member, trials[member.trial_id], config) for member in job.networks]
-    states = _moved(job, still, objects, config, permutations)
+    unpermuted = [networks.padded(member, trials[member.trial_id], config) for member in job.networks]
+    states = _permuted(job, unpermuted, objects, config, permutations)
     grid = _grid(job, compare)
     statistics = {"kept": None, "recomputed": networks.split(data, "train")}
     recompute = choose("statistics", job.statistics, statistics)
     for name in compare.splits:
         split = networks.split(data, name)
-        where = f"{name} {first.group}"  # a group has one architecture and one data set
+        where = f"{name} {first.group}"  # a setting has one architecture and one data set
 
-        def end(place: int, where: str = where, split: Split = split) -> Risk:
-            return networks.risk(job.networks[place], still[place], where, flat, split, recompute)
+        def endpoint(index: int, where: str = where, split: Split = split) -> Risk:
+            return networks.risk(job.networks[index], unpermuted[index], where, flat, split, recompute)
 
-        line = curve(flat, states, grid, split, recompute, end)
+        line = curve(flat, states, grid, split, recompute, endpoint)
         yield {
             "barrier_id": job.barrier_id,
             "split": name,
@@ -64,15 +64,16 @@ def _grid(job: BarrierJob, compare: Compare) -> np.ndarray:
     return choose("interpolation", job.interpolation, grids)()
 
 
-def _moved(
+def _permuted(
     job: BarrierJob,
     states: list[State],
     objects: dict[str, str],
     config: ModelConfig,
     permutations: Permutations,
 ) -> list[State]:
-    """The states under the job's moves."""
+    """Apply the job's permutations to its networks."""
+    spec = proved_spec(config)
     return [
-        proved_spec(config).apply(permutations.of(move, objects), state) if move else state
+        spec.apply(permutations.of(move, objects), state) if move else state
         for state, move in zip(states, job.moves, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""What jobs share within one process: resident data and proved specs."""
+"""What the jobs of one process share: resident data, proved specs and proved paddings."""
 
 from functools import lru_cache
 
@@ -17,35 +17,39 @@ from raysweep.sweep.schema import Training
 from raysweep.symmetry import PermutationSpec
 
 State = dict[str, torch.Tensor]
-EXAMPLES = 2  # images in the batch on which a network is traced and its spec proved
+EXAMPLES = 2  # images in the batch with which a network is traced and its spec is proved
 
 
 @lru_cache(maxsize=2)
 def resident(
     config: DataConfig, data_root: str | None, download: bool, scaling: str, device: str = "cpu"
 ) -> Resident:
-    """Load a data set onto the device once per process; a subset is scaled like the whole."""
+    """Load a data set onto a device, once per process; a subset is scaled like the whole data set.
+
+    Raises `UserError` for missing or malformed files, and for a CUDA device that this process does not have.
+    """
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device = cuda: this worker has no CUDA device; see resources in the sweep file")
+        raise UserError("device = cuda: this worker has no CUDA device; see the resources in the sweep file")
     whole = load_arrays(config.whole(), data_root, download)
     arrays = load_arrays(config, data_root, download)
     return make_resident(arrays, torch.device(device), scaling_of(whole, scaling))
 
 
 def model_config(training: Training, data: Resident) -> ModelConfig:
+    """Return the architecture of a trial for the images and classes of its data set."""
     channels, height, width = data.train.images.shape[1:]
     return facts.model_config(training, (channels, height, width), data.classes)
 
 
 def pad_to(wide: ModelConfig, narrow: ModelConfig, state: State) -> State:
-    """Return the state of a narrow network in the shapes of a wide one. Raises `SpecError`."""
+    """Return a narrow network's state, padded to the shapes of a wide one. Raises `SpecError`."""
     prove_padding_to(wide, narrow)
     return pad(proved_spec(narrow), proved_spec(wide), state, _shapes(wide))
 
 
 @lru_cache(maxsize=64)
 def prove_padding_to(wide: ModelConfig, narrow: ModelConfig) -> None:
-    """Prove once per process that padding leaves the function as it is. Raises `SpecError`."""
+    """Prove, once per process, that padding does not change the function. Raises `SpecError` if it does."""
     specs = (proved_spec(narrow), proved_spec(wide))
     prove_padding(specs, (build(narrow), build(wide)), torch.zeros(EXAMPLES, *wide.shape))
 
@@ -57,5 +61,5 @@ def _shapes(config: ModelConfig) -> State:
 
 @lru_cache(maxsize=64)
 def proved_spec(config: ModelConfig) -> PermutationSpec:
-    """Trace an architecture and prove its symmetries once per process. Raises `SpecError`."""
+    """Trace an architecture and prove its symmetries, once per process. Raises `SpecError`."""
     return PermutationSpec.trace(build(config), torch.zeros(EXAMPLES, *config.shape))

@@ -1,16 +1,17 @@
-"""How a process computes: threads, determinism and memory, set before its first job."""
+"""How a process computes: its threads, determinism and memory, to be set before its first job."""
 
 import ctypes
 import os
 
 import torch
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-KEPT, LARGE = 2**28, 2**25  # bytes: free at the top of the heap; of a tensor that lies outside of it
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as in malloc.h
+KEPT = 2**28  # bytes of free memory that the heap keeps
+LARGE = 2**25  # bytes from which on a tensor is allocated outside the heap
 
 
 def make_deterministic(threads: int) -> None:
-    """Use so many threads, deterministic algorithms, and float32 products without TF32."""
+    """Use this number of threads, deterministic algorithms, and no TF32 in products of float32."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
@@ -20,10 +21,11 @@ def make_deterministic(threads: int) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc's malloc keep freed tensors of up to 32 MB for the next ones, up to 256 MB of them.
+    """Make glibc's malloc reuse the memory of freed tensors of up to 32 MB, and keep up to 256 MB of it.
 
-    It would give them back, and the kernel clear the pages of each next one: a quarter of the time of a
-    barrier of ResNet-20, and up to half of that of its training. Other C libraries are left alone.
+    By default it returns this memory, and the kernel must clear the pages of each new tensor. That took a
+    quarter of the time of a barrier of ResNet-20, and up to half of the time of its training. Other C
+    libraries are not changed.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
@@ -32,12 +34,12 @@ def keep_freed_memory() -> None:
 
 
 def end_if_cuda_is_broken() -> None:
-    """End the process where CUDA answers every call with an error: another process can go on.
+    """End this process when every CUDA call fails, so that another process continues its work.
 
-    After a failed assertion on the device, an illegal access or an error of the hardware all later calls of
-    a process fail too. It would fail whatever it is given, quicker than sound ones do their work.
+    After a failed assertion on the device, an illegal access or a hardware error, all later CUDA calls of a
+    process fail too. Such a process would fail job after job, faster than healthy ones complete them.
     """
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         try:
             torch.cuda.synchronize()
         except RuntimeError:

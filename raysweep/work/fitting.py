@@ -1,4 +1,4 @@
-"""The state of a model from state dicts that others wrote: which one fits, and whether its values do."""
+"""Finds the state of a model among state dicts from other programs, and checks its values."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,14 +11,14 @@ from torch import nn
 from raysweep.models.memory import tied_names
 from raysweep.work.weight_files import Keys, State, without_prefixes
 
-USUAL = {"state_dict", "model_state_dict", "model"}  # where training checkpoints have the network
-COUNTER = "num_batches_tracked"  # of BatchNorm; PyTorch before 0.4.1 had none, and evaluation reads none
+USUAL = {"state_dict", "model_state_dict", "model"}  # keys under which checkpoints usually keep the network
+COUNTER = "num_batches_tracked"  # BatchNorm's; absent before PyTorch 0.4.1, and unused in evaluation
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-SHOWN = 6  # problems, and names of a file, in a message
+SHOWN = 6  # the most problems, and the most names of a file, that a message lists
 
 
 class Unfitting(ValueError):
-    """No state dict is the model's; says what is missing and what is there instead."""
+    """No state dict fits the model; the message says what is missing and what the file has instead."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,20 @@ class _Candidate:
     def where(self) -> str:
         return ".".join(self.keys)
 
-    def said(self, problems: list[str]) -> str:
+    def describe(self, problems: list[str]) -> str:
         return f"{f'(under {self.where}) ' if self.keys else ''}{_first(problems, '; ')}"
 
 
 def fitting_state(states: Mapping[Keys, State], model: nn.Module) -> State:
-    """Return the state dict among `states` that is the model's, complete and in the model's types.
+    """Return the state dict among `states` that fits the model, complete and in the model's types.
 
-    Names and shapes must be the model's; but prefixes of wrappers are dropped where that makes the names
-    fit, one name of a tied weight is enough, and counters of batches may be missing (then they are 0). Of
-    several that fit, one under `USUAL` keys is meant. Floating types are converted to one another, and
-    integers where no value changes.
+    Names and shapes must be those of the model, with these exceptions: prefixes from wrappers are dropped
+    when the names then fit, one name of a tied weight suffices, and missing counters of batches are set to
+    0. If several state dicts fit, one under `USUAL` keys is preferred. Floating-point types are converted to
+    one another, and integer types when no value changes.
 
-    Raises `Unfitting` where none fits, where several do and differ, and for values of another kind than the
-    model's or not finite in its type.
+    Raises `Unfitting` when no state dict fits, when several fit and differ, and when values are of a
+    different kind than the model's or are not finite in its type.
     """
     expected = _Expected(model)
     candidates = [
@@ -56,19 +56,19 @@ def fitting_state(states: Mapping[Keys, State], model: nn.Module) -> State:
     chosen = [each for each in fitting if USUAL.issuperset(each.keys)] or fitting
     if not chosen:
         closest = max(candidates, key=lambda each: expected.likeness(each.state))
-        raise Unfitting(f"{closest.said(closest.problems)}; {_listed(closest, candidates)}")
+        raise Unfitting(f"{closest.describe(closest.problems)}; {_listed(closest, candidates)}")
     for each in chosen:
         if unfit := expected.unfit_values(each.state):
-            raise Unfitting(each.said(unfit))
+            raise Unfitting(each.describe(unfit))
     found, *others = [expected.complete(each.state) for each in chosen]
     if any(not torch.equal(tensor, other[name]) for other in others for name, tensor in found.items()):
-        places = " and ".join(each.where for each in chosen)
-        raise Unfitting(f"{places} both fit and differ: save the one that is meant, alone")
+        keys = " and ".join(each.where for each in chosen)
+        raise Unfitting(f"{keys} both fit and differ; save the intended one in a file of its own")
     return found
 
 
 class _Expected:
-    """What the state dict of a model must be."""
+    """The names, shapes and types that the state dict of a model must have."""
 
     def __init__(self, model: nn.Module) -> None:
         self._state = model.state_dict()
@@ -78,7 +78,7 @@ class _Expected:
         self._tied = {name: names for names in same.values() for name in names}
 
     def misfits(self, state: State) -> list[str]:
-        """What is wrong with names and shapes."""
+        """Return the problems with a state's names and shapes."""
         extra = [name for name in state if name not in self._state]
         lacking = [
             name
@@ -86,7 +86,7 @@ class _Expected:
             if state.keys().isdisjoint(self._tied[name]) and name.rpartition(".")[2] != COUNTER
         ]
         found = [_missing(name, self._state[name], extra, state) for name in lacking]
-        found += [f"{name} {_shape(state[name])} is not the model's" for name in extra]
+        found += [f"{name} {_shape(state[name])} is not in the model" for name in extra]
         return found + [
             f"{name} has shape {_shape(state[name])}, expected {_shape(tensor)}"
             for name, tensor in self._state.items()
@@ -94,24 +94,24 @@ class _Expected:
         ]
 
     def likeness(self, state: State) -> tuple[int, int]:
-        """How many names, and how many shapes, a state has in common with the model."""
+        """Return how many names, and how many shapes, a state has in common with the model."""
         own, other = (Counter(tensor.shape for tensor in each.values()) for each in (self._state, state))
         return len(self._state.keys() & state.keys()), (own & other).total()
 
     def unfit_values(self, state: State) -> list[str]:
-        """What is wrong with the values of a state that fits in names and shapes."""
+        """Return the problems with the values of a state whose names and shapes fit."""
         found = [_unfit(name, given, self._state[name].dtype) for name, given in state.items()]
         if any(found):
             return [problem for problem in found if problem]
         own = {name: tensor.to(self._state[name].dtype) for name, tensor in state.items()}
         return [
-            f"{first} and {name} differ, and are one parameter of the model"
+            f"{first} and {name} differ, but are one parameter of the model"
             for name, (first, *_) in self._tied.items()
             if first in own and name in own and not torch.equal(own[name], own[first])
         ]
 
     def complete(self, state: State) -> State:
-        """All names of the model, in its order and types."""
+        """Return the state with all names of the model, in its order and types."""
         found = {}
         for name, tensor in self._state.items():
             given = next((state[other] for other in (name, *self._tied[name]) if other in state), None)
@@ -123,7 +123,7 @@ def _unfit(name: str, given: torch.Tensor, wanted: torch.dtype) -> str:
     if given.layout != torch.strided or given.is_meta:
         return f"{name} is {'without values' if given.is_meta else 'sparse'}"
     if given.is_quantized or _kind(given.dtype) != _kind(wanted):
-        return f"{name} is {_name(given.dtype)}, and {_name(wanted)} in the model"
+        return f"{name} is {_name(given.dtype)}, but {_name(wanted)} in the model"
     values = given.to(wanted)
     if not torch.isfinite(values).all():
         return f"{name} has values that are not finite as {_name(wanted)}"
@@ -133,7 +133,11 @@ def _unfit(name: str, given: torch.Tensor, wanted: torch.dtype) -> str:
 
 
 def _kind(dtype: torch.dtype) -> str:
-    """Types of one kind may become one another; floats of 8 bits need scales, which a state dict lacks."""
+    """Return the kind of a type: types of one kind are converted to one another.
+
+    8-bit floating-point types are kinds of their own, because converting them requires scales, which a state
+    dict does not have.
+    """
     if dtype in FLOATS:
         return "float"
     if dtype.is_complex:
@@ -158,7 +162,7 @@ def _shape(tensor: torch.Tensor) -> str:
 
 
 def _listed(candidate: _Candidate, candidates: Iterable[_Candidate]) -> str:
-    """What the file has instead."""
+    """Return what the file contains instead of the model's state."""
     own = [f"{name} {_shape(tensor)}" for name, tensor in candidate.state.items()]
     others = {each.where for each in candidates} - {candidate.where}
     elsewhere = f", and state dicts under {_first(sorted(others))}" if others else ""

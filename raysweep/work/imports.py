@@ -1,4 +1,4 @@
-"""A user's own checkpoints as finished trials."""
+"""Imports a user's own checkpoints as finished trials."""
 
 import math
 import time
@@ -20,7 +20,7 @@ from raysweep.work.weight_files import read_states
 def import_checkpoint(trial: Trial, path: str, data: Resident, store: TrialStore) -> None:
     """Read a file, check it against the model that the sweep file names, and commit it as a finished trial.
 
-    Raises `UserError` for a file that cannot be read, whose tensors are not the model's, or with which the
+    Raises `UserError` for a file that cannot be read, whose tensors do not fit the model, or with which the
     model's loss is not finite.
     """
     make_deterministic(trial.training.threads)

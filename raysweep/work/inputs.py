@@ -1,4 +1,4 @@
-"""What a level of a trial starts from: weights, masks, the optimiser's state."""
+"""The inputs of a trial's level: the weights, the masks and the optimiser's state from which it starts."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ State = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class TrialTask:
-    """A trial, how far it goes, and the objects that hold the alignments it needs."""
+    """A trial, its extent, and the names of the objects that hold its alignments, by alignment id."""
 
     trial: Trial
     extent: Extent
@@ -33,7 +33,7 @@ class TrialTask:
 
 
 class Inputs:
-    """Finds the inputs of a trial's levels in the store."""
+    """Reads the inputs of a trial's levels from the store."""
 
     def __init__(self, task: TrialTask, config: ModelConfig, store: TrialStore, results: ResultStore) -> None:
         self._task, self._config, self._store = task, config, store
@@ -41,7 +41,7 @@ class Inputs:
         self._permutations = Permutations(results)
 
     def model(self) -> nn.Module:
-        """The network as a level begins: initialised, or at the parent's checkpoint (the rewind point)."""
+        """Return the network at the start of a level: initialised, or at the parent's rewind point."""
         trial = self._trial
         if trial.branch == "reinitialise":
             return initialised(self._config, trial.training.init, seed_for("reinitialise", trial.init_seed))
@@ -52,7 +52,10 @@ class Inputs:
         return model
 
     def optimiser(self) -> State:
-        """The state to go on with: a spawned run's trunk's, or the rewind point's where it is kept."""
+        """Return the optimiser's initial state: that of the trunk of a spawned run, or of the rewind point.
+
+        It is empty for a trial without a parent, and for a chain that does not keep the optimiser's state.
+        """
         trial = self._trial
         kept = trial.prune is not None and trial.prune.keeps_optimiser
         if trial.parent is None or trial.branch == "reinitialise" or not (kept or trial.branch == "spawned"):
@@ -60,7 +63,7 @@ class Inputs:
         return self._store.read_optimiser(trial.parent, 0, self._extent.start)
 
     def masks(self, level: int) -> Masks:
-        """The masks of a pruned level; empty for a dense run."""
+        """Return the masks of a pruned level; they are empty for a dense run."""
         if self._trial.prune is None:
             return {}
         masks = {
@@ -83,7 +86,7 @@ class Inputs:
         return random_masks(self._mask_of_chain(level), seed)
 
     def _next(self, level: int) -> Masks:
-        """Prune the network that the previous level ended with."""
+        """Prune the network at the end of the previous level."""
         trial = self._trial
         assert trial.prune is not None
         if level == 1:
@@ -95,22 +98,22 @@ class Inputs:
         return prune(state, masks, trial.prune.fraction, trial.prune.scope)
 
     def _transported(self, level: int) -> Masks:
-        """The other chain's masks, moved like its weights would be."""
+        """Permute the other chain's masks in the same way as its weights."""
         masks = self._mask_of_chain(level)
         move: Move | None = self._extent.moves.get(level)
         if move is None:
             return masks
         permutation = self._permutations.of(move, self._task.objects)
         state = {**self._dense_end(), **masks}
-        moved = proved_spec(self._config).apply(permutation, state)
-        return {name: moved[name] for name in masks}
+        permuted = proved_spec(self._config).apply(permutation, state)
+        return {name: permuted[name] for name in masks}
 
     def _mask_of_chain(self, level: int) -> Masks:
         assert self._trial.mask_trial is not None
         return self._mask(self._trial.mask_trial, level)
 
     def _mask(self, trial_id: str, level: int) -> Masks:
-        """In the order of the network's layers, which decides between weights of equal magnitude."""
+        """Read masks in the order of the layers, which breaks ties between weights of equal magnitude."""
         masks = self._store.read_mask(trial_id, level)
         return {name: masks[name] for name in self._names()}
 

@@ -1,4 +1,4 @@
-"""Networks from the store, with what a process knows about them: architecture, data, risks."""
+"""Networks from the store, with their architectures, data sets and risks."""
 
 import torch
 
@@ -19,10 +19,10 @@ State = dict[str, torch.Tensor]
 
 
 class Networks:
-    """Reads states, keeps the last ones, and evaluates each network once per split."""
+    """Reads the states of networks, caches them, and evaluates each network once per split."""
 
     def __init__(self, store: TrialStore, sections: Sections, limit: int) -> None:
-        """`limit` is the number of bytes of states that are kept."""
+        """Read from a store; `limit` bounds the bytes of states that are cached."""
         self._store, self._compare = store, sections.compare
         self._source = (sections.train.data_root, sections.train.download)
         self._states = Cache(limit)
@@ -30,34 +30,38 @@ class Networks:
         self._flat: tuple[tuple[ModelConfig, str], FlatNetwork] | None = None
 
     def architecture_and_data(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:
-        """The architecture of a trial, and the whole data set on which its networks are compared."""
+        """Return a trial's architecture, and the whole data set on which its networks are compared."""
         whole = data_config(trial.training, trial.replicate).whole()
         data = resident(whole, *self._source, trial.training.scaling, device)
         return model_config(trial.training, data), data
 
     def split(self, data: Resident, name: str) -> Split:
+        """Return the examples of a split on which networks are compared. Raises `ValueError`."""
         splits = {"train": data.train.first(self._compare.train_examples), "test": data.test}
         return choose("split", name, splits)
 
     def state(self, network: Network) -> State:
-        """Read a checkpoint; raises `CorruptObject`."""
-        state = self._states.get(network)
+        """Read a checkpoint. Raises `CorruptObject`."""
+        state: State | None = self._states.get(network)
         if state is None:
             state = self._store.read_checkpoint(network.trial_id, network.level, network.step)
             self._states.put(network, state, sum(tensor.nbytes for tensor in state.values()))
         return state
 
     def padded(self, network: Network, trial: Trial, config: ModelConfig) -> State:
-        """The state of a network, filled up with units that do nothing to the width of `config`."""
+        """Return a network's state, padded to the width of `config` with units that have no effect."""
         own, _ = self.architecture_and_data(trial, self._compare.device)
         state = self.state(network)
         return state if own == config else pad_to(config, own, state)
 
     def flat(self, config: ModelConfig, device: str) -> FlatNetwork:
-        """A network of an architecture, to write states to; the last one is kept, for most jobs follow one
-        of their own group, and building a small network takes as long as its barrier."""
+        """Return a network of an architecture, into which states are written.
+
+        The last one is kept, because most jobs have the same setting as the job before, and building a small
+        network takes as long as computing its barrier.
+        """
         if self._flat is None or self._flat[0] != (config, device):
-            self._flat = None  # so that there is room for the other
+            self._flat = None  # frees its memory first
             self._flat = (config, device), FlatNetwork(build(config).to(device))
         return self._flat[1]
 
@@ -70,7 +74,10 @@ class Networks:
         split: Split,
         recompute: Split | None,
     ) -> Risk:
-        """The risk of an unpermuted network; `where` names the split, the data and the architecture."""
+        """Return the risk of an unpermuted network, which is computed only once.
+
+        `where` identifies the split, the data set and the architecture.
+        """
         key = (network, where, recompute is not None)
         if key not in self._risks:
             self._risks[key] = risk(flat, state, split, recompute)

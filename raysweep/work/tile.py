@@ -1,4 +1,4 @@
-"""Align and compare the networks of one tile; every job's numbers are independent of its tile."""
+"""Aligns and compares the networks of one tile; no number depends on how jobs are grouped into tiles."""
 
 import time
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from raysweep.work.unit_values import UnitValues
 
 @dataclass(frozen=True)
 class Tile:
-    """Jobs of one kind with the trials they touch and, by alignment, the objects where they lie."""
+    """Jobs of one type, the trials that they use, and their alignments' object names by alignment id."""
 
     jobs: tuple[AlignmentJob | BarrierJob, ...]
     trials: dict[str, Trial]
@@ -33,19 +33,19 @@ class Tile:
 
     @property
     def stage(self) -> str:
-        """What a progress bar calls it."""
+        """The stage of a run to which the tile belongs, as progress bars show it."""
         return f"{self.what}s"
 
     @property
     def ids(self) -> list[str]:
-        return [u.alignment_id if isinstance(u, AlignmentJob) else u.barrier_id for u in self.jobs]
+        return [job.alignment_id if isinstance(job, AlignmentJob) else job.barrier_id for job in self.jobs]
 
 
 class TileWorker:
-    """Computes tiles against a store; keeps data, states and endpoint risks between tiles."""
+    """Computes tiles, and keeps data sets, states and the risks of networks between them."""
 
     def __init__(self, root: str, sections: Sections, code: str) -> None:
-        """`code` is the digest of the driver's code; raises `CodeDiffers` where this process runs another."""
+        """Open the root. Raises `CodeDiffers` unless this process runs the code with the digest `code`."""
         check_code(code)
         files = Files(root)
         self._results, self._compare = ResultStore(files), sections.compare
@@ -54,13 +54,13 @@ class TileWorker:
         store = TrialStore(files, _node_cache(files, sections))
         self._networks = Networks(store, sections, limit - values)
         self._permutations = Permutations(self._results)
-        recorded = UnitValues(sections.align.activation_matching, values)
-        self._aligner = Aligner(sections.align, self._networks, recorded)
+        unit_values = UnitValues(sections.align.activation_matching, values)
+        self._aligner = Aligner(sections.align, self._networks, unit_values)
         make_deterministic(sections.align.threads)
         keep_freed_memory()
 
     def run(self, tile: Tile) -> tuple[str, float]:
-        """Compute all jobs and commit them as one object; returns its name and the seconds that it took."""
+        """Compute all jobs, commit their rows as one object, and return its name and the seconds taken."""
         began = time.perf_counter()
         try:
             return self._commit(tile), time.perf_counter() - began
@@ -76,12 +76,12 @@ class TileWorker:
                 rows += compare_job(
                     job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
                 )
-        # A barrier's id leaves out the splits: another sweep's rows of the same barriers lie elsewhere.
+        # A barrier's id does not include the splits, which another sweep may choose differently.
         splits = sorted(self._compare.splits) if tile.what == "barrier" else []
         return self._results.commit(tile.stage, digest([sorted(tile.ids), splits]), rows)
 
 
 def _node_cache(files: Files, sections: Sections) -> NodeCache | None:
-    """A cache for roots in object storage; a directory is as near as the cache would be."""
+    """Return a cache for a root in object storage; reading a directory is as fast as reading the cache."""
     limit = sections.resources.disk_cache_mb * 1_000_000
     return NodeCache(cache_folder(), limit) if limit and files.directory is None else None

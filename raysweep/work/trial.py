@@ -1,4 +1,4 @@
-"""Run one trial, level by level, and write its trajectory to the store; resumable at every step."""
+"""Trains one trial, level by level, and writes its trajectory to the store; resumable at every step."""
 
 import platform
 import time
@@ -24,8 +24,8 @@ from raysweep.work.data import model_config
 from raysweep.work.device import keep_freed_memory, make_deterministic
 from raysweep.work.inputs import Inputs, TrialTask
 
-METRIC_EXAMPLES = 10_000  # of the training images, for train_loss and train_error
-STRIDE = 50  # steps between two looks at the clock; it changes no number
+METRIC_EXAMPLES = 10_000  # training images with which train_loss and train_error are computed
+STRIDE = 50  # steps between two checks of the time; it affects no number
 
 
 def run_trial(
@@ -36,10 +36,11 @@ def run_trial(
     resume_seconds: float,
     report: Callable[[int, int], None] = lambda level, step: None,
 ) -> Iterator[int]:
-    """Train every level that is missing, commit it, and yield each level when it is there.
+    """Train and commit every level that is missing, and yield the number of each level once it is stored.
 
-    `report` hears of every level and evaluation. A killed trial goes on from its last resume point, or from
-    its last level, and ends in the same bits. Raises `Diverged` when a loss is not finite.
+    `report` is called with the level and the step of every evaluation. A killed trial resumes from its last
+    resume point or its last level, and its results are bitwise the same. Raises `Diverged` when a loss is not
+    finite.
     """
     trial, extent = task.trial, task.extent
     make_deterministic(trial.training.threads)
@@ -57,7 +58,7 @@ def run_trial(
 
 
 def _complete(point: ResumePoint, extent: Extent) -> bool:
-    """Whether a resume point's level stored all that is wished for up to there."""
+    """Whether everything that the extent asks for up to the resume point is stored."""
     return point.record.has(
         [step for step in extent.checkpoints if step <= point.step],
         [step for step in extent.optimisers if step <= point.step],
@@ -101,9 +102,9 @@ class _Level:
         self._commit(record)
 
     def _commit(self, record: LevelRecord) -> None:
-        """Commit the level with the checkpoints that it had before; another sweep may commit its own too."""
-        where = (self._trial.trial_id, self._level)
-        found = self._store.record(*where)
+        """Commit the level together with its earlier checkpoints, to which another sweep may add its own."""
+        level = (self._trial.trial_id, self._level)
+        found = self._store.record(*level)
         while True:
             if found:
                 record = replace(
@@ -112,8 +113,8 @@ class _Level:
                     checkpoints={**found.checkpoints, **record.checkpoints},
                     optimisers={**found.optimisers, **record.optimisers},
                 )
-            self._store.commit(*where, record)
-            found = self._store.record(*where)
+            self._store.commit(*level, record)
+            found = self._store.record(*level)
             if found is None or found.has(record.checkpoints, record.optimisers):
                 return
 
@@ -138,7 +139,7 @@ class _Level:
         return record
 
     def _stop(self, run: TrainingRun, record: LevelRecord) -> LevelRecord:
-        """Evaluate, and store what is wished for at this step."""
+        """Evaluate the network, and store what the extent asks for at this step."""
         trial, step, metrics = self._trial, run.step, []
         for name, split in self._splits.items():
             risk = evaluate(run.model.eval(), split)
@@ -148,12 +149,12 @@ class _Level:
             epoch = step / self._extent.per_epoch
             metrics.append(Metric(step, epoch, name, risk.loss, risk.error, time.time()))
         record = replace(record, metrics=(*record.metrics, *metrics))
-        where = (trial.trial_id, self._level, step)
+        position = (trial.trial_id, self._level, step)
         if step in self._extent.checkpoints:
-            written = self._store.write_checkpoint(*where, run.model.state_dict())
+            written = self._store.write_checkpoint(*position, run.model.state_dict())
             record = replace(record, checkpoints={**record.checkpoints, step: written})
         if step in self._extent.optimisers:
-            written = self._store.write_optimiser(*where, run.optimiser_state())
+            written = self._store.write_optimiser(*position, run.optimiser_state())
             record = replace(record, optimisers={**record.optimisers, step: written})
         return record
 
@@ -163,16 +164,16 @@ class _Level:
 
 
 def _merged(before: Iterable[Metric], now: Iterable[Metric]) -> tuple[Metric, ...]:
-    """Evaluations by step and split; of two the one of now."""
+    """Merge evaluations by step and split; those of `now` replace earlier ones."""
     found = {(metric.step, metric.split): metric for metric in (*before, *now)}
     return tuple(sorted(found.values(), key=lambda metric: metric.step))
 
 
 def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters:
-    """Resolve the moments of a configuration to steps.
+    """Return the hyperparameters of a level, with moments of training resolved to steps.
 
-    A spawned run has orders of its own from its start on, and so have the levels and branches of its chain; a
-    chain with `data_order: new` has one per level. Augmentation and dropout follow the order.
+    A spawned run draws its own data order from its start on, as do the levels and branches of its chain. A
+    chain with `data_order: new` draws a new order for each level. Augmentation and dropout follow the order.
     """
     training = trial.training
     order = " spawned" if trial.spawned else ""

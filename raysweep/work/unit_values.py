@@ -1,12 +1,13 @@
-"""The values of networks' units on the examples by which activations are matched."""
+"""The values of networks' units on the examples with which activations are matched."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 
 from raysweep.alignment import recorded_similarities
-from raysweep.alignment.activation_matching import CHUNK, Matrices
+from raysweep.alignment.activation_matching import CHUNK
 from raysweep.alignment.activations import Recorder, recorded_values
+from raysweep.alignment.assignments import Matrices
 from raysweep.data.resident import Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
@@ -19,14 +20,14 @@ Values = Mapping[str, torch.Tensor]
 
 
 class UnitValues:
-    """Runs a network on a chunk of images where its values are not kept from before, by another tile.
+    """Runs networks on chunks of images, unless the values are cached from an earlier tile.
 
-    They are kept chunk by chunk: where not all fit, memory is bounded all the same, and the networks run
-    again. Kept or not, the bits are the same.
+    Values are cached chunk by chunk, so that memory is bounded; networks run again for chunks that were
+    dropped. Results are bitwise the same either way.
     """
 
     def __init__(self, options: ActivationMatching, limit: int) -> None:
-        """`limit` is the number of bytes that are kept."""
+        """Cache at most `limit` bytes of values."""
         self._options = options
         self._kept = Cache(limit)
 
@@ -37,22 +38,23 @@ class UnitValues:
         states: Mapping[Network, State],
         pairs: Sequence[tuple[int, int]],
     ) -> list[Matrices]:
-        """Return how similar the units of pairs (target, source) of networks are, by group.
+        """Return for each pair (target, source) the similarities of their units, by layer group.
 
-        The networks are of one architecture and data set; pairs are places in `states`. Raises `SpecError`.
+        All networks have the architecture `config` and one data set; pairs are indices into `states`. Raises
+        `SpecError`.
         """
         images = training.first(self._options.examples).images
-        model, chunks, networks = build(config), images.split(CHUNK), list(states)
+        model, chunks, networks = build(config), torch.split(images, CHUNK), list(states)
         nodes = recorded_values(model, images[:2], self._options.tensor)
         if not nodes:
             return [{} for _ in pairs]
         recorder = Recorder(model, nodes, self._options.pixels)
 
-        def values(place: int, number: int) -> Values:
-            key = (networks[place], number)
+        def values(index: int, number: int) -> Values:
+            key = (networks[index], number)
             found: Values | None = self._kept.get(key)
             if found is None:
-                model.load_state_dict(states[networks[place]], assign=True)
+                model.load_state_dict(states[networks[index]], assign=True)
                 found = recorder.values(chunks[number], number)
                 self._kept.put(key, found, sum(each.nbytes for each in found.values()))
             return found

@@ -1,4 +1,4 @@
-"""Reading a user's file of weights and finding the state dicts in it; nothing in it is executed."""
+"""Reads a user's file of weights and finds the state dicts in it, without executing any of its content."""
 
 import pickle
 import re
@@ -11,16 +11,16 @@ import torch
 from raysweep.errors import UserError
 
 State = dict[str, torch.Tensor]
-Keys = tuple[str, ...]  # of nested dicts, from the outside; () is the content of the file itself
+Keys = tuple[str, ...]  # the keys of nested dicts, from the outermost; () is the file's content itself
 
-PREFIXES = ("module.", "_orig_mod.", "model.")  # of DistributedDataParallel, torch.compile, Lightning
+PREFIXES = ("module.", "_orig_mod.", "model.")  # from DistributedDataParallel, torch.compile and Lightning
 
 
 def read_states(path: str) -> dict[Keys, State]:
-    """Return the state dicts (names and tensors) in a file, by the keys under which they lie.
+    """Return the state dicts (names and tensors) in a file, by the keys under which they are nested.
 
-    Reads `.safetensors`; any other file by `torch.load` with `weights_only`. Raises `UserError` for a file
-    that cannot be read, that holds objects other than weights, or that holds no state dict.
+    Files that do not end in `.safetensors` are read by `torch.load` with `weights_only`. Raises `UserError`
+    for a file that cannot be read, that contains Python objects, or that contains no state dict.
     """
     content = _content(path)
     states = dict(_states(content, ()))
@@ -31,9 +31,9 @@ def read_states(path: str) -> dict[Keys, State]:
 
 
 def without_prefixes(state: State) -> Iterator[State]:
-    """Yield a state dict, then the same without the first, the first two ... prefixes that wrappers add.
+    """Yield a state dict, then the same without its first prefix, without its first two, and so on.
 
-    A wrapper adds its prefix to every name, so that one which not all names have is part of the names.
+    A wrapper adds its prefix to every name. A prefix that some names lack is therefore part of the others.
     """
     yield state
     for prefix in PREFIXES:
@@ -48,14 +48,14 @@ def _content(path: str) -> Any:
 
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # safetensors, zipfile, pickle and torch each raise their own
+    except Exception as error:  # safetensors, zipfile, pickle and torch raise different ones
         text = str(error).strip()
         if isinstance(error, pickle.UnpicklingError) or "TorchScript" in text:
             found = re.search(r"Unsupported global: GLOBAL (\S+)", text)
             what = f"Python objects ({found[1]})" if found else "Python objects"
             raise UserError(
-                f"train.imports: {path} holds {what}, which may run any code and are never loaded; of a "
-                "module save its state_dict() alone"
+                f"train.imports: {path} holds {what}, which may run any code and are never loaded; for a "
+                "module, save its state_dict() only"
             ) from error
         first = text.splitlines()[0] if text else type(error).__name__
         raise UserError(f"train.imports: {path} cannot be read as weights: {first}") from error

@@ -162,7 +162,7 @@ def test_floating_types_become_the_models(state, model, dtype):
 @pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.uint8, torch.bool, torch.complex64])
 def test_other_types_are_no_floating_values(state, model, dtype):
     given = changed(state, layers_1_weight=(100 * state["layers.1.weight"]).to(dtype))
-    with pytest.raises(Unfitting, match=f"layers.1.weight is {str(dtype)[6:]}, and float32 in the model"):
+    with pytest.raises(Unfitting, match=f"layers.1.weight is {str(dtype)[6:]}, but float32 in the model"):
         fitting_state({(): given}, model)
 
 
@@ -223,7 +223,7 @@ def test_one_name_of_a_tied_weight_is_enough_and_two_must_agree():
         one = {name: tensor for name, tensor in both.items() if name != left_out}
         assert same(fitting_state({(): one}, network), both)
     assert same(fitting_state({(): both}, network), both)
-    with pytest.raises(Unfitting, match=r"0.weight and 2.weight differ, and are one parameter of the model"):
+    with pytest.raises(Unfitting, match=r"0.weight and 2.weight differ, but are one parameter of the model"):
         fitting_state({(): {**both, "2.weight": both["2.weight"] + 1}}, network)
     with pytest.raises(Unfitting, match=r"0.weight \(3, 3\) is missing"):
         fitting_state({(): {name: t for name, t in both.items() if "weight" not in name}}, network)
