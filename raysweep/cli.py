@@ -1,6 +1,5 @@
 """The command line: parse, call, print."""
 
-import contextlib
 import os
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from raysweep.errors import CorruptObject, UserError
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 SweepFiles = Annotated[
-    list[str], typer.Argument(metavar="SWEEP...", help="YAML files of sweeps, done one after the other")
+    list[str], typer.Argument(metavar="SWEEP...", help="YAML files of sweeps, run one after the other")
 ]
 SweepFile = Annotated[str, typer.Argument(metavar="SWEEP", help="the sweep's YAML file")]
 Root = Annotated[str, typer.Option(help="directory of trials, results and tables")]
@@ -21,7 +20,7 @@ Override = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KE
 
 @app.command()
 def plan(sweeps: SweepFiles, root: Root = "runs", override: Override = None) -> None:
-    """Say what there is to do and what it will cost, without starting Ray."""
+    """Show what is left to do and what it will cost, without starting Ray."""
     from raysweep.commands.load_all import load_all
     from raysweep.commands.plan import plan_table
     from raysweep.plan.plan import done, todo
@@ -36,17 +35,17 @@ def run(
     sweeps: SweepFiles,
     root: Root = "runs",
     override: Override = None,
-    address: Annotated[str | None, typer.Option(help="a running Ray cluster, or auto")] = None,
+    address: Annotated[str | None, typer.Option(help="address of a running Ray cluster, or auto")] = None,
 ) -> None:
-    """Do what is left of sweeps, publish their tables and answer their questions."""
+    """Run what is left of the sweeps, publish their tables and answer their questions."""
     address = address or os.environ.get("RAY_ADDRESS")
     if address and _names_token():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it once, when it is imported
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads this only when it is imported
     from raysweep.commands.run import GOES_ON, execute
 
     try:
         code = execute(sweeps, root, override, address)
-    except KeyboardInterrupt:  # here, because the command-line library would make it exit code 1
+    except KeyboardInterrupt:  # the command-line library would exit with code 1
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
     except OSError as error:
@@ -59,10 +58,10 @@ def run(
 def submit(
     sweep: SweepFile,
     root: Annotated[str, typer.Option(help="s3://, gs://, or the absolute path of a shared directory")],
-    address: Annotated[str, typer.Option(help="the cluster's dashboard, http://host:8265")],
+    address: Annotated[str, typer.Option(help="address of the cluster's dashboard, http://host:8265")],
     override: Override = None,
 ) -> None:
-    """Run a sweep as a job of a Ray cluster, with the code that is installed here; follows its log."""
+    """Run a sweep as a job on a Ray cluster, with the code installed here, and follow the job's log."""
     from raysweep.cluster.submit import submit as send
     from raysweep.sweep.load import load_sweep
 
@@ -72,14 +71,14 @@ def submit(
     try:
         code = send(sweep, load_sweep(sweep, override), root, override, address, show)
     except KeyboardInterrupt:
-        typer.echo("interrupted; a job that was sent goes on (ray job stop ends it)", err=True)
+        typer.echo("interrupted; a submitted job keeps running (ray job stop ends it)", err=True)
         raise typer.Exit(130) from None
     raise typer.Exit(code)
 
 
 @app.command("import")
 def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) -> None:
-    """Take the networks that train.imports names as finished trials, to be aligned and compared by run."""
+    """Import the networks that train.imports names as finished trials, which run then aligns and compares."""
     from raysweep.commands.import_networks import import_sweep
 
     import_sweep(sweep, root, override)
@@ -87,7 +86,7 @@ def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) ->
 
 @app.command()
 def status(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
-    """Say how far every sweep under a root is."""
+    """Show the progress of every sweep under a root."""
     from raysweep.commands.status import status_lines
     from raysweep.store.files import Files
 
@@ -97,7 +96,7 @@ def status(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
 
 @app.command()
 def verify(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
-    """Read every object under a root: checksums, schemas, unique ids, completeness. Exit code 1: problems."""
+    """Check every object under a root: checksums, schemas, completeness. The exit code is 1 for problems."""
     from raysweep.commands.verify import objects, problems
     from raysweep.store.files import Files
 
@@ -112,44 +111,34 @@ def verify(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
 @app.command()
 def gc(
     root: Annotated[str, typer.Argument(metavar="ROOT")],
-    delete: Annotated[bool, typer.Option("--delete", help="remove them (no run may be at work)")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="remove them (while no run is at work)")] = False,
 ) -> None:
-    """List trials and results that no sweep under a root asks for, and logs of sweeps that are gone."""
-    from raysweep.commands.gc import garbage, summary
+    """List trials and results that no sweep under a root asks for, and logs of removed sweeps."""
+    from raysweep.commands.gc import collect
     from raysweep.store.files import Files
-    from raysweep.store.lock import exclusive_root_lock
 
-    files = Files(root)
-    with exclusive_root_lock(files) if delete else contextlib.nullcontext():
-        found = garbage(files)
-        for name, size in found.items():
-            typer.echo(f"{size:12,} {name}")
-            if delete:
-                files.delete(name)
-        if delete:
-            files.remove_empty_folders("trials")
-            files.remove_empty_folders("results")
-    typer.echo(f"{summary(found)}{', removed' if delete else ''}")
+    for line in collect(Files(root), delete):
+        typer.echo(line)
 
 
 def _names_token() -> bool:
-    """Whether the environment names a token for clusters.
+    """Whether the environment names an authentication token for the cluster.
 
-    The file ~/.ray/auth_token is no sign of one: any Ray that was started on this machine has written it, and
-    with a token a driver hears nothing from the workers of a cluster without.
+    The existence of ~/.ray/auth_token is no evidence, because any Ray that was started on this machine has
+    written it. A driver with a token cannot communicate with the workers of a cluster without tokens.
     """
     return "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 done, 1 failures recorded, 2 bad input, 130 interrupted."""
+    """Run a command. Exit codes: 0 for success, 1 for recorded failures, 2 for bad input, 130 for Ctrl-C."""
     try:
         app(standalone_mode=True)
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         leave(2)
     except CorruptObject as error:
-        typer.echo(f"error: {error}; raysweep verify says what else is wrong and how to mend it", err=True)
+        typer.echo(f"error: {error}; raysweep verify lists all problems and how to repair them", err=True)
         leave(1)
     except SystemExit as end:
         leave(end.code if isinstance(end.code, int) else 1)

@@ -1,1 +1,1 @@
-"""The commands of the command line, one per file; the only place that prints."""
+"""The commands of the command line, one per file, with the log and the progress that they show."""

@@ -1,4 +1,7 @@
-"""`raysweep gc`: trials and results that no sweep under a root asks for, and logs of sweeps that are gone."""
+"""`raysweep gc`: lists and removes trials and results that no sweep asks for, and logs of removed sweeps."""
+
+import contextlib
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -7,13 +10,31 @@ from raysweep.commands.run_log import FOLDER
 from raysweep.commands.stored_sweeps import stored_sweeps
 from raysweep.plan.plan import desired
 from raysweep.store.files import Files
+from raysweep.store.lock import exclusive_root_lock
 from raysweep.store.results import ResultStore
 
 
-def garbage(files: Files) -> dict[str, int]:
-    """Return the objects that belong to no sweep, with their bytes.
+def collect(files: Files, delete: bool) -> Iterator[str]:
+    """Yield a line for every object that belongs to no sweep, and a summary; remove the objects if asked.
 
-    What a sweep asks for is in its `sweep.yaml`, as it was when it ran last.
+    Raises `UserError` when objects are to be removed while a run or an import is at work.
+    """
+    with exclusive_root_lock(files) if delete else contextlib.nullcontext():
+        found = garbage(files)
+        for name, size in found.items():
+            yield f"{size:12,} {name}"
+            if delete:
+                files.delete(name)
+        if delete:
+            files.remove_empty_folders("trials")
+            files.remove_empty_folders("results")
+    yield f"{summary(found)}{', removed' if delete else ''}"
+
+
+def garbage(files: Files) -> dict[str, int]:
+    """Return the objects that belong to no sweep, with their sizes in bytes.
+
+    The `sweep.yaml` under the root says what each sweep asked for when it last ran.
     """
     wanted = [desired(sweep) for sweep in stored_sweeps(files)]
     names = {each.sweep.name for each in wanted}
@@ -26,7 +47,7 @@ def garbage(files: Files) -> dict[str, int]:
 
 
 def _results(files: Files, kind: str, wanted: list[str]) -> dict[str, int]:
-    """An object holds the rows of a tile: it is garbage when nobody asks for any of them."""
+    """Return the result objects of which no row is wanted; an object holds all the rows of a tile."""
     index = ResultStore(files).index(kind)
     rows, objects = pc.list_flatten(index.column("ids")), pc.list_parent_indices(index.column("ids"))
     asked = objects.filter(pc.is_in(rows, pa.array(wanted, pa.string()))).unique()
@@ -35,12 +56,12 @@ def _results(files: Files, kind: str, wanted: list[str]) -> dict[str, int]:
 
 
 def summary(found: dict[str, int]) -> str:
-    """Return a line on how much there is, of trials, results and logs."""
+    """Return a line with the numbers of trials, result objects and logs, and their total size."""
     trials = {name.split("/")[1] for name in found if name.startswith("trials/")}
     results = sum(name.startswith("results/") for name in found)
     logs = sum(name.startswith(f"{FOLDER}/") for name in found)
     size = sum(found.values()) / 1e6
     return (
-        f"{len(trials)} trials and {results} result objects that no sweep asks for, {logs} logs of sweeps "
-        f"that are gone, {size:,.1f} MB"
+        f"{len(trials)} trials and {results} result objects that no sweep asks for, {logs} logs of removed "
+        f"sweeps, {size:,.1f} MB"
     )

@@ -1,4 +1,4 @@
-"""`raysweep import`: the networks that a sweep file names become finished trials."""
+"""`raysweep import`: imports the networks that a sweep file names as finished trials."""
 
 from rich.console import Console
 
@@ -14,7 +14,7 @@ from raysweep.tables.publishing import write_sweep
 
 
 def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
-    """Import the networks of a sweep file; raises `UserError` when it names none."""
+    """Import the networks that a sweep file names. Raises `UserError` when it names none."""
     console = Console(highlight=False, soft_wrap=True)
     wanted = load_one(path, overrides)
     sweep, files = wanted.sweep, Files(root)
@@ -26,7 +26,7 @@ def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
             write_sweep(files, sweep)
             with LiveProgress(log) as progress:
                 imported = import_networks(files, wanted, progress)
-            here = len(wanted.trials) - imported
-            log.say(f"{imported} imported, {here} were there: raysweep run {path}")
+            present = len(wanted.trials) - imported
+            log.print(f"{imported} imported, {present} were already there; now: raysweep run {path}")
             for note in split_notes(sweep):
-                log.say(note)
+                log.print(note)

@@ -1,4 +1,4 @@
-"""Several sweep files under one command: all are checked before anything is done."""
+"""Loads several sweep files for one command, and checks them all before anything is done."""
 
 from raysweep.errors import UserError
 from raysweep.plan.effect import refuse_without_effect
@@ -7,16 +7,16 @@ from raysweep.sweep.load import load_sweep
 
 
 def load_one(path: str, overrides: list[str] | None) -> Desired:
-    """Resolve a file. Raises `UserError` for its faults, and for keys of `train` that determine nothing."""
+    """Return what a sweep file asks for. Raises `UserError` for errors in it and for keys without effect."""
     wanted = desired(load_sweep(path, overrides))
     refuse_without_effect(path, wanted.sweep)
     return wanted
 
 
 def load_all(paths: list[str], overrides: list[str] | None) -> list[Desired]:
-    """Resolve every file with the same overrides.
+    """Return what each sweep file asks for, with the same overrides for all.
 
-    Raises one `UserError` with the faults of all files, and for two files whose sweeps have one name, because
+    Raises one `UserError` with the errors of all files. Two sweeps of the same name are an error, because
     their tables would overwrite each other.
     """
     wanted: dict[str, Desired] = {}

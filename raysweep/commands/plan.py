@@ -1,4 +1,4 @@
-"""`raysweep plan`: what a sweep asks for, what of it is done, what the rest will cost."""
+"""`raysweep plan`: what a sweep asks for, how much of it is done, and what the rest will cost."""
 
 from collections.abc import Iterable
 
@@ -9,11 +9,11 @@ from raysweep.plan.remarks import remarks
 from raysweep.plan.symmetries import symmetry_warnings
 from raysweep.sweep.load import Sweep
 
-SUSTAINED = 10e12  # operations a second that one GPU keeps up in float32 on networks of this size, assumed
+SUSTAINED = 10e12  # assumed float32 operations per second of one GPU on networks of this size
 
 
 def plan_table(wanted: Desired, work: Todo) -> str:
-    """Return desired, done and left by kind of work, the estimate, and remarks on the networks."""
+    """Return the counts of desired, finished and remaining work, the estimate, and remarks on networks."""
     left = [trial.trial_id for trial in work.trials]
     rows = [
         ("trials", len(wanted.trials), len(work.trials)),
@@ -26,7 +26,7 @@ def plan_table(wanted: Desired, work: Todo) -> str:
     if work.recomputed:
         lines.append(
             f"{work.recomputed:,} finished levels are computed again (the same numbers), because they lack "
-            "checkpoints that the sweep asks for"
+            "checkpoints for which the sweep asks"
         )
     cost = estimate(wanted, work)
     lines.append(
@@ -41,11 +41,11 @@ def plan_table(wanted: Desired, work: Todo) -> str:
 
 
 def split_notes(sweep: Sweep) -> list[str]:
-    """Say of imported networks where their test examples may be examples that they were trained on."""
+    """Return a note per data set whose test examples imported networks may have been trained on."""
     own = dict.fromkeys(each.dataset for each in sweep.trainings if each.dataset in OWN_SPLITS)
     return [
-        f"the test split of {dataset} is raysweep's own, for want of an official one: imported networks may "
-        "have been trained on its examples"
+        f"the test split of {dataset} is raysweep's own, because there is no official one; imported networks "
+        "may have been trained on its examples"
         for dataset in own
         if sweep.sections.train.imports
     ]

@@ -1,4 +1,4 @@
-"""Live progress of a run: done / total, rate, time left, failures."""
+"""The live progress of a run: finished and total jobs, rate, time left and failures."""
 
 import time
 from typing import Any
@@ -7,13 +7,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from raysweep.commands.run_log import RunLog
 
-EVERY = 30.0  # seconds between two lines in the log, and where there is no terminal
+EVERY = 30.0  # seconds between two lines in the log, and on an output that is no terminal
 
 
 class LiveProgress:
-    """Shows one bar per stage on a terminal; elsewhere a line when a stage is known, and now and then.
+    """Shows one bar per stage on a terminal, and elsewhere a line for each new stage and at intervals.
 
-    The log has these lines in any case, and the whole traceback of what failed.
+    The log always has these lines, and the whole traceback of every failure.
     """
 
     def __init__(self, log: RunLog) -> None:
@@ -30,7 +30,7 @@ class LiveProgress:
             disable=not log.console.is_terminal,
         )
         self._stages: dict[str, TaskID] = {}
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
 
     def __enter__(self) -> "LiveProgress":
         self._progress.start()
@@ -44,15 +44,15 @@ class LiveProgress:
         self._line(f"{name}: {total} to do")
 
     def waits(self, reason: str) -> None:
-        self._log.say(reason)
+        self._log.print(reason)
 
     def advance(self, stage: str, jobs: int) -> None:
         task = self._stages[stage]
         self._progress.advance(task, jobs)
         speed = self._progress.tasks[task].speed
         self._progress.update(task, rate=f"{speed:.1f}/s" if speed else "")
-        if time.monotonic() - self._said > EVERY:
-            self._said = time.monotonic()
+        if time.monotonic() - self._last_line > EVERY:
+            self._last_line = time.monotonic()
             done = [
                 f"{task.description} {task.completed:.0f}/{task.total:.0f}" for task in self._progress.tasks
             ]
@@ -63,14 +63,14 @@ class LiveProgress:
         for task in self._stages.values():
             self._progress.update(task, failures=" ".join(self._failed()))
         last = failure["error"].strip().splitlines()[-1]
-        self._log.say(f"failed: {failure['what']} {failure['id']}: {last}")
-        self._log.note(failure["error"])
+        self._log.print(f"failed: {failure['what']} {failure['id']}: {last}")
+        self._log.record(failure["error"])
 
     def _line(self, text: str) -> None:
         if self._log.console.is_terminal:
-            self._log.note(text)
+            self._log.record(text)
         else:
-            self._log.say(text)
+            self._log.print(text)
 
     def _failed(self) -> list[str]:
         return [f"{self._failures} failed"] if self._failures else []

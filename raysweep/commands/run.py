@@ -1,4 +1,4 @@
-"""`raysweep run`: plan, do, publish, analyse, track, and print the answer."""
+"""`raysweep run`: plans, runs, publishes, analyses and tracks sweeps, and prints their answers."""
 
 import contextlib
 import importlib
@@ -30,10 +30,10 @@ GOES_ON = "what is stored is whole, and the same command goes on from here"
 
 
 def execute(paths: list[str], root: str, overrides: list[str] | None, address: str | None) -> int:
-    """Run sweep files to the end, one after the other; returns the worst exit code.
+    """Run sweep files one after the other, and return the worst exit code.
 
-    All files are checked first. A sweep that cannot be run (2), or parts of which failed (1), does not
-    keep the later ones from running.
+    All files are checked first; raises `UserError` for errors in them. A sweep that cannot be run (exit code
+    2) or of which parts failed (1) does not prevent the later ones from running.
     """
     console = Console(highlight=False, soft_wrap=True)
     sweeps = load_all(paths, overrides)
@@ -47,22 +47,22 @@ def execute(paths: list[str], root: str, overrides: list[str] | None, address: s
                     failures = _run(wanted, files, address, console)
                     code = max(code, 1 if failures else 0)
                 except UserError as error:
-                    _say(f"error: {error}")
+                    _print_error(f"error: {error}")
                     code = 2
-                except OSError as error:  # a full disk, storage that does not answer
-                    _say(f"error: {error}; {GOES_ON}")
+                except OSError as error:  # for example a full disk, or storage that does not answer
+                    _print_error(f"error: {error}; {GOES_ON}")
                     code = max(code, 1)
     return code
 
 
-def _say(problem: str) -> None:
+def _print_error(problem: str) -> None:
     Console(stderr=True, soft_wrap=True).print(problem, markup=False, highlight=False)
 
 
 def _one_session(
     sweeps: list[Desired], files: Files, address: str | None
 ) -> contextlib.AbstractContextManager[None]:
-    """One Ray for several sweeps; a single one starts it when it has proved its symmetries."""
+    """Start Ray once for several sweeps; a single sweep starts it after its symmetries are proved."""
     if len(sweeps) == 1 or not any(todo(wanted, done(wanted, files)) for wanted in sweeps):
         return contextlib.nullcontext()
     from raysweep.cluster.session import ray_session
@@ -71,11 +71,11 @@ def _one_session(
 
 
 def _run(wanted: Desired, files: Files, address: str | None, console: Console) -> list[dict[str, Any]]:
-    """Run one sweep; returns the rows of its failures."""
+    """Run one sweep and return the rows of its failures."""
     sweep = wanted.sweep
     with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
         work = todo(wanted, done(wanted, files))
-        log.say(plan_table(wanted, work))
+        log.print(plan_table(wanted, work))
         log.write()
         check_space(files, estimate(wanted, work).bytes)
         tracker = _tracker(files, sweep)
@@ -87,22 +87,22 @@ def _run(wanted: Desired, files: Files, address: str | None, console: Console) -
         _answer(log, files, sweep, tracker)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
-            log.say(f"{len(failures)} failures: see {where}; the same command tries them again")
+            log.print(f"{len(failures)} failures: see {where}; the same command tries them again")
     return failures
 
 
 def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None") -> None:
-    """Run the analyses, log what there is, and say where things are."""
+    """Run the analyses, update MLflow, and print where the tables, the figures and the log are."""
     folder = f"sweeps/{sweep.name}"
     with as_directory(files, folder) as directory:
         for name in sweep.sections.analyses:
-            log.say(importlib.import_module(f"analysis.{name}").analyse(directory))
+            log.print(importlib.import_module(f"analysis.{name}").analyse(directory))
         if tracker:
-            log.say(tracker.finish(directory))
-    log.say(f"tables:  {files.where(folder)}/{{{','.join(TABLES)}}}")
+            log.print(tracker.finish(directory))
+    log.print(f"tables:  {files.where(folder)}/{{{','.join(TABLES)}}}")
     if sweep.sections.analyses:
-        log.say(f"figures: {files.where(folder)}/figures")
-    log.say(f"log:     {files.where(log.name)}")
+        log.print(f"figures: {files.where(folder)}/figures")
+    log.print(f"log:     {files.where(log.name)}")
 
 
 def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":

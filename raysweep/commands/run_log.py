@@ -1,6 +1,6 @@
-"""What a run says, kept under the root, so that it outlives the terminal, the pod and the cluster.
+"""The log of a run, kept under the root so that it outlives the terminal, the pod and the cluster.
 
-logs/<sweep>/<UTC start>-<id>.log    an object per run and sweep: who ran what, the plan, progress, failures
+logs/<sweep>/<UTC start>-<id>.log    one per run and sweep: the command, the plan, progress and failures
 """
 
 import contextlib
@@ -20,14 +20,14 @@ from raysweep.store.files import Files
 from raysweep.version import code_digest
 
 FOLDER = "logs"
-EVERY = 30.0  # seconds between two writes: what a process that is killed may lose
+EVERY = 30.0  # seconds between two writes, and so the most that a killed process loses
 
 
 class RunLog:
     """Prints to a console and keeps the same lines, with their times, as an object under the root.
 
-    The object is written when it is opened, every `EVERY` seconds and at the end, also of a run that fails or
-    is interrupted. Storage that does not take it never ends a run: the next write has all lines again.
+    The object is written at the start, every `EVERY` seconds, and at the end, even of a run that fails or is
+    interrupted. Storage that refuses it does not end a run, because every write contains all lines.
     """
 
     def __init__(self, files: Files, sweep: str, console: Console) -> None:
@@ -45,7 +45,7 @@ class RunLog:
     def __enter__(self) -> "RunLog":
         command = " ".join(["raysweep", *sys.argv[1:]])
         where = f"process {os.getpid()} on {os.uname().nodename}"
-        self.note(f"{command}\nraysweep {__version__}, code {code_digest()}, {where}")
+        self.record(f"{command}\nraysweep {__version__}, code {code_digest()}, {where}")
         self.write()
         self._thread.start()
         return self
@@ -54,28 +54,28 @@ class RunLog:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if isinstance(error, UserError):
-            self.note(f"error: {error}")
+            self.record(f"error: {error}")
         elif isinstance(error, KeyboardInterrupt):
-            self.note("interrupted; the same command goes on from here")
+            self.record("interrupted; the same command goes on from here")
         elif error:
-            self.note("".join(traceback.format_exception(error)))
+            self.record("".join(traceback.format_exception(error)))
         else:
-            self.note("the end")
+            self.record("the end")
         self._over.set()
         self._thread.join()
         self.write()
 
-    def say(self, text: str) -> None:
-        """Print a text and keep it."""
+    def print(self, text: str) -> None:
+        """Print a text and record it."""
         self.console.print(text, markup=False)
-        self.note(text)
+        self.record(text)
 
-    def note(self, text: str) -> None:
-        """Keep a text that is not printed."""
+    def record(self, text: str) -> None:
+        """Record a text without printing it."""
         self._lines.append(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text.rstrip()}\n")
 
     def write(self) -> None:
-        """Replace the object, where there is something new."""
+        """Replace the object if lines were added."""
         with self._lock, contextlib.suppress(OSError):
             count = len(self._lines)
             if count > self._written:

@@ -1,4 +1,4 @@
-"""`raysweep status`: how far every sweep under a root is."""
+"""`raysweep status`: the progress of every sweep under a root."""
 
 from raysweep.commands.stored_sweeps import stored_sweeps
 from raysweep.plan.plan import Desired, desired, done, todo
@@ -7,7 +7,7 @@ from raysweep.tables.schemas import read_table
 
 
 def status_lines(files: Files) -> list[str]:
-    """Return a line per sweep under the root: done of desired, and failures."""
+    """Return a line per sweep under the root, with its finished and desired jobs and its failures."""
     lines = []
     for sweep in stored_sweeps(files):
         wanted = desired(sweep)
@@ -25,4 +25,4 @@ def status_lines(files: Files) -> list[str]:
 
 
 def _failures(files: Files, wanted: Desired) -> int:
-    return read_table(files, wanted.sweep.name, "failures", ["id"]).num_rows
+    return int(read_table(files, wanted.sweep.name, "failures", ["id"]).num_rows)

@@ -1,4 +1,4 @@
-"""The sweep files that runs have left under a root."""
+"""The sweep files that runs have stored under a root."""
 
 from raysweep.errors import CorruptObject, UserError
 from raysweep.store.files import Files
@@ -6,7 +6,7 @@ from raysweep.sweep.load import Sweep, check, parse
 
 
 def stored_sweeps(files: Files) -> list[Sweep]:
-    """Return the sweeps that were run under a root. Raises `UserError` for a file that is not one."""
+    """Return the sweeps that were run under a root. Raises `UserError` for an invalid sweep file."""
     return [stored_sweep(files, name) for name in sweep_files(files)]
 
 
@@ -16,7 +16,7 @@ def sweep_files(files: Files) -> list[str]:
 
 
 def stored_sweep(files: Files, name: str) -> Sweep:
-    """Read a sweep file under a root. Raises `UserError` for one that is none."""
+    """Read a sweep file under a root. Raises `UserError` when it is invalid."""
     where = files.where(name)
     try:
         return check(where, parse(where, files.get(name)))

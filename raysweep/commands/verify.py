@@ -1,4 +1,4 @@
-"""`raysweep verify`: read every object under a root and say what is wrong and how to mend it."""
+"""`raysweep verify`: checks every object under a root, and says how to repair what is wrong."""
 
 from collections.abc import Iterator
 
@@ -18,10 +18,10 @@ AGAIN = "raysweep run computes it again"
 
 
 def problems(files: Files) -> Iterator[str]:
-    """Yield a line per problem: checksums, schemas, ids that are not unique, what is missing or left over.
+    """Yield a line per problem: wrong checksums and schemas, missing jobs and tables, and leftovers.
 
-    What can be computed again is discarded by the store as it is found damaged, so that the next run does it.
-    What only saves reading (the index, and what is known of the tables) is made again.
+    The store discards damaged objects that can be computed again, so that the next run does so. Objects that
+    only save reading (the index, and the record of the published tables) are rebuilt.
     """
     yield from _trials(files)
     yield from _results(files)
@@ -29,14 +29,14 @@ def problems(files: Files) -> Iterator[str]:
         try:
             yield from _sweep(files, name)
         except UserError as error:
-            yield f"{error}; raysweep run with the sweep's own file writes it again"
+            yield f"{error}; raysweep run with the sweep's original file writes it again"
     when = "" if files.directory else " when it is a day old"
     for name in files.list("tmp"):
         yield f"{files.where(name)}: left behind by a process that was killed; a run removes it{when}"
 
 
 def _sweep(files: Files, name: str) -> Iterator[str]:
-    """Raises `UserError` for a sweep file that is none."""
+    """Check a sweep against its stored file. Raises `UserError` when the file is invalid."""
     wanted = desired(stored_sweep(files, name))
     present = done(wanted, files)
     yield from _complete(wanted, present)
@@ -48,23 +48,23 @@ def _trials(files: Files) -> Iterator[str]:
     for name in files.list("trials"):
         trial_id, _, rest = name.removeprefix("trials/").partition("/")
         if rest == "config.json" and not store.has_config(trial_id):
-            yield f"{files.where(name)}: is not this trial's; it is for readers alone, so remove it"
+            yield f"{files.where(name)}: is not this trial's; only readers use it, so remove it"
         if rest == "resume" and not store.read_resume(trial_id):
-            yield f"{files.where(name)}: is damaged; raysweep run begins the level again"
+            yield f"{files.where(name)}: is damaged; raysweep run starts the level again"
         if rest == "starts" and not store.has_starts(trial_id):
-            yield f"{files.where(name)}: is damaged; raysweep run counts anew"
+            yield f"{files.where(name)}: is damaged; raysweep run counts starts from zero"
         if not rest.endswith("/done"):
             continue
         level = int(rest.removesuffix("/done").removeprefix("level_"))
         record = store.record(trial_id, level)
         if record is None:
-            yield f"{files.where(name)}: the checksum does not match, or it is no record; {AGAIN}"
+            yield f"{files.where(name)}: the checksum does not match, or it is not a record; {AGAIN}"
             continue
         reads = [(store.read_checkpoint, (trial_id, level, step)) for step in record.checkpoints]
         reads += [(store.read_optimiser, (trial_id, level, step)) for step in record.optimisers]
         try:
-            for read, place in reads:
-                read(*place)
+            for read, position in reads:
+                read(*position)
             if record.mask:
                 store.read_mask(trial_id, level)
         except CorruptObject as error:
@@ -72,7 +72,7 @@ def _trials(files: Files) -> Iterator[str]:
 
 
 def _results(files: Files) -> Iterator[str]:
-    """Every object is read, and the index is made again from what they say, when it is next asked for."""
+    """Read every result object; the index is discarded, and rebuilt from them when it is next used."""
     store = ResultStore(files)
     for kind in RESULTS:
         yield from _index(files, kind)
@@ -89,7 +89,7 @@ def _index(files: Files, kind: str) -> Iterator[str]:
         try:
             files.get_checked(name)
         except CorruptObject:
-            yield f"{files.where(name)}: the checksum does not match the content; it is made again"
+            yield f"{files.where(name)}: the checksum does not match the content; it is rebuilt"
         discard_index(files, kind)
 
 
@@ -102,11 +102,11 @@ def _complete(wanted: Desired, present: Done) -> Iterator[str]:
     }
     for what, count in counts.items():
         if count:
-            yield f"sweep {name}: {count} {what} are not done; raysweep run does them"
+            yield f"sweep {name}: {count} {what} are not done; raysweep run completes them"
 
 
 def _tables(files: Files, wanted: Desired, present: Done) -> Iterator[str]:
-    """The tables are a view of the committed results, so each byte of them is known, but for `failures`."""
+    """Check the tables; committed results determine every byte of them, except of `failures`."""
     again = "raysweep run publishes it again"
     forget_published(files, wanted.sweep.name)
     for problem in wrong_tables(files, wanted, present):

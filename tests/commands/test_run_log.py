@@ -15,7 +15,7 @@ from tests.test_run import logs
 
 
 def end(log, error):
-    log.say("[before]")
+    log.print("[before]")
     raise error
 
 
@@ -39,7 +39,7 @@ def test_how_it_ended_is_kept(error, words, tmp_path):
 def test_lines_are_kept_while_it_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(run_log, "EVERY", 0.01)
     with RunLog(Files(str(tmp_path)), "s", Console(file=io.StringIO())) as log:
-        log.say("so far")
+        log.print("so far")
         while "so far" not in logs(tmp_path)[0]:
             time.sleep(0.01)
 
@@ -59,4 +59,4 @@ def test_a_terminal_has_bars_and_the_log_lines(tmp_path):
 def test_storage_that_refuses_the_log_does_not_end_the_run(tmp_path):
     (tmp_path / "logs").write_text("a file where a folder should be")
     with RunLog(Files(str(tmp_path)), "s", Console(file=io.StringIO())) as log:
-        log.say("goes on")
+        log.print("goes on")

@@ -170,8 +170,8 @@ def test_other_types_are_no_floating_values(state, model, dtype):
 def test_quantised_sparse_and_eight_bit_values_are_refused(state, model):
     weight = state["layers.1.weight"]
     for values, said in (
-        (torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8), "qint8, and float32"),
-        (weight.to(torch.float8_e4m3fn), "float8_e4m3fn, and float32"),
+        (torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8), "qint8, but float32"),
+        (weight.to(torch.float8_e4m3fn), "float8_e4m3fn, but float32"),
         (weight.to_sparse(), "sparse"),
         (weight.to("meta"), "without values"),
     ):
@@ -194,8 +194,8 @@ def test_buffers_keep_their_kind():
     found = fitting_state({(): good}, network)
     assert (found["mask"].tolist(), found["steps"].item()) == ([False, True], 7)
     for name, value, said in (
-        ("mask", torch.tensor([0.0, 1.0]), "mask is float32, and bool"),
-        ("steps", torch.tensor(7.5), "steps is float32, and int32"),
+        ("mask", torch.tensor([0.0, 1.0]), "mask is float32, but bool"),
+        ("steps", torch.tensor(7.5), "steps is float32, but int32"),
         ("steps", torch.tensor(2**40), "steps has values that are too large for int32"),
     ):
         with pytest.raises(Unfitting, match=said):
