@@ -1,1 +1,1 @@
-"""The only folder that imports Ray: trials on Tune, the pool of alignment actors, the stages of a run."""
+"""Ray, which no other room imports: trials on Tune, the pool of alignment actors, and the stages of a run."""

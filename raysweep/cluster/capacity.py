@@ -1,4 +1,4 @@
-"""What the nodes of a cluster have room for, node by node: a process cannot be spread over two."""
+"""What each node of a cluster has room for; a process must fit on a single node."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,21 +11,22 @@ from raysweep.errors import UserError
 from raysweep.plan.plan import Todo
 from raysweep.sweep.schema import Resources, Worker
 
-Needs = dict[str, float]  # by Ray's name of a resource
-TOLERANCE = 1e-6  # of fractions of a GPU
+Needs = dict[str, float]  # amounts by Ray's name of the resource
+TOLERANCE = 1e-6  # for sums of fractions of a GPU
 
 
 def needs_of(worker: Worker) -> Needs:
+    """Return the resources that a process of this kind requires."""
     return {kind: amount for kind, amount in (("CPU", worker.cpu), ("GPU", worker.gpu)) if amount}
 
 
 def living_nodes() -> list[dict[str, Any]]:
-    """The nodes that Ray holds for alive, as it describes them."""
-    return [node for node in ray.nodes() if node["Alive"]]
+    """Return Ray's descriptions of the nodes that are alive."""
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def slots(needs: Needs) -> int:
-    """How many processes with these needs would fit on the living nodes, if nothing else ran."""
+    """Return how many processes with these needs would fit on the living nodes if nothing else ran."""
     nodes = [node["Resources"] for node in living_nodes()]
     return sum(min(_times(kind, node.get(kind, 0), needs[kind]) for kind in needs) for node in nodes)
 
@@ -43,7 +44,7 @@ def room_for(needs: Needs, held: Iterable[tuple[str, Needs]]) -> bool:
 
 
 def lacking(resources: Resources, work: Todo) -> list[str]:
-    """Say what no node has that the work needs."""
+    """Return a message for each kind of process that the work requires and no node has room for."""
     asked = {"trial": work.trials, "align": [*work.alignments, *work.barriers]}
     workers = {"trial": resources.trial, "align": resources.align}
     return [
@@ -54,13 +55,13 @@ def lacking(resources: Resources, work: Todo) -> list[str]:
 
 
 def check_needs(resources: Resources, work: Todo) -> None:
-    """Raise `UserError` when a process of the work fits on no node."""
+    """Raise `UserError` when no node has room for a process that the work requires."""
     if problems := lacking(resources, work):
         raise UserError("\n".join(problems))
 
 
 def _times(kind: str, there: float, amount: float) -> int:
-    """A process has a part of one GPU, or whole ones."""
+    """Return how often an amount fits; a process uses a fraction of a single GPU, or whole GPUs."""
     if kind == "GPU" and amount < 1:
         return int(there + TOLERANCE) * int(1 / amount + TOLERANCE)
     return int(there / amount + TOLERANCE)

@@ -1,12 +1,19 @@
-"""What a run tells whoever shows its progress."""
+"""The events of a run, for whatever shows its progress."""
 
 from typing import Any, Protocol
 
 
 class Listener(Protocol):
-    """Hears of the stages of a run."""
+    """Receives the events of a run."""
 
-    def stage(self, name: str, total: int) -> None: ...
-    def waits(self, reason: str) -> None: ...
-    def advance(self, stage: str, jobs: int) -> None: ...
-    def failed(self, failure: dict[str, Any]) -> None: ...
+    def stage(self, name: str, total: int) -> None:
+        """A stage of `total` jobs begins."""
+
+    def waits(self, reason: str) -> None:
+        """The run waits for resources."""
+
+    def advance(self, stage: str, jobs: int) -> None:
+        """This number of jobs of a stage has ended, whether finished or failed."""
+
+    def failed(self, failure: dict[str, Any]) -> None:
+        """A trial or a job has failed; `failure` is a row of the table `failures`."""

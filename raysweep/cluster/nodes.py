@@ -1,7 +1,8 @@
-"""What every node of a cluster must have in common before work starts: the root and the code."""
+"""Checks that all nodes of a cluster see the same root and run the same code, before work starts."""
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -11,7 +12,7 @@ from raysweep.errors import UserError
 from raysweep.store.files import Files
 from raysweep.version import code_digest
 
-PATIENCE = 60  # seconds that a node has to answer
+PATIENCE = 60  # seconds within which a node must answer
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def _probe(root: str, token: str) -> _Answer:
 def check_nodes(files: Files) -> None:
     """Ask every node whether it sees the root and runs the driver's code.
 
-    Raises `UserError` naming those that do not. A single node is the driver's own.
+    Raises `UserError` naming the nodes that do not. A single node is the driver's own and is not asked.
     """
     nodes = living_nodes()
     if len(nodes) == 1:
@@ -36,19 +37,7 @@ def check_nodes(files: Files) -> None:
     token = f"tmp/{uuid.uuid4().hex}"
     files.put(token, b"")
     try:
-        asked = {
-            _probe.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(files.root, token): node["NodeManagerAddress"]
-            for node in nodes
-        }
-        ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PATIENCE)
-        answers, silent = [], {asked[reference] for reference in asked if reference not in ready}
-        for reference in ready:
-            try:
-                answers.append((asked[reference], ray.get(reference)))
-            except ray.exceptions.RayError:  # raysweep is not installed there, or the node was lost
-                silent.add(asked[reference])
+        answers, silent = _answers(nodes, files.root, token)
     finally:
         files.delete(token)
     if silent:
@@ -68,3 +57,23 @@ def check_nodes(files: Files) -> None:
             f"the nodes {', '.join(other)} have another version of raysweep installed than this driver; "
             "install the same one, or use raysweep submit, which ships the code"
         )
+
+
+def _answers(
+    nodes: list[dict[str, Any]], root: str, token: str
+) -> tuple[list[tuple[str, _Answer]], set[str]]:
+    """Return the addresses of nodes with their answers, and the addresses of those that did not answer."""
+    asked = {
+        _probe.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+            root, token
+        ): node["NodeManagerAddress"]
+        for node in nodes
+    }
+    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PATIENCE)
+    answers, silent = [], {asked[reference] for reference in asked if reference not in ready}
+    for reference in ready:
+        try:
+            answers.append((asked[reference], ray.get(reference)))
+        except ray.exceptions.RayError:  # raysweep is not installed there, or the node was lost
+            silent.add(asked[reference])
+    return answers, silent

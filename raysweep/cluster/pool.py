@@ -1,4 +1,4 @@
-"""A pool of actors that align and compare: at most two tiles in flight per actor, bounded attempts."""
+"""A pool of actors that align and compare, with at most two tiles in flight per actor."""
 
 import contextlib
 import time
@@ -17,8 +17,8 @@ from raysweep.version import code_digest
 from raysweep.work.tile import Tile, TileWorker
 
 IN_FLIGHT = 2
-IDLE = 10.0  # seconds without work after which an actor ends, so that an autoscaler can remove its node
-ATTEMPTS = 3  # for a job whose process dies or whose storage fails; other exceptions would come again
+IDLE = 10.0  # seconds without work after which an actor is ended, so that an autoscaler can remove its node
+ATTEMPTS = 3  # at a job whose process dies or whose storage fails; other exceptions would recur
 
 
 @ray.remote
@@ -26,29 +26,34 @@ class AlignWorker(TileWorker):
     """A `TileWorker` in a process of its own, which Ray shows under this name."""
 
     def node(self) -> str:
+        """Return the id of the node on which the process runs."""
         return str(ray.get_runtime_context().get_node_id())
 
 
 class TileSource(Protocol):
-    """Where tiles come from, and where their results are told."""
+    """Provides tiles, and receives the names of the objects with their results."""
 
     @property
     def tiles(self) -> int:
-        """How many tiles have their inputs and wait for a worker, or an estimate of that; 0 only for none."""
+        """An estimate of how many tiles are ready for a worker, which is 0 only if there are none."""
         ...
 
     def take(self, workers: int, before: str | None, others: set[str]) -> Tile | None:
-        """Return a tile for one of so many workers, which last worked at the group `before`."""
+        """Return a tile for a worker, or None when none is ready.
+
+        `workers` is the number of workers, `before` the setting of this worker's last tile, and `others` are
+        the settings of the other workers' last tiles.
+        """
         ...
 
     def landed(self, tile: Tile, name: str, seconds: float) -> None:
-        """The results of a tile lie in the object `place`; they took a worker so long."""
+        """Receive the name of the object with a tile's results, and the seconds that the tile took."""
         ...
 
 
 @dataclass(eq=False)
 class _Worker:
-    """An actor; `starting` says on which node once it is ready, `idle` since when it has no work."""
+    """An actor; `starting` resolves to its node once it runs, and `idle` is when it ran out of work."""
 
     actor: Any
     starting: Any
@@ -60,7 +65,7 @@ class _Worker:
 
 @dataclass(eq=False)
 class _Flight:
-    """A tile on its way; `since` is when its worker turned to it (None while another one is before it)."""
+    """A tile that was sent to a worker; `since` is when the worker started it, None while it is queued."""
 
     tile: Tile
     attempts: int
@@ -69,16 +74,16 @@ class _Flight:
     hangs: bool = False
 
     def overdue(self, limit: float) -> bool:
-        """Whether it takes longer than it may at so many seconds a job; jobs of a large tile are quick."""
-        jobs = min(len(self.tile.jobs), FIRST)
+        """Whether it takes longer than `limit` seconds per job."""
+        jobs = min(len(self.tile.jobs), FIRST)  # a larger tile consists of jobs that are known to be short
         return self.since is not None and time.monotonic() > self.since + limit * jobs
 
 
 class Pool:
-    """Actors with the resources of the sweep file, fed with tiles from a source, one `turn` after the other.
+    """Actors with the resources of the sweep file, which receive tiles from a source at each `turn`.
 
-    Actors are started as they are needed. A job that raises, hangs or kills its process is tried a bounded
-    number of times and ends in `failures`; a tile that fails is halved until the failing job is alone.
+    Actors are started on demand. A job that raises, hangs or kills its process is tried a bounded number of
+    times and then recorded in `failures`. A tile that fails is halved until the failing job is alone.
     """
 
     def __init__(self, root: str, sections: Sections, source: TileSource, listener: Listener) -> None:
@@ -92,16 +97,16 @@ class Pool:
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything left that it can do now."""
+        """Whether tiles are in flight or ready."""
         return bool(self._flying or self._again or self._source.tiles)
 
     def turn(self, timeout: float, waiting: dict[str, float] | None = None) -> None:
-        """Send tiles, and wait so many seconds at most for one that comes back.
+        """Send tiles to actors, and wait at most `timeout` seconds for one to be finished.
 
-        `waiting` are the resources of a trial that waits to be started. Trials come first: while it could
-        start with what is free and what the pool holds, the pool takes no new tile and ends idle actors.
+        `waiting` are the resources that a trial waits for. Trials take precedence: while the trial would fit
+        with what is free and what the pool holds, the pool sends no new tile and ends idle actors.
         """
-        if waiting and self._is_in_the_way(waiting):
+        if waiting and self._blocks(waiting):
             for worker in [each for each in self._workers if not each.flights]:
                 self._end(worker)
         else:
@@ -116,20 +121,20 @@ class Pool:
         self._release_idle()
 
     def close(self) -> None:
-        """End the actors, so that their CPUs are free."""
+        """End all actors, which frees their resources."""
         while self._workers:
             self._end(self._workers[-1])
 
-    def _is_in_the_way(self, waiting: dict[str, float]) -> bool:
+    def _blocks(self, waiting: dict[str, float]) -> bool:
         needs = needs_of(self._needs)
         return room_for(waiting, ((each.node, needs) for each in self._workers if not each.starting))
 
     def _limit(self) -> int:
-        """How many actors there may be: as many as asked for (an autoscaler may make room), or as fit."""
+        """Return the largest number of actors: as configured (an autoscaler may add nodes), or as fits."""
         return max(1, self._sections.resources.workers or slots(needs_of(self._needs)))
 
     def _start(self) -> None:
-        """Start actors for what is ready."""
+        """Start actors for the tiles that are ready."""
         tiles = len(self._again) + self._source.tiles
         busy = sum(bool(worker.flights) for worker in self._workers)
         if len(self._workers) >= busy + tiles:
@@ -156,9 +161,9 @@ class Pool:
                 self._flying[worker.actor.run.remote(tile)] = flight
 
     def _next(self, worker: _Worker) -> tuple[Tile, int] | None:
-        """A tile for a worker that has room.
+        """Return a tile and its earlier attempts for a worker, or None when the worker gets no tile.
 
-        One whose process died before is alone on its actor, so that it takes no other tile with it.
+        A tile whose process has died before is run alone on its actor, because it may kill this one too.
         """
         flights = worker.flights
         if worker.starting or len(flights) >= IN_FLIGHT or any(each.attempts > 1 for each in flights):
@@ -176,7 +181,7 @@ class Pool:
         for worker in self._workers:
             if worker.starting == reference:
                 worker.starting = None
-                with contextlib.suppress(ray.exceptions.RayError):  # its first tile will say so
+                with contextlib.suppress(ray.exceptions.RayError):  # its first tile will report the error
                     worker.node = ray.get(reference)
 
     def _land(self, flight: _Flight, reference: Any) -> None:
@@ -187,7 +192,7 @@ class Pool:
             name, seconds = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             self._failed(flight, isinstance(error.cause, OSError), error)
-        except ray.exceptions.RayError as error:  # the actor died, was killed for memory, or has no place
+        except ray.exceptions.RayError as error:  # the actor died, was killed for memory, or fits nowhere
             self._drop_lost(flight.worker)
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
             self._failed(flight, True, hung if flight.hangs else error)
@@ -196,14 +201,14 @@ class Pool:
             self._listener.advance(flight.tile.stage, len(flight.tile.jobs))
 
     def _end_overdue(self) -> None:
-        """Kill the actors of tiles that take too long; the tiles land as lost ones."""
+        """Kill the actors of tiles that take too long, so that these tiles fail."""
         for flight in self._flying.values():
             if not flight.hangs and flight.overdue(self._seconds):
                 flight.hangs = True
                 ray.kill(flight.worker.actor)
 
     def _release_idle(self) -> None:
-        """End actors for which there has been no work for a while."""
+        """End actors that have had no work for `IDLE` seconds."""
         now, more = time.monotonic(), bool(self._again or self._source.tiles)
         for worker in list(self._workers):
             if more or worker.flights:
@@ -218,8 +223,10 @@ class Pool:
         ray.kill(worker.actor)
 
     def _drop_lost(self, worker: _Worker) -> None:
-        """Forget a dead actor, and where its node is lost those that had no work there: each of them would
-        take a job's attempt with it."""
+        """Remove a dead actor and, if its node is lost, the actors without work on this node.
+
+        The latter would otherwise each fail an attempt at a job.
+        """
         alive = {node["NodeID"] for node in living_nodes()}
         for each in list(self._workers):
             lost = each.node == worker.node and each.node and each.node not in alive and not each.flights

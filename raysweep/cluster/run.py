@@ -1,4 +1,4 @@
-"""A run: train, align and compare whatever has its inputs, until nothing is left; publish."""
+"""A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def run_sweep(
     files: Files, wanted: Desired, work: Todo, address: str | None, listener: Listener
 ) -> list[dict[str, Any]]:
-    """Do the work that is left and publish the tables, also when interrupted; returns the failures.
+    """Do the remaining work, publish the tables (even when interrupted), and return the failures.
 
     Raises `SpecError`, before anything is trained, when a network's symmetries cannot be proved.
     """
@@ -40,14 +40,14 @@ def run_sweep(
 
 
 def _drop_resume_points(files: Files, wanted: Desired, work: Todo) -> None:
-    """Remove what a process left that was killed between its last commit and the end."""
+    """Remove the resume points of finished trials whose processes were killed after their last commit."""
     store = TrialStore(files)
     for trial_id in wanted.trials.keys() - {trial.trial_id for trial in work.trials}:
         store.drop_resume(trial_id)
 
 
 def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
-    """Import the files that `train.imports` names and that the store lacks; returns how many.
+    """Import the files of `train.imports` that the store lacks, and return their number.
 
     Raises `UserError` for a file that does not fit the model.
     """
@@ -74,10 +74,10 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
 
 
 class _Run:
-    """One run of a sweep; `failures` are the rows of what could not be done.
+    """One run of a sweep; `failures` are rows of the table of this name.
 
-    It is the source of Tune's trials and of the pool's tiles. Both go on at once: each level that is
-    committed and each alignment that lands may give others their inputs.
+    It is the source both of Tune's trials and of the pool's tiles, which run at the same time: each committed
+    level and each finished alignment may complete the inputs of other jobs.
     """
 
     def __init__(self, files: Files, wanted: Desired, listener: Listener) -> None:
@@ -87,6 +87,7 @@ class _Run:
         self.failures: list[dict[str, Any]] = []
 
     def stages(self, work: Todo, address: str | None) -> None:
+        """Run all stages in a Ray session until no work with inputs is left."""
         from raysweep.cluster.session import ray_session
 
         if work.alignments:
@@ -169,18 +170,19 @@ class _Run:
         return {alignment: self._frontier.objects[alignment] for alignment in alignments}
 
     def _report_blocked(self) -> None:
-        """Say of every trial that never had its inputs what it waited for."""
+        """Record a failure for every trial whose inputs failed."""
         for trial_id, missing in self._frontier.waiting():
-            text = f"not started: it needs {', '.join(missing)}, which failed"
+            text = f"not started: it requires {', '.join(missing)}, which failed"
             self.failures.append(failure(trial_id, "trial", text, 0))
 
 
 def _kind(job: AlignmentJob | BarrierJob) -> Hashable:
-    """Jobs of one kind take about the same time."""
+    """Return a key that jobs share when they take about the same time."""
     return type(job), job.group, len(job.networks)
 
 
 def _prove_all(wanted: Desired) -> None:
+    """Prove the symmetries of all networks that will be aligned. Raises `SpecError`."""
     from raysweep.plan.probes import facts_of, model_config
     from raysweep.work.data import prove_padding_to, proved_spec
 
@@ -200,7 +202,7 @@ def _prove_all(wanted: Desired) -> None:
 
 @contextmanager
 def _naming(training: Training) -> Iterator[None]:
-    """Say of which network an error speaks."""
+    """Name the network in the message of an error."""
     try:
         yield
     except UserError as error:

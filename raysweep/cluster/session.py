@@ -1,4 +1,4 @@
-"""Joining or starting Ray."""
+"""A session of Ray, joined or started."""
 
 import contextlib
 import logging
@@ -10,18 +10,18 @@ import ray
 
 from raysweep.errors import UserError
 
-PATIENCE = 10  # seconds that the address of a cluster has to answer
+PATIENCE = 10  # seconds within which the address of a cluster must answer
 
 
 @contextlib.contextmanager
 def ray_session(address: str | None) -> Iterator[None]:
-    """Use the cluster at `address`, the Ray that is initialised already, or start one on this machine.
+    """Use an already initialised Ray, join the cluster at `address`, or start Ray on this machine.
 
     Raises `UserError` for an address that does not answer.
     """
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")  # else one, and actors are not reused
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")  # with 1, the default, actors are not reused
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ours = not ray.is_initialized()
@@ -29,7 +29,7 @@ def ray_session(address: str | None) -> Iterator[None]:
         _check_address(address or "")
         if ours:
             ray.init(
-                address=address or "local",  # without it Ray joins whichever cluster was started here last
+                address=address or "local",  # otherwise Ray joins the cluster last started here
                 include_dashboard=False if address is None else None,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
@@ -44,7 +44,7 @@ def ray_session(address: str | None) -> Iterator[None]:
 
 
 def _check_address(address: str) -> None:
-    """Raise `OSError` where nothing listens; Ray itself would try for minutes."""
+    """Raise `OSError` when nothing listens at the address, to which Ray would try to connect for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()

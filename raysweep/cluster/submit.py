@@ -1,4 +1,4 @@
-"""`raysweep submit`: a sweep as a job on a running cluster, with the code that runs here."""
+"""`raysweep submit`: runs a sweep as a job on a cluster, with the code that is installed here."""
 
 import asyncio
 import os
@@ -19,9 +19,9 @@ from raysweep.sweep.load import Sweep
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-FOLDER = "sweeps"  # of the sweep file within the job's directory
+FOLDER = "sweeps"  # the folder of the sweep file in the job's directory
 SHIPPED = ("raysweep", "analysis")
-PATIENCE = 60  # seconds that a cluster has to take a job
+PATIENCE = 60  # seconds within which a cluster must accept a job
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 KEPT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
 
@@ -29,16 +29,16 @@ KEPT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_RE
 def submit(
     path: str, sweep: Sweep, root: str, overrides: list[str] | None, address: str, show: Callable[[str], None]
 ) -> int:
-    """Send the project and the sweep file to a cluster, follow the job's log and return its exit code.
+    """Send the project and the sweep file to a cluster, follow the job's log, and return its exit code.
 
-    The job runs `raysweep run` there. Secrets are never sent: storage and tracking credentials, like the
-    cluster's token, are the cluster's own. Raises `UserError` for a root that the job could not find, and for
-    an address that does not answer or refuses the token.
+    The job runs `raysweep run`. Credentials are never sent: those for storage and tracking, and the
+    cluster's token, must be present on the cluster. Raises `UserError` for a root that the job could not
+    find, and for an address that does not answer or that refuses the token.
     """
     if "://" not in root and not Path(root).is_absolute():
         raise UserError(
-            f"--root {root}: the job runs elsewhere; give s3://, gs:// or the absolute path of a directory "
-            "that all nodes share"
+            f"--root {root}: the job runs on another machine; give s3://, gs:// or the absolute path of a "
+            "directory that all nodes share"
         )
     with tempfile.TemporaryDirectory(prefix="raysweep-submit-") as staged:
         _stage(Path(staged), path, sweep)
@@ -54,7 +54,7 @@ def submit(
 
 
 def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None]) -> int:
-    """Show a job's log until it ends and return its exit code; 1 where it has none (it was stopped)."""
+    """Show a job's log until the job ends, and return its exit code, or 1 when it was stopped."""
     try:
         asyncio.run(_show_log(client, job, show))
     except (RuntimeError, OSError):
@@ -66,7 +66,7 @@ def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None])
 
 
 def _stage(folder: Path, path: str, sweep: Sweep) -> None:
-    """Copy the packages, the sweep file and what it names by relative path or as a module: nothing else."""
+    """Copy only the packages, the sweep file, and the files and modules that the sweep file names."""
     project = Path(__file__).parent.parent.parent
     for package in SHIPPED:
         shutil.copytree(project / package, folder / package, ignore=IGNORED)
@@ -86,14 +86,17 @@ def _stage(folder: Path, path: str, sweep: Sweep) -> None:
 
 
 def _stage_import(folder: Path, path: Path) -> None:
-    """An absolute path is one that all nodes share; a relative one is as seen from the job's directory."""
+    """Copy a file of a relative path; all nodes must share the files of absolute paths.
+
+    Raises `UserError` for a file that does not exist or that lies outside the current directory.
+    """
     if path.is_absolute():
         return
     target = (folder / path).resolve()
     if not target.is_relative_to(folder.resolve()) or not path.is_file():
         raise UserError(
-            f"train.imports: {path} cannot be sent; give files below this directory, or the absolute paths "
-            "of files that all nodes share"
+            f"train.imports: {path} cannot be sent; give files below the current directory, or absolute "
+            "paths of files that all nodes share"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, target)
@@ -106,13 +109,13 @@ def _entrypoint(path: str, root: str, overrides: list[str] | None) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Where storage and tracking are, but no credentials."""
+    """Return the variables that locate storage and tracking, without credentials."""
     given = {key: os.environ[key] for key in KEPT if key in os.environ}
     return {key: value for key, value in given.items() if urlparse(value).username is None}
 
 
 def _connect(address: str) -> "JobSubmissionClient":
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it once, when it is imported
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads this only when it is imported
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
@@ -128,14 +131,14 @@ def _connect(address: str) -> "JobSubmissionClient":
 
 
 def _send(client: "JobSubmissionClient", **job: Any) -> str:
-    """Submit a job; a cluster that has just been started takes none for some seconds."""
+    """Submit a job, and retry because a cluster that was just started accepts none for some seconds."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return client.submit_job(**job)
         except RuntimeError as error:
             if "No available agent" not in str(error) or time.monotonic() > deadline:
-                raise UserError(f"the cluster does not take the job: {error}") from error
+                raise UserError(f"the cluster does not accept the job: {error}") from error
             time.sleep(1)
 
 

@@ -1,38 +1,44 @@
-"""How many jobs go into a tile, from how long the tiles before it took."""
+"""The number of jobs in a tile, derived from the times that earlier tiles took."""
 
 from collections.abc import Hashable
 
-FIRST = 4  # jobs of a tile of a kind of which no tile has landed
-MOST = 500  # jobs of a tile: rows of an object in the store, and what is lost with a worker
-GROWTH, SHRINKAGE = 8, 2  # from a tile to the next at most: any may be exceptional, a worker's first is
-SHARES = 8  # tiles for each worker into which what is ready is cut at least: it holds two
-QUICK = 40  # but none needs to be quicker than by this factor, for then its call costs more than it gains
+FIRST = 4  # jobs in a tile as long as no tile of its kind is finished
+MOST = 500  # jobs in a tile at most, which bounds an object in the store and the loss when a worker dies
+GROWTH, SHRINKAGE = 8, 2  # largest factors between tiles; one tile may be slow, as a worker's first one is
+SHARES = 8  # the ready jobs are cut into at least this many tiles per worker, of which it holds two
+QUICK = 40  # but no tile is made smaller by more than this factor, because each costs a call
 
 
 class TileSizing:
-    """Learns how long the jobs of each kind take, so that a tile takes about so many seconds.
+    """Learns how long the jobs of each kind take, and sizes tiles to take about the same time.
 
-    A tile costs a call and an object in the store, so short jobs go together; long jobs go alone, and all
-    tiles become smaller in the end, so that no worker is left with a long tail.
+    A tile costs a call and an object in the store, so short jobs are grouped and long jobs run alone. Tiles
+    become smaller when few jobs are left, so that no worker works long after the others.
     """
 
     def __init__(self, seconds: float) -> None:
+        """Size tiles to take about `seconds`."""
         self._seconds = seconds
         self._sizes: dict[Hashable, int] = {}
 
     def size(self, kind: Hashable, ready: int, workers: int) -> int:
-        """How many jobs make a tile, of so many that are ready for so many workers; at least one."""
+        """Return the number of jobs in the next tile, at least 1.
+
+        `ready` is the number of jobs that have their inputs, and `workers` the number of workers.
+        """
         most = self._sizes.get(kind, FIRST)
         share = -(-ready // (SHARES * workers))
         return max(1, min(most, max(share, most // QUICK)))
 
     def record(self, kind: Hashable, jobs: int, seconds: float) -> None:
-        """A tile of so many jobs took so long."""
+        """Record that a tile with this number of jobs took this many seconds."""
         before = self._sizes.get(kind, FIRST)
         fit = int(self._seconds * jobs / max(seconds, 1e-9))
         self._sizes[kind] = max(1, before // SHRINKAGE, min(fit, GROWTH * before, MOST))
 
     def tiles(self, ready: int) -> int:
-        """How many tiles so many jobs make at most, by what is known of all kinds: too few workers cost
-        more than one that finds nothing to do."""
+        """Return the largest number of tiles that `ready` jobs can fill, whatever their kinds.
+
+        An overestimate is preferred, because too few workers cost more than one that finds no work.
+        """
         return -(-ready // min(self._sizes.values(), default=FIRST))

@@ -1,4 +1,4 @@
-"""Trials on Ray Tune: reused actors train them level by level; results go to our own store."""
+"""Trials on Ray Tune: reused actors train them level by level, and write results to the trial store."""
 
 import logging
 import tempfile
@@ -26,37 +26,37 @@ from raysweep.work.device import end_if_cuda_is_broken
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import run_trial
 
-DEATHS = 3  # of the process, or of its storage, without progress; other exceptions would come again
-MOST_DEATHS = 100  # with progress, of lost nodes, or before the process could note its start
+DEATHS = 3  # failures of a trial's process or storage without progress; other exceptions would recur
+MOST_DEATHS = 100  # failures with progress, by lost nodes, or before the process could record its start
 
 
 class TrialSource(Protocol):
-    """Where trials come from, and where their levels are told."""
+    """Provides trials, and is notified when their levels are finished."""
 
     @property
     def has_trial(self) -> bool:
-        """Whether a trial has its inputs."""
+        """Whether there is a trial that has its inputs."""
         ...
 
     def task(self) -> TrialTask:
-        """Return such a trial."""
+        """Return a trial that has its inputs, which is then no longer offered."""
         ...
 
     def level_done(self, trial_id: str, level: int) -> None:
-        """A level, with all its checkpoints, can be read."""
+        """Receive the notice that a level with all its checkpoints can be read."""
         ...
 
     def turn(self, waiting: dict[str, float] | None) -> None:
-        """Do something else for a moment; `waiting` are the resources of a trial that waits for them."""
+        """Do other work for a moment; `waiting` are the resources that a trial waits for, if any."""
         ...
 
 
 class _Trainable(tune.Trainable):
-    """Trains the trial in its configuration, a level a step.
+    """Trains the trial in its configuration, one level per step.
 
-    An exception becomes a result, so the actor lives on; but for errors of the storage, after which Tune
-    starts the trial again, as after a death. Where the storage does not even take the note that counts
-    the starts, these would never end: that is a failure at once.
+    An exception becomes a result, so that the actor survives. An error of the storage is raised, and Tune
+    starts the trial again, as it does when the process dies. If the storage does not even accept the record
+    of the start, the starts could not be counted, so this is a failure at once.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -94,16 +94,16 @@ class _Trainable(tune.Trainable):
         return run_trial(task, data, store, ResultStore(files), sections.resources.resume_seconds)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Tune's checkpoints are not used: the trial store is the truth."""
+        """Do nothing, because checkpoints are kept in the trial store."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing to load."""
+        """Do nothing, because checkpoints are kept in the trial store."""
 
 
 class _Ready(Searcher):
     """Gives Tune the trials that have their inputs.
 
-    While others run, nothing may be ready that will be later. When none runs and none is ready, it ends.
+    While trials run, others may become ready. The search ends when no trial runs and none is ready.
     """
 
     def __init__(self, source: TrialSource) -> None:
@@ -111,7 +111,7 @@ class _Ready(Searcher):
         self._source, self._running = source, 0
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles it for a restore that we never do."""
+        """Return no state: Tune pickles searchers for a restore, which raysweep never does."""
         return {}
 
     def suggest(self, trial_id: str) -> Any:
@@ -127,21 +127,21 @@ class _Ready(Searcher):
         self._running -= 1
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save."""
+        """Do nothing, because a run is never restored by Tune."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore."""
+        """Do nothing, because a run is never restored by Tune."""
 
 
 class _Progress(Callback):
-    """Tells what trials have done, and gives the source its turns between Tune's steps."""
+    """Notifies the source and the listener of finished levels, and gives the source its turns."""
 
     def __init__(self, source: TrialSource, needs: dict[str, float], listener: Listener) -> None:
         self.failures: list[dict[str, Any]] = []
         self._source, self._needs, self._listener = source, needs, listener
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its configuration for a restore that we never do; a terminal cannot be pickled."""
+        """Return no state: Tune pickles callbacks for a restore, and a terminal cannot be pickled."""
         return {}
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -171,12 +171,12 @@ class _Progress(Callback):
 def train_trials(
     root: str, sections: Sections, count: int, source: TrialSource, listener: Listener
 ) -> list[dict[str, Any]]:
-    """Train the trials of a source, at most `count`, several at once as resources allow.
+    """Train at most `count` trials of a source, as many at once as resources allow.
 
-    Returns the failures when nothing is running and nothing is ready.
+    Returns the rows of failures when no trial runs and none is ready.
     """
     resources = sections.resources
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what fails is said by us
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported by the listener
     needs = {"cpu": resources.trial.cpu, "gpu": resources.trial.gpu}
     progress = _Progress(source, {kind.upper(): amount for kind, amount in needs.items()}, listener)
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
@@ -209,9 +209,9 @@ def train_trials(
 
 
 def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:
-    """Note that a process turns to the trial. Raises `RuntimeError` when too many died at the same step.
+    """Record that a process starts the trial. Raises `RuntimeError` when too many failed at the same step.
 
-    Those that a lost node took with it do not count: that is not the trial's fault.
+    Processes on nodes that were lost are not counted, because the trial did not cause their failure.
     """
     trial_id = task.trial.trial_id
     level = sum(store.record(trial_id, level) is not None for level in task.extent.levels)
