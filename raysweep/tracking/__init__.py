@@ -1,4 +1,4 @@
-"""MLflow, from the tables: the only folder that imports mlflow."""
+"""Logs the published tables to MLflow, which no other room imports."""
 
 from raysweep.tracking.tracker import Tracker
 

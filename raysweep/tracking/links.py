@@ -1,36 +1,37 @@
-"""Addresses inside MLflow's pages, relative to the server, and the description that points to them."""
+"""Links to MLflow's pages, relative to the server, and a description that contains them."""
 
 from urllib.parse import urlencode
 
-# Without it MLflow opens an experiment as one of generative AI, which hides the runs.
+# Without this, MLflow opens an experiment as one of generative AI, which hides its runs.
 TRAINING = {"workflowType": "machine_learning"}
-ORDER = "raysweep.order"  # the tag by which the runs of groups and methods are sorted
-# Sorted by anything but time, MLflow lists child runs beside, not under, their collapsed parent.
+ORDER = "raysweep.order"  # the tag by which the runs of settings and methods are sorted
+# Sorted by anything other than time, MLflow lists child runs beside their parent instead of hiding them in
+# it.
 BARRIERS = {"searchFilter": 'params.method != ""', "orderByKey": f"tags.`{ORDER}`", "orderByAsc": "true"}
 
 
 def runs_page(experiment: str) -> str:
-    """All runs of the experiment."""
+    """Return the link to all runs of the experiment."""
     return f"#/experiments/{experiment}/runs?{urlencode(TRAINING)}"
 
 
 def barriers_page(experiment: str) -> str:
-    """The runs of groups and methods by width, to tick and compare."""
+    """Return the link to the runs of settings and methods, sorted by width, to select and compare."""
     return f"#/experiments/{experiment}/runs?{urlencode(TRAINING | BARRIERS)}"
 
 
 def charts_page(experiment: str) -> str:
-    """A chart of every barrier metric."""
+    """Return the link to the charts of all barrier metrics."""
     return f"#/experiments/{experiment}/runs?{urlencode(TRAINING | BARRIERS | {'compareRunsMode': 'CHART'})}"
 
 
 def figures_page(experiment: str, parent: str) -> str:
-    """The artifacts of the parent run."""
+    """Return the link to the artifacts of the parent run."""
     return f"#/experiments/{experiment}/runs/{parent}/artifacts?{urlencode(TRAINING)}"
 
 
 def description(experiment: str, parent: str) -> str:
-    """Markdown for the experiment and its parent run: where to look."""
+    """Return a description of the experiment and its parent run, in Markdown, with links to their pages."""
     return (
         f"Barriers by width and method: [charts]({charts_page(experiment)}),"
         f" [runs to compare]({barriers_page(experiment)}), [figures]({figures_page(experiment, parent)});"

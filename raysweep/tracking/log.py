@@ -1,6 +1,6 @@
-"""A parent run, a child per trial, a child per group and method.
+"""Logs a sweep to MLflow as a parent run, a child run per trial, and a child run per setting and method.
 
-Runs are found again by the tag `raysweep.id`, and timestamps come from the stored rows, so logging again
+Existing runs are found by the tag `raysweep.id`, and timestamps come from the stored rows, so logging again
 changes nothing.
 """
 
@@ -22,15 +22,15 @@ from raysweep.tracking.values import (
     barriers,
     by_step,
     configured,
-    group_words,
     label,
     order,
     parameters,
-    run_words,
+    setting_words,
+    trial_words,
 )
 
-BATCH = 1000  # metrics a request
-LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags, set last, that say what has been logged
+BATCH = 1000  # metrics per request
+LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags, set last, that record what has been logged
 NOTE = "mlflow.note.content"
 
 
@@ -42,13 +42,13 @@ class Log:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         self._client = MlflowClient(uri)
         self._files, self._sweep = files, sweep
-        # MLflow shortens a name at its end, and to what follows the last slash.
+        # MLflow displays only what follows the last slash of a name, and truncates its end.
         name = f"{sweep.name} (raysweep {digest(files.root)[:8]})"
         artifacts = files.directory / "mlartifacts" if files.directory else None
         local = uri.startswith("sqlite")
         self.experiment = self._find_experiment(name, str(artifacts) if local and artifacts else None)
         self._known = _by_identity(self._search())
-        self._ours = {identity: run.info.run_id for identity, run in self._known.items()}
+        self._ours: dict[str, str] = {identity: run.info.run_id for identity, run in self._known.items()}
 
     def _find_experiment(self, name: str, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -65,7 +65,7 @@ class Log:
                 return runs
 
     def everything(self, folder: Path) -> None:
-        """Log parent, trials, groups and artifacts from the tables and figures in a folder."""
+        """Log the parent, trials, settings and artifacts from the tables and figures in a folder."""
         tables = {name: pd.read_parquet(folder / name) for name in ("trials", "metrics", "barriers")}
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
@@ -73,16 +73,16 @@ class Log:
         parent = self._run("sweep", self._sweep.name, began, {})
         by_trial = dict(list(metrics.groupby("trial_id")))
         for trial_id, levels in trials.assign(configured=configured(trials, trials)).groupby("trial_id"):
-            name = label(levels.iloc[0], *run_words(levels.iloc[0], trials))
+            name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
             self._trial(str(trial_id), name, levels, by_trial[trial_id], parent)
         found = tables["barriers"]
         named = found.assign(method=found.method.fillna("unaligned"), configured=configured(found, trials))
-        for (group, method), rows in named.groupby(["group", "method"]):
-            members = trials[trials.group == group]
-            # The networks of a comparison across configurations share only what its own rows say.
+        for (setting, method), rows in named.groupby(["group", "method"]):
+            members = trials[trials.group == setting]
+            # Networks of different settings share only the parameters in the rows of their comparison.
             shared = parameters(rows if members.empty else members)
-            name = label(rows.iloc[0], *group_words(str(method), rows, trials))
-            self._group(str(group), str(method), name, rows, shared, parent, ended)
+            name = label(rows.iloc[0], *setting_words(str(method), rows, trials))
+            self._setting(str(setting), str(method), name, rows, shared, parent, ended)
         self._parent(parent, tables, folder, ended)
         self._remove_doubles()
 
@@ -95,7 +95,7 @@ class Log:
         return self._ours[identity]
 
     def _remove_doubles(self) -> None:
-        """MLflow's client asks again for a run whose creation was not answered, and then there are two."""
+        """Delete duplicate runs, which arise when MLflow's client repeats a request to create one."""
         for run in self._search():
             ours = self._ours.get(run.data.tags.get("raysweep.id", ""))
             if ours not in (None, run.info.run_id):
@@ -104,7 +104,7 @@ class Log:
     def _trial(
         self, trial_id: str, name: str, levels: pd.DataFrame, metrics: pd.DataFrame, parent: str
     ) -> None:
-        """Loss and error by step (of each level), and at the end of every level with the level as step."""
+        """Log loss and error by step of each level, and their values at the end of each level by level."""
         identity = f"trial {trial_id}"
         known = self._known.get(identity)
         logged = set(json.loads(known.data.tags.get(LEVELS, "[]"))) if known else set()
@@ -124,9 +124,9 @@ class Log:
         self._client.set_terminated(run, "FINISHED", int(metrics.time.max() * 1000))
         self._client.set_tag(run, LEVELS, json.dumps(sorted(levels.level.tolist())))
 
-    def _group(
+    def _setting(
         self,
-        group: str,
+        setting: str,
         method: str,
         name: str,
         rows: pd.DataFrame,
@@ -134,9 +134,9 @@ class Log:
         parent: str,
         time: int,
     ) -> None:
-        """Mean, spread and count of every kind of barrier, so that widths and methods can be compared."""
-        identity = f"group {group} {method}"
-        tags = {"mlflow.parentRunId": parent, "raysweep.group": group, ORDER: order(rows.iloc[0], method)}
+        """Log mean, spread and count of every kind of barrier, to compare widths and methods."""
+        identity = f"group {setting} {method}"
+        tags = {"mlflow.parentRunId": parent, "raysweep.group": setting, ORDER: order(rows.iloc[0], method)}
         run = self._run(identity, name, time, tags)
         values = barriers(rows, time)
         known = self._known.get(identity)
@@ -148,7 +148,7 @@ class Log:
         self._client.set_tag(run, CONTENT, content)
 
     def _parent(self, run: str, tables: dict[str, pd.DataFrame], folder: Path, time: int) -> None:
-        """What changes when a sweep is extended goes into tags: parameters are immutable."""
+        """Log as tags what changes when a sweep is extended, because parameters are immutable."""
         for table, rows in tables.items():
             self._client.set_tag(run, f"raysweep.{table}", str(len(rows)))
         self._client.set_tag(run, "raysweep.tables", self._files.where(f"sweeps/{self._sweep.name}"))
@@ -159,7 +159,7 @@ class Log:
         self._client.set_terminated(run, "FINISHED", time)
 
     def _describe(self, parent: str) -> None:
-        """Say where to look, unless somebody has written there: descriptions are edited in the browser."""
+        """Describe the experiment and its parent run, unless a user has written a description."""
         note = description(self.experiment, parent)
         if NOTE not in self._client.get_experiment(self.experiment).tags:
             self._client.set_experiment_tag(self.experiment, NOTE, note)
@@ -167,7 +167,7 @@ class Log:
             self._client.set_tag(parent, NOTE, note)
 
     def _log(self, run: str, values: list[Value], params: dict[str, str], known: Run | None) -> None:
-        """Log metrics, and the parameters that an interruption left out: they cannot be changed."""
+        """Log metrics, and those parameters that an earlier, interrupted pass has not logged."""
         present = known.data.params if known else {}
         metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
         missing = [Param(key, value) for key, value in params.items() if key not in present]
@@ -177,7 +177,7 @@ class Log:
 
 
 def _by_identity(runs: list[Run]) -> dict[str, Run]:
-    """Of two runs with one identity, the one that was logged to, or whose children were."""
+    """Return runs by identity; of two with the same identity, the one with metrics or with children."""
     parents = {run.data.tags.get("mlflow.parentRunId") for run in runs}
     known: dict[str, Run] = {}
     for run in runs:

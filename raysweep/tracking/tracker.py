@@ -1,6 +1,6 @@
-"""When to log, and what to tell the user about it.
+"""When to log to MLflow, and the line about it for the user.
 
-Where a local marker says that the server is up to date, mlflow is not even imported.
+When a marker under the root shows that the server is up to date, mlflow is not even imported.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from raysweep.store.files import Files
 from raysweep.sweep.load import Sweep
 from raysweep.tracking.links import runs_page
 
-PATIENCE = 120  # seconds that the end of a run waits for the tracking server
+PATIENCE = 120  # seconds for which the end of a run waits for the tracking server
 MARKER = "tracking.json"
 LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` answers
 
@@ -23,8 +23,9 @@ LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` answers
 class Tracker:
     """Brings MLflow up to date with the published tables, in one daemon thread of the driver.
 
-    Importing MLflow and its first migration take seconds, so `prepare` starts them beside the work. A
-    server that is down or hangs loses nothing: `finish` says so, and the next run logs what is missing.
+    Importing MLflow and its first migration take seconds, so `prepare` starts them in parallel with the
+    work. Nothing is lost when a server is down or hangs: `finish` reports it, and the next run logs what is
+    missing.
     """
 
     def __init__(self, files: Files, sweep: Sweep) -> None:
@@ -42,8 +43,7 @@ class Tracker:
         self._thread.start()
 
     def finish(self, folder: Path) -> str:
-        """Log what the tables in this folder say and return a line for the user; waits at most `PATIENCE`
-        seconds."""
+        """Log the tables in this folder, for at most `PATIENCE` seconds, and return a line for the user."""
         self._folder = folder
         state = {"uri": self._uri, "content": _content(folder)}
         marked = self._marked()
@@ -75,7 +75,7 @@ class Tracker:
     def _work(self) -> None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        # A server's client prints two lines for every run that ends.
+        # Otherwise the client of a server prints two lines for every run that ends.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         try:
             from raysweep.tracking.log import Log
@@ -85,12 +85,15 @@ class Tracker:
             self._ready.wait()
             assert self._folder
             log.everything(self._folder)
-        except Exception as error:  # whatever it is, the sweep goes on, and the marker must not be written
+        except Exception as error:  # no error may end the sweep or write the marker
             self._error = error
 
 
 def tracking_uri(files: Files) -> str:
-    """Return where runs are logged. Raises `UserError` for a root in object storage without a server."""
+    """Return the URI of the tracking server or database.
+
+    Raises `UserError` for a root in object storage when MLFLOW_TRACKING_URI is not set.
+    """
     given = os.environ.get("MLFLOW_TRACKING_URI")
     if given:
         return given
@@ -103,7 +106,7 @@ def tracking_uri(files: Files) -> str:
 
 
 def _content(folder: Path) -> str:
-    """The digest of all that is logged."""
+    """Return the digest of everything that is logged."""
     figures = [path for path in folder.glob("figures/**/*") if path.is_file()]
     sha = hashlib.sha256()
     for path in sorted([*folder.glob("*/*.parquet"), *figures, folder / "sweep.yaml"]):

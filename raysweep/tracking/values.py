@@ -1,4 +1,4 @@
-"""What is logged, from rows of the tables: parameters, names and steps of metrics."""
+"""The parameters, metrics and names of runs, from rows of the tables."""
 
 from typing import Any
 
@@ -9,20 +9,20 @@ from raysweep.tables.variants import variants
 
 Value = tuple[str, float, int, int]  # name, value, time in milliseconds, step
 AT_END = ("sparsity", "train_loss", "train_error", "test_loss", "test_error")
-# The rest of a trial's row says what it is. Its group is a digest, which charts would show as an axis.
+# All other columns are parameters, except `group`: a digest, which charts would show as an axis.
 RESULTS = {"trial_id", "group", "level", "start", "steps", "seconds", "guess_error", *AT_END}
 PARAMETERS: list[str] = [name for name, _, _ in TABLES["trials"] if name not in RESULTS]
 RISKS = ("loss_barrier", "error_barrier", "loss_centre", "error_centre")
 
 
 def parameters(rows: pd.DataFrame) -> dict[str, str]:
-    """What all rows have in common; a null says nothing and is left out."""
+    """Return the parameters that all rows have in common, without nulls."""
     found = {name: set(rows[name].map(text)) for name in PARAMETERS if name in rows.columns}
     return {name: values.pop() for name, values in found.items() if len(values) == 1 and values != {""}}
 
 
 def text(value: Any) -> str:
-    """A value as the sweep file has it: nulls make pandas' integers floats."""
+    """Return a value as in the sweep file; pandas turns integers into floats in columns with nulls."""
     if isinstance(value, str):
         return value
     if pd.api.types.is_list_like(value):
@@ -33,22 +33,22 @@ def text(value: Any) -> str:
 
 
 def label(row: pd.Series, *words: str) -> str:
-    """A name for a run; what differs within it is null and left out.
+    """Return the name of a run, without parameters that are null because they differ within the run.
 
-    What tells runs apart comes first, because MLflow shows about twenty letters.
+    The parts that distinguish runs come first, because MLflow shows only about twenty characters.
     """
     model = "-".join(filter(None, (text(row.model), text(row.width))))
     return " ".join(filter(None, (model, *words, text(row.dataset))))
 
 
 def configured(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
-    """Return what tells the configuration of a row from others of its model, width and data set, in words."""
+    """Return words that distinguish each row's setting from others with its model, width and data set."""
     norms = rows.norm.where(rows.norm == "none", "norm " + rows.norm).replace("none", "")
     return (norms + " " + variants(rows, trials)).str.strip()
 
 
-def run_words(first: pd.Series, trials: pd.DataFrame) -> list[str]:
-    """Return what tells a trial from others, in words; `first` is its first level, with `configured`."""
+def trial_words(first: pd.Series, trials: pd.DataFrame) -> list[str]:
+    """Return words that distinguish a trial from others; `first` is its first level, with `configured`."""
     branch = "pruned" if first.branch == "main" and first.level else first.branch
     words = [] if branch == "main" else [branch]
     if branch == "transport":
@@ -58,7 +58,7 @@ def run_words(first: pd.Series, trials: pd.DataFrame) -> list[str]:
 
 
 def across(rows: pd.DataFrame, trials: pd.DataFrame) -> str:
-    """What two configurations that are compared differ in, from the trials of the first pair."""
+    """Return the differences between two settings that are compared, from the trials of the first pair."""
     runs = trials.drop_duplicates("trial_id").set_index("trial_id")
     pair = [runs.loc[network.split("@")[0]] for network in rows.networks.iloc[0]]
     seeds = {"replicate", "init_seed", "data_seed"}
@@ -68,20 +68,20 @@ def across(rows: pd.DataFrame, trials: pd.DataFrame) -> str:
     return " ".join(f"{name} {' and '.join(text(run[name]) or 'none' for run in pair)}" for name in differing)
 
 
-def group_words(method: str, rows: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
-    """Return what tells a group and method from all others, in words; `rows` have the column `configured`."""
+def setting_words(method: str, rows: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
+    """Return words that distinguish a setting and method; `rows` must have the column `configured`."""
     pruned = ["pruned"] if (rows.level > 0).all() else []
     differing = [across(rows, trials)] if rows.across.notna().all() else []
     return [method, *differing, *pruned, rows.configured.iloc[0]]
 
 
 def order(row: pd.Series, method: str) -> str:
-    """A text that sorts by width and then by method: MLflow compares parameters as texts."""
+    """Return a text that sorts by width and then by method, because MLflow sorts tags as texts."""
     return f"{text(row.dataset)} {text(row.model)} {text(row.width).zfill(9)} {method}"
 
 
 def by_step(metrics: pd.DataFrame, prefix: str) -> list[Value]:
-    """Loss and error of both splits while a level trains."""
+    """Return loss and error of both splits at each evaluation of a level."""
     return [
         (f"{prefix}{row['split']}_{risk}", row[risk], int(row["time"] * 1000), int(row["step"]))
         for row in metrics.to_dict("records")
@@ -90,10 +90,10 @@ def by_step(metrics: pd.DataFrame, prefix: str) -> list[Value]:
 
 
 def barriers(rows: pd.DataFrame, time: int) -> list[Value]:
-    """Mean, spread and count of every kind of barrier."""
+    """Return mean, standard deviation and count of every kind of barrier."""
     values: list[Value] = []
     for key, part in rows.groupby([_names(rows), _steps(rows)]):
-        name, step = str(key[0]), int(key[1])  # type: ignore[index,call-overload]
+        name, step = str(key[0]), int(key[1])  # type: ignore[call-overload]
         for column in RISKS:
             values.append((f"{name}/{column}_mean", part[column].mean(), time, step))
             values.append((f"{name}/{column}_std", part[column].std(ddof=0), time, step))
@@ -102,12 +102,13 @@ def barriers(rows: pd.DataFrame, time: int) -> list[Value]:
 
 
 def _names(rows: pd.DataFrame) -> pd.Series:
-    """split/interpolation_kind, with all else in which rows of a group and method differ but for the step.
+    """Return metric names: split/interpolation_kind, and everything else but the step that distinguishes
+    rows.
 
-    The number of networks of a joint alignment, a mean, a path or a cycle, or of the checkpoints of a stack;
-    where the permutation was found: at which level of pruning, at which step, in which other task; of pruned
-    networks the point where they are compared; of a hybrid its layers; before the end of training `along`;
-    recomputed statistics of BatchNorm.
+    This is the number of networks in a joint alignment, a mean, a path or a cycle, or of checkpoints in a
+    stack; where the permutation was found (the level of pruning, the step, or another task); the point at
+    which pruned networks are compared; the layers of a hybrid; `along` for barriers before the end of
+    training; and `recomputed` for recomputed BatchNorm statistics.
     """
     pruned, end, transferred = rows.level > 0, _ends(rows), rows.transferred_from.notna()
     found = rows.permutation_level.map(lambda level: "_dense" if level == 0 else "_level", na_action="ignore")
@@ -135,9 +136,9 @@ def _suffix(numbers: pd.Series) -> pd.Series:
 
 
 def _steps(rows: pd.DataFrame) -> pd.Series:
-    """The axis of a metric: the level of pruning, or the optimiser step along a dense run."""
+    """Return the steps of metrics: the level of pruning, or the optimiser step along a dense run."""
     return rows.level.where((rows.level > 0) | _ends(rows), rows.step)
 
 
 def _ends(rows: pd.DataFrame) -> pd.Series:
-    return rows.step == rows.step.max()
+    return rows["step"].eq(rows["step"].max())

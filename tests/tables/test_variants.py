@@ -7,7 +7,7 @@ from analysis.settings import by_networks, by_setting, by_width
 from raysweep.sweep.schema import Align, Training
 from raysweep.tables.rows import METHOD_OPTIONS
 from raysweep.tables.schemas import TABLES
-from raysweep.tracking.values import configured, group_words, label, run_words
+from raysweep.tracking.values import configured, label, setting_words, trial_words
 from tests.analysis.planned import planned
 from tests.data.formats import write_mnist
 
@@ -85,11 +85,11 @@ def test_runs_have_names_of_their_own(swept):
     barriers, trials = tables["barriers"], tables["trials"]
     pairs = barriers.fillna({"method": "unaligned"}).assign(configured=configured(barriers, trials))
     names = [
-        label(rows.iloc[0], *group_words(str(method), rows, trials))
+        label(rows.iloc[0], *setting_words(str(method), rows, trials))
         for (_, method), rows in pairs.groupby(["group", "method"])
     ]
     for _, levels in trials.assign(configured=configured(trials, trials)).groupby("trial_id"):
-        names.append(label(levels.iloc[0], *run_words(levels.iloc[0], trials)))
+        names.append(label(levels.iloc[0], *trial_words(levels.iloc[0], trials)))
     assert len(set(names)) == len(names) == 2 * barriers.group.nunique() + trials.trial_id.nunique()
 
 
