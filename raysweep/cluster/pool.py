@@ -58,7 +58,7 @@ class _Worker:
     actor: Any
     starting: Any
     node: str = ""
-    group: str | None = None
+    setting: str | None = None
     idle: float | None = None
     flights: "list[_Flight]" = field(default_factory=list)
 
@@ -155,7 +155,7 @@ class Pool:
             while (found := self._next(worker)) is not None:
                 tile, attempts = found
                 since = None if worker.flights else time.monotonic()
-                worker.group, worker.idle = tile.jobs[0].group, None
+                worker.setting, worker.idle = tile.jobs[0].group, None
                 flight = _Flight(tile, attempts + 1, worker, since)
                 worker.flights.append(flight)
                 self._flying[worker.actor.run.remote(tile)] = flight
@@ -171,8 +171,8 @@ class Pool:
         if self._again:
             alone = self._again[0][1] > 0
             return None if alone and flights else self._again.popleft()
-        others = {each.group for each in self._workers if each is not worker and each.group}
-        tile = self._source.take(len(self._workers), worker.group, others)
+        others = {each.setting for each in self._workers if each is not worker and each.setting}
+        tile = self._source.take(len(self._workers), worker.setting, others)
         return (tile, 0) if tile else None
 
     def _arrived(self, reference: Any) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from raysweep.tracking import Tracker
 
 
-GOES_ON = "what is stored is whole, and the same command goes on from here"
+GOES_ON = "all stored results are complete, and the same command goes on from here"
 
 
 def execute(paths: list[str], root: str, overrides: list[str] | None, address: str | None) -> int:

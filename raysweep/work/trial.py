@@ -102,7 +102,7 @@ class _Level:
         self._commit(record)
 
     def _commit(self, record: LevelRecord) -> None:
-        """Commit the level together with its earlier checkpoints, to which another sweep may add its own."""
+        """Commit the level with the checkpoints of earlier commits, even if another sweep commits meanwhile."""
         level = (self._trial.trial_id, self._level)
         found = self._store.record(*level)
         while True:
