@@ -93,33 +93,42 @@ class _Run:
         if work.alignments:
             _prove_all(self._wanted)
         with ray_session(address):
-            from raysweep.cluster.capacity import check_needs, lacking
-            from raysweep.cluster.nodes import check_nodes
-            from raysweep.cluster.pool import Pool
-
-            check_nodes(self._files)
-            resources = self._sections.resources
-            if address is None:
-                check_needs(resources, work)
-            for problem in lacking(resources, work):
-                self._listener.waits(f"{problem}; waiting for one that has")
+            self._check_cluster(work, may_grow=address is not None)
             import_networks(self._files, self._wanted, self._listener)
-            present = done(self._wanted, self._files)
-            work = todo(self._wanted, present)
-            self._frontier = Frontier(self._wanted, present, work)
-            for stage, count in work.stages().items():
-                self._listener.stage(stage, count)
-            self._pool = Pool(self._files.root, self._sections, self, self._listener)
-            try:
-                while self._frontier.has_trial or self._pool.busy:
-                    if self._frontier.has_trial:
-                        self._train(len(work.trials))
-                    else:
-                        self._pool.turn(1.0)
-            finally:
-                self._pool.close()
-                self.failures += self._pool.failures
+            self._work_off()
         self._report_blocked()
+
+    def _check_cluster(self, work: Todo, may_grow: bool) -> None:
+        """Raise `UserError` when the nodes cannot do the work; a cluster that may grow is waited for."""
+        from raysweep.cluster.capacity import check_needs, lacking
+        from raysweep.cluster.nodes import check_nodes
+
+        check_nodes(self._files)
+        resources = self._sections.resources
+        if not may_grow:
+            check_needs(resources, work)
+        for problem in lacking(resources, work):
+            self._listener.waits(f"{problem}; waiting for one that has")
+
+    def _work_off(self) -> None:
+        """Train, align and compare until nothing that is left has its inputs."""
+        from raysweep.cluster.pool import Pool
+
+        present = done(self._wanted, self._files)
+        work = todo(self._wanted, present)
+        self._frontier = Frontier(self._wanted, present, work)
+        for stage, count in work.stages().items():
+            self._listener.stage(stage, count)
+        self._pool = Pool(self._files.root, self._sections, self, self._listener)
+        try:
+            while self._frontier.has_trial or self._pool.busy:
+                if self._frontier.has_trial:
+                    self._train(len(work.trials))
+                else:
+                    self._pool.turn(1.0)
+        finally:
+            self._pool.close()
+            self.failures += self._pool.failures
 
     def _train(self, count: int) -> None:
         from raysweep.cluster.trials import train_trials

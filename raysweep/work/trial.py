@@ -102,7 +102,7 @@ class _Level:
         self._commit(record)
 
     def _commit(self, record: LevelRecord) -> None:
-        """Commit the level with the checkpoints of earlier commits, even if another sweep commits meanwhile."""
+        """Commit the level with all earlier checkpoints, even those that another sweep adds meanwhile."""
         level = (self._trial.trial_id, self._level)
         found = self._store.record(*level)
         while True:
