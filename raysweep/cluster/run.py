@@ -95,7 +95,7 @@ class _Run:
         with ray_session(address):
             self._check_cluster(work, may_grow=address is not None)
             import_networks(self._files, self._wanted, self._listener)
-            self._work_off()
+            self._process_jobs()
         self._report_blocked()
 
     def _check_cluster(self, work: Todo, may_grow: bool) -> None:
@@ -110,7 +110,7 @@ class _Run:
         for problem in lacking(resources, work):
             self._listener.waits(f"{problem}; waiting for one that has")
 
-    def _work_off(self) -> None:
+    def _process_jobs(self) -> None:
         """Train, align and compare until nothing that is left has its inputs."""
         from raysweep.cluster.pool import Pool
 
