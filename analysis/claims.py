@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from analysis.claims_page import CLAIMS, Claim, render
 from analysis.command import ROOT
-from analysis.evidence import evidence
-from analysis.reproduction import Reproduction, reproductions
-from analysis.sweep_report import report
-from analysis.tables import read
-from analysis.verdict import Verdict
+from analysis.rows.tables import read
+from analysis.summary.evidence import evidence
+from analysis.summary.page import CLAIMS, Claim, render
+from analysis.summary.reproduction import Reproduction, reproductions
+from analysis.summary.sweep_report import report
+from analysis.summary.verdict import Verdict
 from raysweep.errors import UserError
 from raysweep.leaving import leave
 from raysweep.store.copies import as_directory

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.command import command
-from analysis.deciding import ABOVE, BELOW, side_of, with_reason
-from analysis.jackknife import METHOD, interval, ratio, with_interval
-from analysis.members import aligned_networks, members
-from analysis.networks import themselves
-from analysis.panels import UNITS, legend, lines
-from analysis.relative import named_ends
-from analysis.settings import by_setting, dense_ends
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, headline, looks, plt, save
+from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, headline, looks, plt, save
+from analysis.figures.width_panel import UNITS, legend, lines
+from analysis.rows.members import aligned_networks, members
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, dense_ends
+from analysis.statistics.deciding import ABOVE, BELOW, side_of, with_reason
+from analysis.statistics.jackknife import METHOD, interval, ratio, with_interval
+from analysis.statistics.relative import named_ends
 
 REFERENCED = {"direct": Mark(BLUE, "s"), "via": Mark(RED, "^")}
 JOINT = {  # by number of networks; other numbers have the looks of series without their own

@@ -6,13 +6,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import command
-from analysis.deciding import state, with_findings
-from analysis.jackknife import METHOD, with_interval
-from analysis.networks import themselves
-from analysis.panels import UNITS, legend, lines
-from analysis.settings import by_setting, ends
-from analysis.spread import in_words, spread
-from analysis.style import THRESHOLD, Mark, headline, looks, plt, save
+from analysis.figures.style import THRESHOLD, Mark, headline, looks, plt, save
+from analysis.figures.width_panel import UNITS, legend, lines
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, ends
+from analysis.statistics.deciding import state, with_findings
+from analysis.statistics.jackknife import METHOD, with_interval
+from analysis.statistics.spread import in_words, spread
 from raysweep.sweep.variants import trial_of
 
 UNALIGNED = "unaligned"

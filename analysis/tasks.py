@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.command import command
-from analysis.networks import themselves
-from analysis.pairs import UNALIGNED, named, report
-from analysis.settings import by_setting, by_width, ends
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, by_width, ends
+from analysis.statistics.pairs import UNALIGNED, named, report
 from raysweep.sweep.variants import trial_of, word_of
 
 KEYS = ("dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed")

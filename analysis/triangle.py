@@ -15,12 +15,12 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.tri import Triangulation
 
 from analysis.command import command
-from analysis.deciding import state
-from analysis.jackknife import METHOD, with_interval
-from analysis.networks import themselves
-from analysis.settings import by_setting, dense_ends
-from analysis.spread import in_words, spread
-from analysis.style import THRESHOLD, headline, plt, save
+from analysis.figures.style import THRESHOLD, headline, plt, save
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, dense_ends
+from analysis.statistics.deciding import state
+from analysis.statistics.jackknife import METHOD, with_interval
+from analysis.statistics.spread import in_words, spread
 from raysweep.errors import UserError
 from raysweep.sweep.variants import trial_of
 

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import command
-from analysis.networks import themselves
-from analysis.pairs import UNALIGNED, named, report
-from analysis.settings import by_networks, by_width, dense_ends
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_networks, by_width, dense_ends
+from analysis.statistics.pairs import UNALIGNED, named, report
 from raysweep.sweep.variants import SETTINGS, trial_of, variants
 
 INDEPENDENT, SAME = "independent", "same initialisation"

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import command
-from analysis.deciding import HOLDS, NOT_INFORMATIVE, UNDECIDED, state, with_findings, with_reason
-from analysis.jackknife import METHOD, with_interval
-from analysis.members import aligned_networks, members
-from analysis.networks import themselves
-from analysis.panels import UNITS, lines
-from analysis.power_law import PowerLaw, power_law
-from analysis.settings import by_setting, dense_ends
-from analysis.spread import SPREAD, in_words, spread
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, headline, plt, save
+from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, headline, plt, save
+from analysis.figures.width_panel import UNITS, lines
+from analysis.rows.members import aligned_networks, members
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, dense_ends
+from analysis.statistics.deciding import HOLDS, NOT_INFORMATIVE, UNDECIDED, state, with_findings, with_reason
+from analysis.statistics.jackknife import METHOD, with_interval
+from analysis.statistics.power_law import PowerLaw, power_law
+from analysis.statistics.spread import SPREAD, in_words, spread
 
 # name: (interpolation, kind, column, look)
 SERIES = {

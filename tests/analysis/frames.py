@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from analysis import paper
+from analysis.summary import paper
 
 METHOD = "weight_matching"
 NETWORKS = tuple(f"{name}@0@9" for name in "abcd")

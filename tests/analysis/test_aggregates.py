@@ -9,7 +9,7 @@ from importlib import import_module
 import pandas as pd
 import pytest
 
-from analysis import pairs
+from analysis.statistics import pairs
 from raysweep.store.tables import WITHIN, dimensions, schema
 from raysweep.sweep.names import ANALYSES
 from raysweep.tracking.values import barriers as logged

@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from analysis.pruning import analyse, by_level, decide, errors_by_level, verdicts
+from analysis.pruning import analyse
+from analysis.pruning.barriers import by_level, decide, errors_by_level, verdicts
 from tests.analysis.pruned import END, LEVELS, REWIND, branch, dense_and_chains, level_rows, run, write
 
 

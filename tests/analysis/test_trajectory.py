@@ -1,13 +1,14 @@
 import pandas as pd
 import pytest
 
-from analysis.trajectory import analyse, by_epoch, decisions, fixed_points, named, over_epochs
-from analysis.trajectory_figure import curves
-from analysis.trajectory_hybrids import hybrids_by_layer
-from analysis.trajectory_hybrids import verdicts as hybrid_verdicts
-from analysis.trajectory_stacks import stacks_by_epoch
-from analysis.trajectory_stacks import verdicts as stack_verdicts
-from analysis.trajectory_text import ratios, verdicts
+from analysis.trajectory import analyse
+from analysis.trajectory.barriers import by_epoch, decisions, fixed_points, named, over_epochs
+from analysis.trajectory.figure import curves
+from analysis.trajectory.hybrids import hybrids_by_layer
+from analysis.trajectory.hybrids import verdicts as hybrid_verdicts
+from analysis.trajectory.stacks import stacks_by_epoch
+from analysis.trajectory.stacks import verdicts as stack_verdicts
+from analysis.trajectory.text import ratios, verdicts
 from tests.analysis.trained import (
     EPOCHS,
     PER_EPOCH,

@@ -3,8 +3,9 @@ from itertools import pairwise, permutations
 import pandas as pd
 import pytest
 
-from analysis.transport import analyse, by_level, differences, verdicts
-from analysis.transport_runs import RANDOM, TRANSPORTED, chance, named_runs
+from analysis.transport import analyse
+from analysis.transport.differences import by_level, differences, verdicts
+from analysis.transport.runs import RANDOM, TRANSPORTED, chance, named_runs
 from tests.analysis.pruned import NAMES, branch, dense_and_chains, start_rows, write
 
 EVERY = list(permutations(NAMES, 2))

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from analysis.pairs import summarise, verdicts
+from analysis.statistics.pairs import summarise, verdicts
 from analysis.weak import analyse, pairs
 from tests.analysis.frames import pair_rows, trial_rows
 

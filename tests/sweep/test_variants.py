@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from analysis.settings import by_networks, by_setting, by_width
+from analysis.rows.settings import by_networks, by_setting, by_width
 from raysweep.store.tables import TABLES
 from raysweep.sweep.rows import METHOD_OPTIONS
 from raysweep.sweep.schema import Align, Training

@@ -1,0 +1,36 @@
+"""Scales and legends of single panels."""
+
+import math
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
+
+from analysis.figures.category_panel import LINEAR
+
+BELOW_ZERO = LINEAR / 12  # how far an axis goes on below zero, so that marks there are whole
+BELOW_LOWEST = 1.3  # factor that is free below the lowest mark on a logarithmic axis
+
+
+def bend(axis: Axes) -> None:
+    """Make the vertical axis linear near zero and logarithmic above, as in `points.points`."""
+    lowest = axis.dataLim.y0
+    if lowest < LINEAR:
+        axis.axhline(0, color="0.4", linewidth=0.8)
+    if 0 <= lowest < math.inf:  # infinite: there is nothing in this panel
+        axis.set_ylim(bottom=-BELOW_ZERO if lowest < LINEAR else lowest / BELOW_LOWEST)
+    axis.set_yscale("symlog", linthresh=LINEAR, linscale=0.5)
+    axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=LINEAR, subs=[1, 2, 5]))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def legend_below(axis: Axes) -> None:
+    """Explain the series below the panel, because lines may be anywhere in it."""
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(
+            frameon=False,
+            fontsize=8,
+            ncols=2,
+            handlelength=3.5,  # long enough to tell dashes from dots
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.13),
+        )

@@ -1,0 +1,51 @@
+"""Single comparisons as points beside their mean and its interval, by category."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from analysis.figures.style import Mark
+from analysis.figures.width_panel import at_threshold
+
+LINEAR = 0.01  # the scale is linear from zero to here and logarithmic above
+BELOW = LINEAR / 12  # how far an axis that starts at zero reaches below it, so that points there are whole
+SPREAD = 0.8  # of the distance between two categories
+
+
+def points(
+    axis: Axes,
+    values: pd.DataFrame,
+    means: pd.DataFrame,
+    categories: list[str],
+    marks: Mapping[str, Mark],
+    threshold: bool = False,
+) -> None:
+    """Draw every value small and pale, and the means with their intervals.
+
+    `values` has the columns `x` (a category), `series` and `value`; `means` has `x`, `series`, `mean`,
+    `low`, `high` (NaN: no interval) and `n`. `marks` gives order and look of the series.
+    """
+    if threshold:
+        at_threshold(axis)
+    step = SPREAD / len(marks)
+    for place, (series, mark) in enumerate(marks.items()):
+        offset = (place - (len(marks) - 1) / 2) * step
+        for x, category in enumerate(categories):
+            own = values[(values.series == series) & (values.x == category)].value
+            across = x + offset + np.linspace(-0.22, 0.0, len(own)) * step
+            axis.plot(across, own, mark.marker, color=mark.colour, alpha=0.35, markersize=4, mew=0)
+        line = means[means.series == series].set_index("x").reindex(categories)
+        ends = [line["mean"] - line.low, line.high - line["mean"]]
+        at = np.arange(len(categories)) + offset + 0.22 * step
+        label = f"{series} (n = {line.n.max():.0f})"
+        axis.errorbar(
+            at, line["mean"], ends, fmt=mark.marker, color=mark.colour, capsize=3, ms=7, label=label
+        )
+    axis.set_yscale("symlog", linthresh=LINEAR, linscale=0.5)
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_xlim(-0.5, len(categories) - 0.5)
+    axis.set_xticks(range(len(categories)), [category.replace(" ", "\n", 1) for category in categories])
+    axis.grid(axis="y", alpha=0.25)

@@ -1,0 +1,146 @@
+"""Panels that several figures share."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from analysis.figures.style import THRESHOLD, Mark
+from analysis.statistics.power_law import PowerLaw
+
+UNITS = {"error": "share", "loss": "nats"}
+APART = 1.035  # points of neighbouring series lie apart by this factor, so that intervals do not overlap
+WIDEST = 1.2  # and those of all series by no more than this one
+POINTS = 40  # of the line of a fit
+MOST_BANDS = 4
+LOWEST = 10  # the floor is no lower than the smallest positive mean divided by this
+
+
+def lines(
+    axis: Axes,
+    frame: pd.DataFrame,
+    marks: Mapping[str, Mark],
+    threshold: bool = False,
+    laws: Mapping[str, PowerLaw | None] | None = None,
+) -> None:
+    """Draw lines with intervals on logarithmic axes, a tick per x.
+
+    `frame` has a row per `x` and `series`: `mean`, `low`, `high` (NaN: no interval) and `n`. Means at or
+    below zero have no logarithm: they lie on the floor, in a hollow mark, and lower ends below it are drawn
+    there. `marks` gives order and look of the series, `threshold` adds the line at an error barrier of 0.02.
+    Intervals are bands; where bands would hide each other they are bars: of more than four series, and with
+    `laws`, whose fits are the lines and bands then.
+    """
+    floor = _floor(frame)
+    present = [series for series in marks if (frame.series == series).any()]
+    for place, series in enumerate(present):
+        rows, mark = frame[frame.series == series].sort_values("x"), marks[series]
+        label, law = f"{series} ({_count(rows.n)})", (laws or {}).get(series)
+        if laws is not None or len(present) > MOST_BANDS:
+            apart = min(APART, WIDEST ** (1 / len(present)))
+            rows = rows.assign(x=rows.x * apart ** (place - (len(present) - 1) / 2))
+            label += f", ~ width^{law.power}" if law else ", no power law" if laws is not None else ""
+            _bars(axis, rows, label, mark, floor, "" if law else mark.line)
+        else:
+            _band(axis, rows, label, mark, floor)
+        if law:
+            _fit(axis, law, mark)
+    if (frame["mean"] <= 0).any():
+        label = "at or below zero" + (", left out of the fit" if laws is not None else "")
+        axis.plot([], [], "v", color="0.4", markersize=11, mfc="none", linestyle="", label=label)
+    places = sorted(frame.x.unique())
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    axis.set_xticks(places, [str(place) for place in places])
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.grid(alpha=0.25)
+    if threshold:
+        at_threshold(axis)
+
+
+def at_threshold(axis: Axes) -> None:
+    """Draw the line at an error barrier of 0.02, named beside the axis, where nothing is drawn."""
+    axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
+    axis.annotate(
+        str(THRESHOLD),
+        (1, THRESHOLD),
+        (2, 0),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        annotation_clip=False,
+        va="center",
+        color="0.3",
+        fontsize=8,
+    )
+
+
+def legend(figure: Figure, axes: Iterable[Axes], ncols: int) -> None:
+    """Name below a figure whatever any of its axes names, once."""
+    named: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    figure.legend(
+        list(named.values()),
+        list(named),
+        loc="outside lower center",
+        ncols=ncols,
+        frameon=False,
+        fontsize=9,
+    )
+
+
+def _band(axis: Axes, rows: pd.DataFrame, label: str, mark: Mark, floor: float) -> None:
+    if len(rows) == 1:  # a band has no width there
+        _bars(axis, rows, label, mark, floor, mark.line)
+        return
+    shown = rows["mean"].clip(lower=floor)
+    axis.plot(rows.x, shown, mark.line, color=mark.colour, marker=mark.marker, label=label)
+    low, high = rows.low.clip(lower=floor), rows.high.clip(lower=floor)
+    axis.fill_between(rows.x, low, high, color=mark.colour, alpha=0.13, linewidth=0)
+    _censored(axis, rows, mark, floor)
+
+
+def _bars(axis: Axes, rows: pd.DataFrame, label: str, mark: Mark, floor: float, line: str) -> None:
+    shown = rows["mean"].clip(lower=floor)
+    ends = [(shown - rows.low.clip(lower=floor)).clip(lower=0), (rows.high - shown).clip(lower=0)]
+    axis.errorbar(
+        rows.x,
+        shown,
+        ends,
+        color=mark.colour,
+        marker=mark.marker,
+        linestyle=line,
+        capsize=2,
+        label=label,
+    )
+    _censored(axis, rows, mark, floor)
+
+
+def _fit(axis: Axes, law: PowerLaw, mark: Mark) -> None:
+    widths = np.geomspace(law.widths[0], law.widths[-1], POINTS)
+    value, low, high = law.line(widths)
+    axis.plot(widths, value, mark.line, color=mark.colour, linewidth=1)
+    axis.fill_between(widths, low, high, color=mark.colour, alpha=0.13, linewidth=0)
+
+
+def _censored(axis: Axes, rows: pd.DataFrame, mark: Mark, floor: float) -> None:
+    x = rows.x[rows["mean"] <= 0]
+    axis.plot(x, np.full(len(x), floor), "v", color=mark.colour, markersize=11, mfc="none")
+
+
+def _floor(frame: pd.DataFrame) -> float:
+    """Half of the smallest positive mean, or the smallest lower end where that is less, down to a tenth."""
+    positive = frame["mean"][frame["mean"] > 0]
+    if positive.empty:
+        return 1e-4
+    ends = frame.low[frame.low >= positive.min() / LOWEST]
+    return min([positive.min() / 2, *ends])
+
+
+def _count(n: pd.Series) -> str:
+    return "n = " + "-".join(map(str, sorted({n.min(), n.max()})))

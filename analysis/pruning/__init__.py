@@ -1,0 +1,41 @@
+"""Does the permutation of two dense networks also align the sparse ones? Barriers along pruning."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.figures.sparsity_panel import pruned_groups
+from analysis.pruning.barriers import POINTS, by_level, decide, errors_by_level, verdicts
+from analysis.pruning.figure import draw
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, one_statistics
+from analysis.statistics.jackknife import with_interval
+from raysweep.sweep.variants import trial_of
+
+
+def analyse(folder: Path) -> str:
+    """Read the tables of a sweep, draw `figures/pruning_*.png` and return tables and verdicts."""
+    barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
+    parts = []
+    barriers = barriers[barriers.across.isna()]
+    first = barriers.networks.str[0].map(trial_of)
+    for networks, own in pruned_groups(trials):
+        for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):
+            means, named = by_level(rows, own), replace(setting, width=networks.width)
+            path = folder / "figures" / f"pruning_{named.stem}.png"
+            draw(means, errors_by_level(own), POINTS, named.title, path)
+            told = [*_tables(named.title, means), *themselves(rows, trials), *verdicts(decide(means))]
+            parts.append("\n".join(told))
+    return "\n\n".join(parts) or "pruning: no pruned networks yet"
+
+
+def _tables(title: str, means: pd.DataFrame) -> list[str]:
+    text = list(map(with_interval, means["mean"], means.low, means.high))
+    lines = []
+    for risk, rows in means.assign(text=text).groupby("risk"):
+        wide = rows.pivot(index=["level", "sparsity"], columns=["point", "kind"], values="text")
+        table = wide.sort_index(axis=1, ascending=False).reset_index()
+        body = table.to_string(index=False, float_format="{:.3f}".format, na_rep="")
+        lines += [f"{title}: mean test {risk} barrier of pairs by level [95 % interval]", body]
+    return lines

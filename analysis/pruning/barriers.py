@@ -1,0 +1,134 @@
+"""Barriers of pairs of pruned networks by level, and what they say of the dense permutation."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures.sparsity_panel import mean
+from analysis.figures.width_panel import UNITS
+from analysis.statistics.deciding import FAILS, HOLDS, UNDECIDED, state, with_findings
+from analysis.statistics.jackknife import with_interval
+from analysis.statistics.relative import members_of, named_ends, share
+from analysis.statistics.simultaneous import HALF, Decision, below_half, reasons, sentence, together
+from analysis.statistics.simultaneous import decide as decide_together
+from analysis.statistics.spread import SPREAD, spread
+from raysweep.sweep.variants import trial_of
+
+KEYS = ["point", "level", "sparsity", "kind", "risk"]
+SHARE = ["share", "share_low", "share_high", "share_why"]
+DECIDED = ["point", "level", "sparsity", "state", *SPREAD, "unaligned", *SHARE]
+POINTS = {"rewind": "at the rewind point", "end": "at the end of training"}
+KEEPS = {HOLDS: "keeps", FAILS: "does not keep", UNDECIDED: "may or may not keep"}
+UNALIGNED, DENSE, OWN = "unaligned", "dense permutation", "level's permutation"
+
+
+def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = "test") -> pd.DataFrame:
+    """Return the mean barrier of pairs and its interval by point, level, kind and risk.
+
+    The maximum over pairs, the share of connected ones and the mean as a `share` of the unaligned one (NaN
+    where that is zero), with the ends of its interval, stand beside it. At level 0 the dense permutation is
+    the level's own. Comparisons elsewhere along training, and under permutations that were found there, are
+    left out.
+    """
+    rows = []
+    for (point, level), part in _pairs(barriers, trials, split).groupby(["point", "level"]):
+        kinds = {
+            UNALIGNED: part[part.kind == UNALIGNED],
+            DENSE: part[part.permutation_level == 0],
+            OWN: part[part.permutation_level == part.level],
+        }
+        for kind, group in kinds.items():
+            for risk in UNITS if len(group) else ():
+                values = dict(zip(KEYS, (point, level, group.sparsity.mean(), kind, risk), strict=True))
+                part_of = named_ends("share", share(group, kinds[UNALIGNED], risk))
+                rows.append({**values, **spread(group[f"{risk}_barrier"], members_of(group)), **part_of})
+    return pd.DataFrame(rows, columns=[*KEYS, *SPREAD, *SHARE])
+
+
+def _pairs(barriers: pd.DataFrame, trials: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return the pairs at the rewind points and at the ends of their chains, with `sparsity` and `point`."""
+    chosen = barriers[
+        barriers.interpolation.eq("pair")
+        & barriers.kind.isin([UNALIGNED, "direct"])
+        & barriers.split.eq(split)
+    ]
+    chains = trials[trials.branch.eq("main") & trials.level.gt(0)]
+    starts = {
+        **dict(zip(chains.parent_trial, chains.start, strict=True)),  # dense networks before they go on
+        **dict(zip(chains.trial_id, chains.start, strict=True)),
+    }
+    records = trials.set_index(["trial_id", "level"])
+    own = chosen.networks.str[0].map(trial_of)
+    at = list(zip(own, chosen.level, strict=True))
+    ends = pd.Series([records.steps[key] for key in at], chosen.index, dtype=float)
+    points = np.select([chosen.step == ends, chosen.step == own.map(starts)], ["end", "rewind"], "elsewhere")
+    chosen = chosen.assign(sparsity=[records.sparsity[key] for key in at], point=points)
+    found_at_end = chosen.permutation_step.astype(float).fillna(ends) == ends
+    return chosen[found_at_end & (chosen.point != "elsewhere")]
+
+
+def errors_by_level(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean test error of the dense networks and of their chains, with intervals, by level."""
+    chains = trials[trials.branch.eq("main") & trials.level.gt(0)]
+    dense = trials[trials.trial_id.isin(chains.parent_trial) & trials.level.eq(0)]
+    rows = []
+    for level, group in pd.concat([dense, chains]).groupby("level"):
+        networks = group.parent_trial.where(group.level > 0, group.trial_id)
+        values = {"level": level, "sparsity": group.sparsity.mean()}
+        rows.append({**values, **mean(group.test_error, [[network] for network in networks])})
+    return pd.DataFrame(rows)
+
+
+def decide(means: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per point and level: what the dense permutation says of the claim there.
+
+    `state` is decided by the error barrier, whose `mean`, `low`, `high` and `n` stand beside it;
+    `unaligned` is that of the same pairs without a permutation, and `share` the loss barrier as a share of
+    the unaligned one (NaN where unaligned pairs have none), with the ends of its interval.
+    """
+    at = ["point", "level"]
+    errors, losses = (means[means.risk == risk] for risk in UNITS)
+    plain = errors[errors.kind == UNALIGNED].set_index(at)["mean"].rename("unaligned")
+    dense = errors[errors.kind == DENSE].drop(columns=SHARE).join(plain, on=at)
+    dense = dense.merge(losses[losses.kind == DENSE][[*at, *SHARE]], on=at)
+    rows: list[Any] = list(dense.itertuples())
+    return with_findings(dense, [state(row, row.unaligned) for row in rows])[DECIDED]
+
+
+def decisions(decided: pd.DataFrame) -> dict[str, Decision]:
+    """Decide whether the dense permutation connects the pairs at all levels, by point (rewind or end).
+
+    A point without pruned networks decides nothing and is left out.
+    """
+    found = {}
+    for point in POINTS:
+        rows = decided[decided.point == point].rename(columns={"level": "place"})
+        if (rows.place > 0).any():
+            unaligned = dict(zip(rows.place, rows.unaligned, strict=True))
+            found[point] = decide_together(rows, unaligned, "level")
+    return found
+
+
+def verdicts(decided: pd.DataFrame) -> list[str]:
+    """Return two sentences per point: on the error barrier and on the ratio of the loss barriers."""
+    sentences = []
+    for point, found in decisions(decided).items():
+        sentences.append(f"{point}: dense permutation: {sentence(found, 'pruning')}")
+        rows = decided[decided.point == point]
+        sentences.append(_ratio_sentence(point, rows[(rows.level > 0) & rows.share.notna()]))
+    return sentences
+
+
+def _ratio_sentence(point: str, rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return f"{point}: not informative, because unaligned sparse pairs have no loss barrier"
+    worst = rows.iloc[int(rows.share.argmax())]
+    parts = zip(rows.level, *(rows[column] for column in SHARE), strict=True)
+    found = {level: below_half(*part) for level, *part in parts}
+    word = together(each.state for each in found.values())
+    why = f" ({reasons(found, 'level')})" if word == UNDECIDED else ""
+    return (
+        f"{point}: the dense permutation {KEEPS[word]} the test loss barrier below {HALF} of the unaligned "
+        f"one at every level{why}: at most {with_interval(*worst[SHARE[:3]])} of it, at level {worst.level}"
+    )

@@ -1,0 +1,81 @@
+"""What an error barrier says of a claim: does it hold, fail, or cannot the tables tell?"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.figures.style import THRESHOLD
+
+ROUNDING = 1e-9  # an error barrier of 8 in 400 examples is at most 0.02, whatever its last bits
+HOLDS, FAILS, UNDECIDED, NOT_INFORMATIVE = "holds", "fails", "undecided", "not informative"
+BELOW, ABOVE = "below", "above"
+STRADDLES = f"the interval straddles {THRESHOLD}"
+NO_BASELINE = "no unaligned baseline"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an interval says, and `why` it is undecided ("": it is not)."""
+
+    state: str
+    why: str = ""
+
+
+def with_reason(state: str, why: str) -> str:
+    """Write `undecided: fewer than four networks`, `fails at level 3`, or that a claim holds in the mean."""
+    if state == HOLDS:
+        return "holds in the mean"
+    if state == FAILS:
+        return f"{state} {why}".rstrip()
+    return f"{state}: {why}" if state == UNDECIDED else state
+
+
+def with_findings(rows: pd.DataFrame, findings: Sequence[Finding]) -> pd.DataFrame:
+    """Add the columns `state` and `why`, a finding per row."""
+    return rows.assign(state=[each.state for each in findings], why=[each.why for each in findings])
+
+
+def connected(barrier: float) -> bool:
+    """Return whether an error barrier (share) counts as linear connectivity; NaN does not."""
+    return barrier <= THRESHOLD + ROUNDING
+
+
+def share_connected(barriers: Iterable[float]) -> float:
+    """Return the share of error barriers that count as linear connectivity."""
+    found = [connected(barrier) for barrier in barriers]
+    return sum(found) / len(found)
+
+
+def beside_threshold(found: Any) -> Finding:
+    """Decide whether a mean error barrier (share) is at most 0.02, whatever the networks are without help.
+
+    `found` has the ends of its interval, `low` and `high` (NaN: none), and `why` there is none.
+    """
+    if math.isnan(found.high):
+        return Finding(UNDECIDED, found.why)
+    if connected(found.high):
+        return Finding(HOLDS)
+    return Finding(UNDECIDED, STRADDLES) if connected(found.low) else Finding(FAILS)
+
+
+def side_of(value: float, low: float, high: float, why: str) -> Finding:
+    """Decide on which side of a value an interval lies (NaN: there is none, and `why`)."""
+    if math.isnan(high):
+        return Finding(UNDECIDED, why)
+    if high < value:
+        return Finding(BELOW)
+    return Finding(ABOVE) if low > value else Finding(UNDECIDED, f"the interval straddles {value:g}")
+
+
+def state(found: Any, unaligned: float | None) -> Finding:
+    """Decide a claim about permutations; `found` is as in `beside_threshold`.
+
+    Where the networks are connected without any permutation (`unaligned` is their mean error barrier) a
+    permutation can show nothing, and where nobody measured that (None, NaN) nothing is decided.
+    """
+    if unaligned is None or math.isnan(unaligned):
+        return Finding(UNDECIDED, NO_BASELINE)
+    return Finding(NOT_INFORMATIVE) if connected(unaligned) else beside_threshold(found)

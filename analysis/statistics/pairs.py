@@ -1,0 +1,126 @@
+"""Pairs of networks by what they share and how they were aligned: means, a table, verdicts, a figure.
+
+The functions read rows of `barriers` with three more columns: `series`, what the two networks share, `how`
+they were aligned (both ordered categories), and `members`, the trials that a comparison depends on.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.figures.category_panel import BELOW, LINEAR, points
+from analysis.figures.style import THRESHOLD, headline, looks, plt, save
+from analysis.figures.width_panel import UNITS
+from analysis.statistics.deciding import beside_threshold, state, with_findings
+from analysis.statistics.jackknife import METHOD, with_interval
+from analysis.statistics.spread import in_words, spread
+
+UNALIGNED = "unaligned"
+SPLITS = ("train", "test")
+ABOVE = 1.6  # highest value times this is the upper end of a logarithmic axis
+
+
+def named(
+    barriers: pd.DataFrame, series: list[str], how: list[str], members: list[list[str]], first: list[str]
+) -> pd.DataFrame:
+    """Add the three columns; the categories named in `first` come first, the others by length and name."""
+    columns = {}
+    for column, values in (("series", series), ("how", how)):
+        found = set(values)
+        rest = sorted(found - set(first), key=lambda name: (len(name), name))
+        columns[column] = pd.Categorical(values, [name for name in first if name in found] + rest)
+    return barriers.assign(**columns, members=pd.Series(members, barriers.index, dtype=object))
+
+
+def summarise(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per series, alignment, split and risk: mean, interval, maximum, share connected, n."""
+    rows = []
+    for (series, how, split), group in chosen.groupby(["series", "how", "split"], observed=True):
+        for risk in UNITS:
+            at = {"series": series, "how": how, "split": split, "risk": risk}
+            rows.append({**at, **spread(group[f"{risk}_barrier"], group.members.tolist())})
+    return pd.DataFrame(rows).astype({"series": chosen.series.dtype, "how": chosen.how.dtype})
+
+
+def decided(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the error barrier with the columns `state` and `why`: what each says of the claim.
+
+    Without a permutation there is no claim: those rows say whether the pairs are connected as they are.
+    """
+    errors = summary[summary.risk == "error"]
+    rows: list[Any] = list(errors.itertuples())
+    unaligned = {(row.series, row.split): row.mean for row in rows if row.how == UNALIGNED}
+    return with_findings(
+        errors,
+        [
+            beside_threshold(row)
+            if row.how == UNALIGNED
+            else state(row, unaligned.get((row.series, row.split)))
+            for row in rows
+        ],
+    )
+
+
+def verdicts(summary: pd.DataFrame, title: str) -> list[str]:
+    """Return a sentence per series and alignment: whether its mean error barrier is at most 0.02."""
+    sentences = []
+    for (series, how), rows in decided(summary).groupby(["series", "how"], observed=True):
+        by_split = {row.split: row for row in rows.itertuples()}
+        words = [f"{split} {in_words(by_split[split])}" for split in SPLITS if split in by_split]
+        sentences.append(
+            f"{title}, {series}, {how}: mean error barrier at most {THRESHOLD}: {'; '.join(words)}"
+        )
+    return sentences
+
+
+def table(summary: pd.DataFrame) -> str:
+    """Return mean barriers with their intervals, a line per series and alignment."""
+    text = [with_interval(*ends) for ends in zip(summary["mean"], summary.low, summary.high, strict=True)]
+    wide = summary.assign(text=text).pivot_table(
+        index=["series", "how"], columns=["risk", "split"], values="text", aggfunc="first", observed=True
+    )
+    return wide.to_string()
+
+
+def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) -> None:
+    """Draw a panel per risk and split; `points.points` says how."""
+    chosen = chosen.assign(how=chosen.how.cat.remove_unused_categories())
+    categories = list(chosen.how.cat.categories)
+    marks = looks(chosen.series.cat.remove_unused_categories().cat.categories)
+    splits = [split for split in SPLITS if (summary.split == split).any()]
+    figure, axes = plt.subplots(
+        len(UNITS),
+        len(splits),
+        figsize=(1 + 4.6 * len(splits), 7.4),
+        constrained_layout=True,
+        squeeze=False,
+        sharey="row",
+    )
+    for row, (risk, unit) in zip(axes, UNITS.items(), strict=True):
+        top = chosen[f"{risk}_barrier"].max() * ABOVE
+        row[0].set_ylim(-BELOW, max(top, 2 * THRESHOLD))
+        for axis, split in zip(row, splits, strict=True):
+            values = chosen[chosen.split == split].rename(columns={"how": "x", f"{risk}_barrier": "value"})
+            means = summary[(summary.split == split) & (summary.risk == risk)].rename(columns={"how": "x"})
+            points(axis, values, means, categories, marks, risk == "error")
+            axis.set_ylabel(f"{split} {risk} barrier ({unit})")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2 if len(marks) == 4 else 3,
+        frameon=False,
+    )
+    headline(
+        figure,
+        f"{title}: barriers of all pairs\n(mean, {METHOD}; axes linear below {LINEAR})",
+    )
+    save(figure, path)
+
+
+def report(rows: pd.DataFrame, title: str, path: Path) -> str:
+    """Draw the figure and return the table and the verdicts."""
+    summary = summarise(rows)
+    draw(rows, summary, title, path)
+    head = f"{title}: mean barrier of pairs [95 % interval over networks]"
+    return "\n".join([head, table(summary), *verdicts(summary, title)])

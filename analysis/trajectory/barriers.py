@@ -1,0 +1,95 @@
+"""Barriers of pairs along training, by the epoch at which the permutation was found and applied."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from analysis.figures.width_panel import UNITS
+from analysis.rows.settings import Setting, by_setting, by_width, one_statistics
+from analysis.statistics.jackknife import interval
+from analysis.statistics.relative import members_of, named_ends, share
+from analysis.statistics.simultaneous import Decision, decide, first_middle_last
+from analysis.statistics.spread import spread
+
+UNALIGNED = "unaligned"
+
+
+def by_epoch(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
+    """Return mean barriers with intervals by series, epoch found, epoch applied and risk.
+
+    `per_epoch`: steps of an epoch. Series: unaligned, direct, and `stacked n`. The maximum over pairs and
+    the share of connected ones stand beside the mean, and so do, with their intervals, the mean as a `share`
+    of the unaligned one and as a multiple (`times`) of that under the last permutation at the last epoch
+    (NaN where that is zero).
+    """
+    return _summarise(named(barriers, per_epoch), ["series", "found", "epoch"])
+
+
+def over_epochs(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
+    """Return the same of all epochs together: a row per series, epoch found and risk."""
+    return _summarise(named(barriers, per_epoch), ["series", "found"])
+
+
+def named(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
+    """Return the pairs of both runs at one epoch with `series`, `found` and `epoch` (NaN: not found)."""
+    chosen = barriers[barriers.kind.isin([UNALIGNED, "direct", "stacked"])]
+    stacked = [f"stacked {size:.0f}" for size in chosen["stack"].astype(float)]
+    series = chosen.kind.where(chosen.kind != "stacked", stacked)
+    found = chosen.permutation_step.astype(float) / per_epoch
+    return chosen.assign(series=series, found=found, epoch=chosen.step / per_epoch)
+
+
+def _summarise(chosen: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    unaligned, direct = (chosen[chosen.series == series] for series in (UNALIGNED, "direct"))
+    end = direct[(direct.found == direct.found.max()) & (direct.epoch == direct.epoch.max())]
+    rows = []
+    for at, group in chosen.groupby(keys, dropna=False):
+        members = members_of(group)
+        references = {"share": unaligned[unaligned.epoch.isin(group.epoch)], "times": end}
+        for risk in UNITS:
+            row = {
+                **dict(zip(keys, at, strict=True)),
+                "risk": risk,
+                **spread(group[f"{risk}_barrier"], members),
+            }
+            for name, reference in references.items():
+                row |= named_ends(name, share(group, reference, risk))
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def fixed_points(agreements: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
+    """Return by epoch the mean share of units on which its permutation is the last one, with intervals."""
+    along = agreements[agreements.kind == "trajectory"]
+    along = along[along.step < along.step.max()]
+    rows = []
+    for epoch, group in along.groupby(along.step / per_epoch):
+        ends = vars(interval(group.fixed_points.tolist(), members_of(group)))
+        rows.append({"epoch": epoch, **ends, "n": len(group)})
+    return pd.DataFrame(rows, columns=["epoch", "mean", "low", "high", "n"])
+
+
+def decisions(means: pd.DataFrame) -> dict[float, Decision]:
+    """Decide, of the last, the middle and the first permutation, by the epoch at which it was found."""
+    errors = means[means.risk == "error"].rename(columns={"epoch": "place"})
+    plain = errors[errors.series == UNALIGNED]
+    unaligned = dict(zip(plain.place, plain["mean"], strict=True))
+    direct = errors[errors.series == "direct"]
+    chosen = sorted(first_middle_last(direct.found).values(), reverse=True)
+    return {epoch: decide(direct[direct.found == epoch], unaligned, "epoch") for epoch in chosen}
+
+
+def trajectories(
+    barriers: pd.DataFrame, agreements: pd.DataFrame, trials: pd.DataFrame
+) -> Iterator[tuple[Setting, pd.DataFrame, pd.DataFrame]]:
+    """Yield the pairs of every setting and width with permutations along training, and their agreements."""
+    chosen = one_statistics(barriers[(barriers.level == 0) & barriers.across.isna()]).astype({"width": int})
+    for setting, rows in by_width(by_setting(chosen[chosen.interpolation == "pair"], trials)):
+        shares = agreements[agreements.group.isin(rows.group) & (agreements.method == setting.method)]
+        if (shares.kind == "trajectory").any():
+            yield setting, rows, shares
+
+
+def steps_per_epoch(trials: pd.DataFrame) -> float:
+    """Return the optimiser steps of an epoch, which trials of one group share."""
+    return float((trials.steps / trials.epochs).iloc[0])

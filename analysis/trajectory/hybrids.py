@@ -1,0 +1,98 @@
+"""Hybrids: which layers can do with an early permutation, while the others have the last one?"""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.figures.style import THRESHOLD
+from analysis.figures.width_panel import UNITS
+from analysis.statistics.deciding import ABOVE, BELOW, FAILS, HOLDS, UNDECIDED, side_of, state, with_reason
+from analysis.statistics.jackknife import with_interval
+from analysis.statistics.relative import members_of, named_ends, share
+from analysis.statistics.simultaneous import reasons
+from analysis.statistics.spread import SPREAD, spread
+
+NONE, LAST = "no permutation", "last permutation"
+FROM_BELOW, FROM_ABOVE = "bottom_up", "top_down"
+COLUMNS = ["hybrid", "layers", "early", "risk", *SPREAD, "ratio", "ratio_low", "ratio_high", "ratio_why"]
+
+
+def hybrids_by_layer(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
+    """Return mean barriers at the end by hybrid, number (or place) of groups with the early one, and risk.
+
+    `early`: epoch of the early permutation. Two more rows a risk, without layers: of the same pairs without
+    a permutation and under the last one. `ratio`: the barrier of as many groups from below as a multiple of
+    that from above, with its interval (NaN elsewhere, and where that is zero).
+    """
+    chosen = barriers[barriers.kind == "hybrid"]
+    if chosen.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    early = chosen.permutation_step.iloc[0] / per_epoch
+    end = barriers[barriers.step == chosen.step.max()]
+    found = end.permutation_step.astype(float)
+    groups: dict[tuple[str, Any], pd.DataFrame] = {
+        (NONE, float("nan")): end[end.kind == "unaligned"],
+        (LAST, float("nan")): end[(end.kind == "direct") & (found == found.max())],
+    }
+    groups |= {(str(at[0]), at[1]): group for at, group in chosen.groupby(["hybrid", "hybrid_layers"])}
+    rows = []
+    for (hybrid, layers), group in groups.items():
+        above = groups.get((FROM_ABOVE, layers)) if hybrid == FROM_BELOW else None
+        for risk in UNITS if len(group) else ():
+            at = {"hybrid": hybrid, "layers": layers, "early": early, "risk": risk}
+            ratio = {} if above is None else named_ends("ratio", share(group, above, risk))
+            rows.append({**at, **spread(group[f"{risk}_barrier"], members_of(group)), **ratio})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def verdicts(hybrids: pd.DataFrame) -> list[str]:
+    """Say how many groups can do with the early permutation, and whether the lower ones do better."""
+    count = hybrids.layers.max()
+    errors = hybrids[hybrids.risk == "error"]
+    plain = errors[errors.hybrid == NONE]["mean"]
+    unaligned = float(plain.iloc[0]) if len(plain) else None
+    far = {way: _reach(errors[errors.hybrid == way], unaligned) for way in (FROM_BELOW, FROM_ABOVE)}
+    if not all(far.values()):
+        return []
+    compared = hybrids[
+        (hybrids.risk == "loss") & hybrids.ratio.notna() & hybrids.layers.between(1, count - 1)
+    ]
+    ratios = ", ".join(map(_ratio, compared.to_dict("records")))
+    return [
+        f"hybrids at the end, permutation of epoch {hybrids.early.iloc[0]:g} in some of {count:.0f} groups, "
+        f"the last in the others: mean error barrier at most {THRESHOLD} with it in {far[FROM_BELOW]} from "
+        f"below, in {far[FROM_ABOVE]} from above; test loss barrier from "
+        f"below as a multiple of that from above: {ratios or 'none'}: {_first(compared)}"
+    ]
+
+
+def _ratio(row: Any) -> str:
+    return f"{row['layers']:.0f}: {with_interval(row['ratio'], row['ratio_low'], row['ratio_high'])}"
+
+
+def _reach(rows: pd.DataFrame, unaligned: float | None) -> str:
+    """Return up to how many groups the error barrier holds, counted from none; "" without rows.
+
+    Where the next number does not fail, but cannot tell, it says why.
+    """
+    held = "no"
+    for row in list[Any](rows.sort_values("layers").itertuples()):
+        found = state(row, unaligned)
+        if found.state == FAILS:
+            break
+        if found.state != HOLDS:
+            return f"{held} groups ({row.layers:.0f}: {with_reason(found.state, found.why)})"
+        held = f"up to {row.layers:.0f}" if row.layers else held
+    return f"{held} groups" if len(rows) else ""
+
+
+def _first(compared: pd.DataFrame) -> str:
+    ends = (compared.ratio_low, compared.ratio_high, compared.ratio_why)
+    found = {n: side_of(1, *each) for n, *each in zip(compared.layers, *ends, strict=True)}
+    sides = {each.state for each in found.values()}
+    if sides == {BELOW}:
+        return "lower groups can do with an early permutation sooner than higher ones"
+    if sides == {ABOVE}:
+        return "higher groups can do with an early permutation sooner than lower ones"
+    why = reasons(found, "number") or ("the ratios disagree" if found else "no ratio")
+    return f"which groups can do with an early permutation sooner is {UNDECIDED}: {why}"

@@ -1,0 +1,44 @@
+"""Can the mask of one network be reused by another, once it is permuted? Test error and loss by sparsity."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.figures.sparsity_panel import pruned_groups
+from analysis.figures.width_panel import UNITS
+from analysis.rows.settings import Setting
+from analysis.statistics.jackknife import with_interval
+from analysis.transport.differences import by_level, differences, verdicts
+from analysis.transport.figure import draw
+from analysis.transport.runs import chance, named_runs
+
+
+def analyse(folder: Path) -> str:
+    """Read the tables of a sweep, draw `figures/transport_*.png` and return tables and verdicts."""
+    trials, metrics = pd.read_parquet(folder / "trials"), pd.read_parquet(folder / "metrics")
+    moved = [each for each in pruned_groups(trials) if each[1].branch.eq("transport").any()]
+    parts = [_report(setting, own, metrics, folder) for setting, own in moved]
+    return "\n\n".join(parts) or "transport: no transported masks yet (prune.branches)"
+
+
+def _report(setting: Setting, trials: pd.DataFrame, metrics: pd.DataFrame, folder: Path) -> str:
+    title, limit = setting.title, chance(trials, metrics)
+    runs = named_runs(trials, limit)
+    means, gains = by_level(runs), differences(runs)
+    path = folder / "figures" / f"transport_{setting.stem}.png"
+    draw(means, gains, limit, title, path)
+    lines = []
+    for risk in UNITS:
+        wide = means[means.risk == risk].pivot(index="level", columns="run", values="mean")
+        note = "" if risk == "error" else ", without those at chance"
+        lines += [f"{title}: mean test {risk} of the pruned networks{note}"]
+        lines += [wide.to_string(float_format="{:.3f}".format)]
+    for risk in UNITS:
+        moved = gains[gains.risk == risk]
+        words = list(map(with_interval, moved["mean"], moved.low, moved.high))
+        wide = moved.assign(text=words).pivot(
+            index="level", columns=["permutation", "reference"], values="text"
+        )
+        lines += [f"{title}: test {risk} of the reference minus that of the permuted mask, paired"]
+        lines += [wide.to_string(na_rep="")]
+    return "\n".join([*lines, *verdicts(gains, means, limit)])
