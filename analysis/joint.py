@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.command import command
+from analysis.figures.axes import BELOW, legend
 from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, headline, looks, plt, save
-from analysis.figures.width_panel import UNITS, legend, lines
+from analysis.figures.width_panel import lines
 from analysis.rows.members import aligned_networks, members
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, dense_ends
-from analysis.statistics.deciding import ABOVE, BELOW, side_of, with_reason
+from analysis.statistics.deciding import ABOVE, side_of, with_reason
 from analysis.statistics.jackknife import METHOD, interval, ratio, with_interval
 from analysis.statistics.relative import named_ends
+from analysis.statistics.spread import UNITS
 
 REFERENCED = {"direct": Mark(BLUE, "s"), "via": Mark(RED, "^")}
 JOINT = {  # by number of networks; other numbers have the looks of series without their own

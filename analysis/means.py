@@ -7,14 +7,22 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import command
-from analysis.figures.style import BLACK, ORANGE, RED, THRESHOLD, Mark, headline, plt, save
-from analysis.figures.width_panel import UNITS, legend, lines
+from analysis.figures.axes import legend
+from analysis.figures.style import BLACK, ORANGE, RED, Mark, headline, plt, save
+from analysis.figures.width_panel import lines
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, dense_ends
-from analysis.statistics.deciding import HOLDS, NOT_INFORMATIVE, beside_threshold, state, with_findings
+from analysis.statistics.deciding import (
+    HOLDS,
+    NOT_INFORMATIVE,
+    THRESHOLD,
+    beside_threshold,
+    state,
+    with_findings,
+)
 from analysis.statistics.jackknife import METHOD, ratio, with_interval
 from analysis.statistics.relative import named_ends
-from analysis.statistics.spread import in_words, spread
+from analysis.statistics.spread import UNITS, in_words, spread
 from raysweep.sweep.variants import trial_of
 
 UNALIGNED = "unaligned"

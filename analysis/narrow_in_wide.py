@@ -6,13 +6,14 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import command
-from analysis.figures.style import THRESHOLD, Mark, headline, looks, plt, save
-from analysis.figures.width_panel import UNITS, legend, lines
+from analysis.figures.axes import legend
+from analysis.figures.style import Mark, headline, looks, plt, save
+from analysis.figures.width_panel import lines
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, ends
-from analysis.statistics.deciding import state, with_findings
+from analysis.statistics.deciding import THRESHOLD, state, with_findings
 from analysis.statistics.jackknife import METHOD, with_interval
-from analysis.statistics.spread import in_words, spread
+from analysis.statistics.spread import UNITS, in_words, spread
 from raysweep.sweep.variants import trial_of
 
 UNALIGNED = "unaligned"

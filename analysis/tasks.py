@@ -5,9 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.command import command
+from analysis.figures.pairs import draw
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, by_width, ends
-from analysis.statistics.pairs import UNALIGNED, named, report
+from analysis.statistics.pairs import UNALIGNED, named, report, summarise
 from raysweep.sweep.variants import trial_of, word_of
 
 KEYS = ("dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed")
@@ -55,7 +56,9 @@ def analyse(folder: Path) -> str:
     parts = []
     for setting, rows in by_width(by_setting(chosen, trials, but=KEYS)):
         path = folder / "figures" / f"tasks_{setting.stem.replace(' ', '_')}.png"
-        parts.append("\n".join([report(rows, setting.title, path), *themselves(rows, trials)]))
+        summary = summarise(rows)
+        draw(rows, summary, setting.title, path)
+        parts.append("\n".join([report(summary, setting.title), *themselves(rows, trials)]))
     return "\n\n".join(parts)
 
 

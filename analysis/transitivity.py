@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.command import command
-from analysis.figures.style import BLACK, BLUE, RED, THRESHOLD, Mark, headline, plt, save
-from analysis.figures.width_panel import UNITS, at_threshold
+from analysis.figures.axes import at_threshold
+from analysis.figures.style import BLACK, BLUE, RED, Mark, headline, plt, save
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, by_width, dense_ends
-from analysis.statistics.deciding import beside_threshold, state, with_findings
+from analysis.statistics.deciding import THRESHOLD, beside_threshold, state, with_findings
 from analysis.statistics.jackknife import METHOD, interval, with_interval
-from analysis.statistics.spread import in_words, spread
+from analysis.statistics.spread import UNITS, in_words, spread
 from raysweep.sweep.variants import trial_of
 
 UNALIGNED = "unaligned"

@@ -15,10 +15,10 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.tri import Triangulation
 
 from analysis.command import command
-from analysis.figures.style import THRESHOLD, headline, plt, save
+from analysis.figures.style import headline, plt, save
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, dense_ends
-from analysis.statistics.deciding import state
+from analysis.statistics.deciding import THRESHOLD, state
 from analysis.statistics.jackknife import METHOD, with_interval
 from analysis.statistics.spread import in_words, spread
 from raysweep.errors import UserError

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import command
+from analysis.figures.pairs import draw
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_networks, by_width, dense_ends
-from analysis.statistics.pairs import UNALIGNED, named, report
+from analysis.statistics.pairs import UNALIGNED, named, report, summarise
 from raysweep.sweep.variants import SETTINGS, trial_of, variants
 
 INDEPENDENT, SAME = "independent", "same initialisation"
@@ -49,7 +50,9 @@ def analyse(folder: Path) -> str:
     parts = []
     for setting, rows in by_width(by_networks(chosen, trials, but=SHARED)):
         path = folder / "figures" / f"weak_{setting.stem}.png"
-        parts.append("\n".join([report(rows, setting.title, path), *themselves(rows, trials)]))
+        summary = summarise(rows)
+        draw(rows, summary, setting.title, path)
+        parts.append("\n".join([report(summary, setting.title), *themselves(rows, trials)]))
     return "\n\n".join(parts) or "weak: no pairs yet"
 
 

@@ -8,15 +8,23 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import command
-from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, headline, plt, save
-from analysis.figures.width_panel import UNITS, lines
+from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, headline, plt, save
+from analysis.figures.width_panel import lines
 from analysis.rows.members import aligned_networks, members
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, dense_ends
-from analysis.statistics.deciding import HOLDS, NOT_INFORMATIVE, UNDECIDED, state, with_findings, with_reason
+from analysis.statistics.deciding import (
+    HOLDS,
+    NOT_INFORMATIVE,
+    THRESHOLD,
+    UNDECIDED,
+    state,
+    with_findings,
+    with_reason,
+)
 from analysis.statistics.jackknife import METHOD, with_interval
 from analysis.statistics.power_law import PowerLaw, power_law
-from analysis.statistics.spread import SPREAD, in_words, spread
+from analysis.statistics.spread import SPREAD, UNITS, in_words, spread
 
 # name: (interpolation, kind, column, look)
 SERIES = {

@@ -1,13 +1,17 @@
 """Scales and legends of single panels."""
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
 
-from analysis.figures.category_panel import LINEAR
+from analysis.statistics.deciding import THRESHOLD
 
-BELOW_ZERO = LINEAR / 12  # how far an axis goes on below zero, so that marks there are whole
+LINEAR = 0.01  # the scale is linear from zero to here and logarithmic above
+BELOW = LINEAR / 12  # how far an axis that starts at zero reaches below it, so that points there are whole
 BELOW_LOWEST = 1.3  # factor that is free below the lowest mark on a logarithmic axis
 
 
@@ -17,7 +21,7 @@ def bend(axis: Axes) -> None:
     if lowest < LINEAR:
         axis.axhline(0, color="0.4", linewidth=0.8)
     if 0 <= lowest < math.inf:  # infinite: there is nothing in this panel
-        axis.set_ylim(bottom=-BELOW_ZERO if lowest < LINEAR else lowest / BELOW_LOWEST)
+        axis.set_ylim(bottom=-BELOW if lowest < LINEAR else lowest / BELOW_LOWEST)
     axis.set_yscale("symlog", linthresh=LINEAR, linscale=0.5)
     axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=LINEAR, subs=[1, 2, 5]))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -34,3 +38,35 @@ def legend_below(axis: Axes) -> None:
             loc="upper center",
             bbox_to_anchor=(0.5, -0.13),
         )
+
+
+def at_threshold(axis: Axes) -> None:
+    """Draw the line at an error barrier of 0.02, named beside the axis, where nothing is drawn."""
+    axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
+    axis.annotate(
+        str(THRESHOLD),
+        (1, THRESHOLD),
+        (2, 0),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        annotation_clip=False,
+        va="center",
+        color="0.3",
+        fontsize=8,
+    )
+
+
+def legend(figure: Figure, axes: Iterable[Axes], ncols: int) -> None:
+    """Name below a figure whatever any of its axes names, once."""
+    named: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    figure.legend(
+        list(named.values()),
+        list(named),
+        loc="outside lower center",
+        ncols=ncols,
+        frameon=False,
+        fontsize=9,
+    )

@@ -7,11 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from analysis.figures.axes import LINEAR, at_threshold
 from analysis.figures.style import Mark
-from analysis.figures.width_panel import at_threshold
 
-LINEAR = 0.01  # the scale is linear from zero to here and logarithmic above
-BELOW = LINEAR / 12  # how far an axis that starts at zero reaches below it, so that points there are whole
 SPREAD = 0.8  # of the distance between two categories
 
 

@@ -1,34 +1,16 @@
 """What the analyses of pruned networks share: groups of trials, means, and panels against sparsity."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from analysis.figures.style import Mark
-from analysis.rows.settings import Setting, by_networks, by_width
-from analysis.statistics.jackknife import Members, interval
 
 MOST_TICKS = 11
 MARGIN = 0.04  # of the width of a panel, left free on both sides
 LEAST_MARGIN = 1.02  # the same as a factor, where all levels are one
-
-
-def pruned_groups(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
-    """Split the trials of a sweep by everything but replicates and levels; only those with pruned levels."""
-    for setting, group in by_width(by_networks(trials, trials)):
-        if group.level.max() > 0:
-            yield setting, group
-
-
-def mean(values: pd.Series, members: Members) -> dict[str, Any]:
-    """Return the mean, the ends of its interval, and the number of values.
-
-    Networks are of one kind, though masks that each hands to the next go around a ring.
-    """
-    return {**vars(interval(values.tolist(), members, alike=True)), "n": len(values)}
 
 
 def line(axis: Axes, rows: pd.DataFrame, name: str, mark: Mark) -> None:

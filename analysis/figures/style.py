@@ -12,7 +12,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-THRESHOLD = 0.02  # two networks count as linearly connected at or below this error barrier
 PER_INCH = 12  # characters of a title
 
 

@@ -1,18 +1,16 @@
 """Panels that several figures share."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from analysis.figures.style import THRESHOLD, Mark
+from analysis.figures.axes import at_threshold
+from analysis.figures.style import Mark
 from analysis.statistics.power_law import PowerLaw
 
-UNITS = {"error": "share", "loss": "nats"}
 APART = 1.035  # points of neighbouring series lie apart by this factor, so that intervals do not overlap
 WIDEST = 1.2  # and those of all series by no more than this one
 POINTS = 40  # of the line of a fit
@@ -60,38 +58,6 @@ def lines(
     axis.grid(alpha=0.25)
     if threshold:
         at_threshold(axis)
-
-
-def at_threshold(axis: Axes) -> None:
-    """Draw the line at an error barrier of 0.02, named beside the axis, where nothing is drawn."""
-    axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
-    axis.annotate(
-        str(THRESHOLD),
-        (1, THRESHOLD),
-        (2, 0),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        annotation_clip=False,
-        va="center",
-        color="0.3",
-        fontsize=8,
-    )
-
-
-def legend(figure: Figure, axes: Iterable[Axes], ncols: int) -> None:
-    """Name below a figure whatever any of its axes names, once."""
-    named: dict[str, Any] = {}
-    for axis in axes:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            named.setdefault(label, handle)
-    figure.legend(
-        list(named.values()),
-        list(named),
-        loc="outside lower center",
-        ncols=ncols,
-        frameon=False,
-        fontsize=9,
-    )
 
 
 def _band(axis: Axes, rows: pd.DataFrame, label: str, mark: Mark, floor: float) -> None:

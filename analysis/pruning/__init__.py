@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.figures.sparsity_panel import pruned_groups
 from analysis.pruning.barriers import POINTS, by_level, decide, errors_by_level, verdicts
 from analysis.pruning.figure import draw
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, one_statistics
+from analysis.rows.settings import by_setting, one_statistics, pruned_groups
 from analysis.statistics.jackknife import with_interval
 from raysweep.sweep.variants import trial_of
 

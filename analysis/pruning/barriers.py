@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures.sparsity_panel import mean
-from analysis.figures.width_panel import UNITS
+from analysis.rows.members import members_of
 from analysis.statistics.deciding import FAILS, HOLDS, UNDECIDED, state, with_findings
 from analysis.statistics.jackknife import with_interval
-from analysis.statistics.relative import members_of, named_ends, share
+from analysis.statistics.relative import named_ends, share
 from analysis.statistics.simultaneous import HALF, Decision, below_half, reasons, sentence, together
 from analysis.statistics.simultaneous import decide as decide_together
-from analysis.statistics.spread import SPREAD, spread
+from analysis.statistics.spread import SPREAD, UNITS, mean, spread
 from raysweep.sweep.variants import trial_of
 
 KEYS = ["point", "level", "sparsity", "kind", "risk"]

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.figures.axes import bend
-from analysis.figures.category_panel import LINEAR
+from analysis.figures.axes import LINEAR, at_threshold, bend
 from analysis.figures.sparsity_panel import finish, line
 from analysis.figures.style import BLACK, BLUE, GREEN, RED, Mark, headline, plt, save
-from analysis.figures.width_panel import UNITS, at_threshold
 from analysis.statistics.jackknife import METHOD
+from analysis.statistics.spread import UNITS
 
 MARKS = {
     "unaligned": Mark(BLACK, "o"),

@@ -18,3 +18,20 @@ def members(barriers: pd.DataFrame, aligned: Mapping[str, Iterable[str]]) -> lis
         sorted({trial_of(name) for each in (networks, *map(aligned.__getitem__, ids)) for name in each})
         for networks, ids in zip(barriers.networks, barriers.alignments, strict=True)
     ]
+
+
+def members_of(rows: pd.DataFrame) -> list[list[str]]:
+    """Return the trials of every comparison's networks."""
+    return [[trial_of(network) for network in networks] for networks in rows.networks]
+
+
+def independent(trials: pd.DataFrame) -> set[str]:
+    """Return the groups whose networks share neither their initialisation nor the start of a run."""
+    spawned = set(trials[trials.branch == "spawned"].group)
+    found = set()
+    chains = trials[trials.branch.isin(["main", "imported"])].drop_duplicates("trial_id")
+    for group, same in chains.groupby("group"):
+        seeds = same.init_seed.dropna()
+        if group not in spawned and seeds.is_unique:
+            found.add(str(group))
+    return found

@@ -104,6 +104,13 @@ def by_width(parts: Iterable[tuple[Setting, pd.DataFrame]]) -> Parts:
             yield replace(setting, width=size, chance=_chance(group)), group
 
 
+def pruned_groups(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
+    """Split the trials of a sweep by everything but replicates and levels; only those with pruned levels."""
+    for setting, group in by_width(by_networks(trials, trials)):
+        if group.level.max() > 0:
+            yield setting, group
+
+
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
     """Of groups with BatchNorm keep the rows with statistics of their mixtures, where there are any."""
     recomputed = barriers[barriers.statistics == "recomputed"]

@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.style import THRESHOLD
-
+THRESHOLD = 0.02  # two networks count as linearly connected at or below this error barrier
 ROUNDING = 1e-9  # an error barrier of 8 in 400 examples is at most 0.02, whatever its last bits
 HOLDS, FAILS, UNDECIDED, NOT_INFORMATIVE = "holds", "fails", "undecided", "not informative"
 BELOW, ABOVE = "below", "above"

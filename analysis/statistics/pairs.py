@@ -4,21 +4,16 @@ The functions read rows of `barriers` with three more columns: `series`, what th
 they were aligned (both ordered categories), and `members`, the trials that a comparison depends on.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.figures.category_panel import BELOW, LINEAR, points
-from analysis.figures.style import THRESHOLD, headline, looks, plt, save
-from analysis.figures.width_panel import UNITS
-from analysis.statistics.deciding import beside_threshold, state, with_findings
-from analysis.statistics.jackknife import METHOD, with_interval
-from analysis.statistics.spread import in_words, spread
+from analysis.statistics.deciding import THRESHOLD, beside_threshold, state, with_findings
+from analysis.statistics.jackknife import with_interval
+from analysis.statistics.spread import UNITS, in_words, spread
 
 UNALIGNED = "unaligned"
 SPLITS = ("train", "test")
-ABOVE = 1.6  # highest value times this is the upper end of a logarithmic axis
 
 
 def named(
@@ -83,44 +78,7 @@ def table(summary: pd.DataFrame) -> str:
     return wide.to_string()
 
 
-def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw a panel per risk and split; `points.points` says how."""
-    chosen = chosen.assign(how=chosen.how.cat.remove_unused_categories())
-    categories = list(chosen.how.cat.categories)
-    marks = looks(chosen.series.cat.remove_unused_categories().cat.categories)
-    splits = [split for split in SPLITS if (summary.split == split).any()]
-    figure, axes = plt.subplots(
-        len(UNITS),
-        len(splits),
-        figsize=(1 + 4.6 * len(splits), 7.4),
-        constrained_layout=True,
-        squeeze=False,
-        sharey="row",
-    )
-    for row, (risk, unit) in zip(axes, UNITS.items(), strict=True):
-        top = chosen[f"{risk}_barrier"].max() * ABOVE
-        row[0].set_ylim(-BELOW, max(top, 2 * THRESHOLD))
-        for axis, split in zip(row, splits, strict=True):
-            values = chosen[chosen.split == split].rename(columns={"how": "x", f"{risk}_barrier": "value"})
-            means = summary[(summary.split == split) & (summary.risk == risk)].rename(columns={"how": "x"})
-            points(axis, values, means, categories, marks, risk == "error")
-            axis.set_ylabel(f"{split} {risk} barrier ({unit})")
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=2 if len(marks) == 4 else 3,
-        frameon=False,
-    )
-    headline(
-        figure,
-        f"{title}: barriers of all pairs\n(mean, {METHOD}; axes linear below {LINEAR})",
-    )
-    save(figure, path)
-
-
-def report(rows: pd.DataFrame, title: str, path: Path) -> str:
-    """Draw the figure and return the table and the verdicts."""
-    summary = summarise(rows)
-    draw(rows, summary, title, path)
+def report(summary: pd.DataFrame, title: str) -> str:
+    """Return the table and the verdicts."""
     head = f"{title}: mean barrier of pairs [95 % interval over networks]"
     return "\n".join([head, table(summary), *verdicts(summary, title)])

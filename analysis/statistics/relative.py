@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.rows.members import members_of
 from analysis.statistics.jackknife import Interval, ratio
-from raysweep.sweep.variants import trial_of
 
 
 def share(rows: pd.DataFrame, reference: pd.DataFrame, risk: str) -> Interval:
@@ -20,8 +20,3 @@ def share(rows: pd.DataFrame, reference: pd.DataFrame, risk: str) -> Interval:
 def named_ends(name: str, found: Interval) -> dict[str, Any]:
     """Return an interval as columns: `name`, `name_low`, `name_high` and `name_why` (no interval)."""
     return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_why": found.why}
-
-
-def members_of(rows: pd.DataFrame) -> list[list[str]]:
-    """Return the trials of every comparison's networks."""
-    return [[trial_of(network) for network in networks] for networks in rows.networks]

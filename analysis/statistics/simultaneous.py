@@ -7,8 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.style import THRESHOLD
-from analysis.statistics.deciding import FAILS, HOLDS, NOT_INFORMATIVE, UNDECIDED, Finding, state, with_reason
+from analysis.statistics.deciding import (
+    FAILS,
+    HOLDS,
+    NOT_INFORMATIVE,
+    THRESHOLD,
+    UNDECIDED,
+    Finding,
+    state,
+    with_reason,
+)
 from analysis.statistics.spread import in_numbers
 
 HALF = 0.5  # a permutation aligns, if not well, where it leaves less than this of the unaligned loss barrier

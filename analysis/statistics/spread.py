@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.statistics.deciding import share_connected, with_reason
 from analysis.statistics.jackknife import Members, interval, with_interval
 
+UNITS = {"error": "share", "loss": "nats"}  # of the risks
 SPREAD = ("mean", "low", "high", "why", "maximum", "connected", "n")
 
 
@@ -22,6 +23,14 @@ def spread(values: pd.Series, members: Members) -> dict[str, Any]:
         "connected": share_connected(values),
         "n": len(values),
     }
+
+
+def mean(values: pd.Series, members: Members) -> dict[str, Any]:
+    """Return the mean, the ends of its interval, and the number of values.
+
+    Networks are of one kind, though masks that each hands to the next go around a ring.
+    """
+    return {**vars(interval(values.tolist(), members, alike=True)), "n": len(values)}
 
 
 def in_words(row: Any, of: str = "pairs") -> str:

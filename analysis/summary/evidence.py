@@ -9,9 +9,9 @@ import pandas as pd
 
 from analysis import weak, width_scaling
 from analysis.pruning import barriers as pruning
+from analysis.rows.members import independent
 from analysis.rows.settings import Setting, by_networks, by_setting, by_width, dense_ends, one_statistics
 from analysis.rows.tables import Tables
-from analysis.rows.variants import independent
 from analysis.statistics import pairs as all_pairs
 from analysis.statistics.simultaneous import Decision
 from analysis.statistics.spread import SPREAD

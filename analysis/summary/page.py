@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from analysis.figures.style import THRESHOLD
+from analysis.statistics.deciding import THRESHOLD
 from analysis.statistics.jackknife import with_interval
 from analysis.statistics.pairs import SPLITS
 from analysis.summary import paper

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from analysis import transitivity, width_scaling
+from analysis.rows.members import independent
 from analysis.rows.settings import by_setting, by_width, dense_ends
 from analysis.rows.tables import Tables
-from analysis.rows.variants import independent
 from analysis.summary import paper
 from analysis.trajectory import barriers as trajectory
 

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from analysis.figures.style import THRESHOLD
 from analysis.rows.settings import Setting
-from analysis.statistics.deciding import with_reason
+from analysis.statistics.deciding import THRESHOLD, with_reason
 from analysis.statistics.jackknife import with_interval
 
 

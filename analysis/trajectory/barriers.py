@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.figures.width_panel import UNITS
+from analysis.rows.members import members_of
 from analysis.rows.settings import Setting, by_setting, by_width, one_statistics
 from analysis.statistics.jackknife import interval
-from analysis.statistics.relative import members_of, named_ends, share
+from analysis.statistics.relative import named_ends, share
 from analysis.statistics.simultaneous import Decision, decide, first_middle_last
-from analysis.statistics.spread import spread
+from analysis.statistics.spread import UNITS, spread
 
 UNALIGNED = "unaligned"
 

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.axes import bend, legend_below
-from analysis.figures.category_panel import LINEAR
+from analysis.figures.axes import LINEAR, at_threshold, bend, legend_below
 from analysis.figures.style import (
     BLACK,
     BLUE,
@@ -22,9 +21,9 @@ from analysis.figures.style import (
     plt,
     save,
 )
-from analysis.figures.width_panel import UNITS, at_threshold
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.simultaneous import first_middle_last
+from analysis.statistics.spread import UNITS
 from analysis.trajectory.hybrids import LAST, NONE
 from analysis.trajectory.stacks import names
 

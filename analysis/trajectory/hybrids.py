@@ -4,13 +4,22 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.style import THRESHOLD
-from analysis.figures.width_panel import UNITS
-from analysis.statistics.deciding import ABOVE, BELOW, FAILS, HOLDS, UNDECIDED, side_of, state, with_reason
+from analysis.figures.axes import BELOW
+from analysis.rows.members import members_of
+from analysis.statistics.deciding import (
+    ABOVE,
+    FAILS,
+    HOLDS,
+    THRESHOLD,
+    UNDECIDED,
+    side_of,
+    state,
+    with_reason,
+)
 from analysis.statistics.jackknife import with_interval
-from analysis.statistics.relative import members_of, named_ends, share
+from analysis.statistics.relative import named_ends, share
 from analysis.statistics.simultaneous import reasons
-from analysis.statistics.spread import SPREAD, spread
+from analysis.statistics.spread import SPREAD, UNITS, spread
 
 NONE, LAST = "no permutation", "last permutation"
 FROM_BELOW, FROM_ABOVE = "bottom_up", "top_down"

@@ -4,10 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.width_panel import UNITS
-from analysis.statistics.deciding import ABOVE, BELOW, side_of, with_reason
+from analysis.figures.axes import BELOW
+from analysis.rows.members import members_of
+from analysis.statistics.deciding import ABOVE, side_of, with_reason
 from analysis.statistics.jackknife import interval, with_interval
-from analysis.statistics.relative import members_of
+from analysis.statistics.spread import UNITS
 
 WORDS = {BELOW: "better", ABOVE: "worse"}
 COLUMNS = ["series", "epoch", "risk", "mean", "low", "high", "why", "n"]

@@ -5,12 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.style import THRESHOLD
-from analysis.figures.width_panel import UNITS
-from analysis.statistics.deciding import state, with_reason
+from analysis.statistics.deciding import THRESHOLD, state, with_reason
 from analysis.statistics.jackknife import with_interval
 from analysis.statistics.simultaneous import HALF, Decision, below_half, first_middle_last, sentence
-from analysis.statistics.spread import in_numbers
+from analysis.statistics.spread import UNITS, in_numbers
 from analysis.trajectory import hybrids as of_layers
 from analysis.trajectory import stacks as of_checkpoints
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.figures.sparsity_panel import pruned_groups
-from analysis.figures.width_panel import UNITS
-from analysis.rows.settings import Setting
+from analysis.rows.settings import Setting, pruned_groups
 from analysis.statistics.jackknife import with_interval
+from analysis.statistics.spread import UNITS
 from analysis.transport.differences import by_level, differences, verdicts
 from analysis.transport.figure import draw
 from analysis.transport.runs import chance, named_runs

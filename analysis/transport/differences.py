@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.sparsity_panel import mean
-from analysis.figures.width_panel import UNITS
-from analysis.statistics.deciding import ABOVE, BELOW, UNDECIDED, side_of
+from analysis.figures.axes import BELOW
+from analysis.statistics.deciding import ABOVE, UNDECIDED, side_of
+from analysis.statistics.spread import UNITS, mean
 from analysis.transport.runs import ONE_SHOT, OWN, RANDOM, TRANSPORTED
 
 BETTER, WORSE = "better", "worse"

@@ -5,12 +5,11 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.axes import bend, legend_below
-from analysis.figures.category_panel import LINEAR
+from analysis.figures.axes import LINEAR, bend, legend_below
 from analysis.figures.sparsity_panel import finish, line
 from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, headline, plt, save
-from analysis.figures.width_panel import UNITS
 from analysis.statistics.jackknife import METHOD
+from analysis.statistics.spread import UNITS
 from analysis.transport.runs import BRANCHES, ONE_SHOT, OWN, RANDOM, TRANSPORTED
 
 MARKS = {

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from analysis import joint, means, narrow_in_wide, transitivity, triangle, weak, width_scaling
-from analysis.statistics import pairs
+from analysis.figures import pairs
+from analysis.statistics.pairs import summarise
 from tests.analysis.figure_checks import check, record, texts
 from tests.analysis.frames import (
     NETWORKS,
@@ -84,7 +85,7 @@ def draw_narrow_in_wide(title, path):
 def draw_pairs(title, path):
     barriers = pair_rows("unaligned", 8, 0.3) + pair_rows("direct", 8, 0.0, METHOD)
     rows = weak.pairs(pd.DataFrame(barriers), pd.DataFrame(trial_rows()))
-    pairs.draw(rows, pairs.summarise(rows), title, path)
+    pairs.draw(rows, summarise(rows), title, path)
 
 
 DRAWINGS = {
