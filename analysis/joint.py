@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 
 from analysis.command import command
-from analysis.figures.axes import BELOW, legend
+from analysis.figures.axes import legend
 from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, headline, looks, plt, save
 from analysis.figures.width_panel import lines
 from analysis.rows.members import aligned_networks, members
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, dense_ends
-from analysis.statistics.deciding import ABOVE, side_of, with_reason
+from analysis.statistics.deciding import ABOVE, BELOW, side_of, with_reason
 from analysis.statistics.jackknife import METHOD, interval, ratio, with_interval
 from analysis.statistics.relative import named_ends
-from analysis.statistics.spread import UNITS
+from analysis.statistics.spread import UNITS, wide_table
+from raysweep.vocabulary import Interpolation, Kind, Split
 
-REFERENCED = {"direct": Mark(BLUE, "s"), "via": Mark(RED, "^")}
+REFERENCED = {Kind.DIRECT: Mark(BLUE, "s"), Kind.VIA: Mark(RED, "^")}
 JOINT = {  # by number of networks; other numbers have the looks of series without their own
     3: Mark(ORANGE, "v", "--"),
     4: Mark(GREEN, "D", "--"),
@@ -34,17 +35,17 @@ def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
     """Return mean test barriers of pairs by width and kind, and their ratio to `via`, with intervals."""
     aligned = aligned_networks(alignments)
     pairs = barriers[
-        (barriers.split == "test")
-        & (barriers.interpolation == "pair")
-        & barriers.kind.isin(["direct", "via", "joint"])
+        (barriers.split == Split.TEST)
+        & (barriers.interpolation == Interpolation.PAIR)
+        & barriers.kind.isin([Kind.DIRECT, Kind.VIA, Kind.JOINT])
     ]
     sizes = [f"joint, {n:.0f} networks" for n in pairs.joint_networks.astype(float)]
-    named = pairs.assign(series=np.where(pairs.kind == "joint", sizes, pairs.kind))
+    named = pairs.assign(series=np.where(pairs.kind == Kind.JOINT, sizes, pairs.kind))
     rows = []
     for width, same in named.groupby("width"):
         for risk in ("loss", "error"):
             column = f"{risk}_barrier"
-            via = same[same.series == "via"]
+            via = same[same.series == Kind.VIA]
             base = (via[column].tolist(), members(via, aligned))
             for series, group in same.groupby("series"):
                 values = (group[column].tolist(), members(group, aligned))
@@ -76,10 +77,10 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
 
 def verdicts(summary: pd.DataFrame) -> list[str]:
     """Return a sentence per number of networks: the ratio of its loss barrier to `via` at every width."""
-    if not (summary.kind == "via").any():
+    if not (summary.kind == Kind.VIA).any():
         return ["joint: no alignment through a reference beside it (compare.kinds: via)"]
     sentences = []
-    loss = summary[(summary.risk == "loss") & summary.kind.str.startswith("joint")]
+    loss = summary[(summary.risk == "loss") & summary.kind.str.startswith(Kind.JOINT)]
     for kind, group in loss.groupby("kind"):
         rows: list[Any] = list(group.sort_values("width").itertuples())
         sides = {row.width: _side(row) for row in rows}
@@ -119,18 +120,13 @@ def analyse(folder: Path) -> str:
     )
     parts = []
     for setting, rows in by_setting(dense_ends(barriers), trials):
-        if not (rows.kind == "joint").any():
+        if not (rows.kind == Kind.JOINT).any():
             continue
         summary = summarise(rows, alignments)
         draw(summary, setting.title, folder / "figures" / f"joint_{setting.stem}.png")
-        text = list(map(with_interval, summary["mean"], summary.low, summary.high))
-        table = summary.assign(text=text).pivot_table(
-            index=["risk", "kind"], columns="width", values="text", aggfunc="first"
-        )
+        table = wide_table(summary, ["risk", "kind"], "width")
         head = f"{setting.title}, mean test barrier of pairs by width [95 % interval over networks]"
-        parts.append(
-            "\n".join([head, table.to_string(na_rep=""), *themselves(rows, trials), *verdicts(summary)])
-        )
+        parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(summary)]))
     return "\n\n".join(parts) or "joint: no joint alignments (compare.kinds)"
 
 

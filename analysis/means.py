@@ -16,17 +16,19 @@ from analysis.statistics.deciding import (
     HOLDS,
     NOT_INFORMATIVE,
     THRESHOLD,
-    beside_threshold,
-    state,
-    with_findings,
+    decide,
 )
 from analysis.statistics.jackknife import METHOD, ratio, with_interval
 from analysis.statistics.relative import named_ends
-from analysis.statistics.spread import UNITS, in_words, spread
+from analysis.statistics.spread import UNITS, in_words, spread, wide_table
 from raysweep.sweep.variants import trial_of
+from raysweep.vocabulary import Interpolation, Kind, Split
 
-UNALIGNED = "unaligned"
-MARKS = {UNALIGNED: Mark(BLACK, "o"), "via": Mark(RED, "^"), "joint": Mark(ORANGE, "v", "--")}
+MARKS: dict[str, Mark] = {
+    Kind.UNALIGNED: Mark(BLACK, "o"),
+    Kind.VIA: Mark(RED, "^"),
+    Kind.JOINT: Mark(ORANGE, "v", "--"),
+}
 
 
 def by_number(barriers: pd.DataFrame) -> pd.DataFrame:
@@ -78,18 +80,7 @@ def decided(means: pd.DataFrame) -> pd.DataFrame:
 
     Where the mean of as many unaligned networks has no more either, a permutation can show nothing.
     """
-    errors = means[means.risk == "error"]
-    plain = errors[errors.kind == UNALIGNED]
-    unaligned = dict(zip(zip(plain.width, plain.number, strict=True), plain["mean"], strict=True))
-    return with_findings(
-        errors,
-        [
-            beside_threshold(row)
-            if row.kind == UNALIGNED
-            else state(row, unaligned.get((row.width, row.number)))
-            for row in list[Any](errors.itertuples())
-        ],
-    )
+    return decide(means, "kind", ["width", "number"])
 
 
 def verdicts(means: pd.DataFrame) -> list[str]:
@@ -130,18 +121,17 @@ def _growth(loss: Any) -> str:
 def analyse(folder: Path) -> str:
     """Read the tables of a sweep, draw `figures/means_*.png` and return table and verdicts."""
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
-    chosen = dense_ends(barriers[(barriers.interpolation == "mean") & (barriers.split == "test")])
+    chosen = dense_ends(
+        barriers[(barriers.interpolation == Interpolation.MEAN) & (barriers.split == Split.TEST)]
+    )
     parts = []
     for setting, rows in by_setting(chosen, trials):
         means, title = by_number(rows), setting.title
         draw(means, title, folder / "figures" / f"means_{setting.stem}.png")
         loss = means[means.risk == "loss"]
-        loss = loss.assign(text=list(map(with_interval, loss["mean"], loss.low, loss.high)))
-        table = loss.pivot_table(index=["kind", "number"], columns="width", values="text", aggfunc="first")
+        table = wide_table(loss, ["kind", "number"], "width")
         head = f"{title}: excess test loss of the mean (nats) [95 % interval over networks]"
-        parts.append(
-            "\n".join([head, table.to_string(na_rep=""), *themselves(rows, trials), *verdicts(means)])
-        )
+        parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(means)]))
     return "\n\n".join(parts) or "means: no means of networks (compare.mean_networks)"
 
 

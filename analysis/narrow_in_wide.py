@@ -11,13 +11,13 @@ from analysis.figures.style import Mark, headline, looks, plt, save
 from analysis.figures.width_panel import lines
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, ends
-from analysis.statistics.deciding import THRESHOLD, state, with_findings
-from analysis.statistics.jackknife import METHOD, with_interval
-from analysis.statistics.spread import UNITS, in_words, spread
+from analysis.statistics.deciding import THRESHOLD, decide
+from analysis.statistics.jackknife import METHOD
+from analysis.statistics.spread import UNITS, in_words, spread, wide_table
 from raysweep.sweep.variants import trial_of
+from raysweep.vocabulary import Interpolation, Kind, Split
 
-UNALIGNED = "unaligned"
-KINDS = {"embedded": "embedded", "direct": "embedded", UNALIGNED: UNALIGNED}
+KINDS = {Kind.EMBEDDED: Kind.EMBEDDED, Kind.DIRECT: Kind.EMBEDDED, Kind.UNALIGNED: Kind.UNALIGNED}
 
 
 def summarise(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
@@ -27,7 +27,9 @@ def summarise(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """
     width = trials.drop_duplicates("trial_id").set_index("trial_id").width
     chosen = barriers[
-        (barriers.split == "test") & barriers.kind.isin(KINDS) & (barriers.interpolation == "pair")
+        (barriers.split == Split.TEST)
+        & barriers.kind.isin(KINDS)
+        & (barriers.interpolation == Interpolation.PAIR)
     ]
     members = [[trial_of(network) for network in networks] for networks in chosen.networks]
     widths = [sorted(width[trial] for trial in pair) for pair in members]
@@ -47,27 +49,12 @@ def summarise(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 
 def verdicts(summary: pd.DataFrame) -> list[str]:
     """Return a sentence per pair of widths: is the narrow network connected with its place in the wide?"""
-    errors = summary[summary.risk == "error"]
-    plain = errors[errors.how == UNALIGNED]
-    unaligned = dict(zip(zip(plain.narrow, plain.wide, strict=True), plain["mean"], strict=True))
-    embedded = errors[errors.how == "embedded"]
-    widths = zip(embedded.narrow, embedded.wide, strict=True)
-    rows = zip(embedded.itertuples(), widths, strict=True)
-    decided = with_findings(embedded, [state(row, unaligned.get(pair)) for row, pair in rows])
+    decided = decide(summary, "how", ["narrow", "wide"])
+    embedded = decided[decided.how == Kind.EMBEDDED]
     return [
         f"width {row.narrow} in {row.wide}: mean error barrier at most {THRESHOLD}: {in_words(row)}"
-        for row in list[Any](decided.itertuples())
+        for row in list[Any](embedded.itertuples())
     ]
-
-
-def table(summary: pd.DataFrame) -> str:
-    """Return mean barriers with their intervals: a line per risk, narrow width and alignment."""
-    text = list(map(with_interval, summary["mean"], summary.low, summary.high))
-    return (
-        summary.assign(text=text)
-        .pivot_table(index=["risk", "narrow", "how"], columns="wide", values="text", aggfunc="first")
-        .to_string(na_rep="")
-    )
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
@@ -78,7 +65,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         marks[f"width {narrow} in wide"] = look
         marks[f"width {narrow}, unaligned"] = Mark(look.colour, look.marker, ":")
     for narrow, how in zip(summary.narrow, summary.how, strict=True):
-        names.append(f"width {narrow} in wide" if how == "embedded" else f"width {narrow}, unaligned")
+        names.append(f"width {narrow} in wide" if how == Kind.EMBEDDED else f"width {narrow}, unaligned")
     drawn = summary.assign(series=names, x=summary.wide)
     for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
         lines(axis, drawn[drawn.risk == risk], marks, risk == "error")
@@ -99,8 +86,9 @@ def analyse(folder: Path) -> str:
     for setting, rows in by_setting(ends(within), trials):
         summary = summarise(rows, trials)
         draw(summary, setting.title, folder / "figures" / f"narrow_in_wide_{setting.stem}.png")
+        table = wide_table(summary, ["risk", "narrow", "how"], "wide")
         head = f"{setting.title}: mean test barrier of narrow networks in wide ones, by wide width"
-        parts.append("\n".join([head, table(summary), *themselves(rows, trials), *verdicts(summary)]))
+        parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(summary)]))
     return "\n\n".join(parts)
 
 

@@ -8,11 +8,12 @@ from analysis.command import command
 from analysis.figures.pairs import draw
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, by_width, ends
-from analysis.statistics.pairs import UNALIGNED, named, report, summarise
+from analysis.statistics.pairs import named, report, summarise
 from raysweep.sweep.variants import trial_of, word_of
+from raysweep.vocabulary import Interpolation, Kind
 
 KEYS = ("dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed")
-HOW = (UNALIGNED, "direct", "transferred")
+HOW = (Kind.UNALIGNED, Kind.DIRECT, Kind.TRANSFERRED)
 
 
 def tasks_of(trials: pd.DataFrame) -> dict[str, str]:
@@ -31,7 +32,7 @@ def pairs(barriers: pd.DataFrame, alignments: pd.DataFrame, trials: pd.DataFrame
 
     A pair of two tasks is evaluated on the data of the first.
     """
-    chosen = barriers[barriers.interpolation.eq("pair") & barriers.kind.isin(HOW)]
+    chosen = barriers[barriers.interpolation.eq(Interpolation.PAIR) & barriers.kind.isin(HOW)]
     task = tasks_of(trials)
     several = len(set(task.values())) > 2
     targets = {row["alignment_id"]: trial_of(row["networks"][0]) for row in alignments.to_dict("records")}
@@ -40,7 +41,7 @@ def pairs(barriers: pd.DataFrame, alignments: pd.DataFrame, trials: pd.DataFrame
     for kind, (one, other), ids in zip(chosen.kind, members, chosen.alignments, strict=True):
         here, there = task[one], task[other]
         series.append(here if here == there else f"{here} with {there}")
-        how.append(f"{kind} from {task[targets[ids[0]]]}" if kind == "transferred" and several else kind)
+        how.append(f"{kind} from {task[targets[ids[0]]]}" if kind == Kind.TRANSFERRED and several else kind)
     return named(chosen, series, how, members, list(HOW))
 
 
@@ -49,7 +50,7 @@ def analyse(folder: Path) -> str:
     barriers, alignments, trials = (
         pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
     )
-    if not (barriers.across == "tasks").any() and not (barriers.kind == "transferred").any():
+    if not (barriers.across == "tasks").any() and not (barriers.kind == Kind.TRANSFERRED).any():
         return "tasks: no networks of two tasks yet (compare.across)"
     chosen = pairs(ends(barriers[barriers.across != "widths"]), alignments, trials)
     chosen = chosen.assign(dataset=" and ".join(sorted(set(chosen.dataset))))

@@ -1,6 +1,7 @@
 """The loss between three networks: excess over the plane through their own losses, on the whole simplex."""
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -18,13 +19,14 @@ from analysis.command import command
 from analysis.figures.style import headline, plt, save
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, dense_ends
-from analysis.statistics.deciding import THRESHOLD, state
+from analysis.statistics.deciding import THRESHOLD, baselines, state
 from analysis.statistics.jackknife import METHOD, with_interval
 from analysis.statistics.spread import in_words, spread
 from raysweep.errors import UserError
 from raysweep.sweep.variants import trial_of
+from raysweep.vocabulary import Interpolation, Kind, Split
 
-KINDS = ("via", "joint")
+KINDS = (Kind.VIA, Kind.JOINT)
 PLACES = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])  # of the corners A, B and C
 DECADES = 2.5  # of the colour scale; smaller excesses, zero and below have its lowest colour
 STEPS = np.outer(10.0 ** np.arange(-6, 3), [1, 2, 5]).ravel()  # contour lines (nats)
@@ -141,7 +143,7 @@ def draw(found: Surfaces, title: str, path: Path) -> None:
             axis.set_axis_off()
             if (kind, width) in found:
                 each = found[kind, width]
-                image = _triangle(axis, each, norm, kind == "via")
+                image = _triangle(axis, each, norm, kind == Kind.VIA)
                 head = f"{kind}, width {width} (n = {each.n} triples)\nlargest {_nats(each, each.worst())}"
                 axis.set_title(head, fontsize=9, pad=16)
     label = "mean excess test loss (nats)"
@@ -184,7 +186,7 @@ def _triangle(axis: Axes, surface: Surface, norm: LogNorm, reference: bool) -> C
     return image
 
 
-def describe(losses: Surfaces, errors: Surfaces, unaligned: dict[int, float]) -> list[str]:
+def describe(losses: Surfaces, errors: Surfaces, unaligned: Mapping[tuple[int], float]) -> list[str]:
     """Return, per kind and width, what mixtures of three networks have above the mixed risks.
 
     The loss and the error where their mean is largest, the error decided by the threshold, and both at equal
@@ -192,7 +194,7 @@ def describe(losses: Surfaces, errors: Surfaces, unaligned: dict[int, float]) ->
     """
     lines = []
     for (kind, width), loss in losses.items():
-        error, base = errors[kind, width], unaligned.get(width)
+        error, base = errors[kind, width], unaligned.get((width,), float("nan"))
         claim = f"  mean excess test error at most {THRESHOLD}"
         lines += [
             f"{kind}, width {width}: mean excess test loss at most {_nats(loss, loss.worst())}, at weights "
@@ -203,7 +205,7 @@ def describe(losses: Surfaces, errors: Surfaces, unaligned: dict[int, float]) ->
     return lines
 
 
-def _said(surface: Surface, point: int, unaligned: float | None) -> str:
+def _said(surface: Surface, point: int, unaligned: float) -> str:
     found = surface.at(point)
     return in_words(SimpleNamespace(**{**vars(found), **vars(state(found, unaligned))}), "triples")
 
@@ -223,19 +225,19 @@ def analyse(folder: Path, widths: list[int] | None = None) -> str:
     By default of the smallest, middle and largest width. Raises `UserError` for a width that has none.
     """
     barriers, curves, trials = (pd.read_parquet(folder / name) for name in ("barriers", "curves", "trials"))
-    ends = dense_ends(barriers[barriers.split == "test"])
+    ends = dense_ends(barriers[barriers.split == Split.TEST])
     parts = []
     for setting, rows in by_setting(ends, trials):
-        triples = rows[(rows.interpolation == "simplex") & rows.kind.isin(KINDS)]
+        triples = rows[(rows.interpolation == Interpolation.SIMPLEX) & rows.kind.isin(KINDS)]
         if triples.empty:
             continue
         triples = triples.merge(curves, on=["barrier_id", "split"])
         shown = chosen_widths(sorted(map(int, triples.width.unique())), widths)
         losses, errors = (surfaces(triples, shown, risk) for risk in ("loss", "error"))
         draw(losses, setting.title, folder / "figures" / f"triangle_{setting.stem}.png")
-        plain = rows[(rows.kind == "unaligned") & (rows.interpolation == "pair")]
-        bases = plain.groupby("width").error_barrier.mean()
-        unaligned = {int(str(width)): float(mean) for width, mean in bases.items()}
+        plain = rows[(rows.kind == Kind.UNALIGNED) & (rows.interpolation == Interpolation.PAIR)]
+        means = plain.groupby("width").error_barrier.mean().rename("mean")
+        unaligned = baselines(means.reset_index(), ["width"])
         told = [*themselves(triples, trials), *describe(losses, errors, unaligned)]
         parts.append("\n".join([f"{setting.title}: three networks", *told]))
     return (

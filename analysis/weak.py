@@ -10,12 +10,13 @@ from analysis.command import command
 from analysis.figures.pairs import draw
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_networks, by_width, dense_ends
-from analysis.statistics.pairs import UNALIGNED, named, report, summarise
+from analysis.statistics.pairs import named, report, summarise
 from raysweep.sweep.variants import SETTINGS, trial_of, variants
+from raysweep.vocabulary import Interpolation, Kind, Method
 
 INDEPENDENT, SAME = "independent", "same initialisation"
 SHARED = ("spawn_at", "spawn_replicate", "init_seed", "data_seed")  # keys that say what networks share
-ORDER = [INDEPENDENT, SAME, UNALIGNED, "weight matching", "activation matching"]
+ORDER = [INDEPENDENT, SAME, Kind.UNALIGNED, *(method.replace("_", " ") for method in Method)]
 
 
 def pairs(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
@@ -25,14 +26,16 @@ def pairs(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     `spawn_at`; where several settings of the seeds share as much, a series says which is its own. The
     intervals of spawned pairs are those of networks from this one trunk.
     """
-    chosen = barriers[barriers.interpolation.eq("pair") & barriers.kind.isin([UNALIGNED, "direct"])]
+    chosen = barriers[
+        barriers.interpolation.eq(Interpolation.PAIR) & barriers.kind.isin([Kind.UNALIGNED, Kind.DIRECT])
+    ]
     runs = {row.trial_id: row for row in trials[trials.level == 0].itertuples()}
     members = [[trial_of(network) for network in networks] for networks in chosen.networks]
     words = variants(chosen, trials, but=set(SETTINGS).difference(SHARED))
     shared = [(_series(runs[a], runs[b]), word) for (a, b), word in zip(members, words, strict=True)]
     several = Counter(name for name, _ in set(shared))
     series = [f"{name}, {word}" if several[name] > 1 else name for name, word in shared]
-    how = chosen.method.str.replace("_", " ").fillna(UNALIGNED).tolist()
+    how = chosen.method.str.replace("_", " ").fillna(Kind.UNALIGNED).tolist()
     return named(chosen, series, how, members, ORDER)
 
 

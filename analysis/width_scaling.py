@@ -18,31 +18,31 @@ from analysis.statistics.deciding import (
     NOT_INFORMATIVE,
     THRESHOLD,
     UNDECIDED,
-    state,
-    with_findings,
+    decide,
     with_reason,
 )
-from analysis.statistics.jackknife import METHOD, with_interval
+from analysis.statistics.jackknife import METHOD
 from analysis.statistics.power_law import PowerLaw, power_law
-from analysis.statistics.spread import SPREAD, UNITS, in_words, spread
+from analysis.statistics.spread import SPREAD, UNITS, in_words, spread, wide_table
+from raysweep.vocabulary import Interpolation, Kind, Split
 
 # name: (interpolation, kind, column, look)
 SERIES = {
-    "unaligned": ("pair", "unaligned", "barrier", Mark(BLACK, "o")),
-    "direct": ("pair", "direct", "barrier", Mark(BLUE, "s")),
-    "via": ("pair", "via", "barrier", Mark(RED, "^")),
-    "joint": ("pair", "joint", "barrier", Mark(ORANGE, "v", "--")),
-    "barycentre, via": ("simplex", "via", "centre", Mark(GREEN, "D")),
-    "barycentre, joint": ("simplex", "joint", "centre", Mark(PINK, "P", "--")),
-    "simplex, via": ("simplex", "via", "barrier", Mark(RED, "^")),
-    "simplex, joint": ("simplex", "joint", "barrier", Mark(ORANGE, "v", "--")),
+    Kind.UNALIGNED: (Interpolation.PAIR, Kind.UNALIGNED, "barrier", Mark(BLACK, "o")),
+    Kind.DIRECT: (Interpolation.PAIR, Kind.DIRECT, "barrier", Mark(BLUE, "s")),
+    Kind.VIA: (Interpolation.PAIR, Kind.VIA, "barrier", Mark(RED, "^")),
+    Kind.JOINT: (Interpolation.PAIR, Kind.JOINT, "barrier", Mark(ORANGE, "v", "--")),
+    "barycentre, via": (Interpolation.SIMPLEX, Kind.VIA, "centre", Mark(GREEN, "D")),
+    "barycentre, joint": (Interpolation.SIMPLEX, Kind.JOINT, "centre", Mark(PINK, "P", "--")),
+    "simplex, via": (Interpolation.SIMPLEX, Kind.VIA, "barrier", Mark(RED, "^")),
+    "simplex, joint": (Interpolation.SIMPLEX, Kind.JOINT, "barrier", Mark(ORANGE, "v", "--")),
 }
-PANELS = {"pair": "pairs of networks", "simplex": "three networks at once"}
-OF = {"pair": "pairs", "simplex": "triples"}
+PANELS = {Interpolation.PAIR: "pairs of networks", Interpolation.SIMPLEX: "three networks at once"}
+OF = {Interpolation.PAIR: "pairs", Interpolation.SIMPLEX: "triples"}
 LEGEND = {"error": 2, "loss": 1}  # columns
 NO_LAW = "no power law: fewer than three positive means"
 TRIPLE = 3
-CLAIMS = tuple(name for name in SERIES if name != "unaligned")
+CLAIMS = tuple(name for name in SERIES if name != Kind.UNALIGNED)
 COLUMNS = ["split", "risk", "kind", "width", *SPREAD]
 
 
@@ -51,7 +51,7 @@ def samples(barriers: pd.DataFrame, alignments: pd.DataFrame) -> Iterator[tuple[
     aligned = aligned_networks(alignments)
     for name, (interpolation, kind, _, _) in SERIES.items():
         chosen = barriers[(barriers.interpolation == interpolation) & (barriers.kind == kind)]
-        if kind == "joint":  # three networks, beside `via`; alignments of more are another question
+        if kind == Kind.JOINT:  # three networks, beside `via`; alignments of more are another question
             chosen = chosen[chosen.joint_networks == TRIPLE]
         if len(chosen):
             yield name, chosen.assign(members=pd.Series(members(chosen, aligned), chosen.index))
@@ -70,7 +70,7 @@ def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
 
 
 def power_laws(
-    barriers: pd.DataFrame, alignments: pd.DataFrame, split: str = "test"
+    barriers: pd.DataFrame, alignments: pd.DataFrame, split: str = Split.TEST
 ) -> dict[str, PowerLaw | None]:
     """Return, per series, how its mean loss barrier (nats) scales with width."""
     fitted = {}
@@ -85,15 +85,11 @@ def power_laws(
 
 def decided(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the error barriers of the claims with `state` and `why`: what each says of its claim."""
-    errors = summary[summary.risk == "error"]
-    plain = errors[errors.kind == "unaligned"]
-    unaligned = dict(zip(zip(plain.split, plain.width, strict=True), plain["mean"], strict=True))
-    claims = errors[errors.kind.isin(CLAIMS)]
-    rows: list[Any] = list(claims.itertuples())
-    return with_findings(claims, [state(row, unaligned.get((row.split, row.width))) for row in rows])
+    found = decide(summary, "kind", ["split", "width"])
+    return found[found.kind != Kind.UNALIGNED]
 
 
-def verdicts(summary: pd.DataFrame, split: str = "test") -> list[str]:
+def verdicts(summary: pd.DataFrame, split: str = Split.TEST) -> list[str]:
     """Return, per kind, from which width on its mean error barrier is at most 0.02, and a line per width."""
     claims = decided(summary[summary.split == split])
     sentences = []
@@ -136,7 +132,7 @@ def draw(
     laws: Mapping[str, PowerLaw | None],
     title: str,
     path: Path,
-    split: str = "test",
+    split: str = Split.TEST,
 ) -> None:
     """Draw barriers of pairs, and excess risks of triples, against width; `panels.lines` says how.
 
@@ -187,13 +183,10 @@ def analyse(folder: Path) -> str:
 
 
 def _table(title: str, summary: pd.DataFrame) -> str:
-    test = summary[summary.split == "test"]
-    text = list(map(with_interval, test["mean"], test.low, test.high))
-    table = test.assign(text=text).pivot_table(
-        index=["risk", "kind"], columns="width", values="text", aggfunc="first", sort=False
-    )
+    test = summary[summary.split == Split.TEST]
+    table = wide_table(test, ["risk", "kind"], "width", sort=False)
     head = f"{title}, mean test barrier by width [95 % interval over networks]"
-    return "\n".join([head, table.sort_index(axis=1).to_string(na_rep="")])
+    return "\n".join([head, table.to_string()])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
 from analysis.statistics.deciding import THRESHOLD
 
 LINEAR = 0.01  # the scale is linear from zero to here and logarithmic above
-BELOW = LINEAR / 12  # how far an axis that starts at zero reaches below it, so that points there are whole
+BELOW_ZERO = LINEAR / 12  # how far an axis from zero reaches below it, so that marks there are whole
 BELOW_LOWEST = 1.3  # factor that is free below the lowest mark on a logarithmic axis
 
 
@@ -21,7 +21,7 @@ def bend(axis: Axes) -> None:
     if lowest < LINEAR:
         axis.axhline(0, color="0.4", linewidth=0.8)
     if 0 <= lowest < math.inf:  # infinite: there is nothing in this panel
-        axis.set_ylim(bottom=-BELOW if lowest < LINEAR else lowest / BELOW_LOWEST)
+        axis.set_ylim(bottom=-BELOW_ZERO if lowest < LINEAR else lowest / BELOW_LOWEST)
     axis.set_yscale("symlog", linthresh=LINEAR, linscale=0.5)
     axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=LINEAR, subs=[1, 2, 5]))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.figures.axes import BELOW, LINEAR
+from analysis.figures.axes import BELOW_ZERO, LINEAR
 from analysis.figures.category_panel import points
 from analysis.figures.style import headline, looks, plt, save
 from analysis.statistics.deciding import THRESHOLD
 from analysis.statistics.jackknife import METHOD
-from analysis.statistics.pairs import SPLITS
 from analysis.statistics.spread import UNITS
+from raysweep.vocabulary import Split
 
 ABOVE = 1.6  # highest value times this is the upper end of a logarithmic axis
 
@@ -20,7 +20,7 @@ def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) ->
     chosen = chosen.assign(how=chosen.how.cat.remove_unused_categories())
     categories = list(chosen.how.cat.categories)
     marks = looks(chosen.series.cat.remove_unused_categories().cat.categories)
-    splits = [split for split in SPLITS if (summary.split == split).any()]
+    splits = [split for split in Split if (summary.split == split).any()]
     figure, axes = plt.subplots(
         len(UNITS),
         len(splits),
@@ -31,7 +31,7 @@ def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) ->
     )
     for row, (risk, unit) in zip(axes, UNITS.items(), strict=True):
         top = chosen[f"{risk}_barrier"].max() * ABOVE
-        row[0].set_ylim(-BELOW, max(top, 2 * THRESHOLD))
+        row[0].set_ylim(-BELOW_ZERO, max(top, 2 * THRESHOLD))
         for axis, split in zip(row, splits, strict=True):
             values = chosen[chosen.split == split].rename(columns={"how": "x", f"{risk}_barrier": "value"})
             means = summary[(summary.split == split) & (summary.risk == risk)].rename(columns={"how": "x"})

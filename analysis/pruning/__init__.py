@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.pruning.barriers import POINTS, by_level, decide, errors_by_level, verdicts
+from analysis.pruning.barriers import POINTS, by_level, decided, errors_by_level, verdicts
 from analysis.pruning.figure import draw
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, one_statistics, pruned_groups
-from analysis.statistics.jackknife import with_interval
+from analysis.statistics.spread import wide_table
 from raysweep.sweep.variants import trial_of
 
 
@@ -24,17 +24,16 @@ def analyse(folder: Path) -> str:
             means, named = by_level(rows, own), replace(setting, width=networks.width)
             path = folder / "figures" / f"pruning_{named.stem}.png"
             draw(means, errors_by_level(own), POINTS, named.title, path)
-            told = [*_tables(named.title, means), *themselves(rows, trials), *verdicts(decide(means))]
+            told = [*_tables(named.title, means), *themselves(rows, trials), *verdicts(decided(means))]
             parts.append("\n".join(told))
     return "\n\n".join(parts) or "pruning: no pruned networks yet"
 
 
 def _tables(title: str, means: pd.DataFrame) -> list[str]:
-    text = list(map(with_interval, means["mean"], means.low, means.high))
     lines = []
-    for risk, rows in means.assign(text=text).groupby("risk"):
-        wide = rows.pivot(index=["level", "sparsity"], columns=["point", "kind"], values="text")
+    for risk, rows in means.groupby("risk"):
+        wide = wide_table(rows, ["level", "sparsity"], ["point", "kind"])
         table = wide.sort_index(axis=1, ascending=False).reset_index()
-        body = table.to_string(index=False, float_format="{:.3f}".format, na_rep="")
+        body = table.to_string(index=False, float_format="{:.3f}".format)
         lines += [f"{title}: mean test {risk} barrier of pairs by level [95 % interval]", body]
     return lines

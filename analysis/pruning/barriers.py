@@ -1,28 +1,34 @@
 """Barriers of pairs of pruned networks by level, and what they say of the dense permutation."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from analysis.rows.members import members_of
-from analysis.statistics.deciding import FAILS, HOLDS, UNDECIDED, state, with_findings
+from analysis.statistics.deciding import FAILS, HOLDS, UNDECIDED, decide
 from analysis.statistics.jackknife import with_interval
 from analysis.statistics.relative import named_ends, share
-from analysis.statistics.simultaneous import HALF, Decision, below_half, reasons, sentence, together
-from analysis.statistics.simultaneous import decide as decide_together
+from analysis.statistics.simultaneous import (
+    HALF,
+    Decision,
+    below_half,
+    decide_together,
+    reasons,
+    sentence,
+    together,
+)
 from analysis.statistics.spread import SPREAD, UNITS, mean, spread
 from raysweep.sweep.variants import trial_of
+from raysweep.vocabulary import Interpolation, Kind, Split
 
 KEYS = ["point", "level", "sparsity", "kind", "risk"]
 SHARE = ["share", "share_low", "share_high", "share_why"]
 DECIDED = ["point", "level", "sparsity", "state", *SPREAD, "unaligned", *SHARE]
 POINTS = {"rewind": "at the rewind point", "end": "at the end of training"}
 KEEPS = {HOLDS: "keeps", FAILS: "does not keep", UNDECIDED: "may or may not keep"}
-UNALIGNED, DENSE, OWN = "unaligned", "dense permutation", "level's permutation"
+DENSE, OWN = "dense permutation", "level's permutation"
 
 
-def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = "test") -> pd.DataFrame:
+def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = Split.TEST) -> pd.DataFrame:
     """Return the mean barrier of pairs and its interval by point, level, kind and risk.
 
     The maximum over pairs, the share of connected ones and the mean as a `share` of the unaligned one (NaN
@@ -33,14 +39,14 @@ def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = "test") 
     rows = []
     for (point, level), part in _pairs(barriers, trials, split).groupby(["point", "level"]):
         kinds = {
-            UNALIGNED: part[part.kind == UNALIGNED],
+            Kind.UNALIGNED: part[part.kind == Kind.UNALIGNED],
             DENSE: part[part.permutation_level == 0],
             OWN: part[part.permutation_level == part.level],
         }
         for kind, group in kinds.items():
             for risk in UNITS if len(group) else ():
                 values = dict(zip(KEYS, (point, level, group.sparsity.mean(), kind, risk), strict=True))
-                part_of = named_ends("share", share(group, kinds[UNALIGNED], risk))
+                part_of = named_ends("share", share(group, kinds[Kind.UNALIGNED], risk))
                 rows.append({**values, **spread(group[f"{risk}_barrier"], members_of(group)), **part_of})
     return pd.DataFrame(rows, columns=[*KEYS, *SPREAD, *SHARE])
 
@@ -48,8 +54,8 @@ def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = "test") 
 def _pairs(barriers: pd.DataFrame, trials: pd.DataFrame, split: str) -> pd.DataFrame:
     """Return the pairs at the rewind points and at the ends of their chains, with `sparsity` and `point`."""
     chosen = barriers[
-        barriers.interpolation.eq("pair")
-        & barriers.kind.isin([UNALIGNED, "direct"])
+        barriers.interpolation.eq(Interpolation.PAIR)
+        & barriers.kind.isin([Kind.UNALIGNED, Kind.DIRECT])
         & barriers.split.eq(split)
     ]
     chains = trials[trials.branch.eq("main") & trials.level.gt(0)]
@@ -79,7 +85,7 @@ def errors_by_level(trials: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def decide(means: pd.DataFrame) -> pd.DataFrame:
+def decided(means: pd.DataFrame) -> pd.DataFrame:
     """Return a row per point and level: what the dense permutation says of the claim there.
 
     `state` is decided by the error barrier, whose `mean`, `low`, `high` and `n` stand beside it;
@@ -87,12 +93,9 @@ def decide(means: pd.DataFrame) -> pd.DataFrame:
     the unaligned one (NaN where unaligned pairs have none), with the ends of its interval.
     """
     at = ["point", "level"]
-    errors, losses = (means[means.risk == risk] for risk in UNITS)
-    plain = errors[errors.kind == UNALIGNED].set_index(at)["mean"].rename("unaligned")
-    dense = errors[errors.kind == DENSE].drop(columns=SHARE).join(plain, on=at)
-    dense = dense.merge(losses[losses.kind == DENSE][[*at, *SHARE]], on=at)
-    rows: list[Any] = list(dense.itertuples())
-    return with_findings(dense, [state(row, row.unaligned) for row in rows])[DECIDED]
+    found = decide(means, "kind", at)
+    losses = means[(means.risk == "loss") & (means.kind == DENSE)]
+    return found[found.kind == DENSE].drop(columns=SHARE).merge(losses[[*at, *SHARE]], on=at)[DECIDED]
 
 
 def decisions(decided: pd.DataFrame) -> dict[str, Decision]:
@@ -104,8 +107,7 @@ def decisions(decided: pd.DataFrame) -> dict[str, Decision]:
     for point in POINTS:
         rows = decided[decided.point == point].rename(columns={"level": "place"})
         if (rows.place > 0).any():
-            unaligned = dict(zip(rows.place, rows.unaligned, strict=True))
-            found[point] = decide_together(rows, unaligned, "level")
+            found[point] = decide_together(rows, "level")
     return found
 
 

@@ -11,9 +11,10 @@ from analysis.figures.sparsity_panel import finish, line
 from analysis.figures.style import BLACK, BLUE, GREEN, RED, Mark, headline, plt, save
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS
+from raysweep.vocabulary import Kind
 
 MARKS = {
-    "unaligned": Mark(BLACK, "o"),
+    Kind.UNALIGNED: Mark(BLACK, "o"),
     "dense permutation": Mark(BLUE, "s"),
     "level's permutation": Mark(RED, "^", "--"),
 }

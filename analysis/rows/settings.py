@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.rows.quality import at_chance
 from raysweep.sweep.variants import trial_of, variants
+from raysweep.vocabulary import Method, Statistics
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Setting:
         words += [] if self.width is None else [str(self.width)]
         words += [] if self.norm == "none" else [self.norm]
         words += [self.dataset]
-        words += [self.method] if self.method not in (None, "weight_matching") else []
+        words += [self.method] if self.method not in (None, Method.WEIGHT_MATCHING) else []
         words += [re.sub(r"[^\w.-]+", "_", self.variant).strip("_")] if self.variant else []
         words += [self.statistics] if self.statistics else []
         return "_".join(words)
@@ -113,8 +114,8 @@ def pruned_groups(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]
 
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
     """Of groups with BatchNorm keep the rows with statistics of their mixtures, where there are any."""
-    recomputed = barriers[barriers.statistics == "recomputed"]
-    return barriers[(barriers.statistics == "recomputed") | ~barriers.group.isin(recomputed.group)]
+    recomputed = barriers[barriers.statistics == Statistics.RECOMPUTED]
+    return barriers[(barriers.statistics == Statistics.RECOMPUTED) | ~barriers.group.isin(recomputed.group)]
 
 
 def dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:

@@ -1,17 +1,20 @@
 """What an error barrier says of a claim: does it hold, fail, or cannot the tables tell?"""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+
+from raysweep.vocabulary import Kind
 
 THRESHOLD = 0.02  # two networks count as linearly connected at or below this error barrier
 ROUNDING = 1e-9  # an error barrier of 8 in 400 examples is at most 0.02, whatever its last bits
 HOLDS, FAILS, UNDECIDED, NOT_INFORMATIVE = "holds", "fails", "undecided", "not informative"
 BELOW, ABOVE = "below", "above"
 STRADDLES = f"the interval straddles {THRESHOLD}"
+NONE = float("nan")
 NO_BASELINE = "no unaligned baseline"
 
 
@@ -30,11 +33,6 @@ def with_reason(state: str, why: str) -> str:
     if state == FAILS:
         return f"{state} {why}".rstrip()
     return f"{state}: {why}" if state == UNDECIDED else state
-
-
-def with_findings(rows: pd.DataFrame, findings: Sequence[Finding]) -> pd.DataFrame:
-    """Add the columns `state` and `why`, a finding per row."""
-    return rows.assign(state=[each.state for each in findings], why=[each.why for each in findings])
 
 
 def connected(barrier: float) -> bool:
@@ -69,12 +67,48 @@ def side_of(value: float, low: float, high: float, why: str) -> Finding:
     return Finding(ABOVE) if low > value else Finding(UNDECIDED, f"the interval straddles {value:g}")
 
 
-def state(found: Any, unaligned: float | None) -> Finding:
+def state(found: Any, unaligned: float) -> Finding:
     """Decide a claim about permutations; `found` is as in `beside_threshold`.
 
     Where the networks are connected without any permutation (`unaligned` is their mean error barrier) a
-    permutation can show nothing, and where nobody measured that (None, NaN) nothing is decided.
+    permutation can show nothing, and where nobody measured that (NaN) nothing is decided.
     """
-    if unaligned is None or math.isnan(unaligned):
+    if math.isnan(unaligned):
         return Finding(UNDECIDED, NO_BASELINE)
     return Finding(NOT_INFORMATIVE) if connected(unaligned) else beside_threshold(found)
+
+
+def decide(
+    summary: pd.DataFrame,
+    by: str,
+    at: Sequence[str],
+    unaligned: str = Kind.UNALIGNED,
+    without_baseline: Collection[str] = (),
+) -> pd.DataFrame:
+    """Return the error barriers of a summary, with what each says of the claim about its permutations.
+
+    `summary` has a row per value of `by` (the kind of permutation), of the columns `at`, and of `risk`, with
+    the columns of `spread`. The baseline of a row is the row that agrees with it in `at` and whose `by` is
+    `unaligned`. Baselines themselves, and rows whose `by` is in `without_baseline`, are held against the
+    threshold alone. The new columns are `state`, `why` and `unaligned`, the mean of the baseline (NaN: none).
+    """
+    errors = summary[summary.risk == "error"]
+    means = baselines(errors[errors[by] == unaligned], at)
+    bases = [means.get(key, NONE) for key in _keys(errors, at)]
+    alone = errors[by].isin([unaligned, *without_baseline])
+    findings = [
+        beside_threshold(row) if on_its_own else state(row, base)
+        for row, on_its_own, base in zip(errors.itertuples(), alone, bases, strict=True)
+    ]
+    return errors.assign(
+        state=[each.state for each in findings], why=[each.why for each in findings], unaligned=bases
+    )
+
+
+def baselines(unaligned: pd.DataFrame, at: Sequence[str]) -> dict[tuple[Any, ...], float]:
+    """Return the mean error barriers (shares) of unaligned networks by the values of the columns `at`."""
+    return dict(zip(_keys(unaligned, at), unaligned["mean"], strict=True))
+
+
+def _keys(rows: pd.DataFrame, at: Sequence[str]) -> list[tuple[Any, ...]]:
+    return list(rows[list(at)].itertuples(index=False, name=None))

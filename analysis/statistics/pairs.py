@@ -4,16 +4,11 @@ The functions read rows of `barriers` with three more columns: `series`, what th
 they were aligned (both ordered categories), and `members`, the trials that a comparison depends on.
 """
 
-from typing import Any
-
 import pandas as pd
 
-from analysis.statistics.deciding import THRESHOLD, beside_threshold, state, with_findings
-from analysis.statistics.jackknife import with_interval
-from analysis.statistics.spread import UNITS, in_words, spread
-
-UNALIGNED = "unaligned"
-SPLITS = ("train", "test")
+from analysis.statistics.deciding import THRESHOLD, decide
+from analysis.statistics.spread import UNITS, in_words, spread, wide_table
+from raysweep.vocabulary import Split
 
 
 def named(
@@ -39,22 +34,11 @@ def summarise(chosen: pd.DataFrame) -> pd.DataFrame:
 
 
 def decided(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the error barrier with the columns `state` and `why`: what each says of the claim.
+    """Return the rows of the error barrier with what each says of the claim.
 
     Without a permutation there is no claim: those rows say whether the pairs are connected as they are.
     """
-    errors = summary[summary.risk == "error"]
-    rows: list[Any] = list(errors.itertuples())
-    unaligned = {(row.series, row.split): row.mean for row in rows if row.how == UNALIGNED}
-    return with_findings(
-        errors,
-        [
-            beside_threshold(row)
-            if row.how == UNALIGNED
-            else state(row, unaligned.get((row.series, row.split)))
-            for row in rows
-        ],
-    )
+    return decide(summary, "how", ["series", "split"])
 
 
 def verdicts(summary: pd.DataFrame, title: str) -> list[str]:
@@ -62,23 +46,15 @@ def verdicts(summary: pd.DataFrame, title: str) -> list[str]:
     sentences = []
     for (series, how), rows in decided(summary).groupby(["series", "how"], observed=True):
         by_split = {row.split: row for row in rows.itertuples()}
-        words = [f"{split} {in_words(by_split[split])}" for split in SPLITS if split in by_split]
+        words = [f"{split} {in_words(by_split[split])}" for split in Split if split in by_split]
         sentences.append(
             f"{title}, {series}, {how}: mean error barrier at most {THRESHOLD}: {'; '.join(words)}"
         )
     return sentences
 
 
-def table(summary: pd.DataFrame) -> str:
-    """Return mean barriers with their intervals, a line per series and alignment."""
-    text = [with_interval(*ends) for ends in zip(summary["mean"], summary.low, summary.high, strict=True)]
-    wide = summary.assign(text=text).pivot_table(
-        index=["series", "how"], columns=["risk", "split"], values="text", aggfunc="first", observed=True
-    )
-    return wide.to_string()
-
-
 def report(summary: pd.DataFrame, title: str) -> str:
     """Return the table and the verdicts."""
     head = f"{title}: mean barrier of pairs [95 % interval over networks]"
-    return "\n".join([head, table(summary), *verdicts(summary, title)])
+    table = wide_table(summary, ["series", "how"], ["risk", "split"])
+    return "\n".join([head, table.to_string(), *verdicts(summary, title)])

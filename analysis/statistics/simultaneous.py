@@ -14,7 +14,6 @@ from analysis.statistics.deciding import (
     THRESHOLD,
     UNDECIDED,
     Finding,
-    state,
     with_reason,
 )
 from analysis.statistics.spread import in_numbers
@@ -53,13 +52,13 @@ class Decision:
     n: int
 
 
-def decide(rows: pd.DataFrame, unaligned: Mapping[float, float], unit: str) -> Decision:
-    """Decide from a row per `place`, with the columns of its spread, and unaligned means by place.
+def decide_together(rows: pd.DataFrame, unit: str) -> Decision:
+    """Decide from the rows of `deciding.decide`, one per `place`.
 
     Places are in `unit`s: epochs or levels.
     """
     each: list[Any] = list(rows.sort_values("place").itertuples())
-    found = {row.place: state(row, unaligned.get(row.place)) for row in each}
+    found = {row.place: Finding(row.state, row.why) for row in each}
     told = [one.state for one in found.values() if one.state != NOT_INFORMATIVE]
     unknown = rows["mean"].isna()
     worst = rows.iloc[unknown.argmax() if unknown.any() else rows["mean"].argmax()]

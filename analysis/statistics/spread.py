@@ -1,5 +1,6 @@
 """Barriers of several comparisons in few numbers, and those numbers in words."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -47,3 +48,24 @@ def in_numbers(row: Any, of: str) -> str:
         f"{with_interval(row.mean, row.low, row.high)}, maximum {row.maximum:.3f}, "
         f"{row.connected:.0%} of {row.n} {of} connected"
     )
+
+
+def wide_table(
+    rows: pd.DataFrame, index: str | list[str], columns: str | list[str], sort: bool = True
+) -> pd.DataFrame:
+    """Return the texts of means with their intervals, a line per value of `index`; empty where there is none.
+
+    Lines are sorted, or else in the order in which they appear; `columns` are always sorted. A categorical
+    column has its own order.
+    """
+    text = list(map(with_interval, rows["mean"], rows.low, rows.high))
+    wide = rows.assign(text=text).pivot_table(
+        index=index, columns=columns, values="text", aggfunc="first", observed=True, sort=sort
+    )
+    return wide.sort_index(axis=1).fillna("")
+
+
+def in_order(labels: Iterable[str]) -> "pd.Categorical[str]":
+    """Return labels as a category that is sorted as they first appear."""
+    found = list(labels)
+    return pd.Categorical(found, list(dict.fromkeys(found)), ordered=True)

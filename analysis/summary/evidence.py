@@ -17,11 +17,12 @@ from analysis.statistics.simultaneous import Decision
 from analysis.statistics.spread import SPREAD
 from analysis.summary.verdict import Verdict
 from analysis.trajectory import barriers as trajectory
+from raysweep.vocabulary import Kind
 
 WEAK, TRAINING, PRUNING, STRONG = "weak", "along training", "along pruning", "strong"
 STRONG_WORDS = {
-    "via": "pairs, both aligned to a third network",
-    "joint": "pairs of three jointly aligned networks",
+    Kind.VIA: "pairs, both aligned to a third network",
+    Kind.JOINT: "pairs of three jointly aligned networks",
     "barycentre, via": "barycentre of three, two aligned to the third",
     "barycentre, joint": "barycentre of three jointly aligned",
     "simplex, via": "all mixtures of three, two aligned to the third",
@@ -45,7 +46,7 @@ def _weak(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdic
     pairs = weak.pairs(dense_ends(barriers), tables.trials)
     for setting, rows in by_width(by_networks(pairs, tables.trials)):
         decided = all_pairs.decided(all_pairs.summarise(rows[rows.series.str.startswith(weak.INDEPENDENT)]))
-        for row in decided[decided.how != all_pairs.UNALIGNED].itertuples():
+        for row in decided[decided.how != Kind.UNALIGNED].itertuples():
             own = replace(setting, method=str(row.how).replace(" ", "_"))
             yield make(WEAK, "one aligned to the other", setting=own, **_spread(row))
 
@@ -64,8 +65,8 @@ def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterat
     within = one_statistics(barriers[barriers.across.isna()])
     for setting, rows in by_width(by_setting(within, tables.trials)):
         for split, chosen in rows.groupby("split"):
-            decided = pruning.decide(pruning.by_level(chosen, tables.trials, str(split)))
-            for point, decision in pruning.decisions(decided).items():
+            levels = pruning.decided(pruning.by_level(chosen, tables.trials, str(split)))
+            for point, decision in pruning.decisions(levels).items():
                 what = f"permutation of the dense networks at every level, {pruning.POINTS[point]}"
                 yield _along(make, PRUNING, what, setting, str(split), decision)
 

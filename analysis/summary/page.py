@@ -8,12 +8,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from analysis.statistics.deciding import THRESHOLD
 from analysis.statistics.jackknife import with_interval
-from analysis.statistics.pairs import SPLITS
 from analysis.summary import paper
 from analysis.summary.evidence import PRUNING, STRONG, TRAINING, WEAK
 from analysis.summary.reproduction import Reproduction
 from analysis.summary.sweep_report import Report
 from analysis.summary.verdict import Verdict
+from raysweep.vocabulary import Split
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def render(
         tables=tables,
         reproductions=reproductions,
         reports=reports,
-        splits=SPLITS,
+        splits=tuple(Split),
         threshold=THRESHOLD,
         reading=paper.READING,
     )

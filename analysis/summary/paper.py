@@ -2,23 +2,24 @@
 
 from raysweep.sweep.presets import PRESETS
 from raysweep.training.moment import Moment
+from raysweep.vocabulary import Kind, Method
 
 READING = 0.02  # accuracy to which the plots can be read (share)
 
 VGG, RESNET = "vgg16", "resnet20"
-WEIGHTS, ACTIVATIONS = "weight_matching", "activation_matching"
+WEIGHTS, ACTIVATIONS = Method.WEIGHT_MATCHING, Method.ACTIVATION_MATCHING
 
 # Mean train error barrier (share) by model, method and kind, then by width. Kind `direct`: A and P[B];
 # `via`: P_AC[A] and P_BC[B].
 BARRIERS: dict[tuple[str, str, str], dict[int, float]] = {
-    (VGG, WEIGHTS, "direct"): {8: 0.74, 16: 0.63, 32: 0.22, 64: 0.085, 128: 0.045, 256: 0.02},
-    (VGG, WEIGHTS, "via"): {8: 0.78, 16: 0.84, 32: 0.65, 64: 0.37, 128: 0.26, 256: 0.16},
-    (VGG, ACTIVATIONS, "direct"): {8: 0.48, 16: 0.33, 32: 0.18, 64: 0.09, 128: 0.065, 256: 0.04},
-    (VGG, ACTIVATIONS, "via"): {8: 0.67, 16: 0.60, 32: 0.42, 64: 0.26, 128: 0.25, 256: 0.21},
-    (RESNET, WEIGHTS, "direct"): {16: 0.36, 32: 0.13, 64: 0.02, 128: 0.013, 256: 0.008, 512: 0.005},
-    (RESNET, WEIGHTS, "via"): {16: 0.44, 32: 0.31, 64: 0.12, 128: 0.022, 256: 0.012, 512: 0.012},
-    (RESNET, ACTIVATIONS, "direct"): {16: 0.44, 32: 0.16, 64: 0.08, 128: 0.05, 256: 0.035, 512: 0.018},
-    (RESNET, ACTIVATIONS, "via"): {16: 0.49, 32: 0.34, 64: 0.19, 128: 0.135, 256: 0.13, 512: 0.09},
+    (VGG, WEIGHTS, Kind.DIRECT): {8: 0.74, 16: 0.63, 32: 0.22, 64: 0.085, 128: 0.045, 256: 0.02},
+    (VGG, WEIGHTS, Kind.VIA): {8: 0.78, 16: 0.84, 32: 0.65, 64: 0.37, 128: 0.26, 256: 0.16},
+    (VGG, ACTIVATIONS, Kind.DIRECT): {8: 0.48, 16: 0.33, 32: 0.18, 64: 0.09, 128: 0.065, 256: 0.04},
+    (VGG, ACTIVATIONS, Kind.VIA): {8: 0.67, 16: 0.60, 32: 0.42, 64: 0.26, 128: 0.25, 256: 0.21},
+    (RESNET, WEIGHTS, Kind.DIRECT): {16: 0.36, 32: 0.13, 64: 0.02, 128: 0.013, 256: 0.008, 512: 0.005},
+    (RESNET, WEIGHTS, Kind.VIA): {16: 0.44, 32: 0.31, 64: 0.12, 128: 0.022, 256: 0.012, 512: 0.012},
+    (RESNET, ACTIVATIONS, Kind.DIRECT): {16: 0.44, 32: 0.16, 64: 0.08, 128: 0.05, 256: 0.035, 512: 0.018},
+    (RESNET, ACTIVATIONS, Kind.VIA): {16: 0.49, 32: 0.34, 64: 0.19, 128: 0.135, 256: 0.13, 512: 0.09},
 }
 
 # Along the training of VGG-16-64, weight matching.

@@ -14,6 +14,7 @@ from analysis.rows.settings import by_setting, by_width, dense_ends
 from analysis.rows.tables import Tables
 from analysis.summary import paper
 from analysis.trajectory import barriers as trajectory
+from raysweep.vocabulary import Interpolation, Kind, Split
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def differences(
     None: it is the paper's setting.
     """
     used = alignments[alignments.alignment_id.isin([each for ids in barriers.alignments for each in ids])]
-    pairs = barriers[barriers.interpolation == "pair"]
+    pairs = barriers[barriers.interpolation == Interpolation.PAIR]
     parts = [("", trials, paper.setting(model)), ("compare.", pairs, paper.COMPARE)]
     parts += [(f"align.{name}.", used[used.method == name], own) for name, own in paper.ALIGN.items()]
     return [said for section, rows, wanted in parts for said in _differ(section, rows, wanted)]
@@ -111,7 +112,7 @@ def reproductions(tables: Tables) -> list[Reproduction]:
 
 
 def _by_width(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
-    for setting, same in by_setting(dense_ends(rows[rows.split == "train"]), tables.trials):
+    for setting, same in by_setting(dense_ends(rows[rows.split == Split.TRAIN]), tables.trials):
         summary = width_scaling.summarise(same, tables.alignments)
         for row in summary[summary.risk == "error"].itertuples():
             known = paper.BARRIERS.get((setting.model, str(setting.method), str(row.kind)), {})
@@ -122,14 +123,14 @@ def _by_width(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
 
 
 def _along_training(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
-    train = rows[rows.split == "train"]
+    train = rows[rows.split == Split.TRAIN]
     for setting, same, along in trajectory.trajectories(train, tables.agreements, tables.trials):
         its = (setting.model, setting.width, setting.method)
         if its != (paper.TRAJECTORY_MODEL, paper.TRAJECTORY_WIDTH, paper.TRAJECTORY_METHOD):
             continue
         per_epoch = trajectory.steps_per_epoch(tables.trials[tables.trials.group.isin(same.group)])
         means = trajectory.by_epoch(same, per_epoch)
-        direct = means[(means.risk == "error") & (means.series == "direct")]
+        direct = means[(means.risk == "error") & (means.series == Kind.DIRECT)]
         yield from _epochs(direct, trajectory.fixed_points(along, per_epoch), int(setting.width or 0))
 
 

@@ -19,6 +19,7 @@ from analysis.trajectory.figure import draw
 from analysis.trajectory.hybrids import hybrids_by_layer
 from analysis.trajectory.stacks import stacks_by_epoch
 from analysis.trajectory.text import report
+from raysweep.vocabulary import Split
 
 
 def analyse(folder: Path) -> str:
@@ -26,7 +27,7 @@ def analyse(folder: Path) -> str:
     names = ("barriers", "agreements", "trials")
     barriers, agreements, trials = (pd.read_parquet(folder / name) for name in names)
     parts = []
-    for setting, rows, along in trajectories(barriers[barriers.split == "test"], agreements, trials):
+    for setting, rows, along in trajectories(barriers[barriers.split == Split.TEST], agreements, trials):
         per_epoch = steps_per_epoch(trials[trials.group.isin(rows.group)])
         shares = fixed_points(along, per_epoch)
         text = _report(setting, rows, shares, per_epoch, folder)

@@ -6,12 +6,12 @@ import pandas as pd
 
 from analysis.rows.members import members_of
 from analysis.rows.settings import Setting, by_setting, by_width, one_statistics
+from analysis.statistics.deciding import decide
 from analysis.statistics.jackknife import interval
 from analysis.statistics.relative import named_ends, share
-from analysis.statistics.simultaneous import Decision, decide, first_middle_last
+from analysis.statistics.simultaneous import Decision, decide_together, first_middle_last
 from analysis.statistics.spread import UNITS, spread
-
-UNALIGNED = "unaligned"
+from raysweep.vocabulary import Interpolation, Kind
 
 
 def by_epoch(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
@@ -32,15 +32,15 @@ def over_epochs(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
 
 def named(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
     """Return the pairs of both runs at one epoch with `series`, `found` and `epoch` (NaN: not found)."""
-    chosen = barriers[barriers.kind.isin([UNALIGNED, "direct", "stacked"])]
+    chosen = barriers[barriers.kind.isin([Kind.UNALIGNED, Kind.DIRECT, Kind.STACKED])]
     stacked = [f"stacked {size:.0f}" for size in chosen["stack"].astype(float)]
-    series = chosen.kind.where(chosen.kind != "stacked", stacked)
+    series = chosen.kind.where(chosen.kind != Kind.STACKED, stacked)
     found = chosen.permutation_step.astype(float) / per_epoch
     return chosen.assign(series=series, found=found, epoch=chosen.step / per_epoch)
 
 
 def _summarise(chosen: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    unaligned, direct = (chosen[chosen.series == series] for series in (UNALIGNED, "direct"))
+    unaligned, direct = (chosen[chosen.series == series] for series in (Kind.UNALIGNED, Kind.DIRECT))
     end = direct[(direct.found == direct.found.max()) & (direct.epoch == direct.epoch.max())]
     rows = []
     for at, group in chosen.groupby(keys, dropna=False):
@@ -71,12 +71,10 @@ def fixed_points(agreements: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
 
 def decisions(means: pd.DataFrame) -> dict[float, Decision]:
     """Decide, of the last, the middle and the first permutation, by the epoch at which it was found."""
-    errors = means[means.risk == "error"].rename(columns={"epoch": "place"})
-    plain = errors[errors.series == UNALIGNED]
-    unaligned = dict(zip(plain.place, plain["mean"], strict=True))
-    direct = errors[errors.series == "direct"]
+    decided = decide(means, "series", ["epoch"]).rename(columns={"epoch": "place"})
+    direct = decided[decided.series == Kind.DIRECT]
     chosen = sorted(first_middle_last(direct.found).values(), reverse=True)
-    return {epoch: decide(direct[direct.found == epoch], unaligned, "epoch") for epoch in chosen}
+    return {epoch: decide_together(direct[direct.found == epoch], "epoch") for epoch in chosen}
 
 
 def trajectories(
@@ -84,7 +82,7 @@ def trajectories(
 ) -> Iterator[tuple[Setting, pd.DataFrame, pd.DataFrame]]:
     """Yield the pairs of every setting and width with permutations along training, and their agreements."""
     chosen = one_statistics(barriers[(barriers.level == 0) & barriers.across.isna()]).astype({"width": int})
-    for setting, rows in by_width(by_setting(chosen[chosen.interpolation == "pair"], trials)):
+    for setting, rows in by_width(by_setting(chosen[chosen.interpolation == Interpolation.PAIR], trials)):
         shares = agreements[agreements.group.isin(rows.group) & (agreements.method == setting.method)]
         if (shares.kind == "trajectory").any():
             yield setting, rows, shares

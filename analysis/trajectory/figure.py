@@ -26,9 +26,10 @@ from analysis.statistics.simultaneous import first_middle_last
 from analysis.statistics.spread import UNITS
 from analysis.trajectory.hybrids import LAST, NONE
 from analysis.trajectory.stacks import names
+from raysweep.vocabulary import Kind
 
 MARKS = {
-    "unaligned": Mark(BLACK, "o"),
+    Kind.UNALIGNED: Mark(BLACK, "o"),
     "first": Mark(ORANGE, "v", "--"),
     "middle": Mark(GREEN, "D", "-."),
     "last": Mark(BLUE, "s"),
@@ -42,8 +43,8 @@ APART = 0.12  # distance of the marks of two series at one place
 def curves(means: pd.DataFrame, risk: str) -> dict[str, pd.DataFrame]:
     """Return the rows of a risk by label: unaligned, and the first, middle and last permutation."""
     chosen = means[means.risk == risk]
-    direct = chosen[chosen.series == "direct"]
-    named = {"unaligned": chosen[chosen.series == "unaligned"]}
+    direct = chosen[chosen.series == Kind.DIRECT]
+    named: dict[str, pd.DataFrame] = {Kind.UNALIGNED: chosen[chosen.series == Kind.UNALIGNED]}
     for name, epoch in first_middle_last(direct.found).items():
         named[name] = direct[direct.found == epoch]
     return {name: rows.sort_values("epoch") for name, rows in named.items() if len(rows)}
@@ -64,7 +65,7 @@ def draw(
         rows += [["hybrids loss", "hybrids error", "single"]]
     figure = plt.figure(figsize=(15, 0.8 + 4.6 * len(rows)), constrained_layout=True)
     axes = figure.subplot_mosaic(rows)  # type: ignore[arg-type]
-    heat(axes["heat"], means[(means.series == "direct") & (means.risk == "loss")])
+    heat(axes["heat"], means[(means.series == Kind.DIRECT) & (means.risk == "loss")])
     _shares(axes["fixed"], shares)
     for risk in UNITS:
         _curves(axes[risk], means, risk)
@@ -115,7 +116,7 @@ def _curves(axis: Axes, means: pd.DataFrame, risk: str) -> None:
 
 
 def _label(name: str, rows: pd.DataFrame) -> str:
-    what = "no permutation" if name == "unaligned" else f"found at epoch {rows.found.iloc[0]:g}"
+    what = "no permutation" if name == Kind.UNALIGNED else f"found at epoch {rows.found.iloc[0]:g}"
     return f"{what} (n = {rows.n.min()})"
 
 

@@ -4,22 +4,23 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.axes import BELOW
 from analysis.rows.members import members_of
 from analysis.statistics.deciding import (
     ABOVE,
+    BELOW,
     FAILS,
     HOLDS,
     THRESHOLD,
     UNDECIDED,
+    decide,
     side_of,
-    state,
     with_reason,
 )
 from analysis.statistics.jackknife import with_interval
 from analysis.statistics.relative import named_ends, share
 from analysis.statistics.simultaneous import reasons
 from analysis.statistics.spread import SPREAD, UNITS, spread
+from raysweep.vocabulary import Kind
 
 NONE, LAST = "no permutation", "last permutation"
 FROM_BELOW, FROM_ABOVE = "bottom_up", "top_down"
@@ -33,15 +34,15 @@ def hybrids_by_layer(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
     a permutation and under the last one. `ratio`: the barrier of as many groups from below as a multiple of
     that from above, with its interval (NaN elsewhere, and where that is zero).
     """
-    chosen = barriers[barriers.kind == "hybrid"]
+    chosen = barriers[barriers.kind == Kind.HYBRID]
     if chosen.empty:
         return pd.DataFrame(columns=COLUMNS)
     early = chosen.permutation_step.iloc[0] / per_epoch
     end = barriers[barriers.step == chosen.step.max()]
     found = end.permutation_step.astype(float)
     groups: dict[tuple[str, Any], pd.DataFrame] = {
-        (NONE, float("nan")): end[end.kind == "unaligned"],
-        (LAST, float("nan")): end[(end.kind == "direct") & (found == found.max())],
+        (NONE, float("nan")): end[end.kind == Kind.UNALIGNED],
+        (LAST, float("nan")): end[(end.kind == Kind.DIRECT) & (found == found.max())],
     }
     groups |= {(str(at[0]), at[1]): group for at, group in chosen.groupby(["hybrid", "hybrid_layers"])}
     rows = []
@@ -57,10 +58,8 @@ def hybrids_by_layer(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
 def verdicts(hybrids: pd.DataFrame) -> list[str]:
     """Say how many groups can do with the early permutation, and whether the lower ones do better."""
     count = hybrids.layers.max()
-    errors = hybrids[hybrids.risk == "error"]
-    plain = errors[errors.hybrid == NONE]["mean"]
-    unaligned = float(plain.iloc[0]) if len(plain) else None
-    far = {way: _reach(errors[errors.hybrid == way], unaligned) for way in (FROM_BELOW, FROM_ABOVE)}
+    errors = decide(hybrids, "hybrid", ["risk"], unaligned=NONE)
+    far = {way: _reach(errors[errors.hybrid == way]) for way in (FROM_BELOW, FROM_ABOVE)}
     if not all(far.values()):
         return []
     compared = hybrids[
@@ -79,18 +78,17 @@ def _ratio(row: Any) -> str:
     return f"{row['layers']:.0f}: {with_interval(row['ratio'], row['ratio_low'], row['ratio_high'])}"
 
 
-def _reach(rows: pd.DataFrame, unaligned: float | None) -> str:
+def _reach(rows: pd.DataFrame) -> str:
     """Return up to how many groups the error barrier holds, counted from none; "" without rows.
 
     Where the next number does not fail, but cannot tell, it says why.
     """
     held = "no"
     for row in list[Any](rows.sort_values("layers").itertuples()):
-        found = state(row, unaligned)
-        if found.state == FAILS:
+        if row.state == FAILS:
             break
-        if found.state != HOLDS:
-            return f"{held} groups ({row.layers:.0f}: {with_reason(found.state, found.why)})"
+        if row.state != HOLDS:
+            return f"{held} groups ({row.layers:.0f}: {with_reason(row.state, row.why)})"
         held = f"up to {row.layers:.0f}" if row.layers else held
     return f"{held} groups" if len(rows) else ""
 

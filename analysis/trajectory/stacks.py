@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.axes import BELOW
 from analysis.rows.members import members_of
-from analysis.statistics.deciding import ABOVE, side_of, with_reason
+from analysis.statistics.deciding import ABOVE, BELOW, side_of, with_reason
 from analysis.statistics.jackknife import interval, with_interval
 from analysis.statistics.spread import UNITS
+from raysweep.vocabulary import Kind
 
 WORDS = {BELOW: "better", ABOVE: "worse"}
 COLUMNS = ["series", "epoch", "risk", "mean", "low", "high", "why", "n"]
@@ -20,9 +20,9 @@ def stacks_by_epoch(pairs: pd.DataFrame) -> pd.DataFrame:
     `pairs` are those of `trajectory.named`. Negative: the stack is better. Rows with epoch NaN are of all
     epochs together.
     """
-    direct = pairs[pairs.series == "direct"]
+    direct = pairs[pairs.series == Kind.DIRECT]
     last = direct[direct.found == direct.found.max()]
-    stacked = pairs[pairs.series.str.startswith("stacked")]
+    stacked = pairs[pairs.series.str.startswith(Kind.STACKED)]
     risks = [f"{risk}_barrier" for risk in UNITS]
     both = stacked.assign(pair=stacked.networks.map(tuple)).merge(
         last.assign(pair=last.networks.map(tuple))[["pair", *risks]], on="pair", suffixes=("", "_last")

@@ -5,12 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.statistics.deciding import THRESHOLD, state, with_reason
+from analysis.statistics.deciding import THRESHOLD, decide, with_reason
 from analysis.statistics.jackknife import with_interval
 from analysis.statistics.simultaneous import HALF, Decision, below_half, first_middle_last, sentence
-from analysis.statistics.spread import UNITS, in_numbers
+from analysis.statistics.spread import UNITS, in_numbers, in_order, wide_table
 from analysis.trajectory import hybrids as of_layers
 from analysis.trajectory import stacks as of_checkpoints
+from raysweep.vocabulary import Kind
 
 
 def report(
@@ -48,24 +49,22 @@ def verdicts(decided: Mapping[float, Decision]) -> list[str]:
 
 def ratios(means: pd.DataFrame, along: pd.DataFrame) -> list[str]:
     """Say whether the last permutation aligns the earlier epochs, and earlier ones the end, by the losses."""
-    direct = means[means.series == "direct"]
-    chosen = first_middle_last(direct.found)
+    chosen = first_middle_last(means[means.series == Kind.DIRECT].found)
     if not chosen:
         return []
     last = chosen.pop("last")
-    end = direct.epoch.max()
-    plain = means[(means.series == "unaligned") & (means.risk == "error") & (means.epoch == end)]["mean"]
-    base = float(plain.iloc[0]) if len(plain) else None
+    decided, losses = decide(means, "series", ["epoch"]), means[means.risk == "loss"]
+    errors, losses = (rows[rows.series == Kind.DIRECT] for rows in (decided, losses))
     return [
-        _last(direct[(direct.found == last) & (direct.risk == "loss")], along, last),
-        *(_early(direct[(direct.found == early) & (direct.epoch == end)], base) for early in chosen.values()),
+        _last(losses[losses.found == last], along, last),
+        *(_early(*(_at_the_end(rows, found) for rows in (errors, losses))) for found in chosen.values()),
     ]
 
 
 def _last(losses: pd.DataFrame, along: pd.DataFrame, last: float) -> str:
     rows: list[Any] = list(losses.itertuples())
     worst, end = rows[int(losses["mean"].argmax())], rows[int(losses.epoch.argmax())]
-    own = along[(along.series == "direct") & (along.found == last) & (along.risk == "loss")]
+    own = along[(along.series == Kind.DIRECT) & (along.found == last) & (along.risk == "loss")]
     (mean,) = list[Any](own.itertuples())
     return (
         f"last permutation (epoch {last:g}) at the earlier epochs: {_half(worst)} where it is largest, "
@@ -74,14 +73,17 @@ def _last(losses: pd.DataFrame, along: pd.DataFrame, last: float) -> str:
     )
 
 
-def _early(rows: pd.DataFrame, unaligned: float | None) -> str:
-    by_risk = {row.risk: row for row in list[Any](rows.itertuples())}
-    error, loss = by_risk["error"], by_risk["loss"]
-    found = state(error, unaligned)
+def _at_the_end(rows: pd.DataFrame, found: float) -> Any:
+    """Return the row of the permutation of an epoch at the last epoch of all."""
+    (row,) = rows[(rows.found == found) & (rows.epoch == rows.epoch.max())].itertuples()
+    return row
+
+
+def _early(error: Any, loss: Any) -> str:
     return (
         f"permutation of epoch {loss.found:g} at the end: {_half(loss)}: {_ends(loss)}); {_times(loss)} "
         f"that of the last permutation; mean test error barrier at most {THRESHOLD}: "
-        f"{with_reason(found.state, found.why)} ({in_numbers(error, 'pairs')})"
+        f"{with_reason(error.state, error.why)} ({in_numbers(error, 'pairs')})"
     )
 
 
@@ -111,20 +113,21 @@ def _matrix(means: pd.DataFrame) -> str:
 def _by_epoch(means: pd.DataFrame, risk: str) -> str:
     """Write the intervals of the series that the figure draws as curves, and of all stacks."""
     rows = means[means.risk == risk]
-    chosen = first_middle_last(rows[rows.series == "direct"].found).values()
-    rows = rows[(rows.series != "direct") | rows.found.isin(chosen)]
+    chosen = first_middle_last(rows[rows.series == Kind.DIRECT].found).values()
+    rows = rows[(rows.series != Kind.DIRECT) | rows.found.isin(chosen)]
     labels = [
-        f"epoch {found:g}'s" if series == "direct" else series
+        f"epoch {found:g}'s" if series == Kind.DIRECT else series
         for series, found in zip(rows.series, rows.found, strict=True)
     ]
-    rows, plain = rows.assign(name=labels), rows.series == "unaligned"
-    return _wide(pd.concat([rows[plain], rows[~plain]]), "epoch", "name")
+    rows, plain = rows.assign(name=labels), rows.series == Kind.UNALIGNED
+    ordered = pd.concat([rows[plain], rows[~plain]])
+    return _wide(ordered.assign(name=in_order(ordered.name)), "epoch", "name")
 
 
 def _stacks(stacks: pd.DataFrame) -> str:
     labels = ["all" if pd.isna(epoch) else f"{epoch:g}" for epoch in stacks.epoch]
     columns = [f"{series}, {risk}" for series, risk in zip(stacks.series, stacks.risk, strict=True)]
-    return _wide(stacks.assign(epoch=labels, name=columns), "epoch", "name")
+    return _wide(stacks.assign(epoch=labels, name=in_order(columns)), "epoch", "name")
 
 
 def _hybrids(hybrids: pd.DataFrame) -> str:
@@ -134,8 +137,4 @@ def _hybrids(hybrids: pd.DataFrame) -> str:
 
 
 def _wide(rows: pd.DataFrame, index: str, columns: str) -> str:
-    text = list(map(with_interval, rows["mean"], rows.low, rows.high))
-    wide = rows.assign(text=text).pivot_table(
-        index=index, columns=columns, values="text", aggfunc="first", sort=False
-    )
-    return wide[list(dict.fromkeys(rows[columns]))].to_string()
+    return wide_table(rows, index, columns, sort=False).to_string()

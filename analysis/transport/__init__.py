@@ -5,8 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.rows.settings import Setting, pruned_groups
-from analysis.statistics.jackknife import with_interval
-from analysis.statistics.spread import UNITS
+from analysis.statistics.spread import UNITS, wide_table
 from analysis.transport.differences import by_level, differences, verdicts
 from analysis.transport.figure import draw
 from analysis.transport.runs import chance, named_runs
@@ -34,10 +33,7 @@ def _report(setting: Setting, trials: pd.DataFrame, metrics: pd.DataFrame, folde
         lines += [wide.to_string(float_format="{:.3f}".format)]
     for risk in UNITS:
         moved = gains[gains.risk == risk]
-        words = list(map(with_interval, moved["mean"], moved.low, moved.high))
-        wide = moved.assign(text=words).pivot(
-            index="level", columns=["permutation", "reference"], values="text"
-        )
+        wide = wide_table(moved, "level", ["permutation", "reference"])
         lines += [f"{title}: test {risk} of the reference minus that of the permuted mask, paired"]
-        lines += [wide.to_string(na_rep="")]
+        lines += [wide.to_string()]
     return "\n".join([*lines, *verdicts(gains, means, limit)])

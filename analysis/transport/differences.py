@@ -4,8 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.axes import BELOW
-from analysis.statistics.deciding import ABOVE, UNDECIDED, side_of
+from analysis.statistics.deciding import ABOVE, BELOW, UNDECIDED, side_of
 from analysis.statistics.spread import UNITS, mean
 from analysis.transport.runs import ONE_SHOT, OWN, RANDOM, TRANSPORTED
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from raysweep.choices import choose
+from raysweep.vocabulary import Split
 
 OWN, RANDOM, ONE_SHOT = "own mask", "random mask", "one-shot mask"
 TRANSPORTED = {
@@ -23,7 +24,7 @@ def chance(trials: pd.DataFrame, metrics: pd.DataFrame) -> float:
     """
     dense = trials[trials.level == 0]
     start = metrics[
-        metrics.trial_id.isin(dense.trial_id) & metrics.step.eq(0) & metrics.split.eq("test")
+        metrics.trial_id.isin(dense.trial_id) & metrics.step.eq(0) & metrics.split.eq(Split.TEST)
     ].error
     if start.empty:
         return float("inf")

@@ -94,10 +94,10 @@ def triples(losses, **more):
 @pytest.mark.parametrize(
     ("heights", "unaligned", "word"),
     [
-        ((0.5, 0.5, 0.5, 0.5), {8: 0.3}, "holds in the mean (0.019 [0.019, 0.019]"),
-        ((1.0, 1.0, 1.0, 1.0), {8: 0.3}, "fails (0.037 [0.037, 0.037]"),
-        ((0.0, 0.0, 1.0, 1.0), {8: 0.3}, "undecided: the interval straddles 0.02 (0.019 ["),
-        ((0.5, 0.5, 0.5, 0.5), {8: 0.02}, "not informative (0.019"),
+        ((0.5, 0.5, 0.5, 0.5), {(8,): 0.3}, "holds in the mean (0.019 [0.019, 0.019]"),
+        ((1.0, 1.0, 1.0, 1.0), {(8,): 0.3}, "fails (0.037 [0.037, 0.037]"),
+        ((0.0, 0.0, 1.0, 1.0), {(8,): 0.3}, "undecided: the interval straddles 0.02 (0.019 ["),
+        ((0.5, 0.5, 0.5, 0.5), {(8,): 0.02}, "not informative (0.019"),
         ((0.5, 0.5, 0.5, 0.5), {}, "undecided: no unaligned baseline (0.019"),
     ],
 )

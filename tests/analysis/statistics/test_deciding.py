@@ -1,11 +1,12 @@
-import inspect
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from analysis.statistics.deciding import (
     Finding,
     beside_threshold,
+    decide,
     share_connected,
     side_of,
     state,
@@ -28,7 +29,6 @@ def ends(low, high, why=""):
         (0.021, 0.03, 0.5, Finding("fails")),
         (0.0, 0.01, 0.02, Finding("not informative")),
         (0.03, 0.04, 0.02, Finding("not informative")),
-        (0.0, 0.01, None, Finding("undecided", "no unaligned baseline")),
         (0.03, 0.04, NAN, Finding("undecided", "no unaligned baseline")),
     ],
 )
@@ -42,8 +42,36 @@ def test_without_an_interval_it_is_undecided_for_the_same_reason():
     assert state(few, 0.01).state == "not informative"
 
 
-def test_no_claim_is_decided_without_asking_for_its_baseline():
-    assert inspect.signature(state).parameters["unaligned"].default is inspect.Parameter.empty
+def summary(**means):
+    """Rows of a summary by kind and width, with intervals of no width."""
+    rows = [{"kind": kind, "width": w, "mean": m} for kind, by in means.items() for w, m in by.items()]
+    frame = pd.DataFrame(rows)
+    frame = frame.assign(low=frame["mean"], high=frame["mean"], why="")
+    return pd.concat([frame.assign(risk="error"), frame.assign(risk="loss", low=9.0, high=9.0)])
+
+
+def test_every_row_is_decided_beside_its_own_baseline():
+    """The unaligned rows themselves are held against the threshold; losses are not decided."""
+    found = decide(
+        summary(unaligned={8: 0.5, 16: 0.01}, direct={8: 0.1, 16: 0.001, 32: 0.001}), "kind", ["width"]
+    )
+    assert set(found.risk) == {"error"}
+    states = dict(zip(zip(found.kind, found.width, strict=True), found.state, strict=True))
+    assert states == {
+        ("unaligned", 8): "fails",
+        ("unaligned", 16): "holds",
+        ("direct", 8): "fails",
+        ("direct", 16): "not informative",
+        ("direct", 32): "undecided",
+    }
+    assert found[found.width == 32].why.tolist() == ["no unaligned baseline"]
+    assert found[found.width == 8].unaligned.tolist() == [0.5, 0.5]
+
+
+def test_some_kinds_need_no_baseline():
+    rows = summary(unaligned={8: 0.01}, cycle={8: 0.01}, path={8: 0.01})
+    found = decide(rows, "kind", ["width"], without_baseline=["cycle"]).set_index("kind")
+    assert found.state.to_dict() == {"unaligned": "holds", "cycle": "holds", "path": "not informative"}
 
 
 def test_the_last_bits_do_not_decide():
