@@ -1,4 +1,4 @@
-"""Is a joint alignment of several networks better than one through a reference? By width and number."""
+"""Is a joint alignment of several networks better than one through a reference network?"""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -6,10 +6,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
 
 from analysis.command import command
 from analysis.figures.axes import legend
-from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, headline, looks, plt, save
+from analysis.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PINK,
+    RED,
+    Mark,
+    caption,
+    headline,
+    looks,
+    save,
+)
 from analysis.figures.width_panel import lines
 from analysis.rows.members import aligned_networks, members
 from analysis.rows.quality import themselves
@@ -21,18 +34,18 @@ from analysis.statistics.spread import UNITS, wide_table
 from raysweep.vocabulary import Interpolation, Kind, Split
 
 REFERENCED = {Kind.DIRECT: Mark(BLUE, "s"), Kind.VIA: Mark(RED, "^")}
-JOINT = {  # by number of networks; other numbers have the looks of series without their own
+JOINT = {  # by number of networks; other numbers get any look that is left
     3: Mark(ORANGE, "v", "--"),
     4: Mark(GREEN, "D", "--"),
     5: Mark(BLACK, "X", "--"),
     6: Mark(PINK, "P", "--"),
 }
-COLUMNS = ["width", "kind", "risk", "mean", "low", "high", "why", "n"]
-COLUMNS += ["ratio", "ratio_low", "ratio_high", "ratio_why"]
+COLUMNS = ["width", "kind", "risk", "mean", "low", "high", "reason", "n"]
+COLUMNS += ["ratio", "ratio_low", "ratio_high", "ratio_reason"]
 
 
 def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
-    """Return mean test barriers of pairs by width and kind, and their ratio to `via`, with intervals."""
+    """Return mean test barriers of pairs by width and kind, and their ratios to `via`, with intervals."""
     aligned = aligned_networks(alignments)
     pairs = barriers[
         (barriers.split == Split.TEST)
@@ -63,7 +76,7 @@ def marks(kinds: Iterable[str]) -> dict[str, Mark]:
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw loss and error barriers against width; `panels.lines` says how."""
+    """Draw loss and error barriers against width."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.8), constrained_layout=True)
     for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
         chosen = summary[summary.risk == risk].rename(columns={"width": "x", "kind": "series"})
@@ -72,7 +85,8 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         axis.set_ylabel(f"test {risk} barrier of pairs ({unit})")
     legend(figure, axes, 3)
     headline(figure, f"{title}: joint alignment against a reference\n(mean, {METHOD})")
-    save(figure, path)
+    what = "Test barriers of pairs against width, by alignment"
+    save(figure, path, caption(what, title, summary.n, "pairs"))
 
 
 def verdicts(summary: pd.DataFrame) -> list[str]:
@@ -93,12 +107,12 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
 
 
 def _side(row: Any) -> str:
-    found = side_of(1, row.ratio_low, row.ratio_high, row.ratio_why)
-    return with_reason(found.state, found.why)
+    found = side_of(1, row.ratio_low, row.ratio_high, row.ratio_reason)
+    return with_reason(found.state, found.reason)
 
 
 def _order(word: str) -> tuple[int, str]:
-    """What is decided comes first."""
+    """Sort decided words before undecided ones."""
     return (BELOW, ABOVE, word).index(word), word
 
 
@@ -109,12 +123,12 @@ def _at(words: Mapping[int, str], word: str) -> str:
 
 def _ratio(row: Any) -> str:
     if np.isnan(row.ratio):
-        return "none (via has no loss barrier)"
+        return "none (the mean loss barrier of via is not positive)"
     return with_interval(row.ratio, row.ratio_low, row.ratio_high)
 
 
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, write `figures/joint_*.png` and return table and verdicts."""
+    """Return tables and verdicts of a sweep as text; draw `figures/joint_*.png` in its folder."""
     barriers, alignments, trials = (
         pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
     )

@@ -1,13 +1,14 @@
-"""Is a narrow network connected with the part of a wide one that it is matched to? By both widths."""
+"""Is a narrow network connected with the part of a wide network that it is matched to?"""
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import pyplot as plt
 
 from analysis.command import command
 from analysis.figures.axes import legend
-from analysis.figures.style import Mark, headline, looks, plt, save
+from analysis.figures.style import Mark, caption, headline, looks, save
 from analysis.figures.width_panel import lines
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, ends
@@ -21,9 +22,9 @@ KINDS = {Kind.EMBEDDED: Kind.EMBEDDED, Kind.DIRECT: Kind.EMBEDDED, Kind.UNALIGNE
 
 
 def summarise(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """Return mean test barriers by narrow and wide width, `how` (embedded or unaligned) and risk.
+    """Return the spread of test barriers by both widths, `alignment` (embedded or unaligned) and risk.
 
-    Networks of one width are embedded in each other by a direct alignment.
+    A direct alignment embeds networks of equal widths in each other.
     """
     width = trials.drop_duplicates("trial_id").set_index("trial_id").width
     chosen = barriers[
@@ -34,23 +35,23 @@ def summarise(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     members = [[trial_of(network) for network in networks] for networks in chosen.networks]
     widths = [sorted(width[trial] for trial in pair) for pair in members]
     named = chosen.assign(
-        how=chosen.kind.map(KINDS),
+        alignment=chosen.kind.map(KINDS),
         narrow=[pair[0] for pair in widths],
         wide=[pair[1] for pair in widths],
         members=pd.Series(members, chosen.index, dtype=object),
     )
     rows = []
-    for (narrow, wide, how), group in named.groupby(["narrow", "wide", "how"]):
+    for (narrow, wide, alignment), group in named.groupby(["narrow", "wide", "alignment"]):
         for risk in UNITS:
-            at = {"narrow": narrow, "wide": wide, "how": how, "risk": risk}
+            at = {"narrow": narrow, "wide": wide, "alignment": alignment, "risk": risk}
             rows.append({**at, **spread(group[f"{risk}_barrier"], group.members.tolist())})
     return pd.DataFrame(rows)
 
 
 def verdicts(summary: pd.DataFrame) -> list[str]:
-    """Return a sentence per pair of widths: is the narrow network connected with its place in the wide?"""
-    decided = decide(summary, "how", ["narrow", "wide"])
-    embedded = decided[decided.how == Kind.EMBEDDED]
+    """Return a sentence for each two widths: is the narrow network connected with part of the wide one?"""
+    decided = decide(summary, "alignment", ["narrow", "wide"])
+    embedded = decided[decided.alignment == Kind.EMBEDDED]
     return [
         f"width {row.narrow} in {row.wide}: mean error barrier at most {THRESHOLD}: {in_words(row)}"
         for row in list[Any](embedded.itertuples())
@@ -58,14 +59,16 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw barriers against the wide width, a line per narrow one; `panels.lines` says how."""
+    """Draw barriers against the width of the wide network, with a line for each narrow width."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), constrained_layout=True)
     marks, names = {}, []
     for narrow, look in looks(sorted(summary.narrow.unique())).items():
         marks[f"width {narrow} in wide"] = look
         marks[f"width {narrow}, unaligned"] = Mark(look.colour, look.marker, ":")
-    for narrow, how in zip(summary.narrow, summary.how, strict=True):
-        names.append(f"width {narrow} in wide" if how == Kind.EMBEDDED else f"width {narrow}, unaligned")
+    for narrow, alignment in zip(summary.narrow, summary.alignment, strict=True):
+        names.append(
+            f"width {narrow} in wide" if alignment == Kind.EMBEDDED else f"width {narrow}, unaligned"
+        )
     drawn = summary.assign(series=names, x=summary.wide)
     for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
         lines(axis, drawn[drawn.risk == risk], marks, risk == "error")
@@ -73,11 +76,12 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         axis.set_ylabel(f"test {risk} barrier ({unit})")
     legend(figure, axes, 4)
     headline(figure, f"{title}: narrow networks in wide ones\n(mean, {METHOD})")
-    save(figure, path)
+    what = "Test barriers of narrow networks embedded in wide ones, against the wide width"
+    save(figure, path, caption(what, title, summary.n, "pairs"))
 
 
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, write `figures/narrow_in_wide_*.png` and return a table and verdicts."""
+    """Return tables and verdicts of a sweep as text; draw `figures/narrow_in_wide_*.png` in its folder."""
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     if not (barriers.across == "widths").any():
         return "narrow in wide: no networks of several widths yet (compare.across)"
@@ -86,7 +90,7 @@ def analyse(folder: Path) -> str:
     for setting, rows in by_setting(ends(within), trials):
         summary = summarise(rows, trials)
         draw(summary, setting.title, folder / "figures" / f"narrow_in_wide_{setting.stem}.png")
-        table = wide_table(summary, ["risk", "narrow", "how"], "wide")
+        table = wide_table(summary, ["risk", "narrow", "alignment"], "wide")
         head = f"{setting.title}: mean test barrier of narrow networks in wide ones, by wide width"
         parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(summary)]))
     return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""Scales and legends of single panels."""
+"""Axes: the scale that is linear near zero, the line at the threshold, and legends outside of panels."""
 
 import math
 from collections.abc import Iterable
@@ -12,15 +12,15 @@ from analysis.statistics.deciding import THRESHOLD
 
 LINEAR = 0.01  # the scale is linear from zero to here and logarithmic above
 BELOW_ZERO = LINEAR / 12  # how far an axis from zero reaches below it, so that marks there are whole
-BELOW_LOWEST = 1.3  # factor that is free below the lowest mark on a logarithmic axis
+BELOW_LOWEST = 1.3  # a logarithmic axis starts below its lowest mark by this factor
 
 
-def bend(axis: Axes) -> None:
-    """Make the vertical axis linear near zero and logarithmic above, as in `points.points`."""
+def symlog(axis: Axes) -> None:
+    """Make the vertical axis linear near zero and logarithmic above, and let its marks be whole."""
     lowest = axis.dataLim.y0
     if lowest < LINEAR:
         axis.axhline(0, color="0.4", linewidth=0.8)
-    if 0 <= lowest < math.inf:  # infinite: there is nothing in this panel
+    if 0 <= lowest < math.inf:  # infinite where the panel is empty
         axis.set_ylim(bottom=-BELOW_ZERO if lowest < LINEAR else lowest / BELOW_LOWEST)
     axis.set_yscale("symlog", linthresh=LINEAR, linscale=0.5)
     axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=LINEAR, subs=[1, 2, 5]))
@@ -28,7 +28,7 @@ def bend(axis: Axes) -> None:
 
 
 def legend_below(axis: Axes) -> None:
-    """Explain the series below the panel, because lines may be anywhere in it."""
+    """Put the legend below the panel, because lines may be anywhere inside."""
     if axis.get_legend_handles_labels()[0]:
         axis.legend(
             frameon=False,
@@ -41,7 +41,7 @@ def legend_below(axis: Axes) -> None:
 
 
 def at_threshold(axis: Axes) -> None:
-    """Draw the line at an error barrier of 0.02, named beside the axis, where nothing is drawn."""
+    """Draw the line at an error barrier of 0.02, with its value outside of the panel."""
     axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
     axis.annotate(
         str(THRESHOLD),
@@ -57,7 +57,7 @@ def at_threshold(axis: Axes) -> None:
 
 
 def legend(figure: Figure, axes: Iterable[Axes], ncols: int) -> None:
-    """Name below a figure whatever any of its axes names, once."""
+    """Put one legend below the figure that names every series of its axes once."""
     named: dict[str, Any] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):

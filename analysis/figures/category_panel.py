@@ -1,4 +1,4 @@
-"""Single comparisons as points beside their mean and its interval, by category."""
+"""The panel of single comparisons beside their mean and its interval, by category."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter
 from analysis.figures.axes import LINEAR, at_threshold
 from analysis.figures.style import Mark
 
-SPREAD = 0.8  # of the distance between two categories
+SPREAD = 0.8  # share of the distance between two categories over which the series spread
 
 
 def points(
@@ -21,16 +21,16 @@ def points(
     marks: Mapping[str, Mark],
     threshold: bool = False,
 ) -> None:
-    """Draw every value small and pale, and the means with their intervals.
+    """Draw every value small and pale, and beside them the means with their intervals.
 
-    `values` has the columns `x` (a category), `series` and `value`; `means` has `x`, `series`, `mean`,
-    `low`, `high` (NaN: no interval) and `n`. `marks` gives order and look of the series.
+    `values` has the columns `x` (a category), `series` and `value`; `means` has `x`, `series`, `mean`, `low`,
+    `high` (NaN where there is no interval) and `n`. `marks` gives the order and the look of the series.
     """
     if threshold:
         at_threshold(axis)
     step = SPREAD / len(marks)
-    for place, (series, mark) in enumerate(marks.items()):
-        offset = (place - (len(marks) - 1) / 2) * step
+    for index, (series, mark) in enumerate(marks.items()):
+        offset = (index - (len(marks) - 1) / 2) * step
         for x, category in enumerate(categories):
             own = values[(values.series == series) & (values.x == category)].value
             across = x + offset + np.linspace(-0.22, 0.0, len(own)) * step

@@ -3,22 +3,23 @@
 from pathlib import Path
 
 import pandas as pd
+from matplotlib import pyplot as plt
 
 from analysis.figures.axes import BELOW_ZERO, LINEAR
 from analysis.figures.category_panel import points
-from analysis.figures.style import headline, looks, plt, save
+from analysis.figures.style import caption, headline, looks, save
 from analysis.statistics.deciding import THRESHOLD
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS
 from raysweep.vocabulary import Split
 
-ABOVE = 1.6  # highest value times this is the upper end of a logarithmic axis
+ABOVE = 1.6  # factor between the highest value and the upper end of the axis
 
 
 def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw a panel per risk and split; `points.points` says how."""
-    chosen = chosen.assign(how=chosen.how.cat.remove_unused_categories())
-    categories = list(chosen.how.cat.categories)
+    """Draw a panel for each risk and split, with alignments as categories."""
+    chosen = chosen.assign(alignment=chosen.alignment.cat.remove_unused_categories())
+    categories = list(chosen.alignment.cat.categories)
     marks = looks(chosen.series.cat.remove_unused_categories().cat.categories)
     splits = [split for split in Split if (summary.split == split).any()]
     figure, axes = plt.subplots(
@@ -33,8 +34,12 @@ def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) ->
         top = chosen[f"{risk}_barrier"].max() * ABOVE
         row[0].set_ylim(-BELOW_ZERO, max(top, 2 * THRESHOLD))
         for axis, split in zip(row, splits, strict=True):
-            values = chosen[chosen.split == split].rename(columns={"how": "x", f"{risk}_barrier": "value"})
-            means = summary[(summary.split == split) & (summary.risk == risk)].rename(columns={"how": "x"})
+            values = chosen[chosen.split == split].rename(
+                columns={"alignment": "x", f"{risk}_barrier": "value"}
+            )
+            means = summary[(summary.split == split) & (summary.risk == risk)].rename(
+                columns={"alignment": "x"}
+            )
             points(axis, values, means, categories, marks, risk == "error")
             axis.set_ylabel(f"{split} {risk} barrier ({unit})")
     figure.legend(
@@ -47,4 +52,6 @@ def draw(chosen: pd.DataFrame, summary: pd.DataFrame, title: str, path: Path) ->
         figure,
         f"{title}: barriers of all pairs\n(mean, {METHOD}; axes linear below {LINEAR})",
     )
-    save(figure, path)
+    save(
+        figure, path, caption("Error and loss barriers of all pairs by alignment", title, summary.n, "pairs")
+    )

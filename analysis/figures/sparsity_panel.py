@@ -1,4 +1,4 @@
-"""What the analyses of pruned networks share: groups of trials, means, and panels against sparsity."""
+"""The panel of means with intervals against the sparsity of pruned networks."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from matplotlib.ticker import NullLocator
 from analysis.figures.style import Mark
 
 MOST_TICKS = 11
-MARGIN = 0.04  # of the width of a panel, left free on both sides
-LEAST_MARGIN = 1.02  # the same as a factor, where all levels are one
+MARGIN = 0.04  # share of the width of a panel that stays free on each side
+LEAST_MARGIN = 1.02  # the same as a factor, where there is a single level
 
 
 def line(axis: Axes, rows: pd.DataFrame, name: str, mark: Mark) -> None:
-    """Draw one series with its interval; `rows` has `sparsity`, `mean`, `low`, `high` and `n`."""
+    """Draw one series with its intervals; `rows` has `sparsity` (share), `mean`, `low`, `high` and `n`."""
     if rows.empty:
         return
     rows = rows.sort_values("sparsity")
@@ -26,18 +26,18 @@ def line(axis: Axes, rows: pd.DataFrame, name: str, mark: Mark) -> None:
 
 
 def finish(axis: Axes, sparsities: Sequence[float], label: str) -> None:
-    """Label the axes; the weights that are left run from right to left on a logarithmic scale.
+    """Label the axes, and scale the horizontal one by the logarithm of the share of weights that are left.
 
-    Every level takes the same share of what is left, so that levels are equally far apart; each has a tick
-    unless they are many.
+    Each level removes the same share of the weights that are left, so that levels are equally far apart. Each
+    has a tick, unless there are many.
     """
     axis.set_xscale("log")
-    places = sorted(sparsities)
-    shown = places[:: -(-len(places) // MOST_TICKS)]
-    axis.set_xticks([1 - place for place in shown], [f"{100 * place:.3g}" for place in shown])
+    levels = sorted(sparsities)
+    shown = levels[:: -(-len(levels) // MOST_TICKS)]
+    axis.set_xticks([1 - level for level in shown], [f"{100 * level:.3g}" for level in shown])
     axis.xaxis.set_minor_locator(NullLocator())
-    margin = LEAST_MARGIN * ((1 - places[0]) / (1 - places[-1])) ** MARGIN
-    axis.set_xlim((1 - places[0]) * margin, (1 - places[-1]) / margin)
+    margin = LEAST_MARGIN * ((1 - levels[0]) / (1 - levels[-1])) ** MARGIN
+    axis.set_xlim((1 - levels[0]) * margin, (1 - levels[-1]) / margin)
     axis.set_xlabel("sparsity (% of the weights pruned)")
     axis.set_ylabel(label)
     axis.grid(alpha=0.25)

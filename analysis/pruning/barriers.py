@@ -1,4 +1,4 @@
-"""Barriers of pairs of pruned networks by level, and what they say of the dense permutation."""
+"""Barriers of pairs of pruned networks by level, and the decisions on the dense permutation."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from raysweep.sweep.variants import trial_of
 from raysweep.vocabulary import Interpolation, Kind, Split
 
 KEYS = ["point", "level", "sparsity", "kind", "risk"]
-SHARE = ["share", "share_low", "share_high", "share_why"]
+SHARE = ["share", "share_low", "share_high", "share_reason"]
 DECIDED = ["point", "level", "sparsity", "state", *SPREAD, "unaligned", *SHARE]
 POINTS = {"rewind": "at the rewind point", "end": "at the end of training"}
 KEEPS = {HOLDS: "keeps", FAILS: "does not keep", UNDECIDED: "may or may not keep"}
@@ -29,12 +29,11 @@ DENSE, OWN = "dense permutation", "level's permutation"
 
 
 def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = Split.TEST) -> pd.DataFrame:
-    """Return the mean barrier of pairs and its interval by point, level, kind and risk.
+    """Return the spread of the barriers of pairs by point, level, kind and risk.
 
-    The maximum over pairs, the share of connected ones and the mean as a `share` of the unaligned one (NaN
-    where that is zero), with the ends of its interval, stand beside it. At level 0 the dense permutation is
-    the level's own. Comparisons elsewhere along training, and under permutations that were found there, are
-    left out.
+    `share`, with its interval, is the mean barrier divided by the unaligned one (NaN where that is not
+    positive). At level 0 the dense permutation is also that of the level. Comparisons elsewhere along
+    training, and those under permutations found there, are left out.
     """
     rows = []
     for (point, level), part in _pairs(barriers, trials, split).groupby(["point", "level"]):
@@ -60,7 +59,7 @@ def _pairs(barriers: pd.DataFrame, trials: pd.DataFrame, split: str) -> pd.DataF
     ]
     chains = trials[trials.branch.eq("main") & trials.level.gt(0)]
     starts = {
-        **dict(zip(chains.parent_trial, chains.start, strict=True)),  # dense networks before they go on
+        **dict(zip(chains.parent_trial, chains.start, strict=True)),  # the dense networks at the rewind point
         **dict(zip(chains.trial_id, chains.start, strict=True)),
     }
     records = trials.set_index(["trial_id", "level"])
@@ -74,7 +73,7 @@ def _pairs(barriers: pd.DataFrame, trials: pd.DataFrame, split: str) -> pd.DataF
 
 
 def errors_by_level(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean test error of the dense networks and of their chains, with intervals, by level."""
+    """Return the mean test error of the dense networks and of those pruned from them, by level."""
     chains = trials[trials.branch.eq("main") & trials.level.gt(0)]
     dense = trials[trials.trial_id.isin(chains.parent_trial) & trials.level.eq(0)]
     rows = []
@@ -86,11 +85,10 @@ def errors_by_level(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def decided(means: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per point and level: what the dense permutation says of the claim there.
+    """Return the decision on the dense permutation for each point and level.
 
-    `state` is decided by the error barrier, whose `mean`, `low`, `high` and `n` stand beside it;
-    `unaligned` is that of the same pairs without a permutation, and `share` the loss barrier as a share of
-    the unaligned one (NaN where unaligned pairs have none), with the ends of its interval.
+    The error barrier decides; its spread and the `unaligned` mean are in the row. `share`, with its interval,
+    is the mean loss barrier divided by the unaligned one.
     """
     at = ["point", "level"]
     found = decide(means, "kind", at)
@@ -99,20 +97,20 @@ def decided(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def decisions(decided: pd.DataFrame) -> dict[str, Decision]:
-    """Decide whether the dense permutation connects the pairs at all levels, by point (rewind or end).
+    """Decide whether the dense permutation connects the pairs at all levels, for each point of training.
 
-    A point without pruned networks decides nothing and is left out.
+    Points without pruned networks are left out.
     """
     found = {}
     for point in POINTS:
-        rows = decided[decided.point == point].rename(columns={"level": "place"})
-        if (rows.place > 0).any():
+        rows = decided[decided.point == point]
+        if (rows.level > 0).any():
             found[point] = decide_together(rows, "level")
     return found
 
 
 def verdicts(decided: pd.DataFrame) -> list[str]:
-    """Return two sentences per point: on the error barrier and on the ratio of the loss barriers."""
+    """Return two sentences for each point: on the error barriers and on the ratios of the loss barriers."""
     sentences = []
     for point, found in decisions(decided).items():
         sentences.append(f"{point}: dense permutation: {sentence(found, 'pruning')}")
@@ -128,8 +126,9 @@ def _ratio_sentence(point: str, rows: pd.DataFrame) -> str:
     parts = zip(rows.level, *(rows[column] for column in SHARE), strict=True)
     found = {level: below_half(*part) for level, *part in parts}
     word = together(each.state for each in found.values())
-    why = f" ({reasons(found, 'level')})" if word == UNDECIDED else ""
+    reason = f" ({reasons(found, 'level')})" if word == UNDECIDED else ""
     return (
         f"{point}: the dense permutation {KEEPS[word]} the test loss barrier below {HALF} of the unaligned "
-        f"one at every level{why}: at most {with_interval(*worst[SHARE[:3]])} of it, at level {worst.level}"
+        f"one at every level{reason}: at most {with_interval(*worst[SHARE[:3]])} of it, at level "
+        f"{worst.level}"
     )

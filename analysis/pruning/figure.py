@@ -1,29 +1,31 @@
-"""The figure of `analysis.pruning`."""
+"""The figure of barriers along pruning."""
 
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
+from matplotlib import pyplot as plt
 
-from analysis.figures.axes import LINEAR, at_threshold, bend
+from analysis.figures.axes import LINEAR, at_threshold, symlog
 from analysis.figures.sparsity_panel import finish, line
-from analysis.figures.style import BLACK, BLUE, GREEN, RED, Mark, headline, plt, save
+from analysis.figures.style import BLACK, BLUE, GREEN, RED, Mark, caption, headline, save
+from analysis.pruning.barriers import DENSE, OWN
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS
 from raysweep.vocabulary import Kind
 
-MARKS = {
+MARKS: dict[str, Mark] = {
     Kind.UNALIGNED: Mark(BLACK, "o"),
-    "dense permutation": Mark(BLUE, "s"),
-    "level's permutation": Mark(RED, "^", "--"),
+    DENSE: Mark(BLUE, "s"),
+    OWN: Mark(RED, "^", "--"),
 }
 
 
 def draw(
     means: pd.DataFrame, errors: pd.DataFrame, points: Mapping[str, str], title: str, path: Path
 ) -> None:
-    """Draw both barriers, a row per point of training, and the test error of the sparse networks."""
+    """Draw both barriers and the test error of the networks, with a row for each point of training."""
     found = [point for point in points if (means.point == point).any()]
     figure = plt.figure(figsize=(14, 0.9 + 3.9 * len(found)), constrained_layout=True)
     axes = figure.subplot_mosaic([[*(f"{point} {risk}" for risk in UNITS), "networks"] for point in found])
@@ -33,7 +35,7 @@ def draw(
         for kind, mark in MARKS.items():
             line(axis, chosen[chosen.kind == kind], kind, mark)
         finish(axis, sparsities, f"test {risk} barrier of pairs ({UNITS[risk]})")
-        bend(axis)
+        symlog(axis)
         axis.set_title(f"{risk} barrier {points[point]}")
         if risk == "error":
             at_threshold(axis)
@@ -48,4 +50,5 @@ def draw(
         figure,
         f"{title}: barriers along pruning (mean, {METHOD})\naxes of barriers linear below {LINEAR}",
     )
-    save(figure, path)
+    what = "Test barriers of pairs and test errors of their networks against sparsity"
+    save(figure, path, caption(what, title, [*means.n, *errors.n], "pairs or networks"))

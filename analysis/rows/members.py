@@ -1,4 +1,4 @@
-"""Which trials a comparison depends on."""
+"""The trials that a comparison depends on, and the groups whose trials are independent of each other."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,7 +13,7 @@ def aligned_networks(alignments: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def members(barriers: pd.DataFrame, aligned: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    """Return, for each comparison, the trials of its networks and of all that they were aligned with."""
+    """Return for each comparison the trials of its networks and of all networks they were aligned with."""
     return [
         sorted({trial_of(name) for each in (networks, *map(aligned.__getitem__, ids)) for name in each})
         for networks, ids in zip(barriers.networks, barriers.alignments, strict=True)
@@ -21,7 +21,7 @@ def members(barriers: pd.DataFrame, aligned: Mapping[str, Iterable[str]]) -> lis
 
 
 def members_of(rows: pd.DataFrame) -> list[list[str]]:
-    """Return the trials of every comparison's networks."""
+    """Return for each comparison the trials of its networks."""
     return [[trial_of(network) for network in networks] for networks in rows.networks]
 
 

@@ -1,4 +1,4 @@
-"""How good the compared networks are themselves: barriers of networks that learnt nothing say nothing."""
+"""How good the compared networks are: barriers between networks that learnt nothing mean nothing."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,14 @@ import pandas as pd
 
 from raysweep.sweep.variants import trial_of, variants
 
-NEAR = 0.95  # a network errs like guessing from this share of the error of the best constant answer on
+NEAR = 0.95  # from this share of the error of the best constant answer on, a network counts as guessing
 
 
 def at_chance(trials: pd.DataFrame) -> set[str]:
-    """Return the trials whose dense networks are no better than the best constant answer, but for 5 % of it.
+    """Return the trials whose dense networks have at least 95 % of the error of the best constant answer.
 
-    Those that a dense network was pruned to are among them. None where the table lacks the columns that tell.
+    Trials that were pruned from such a network are among them. The set is empty where the table lacks the
+    columns `test_error` and `guess_error`.
     """
     if not {"test_error", "guess_error"}.issubset(trials):
         return set()
@@ -22,19 +23,19 @@ def at_chance(trials: pd.DataFrame) -> set[str]:
 
 
 def themselves(rows: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
-    """Say how large the test error of the dense networks is that `rows` compare, or of which theirs come.
+    """Return lines on the test error of the dense networks that `rows` compare or stem from.
 
-    Mean and range stand by width, and by configuration where there are several. A second sentence names those
-    that are no better than guessing.
+    Mean and range are given by width, and by setting where there are several. The last line names
+    networks that are no better than guessing.
     """
     names = {trial_of(network) for networks in rows.networks for network in networks}
     pruned = trials[trials.trial_id.isin(names) & trials.level.gt(0)]
     dense = trials[trials.level.eq(0) & trials.trial_id.isin(names.union(pruned.parent_trial))]
-    told = [dense.width, dense.dataset, variants(dense, dense)]
+    keys = [dense.width, dense.dataset, variants(dense, dense)]
     several = dense.dataset.nunique() > 1
     found = {
         ", ".join([f"width {width}", *([str(data)] if several else []), *([str(own)] if own else [])]): same
-        for (width, data, own), same in dense.groupby(told)
+        for (width, data, own), same in dense.groupby(keys)
     }
     errors = [f"  {name}: {_range(same.test_error)}" for name, same in found.items()]
     return ["test error of the networks themselves (mean, range):", *errors, *_lost(found)]
@@ -52,4 +53,5 @@ def _lost(found: dict[str, pd.DataFrame]) -> Iterator[str]:
     counts = {name: (int(_guesses(same).sum()), len(same)) for name, same in found.items()}
     words = [f"{count} of {n} of {name}" for name, (count, n) in counts.items() if count]
     if words:
-        yield f"AT CHANCE: networks that are no better than guessing ({'; '.join(words)}) make no result"
+        names = "; ".join(words)
+        yield f"AT CHANCE: networks that are no better than guessing ({names}) support no conclusion"

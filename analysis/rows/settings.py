@@ -1,7 +1,7 @@
-"""What a figure is about: title and file name from the columns of a table, and the rows that belong to it.
+"""Settings: splitting a table by the configurations of a sweep, with a title and a file name for each.
 
-`by_networks`, `by_setting` and `by_width` are the only ways in which analyses split tables, so that no key
-that a sweep varies is averaged over.
+Analyses split tables only by `by_networks`, `by_setting` and `by_width`, so that no mean is taken over a key
+that the sweep varies.
 """
 
 import re
@@ -17,11 +17,11 @@ from raysweep.vocabulary import Method, Statistics
 
 @dataclass(frozen=True)
 class Setting:
-    """Networks of one kind on one data set, aligned by one method (None: by none, or by several).
+    """The configuration that replicates share, and the method that aligned them (None: no method or several).
 
-    `variant` says what else of `train` sets them apart from others of the sweep ("": nothing), `statistics`
-    how their running statistics were treated ("": there are none), and `chance` whether all or some of them
-    are no better than guessing ("": none is).
+    `variant` says in which other keys of `train` it differs from the other settings of the sweep ("": in
+    none). `statistics` says how running statistics were treated ("": there are none), and `chance` whether
+    all or some of the networks are no better than guessing ("": none of them).
     """
 
     dataset: str
@@ -35,7 +35,7 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """For people: `vgg16-64 on cifar10, norm layer, weight matching, learning rate 0.1`."""
+        """The title for people: `vgg16-64 on cifar10, norm layer, weight matching, learning rate 0.1`."""
         size = "" if self.width is None else f"-{self.width}"
         words = [f"{self.model}{size} on {self.dataset}"]
         words += [] if self.norm == "none" else [f"norm {self.norm}"]
@@ -47,7 +47,7 @@ class Setting:
 
     @property
     def stem(self) -> str:
-        """For file names; weight matching is the default and goes without saying."""
+        """The stem of file names; weight matching is the default and is not named."""
         words = [self.model.replace(":", "_")]
         words += [] if self.width is None else [str(self.width)]
         words += [] if self.norm == "none" else [self.norm]
@@ -61,70 +61,70 @@ class Setting:
 Parts = Iterator[tuple[Setting, pd.DataFrame]]
 
 
-def by_networks(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) -> Parts:
-    """Split rows of `trials`, or of a table with `networks`, by what `Setting` has but for method and width.
+def by_networks(rows: pd.DataFrame, trials: pd.DataFrame, ignored: Iterable[str] = ()) -> Parts:
+    """Split rows of `trials`, or of a table with `networks`, by setting, but not by method or width.
 
-    `trials` is the sweep's whole table; keys of `train` in `but` set no variants apart. Networks of several
-    widths stay together, and so do all methods. The rows get a column `guesses`: whether one of their
-    networks is no better than guessing.
+    `trials` is the whole table of the sweep. Keys of `train` in `ignored` distinguish no variants. Widths and
+    methods stay together. The rows get the column `guesses`: whether one of their networks is no better than
+    guessing.
     """
     members = rows.networks if "networks" in rows else rows.trial_id.map(lambda trial: [trial])
     lost = at_chance(trials)
     rows = rows.assign(guesses=[any(trial_of(each) in lost for each in those) for those in members])
-    keys = ["dataset", "model", "norm", variants(rows, trials, but), told(rows, trials)]
+    keys = ["dataset", "model", "norm", variants(rows, trials, ignored), treated_statistics(rows, trials)]
     for values, group in rows.groupby(keys):
         dataset, model, norm, variant, statistics = map(str, values)
         setting = Setting(dataset, model, norm, variant=variant, statistics=statistics)
         yield replace(setting, chance=_chance(group)), group
 
 
-def told(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
-    """Return how running statistics were treated in every row; "" where there are none."""
+def treated_statistics(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
+    """Return for each row how running statistics were treated; "" where the networks have none."""
     if "statistics" not in rows or "running_statistics" not in trials:
-        return pd.Series("", rows.index, name="told")
+        return pd.Series("", rows.index, name="treated")
     has = set(trials[trials.running_statistics.eq(True)].trial_id)
-    return rows.statistics.where(rows.networks.str[0].map(trial_of).isin(has), "").rename("told")
+    return rows.statistics.where(rows.networks.str[0].map(trial_of).isin(has), "").rename("treated")
 
 
 def _chance(rows: pd.DataFrame) -> str:
     return "all" if rows.guesses.all() else "some" if rows.guesses.any() else ""
 
 
-def by_setting(barriers: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) -> Parts:
-    """Split as `by_networks` and by method; unaligned rows go with every method."""
-    for setting, group in by_networks(barriers, trials, but):
+def by_setting(barriers: pd.DataFrame, trials: pd.DataFrame, ignored: Iterable[str] = ()) -> Parts:
+    """Split as `by_networks` does, and by method; unaligned rows are in the part of every method."""
+    for setting, group in by_networks(barriers, trials, ignored):
         for method in sorted(group.method.dropna().unique()) or [None]:
             yield replace(setting, method=method), group[group.method.isna() | (group.method == method)]
 
 
 def by_width(parts: Iterable[tuple[Setting, pd.DataFrame]]) -> Parts:
-    """Split further by width: `by_width(by_setting(barriers, trials))`."""
+    """Split parts further by width, as in `by_width(by_setting(barriers, trials))`."""
     for setting, rows in parts:
         for width, group in rows.groupby("width"):
             size = int(float(str(width)))  # float where the column has nulls
             yield replace(setting, width=size, chance=_chance(group)), group
 
 
-def pruned_groups(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
-    """Split the trials of a sweep by everything but replicates and levels; only those with pruned levels."""
+def pruned_settings(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
+    """Split the trials of a sweep by setting and width, and yield the parts that have pruned levels."""
     for setting, group in by_width(by_networks(trials, trials)):
         if group.level.max() > 0:
             yield setting, group
 
 
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Of groups with BatchNorm keep the rows with statistics of their mixtures, where there are any."""
+    """Keep one treatment of running statistics per group: the recomputed ones where they were measured."""
     recomputed = barriers[barriers.statistics == Statistics.RECOMPUTED]
     return barriers[(barriers.statistics == Statistics.RECOMPUTED) | ~barriers.group.isin(recomputed.group)]
 
 
 def dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Comparisons of networks of one configuration as training left them: not pruned, at the last step."""
+    """Return the comparisons within one setting of networks at the end of training, before any pruning."""
     return ends(barriers[barriers.across.isna()]).astype({"width": int})  # null only across widths
 
 
 def ends(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Comparisons at the last step of their group, without pruning, by permutations that were found there."""
+    """Return the comparisons of dense networks at their last step, under permutations found at that step."""
     dense = barriers[barriers.level == 0]
     last = dense.groupby("group").step.transform("max")
     return one_statistics(dense[(dense.step == last) & (dense.permutation_step.fillna(last) == last)])

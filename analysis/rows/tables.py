@@ -1,4 +1,4 @@
-"""The tables of a sweep as they are: a table that is missing, empty or partly there is no error."""
+"""Reading the tables of a sweep in progress, in which tables and rows may be missing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ READ = ("trials", "alignments", "agreements", "barriers", "failures")
 
 @dataclass(frozen=True)
 class Tables:
-    """Frames with every documented column; `notes` say what is not there and what was left out."""
+    """Data frames with every documented column; `notes` say what is missing and what was left out."""
 
     name: str
     trials: pd.DataFrame
@@ -26,17 +26,17 @@ class Tables:
 
 
 def read(folder: Path) -> Tables:
-    """Read the tables of the sweep in `folder`, which gives its name."""
+    """Read the tables in the folder of a sweep, whose name is that of the folder."""
     frames, notes = {}, []
     for table in READ:
-        frames[table], said = _read(folder / table)
-        notes += said
-    frames["barriers"], said = _complete(frames["trials"], frames["alignments"], frames["barriers"])
-    return Tables(folder.name, **frames, notes=(*notes, *said))
+        frames[table], new = _read(folder / table)
+        notes += new
+    frames["barriers"], new = _complete(frames["trials"], frames["alignments"], frames["barriers"])
+    return Tables(folder.name, **frames, notes=(*notes, *new))
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return a table with every column that it should have, and what is wrong with it."""
+    """Return a table with all of its documented columns, and notes on what is wrong with it."""
     table = path.name
     nothing = schema(table).empty_table().to_pandas()
     try:
@@ -53,7 +53,10 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
 def _complete(
     trials: pd.DataFrame, alignments: pd.DataFrame, barriers: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Keep the barriers whose trials and alignments have rows: a sweep in progress publishes them apart."""
+    """Keep the barriers whose trials and alignments have rows, and note how many have not.
+
+    A sweep in progress publishes its tables one after the other.
+    """
     there, aligned = set(zip(trials.trial_id, trials.level, strict=True)), set(alignments.alignment_id)
     parts = zip(barriers.networks, barriers.level, barriers.alignments, strict=True)
     kept = [

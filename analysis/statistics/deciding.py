@@ -1,4 +1,4 @@
-"""What an error barrier says of a claim: does it hold, fail, or cannot the tables tell?"""
+"""Decisions: whether the interval of a mean error barrier supports a claim, refutes it, or leaves it open."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -20,19 +20,19 @@ NO_BASELINE = "no unaligned baseline"
 
 @dataclass(frozen=True)
 class Finding:
-    """What an interval says, and `why` it is undecided ("": it is not)."""
+    """A state, and the `reason` why it is undecided ("" where it is decided)."""
 
     state: str
-    why: str = ""
+    reason: str = ""
 
 
-def with_reason(state: str, why: str) -> str:
-    """Write `undecided: fewer than four networks`, `fails at level 3`, or that a claim holds in the mean."""
+def with_reason(state: str, reason: str) -> str:
+    """Return a state in words, as `undecided: fewer than four networks` or `fails at level 3`."""
     if state == HOLDS:
         return "holds in the mean"
     if state == FAILS:
-        return f"{state} {why}".rstrip()
-    return f"{state}: {why}" if state == UNDECIDED else state
+        return f"{state} {reason}".rstrip()
+    return f"{state}: {reason}" if state == UNDECIDED else state
 
 
 def connected(barrier: float) -> bool:
@@ -47,31 +47,32 @@ def share_connected(barriers: Iterable[float]) -> float:
 
 
 def beside_threshold(found: Any) -> Finding:
-    """Decide whether a mean error barrier (share) is at most 0.02, whatever the networks are without help.
+    """Decide whether a mean error barrier (share) is at most 0.02, without asking for a baseline.
 
-    `found` has the ends of its interval, `low` and `high` (NaN: none), and `why` there is none.
+    `found` has the ends of the interval as `low` and `high` (NaN where there is none) and says as `reason`
+    why there is none.
     """
     if math.isnan(found.high):
-        return Finding(UNDECIDED, found.why)
+        return Finding(UNDECIDED, found.reason)
     if connected(found.high):
         return Finding(HOLDS)
     return Finding(UNDECIDED, STRADDLES) if connected(found.low) else Finding(FAILS)
 
 
-def side_of(value: float, low: float, high: float, why: str) -> Finding:
-    """Decide on which side of a value an interval lies (NaN: there is none, and `why`)."""
+def side_of(value: float, low: float, high: float, reason: str) -> Finding:
+    """Decide on which side of a value an interval lies; without one (NaN) `reason` says why."""
     if math.isnan(high):
-        return Finding(UNDECIDED, why)
+        return Finding(UNDECIDED, reason)
     if high < value:
         return Finding(BELOW)
     return Finding(ABOVE) if low > value else Finding(UNDECIDED, f"the interval straddles {value:g}")
 
 
-def state(found: Any, unaligned: float) -> Finding:
+def decide_one(found: Any, unaligned: float) -> Finding:
     """Decide a claim about permutations; `found` is as in `beside_threshold`.
 
-    Where the networks are connected without any permutation (`unaligned` is their mean error barrier) a
-    permutation can show nothing, and where nobody measured that (NaN) nothing is decided.
+    `unaligned` is the mean error barrier of the same networks without a permutation. Where they are connected
+    without one, a permutation can show nothing; where this was not measured (NaN), nothing is decided.
     """
     if math.isnan(unaligned):
         return Finding(UNDECIDED, NO_BASELINE)
@@ -85,23 +86,24 @@ def decide(
     unaligned: str = Kind.UNALIGNED,
     without_baseline: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Return the error barriers of a summary, with what each says of the claim about its permutations.
+    """Return the error barriers of a summary, each with its decision on the claim about its permutations.
 
-    `summary` has a row per value of `by` (the kind of permutation), of the columns `at`, and of `risk`, with
-    the columns of `spread`. The baseline of a row is the row that agrees with it in `at` and whose `by` is
-    `unaligned`. Baselines themselves, and rows whose `by` is in `without_baseline`, are held against the
-    threshold alone. The new columns are `state`, `why` and `unaligned`, the mean of the baseline (NaN: none).
+    `summary` has a row for each value of `by` (the kind of permutation), of the columns `at` and of `risk`,
+    with the columns of `spread`. The baseline of a row is the row with the same values in `at` whose `by` is
+    `unaligned`. Baselines, and rows whose `by` is in `without_baseline`, are compared with the threshold
+    alone. The new columns are `state`, `reason` and `unaligned`, which is the mean of the baseline (NaN where
+    there is none).
     """
     errors = summary[summary.risk == "error"]
     means = baselines(errors[errors[by] == unaligned], at)
     bases = [means.get(key, NONE) for key in _keys(errors, at)]
     alone = errors[by].isin([unaligned, *without_baseline])
     findings = [
-        beside_threshold(row) if on_its_own else state(row, base)
+        beside_threshold(row) if on_its_own else decide_one(row, base)
         for row, on_its_own, base in zip(errors.itertuples(), alone, bases, strict=True)
     ]
     return errors.assign(
-        state=[each.state for each in findings], why=[each.why for each in findings], unaligned=bases
+        state=[each.state for each in findings], reason=[each.reason for each in findings], unaligned=bases
     )
 
 

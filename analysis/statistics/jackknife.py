@@ -36,50 +36,51 @@ Sample = tuple[Sequence[float], Members]
 class Interval:
     """A mean over comparisons, or a function of means, with the ends of its 95 % interval.
 
-    The ends are NaN where there is none, and `why` says so.
+    The ends are NaN where there is no interval, and `reason` says why.
     """
 
     mean: float
     low: float
     high: float
-    why: str = ""
+    reason: str = ""
 
 
 def with_interval(mean: float, low: float, high: float) -> str:
-    """Write `0.009 [0.005, 0.014]`, or the mean alone where there is no interval."""
+    """Return `0.009 [0.005, 0.014]`, or the mean alone where there is no interval."""
     if np.isnan(mean):
         return "no mean"
     return f"{mean:z.3f}" if np.isnan(low) else f"{mean:z.3f} [{low:z.3f}, {high:z.3f}]"
 
 
 def interval(values: Sequence[float], members: Members, alike: bool = False) -> Interval:
-    """Mean of a value per comparison (a barrier, a difference of two, a share) with its interval.
+    """Return the mean of a value per comparison (a barrier, a difference of two, a share) with its interval.
 
-    `alike`: all networks were drawn from one population, whatever is compared with what (see `populations`).
-    There is none below four networks, where leaving out one network leaves nothing, or where a value is
-    not finite: then there is no mean either.
+    With `alike`, all networks count as drawn from one population, whatever is compared with what (see
+    `populations`). There is no interval below four networks, or where leaving one network out leaves nothing.
+    Where a value is not finite there is neither a mean nor an interval.
     """
     mean = float(np.mean(values)) if np.isfinite(values).all() else NONE
     groups = [names_of(members)] if alike else populations(members)
     without = left_out((values, members), groups)
-    why = without_interval((values, members), without)
-    return Interval(mean, NONE, NONE, why) if why else bounds(mean, without)
+    reason = without_interval((values, members), without)
+    return Interval(mean, NONE, NONE, reason) if reason else bounds(mean, without)
 
 
 def ratio(above: Sample, below: Sample) -> Interval:
-    """Ratio of the means of two samples that depend on the same networks; each is left out of both at once.
+    """Return the ratio of two means over the same networks, leaving each out of both at once.
 
-    The interval is that of the logarithm, so that it and that of the inverse ratio say the same; where a mean
-    above is at or below zero it is that of the ratio itself. NaN where there is no positive mean below, and
-    no interval where that holds without one of the networks, or where one of the samples has none.
+    The interval is taken of the logarithm, so that the inverse ratio has the inverse interval; where a mean
+    above is at or below zero, it is taken of the ratio itself. The ratio is NaN where the mean below is not
+    positive. There is no interval where that happens without one of the networks, or where one of the samples
+    has none.
     """
     if not len(below[0]) or not np.mean(below[0]) > 0:
         return Interval(NONE, NONE, NONE, "nothing positive to divide by")
     value = float(np.mean(above[0]) / np.mean(below[0]))
     for sample in (above, below):
-        why = without_interval(sample, left_out(sample, populations(sample[1])))
-        if why:
-            return Interval(value, NONE, NONE, why)
+        reason = without_interval(sample, left_out(sample, populations(sample[1])))
+        if reason:
+            return Interval(value, NONE, NONE, reason)
     groups = populations([*above[1], *below[1]])
     tops, bases = left_out(above, groups), left_out(below, groups)
     if not all((base > 0).all() for base in bases):
@@ -92,7 +93,7 @@ def ratio(above: Sample, below: Sample) -> Interval:
 
 
 def without_interval(sample: Sample, without: Sequence[np.ndarray]) -> str:
-    """Return why comparisons do not tell how their mean varies over networks; "" where they do."""
+    """Return why the mean of a sample has no interval over networks; "" where it has one."""
     values, members = sample
     missing = [members[row] for row in np.flatnonzero(~np.isfinite(values)).tolist()]
     if missing:
@@ -112,10 +113,11 @@ def names_of(members: Members) -> list[str]:
 
 
 def populations(members: Members) -> list[list[str]]:
-    """Split the networks into those that were drawn apart, which are one or two sets of names, sorted.
+    """Split the networks into the populations that they were drawn from: one or two sorted lists of names.
 
-    There are two where every comparison is of one of these with one of those, as of narrow networks with wide
-    ones: each set then varies on its own. A ring of networks, each compared with the next, may look the same.
+    There are two where every comparison is between a network of one and a network of the other, as between
+    narrow and wide networks: each population then varies on its own. A ring of networks, each compared with
+    the next, may look the same.
     """
     partners: dict[str, set[str]] = {}
     for group in members:
@@ -123,7 +125,7 @@ def populations(members: Members) -> list[list[str]]:
             partners.setdefault(name, set()).update(group)
     names = names_of(members)
     side = dict.fromkeys(names[:1], 0)
-    for name in (reached := names[:1]):  # it grows as it goes
+    for name in (reached := names[:1]):  # the loop extends the list
         for other in partners[name] - {name}:
             if other not in side:
                 side[other] = 1 - side[name]
@@ -135,7 +137,7 @@ def populations(members: Members) -> list[list[str]]:
 
 
 def left_out(sample: Sample, groups: Iterable[Sequence[str]]) -> list[np.ndarray]:
-    """Return the means without each network, an array per population."""
+    """Return the means without each network, as one array for each population."""
     return [means_without(sample, names) for names in groups]
 
 
@@ -155,7 +157,7 @@ def means_without(sample: Sample, names: Sequence[str]) -> np.ndarray:
 
 
 def bounds(value: float, without: Iterable[np.ndarray]) -> Interval:
-    """Return a statistic with its interval, from its values without each network, an array per population.
+    """Return a statistic with its interval, from its values without each network: one array per population.
 
     Populations are independent: variances and third moments add up, and the degrees of freedom are those of
     Welch and Satterthwaite (n - 1 of a single population).
@@ -175,7 +177,7 @@ def bounds(value: float, without: Iterable[np.ndarray]) -> Interval:
 
 
 def _outer(quantile: float, skewness: float) -> float:
-    """Return a quantile of (estimate - value) / standard error: Student's, or Hall's if that is farther."""
+    """Return a quantile of (estimate - value) / standard error: Student's or Hall's, the outer one."""
     if abs(skewness) < 1e-6:
         return quantile
     halls = 3 / skewness * float(np.cbrt(1 + skewness * (quantile - skewness / 6)) - 1)

@@ -17,9 +17,9 @@ Logarithms = list[np.ndarray]  # of the means of one width without each of its n
 class PowerLaw:
     """`barrier = factor * width ** exponent`, with the exponent's 95 % interval.
 
-    `widths` were fitted; left out were those `censored`, whose mean barrier is at or below zero, and those
-    `unknown`, where it is not a number. `without` has the logarithms of each fitted width; it is empty where
-    there is no interval.
+    `widths` are those that were fitted. Two kinds were left out: `censored` ones, whose mean barrier is at or
+    below zero, and `unknown` ones, whose mean is not a number. `without` has the logarithms of each fitted
+    width and is empty where there is no interval.
     """
 
     exponent: Interval
@@ -51,9 +51,9 @@ class PowerLaw:
 
     def __str__(self) -> str:
         left = {"at or below zero": self.censored, "not a number": self.unknown}
-        out = "".join(f"; left out, {why}: {', '.join(map(str, at))}" for why, at in left.items() if at)
-        why = f"; no interval: {self.exponent.why}" if self.exponent.why else ""
-        return f"width^{self.power} ({len(self.widths)} widths{out}{why})"
+        out = "".join(f"; left out, {reason}: {', '.join(map(str, at))}" for reason, at in left.items() if at)
+        reason = f"; no interval: {self.exponent.reason}" if self.exponent.reason else ""
+        return f"width^{self.power} ({len(self.widths)} widths{out}{reason})"
 
 
 def power_law(samples: Mapping[int, Sample]) -> PowerLaw | None:
@@ -73,20 +73,20 @@ def power_law(samples: Mapping[int, Sample]) -> PowerLaw | None:
     slope = float(slopes @ logs)
     factor = float(np.exp(logs.mean())) / _centre(kept) ** slope
     without = [left_out(samples[width], populations(samples[width][1])) for width in kept]
-    why = next(filter(None, map(_why, kept, (samples[width] for width in kept), without)), "")
-    logarithms = [] if why else [[np.log(each) for each in parts] for parts in without]
-    exponent = Interval(slope, NONE, NONE, why) if why else _combined(slope, slopes, logarithms)
+    reason = next(filter(None, map(_reason, kept, (samples[width] for width in kept), without)), "")
+    logarithms = [] if reason else [[np.log(each) for each in parts] for parts in without]
+    exponent = Interval(slope, NONE, NONE, reason) if reason else _combined(slope, slopes, logarithms)
     censored = tuple(width for width, mean in means.items() if mean <= 0)
     unknown = tuple(width for width, mean in means.items() if np.isnan(mean))
     return PowerLaw(exponent, factor, kept, censored, unknown, logarithms)
 
 
-def _why(width: int, sample: Sample, without: Sequence[np.ndarray]) -> str:
-    """Return why a width does not tell how the logarithm of its mean varies; "" where it does."""
-    why = without_interval(sample, without)
-    if not why and not all((each > 0).all() for each in without):
-        why = "no positive mean without one of the networks"
-    return why and f"{why} at {width}"
+def _reason(width: int, sample: Sample, without: Sequence[np.ndarray]) -> str:
+    """Return why the logarithm of a width's mean has no variance; "" where it has one."""
+    reason = without_interval(sample, without)
+    if not reason and not all((each > 0).all() for each in without):
+        reason = "no positive mean without one of the networks"
+    return reason and f"{reason} at {width}"
 
 
 def _combined(value: float, coefficients: np.ndarray, without: Sequence[Logarithms]) -> Interval:
@@ -102,4 +102,5 @@ def _centre(widths: Sequence[int]) -> float:
 def _slopes(widths: Sequence[int]) -> np.ndarray:
     """Return the coefficients of the logarithms in the slope of their least-squares line, shape (widths,)."""
     away = np.log(np.asarray(widths, float) / _centre(widths))
-    return away / (away**2).sum()
+    slopes: np.ndarray = away / (away**2).sum()
+    return slopes

@@ -1,4 +1,4 @@
-"""Barriers of several comparisons in few numbers, and those numbers in words."""
+"""The summary of several comparisons: mean, interval, maximum and share connected, in words and in tables."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,15 +8,15 @@ import pandas as pd
 from analysis.statistics.deciding import share_connected, with_reason
 from analysis.statistics.jackknife import Members, interval, with_interval
 
-UNITS = {"error": "share", "loss": "nats"}  # of the risks
-SPREAD = ("mean", "low", "high", "why", "maximum", "connected", "n")
+UNITS = {"error": "share", "loss": "nats"}  # the unit of each risk
+SPREAD = ("mean", "low", "high", "reason", "maximum", "connected", "n")
 
 
 def spread(values: pd.Series, members: Members) -> dict[str, Any]:
-    """Return the mean, the ends of its interval (or why there is none), the maximum, and the number.
+    """Return the mean of error or loss barriers, the ends of its interval, the maximum and the number `n`.
 
-    `connected` is the share at or below 0.02. The maximum is of the values that are numbers; `why` names the
-    others, of which none is connected.
+    `connected` is the share of values at or below 0.02. The maximum is taken over the finite values; the
+    others count as not connected, and `reason` names them. Without an interval, `reason` says why.
     """
     return {
         **vars(interval(values.tolist(), members)),
@@ -27,23 +27,23 @@ def spread(values: pd.Series, members: Members) -> dict[str, Any]:
 
 
 def mean(values: pd.Series, members: Members) -> dict[str, Any]:
-    """Return the mean, the ends of its interval, and the number of values.
+    """Return the mean, the ends of its interval and the number of values.
 
-    Networks are of one kind, though masks that each hands to the next go around a ring.
+    All networks count as one population, although masks that are handed around a ring look like two.
     """
     return {**vars(interval(values.tolist(), members, alike=True)), "n": len(values)}
 
 
 def in_words(row: Any, of: str = "pairs") -> str:
-    """Write a row with `state` and the columns of an error barrier's spread, the maximum beside the mean.
+    """Return the decision and the spread of an error barrier in words.
 
-    `holds in the mean (0.009 [0.005, 0.014], maximum 0.021, 83% of 6 pairs connected)`.
+    For instance `holds in the mean (0.009 [0.005, 0.014], maximum 0.021, 83% of 6 pairs connected)`.
     """
-    return f"{with_reason(row.state, row.why)} ({in_numbers(row, of)})"
+    return f"{with_reason(row.state, row.reason)} ({in_numbers(row, of)})"
 
 
 def in_numbers(row: Any, of: str) -> str:
-    """Write the numbers of a spread: mean and interval, maximum, and the share of connected `of`."""
+    """Return mean, interval and maximum of a spread, and the share of connected comparisons, called `of`."""
     return (
         f"{with_interval(row.mean, row.low, row.high)}, maximum {row.maximum:.3f}, "
         f"{row.connected:.0%} of {row.n} {of} connected"
@@ -53,10 +53,10 @@ def in_numbers(row: Any, of: str) -> str:
 def wide_table(
     rows: pd.DataFrame, index: str | list[str], columns: str | list[str], sort: bool = True
 ) -> pd.DataFrame:
-    """Return the texts of means with their intervals, a line per value of `index`; empty where there is none.
+    """Return means with their intervals as texts, with a line for each value of `index`.
 
-    Lines are sorted, or else in the order in which they appear; `columns` are always sorted. A categorical
-    column has its own order.
+    Cells without a mean are empty. Lines are sorted, or with `sort=False` in the order of the rows; columns
+    are always sorted. A categorical column is sorted by its categories.
     """
     text = list(map(with_interval, rows["mean"], rows.low, rows.high))
     wide = rows.assign(text=text).pivot_table(
@@ -66,6 +66,6 @@ def wide_table(
 
 
 def in_order(labels: Iterable[str]) -> "pd.Categorical[str]":
-    """Return labels as a category that is sorted as they first appear."""
+    """Return labels as a categorical whose order is that of their first appearance."""
     found = list(labels)
     return pd.Categorical(found, list(dict.fromkeys(found)), ordered=True)

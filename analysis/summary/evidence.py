@@ -1,4 +1,4 @@
-"""What a sweep says of every claim, as verdicts: of independent networks, and never across sweeps."""
+"""The verdicts of a sweep on every claim, on independent networks only."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,12 +28,12 @@ STRONG_WORDS = {
     "simplex, via": "all mixtures of three, two aligned to the third",
     "simplex, joint": "all mixtures of three jointly aligned",
 }
-Make = Callable[..., Verdict]  # of the sweep at hand
+Make = Callable[..., Verdict]  # a `Verdict` of the sweep at hand
 STATED = ("state", *SPREAD)
 
 
 def evidence(tables: Tables) -> list[Verdict]:
-    """Return the verdicts of a sweep by claim, setting, kind of permutation, width and split."""
+    """Return the verdicts of a sweep for each claim, setting, kind of permutation, width and split."""
     comparable = tables.barriers[tables.barriers.group.isin(independent(tables.trials))]
     make = partial(Verdict, sweep=tables.name)
     claims = (_weak, _along_training, _along_pruning, _strong)
@@ -46,8 +46,8 @@ def _weak(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdic
     pairs = weak.pairs(dense_ends(barriers), tables.trials)
     for setting, rows in by_width(by_networks(pairs, tables.trials)):
         decided = all_pairs.decided(all_pairs.summarise(rows[rows.series.str.startswith(weak.INDEPENDENT)]))
-        for row in decided[decided.how != Kind.UNALIGNED].itertuples():
-            own = replace(setting, method=str(row.how).replace(" ", "_"))
+        for row in decided[decided.alignment != Kind.UNALIGNED].itertuples():
+            own = replace(setting, method=str(row.alignment).replace(" ", "_"))
             yield make(WEAK, "one aligned to the other", setting=own, **_spread(row))
 
 
@@ -85,7 +85,8 @@ def _spread(row: Any) -> dict[str, Any]:
 
 def _along(make: Make, claim: str, what: str, setting: Setting, split: str, found: Decision) -> Verdict:
     where = (
-        f"at {found.unit} {found.place:g}, the worst; holds at {found.holds} of {found.told} that can tell"
+        f"at {found.coordinate} {found.position:g}, the worst; holds at {found.holds} of the "
+        f"{found.informative} informative {found.coordinate}s"
     )
     numbers = {name: getattr(found, name) for name in STATED}
     return make(claim, what, setting=setting, split=split, where=where, **numbers)

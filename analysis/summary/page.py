@@ -1,4 +1,4 @@
-"""The page of `analysis.claims` as HTML: verdicts by claim, the paper's numbers, every sweep's report."""
+"""The page of `analysis.claims` as HTML: verdicts by claim, the paper's numbers, reports of sweeps."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from raysweep.vocabulary import Split
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim with its definition and the sweeps that answer it: a small one and the paper's size."""
+    """A claim, its definition, and the two sweeps that answer it: on two cores and at the paper's size."""
 
     name: str
     title: str
@@ -57,7 +57,10 @@ CLAIMS = (
 
 @dataclass(frozen=True)
 class Row:
-    """The verdicts of one kind of permutation and one width, by split; `span` rows share the permutations."""
+    """The verdicts on one kind of permutation and one width, by split.
+
+    The first row of a kind spans the `span` rows that share it; in the others `span` is 0.
+    """
 
     what: str
     span: int
@@ -67,7 +70,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Family:
-    """The rows of one kind of networks in one sweep."""
+    """The rows of one setting of a sweep, over all of its widths."""
 
     networks: str
     sweep: str
@@ -86,13 +89,13 @@ def families(verdicts: Iterable[Verdict]) -> list[Family]:
 def _rows(verdicts: list[Verdict]) -> Iterator[Row]:
     for what, same in _gathered(verdicts, lambda each: each.what).items():
         widths = _gathered(same, lambda each: each.setting.width or 0)
-        for place, (width, splits) in enumerate(sorted(widths.items())):
-            span = 0 if place else len(widths)
+        for index, (width, splits) in enumerate(sorted(widths.items())):
+            span = 0 if index else len(widths)
             yield Row(what, span, width, {each.split: each for each in splits})
 
 
 def _gathered(verdicts: Iterable[Verdict], key: Callable[[Verdict], Key]) -> dict[Key, list[Verdict]]:
-    """Gather verdicts by a key, in the order in which its values first appear."""
+    """Group verdicts by a key, in the order in which its values first appear."""
     found: dict[Key, list[Verdict]] = {}
     for each in verdicts:
         found.setdefault(key(each), []).append(each)
@@ -102,7 +105,7 @@ def _gathered(verdicts: Iterable[Verdict], key: Callable[[Verdict], Key]) -> dic
 def render(
     verdicts: list[Verdict], reproductions: list[tuple[str, Reproduction]], reports: list[Report]
 ) -> str:
-    """Return the page; `reproductions` have the names of their sweeps.
+    """Return the page; each reproduction comes with the name of its sweep.
 
     Everything that comes from tables, names and files is escaped.
     """

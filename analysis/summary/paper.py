@@ -31,14 +31,13 @@ FIXED_POINTS = {50: 0.35, 80: 0.60}  # share of units on which P_t and the last 
 # Compositions of permutations around cycles of VGG-16; the paper gives one number for all their lengths.
 CYCLE_MODEL, CYCLE_METHOD, CYCLE_FIXED_POINTS = VGG, WEIGHTS, 0.10  # share of units that stay in place
 
-# What every trial must have in the table `trials`; null means all of the data as they are. The seeds, the
-# place of the computation and the results are free: they are not part of the setting.
+# The values that every trial must have in the table `trials`, where null stands for all of the data as they
+# are. Seeds, devices and results are free.
 _ALL_OF_THE_DATA = dict.fromkeys(("half", "fraction", "examples", "pixel_seed", "spawn_at"))
 _PRESETS = {VGG: "paper_vgg16_cifar10", RESNET: "paper_resnet20_cifar10"}
 
-
-# What every alignment by a method must have in the table `alignments`, and every barrier of a pair in
-# `barriers`. Seeds, threads and devices are free here too.
+# The values that every alignment by a method must have in the table `alignments`, and every barrier of a pair
+# in `barriers`. Seeds, threads and devices are free here too.
 ALIGN: dict[str, dict[str, object]] = {
     WEIGHTS: {"kernel": "linear", "order": "random", "biases": True, "restarts": 1},
     ACTIVATIONS: {"tensor": "last", "similarity": "correlation", "examples": 10_000, "pixels": 1},

@@ -1,4 +1,4 @@
-"""Numbers of a sweep beside the paper's, where the sweep has the paper's setting; else what differs."""
+"""Numbers of a sweep beside the paper's, or where it has another setting, what differs from the paper's."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from raysweep.vocabulary import Interpolation, Kind, Split
 
 @dataclass(frozen=True)
 class Beside:
-    """A number of ours (share) with its interval (NaN: none) and the paper's.
+    """A number of ours (share), its interval (NaN where there is none) and the number of the paper.
 
-    `at_most`: the paper gives an upper end, not a value.
+    With `at_most`, the paper gives an upper bound, not a value.
     """
 
     what: str
@@ -40,7 +40,7 @@ class Beside:
 
     @property
     def agrees(self) -> str:
-        """Whether the paper's number lies within our interval, but for the accuracy of reading a plot."""
+        """Whether the paper's number lies within our interval, widened by the accuracy of reading a plot."""
         if isnan(self.low):
             return "no interval"
         below = self.low - paper.READING <= self.paper
@@ -49,7 +49,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Networks of the paper's model, what differs from its setting, and (where nothing does) the numbers."""
+    """Networks of a model of the paper, what differs from its setting, and (if nothing does) the numbers."""
 
     networks: str
     differ: tuple[str, ...]
@@ -59,15 +59,15 @@ class Reproduction:
 def differences(
     trials: pd.DataFrame, barriers: pd.DataFrame, alignments: pd.DataFrame, model: str
 ) -> list[str]:
-    """Say in what trials of a model, barriers of theirs and the alignments of these differ from the paper's.
+    """Return the keys in which trials, their barriers and the alignments behind these differ from the paper.
 
-    None: it is the paper's setting.
+    The list is empty for the paper's setting.
     """
     used = alignments[alignments.alignment_id.isin([each for ids in barriers.alignments for each in ids])]
     pairs = barriers[barriers.interpolation == Interpolation.PAIR]
     parts = [("", trials, paper.setting(model)), ("compare.", pairs, paper.COMPARE)]
     parts += [(f"align.{name}.", used[used.method == name], own) for name, own in paper.ALIGN.items()]
-    return [said for section, rows, wanted in parts for said in _differ(section, rows, wanted)]
+    return [each for section, rows, wanted in parts for each in _differ(section, rows, wanted)]
 
 
 def _differ(section: str, rows: pd.DataFrame, setting: Mapping[str, object]) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _differ(section: str, rows: pd.DataFrame, setting: Mapping[str, object]) -> 
 
 
 def _plain(value: Any) -> str:
-    """Write a cell so that equal settings are equal texts, whatever the type of a list, null or number."""
+    """Return a cell as a text, the same for equal values whatever the type of a list, null or number."""
     if hasattr(value, "__len__") and not isinstance(value, str):
         return ", ".join(map(str, value)) or "none"
     if pd.isna(value):
@@ -89,7 +89,7 @@ def _plain(value: Any) -> str:
 
 
 def reproductions(tables: Tables) -> list[Reproduction]:
-    """Compare every group of trials of the paper's models; groups from which the same differs go together."""
+    """Compare every group of trials of the paper's models; groups with the same differences go together."""
     dense = tables.trials[(tables.trials.level == 0) & tables.trials.group.isin(independent(tables.trials))]
     models = dense[dense.model.isin([paper.VGG, paper.RESNET])]
     found: dict[tuple[str, tuple[str, ...]], tuple[set[int], list[Beside]]] = {}

@@ -1,4 +1,4 @@
-"""What a sweep has to show beside its verdicts: its counts, the texts of its analyses, its figures."""
+"""The report of a sweep beside its verdicts: row counts, the texts of its analyses, and its figures."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from pathlib import Path
 
 import yaml
 
+from analysis.figures.style import caption_of
 from analysis.rows.tables import READ, Tables
 from raysweep.sweep.names import ANALYSES
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A PNG as a data URL, with what it answers and what it is of."""
+    """A PNG as a data URL, with its caption and its text alternative."""
 
     caption: str
     alt: str
@@ -22,7 +23,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Report:
-    """A sweep's section: rows by table, notes on what is not there, texts by analysis, figures."""
+    """The section of a sweep: row counts, notes on what is missing, texts by analysis, and figures."""
 
     name: str
     counts: dict[str, int]
@@ -32,7 +33,7 @@ class Report:
 
 
 def report(folder: Path, tables: Tables) -> Report:
-    """Run the sweep's analyses again, so that texts and figures are of the tables as they are now."""
+    """Run the analyses of the sweep again, so that texts and figures show the tables as they are now."""
     counts = {table: len(getattr(tables, table)) for table in READ}
     notes, texts = list(tables.notes), {}
     if counts["failures"]:
@@ -43,8 +44,8 @@ def report(folder: Path, tables: Tables) -> Report:
                 texts[name] = import_module(f"analysis.{name}").analyse(folder)
             except (OSError, LookupError, AttributeError, TypeError, ValueError) as error:
                 # An analysis reads whole tables; of a sweep in progress they may not fit together yet.
-                why = str(error).replace(f"{folder}/", "")  # the page is the same wherever the root lies
-                notes.append(f"analysis {name} cannot read these tables: {type(error).__name__}: {why}")
+                reason = str(error).replace(f"{folder}/", "")  # the page is the same wherever the root lies
+                notes.append(f"analysis {name} cannot read these tables: {type(error).__name__}: {reason}")
     else:
         notes.append("no barriers yet")
     return Report(folder.name, counts, notes, texts, figures(folder))
@@ -65,6 +66,7 @@ def figures(folder: Path) -> list[Figure]:
 def _figure(path: Path, sweep: str) -> Figure:
     name = max((each for each in ANALYSES if path.stem.startswith(f"{each}_")), key=len, default="")
     of = path.stem.removeprefix(f"{name}_")
-    what = (import_module(f"analysis.{name}").__doc__ or "").strip() if name else "Figure."
+    caption = caption_of(path)
     url = f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"
-    return Figure(f"{what} ({path.name})", f"{name.replace('_', ' ')} of {of}, sweep {sweep}: {what}", url)
+    alt = f"{name.replace('_', ' ')} of {of}, sweep {sweep}: {caption}"
+    return Figure(f"{caption} ({path.name})".lstrip(), alt, url)

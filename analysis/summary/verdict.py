@@ -1,4 +1,4 @@
-"""A verdict on a claim: what one kind of permutation shows of one kind of networks in one sweep."""
+"""A verdict on a claim: the decision on one kind of permutation in one setting of a sweep."""
 
 from dataclasses import dataclass, replace
 
@@ -9,11 +9,11 @@ from analysis.statistics.jackknife import with_interval
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a mean error barrier (share), its interval (NaN: none) and spread say of a claim on one split.
+    """The decision on a claim on one split, with the spread of the error barriers (shares) behind it.
 
-    `what` are the permutations, `where` says to which place of a sequence the numbers belong. `connected` is
-    the share of the `n` pairs or triples at or below the threshold; `why` says why it is undecided,
-    or where in a sequence it fails.
+    `what` describes the permutations, and `where` the epoch or level to which the numbers belong. `connected`
+    is the share of the `n` pairs or triples at or below the threshold. `reason` says why the claim is
+    undecided, or at which epochs or levels it fails.
     """
 
     claim: str
@@ -22,7 +22,7 @@ class Verdict:
     setting: Setting
     split: str
     state: str
-    why: str
+    reason: str
     mean: float
     low: float
     high: float
@@ -33,18 +33,18 @@ class Verdict:
 
     @property
     def family(self) -> str:
-        """The networks without their width: verdicts of one family differ in it."""
+        """The title of the setting without its width, in which the verdicts of a family differ."""
         return replace(self.setting, width=None).title
 
     @property
-    def said(self) -> str:
-        """The state in words: of what holds, that it does so in the mean; of what is undecided, why."""
-        return with_reason(self.state, self.why)
+    def wording(self) -> str:
+        """The state in words, with its reason."""
+        return with_reason(self.state, self.reason)
 
     def __str__(self) -> str:
         where = f" {self.where}" if self.where else ""
         return (
-            f"{self.claim}: {self.sweep}: {self.setting.title}: {self.what}: {self.split} {self.said} "
+            f"{self.claim}: {self.sweep}: {self.setting.title}: {self.what}: {self.split} {self.wording} "
             f"({with_interval(self.mean, self.low, self.high)}{where}, threshold {THRESHOLD}, maximum "
             f"{self.maximum:.3f}, {self.connected:.0%} of {self.n} connected)"
         )

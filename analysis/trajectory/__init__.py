@@ -1,4 +1,4 @@
-"""Does one permutation align two whole training runs? Found at one epoch and applied at every other."""
+"""Does one permutation, found at one epoch, align two training runs at every epoch?"""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from raysweep.vocabulary import Split
 
 
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, draw `figures/trajectory_*.png` and return tables and verdicts."""
+    """Return tables and verdicts of a sweep as text; draw `figures/trajectory_*.png` in its folder."""
     names = ("barriers", "agreements", "trials")
     barriers, agreements, trials = (pd.read_parquet(folder / name) for name in names)
     parts = []

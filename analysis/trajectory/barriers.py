@@ -15,23 +15,26 @@ from raysweep.vocabulary import Interpolation, Kind
 
 
 def by_epoch(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
-    """Return mean barriers with intervals by series, epoch found, epoch applied and risk.
+    """Return the spread of barriers by series, epoch of the permutation, epoch of the networks and risk.
 
-    `per_epoch`: steps of an epoch. Series: unaligned, direct, and `stacked n`. The maximum over pairs and
-    the share of connected ones stand beside the mean, and so do, with their intervals, the mean as a `share`
-    of the unaligned one and as a multiple (`times`) of that under the last permutation at the last epoch
-    (NaN where that is zero).
+    `per_epoch` is the number of steps of an epoch. The series are `unaligned`, `direct` and `stacked n`. Two
+    ratios have intervals of their own: `share` is the mean barrier divided by the unaligned one, and `times`
+    is it divided by that under the last permutation at the last epoch (NaN where the divisor is not
+    positive).
     """
     return _summarise(named(barriers, per_epoch), ["series", "found", "epoch"])
 
 
 def over_epochs(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
-    """Return the same of all epochs together: a row per series, epoch found and risk."""
+    """Return the same as `by_epoch` over all epochs together: a row per series, epoch found and risk."""
     return _summarise(named(barriers, per_epoch), ["series", "found"])
 
 
 def named(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
-    """Return the pairs of both runs at one epoch with `series`, `found` and `epoch` (NaN: not found)."""
+    """Return the pairs with `series`, the `epoch` of the networks and that of the permutation, `found`.
+
+    `found` is NaN for unaligned pairs.
+    """
     chosen = barriers[barriers.kind.isin([Kind.UNALIGNED, Kind.DIRECT, Kind.STACKED])]
     stacked = [f"stacked {size:.0f}" for size in chosen["stack"].astype(float)]
     series = chosen.kind.where(chosen.kind != Kind.STACKED, stacked)
@@ -59,7 +62,7 @@ def _summarise(chosen: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def fixed_points(agreements: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
-    """Return by epoch the mean share of units on which its permutation is the last one, with intervals."""
+    """Return by epoch the mean share of units on which its permutation agrees with the last one."""
     along = agreements[agreements.kind == "trajectory"]
     along = along[along.step < along.step.max()]
     rows = []
@@ -70,8 +73,8 @@ def fixed_points(agreements: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
 
 
 def decisions(means: pd.DataFrame) -> dict[float, Decision]:
-    """Decide, of the last, the middle and the first permutation, by the epoch at which it was found."""
-    decided = decide(means, "series", ["epoch"]).rename(columns={"epoch": "place"})
+    """Decide on the last, the middle and the first permutation, by the epochs at which they were found."""
+    decided = decide(means, "series", ["epoch"])
     direct = decided[decided.series == Kind.DIRECT]
     chosen = sorted(first_middle_last(direct.found).values(), reverse=True)
     return {epoch: decide_together(direct[direct.found == epoch], "epoch") for epoch in chosen}
@@ -80,7 +83,7 @@ def decisions(means: pd.DataFrame) -> dict[float, Decision]:
 def trajectories(
     barriers: pd.DataFrame, agreements: pd.DataFrame, trials: pd.DataFrame
 ) -> Iterator[tuple[Setting, pd.DataFrame, pd.DataFrame]]:
-    """Yield the pairs of every setting and width with permutations along training, and their agreements."""
+    """Yield pairs and agreements of every setting and width that has permutations along training."""
     chosen = one_statistics(barriers[(barriers.level == 0) & barriers.across.isna()]).astype({"width": int})
     for setting, rows in by_width(by_setting(chosen[chosen.interpolation == Interpolation.PAIR], trials)):
         shares = agreements[agreements.group.isin(rows.group) & (agreements.method == setting.method)]
@@ -89,5 +92,5 @@ def trajectories(
 
 
 def steps_per_epoch(trials: pd.DataFrame) -> float:
-    """Return the optimiser steps of an epoch, which trials of one group share."""
+    """Return the optimiser steps of an epoch, which the trials of a group have in common."""
     return float((trials.steps / trials.epochs).iloc[0])

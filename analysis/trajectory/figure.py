@@ -1,12 +1,13 @@
-"""The figure of `analysis.trajectory`."""
+"""The figure of barriers along training, with fixed points, super-alignment and hybrids."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from analysis.figures.axes import LINEAR, at_threshold, bend, legend_below
+from analysis.figures.axes import LINEAR, at_threshold, legend_below, symlog
 from analysis.figures.style import (
     BLACK,
     BLUE,
@@ -16,9 +17,9 @@ from analysis.figures.style import (
     RED,
     SKY,
     Mark,
+    caption,
     headline,
     looks,
-    plt,
     save,
 )
 from analysis.statistics.jackknife import METHOD
@@ -37,11 +38,11 @@ MARKS = {
 HYBRIDS = {"bottom_up": Mark(SKY, "^"), "top_down": Mark(RED, "v", "--")}
 SINGLE = {"one_in": Mark(GREEN, "^", ""), "one_out": Mark(PINK, "P", "")}
 BASELINES = {NONE: Mark(BLACK, "", ":"), LAST: Mark(BLUE, "", "-.")}
-APART = 0.12  # distance of the marks of two series at one place
+APART = 0.12  # distance between the marks of two series at one position
 
 
 def curves(means: pd.DataFrame, risk: str) -> dict[str, pd.DataFrame]:
-    """Return the rows of a risk by label: unaligned, and the first, middle and last permutation."""
+    """Return the rows of a risk for unaligned pairs and for the first, middle and last permutation."""
     chosen = means[means.risk == risk]
     direct = chosen[chosen.series == Kind.DIRECT]
     named: dict[str, pd.DataFrame] = {Kind.UNALIGNED: chosen[chosen.series == Kind.UNALIGNED]}
@@ -58,7 +59,7 @@ def draw(
     title: str,
     path: Path,
 ) -> None:
-    """Draw the heat map of losses and the curves; fixed points and super-alignment; hybrids, if any."""
+    """Draw barriers along training, fixed points, and super-alignment and hybrids where there are any."""
     stacked = ["stacks loss", "stacks error"] if len(stacks) else [".", "."]
     rows = [["heat", "loss", "error"], ["fixed", *stacked]]
     if len(hybrids):
@@ -72,21 +73,22 @@ def draw(
         if len(stacks):
             _stacks(axes[f"stacks {risk}"], stacks[(stacks.risk == risk) & stacks.epoch.notna()], risk)
         if len(hybrids):
-            label = "groups with the early permutation (the others: the last)"
+            label = "layer groups with the early permutation (the others have the last one)"
             _hybrids(axes[f"hybrids {risk}"], hybrids[hybrids.risk == risk], HYBRIDS, risk, label)
     if len(hybrids):
-        label = "the one group with (in) or without (out) the early permutation"
+        label = "the only layer group with (in) or without (out) the early permutation"
         _hybrids(axes["single"], hybrids[hybrids.risk == "loss"], SINGLE, "loss", label)
     headline(
         figure,
         f"{title}: one permutation along training (mean over pairs, {METHOD})\n"
         f"axes of barriers linear below {LINEAR}",
     )
-    save(figure, path)
+    what = "Test barriers of two training runs under permutations found at one epoch"
+    save(figure, path, caption(what, title, means.n, "pairs"))
 
 
 def heat(axis: Axes, direct: pd.DataFrame) -> None:
-    """Draw mean losses (nats) by the epoch at which the permutation was found and that of the networks."""
+    """Draw mean loss barriers (nats) by the epochs of the permutation and of the networks as a heat map."""
     table = direct.pivot_table(index="found", columns="epoch", values="mean")
     image = axis.imshow(table.clip(lower=0), origin="lower", cmap="cividis_r", aspect="auto")
     axis.set_xticks(range(table.shape[1]), [f"{epoch:g}" for epoch in table.columns])
@@ -102,12 +104,12 @@ def heat(axis: Axes, direct: pd.DataFrame) -> None:
 
 
 def _curves(axis: Axes, means: pd.DataFrame, risk: str) -> None:
-    places = _epochs(axis, means.epoch, "epoch at which the networks are compared")
+    positions = _epochs(axis, means.epoch, "epoch at which the networks are compared")
     for name, rows in curves(means, risk).items():
-        mark, x = MARKS[name], rows.epoch.map(places)
+        mark, x = MARKS[name], rows.epoch.map(positions)
         axis.plot(x, rows["mean"], mark.line, color=mark.colour, marker=mark.marker, label=_label(name, rows))
         axis.fill_between(x, rows.low, rows.high, color=mark.colour, alpha=0.13, linewidth=0)
-    bend(axis)
+    symlog(axis)
     if risk == "error":
         at_threshold(axis)
     axis.set_ylabel(f"test {risk} barrier ({UNITS[risk]})")
@@ -121,12 +123,12 @@ def _label(name: str, rows: pd.DataFrame) -> str:
 
 
 def _epochs(axis: Axes, epochs: pd.Series, label: str) -> dict[float, int]:
-    """Give every epoch the same room and a tick; returns their places."""
-    places = {epoch: place for place, epoch in enumerate(sorted(epochs.unique()))}
-    axis.set_xticks(list(places.values()), [f"{epoch:g}" for epoch in places])
+    """Give every epoch a tick at equal distances and return the positions of the epochs."""
+    positions = {epoch: position for position, epoch in enumerate(sorted(epochs.unique()))}
+    axis.set_xticks(list(positions.values()), [f"{epoch:g}" for epoch in positions])
     axis.set_xlabel(label)
     axis.grid(alpha=0.25)
-    return places
+    return positions
 
 
 def _shares(axis: Axes, shares: pd.DataFrame) -> None:
@@ -141,11 +143,11 @@ def _shares(axis: Axes, shares: pd.DataFrame) -> None:
 
 
 def _stacks(axis: Axes, stacks: pd.DataFrame, risk: str) -> None:
-    places = _epochs(axis, stacks.epoch, "epoch at which the networks are compared")
+    positions = _epochs(axis, stacks.epoch, "epoch at which the networks are compared")
     series = looks(names(stacks))
-    for place, (name, mark) in enumerate(series.items()):
+    for index, (name, mark) in enumerate(series.items()):
         rows = stacks[stacks.series == name].sort_values("epoch")
-        x = rows.epoch.map(places) + APART * (place - (len(series) - 1) / 2)
+        x = rows.epoch.map(positions) + APART * (index - (len(series) - 1) / 2)
         label = f"{name.split()[1]} checkpoints (n = {rows.n.min()})"
         _points(axis, x, rows, mark, label)
     axis.axhline(0, color="0.4", linewidth=0.8)
@@ -160,25 +162,25 @@ def _hybrids(axis: Axes, hybrids: pd.DataFrame, marks: dict[str, Mark], risk: st
             text = f"{name} (n = {row['n']})"
             axis.axhline(row["mean"], color=mark.colour, linestyle=mark.line, label=text)
             axis.axhspan(row["low"], row["high"], color=mark.colour, alpha=0.1, linewidth=0)
-    for place, (direction, mark) in enumerate(marks.items()):
+    for index, (direction, mark) in enumerate(marks.items()):
         rows = hybrids[hybrids.hybrid == direction].sort_values("layers")
         if len(rows):
             text = f"{direction.replace('_', ' ')} (n = {rows.n.min()})"
-            _points(axis, rows.layers + APART * (place - (len(marks) - 1) / 2), rows, mark, text)
+            _points(axis, rows.layers + APART * (index - (len(marks) - 1) / 2), rows, mark, text)
     layers = hybrids[hybrids.hybrid.isin(marks)].layers.unique()
     axis.set_xticks(sorted(layers), [f"{each:g}" for each in sorted(layers)])
     axis.set_xlabel(label, fontsize=9)
     axis.set_ylabel(f"test {risk} barrier at the end ({UNITS[risk]})")
     axis.set_title(f"hybrids with the permutation of epoch {hybrids.early.iloc[0]:g}: {risk}", fontsize=10)
     axis.grid(alpha=0.25)
-    bend(axis)
+    symlog(axis)
     if risk == "error":
         at_threshold(axis)
     legend_below(axis)
 
 
 def _points(axis: Axes, x: pd.Series, rows: pd.DataFrame, mark: Mark, label: str) -> None:
-    """Draw means with the ends of their intervals as bars."""
+    """Draw means with their intervals as bars."""
     ends = np.stack([rows["mean"] - rows.low, rows.high - rows["mean"]]).clip(min=0)
     line = mark.line or "none"
     axis.errorbar(

@@ -1,4 +1,4 @@
-"""Hybrids: which layers can do with an early permutation, while the others have the last one?"""
+"""Hybrids: which layer groups tolerate an early permutation while the others have the last one?"""
 
 from typing import Any
 
@@ -24,15 +24,16 @@ from raysweep.vocabulary import Kind
 
 NONE, LAST = "no permutation", "last permutation"
 FROM_BELOW, FROM_ABOVE = "bottom_up", "top_down"
-COLUMNS = ["hybrid", "layers", "early", "risk", *SPREAD, "ratio", "ratio_low", "ratio_high", "ratio_why"]
+COLUMNS = ["hybrid", "layers", "early", "risk", *SPREAD, "ratio", "ratio_low", "ratio_high", "ratio_reason"]
 
 
 def hybrids_by_layer(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
-    """Return mean barriers at the end by hybrid, number (or place) of groups with the early one, and risk.
+    """Return the spread of barriers at the end of training by hybrid, `layers` and risk.
 
-    `early`: epoch of the early permutation. Two more rows a risk, without layers: of the same pairs without
-    a permutation and under the last one. `ratio`: the barrier of as many groups from below as a multiple of
-    that from above, with its interval (NaN elsewhere, and where that is zero).
+    `layers` counts the layer groups with the early permutation from below or above, or is the index of the
+    only one with or without it; `early` is the epoch of the early permutation. Rows without `layers` are of
+    the same pairs without a permutation and under the last one. `ratio`, with its interval, is the mean
+    barrier from below divided by that of as many layer groups from above (NaN elsewhere).
     """
     chosen = barriers[barriers.kind == Kind.HYBRID]
     if chosen.empty:
@@ -56,7 +57,7 @@ def hybrids_by_layer(barriers: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
 
 
 def verdicts(hybrids: pd.DataFrame) -> list[str]:
-    """Say how many groups can do with the early permutation, and whether the lower ones do better."""
+    """Return how many layer groups tolerate the early permutation, and whether lower ones do better."""
     count = hybrids.layers.max()
     errors = decide(hybrids, "hybrid", ["risk"], unaligned=NONE)
     far = {way: _reach(errors[errors.hybrid == way]) for way in (FROM_BELOW, FROM_ABOVE)}
@@ -67,10 +68,10 @@ def verdicts(hybrids: pd.DataFrame) -> list[str]:
     ]
     ratios = ", ".join(map(_ratio, compared.to_dict("records")))
     return [
-        f"hybrids at the end, permutation of epoch {hybrids.early.iloc[0]:g} in some of {count:.0f} groups, "
-        f"the last in the others: mean error barrier at most {THRESHOLD} with it in {far[FROM_BELOW]} from "
-        f"below, in {far[FROM_ABOVE]} from above; test loss barrier from "
-        f"below as a multiple of that from above: {ratios or 'none'}: {_first(compared)}"
+        f"hybrids at the end of training, with the permutation of epoch {hybrids.early.iloc[0]:g} in some "
+        f"of {count:.0f} layer groups and the last one in the others: mean error barrier at most {THRESHOLD} "
+        f"with it in {far[FROM_BELOW]} from below, in {far[FROM_ABOVE]} from above; test loss barrier from "
+        f"below divided by that from above, by number of layer groups: {ratios or 'none'}: {_first(compared)}"
     ]
 
 
@@ -79,27 +80,27 @@ def _ratio(row: Any) -> str:
 
 
 def _reach(rows: pd.DataFrame) -> str:
-    """Return up to how many groups the error barrier holds, counted from none; "" without rows.
+    """Return up to how many layer groups the error barrier is low; "" without rows.
 
-    Where the next number does not fail, but cannot tell, it says why.
+    Where the next number does not fail but is undecided or not informative, the reason follows.
     """
     held = "no"
     for row in list[Any](rows.sort_values("layers").itertuples()):
         if row.state == FAILS:
             break
         if row.state != HOLDS:
-            return f"{held} groups ({row.layers:.0f}: {with_reason(row.state, row.why)})"
+            return f"{held} layer groups ({row.layers:.0f}: {with_reason(row.state, row.reason)})"
         held = f"up to {row.layers:.0f}" if row.layers else held
-    return f"{held} groups" if len(rows) else ""
+    return f"{held} layer groups" if len(rows) else ""
 
 
 def _first(compared: pd.DataFrame) -> str:
-    ends = (compared.ratio_low, compared.ratio_high, compared.ratio_why)
+    ends = (compared.ratio_low, compared.ratio_high, compared.ratio_reason)
     found = {n: side_of(1, *each) for n, *each in zip(compared.layers, *ends, strict=True)}
     sides = {each.state for each in found.values()}
     if sides == {BELOW}:
-        return "lower groups can do with an early permutation sooner than higher ones"
+        return "lower layer groups tolerate an early permutation better than higher ones"
     if sides == {ABOVE}:
-        return "higher groups can do with an early permutation sooner than lower ones"
-    why = reasons(found, "number") or ("the ratios disagree" if found else "no ratio")
-    return f"which groups can do with an early permutation sooner is {UNDECIDED}: {why}"
+        return "higher layer groups tolerate an early permutation better than lower ones"
+    reason = reasons(found, "number") or ("the ratios disagree" if found else "no ratio")
+    return f"which layer groups tolerate an early permutation better is {UNDECIDED}: {reason}"

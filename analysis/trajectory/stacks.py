@@ -1,4 +1,4 @@
-"""Super-alignment: is one permutation of several stacked checkpoints better than that of the last alone?"""
+"""Super-alignment: is the permutation of several stacked checkpoints better than that of the last one?"""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from analysis.statistics.spread import UNITS
 from raysweep.vocabulary import Kind
 
 WORDS = {BELOW: "better", ABOVE: "worse"}
-COLUMNS = ["series", "epoch", "risk", "mean", "low", "high", "why", "n"]
+COLUMNS = ["series", "epoch", "risk", "mean", "low", "high", "reason", "n"]
 
 
 def stacks_by_epoch(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return paired differences, `stacked n` minus last permutation, by series, epoch and risk.
+    """Return paired differences in barriers, `stacked n` minus last permutation, by series, epoch and risk.
 
-    `pairs` are those of `trajectory.named`. Negative: the stack is better. Rows with epoch NaN are of all
-    epochs together.
+    `pairs` come from `barriers.named`. Where a difference is negative, the stack is better. Rows whose epoch
+    is NaN are means over all epochs.
     """
     direct = pairs[pairs.series == Kind.DIRECT]
     last = direct[direct.found == direct.found.max()]
@@ -39,12 +39,12 @@ def stacks_by_epoch(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def names(stacks: pd.DataFrame) -> list[str]:
-    """Return the series by the number of their checkpoints."""
+    """Return the series, sorted by the number of their checkpoints."""
     return sorted(set(stacks.series), key=lambda series: int(series.split()[1]))
 
 
 def verdicts(stacks: pd.DataFrame) -> list[str]:
-    """Return a sentence per stack: is it better than the last checkpoint alone, over all epochs?"""
+    """Return a sentence for each stack: is it better than the last checkpoint alone, over all epochs?"""
     sentences = []
     for series in names(stacks):
         own = stacks[(stacks.series == series) & stacks.epoch.isna()]
@@ -61,5 +61,5 @@ def verdicts(stacks: pd.DataFrame) -> list[str]:
 
 
 def _word(row: Any) -> str:
-    found = side_of(0, row["low"], row["high"], row["why"])
-    return WORDS.get(found.state) or with_reason(found.state, found.why)
+    found = side_of(0, row["low"], row["high"], row["reason"])
+    return WORDS.get(found.state) or with_reason(found.state, found.reason)

@@ -1,4 +1,4 @@
-"""The tables and sentences of `analysis.trajectory`."""
+"""The tables and sentences on permutations along training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ def report(
     stacks: pd.DataFrame,
     decided: Mapping[float, Decision],
 ) -> str:
-    """Return the tables and the sentences; the frames are those of `analysis.trajectory`."""
+    """Return the tables and the sentences from the frames of `barriers`, `hybrids` and `stacks`."""
     parts = [f"{title}: mean test loss barrier by epoch", _matrix(means)]
     for risk, unit in UNITS.items():
         parts += [f"{title}: test {risk} barrier by epoch ({unit}) [95 % interval]", _by_epoch(means, risk)]
@@ -31,7 +31,7 @@ def report(
         parts += [f"{title}: test barriers of super-alignment minus those of the last permutation, paired"]
         parts += [_stacks(stacks)]
     if len(hybrids):
-        parts += [f"{title}: test barriers of hybrids at the end, by groups with the early permutation"]
+        parts += [f"{title}: test barriers of hybrids at the end, by layer groups with the early permutation"]
         parts += [_hybrids(hybrids)]
     text = ", ".join(f"{row.epoch:g}: {_ends(row)}" for row in list[Any](shares.itertuples()))
     parts += [f"fixed points with the last permutation by epoch: {text or 'none'}"]
@@ -41,14 +41,14 @@ def report(
 
 
 def verdicts(decided: Mapping[float, Decision]) -> list[str]:
-    """Say of the last, the middle and the first permutation at which epochs the error barrier is low."""
+    """Return a sentence for each permutation: at how many epochs its error barrier is low."""
     return [
         f"permutation of epoch {epoch:g}: {sentence(found, 'training')}" for epoch, found in decided.items()
     ]
 
 
 def ratios(means: pd.DataFrame, along: pd.DataFrame) -> list[str]:
-    """Say whether the last permutation aligns the earlier epochs, and earlier ones the end, by the losses."""
+    """Return how well the last permutation aligns earlier epochs, and earlier permutations the end."""
     chosen = first_middle_last(means[means.series == Kind.DIRECT].found)
     if not chosen:
         return []
@@ -74,7 +74,7 @@ def _last(losses: pd.DataFrame, along: pd.DataFrame, last: float) -> str:
 
 
 def _at_the_end(rows: pd.DataFrame, found: float) -> Any:
-    """Return the row of the permutation of an epoch at the last epoch of all."""
+    """Return the row of a permutation, by the epoch at which it was found, at the last epoch."""
     (row,) = rows[(rows.found == found) & (rows.epoch == rows.epoch.max())].itertuples()
     return row
 
@@ -83,14 +83,14 @@ def _early(error: Any, loss: Any) -> str:
     return (
         f"permutation of epoch {loss.found:g} at the end: {_half(loss)}: {_ends(loss)}); {_times(loss)} "
         f"that of the last permutation; mean test error barrier at most {THRESHOLD}: "
-        f"{with_reason(error.state, error.why)} ({in_numbers(error, 'pairs')})"
+        f"{with_reason(error.state, error.reason)} ({in_numbers(error, 'pairs')})"
     )
 
 
 def _half(row: Any) -> str:
     share = (row.share, row.share_low, row.share_high)
-    found = below_half(*share, row.share_why)
-    word = f"{found.state}: {found.why}" if found.why else found.state
+    found = below_half(*share, row.share_reason)
+    word = f"{found.state}: {found.reason}" if found.reason else found.state
     return f"test loss barrier below {HALF} of the unaligned one: {word} ({with_interval(*share)} of it"
 
 
@@ -111,7 +111,7 @@ def _matrix(means: pd.DataFrame) -> str:
 
 
 def _by_epoch(means: pd.DataFrame, risk: str) -> str:
-    """Write the intervals of the series that the figure draws as curves, and of all stacks."""
+    """Return the table of the series that the figure draws as curves, and of all stacks."""
     rows = means[means.risk == risk]
     chosen = first_middle_last(rows[rows.series == Kind.DIRECT].found).values()
     rows = rows[(rows.series != Kind.DIRECT) | rows.found.isin(chosen)]

@@ -1,10 +1,10 @@
-"""Can the mask of one network be reused by another, once it is permuted? Test error and loss by sparsity."""
+"""Can the pruning mask of one network be reused by another network once it is permuted?"""
 
 from pathlib import Path
 
 import pandas as pd
 
-from analysis.rows.settings import Setting, pruned_groups
+from analysis.rows.settings import Setting, pruned_settings
 from analysis.statistics.spread import UNITS, wide_table
 from analysis.transport.differences import by_level, differences, verdicts
 from analysis.transport.figure import draw
@@ -12,9 +12,9 @@ from analysis.transport.runs import chance, named_runs
 
 
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, draw `figures/transport_*.png` and return tables and verdicts."""
+    """Return tables and verdicts of a sweep as text; draw `figures/transport_*.png` in its folder."""
     trials, metrics = pd.read_parquet(folder / "trials"), pd.read_parquet(folder / "metrics")
-    moved = [each for each in pruned_groups(trials) if each[1].branch.eq("transport").any()]
+    moved = [each for each in pruned_settings(trials) if each[1].branch.eq("transport").any()]
     parts = [_report(setting, own, metrics, folder) for setting, own in moved]
     return "\n\n".join(parts) or "transport: no transported masks yet (prune.branches)"
 

@@ -10,7 +10,7 @@ from analysis.transport.runs import ONE_SHOT, OWN, RANDOM, TRANSPORTED
 
 BETTER, WORSE = "better", "worse"
 WORDS = {ABOVE: BETTER, BELOW: WORSE}
-# What a transported and permuted mask is compared with, and the columns in which the two runs agree.
+# The runs that a transported and permuted mask is compared with, and the columns in which both agree.
 REFERENCES = {
     TRANSPORTED["none"]: ["level", "parent_trial", "mask_trial"],
     OWN: ["level", "parent_trial"],
@@ -21,10 +21,10 @@ KEYS = ["permutation", "reference", "risk", "level", "sparsity"]
 
 
 def by_level(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean test error and loss of every kind of run by level, with intervals.
+    """Return the mean test error and loss of each kind of run by level, with intervals.
 
-    Runs that collapsed to chance count in the error and are left out of the loss, whose size then says
-    nothing; `collapsed` says how many there are. Levels at which all collapsed have no mean loss.
+    Runs that collapsed to chance, which `collapsed` counts, are included in the error but not in the loss,
+    whose size then means nothing. Levels at which all runs collapsed have no mean loss.
     """
     rows = []
     for (run, level), group in runs.groupby(["run", "level"]):
@@ -37,11 +37,11 @@ def by_level(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def differences(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return, by level, the mean paired differences in test error and loss: reference minus permuted mask.
+    """Return by level the mean paired differences in test error and loss, reference minus permuted mask.
 
-    Positive: the permuted mask is better. A pair has the same rewind point and, where the reference is
-    transported too, the mask of the same other network. Pairs of which one collapsed to chance are left out
-    of the loss; `collapsed` counts them. `state` is decided by the interval, and `why` if it is not.
+    Where a difference is positive, the permuted mask is better. Both runs of a pair have the same rewind
+    point and, where the reference is transported too, the mask of the same other network. Pairs in which a
+    run collapsed to chance, which `collapsed` counts, are left out of the loss. The interval decides `state`.
     """
     rows = []
     for permutation in ("dense", "level"):
@@ -55,22 +55,22 @@ def differences(runs: pd.DataFrame) -> pd.DataFrame:
                 for level, group in kept.groupby("level"):
                     at = (permutation, reference, risk, level, group.sparsity.mean())
                     ends = _mean(group.gain, group.members)
-                    found = side_of(0, ends["low"], ends["high"], ends["why"])
-                    decided = {"state": WORDS.get(found.state, found.state), "why": found.why}
+                    found = side_of(0, ends["low"], ends["high"], ends["reason"])
+                    decided = {"state": WORDS.get(found.state, found.state), "reason": found.reason}
                     left = {"collapsed": collapsed[pairs.level == level].sum()}
                     rows.append({**dict(zip(KEYS, at, strict=True)), **ends, **decided, **left})
-    return pd.DataFrame(rows, columns=[*KEYS, "mean", "low", "high", "n", "state", "why", "collapsed"])
+    return pd.DataFrame(rows, columns=[*KEYS, "mean", "low", "high", "n", "state", "reason", "collapsed"])
 
 
 def _mean(values: pd.Series, members: pd.Series) -> dict[str, Any]:
     if values.empty:
         nothing = float("nan")
-        return {"mean": nothing, "low": nothing, "high": nothing, "why": "none is left", "n": 0}
+        return {"mean": nothing, "low": nothing, "high": nothing, "reason": "none is left", "n": 0}
     return mean(values, members.tolist())
 
 
 def verdicts(gains: pd.DataFrame, means: pd.DataFrame, limit: float) -> list[str]:
-    """Return a sentence per permutation and reference, and one on the runs that collapsed."""
+    """Return a sentence for each permutation and reference, and one on the runs that collapsed."""
     sentences = []
     for (permutation, reference), rows in gains.groupby(["permutation", "reference"], sort=False):
         parts = [f"test {risk} {_where(rows[rows.risk == risk])}" for risk in UNITS]
@@ -89,15 +89,17 @@ def verdicts(gains: pd.DataFrame, means: pd.DataFrame, limit: float) -> list[str
 def _where(rows: pd.DataFrame) -> str:
     levels = {word: rows[rows.state == word].level.tolist() for word in (BETTER, WORSE)}
     open_ = rows[rows.state == UNDECIDED]
-    whys = [f"{why} at {_ranges(part.level.tolist())}" for why, part in open_.groupby("why", sort=False)]
+    parts = [
+        f"{reason} at {_ranges(part.level.tolist())}" for reason, part in open_.groupby("reason", sort=False)
+    ]
     return (
         f"lower at levels {_ranges(levels[BETTER])}, higher at {_ranges(levels[WORSE])}, "
-        f"undecided at {len(open_)} of {len(rows)}" + (f" ({', '.join(whys)})" if whys else "")
+        f"undecided at {len(open_)} of {len(rows)}" + (f" ({', '.join(parts)})" if parts else "")
     )
 
 
 def _ranges(levels: list[int]) -> str:
-    """Write 4, 6, 7, 8 as `4, 6-8`."""
+    """Return the levels 4, 6, 7, 8 as `4, 6-8`."""
     starts = [level for level in levels if level - 1 not in levels]
     ends = [level for level in levels if level + 1 not in levels]
     words = [f"{a}" if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True)]

@@ -1,13 +1,26 @@
-"""The figure of `analysis.transport`."""
+"""The figure of pruned runs under their own and other masks."""
 
 from pathlib import Path
 
 import pandas as pd
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from analysis.figures.axes import LINEAR, bend, legend_below
+from analysis.figures.axes import LINEAR, legend_below, symlog
 from analysis.figures.sparsity_panel import finish, line
-from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark, headline, plt, save
+from analysis.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PINK,
+    RED,
+    SKY,
+    Mark,
+    caption,
+    headline,
+    save,
+)
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS
 from analysis.transport.runs import BRANCHES, ONE_SHOT, OWN, RANDOM, TRANSPORTED
@@ -24,7 +37,7 @@ MARKS = {
 
 
 def draw(means: pd.DataFrame, gains: pd.DataFrame, limit: float, title: str, path: Path) -> None:
-    """Draw what the runs reach and, a row per permutation, the paired differences; a column per risk."""
+    """Draw error and loss of the runs, and a row of paired differences for each permutation."""
     permutations = list(dict.fromkeys(gains.permutation))
     rows = 1 + len(permutations)
     figure, axes = plt.subplots(
@@ -44,7 +57,7 @@ def draw(means: pd.DataFrame, gains: pd.DataFrame, limit: float, title: str, pat
             finish(axis, sparsities, f"paired difference in test {risk} ({unit})")
             axis.set_title(f"{risk}: other mask minus {TRANSPORTED[permutation]}", fontsize=11)
         for axis in column:
-            bend(axis)
+            symlog(axis)
             legend_below(axis)
     _mark_collapsed(axes[0, 1], means[means.risk == "loss"])
     headline(
@@ -53,16 +66,17 @@ def draw(means: pd.DataFrame, gains: pd.DataFrame, limit: float, title: str, pat
         f"x at the top edge: runs at chance (test error of {limit:.2f} or more), left out of all losses; "
         "positive differences: the transported mask is better",
     )
-    save(figure, path)
+    what = "Test error and loss of pruned runs by mask, and paired differences, against sparsity"
+    save(figure, path, caption(what, title, [*means.n, *gains.n], "runs or pairs"))
 
 
 def _mark_collapsed(axis: Axes, runs: pd.DataFrame) -> None:
-    """Mark at the top edge, for every level, how many runs of each kind collapsed to chance."""
+    """Mark at the top edge how many runs of each kind collapsed to chance at each level."""
     found = runs[runs.collapsed > 0]
     edge = axis.get_xaxis_transform()  # across in data, upwards in shares of the panel
-    for place, name in enumerate(name for name in MARKS if (found.run == name).any()):
+    for index, name in enumerate(name for name in MARKS if (found.run == name).any()):
         for row in found[found.run == name].to_dict("records"):
-            at, colour = (1 - row["sparsity"], 1 - 0.035 * place), MARKS[name].colour
+            at, colour = (1 - row["sparsity"], 1 - 0.035 * index), MARKS[name].colour
             axis.plot(*at, "x", color=colour, transform=edge, ms=7, mew=2, clip_on=False)
             text = f"{row['collapsed']}"
             axis.annotate(text, at, (5, -3), xycoords=edge, textcoords="offset points", fontsize=8)

@@ -1,4 +1,4 @@
-"""The runs that `analysis.transport` compares: what each one's mask is, and whether it learnt anything."""
+"""The pruned runs: where the mask of each comes from, and whether it learnt anything."""
 
 import pandas as pd
 
@@ -12,14 +12,14 @@ TRANSPORTED = {
     "none": "transported, no permutation",
 }
 BRANCHES = {"main": OWN, "random": RANDOM, "one_shot": ONE_SHOT, "reinitialise": "reinitialised"}
-NEAR = 0.2  # of the distance in test error between untrained and dense networks
+NEAR = 0.2  # share of the distance in test error between untrained and dense networks
 
 
 def chance(trials: pd.DataFrame, metrics: pd.DataFrame) -> float:
-    """Return the test error from which on a run counts as collapsed to chance (infinite: cannot be told).
+    """Return the test error from which on a run counts as collapsed to chance; infinite where it is unknown.
 
     The tables do not hold the number of classes, but the test error at step 0, before any training, is that
-    of guessing. A run has collapsed when it is closer to it than a fifth of the distance from there to the
+    of guessing. A run has collapsed when its distance from that error is less than a fifth of that of the
     mean of the trained dense networks.
     """
     dense = trials[trials.level == 0]
@@ -32,7 +32,7 @@ def chance(trials: pd.DataFrame, metrics: pd.DataFrame) -> float:
 
 
 def named_runs(trials: pd.DataFrame, limit: float) -> pd.DataFrame:
-    """Return the pruned runs with `run`, `collapsed`, and `members`, the dense networks they come from."""
+    """Return the pruned runs with `run`, `collapsed`, and `members`, the dense networks behind them."""
     pruned = trials[trials.level > 0]
     names = [
         choose("permutation", permutation, TRANSPORTED)

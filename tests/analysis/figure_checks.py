@@ -4,6 +4,7 @@ import re
 
 from matplotlib.figure import Figure
 
+from analysis.figures.style import INTERVALS
 from analysis.statistics.jackknife import METHOD
 
 UNITS = re.compile(r"\((share|nats|share of [a-z ]+)\)")
@@ -38,6 +39,13 @@ def quantity(axis):
     row = [other for other in axis.figure.axes if other.get_subplotspec() is not None]
     first = [o for o in row if o.get_subplotspec().rowspan == place.rowspan and o.get_ylabel()]
     return first[0].get_ylabel() if first else ""
+
+
+def check_caption(text, title):
+    """Assert that a caption is one sentence that names the setting, the intervals and the counts."""
+    assert f"({title}): means with " in text
+    assert INTERVALS in text
+    assert re.search(r", n = \d+( to [1-9]\d*)? [a-z ,]+\.$", text), text
 
 
 def has_threshold(axis):

@@ -65,8 +65,8 @@ def test_a_reference_without_a_barrier_has_no_ratio():
 def test_an_alignment_of_all_networks_at_once_tells_nothing_of_others():
     """Of four networks aligned at once every pair depends on all four."""
     (found,) = verdicts(summary(via_rows(8, 0.4), joint_rows(8, 0.1, 4)))
-    why = "without one of the networks nothing is left to compare"
-    assert f"undecided: {why} at every width; ratio by width 8: 0.250" in found
+    reason = "without one of the networks nothing is left to compare"
+    assert f"undecided: {reason} at every width; ratio by width 8: 0.250" in found
 
 
 def test_every_number_of_networks_has_a_look():

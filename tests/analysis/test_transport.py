@@ -74,7 +74,7 @@ def test_two_networks_decide_nothing():
     found = gains(dense_and_chains() + transported(0.4, 0.1, [("a", "b"), ("b", "a")]))
     assert set(found.state) == {"undecided"}
     assert found.low.isna().all()
-    assert set(found.why) == {"fewer than four networks"}
+    assert set(found.reason) == {"fewer than four networks"}
 
 
 def test_chance_is_known_from_the_networks_before_training():

@@ -11,6 +11,7 @@ from analysis.statistics.jackknife import METHOD
 from analysis.trajectory import figure as trajectory_figure
 from analysis.transport import figure as transport_figure
 from tests.analysis import pruned, trained
+from tests.analysis.figure_checks import check_caption
 from tests.analysis.pruned import NAMES, branch, dense_and_chains, level_rows, start_rows
 
 
@@ -59,9 +60,10 @@ def drawn(request, tmp_path_factory):
     module, act = EVERY[request.param]
     figures = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "save", lambda figure, path: figures.append(figure))
+        patch.setattr(module, "save", lambda figure, path, caption: figures.append((figure, caption)))
         act(tmp_path_factory.mktemp(request.param))
-    (figure,) = figures
+    ((figure, caption),) = figures
+    figure.raysweep_caption = caption
     figure.canvas.draw()
     yield figure
     module.plt.close(figure)
@@ -81,6 +83,7 @@ def test_title_units_intervals_and_n(drawn):
     title = drawn.get_suptitle().replace("\n", " ")
     assert title.startswith("mlp-8 on digits")
     assert METHOD in title
+    check_caption(drawn.raysweep_caption, title.split(":")[0])
     assert re.search(r"n = \d", words(drawn))
     for axis in panels(drawn):
         label = axis.get_ylabel()

@@ -5,8 +5,9 @@ import pytest
 
 from analysis import joint, means, narrow_in_wide, transitivity, triangle, weak, width_scaling
 from analysis.figures import pairs
+from analysis.figures.style import caption_of
 from analysis.statistics.pairs import summarise
-from tests.analysis.figure_checks import check, record, texts
+from tests.analysis.figure_checks import check, check_caption, record, texts
 from tests.analysis.frames import (
     NETWORKS,
     composed_rows,
@@ -105,7 +106,12 @@ def test_what_a_figure_must_show(name, tmp_path, monkeypatch):
     DRAWINGS[name](title.strip(), tmp_path / "figures/a.png")
     (figure,) = figures
     check(figure, title.strip())
-    assert (tmp_path / "figures/a.png").stat().st_size > 0
+    check_caption(caption_of(tmp_path / "figures/a.png"), title.strip())
+
+
+def test_a_file_without_a_caption_has_an_empty_one(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no figure")
+    assert caption_of(tmp_path / "a.png") == ""
 
 
 def test_power_laws_are_in_the_figure_and_what_is_left_out_of_them(tmp_path, monkeypatch):

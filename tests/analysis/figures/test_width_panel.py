@@ -1,8 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
-from analysis.figures.style import Mark, looks, plt
+from analysis.figures.style import Mark, looks
 from analysis.figures.width_panel import lines
 
 NAN = float("nan")

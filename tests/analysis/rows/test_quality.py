@@ -29,7 +29,7 @@ def test_the_answer_shows_the_test_error_of_the_networks(tmp_path):
 @pytest.mark.parametrize(("error", "says"), [(0.9, True), (0.88, True), (0.7, False)])
 def test_networks_at_chance_make_no_result(tmp_path, error, says):
     found = text(tmp_path, PAIRS, trial_rows(test_error=error))
-    assert ("(4 of 4 of width 8) make no result" in found) == says
+    assert ("(4 of 4 of width 8) support no conclusion" in found) == says
     assert found.startswith("mlp on digits, weight matching, ALL NETWORKS AT CHANCE, mean test") == says
 
 
@@ -37,7 +37,7 @@ def test_some_networks_at_chance(tmp_path):
     runs = pd.DataFrame(trial_rows()).assign(test_error=[0.1, 0.1, 0.1, 0.9])
     found = text(tmp_path, PAIRS, runs)
     assert "SOME NETWORKS AT CHANCE" in found
-    assert "(1 of 4 of width 8) make no result" in found
+    assert "(1 of 4 of width 8) support no conclusion" in found
 
 
 def test_verdicts_of_networks_at_chance_say_so(tmp_path):

@@ -7,9 +7,9 @@ from analysis.statistics.deciding import (
     Finding,
     beside_threshold,
     decide,
+    decide_one,
     share_connected,
     side_of,
-    state,
     with_reason,
 )
 
@@ -17,8 +17,8 @@ NAN = float("nan")
 STRADDLES = "the interval straddles 0.02"
 
 
-def ends(low, high, why=""):
-    return SimpleNamespace(low=low, high=high, why=why)
+def ends(low, high, reason=""):
+    return SimpleNamespace(low=low, high=high, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -33,20 +33,20 @@ def ends(low, high, why=""):
     ],
 )
 def test_states(low, high, unaligned, found):
-    assert state(ends(low, high), unaligned) == found
+    assert decide_one(ends(low, high), unaligned) == found
 
 
 def test_without_an_interval_it_is_undecided_for_the_same_reason():
     few = ends(NAN, NAN, "fewer than four networks")
-    assert state(few, 0.5) == beside_threshold(few) == Finding("undecided", "fewer than four networks")
-    assert state(few, 0.01).state == "not informative"
+    assert decide_one(few, 0.5) == beside_threshold(few) == Finding("undecided", "fewer than four networks")
+    assert decide_one(few, 0.01).state == "not informative"
 
 
 def summary(**means):
     """Rows of a summary by kind and width, with intervals of no width."""
     rows = [{"kind": kind, "width": w, "mean": m} for kind, by in means.items() for w, m in by.items()]
     frame = pd.DataFrame(rows)
-    frame = frame.assign(low=frame["mean"], high=frame["mean"], why="")
+    frame = frame.assign(low=frame["mean"], high=frame["mean"], reason="")
     return pd.concat([frame.assign(risk="error"), frame.assign(risk="loss", low=9.0, high=9.0)])
 
 
@@ -64,7 +64,7 @@ def test_every_row_is_decided_beside_its_own_baseline():
         ("direct", 16): "not informative",
         ("direct", 32): "undecided",
     }
-    assert found[found.width == 32].why.tolist() == ["no unaligned baseline"]
+    assert found[found.width == 32].reason.tolist() == ["no unaligned baseline"]
     assert found[found.width == 8].unaligned.tolist() == [0.5, 0.5]
 
 
@@ -75,7 +75,7 @@ def test_some_kinds_need_no_baseline():
 
 
 def test_the_last_bits_do_not_decide():
-    assert state(ends(0.0, 0.035 - 0.015), 0.5).state == "holds"
+    assert decide_one(ends(0.0, 0.035 - 0.015), 0.5).state == "holds"
     assert share_connected([0.035 - 0.015, 0.0225]) == 0.5
 
 

@@ -55,7 +55,7 @@ def test_of_two_kinds_of_networks_it_is_welchs():
     welch = stats.ttest_ind(list(narrow.values()), [-v for v in wide.values()], equal_var=False)
     assert (found.low, found.high) == pytest.approx(tuple(welch.confidence_interval(0.95)))
     few = [group for group in members if group[1] in "vwx"]
-    assert interval(additive(narrow | wide, few), few).why == "fewer than four networks of one kind"
+    assert interval(additive(narrow | wide, few), few).reason == "fewer than four networks of one kind"
 
 
 @given(samples(), st.integers(0, 2**32 - 1))
@@ -106,24 +106,24 @@ def test_equal_values_have_no_spread():
 
 
 @pytest.mark.parametrize(
-    ("members", "why"),
+    ("members", "reason"),
     [
         (list(combinations("abc", 2)), "fewer than four networks"),
         ([tuple("abcd")] * 3, "without one of the networks nothing is left to compare"),
         ([("a", name) for name in "bcdef"], "fewer than four networks of one kind"),
     ],
 )
-def test_where_there_is_no_interval(members, why):
+def test_where_there_is_no_interval(members, reason):
     found = interval(np.arange(len(members)), members)
     assert np.isnan([found.low, found.high]).all()
-    assert found.why == why
+    assert found.reason == reason
     assert found.mean == np.arange(len(members)).mean()
 
 
 def test_a_value_that_is_no_number_is_counted_and_named():
     found = interval([0.1, np.nan, 0.1, 0.1, np.inf, 0.1], PAIRS)
     assert np.isnan([found.mean, found.low, found.high]).all()
-    assert found.why == "2 of 6 without a finite value: a with c, b with d"
+    assert found.reason == "2 of 6 without a finite value: a with c, b with d"
     assert with_interval(found.mean, found.low, found.high) == "no mean"
 
 
@@ -134,7 +134,7 @@ def test_a_ratio_leaves_each_network_out_of_both():
     alone = ratio(([0.4], [tuple("abcd")]), (values, PAIRS))
     assert alone.mean == pytest.approx(0.4 / values.mean())
     assert np.isnan(alone.high)
-    assert alone.why == "without one of the networks nothing is left to compare"
+    assert alone.reason == "without one of the networks nothing is left to compare"
 
 
 def test_a_ratio_and_its_inverse_say_the_same():
@@ -151,11 +151,11 @@ def test_a_base_that_may_be_nothing_has_no_interval():
     found = ratio(above, base)
     assert found.mean > 0
     assert np.isnan([found.low, found.high]).all()
-    assert found.why == "nothing positive to divide by without one of the networks"
+    assert found.reason == "nothing positive to divide by without one of the networks"
     for nothing in ([], [0.0] * 6, [-0.1] * 6, [np.nan] * 6):
         none = ratio(above, (nothing, PAIRS[: len(nothing)]))
         assert np.isnan([none.mean, none.high]).all()
-        assert none.why == "nothing positive to divide by"
+        assert none.reason == "nothing positive to divide by"
 
 
 def test_no_barrier_above_has_an_interval_too():

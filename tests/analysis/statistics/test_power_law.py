@@ -66,7 +66,7 @@ def test_a_mean_that_one_network_holds_above_zero_has_no_logarithm_without_it():
     effects = {"a": 1.0, "b": -0.1, "c": -0.2, "d": -0.1}
     odd = ([effects[a] + effects[b] for a, b in PAIRS], PAIRS)
     law = power_law({8: sample(1.0), 16: odd, 32: sample(0.25)})
-    assert law.exponent.why == "no positive mean without one of the networks at 16"
+    assert law.exponent.reason == "no positive mean without one of the networks at 16"
     assert np.isnan(law.line(np.array([8.0]))[1]).all()
 
 

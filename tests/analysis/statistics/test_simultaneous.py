@@ -26,48 +26,50 @@ def test_states_of_all_places_together(states, word):
     assert together(states) == word
 
 
-def decided(rows, unaligned, unit):
-    """Decide rows of the error barrier by place, with these means of unaligned pairs."""
-    baselines = pd.DataFrame({"place": list(unaligned), "mean": list(unaligned.values())})
-    baselines = baselines.assign(low=NAN, high=NAN, why="", kind="unaligned")
+def decided(rows, unaligned, coordinate):
+    """Decide rows of the error barrier by coordinate, with these means of unaligned pairs."""
+    baselines = pd.DataFrame({coordinate: list(unaligned), "mean": list(unaligned.values())})
+    baselines = baselines.assign(low=NAN, high=NAN, reason="", kind="unaligned")
     both = pd.concat([rows.assign(kind="direct"), baselines]).assign(risk="error")
-    found = decide(both, "kind", ["place"])
-    return decide_together(found[found.kind == "direct"], unit)
+    found = decide(both, "kind", [coordinate])
+    return decide_together(found[found.kind == "direct"], coordinate)
 
 
 def test_places_where_nothing_needs_a_permutation_do_not_count():
-    rows = pd.DataFrame({"place": [0, 1, 2], "mean": [0.5, 0.01, 0.015], "n": 6})
-    rows = rows.assign(low=rows["mean"], high=rows["mean"], why="", maximum=rows["mean"], connected=1.0)
+    rows = pd.DataFrame({"epoch": [0, 1, 2], "mean": [0.5, 0.01, 0.015], "n": 6})
+    rows = rows.assign(low=rows["mean"], high=rows["mean"], reason="", maximum=rows["mean"], connected=1.0)
     found = decided(rows, {0: 0.02, 1: 0.3, 2: 0.3}, "epoch")
-    assert (found.state, found.holds, found.told, found.why) == (HOLDS, 2, 2, "")
-    assert (found.place, found.mean) == (0, 0.5)
+    assert (found.state, found.holds, found.informative, found.reason) == (HOLDS, 2, 2, "")
+    assert (found.position, found.mean) == (0, 0.5)
 
 
 def test_undecided_places_are_named_with_their_reasons():
-    rows = pd.DataFrame({"place": [3, 1, 2, 5], "mean": [0.02, 0.01, 0.02, NAN], "n": 6, "connected": 0.5})
+    rows = pd.DataFrame({"level": [3, 1, 2, 5], "mean": [0.02, 0.01, 0.02, NAN], "n": 6, "connected": 0.5})
     rows = rows.assign(low=[0.01, 0.0, 0.01, NAN], high=[0.03, 0.015, 0.03, NAN], maximum=0.04)
-    rows["why"] = ["", "", "", "1 of 6 without a finite value: a with b"]
+    rows["reason"] = ["", "", "", "1 of 6 without a finite value: a with b"]
     found = decided(rows, {1: 0.3, 2: 0.3, 3: 0.3, 5: 0.3}, "level")
-    assert (found.state, found.place) == (UNDECIDED, 5)
-    assert found.why == (
+    assert (found.state, found.position) == (UNDECIDED, 5)
+    assert found.reason == (
         "the interval straddles 0.02 at level 2, 3; 1 of 6 without a finite value: a with b at level 5"
     )
-    assert sentence(found, "pruning").startswith(f"the claim is undecided: {found.why} (mean error barrier")
+    assert sentence(found, "pruning").startswith(
+        f"the claim is undecided: {found.reason} (mean error barrier"
+    )
 
 
 def test_places_that_fail_are_named_though_the_mean_is_larger_elsewhere():
     rows = pd.DataFrame(
-        {"place": [1, 2], "mean": [0.2, 0.1], "low": [0.0, 0.05], "high": [0.4, 0.15], "n": 6}
+        {"level": [1, 2], "mean": [0.2, 0.1], "low": [0.0, 0.05], "high": [0.4, 0.15], "n": 6}
     )
-    found = decided(rows.assign(why="", maximum=0.4, connected=0.5), {1: 0.3, 2: 0.3}, "level")
-    assert (found.state, found.place, found.why) == (FAILS, 1, "at level 2")
+    found = decided(rows.assign(reason="", maximum=0.4, connected=0.5), {1: 0.3, 2: 0.3}, "level")
+    assert (found.state, found.position, found.reason) == (FAILS, 1, "at level 2")
     assert sentence(found, "pruning").startswith("the claim fails at level 2 (mean error barrier")
 
 
 def test_a_place_without_its_unaligned_pairs_is_undecided():
-    rows = pd.DataFrame({"place": [1], "mean": [0.01], "low": [0.0], "high": [0.015], "why": [""], "n": 6})
+    rows = pd.DataFrame({"epoch": [1], "mean": [0.01], "low": [0.0], "high": [0.015], "reason": [""], "n": 6})
     found = decided(rows.assign(maximum=0.01, connected=1.0), {}, "epoch")
-    assert (found.state, found.why) == (UNDECIDED, "no unaligned baseline at epoch 1")
+    assert (found.state, found.reason) == (UNDECIDED, "no unaligned baseline at epoch 1")
 
 
 @pytest.mark.parametrize(

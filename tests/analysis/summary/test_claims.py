@@ -64,7 +64,7 @@ def test_along_training(tmp_path):
     last, first = (found[f"permutation of epoch {epoch} at every epoch", "train"] for epoch in (3, 1))
     assert (last.state, last.mean, last.n) == ("holds", pytest.approx(0.01), 6)
     assert first.state == "fails"
-    assert first.where == "at epoch 1, the worst; holds at 0 of 2 that can tell"
+    assert first.where == "at epoch 1, the worst; holds at 0 of the 2 informative epochs"
 
 
 def test_along_pruning(tmp_path):
@@ -78,7 +78,7 @@ def test_along_pruning(tmp_path):
     )
     end = found["permutation of the dense networks at every level, at the end of training", "test"]
     assert (end.state, end.mean) == ("fails", pytest.approx(0.05))
-    assert end.where == "at level 2, the worst; holds at 2 of 3 that can tell"
+    assert end.where == "at level 2, the worst; holds at 2 of the 3 informative levels"
 
 
 def test_a_claim_without_rows_is_missing(tmp_path):
@@ -153,7 +153,9 @@ def test_the_page_needs_nothing_else_and_is_the_same_again(tmp_path):
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert "http" not in html
     assert "url(" not in html
-    assert re.search(r'alt="weak of mlp_8_digits, sweep mine: ', html)
+    caption = "Error and loss barriers of all pairs by alignment (mlp-8 on digits): means with 95 % jackknife"
+    assert re.search(rf'alt="weak of mlp_8_digits, sweep mine: {re.escape(caption)}', html)
+    assert f"<figcaption>{caption}" in html
     assert page(tmp_path) == html
 
 
