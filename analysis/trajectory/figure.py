@@ -73,10 +73,10 @@ def draw(
         if len(stacks):
             _stacks(axes[f"stacks {risk}"], stacks[(stacks.risk == risk) & stacks.epoch.notna()], risk)
         if len(hybrids):
-            label = "layer groups with the early permutation (the others have the last one)"
+            label = "layer groups with the early permutation (the others: the last)"
             _hybrids(axes[f"hybrids {risk}"], hybrids[hybrids.risk == risk], HYBRIDS, risk, label)
     if len(hybrids):
-        label = "the only layer group with (in) or without (out) the early permutation"
+        label = "layer group with (in) or without (out) the early permutation"
         _hybrids(axes["single"], hybrids[hybrids.risk == "loss"], SINGLE, "loss", label)
     headline(
         figure,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.rows.settings import Setting, pruned_settings
-from analysis.statistics.spread import UNITS, wide_table
+from analysis.statistics.spread import UNITS, in_order, wide_table
 from analysis.transport.differences import by_level, differences, verdicts
 from analysis.transport.figure import draw
 from analysis.transport.runs import chance, named_runs
@@ -33,7 +33,8 @@ def _report(setting: Setting, trials: pd.DataFrame, metrics: pd.DataFrame, folde
         lines += [wide.to_string(float_format="{:.3f}".format)]
     for risk in UNITS:
         moved = gains[gains.risk == risk]
-        wide = wide_table(moved, "level", ["permutation", "reference"])
+        columns = {name: in_order(moved[name]) for name in ("permutation", "reference")}
+        wide = wide_table(moved.assign(**columns), "level", list(columns))
         lines += [f"{title}: test {risk} of the reference minus that of the permuted mask, paired"]
         lines += [wide.to_string()]
     return "\n".join([*lines, *verdicts(gains, means, limit)])
