@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from analysis.joint import analyse, marks, summarise, verdicts
-from tests.analysis.frames import (
+from tests.analysis.barrier_rows import (
     METHOD,
     NETWORKS,
     joint_alignments,

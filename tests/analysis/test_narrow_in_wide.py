@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from analysis.narrow_in_wide import analyse, summarise, verdicts
-from tests.analysis.frames import pair_rows, trial_rows
+from tests.analysis.barrier_rows import pair_rows, trial_rows
 
 NARROW, WIDE = "abcd", "efgh"
 WIDTHS = dict.fromkeys(NARROW, 8) | dict.fromkeys(WIDE, 16)

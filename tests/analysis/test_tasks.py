@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from analysis.tasks import KEYS, analyse, pairs, tasks_of
-from tests.analysis.frames import pair_rows, trial_rows
+from tests.analysis.barrier_rows import pair_rows, trial_rows
 
 
 def trials(**keys):

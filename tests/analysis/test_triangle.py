@@ -8,7 +8,7 @@ import pytest
 
 from analysis.triangle import analyse, chosen_widths, describe, excess, surface, surfaces
 from raysweep.errors import UserError
-from tests.analysis.frames import trial_rows
+from tests.analysis.barrier_rows import trial_rows
 
 GRID = np.array([[i, j, 4 - i - j] for i in range(5) for j in range(5 - i)]) / 4
 FINE = np.array([[i, j, 6 - i - j] for i in range(7) for j in range(7 - i)]) / 6

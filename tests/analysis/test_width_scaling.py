@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from analysis.width_scaling import analyse, decided, summarise, verdicts
-from tests.analysis.frames import (
+from tests.analysis.barrier_rows import (
     METHOD,
     NETWORKS,
     joint_alignments,

@@ -7,8 +7,7 @@ from analysis import joint, means, narrow_in_wide, transitivity, triangle, weak,
 from analysis.figures import pairs
 from analysis.figures.style import caption_of
 from analysis.statistics.pairs import summarise
-from tests.analysis.figure_checks import check, check_caption, record, texts
-from tests.analysis.frames import (
+from tests.analysis.barrier_rows import (
     NETWORKS,
     composed_rows,
     fixed_rows,
@@ -20,6 +19,7 @@ from tests.analysis.frames import (
     trial_rows,
     via_rows,
 )
+from tests.analysis.figure_checks import check, check_caption, record, texts
 from tests.analysis.test_narrow_in_wide import tables as narrow_tables
 from tests.analysis.test_triangle import GRID
 from tests.analysis.test_triangle import rows as triple_rows

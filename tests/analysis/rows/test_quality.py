@@ -6,7 +6,7 @@ import pytest
 from analysis import width_scaling
 from analysis.claims import analyse
 from analysis.rows.quality import at_chance, themselves
-from tests.analysis.frames import METHOD, NETWORKS, pair_alignments, pair_rows, trial_rows
+from tests.analysis.barrier_rows import METHOD, NETWORKS, pair_alignments, pair_rows, trial_rows
 from tests.analysis.sweeps import trials, weak_tables, write
 
 PAIRS = pair_rows("unaligned", 8, 0.5) + pair_rows("direct", 8, 0.01, METHOD)

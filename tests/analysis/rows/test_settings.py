@@ -3,7 +3,7 @@ import pytest
 
 from analysis import weak, width_scaling
 from analysis.rows.settings import Setting, by_networks, by_setting, by_width, one_statistics
-from tests.analysis.frames import pair_alignments, pair_rows, trial_rows
+from tests.analysis.barrier_rows import pair_alignments, pair_rows, trial_rows
 
 METHODS = ("activation_matching", "weight_matching")
 OTHERS = tuple(f"{name}@0@9" for name in "efgh")

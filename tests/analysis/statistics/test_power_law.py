@@ -6,7 +6,7 @@ import pytest
 
 from analysis.statistics.power_law import power_law
 from analysis.width_scaling import power_laws
-from tests.analysis.frames import pair_alignments, pair_rows
+from tests.analysis.barrier_rows import pair_alignments, pair_rows
 
 PAIRS = list(combinations("abcd", 2))
 

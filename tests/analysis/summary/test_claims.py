@@ -7,7 +7,7 @@ from analysis import width_scaling
 from analysis.claims import analyse
 from analysis.rows.tables import read
 from analysis.summary.evidence import PRUNING, STRONG, TRAINING, WEAK, evidence
-from tests.analysis.frames import joint_alignments, joint_rows, pair_alignments, pair_rows, via_rows
+from tests.analysis.barrier_rows import joint_alignments, joint_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.sweeps import trials, weak_tables, write
 
 METHOD = "weight_matching"

@@ -6,7 +6,7 @@ from analysis.rows.tables import read
 from analysis.summary import paper
 from analysis.summary.reproduction import Beside, reproductions
 from raysweep.sweep.schema import Align, Compare
-from tests.analysis.frames import fixed_rows, pair_alignments, pair_rows, via_rows
+from tests.analysis.barrier_rows import fixed_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.sweeps import trials, write
 
 VGG = {"dataset": "cifar10", "model": "vgg16", "norm": "layer"}

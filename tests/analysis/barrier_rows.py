@@ -1,4 +1,4 @@
-"""Small tables in the form of the published ones."""
+"""Rows of `barriers`, `alignments` and `trials` of a few networks, in the form of the published tables."""
 
 from itertools import combinations
 
