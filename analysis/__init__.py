@@ -1,1 +1,1 @@
-"""One module per question of the paper: the Parquet tables in, a figure and a table out."""
+"""One module or package for each question of the paper: from the Parquet tables to figures and texts."""

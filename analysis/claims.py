@@ -1,15 +1,15 @@
-"""Which of the claims hold? One page of all sweeps under a root: verdicts, figures, the paper's numbers."""
+"""Which of the claims hold? A page of all sweeps under a root: verdicts, figures and the paper's numbers."""
 
 import argparse
 from pathlib import Path
 
-from analysis.claims_page import CLAIMS, Claim, render
 from analysis.command import ROOT
-from analysis.evidence import evidence
-from analysis.reproduction import Reproduction, reproductions
-from analysis.sweep_report import report
-from analysis.tables import read
-from analysis.verdict import Verdict
+from analysis.rows.tables import read
+from analysis.summary.evidence import evidence
+from analysis.summary.page import CLAIMS, Claim, render
+from analysis.summary.reproduction import Reproduction, reproductions
+from analysis.summary.sweep_report import report
+from analysis.summary.verdict import Verdict
 from raysweep.commands.process_exit import leave
 from raysweep.errors import UserError
 from raysweep.store.copies import as_directory
@@ -17,9 +17,9 @@ from raysweep.store.files import Files
 
 
 def analyse(root: str | Path) -> str:
-    """Write `claims.html` under the root and return the verdicts as text, with the place of the page.
+    """Write `claims.html` under the root and return the verdicts as text, with the location of the page.
 
-    The root is a directory, `s3://bucket/prefix` or `gs://bucket/prefix`; figures are drawn anew there.
+    The root is a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. Figures are drawn again.
     """
     files = Files(str(root))
     verdicts: list[Verdict] = []
@@ -39,7 +39,7 @@ def analyse(root: str | Path) -> str:
 def _lines(claim: Claim, verdicts: list[Verdict]) -> list[str]:
     own = [str(each) for each in verdicts if each.claim == claim.name]
     command = f"raysweep run sweeps/{claim.sweeps[0]}.yaml"
-    return own or [f"{claim.name}: missing: no sweep has rows for it; {command}"]
+    return own or [f"{claim.name}: missing: no sweep has rows for it; run `{command}`"]
 
 
 if __name__ == "__main__":

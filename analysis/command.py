@@ -1,4 +1,4 @@
-"""`python -m analysis.<module> ROOT [--sweep NAME]`."""
+"""The command line of a question: `python -m analysis.<question> ROOT [--sweep NAME]`."""
 
 import argparse
 from collections.abc import Callable
@@ -17,9 +17,9 @@ def command(
     analyse: Callable[..., str],
     options: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
 ) -> None:
-    """Parse the arguments and print what an analysis says of a sweep; `sweep` is the default name.
+    """Parse the arguments and print the text of an analysis; `sweep` is the default name of the sweep.
 
-    `options` adds arguments, which `analyse` takes by keyword after the folder of the sweep.
+    `options` adds arguments, which `analyse` receives by keyword after the folder of the sweep.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("root", help=ROOT)

@@ -1,4 +1,4 @@
-"""Is a joint alignment of several networks better than one through a reference? By width and number."""
+"""Is a joint alignment of several networks better than one through a reference network?"""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -6,43 +6,59 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
 
 from analysis.command import command
-from analysis.deciding import ABOVE, BELOW, side_of, with_reason
-from analysis.jackknife import METHOD, interval, ratio, with_interval
-from analysis.members import aligned_networks, members
-from analysis.networks import themselves
-from analysis.panels import UNITS, legend, lines
-from analysis.relative import named_ends
-from analysis.settings import by_setting, dense_ends
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, headline, looks, plt, save
+from analysis.figures.axes import legend
+from analysis.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PINK,
+    RED,
+    Mark,
+    caption,
+    headline,
+    looks,
+    save,
+)
+from analysis.figures.width_panel import lines
+from analysis.rows.members import aligned_networks, members
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, dense_ends
+from analysis.statistics.deciding import ABOVE, BELOW, side_of, with_reason
+from analysis.statistics.jackknife import METHOD, interval, ratio, with_interval
+from analysis.statistics.relative import named_ends
+from analysis.statistics.spread import UNITS, wide_table
+from raysweep.vocabulary import Interpolation, Kind, Split
 
-REFERENCED = {"direct": Mark(BLUE, "s"), "via": Mark(RED, "^")}
-JOINT = {  # by number of networks; other numbers have the looks of series without their own
+REFERENCED = {Kind.DIRECT: Mark(BLUE, "s"), Kind.VIA: Mark(RED, "^")}
+JOINT = {  # by number of networks; other numbers get any look that is left
     3: Mark(ORANGE, "v", "--"),
     4: Mark(GREEN, "D", "--"),
     5: Mark(BLACK, "X", "--"),
     6: Mark(PINK, "P", "--"),
 }
-COLUMNS = ["width", "kind", "risk", "mean", "low", "high", "why", "n"]
-COLUMNS += ["ratio", "ratio_low", "ratio_high", "ratio_why"]
+COLUMNS = ["width", "kind", "risk", "mean", "low", "high", "reason", "n"]
+COLUMNS += ["ratio", "ratio_low", "ratio_high", "ratio_reason"]
 
 
 def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
-    """Return mean test barriers of pairs by width and kind, and their ratio to `via`, with intervals."""
+    """Return mean test barriers of pairs by width and kind, and their ratios to `via`, with intervals."""
     aligned = aligned_networks(alignments)
     pairs = barriers[
-        (barriers.split == "test")
-        & (barriers.interpolation == "pair")
-        & barriers.kind.isin(["direct", "via", "joint"])
+        (barriers.split == Split.TEST)
+        & (barriers.interpolation == Interpolation.PAIR)
+        & barriers.kind.isin([Kind.DIRECT, Kind.VIA, Kind.JOINT])
     ]
     sizes = [f"joint, {n:.0f} networks" for n in pairs.joint_networks.astype(float)]
-    named = pairs.assign(series=np.where(pairs.kind == "joint", sizes, pairs.kind))
+    named = pairs.assign(series=np.where(pairs.kind == Kind.JOINT, sizes, pairs.kind))
     rows = []
     for width, same in named.groupby("width"):
         for risk in ("loss", "error"):
             column = f"{risk}_barrier"
-            via = same[same.series == "via"]
+            via = same[same.series == Kind.VIA]
             base = (via[column].tolist(), members(via, aligned))
             for series, group in same.groupby("series"):
                 values = (group[column].tolist(), members(group, aligned))
@@ -60,7 +76,7 @@ def marks(kinds: Iterable[str]) -> dict[str, Mark]:
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw loss and error barriers against width; `panels.lines` says how."""
+    """Draw loss and error barriers against width."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.8), constrained_layout=True)
     for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
         chosen = summary[summary.risk == risk].rename(columns={"width": "x", "kind": "series"})
@@ -69,15 +85,16 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         axis.set_ylabel(f"test {risk} barrier of pairs ({unit})")
     legend(figure, axes, 3)
     headline(figure, f"{title}: joint alignment against a reference\n(mean, {METHOD})")
-    save(figure, path)
+    what = "Test barriers of pairs against width, by alignment"
+    save(figure, path, caption(what, title, summary.n, "pairs"))
 
 
 def verdicts(summary: pd.DataFrame) -> list[str]:
     """Return a sentence per number of networks: the ratio of its loss barrier to `via` at every width."""
-    if not (summary.kind == "via").any():
+    if not (summary.kind == Kind.VIA).any():
         return ["joint: no alignment through a reference beside it (compare.kinds: via)"]
     sentences = []
-    loss = summary[(summary.risk == "loss") & summary.kind.str.startswith("joint")]
+    loss = summary[(summary.risk == "loss") & summary.kind.str.startswith(Kind.JOINT)]
     for kind, group in loss.groupby("kind"):
         rows: list[Any] = list(group.sort_values("width").itertuples())
         sides = {row.width: _side(row) for row in rows}
@@ -90,12 +107,12 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
 
 
 def _side(row: Any) -> str:
-    found = side_of(1, row.ratio_low, row.ratio_high, row.ratio_why)
-    return with_reason(found.state, found.why)
+    found = side_of(1, row.ratio_low, row.ratio_high, row.ratio_reason)
+    return with_reason(found.state, found.reason)
 
 
 def _order(word: str) -> tuple[int, str]:
-    """What is decided comes first."""
+    """Sort decided words before undecided ones."""
     return (BELOW, ABOVE, word).index(word), word
 
 
@@ -106,29 +123,24 @@ def _at(words: Mapping[int, str], word: str) -> str:
 
 def _ratio(row: Any) -> str:
     if np.isnan(row.ratio):
-        return "none (via has no loss barrier)"
+        return "none (the mean loss barrier of via is not positive)"
     return with_interval(row.ratio, row.ratio_low, row.ratio_high)
 
 
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, write `figures/joint_*.png` and return table and verdicts."""
+    """Return tables and verdicts of a sweep as text; draw `figures/joint_*.png` in its folder."""
     barriers, alignments, trials = (
         pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
     )
     parts = []
     for setting, rows in by_setting(dense_ends(barriers), trials):
-        if not (rows.kind == "joint").any():
+        if not (rows.kind == Kind.JOINT).any():
             continue
         summary = summarise(rows, alignments)
         draw(summary, setting.title, folder / "figures" / f"joint_{setting.stem}.png")
-        text = list(map(with_interval, summary["mean"], summary.low, summary.high))
-        table = summary.assign(text=text).pivot_table(
-            index=["risk", "kind"], columns="width", values="text", aggfunc="first"
-        )
+        table = wide_table(summary, ["risk", "kind"], "width")
         head = f"{setting.title}, mean test barrier of pairs by width [95 % interval over networks]"
-        parts.append(
-            "\n".join([head, table.to_string(na_rep=""), *themselves(rows, trials), *verdicts(summary)])
-        )
+        parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(summary)]))
     return "\n\n".join(parts) or "joint: no joint alignments (compare.kinds)"
 
 

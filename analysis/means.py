@@ -1,30 +1,41 @@
-"""How does the barrier of the mean of n networks grow with n? As they are, aligned to one, and jointly."""
+"""How does the excess risk of the mean of several networks grow with their number?"""
 
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import pyplot as plt
 
 from analysis.command import command
-from analysis.deciding import HOLDS, NOT_INFORMATIVE, beside_threshold, state, with_findings
-from analysis.jackknife import METHOD, ratio, with_interval
-from analysis.networks import themselves
-from analysis.panels import UNITS, legend, lines
-from analysis.relative import named_ends
-from analysis.settings import by_setting, dense_ends
-from analysis.spread import in_words, spread
-from analysis.style import BLACK, ORANGE, RED, THRESHOLD, Mark, headline, plt, save
+from analysis.figures.axes import legend
+from analysis.figures.style import BLACK, ORANGE, RED, Mark, caption, headline, save
+from analysis.figures.width_panel import lines
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, dense_ends
+from analysis.statistics.deciding import (
+    HOLDS,
+    NOT_INFORMATIVE,
+    THRESHOLD,
+    decide,
+)
+from analysis.statistics.jackknife import METHOD, ratio, with_interval
+from analysis.statistics.relative import named_ends
+from analysis.statistics.spread import UNITS, in_words, spread, wide_table
 from raysweep.tables.variants import trial_of
+from raysweep.vocabulary import Interpolation, Kind, Split
 
-UNALIGNED = "unaligned"
-MARKS = {UNALIGNED: Mark(BLACK, "o"), "via": Mark(RED, "^"), "joint": Mark(ORANGE, "v", "--")}
+MARKS: dict[str, Mark] = {
+    Kind.UNALIGNED: Mark(BLACK, "o"),
+    Kind.VIA: Mark(RED, "^"),
+    Kind.JOINT: Mark(ORANGE, "v", "--"),
+}
 
 
 def by_number(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Return the excess risk at equal weights: its spread, by width, kind, number and risk.
+    """Return the spread of the excess risk of means, by width, kind, number of networks and risk.
 
-    `growth` is its mean as a multiple of that of the mean of two, with the ends of its interval.
+    `growth`, with its interval, is the mean excess divided by that of means of two networks.
     """
     rows = []
     chosen = barriers.assign(
@@ -47,7 +58,7 @@ def _sample(rows: pd.DataFrame, column: str) -> tuple[list[float], list[list[str
 
 
 def draw(means: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw a column per width, error above and loss below, against the number; `panels.lines` says how."""
+    """Draw a column for each width, with the error above the loss, against the number of networks."""
     widths = sorted(means.width.unique())
     size = (1 + 3.4 * max(2, len(widths)), 7.0)
     figure, axes = plt.subplots(
@@ -62,32 +73,19 @@ def draw(means: pd.DataFrame, title: str, path: Path) -> None:
         axes[1, column].set_xlabel("networks in the mean")
     legend(figure, axes.flat, 4)
     headline(figure, f"{title}: mean of several networks\n(mean, {METHOD})")
-    save(figure, path)
+    what = "Excess test risk of the mean of several networks against their number, by width and alignment"
+    save(figure, path, caption(what, title, means.n, "means"))
 
 
 def decided(means: pd.DataFrame) -> pd.DataFrame:
-    """Return the error rows with `state` and `why`: is the excess error of the mean at most 0.02?
-
-    Where the mean of as many unaligned networks has no more either, a permutation can show nothing.
-    """
-    errors = means[means.risk == "error"]
-    plain = errors[errors.kind == UNALIGNED]
-    unaligned = dict(zip(zip(plain.width, plain.number, strict=True), plain["mean"], strict=True))
-    return with_findings(
-        errors,
-        [
-            beside_threshold(row)
-            if row.kind == UNALIGNED
-            else state(row, unaligned.get((row.width, row.number)))
-            for row in list[Any](errors.itertuples())
-        ],
-    )
+    """Return the excess errors with their decisions; baselines are means of as many unaligned networks."""
+    return decide(means, "kind", ["width", "number"])
 
 
 def verdicts(means: pd.DataFrame) -> list[str]:
-    """Say, per width and kind, up to how many networks the mean has an excess error of at most 0.02.
+    """Return for each width and kind up to how many networks the excess error is at most 0.02.
 
-    A line per number follows, with how the excess loss has grown since the mean of two.
+    A line for each number of networks follows, with the growth of the excess loss since the mean of two.
     """
     grown = {(row.width, row.kind, row.number): row for row in means[means.risk == "loss"].itertuples()}
     sentences = []
@@ -103,7 +101,7 @@ def verdicts(means: pd.DataFrame) -> list[str]:
 
 
 def _up_to(rows: list[Any]) -> str:
-    """Say up to how many networks it holds; numbers that are not informative are passed over."""
+    """Return up to how many networks the claim holds, skipping numbers that are not informative."""
     telling = [row for row in rows if row.state != NOT_INFORMATIVE]
     holding = [row.number for row in takewhile(lambda row: row.state == HOLDS, telling)]
     if not telling:
@@ -115,25 +113,24 @@ def _growth(loss: Any) -> str:
     if loss.number == 2:
         return ""
     if pd.isna(loss.growth):
-        return "; growth unknown: the mean of 2 is not there or has no excess loss"
+        return "; growth unknown, because the mean of 2 is missing or has no excess loss"
     return f"; excess loss {with_interval(loss.growth, loss.growth_low, loss.growth_high)} times that of 2"
 
 
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, draw `figures/means_*.png` and return table and verdicts."""
+    """Return tables and verdicts of a sweep as text; draw `figures/means_*.png` in its folder."""
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
-    chosen = dense_ends(barriers[(barriers.interpolation == "mean") & (barriers.split == "test")])
+    chosen = dense_ends(
+        barriers[(barriers.interpolation == Interpolation.MEAN) & (barriers.split == Split.TEST)]
+    )
     parts = []
     for setting, rows in by_setting(chosen, trials):
         means, title = by_number(rows), setting.title
         draw(means, title, folder / "figures" / f"means_{setting.stem}.png")
         loss = means[means.risk == "loss"]
-        loss = loss.assign(text=list(map(with_interval, loss["mean"], loss.low, loss.high)))
-        table = loss.pivot_table(index=["kind", "number"], columns="width", values="text", aggfunc="first")
+        table = wide_table(loss, ["kind", "number"], "width")
         head = f"{title}: excess test loss of the mean (nats) [95 % interval over networks]"
-        parts.append(
-            "\n".join([head, table.to_string(na_rep=""), *themselves(rows, trials), *verdicts(means)])
-        )
+        parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(means)]))
     return "\n\n".join(parts) or "means: no means of networks (compare.mean_networks)"
 
 

@@ -1,83 +1,74 @@
-"""Is a narrow network connected with the part of a wide one that it is matched to? By both widths."""
+"""Is a narrow network connected with the part of a wide network that it is matched to?"""
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import pyplot as plt
 
 from analysis.command import command
-from analysis.deciding import state, with_findings
-from analysis.jackknife import METHOD, with_interval
-from analysis.networks import themselves
-from analysis.panels import UNITS, legend, lines
-from analysis.settings import by_setting, ends
-from analysis.spread import in_words, spread
-from analysis.style import THRESHOLD, Mark, headline, looks, plt, save
+from analysis.figures.axes import legend
+from analysis.figures.style import Mark, caption, headline, looks, save
+from analysis.figures.width_panel import lines
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, ends
+from analysis.statistics.deciding import THRESHOLD, decide
+from analysis.statistics.jackknife import METHOD
+from analysis.statistics.spread import UNITS, in_words, spread, wide_table
 from raysweep.tables.variants import trial_of
+from raysweep.vocabulary import Interpolation, Kind, Split
 
-UNALIGNED = "unaligned"
-KINDS = {"embedded": "embedded", "direct": "embedded", UNALIGNED: UNALIGNED}
+KINDS = {Kind.EMBEDDED: Kind.EMBEDDED, Kind.DIRECT: Kind.EMBEDDED, Kind.UNALIGNED: Kind.UNALIGNED}
 
 
 def summarise(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """Return mean test barriers by narrow and wide width, `how` (embedded or unaligned) and risk.
+    """Return the spread of test barriers by both widths, `alignment` (embedded or unaligned) and risk.
 
-    Networks of one width are embedded in each other by a direct alignment.
+    A direct alignment embeds networks of equal widths in each other.
     """
     width = trials.drop_duplicates("trial_id").set_index("trial_id").width
     chosen = barriers[
-        (barriers.split == "test") & barriers.kind.isin(KINDS) & (barriers.interpolation == "pair")
+        (barriers.split == Split.TEST)
+        & barriers.kind.isin(KINDS)
+        & (barriers.interpolation == Interpolation.PAIR)
     ]
     members = [[trial_of(network) for network in networks] for networks in chosen.networks]
     widths = [sorted(width[trial] for trial in pair) for pair in members]
     named = chosen.assign(
-        how=chosen.kind.map(KINDS),
+        alignment=chosen.kind.map(KINDS),
         narrow=[pair[0] for pair in widths],
         wide=[pair[1] for pair in widths],
         members=pd.Series(members, chosen.index, dtype=object),
     )
     rows = []
-    for (narrow, wide, how), group in named.groupby(["narrow", "wide", "how"]):
+    for (narrow, wide, alignment), group in named.groupby(["narrow", "wide", "alignment"]):
         for risk in UNITS:
-            at = {"narrow": narrow, "wide": wide, "how": how, "risk": risk}
+            at = {"narrow": narrow, "wide": wide, "alignment": alignment, "risk": risk}
             rows.append({**at, **spread(group[f"{risk}_barrier"], group.members.tolist())})
     return pd.DataFrame(rows)
 
 
 def verdicts(summary: pd.DataFrame) -> list[str]:
-    """Return a sentence per pair of widths: is the narrow network connected with its place in the wide?"""
-    errors = summary[summary.risk == "error"]
-    plain = errors[errors.how == UNALIGNED]
-    unaligned = dict(zip(zip(plain.narrow, plain.wide, strict=True), plain["mean"], strict=True))
-    embedded = errors[errors.how == "embedded"]
-    widths = zip(embedded.narrow, embedded.wide, strict=True)
-    rows = zip(embedded.itertuples(), widths, strict=True)
-    decided = with_findings(embedded, [state(row, unaligned.get(pair)) for row, pair in rows])
+    """Return a sentence for each two widths: is the narrow network connected with part of the wide one?"""
+    decided = decide(summary, "alignment", ["narrow", "wide"])
+    embedded = decided[decided.alignment == Kind.EMBEDDED]
     return [
         f"width {row.narrow} in {row.wide}: mean error barrier at most {THRESHOLD}: {in_words(row)}"
-        for row in list[Any](decided.itertuples())
+        for row in list[Any](embedded.itertuples())
     ]
 
 
-def table(summary: pd.DataFrame) -> str:
-    """Return mean barriers with their intervals: a line per risk, narrow width and alignment."""
-    text = list(map(with_interval, summary["mean"], summary.low, summary.high))
-    return (
-        summary.assign(text=text)
-        .pivot_table(index=["risk", "narrow", "how"], columns="wide", values="text", aggfunc="first")
-        .to_string(na_rep="")
-    )
-
-
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw barriers against the wide width, a line per narrow one; `panels.lines` says how."""
+    """Draw barriers against the width of the wide network, with a line for each narrow width."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), constrained_layout=True)
     marks, names = {}, []
     for narrow, look in looks(sorted(summary.narrow.unique())).items():
         marks[f"width {narrow} in wide"] = look
         marks[f"width {narrow}, unaligned"] = Mark(look.colour, look.marker, ":")
-    for narrow, how in zip(summary.narrow, summary.how, strict=True):
-        names.append(f"width {narrow} in wide" if how == "embedded" else f"width {narrow}, unaligned")
+    for narrow, alignment in zip(summary.narrow, summary.alignment, strict=True):
+        names.append(
+            f"width {narrow} in wide" if alignment == Kind.EMBEDDED else f"width {narrow}, unaligned"
+        )
     drawn = summary.assign(series=names, x=summary.wide)
     for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
         lines(axis, drawn[drawn.risk == risk], marks, risk == "error")
@@ -85,11 +76,12 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         axis.set_ylabel(f"test {risk} barrier ({unit})")
     legend(figure, axes, 4)
     headline(figure, f"{title}: narrow networks in wide ones\n(mean, {METHOD})")
-    save(figure, path)
+    what = "Test barriers of narrow networks embedded in wide ones, against the wide width"
+    save(figure, path, caption(what, title, summary.n, "pairs"))
 
 
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, write `figures/narrow_in_wide_*.png` and return a table and verdicts."""
+    """Return tables and verdicts of a sweep as text; draw `figures/narrow_in_wide_*.png` in its folder."""
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     if not (barriers.across == "widths").any():
         return "narrow in wide: no networks of several widths yet (compare.across)"
@@ -98,8 +90,9 @@ def analyse(folder: Path) -> str:
     for setting, rows in by_setting(ends(within), trials):
         summary = summarise(rows, trials)
         draw(summary, setting.title, folder / "figures" / f"narrow_in_wide_{setting.stem}.png")
+        table = wide_table(summary, ["risk", "narrow", "alignment"], "wide")
         head = f"{setting.title}: mean test barrier of narrow networks in wide ones, by wide width"
-        parts.append("\n".join([head, table(summary), *themselves(rows, trials), *verdicts(summary)]))
+        parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(summary)]))
     return "\n\n".join(parts)
 
 

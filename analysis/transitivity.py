@@ -1,33 +1,37 @@
-"""Are permutations transitive? Barriers and fixed points of their compositions along paths and cycles."""
+"""Do permutations compose? Barriers and fixed points of compositions along paths and around cycles."""
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from analysis.command import command
-from analysis.deciding import beside_threshold, state, with_findings
-from analysis.jackknife import METHOD, interval, with_interval
-from analysis.networks import themselves
-from analysis.panels import UNITS, at_threshold
-from analysis.settings import by_setting, by_width, dense_ends
-from analysis.spread import in_words, spread
-from analysis.style import BLACK, BLUE, RED, THRESHOLD, Mark, headline, plt, save
+from analysis.figures.axes import at_threshold
+from analysis.figures.style import BLACK, BLUE, RED, Mark, caption, headline, save
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, by_width, dense_ends
+from analysis.statistics.deciding import THRESHOLD, decide
+from analysis.statistics.jackknife import METHOD, interval, with_interval
+from analysis.statistics.spread import UNITS, in_words, spread, wide_table
 from raysweep.tables.variants import trial_of
+from raysweep.vocabulary import Interpolation, Kind, Split
 
-UNALIGNED = "unaligned"
-MARKS = {UNALIGNED: Mark(BLACK, "o"), "path": Mark(BLUE, "s"), "cycle": Mark(RED, "^", "--")}
-APART = 0.05  # networks: series lie beside each other, so that their intervals do not overlap
-FIXED = {"path": "agrees with the direct permutation", "cycle": "stays in place"}  # what a fixed point is
+MARKS = {Kind.UNALIGNED: Mark(BLACK, "o"), "path": Mark(BLUE, "s"), "cycle": Mark(RED, "^", "--")}
+APART = 0.05  # offset between series, in networks, so that their intervals do not overlap
+FIXED = {
+    "path": "agrees with the direct permutation",
+    "cycle": "stays in place",
+}  # what a unit does that is a fixed point
 
 
 def barriers_by_length(barriers: pd.DataFrame) -> pd.DataFrame:
     """Return the spread of the test barriers of one width by series, number of networks and risk.
 
-    Series: `unaligned` and `path` (a direct alignment is a path of two networks), and `cycle`.
+    The series are `unaligned`, `path` and `cycle`; a direct alignment is a path of two networks.
     """
-    chosen = barriers[barriers.kind.isin([UNALIGNED, "direct", "composed"])]
+    chosen = barriers[barriers.kind.isin([Kind.UNALIGNED, Kind.DIRECT, Kind.COMPOSED])]
     paths = [
         list(networks if path is None else path)
         for networks, path in zip(chosen.networks, chosen.path, strict=True)
@@ -38,7 +42,7 @@ def barriers_by_length(barriers: pd.DataFrame) -> pd.DataFrame:
         networks_on_path=[len(set(path)) for path in paths],
         series=["cycle" if c else "path" for c in closed],
     )
-    named.loc[named.kind == UNALIGNED, "series"] = UNALIGNED
+    named.loc[named.kind == Kind.UNALIGNED, "series"] = Kind.UNALIGNED
     rows = []
     for (series, count), group in named.groupby(["series", "networks_on_path"]):
         for risk in UNITS:
@@ -62,7 +66,7 @@ def _trials(paths: pd.Series) -> list[list[str]]:
 
 
 def draw(means: pd.DataFrame, shares: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw loss and error barriers and fixed points against the number of networks."""
+    """Draw loss barriers, error barriers and fixed points against the number of networks."""
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.4), constrained_layout=True)
     for axis, risk in zip(axes, ("loss", "error"), strict=False):
         _lines(axis, means[means.risk == risk], {name: name for name in MARKS})
@@ -73,16 +77,18 @@ def draw(means: pd.DataFrame, shares: pd.DataFrame, title: str, path: Path) -> N
     axes[2].set_ylabel("fixed points (share of hidden units)")
     axes[2].set_ylim(0, None)
     headline(figure, f"{title}: permutations composed along paths and cycles\n(mean, {METHOD})")
-    save(figure, path)
+    what = "Test barriers and fixed points of composed permutations against the number of networks"
+    counts = [*means.n, *shares.n]
+    save(figure, path, caption(what, title, counts, "pairs, paths or cycles"))
 
 
 def _lines(axis: Axes, rows: pd.DataFrame, names: dict[str, str]) -> None:
-    for place, (series, name) in enumerate(names.items()):
+    for index, (series, name) in enumerate(names.items()):
         mark, line = MARKS[series], rows[rows.series == series].sort_values("networks")
         if len(line):
             label = f"{name} (n = {', '.join(map(str, line.n))})"
             axis.errorbar(
-                line.networks + APART * place,
+                line.networks + APART * index,
                 line["mean"],
                 [line["mean"] - line.low, line.high - line["mean"]],
                 color=mark.colour,
@@ -98,24 +104,16 @@ def _lines(axis: Axes, rows: pd.DataFrame, names: dict[str, str]) -> None:
 
 
 def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
-    """Say for every length whether compositions connect, and how far cycles are from the identity.
+    """Return for every length whether compositions connect, and how far cycles are from the identity.
 
-    Around a cycle a network is compared with itself, which needs no permutation
-    to be connected: there "not informative" would mean nothing, and the unaligned barrier is not asked.
+    Around a cycle a network is compared with itself, so that unaligned pairs are no baseline for it.
     """
-    errors = means[means.risk == "error"]
-    plain = errors[errors.series == UNALIGNED]["mean"]
-    base = float(plain.iloc[0]) if len(plain) else None
-    composed = errors[errors.series != UNALIGNED].sort_values(["series", "networks"])
-    found = [
-        beside_threshold(row) if row.series == "cycle" else state(row, base)
-        for row in list[Any](composed.itertuples())
-    ]
-    decided = with_findings(composed, found)
+    decided = decide(means, "series", ["risk"], without_baseline=["cycle"])
+    composed = decided[decided.series != Kind.UNALIGNED].sort_values(["series", "networks"])
     sentences = [
         f"{row.series} of {row.networks}: mean error barrier at most {THRESHOLD}: "
         f"{in_words(row, 'cycles' if row.series == 'cycle' else 'paths')}"
-        for row in list[Any](decided.itertuples())
+        for row in list[Any](composed.itertuples())
     ]
     return sentences + [
         f"{row.series} of {row.networks}: fixed points ({FIXED[row.series]}) "
@@ -124,33 +122,25 @@ def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
     ]
 
 
-def table(means: pd.DataFrame, shares: pd.DataFrame) -> str:
-    """Return barriers and fixed points with their intervals, by number of networks."""
-    fixed = shares.assign(risk="fixed points")
-    rows = pd.concat([means, fixed])
-    text = list(map(with_interval, rows["mean"], rows.low, rows.high))
-    return (
-        rows.assign(text=text)
-        .pivot_table(index=["risk", "series"], columns="networks", values="text", aggfunc="first")
-        .to_string(na_rep="")
-    )
-
-
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, draw `figures/transitivity_*.png` and return the verdicts."""
+    """Return tables and verdicts of a sweep as text; draw `figures/transitivity_*.png` in its folder."""
     names = ("barriers", "agreements", "trials")
     barriers, agreements, trials = (pd.read_parquet(folder / name) for name in names)
-    chosen = dense_ends(barriers[(barriers.split == "test") & (barriers.interpolation == "pair")])
-    if not (chosen.kind == "composed").any():
+    chosen = dense_ends(
+        barriers[(barriers.split == Split.TEST) & (barriers.interpolation == Interpolation.PAIR)]
+    )
+    if not (chosen.kind == Kind.COMPOSED).any():
         return "transitivity: no composed permutations (compare.kinds)"
     parts = []
     for setting, rows in by_width(by_setting(chosen, trials)):
         own = agreements[(agreements.method == setting.method) & agreements.group.isin(rows.group)]
         means, shares = barriers_by_length(rows), fixed_points_by_length(own)
         draw(means, shares, setting.title, folder / "figures" / f"transitivity_{setting.stem}.png")
+        both = pd.concat([means, shares.assign(risk="fixed points")])
+        table = wide_table(both, ["risk", "series"], "networks")
         head = f"{setting.title}: mean test barrier of composed permutations, and fixed points, by networks"
         errors = themselves(rows, trials)
-        parts.append("\n".join([head, table(means, shares), *errors, *verdicts(means, shares)]))
+        parts.append("\n".join([head, table.to_string(), *errors, *verdicts(means, shares)]))
     return "\n\n".join(parts)
 
 

@@ -1,6 +1,7 @@
-"""The loss between three networks: excess over the plane through their own losses, on the whole simplex."""
+"""What lies between three networks? The excess loss of their mixtures on the whole simplex."""
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection
 from matplotlib.colors import LogNorm
@@ -15,20 +17,21 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.tri import Triangulation
 
 from analysis.command import command
-from analysis.deciding import state
-from analysis.jackknife import METHOD, with_interval
-from analysis.networks import themselves
-from analysis.settings import by_setting, dense_ends
-from analysis.spread import in_words, spread
-from analysis.style import THRESHOLD, headline, plt, save
+from analysis.figures.style import caption, headline, save
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, dense_ends
+from analysis.statistics.deciding import THRESHOLD, baselines, decide_one
+from analysis.statistics.jackknife import METHOD, with_interval
+from analysis.statistics.spread import in_words, spread
 from raysweep.errors import UserError
 from raysweep.tables.variants import trial_of
+from raysweep.vocabulary import Interpolation, Kind, Split
 
-KINDS = ("via", "joint")
-PLACES = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])  # of the corners A, B and C
-DECADES = 2.5  # of the colour scale; smaller excesses, zero and below have its lowest colour
+KINDS = (Kind.VIA, Kind.JOINT)
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])  # A, B and C
+DECADES = 2.5  # of the colour scale; smaller and negative excesses have its lowest colour
 STEPS = np.outer(10.0 ** np.arange(-6, 3), [1, 2, 5]).ravel()  # contour lines (nats)
-LINES = 8  # contour lines down to this part of a panel's largest excess: lower ones crowd at the corners
+LINES = 8  # the lowest contour line is the largest excess divided by this; lower ones crowd at the corners
 OUTLINE: list[AbstractPathEffect] = [withStroke(linewidth=2, foreground="0.15")]  # legible on every colour
 
 
@@ -46,7 +49,8 @@ class Surface:
     @property
     def excess(self) -> np.ndarray:
         """The mean over triples, shape (points,)."""
-        return self.values.mean(axis=0)
+        mean: np.ndarray = self.values.mean(axis=0)
+        return mean
 
     @property
     def n(self) -> int:
@@ -70,19 +74,20 @@ Surfaces = dict[tuple[str, int], Surface]  # by kind and width
 
 
 def excess(weights: np.ndarray, risk: np.ndarray) -> np.ndarray:
-    """Return what a risk of shape (points,) has above the plane through its values at the corners.
+    """Return a risk of shape (points,) minus the plane through its values at the corners.
 
     `weights` has shape (points, 3) and contains the three corners.
     """
     corners = risk[weights.argmax(axis=0)]
-    return risk - weights @ corners
+    above: np.ndarray = risk - weights @ corners
+    return above
 
 
 def surface(rows: pd.DataFrame, risk: str = "loss") -> Surface:
-    """Gather triples: `rows` of `barriers` with the columns `weights` and `loss` or `error` of `curves`.
+    """Return the surface of the triples in `rows`: `barriers` with the columns of their `curves`.
 
-    The reference of `via`, where it is one of the three, becomes the last corner. Which of the other
-    networks stands at which corner is arbitrary, so all their orders are averaged.
+    The reference of `via`, where it is one of the three, becomes the last corner. The order of the other
+    networks is arbitrary, so all their orders are averaged. Raises `ValueError` for different grids.
     """
     grids, values, members = [], [], []
     parts = (rows.weights, rows[risk], rows.networks, rows.reference)
@@ -103,35 +108,35 @@ def surface(rows: pd.DataFrame, risk: str = "loss") -> Surface:
 
 
 def _orders(networks: list[str], reference: object) -> list[list[int]]:
-    """The orders of the networks' columns that have the reference, if it is one of them, at the end."""
+    """Return all orders of the networks' columns that have the reference, if it is among them, at the end."""
     last = [i for i, network in enumerate(networks) if network == reference]
     others = [i for i in range(len(networks)) if i not in last]
     return [[*order, *last] for order in permutations(others)]
 
 
 def surfaces(rows: pd.DataFrame, widths: list[int], risk: str = "loss") -> Surfaces:
-    """Return the surface of every kind and width that has triples."""
+    """Return the surfaces of all kinds and widths that have triples."""
     chosen = rows[rows.kind.isin(KINDS) & rows.width.isin(widths)]
     groups = chosen.groupby(["kind", "width"])
     found = {(str(kind), int(str(w))): surface(group, risk) for (kind, w), group in groups}
     return {(kind, width): found[kind, width] for kind in KINDS for width in widths if (kind, width) in found}
 
 
-def chosen_widths(there: list[int], wanted: list[int] | None) -> list[int]:
-    """Return the wanted widths, or else the smallest, the middle and the largest of the sorted ones.
+def chosen_widths(available: list[int], wanted: list[int] | None) -> list[int]:
+    """Return the wanted widths, by default the smallest, the middle and the largest available one, sorted.
 
     Raises `UserError` for a width without triples.
     """
     for width in wanted or ():
-        if width not in there:
-            raise UserError(f"widths = {width}: there are triples of widths {', '.join(map(str, there))}")
+        if width not in available:
+            raise UserError(f"widths = {width}: there are triples of widths {', '.join(map(str, available))}")
     if wanted:
         return sorted(set(wanted))
-    return sorted({there[0], there[(len(there) - 1) // 2], there[-1]})
+    return sorted({available[0], available[(len(available) - 1) // 2], available[-1]})
 
 
 def draw(found: Surfaces, title: str, path: Path) -> None:
-    """Draw a row of triangles per kind and a column per width, with one colour scale."""
+    """Draw a row of triangles for each kind and a column for each width, with one colour scale."""
     kinds, widths = list(dict.fromkeys(k for k, _ in found)), sorted({w for _, w in found})
     size = (1.4 + 3 * len(widths), 0.9 + 3.1 * len(kinds))
     figure, axes = plt.subplots(len(kinds), len(widths), figsize=size, constrained_layout=True, squeeze=False)
@@ -141,13 +146,14 @@ def draw(found: Surfaces, title: str, path: Path) -> None:
             axis.set_axis_off()
             if (kind, width) in found:
                 each = found[kind, width]
-                image = _triangle(axis, each, norm, kind == "via")
+                image = _triangle(axis, each, norm, kind == Kind.VIA)
                 head = f"{kind}, width {width} (n = {each.n} triples)\nlargest {_nats(each, each.worst())}"
                 axis.set_title(head, fontsize=9, pad=16)
     label = "mean excess test loss (nats)"
     figure.colorbar(image, ax=axes, extend="min", label=label, shrink=0.8)
     headline(figure, f"{title}: loss of mixed networks minus mixed losses\n(mean, {METHOD})")
-    save(figure, path)
+    what = "Excess test loss of mixtures of three networks over the mixture of their losses"
+    save(figure, path, caption(what, title, [each.n for each in found.values()], "triples"))
 
 
 def _scale(found: list[Surface]) -> LogNorm:
@@ -157,7 +163,7 @@ def _scale(found: list[Surface]) -> LogNorm:
 
 
 def _triangle(axis: Axes, surface: Surface, norm: LogNorm, reference: bool) -> Collection:
-    grid = Triangulation(*(surface.weights @ PLACES).T)
+    grid = Triangulation(*(surface.weights @ CORNERS).T)
     lowest = float(norm.vmin or 0)
     shown = surface.excess.clip(min=lowest)
     image = axis.tripcolor(grid, shown, norm=norm, cmap="cividis", shading="gouraud", rasterized=True)
@@ -169,10 +175,10 @@ def _triangle(axis: Axes, surface: Surface, norm: LogNorm, reference: bool) -> C
         for text in axis.clabel(lines, fmt=lambda value: f"{value:g}", fontsize=8):
             text.set_path_effects(OUTLINE)
     corners = ("A", "B", "C (reference)" if reference else "C")
-    for name, place, up in zip(corners, PLACES, (False, False, True), strict=True):
+    for name, (x, y), up in zip(corners, CORNERS, (False, False, True), strict=True):
         axis.annotate(
             name,
-            (place[0], place[1]),
+            (x, y),
             (0, 3 if up else -3),
             textcoords="offset points",
             ha="center",
@@ -184,28 +190,29 @@ def _triangle(axis: Axes, surface: Surface, norm: LogNorm, reference: bool) -> C
     return image
 
 
-def describe(losses: Surfaces, errors: Surfaces, unaligned: dict[int, float]) -> list[str]:
-    """Return, per kind and width, what mixtures of three networks have above the mixed risks.
+def describe(losses: Surfaces, errors: Surfaces, unaligned: Mapping[tuple[int], float]) -> list[str]:
+    """Return for each kind and width the excess risks where they are largest, and at equal weights.
 
-    The loss and the error where their mean is largest, the error decided by the threshold, and both at equal
-    weights. `unaligned` is the mean error barrier of pairs without a permutation by width, as far as known.
+    The excess errors are decided. `unaligned` has the mean error barriers of unaligned pairs by width, as
+    from `deciding.baselines`.
     """
     lines = []
     for (kind, width), loss in losses.items():
-        error, base = errors[kind, width], unaligned.get(width)
+        error, base = errors[kind, width], unaligned.get((width,), float("nan"))
         claim = f"  mean excess test error at most {THRESHOLD}"
         lines += [
             f"{kind}, width {width}: mean excess test loss at most {_nats(loss, loss.worst())}, at weights "
             f"{_weights(loss)}; barycentre {_nats(loss, loss.centre())} (n = {loss.n} triples)",
-            f"{claim} at all weights: {_said(error, error.worst(), base)}, the worst being {_weights(error)}",
-            f"{claim} at the barycentre: {_said(error, error.centre(), base)}",
+            f"{claim} at all weights: {_decision(error, error.worst(), base)}, the worst being "
+            f"{_weights(error)}",
+            f"{claim} at the barycentre: {_decision(error, error.centre(), base)}",
         ]
     return lines
 
 
-def _said(surface: Surface, point: int, unaligned: float | None) -> str:
+def _decision(surface: Surface, point: int, unaligned: float) -> str:
     found = surface.at(point)
-    return in_words(SimpleNamespace(**{**vars(found), **vars(state(found, unaligned))}), "triples")
+    return in_words(SimpleNamespace(**{**vars(found), **vars(decide_one(found, unaligned))}), "triples")
 
 
 def _nats(surface: Surface, point: int) -> str:
@@ -218,34 +225,35 @@ def _weights(surface: Surface) -> str:
 
 
 def analyse(folder: Path, widths: list[int] | None = None) -> str:
-    """Read the tables of a sweep, write `figures/triangle_*.png` and return the excess of every triangle.
+    """Return the excess risks of every triangle as text; draw `figures/triangle_*.png` in the folder.
 
-    By default of the smallest, middle and largest width. Raises `UserError` for a width that has none.
+    By default the widths are the smallest, the middle and the largest. Raises `UserError` for a width without
+    triples.
     """
     barriers, curves, trials = (pd.read_parquet(folder / name) for name in ("barriers", "curves", "trials"))
-    ends = dense_ends(barriers[barriers.split == "test"])
+    ends = dense_ends(barriers[barriers.split == Split.TEST])
     parts = []
     for setting, rows in by_setting(ends, trials):
-        triples = rows[(rows.interpolation == "simplex") & rows.kind.isin(KINDS)]
+        triples = rows[(rows.interpolation == Interpolation.SIMPLEX) & rows.kind.isin(KINDS)]
         if triples.empty:
             continue
         triples = triples.merge(curves, on=["barrier_id", "split"])
         shown = chosen_widths(sorted(map(int, triples.width.unique())), widths)
         losses, errors = (surfaces(triples, shown, risk) for risk in ("loss", "error"))
         draw(losses, setting.title, folder / "figures" / f"triangle_{setting.stem}.png")
-        plain = rows[(rows.kind == "unaligned") & (rows.interpolation == "pair")]
-        bases = plain.groupby("width").error_barrier.mean()
-        unaligned = {int(str(width)): float(mean) for width, mean in bases.items()}
-        told = [*themselves(triples, trials), *describe(losses, errors, unaligned)]
-        parts.append("\n".join([f"{setting.title}: three networks", *told]))
+        plain = rows[(rows.kind == Kind.UNALIGNED) & (rows.interpolation == Interpolation.PAIR)]
+        means = plain.groupby("width").error_barrier.mean().rename("mean")
+        unaligned = baselines(means.reset_index(), ["width"])
+        lines = [*themselves(triples, trials), *describe(losses, errors, unaligned)]
+        parts.append("\n".join([f"{setting.title}: three networks", *lines]))
     return (
         "\n\n".join(parts) or "triangle: no triples on the test set (compare.kinds via or joint, 3 networks)"
     )
 
 
 def _options(parser: ArgumentParser) -> None:
-    said = "widths of the triangles (default: the smallest, the middle and the largest)"
-    parser.add_argument("--widths", type=int, nargs="+", metavar="WIDTH", help=said)
+    text = "widths of the triangles (default: the smallest, the middle and the largest)"
+    parser.add_argument("--widths", type=int, nargs="+", metavar="WIDTH", help=text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Does some permutation connect every pair? All pairs as they are and aligned, beside their controls."""
+"""Does some permutation connect every pair of networks, and do pairs with a common start need one?"""
 
 from collections import Counter
 from pathlib import Path
@@ -7,32 +7,41 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import command
-from analysis.networks import themselves
-from analysis.pairs import UNALIGNED, named, report
-from analysis.settings import by_networks, by_width, dense_ends
+from analysis.figures.pairs import draw
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_networks, by_width, dense_ends
+from analysis.statistics.pairs import named, report, summarise
 from raysweep.tables.variants import SETTINGS, trial_of, variants
+from raysweep.vocabulary import Interpolation, Kind, Method
 
 INDEPENDENT, SAME = "independent", "same initialisation"
-SHARED = ("spawn_at", "spawn_replicate", "init_seed", "data_seed")  # keys that say what networks share
-ORDER = [INDEPENDENT, SAME, UNALIGNED, "weight matching", "activation matching"]
+SHARED = (
+    "spawn_at",
+    "spawn_replicate",
+    "init_seed",
+    "data_seed",
+)  # the keys of `train` that determine what networks share
+ORDER = [INDEPENDENT, SAME, Kind.UNALIGNED, *(method.replace("_", " ") for method in Method)]
 
 
 def pairs(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the unaligned and direct pairs with what they share, how they were aligned, and their trials.
+    """Return the unaligned and direct pairs with the columns of `statistics.pairs`.
 
-    They share nothing (`independent`), their initialisation but not the order of the data, or a run up to
-    `spawn_at`; where several settings of the seeds share as much, a series says which is its own. The
-    intervals of spawned pairs are those of networks from this one trunk.
+    `series` says what the two networks share: nothing (`independent`), the initialisation but not the
+    order of the data, or a run up to `spawn_at`. Where several settings of the seeds share the same, it
+    names the setting too. The intervals of spawned pairs are over networks from this one trunk.
     """
-    chosen = barriers[barriers.interpolation.eq("pair") & barriers.kind.isin([UNALIGNED, "direct"])]
+    chosen = barriers[
+        barriers.interpolation.eq(Interpolation.PAIR) & barriers.kind.isin([Kind.UNALIGNED, Kind.DIRECT])
+    ]
     runs = {row.trial_id: row for row in trials[trials.level == 0].itertuples()}
     members = [[trial_of(network) for network in networks] for networks in chosen.networks]
     words = variants(chosen, trials, but=set(SETTINGS).difference(SHARED))
     shared = [(_series(runs[a], runs[b]), word) for (a, b), word in zip(members, words, strict=True)]
     several = Counter(name for name, _ in set(shared))
     series = [f"{name}, {word}" if several[name] > 1 else name for name, word in shared]
-    how = chosen.method.str.replace("_", " ").fillna(UNALIGNED).tolist()
-    return named(chosen, series, how, members, ORDER)
+    alignment = chosen.method.str.replace("_", " ").fillna(Kind.UNALIGNED).tolist()
+    return named(chosen, series, alignment, members, ORDER)
 
 
 def _series(one: Any, other: Any) -> str:
@@ -43,13 +52,15 @@ def _series(one: Any, other: Any) -> str:
 
 
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, write `figures/weak_*.png` and return tables and verdicts."""
+    """Return tables and verdicts of a sweep as text; draw `figures/weak_*.png` in its folder."""
     barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
     chosen = pairs(dense_ends(barriers), trials)
     parts = []
-    for setting, rows in by_width(by_networks(chosen, trials, but=SHARED)):
+    for setting, rows in by_width(by_networks(chosen, trials, ignored=SHARED)):
         path = folder / "figures" / f"weak_{setting.stem}.png"
-        parts.append("\n".join([report(rows, setting.title, path), *themselves(rows, trials)]))
+        summary = summarise(rows)
+        draw(rows, summary, setting.title, path)
+        parts.append("\n".join([report(summary, setting.title), *themselves(rows, trials)]))
     return "\n\n".join(parts) or "weak: no pairs yet"
 
 

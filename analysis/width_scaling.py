@@ -1,74 +1,94 @@
-"""Do barriers fall with width? A figure, a table, from which width on each claim holds, and power laws."""
+"""Do barriers fall with width, and from which width on does each claim hold?"""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import pyplot as plt
 
 from analysis.command import command
-from analysis.deciding import HOLDS, NOT_INFORMATIVE, UNDECIDED, state, with_findings, with_reason
-from analysis.jackknife import METHOD, with_interval
-from analysis.members import aligned_networks, members
-from analysis.networks import themselves
-from analysis.panels import UNITS, lines
-from analysis.power_law import PowerLaw, power_law
-from analysis.settings import by_setting, dense_ends
-from analysis.spread import SPREAD, in_words, spread
-from analysis.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, THRESHOLD, Mark, headline, plt, save
+from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, caption, headline, save
+from analysis.figures.width_panel import lines
+from analysis.rows.members import aligned_networks, members
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, dense_ends
+from analysis.statistics.deciding import (
+    HOLDS,
+    NOT_INFORMATIVE,
+    THRESHOLD,
+    UNDECIDED,
+    decide,
+    with_reason,
+)
+from analysis.statistics.jackknife import METHOD
+from analysis.statistics.power_law import PowerLaw, power_law
+from analysis.statistics.spread import SPREAD, UNITS, in_words, spread, wide_table
+from raysweep.vocabulary import Interpolation, Kind, Split
 
-# name: (interpolation, kind, column, look)
-SERIES = {
-    "unaligned": ("pair", "unaligned", "barrier", Mark(BLACK, "o")),
-    "direct": ("pair", "direct", "barrier", Mark(BLUE, "s")),
-    "via": ("pair", "via", "barrier", Mark(RED, "^")),
-    "joint": ("pair", "joint", "barrier", Mark(ORANGE, "v", "--")),
-    "barycentre, via": ("simplex", "via", "centre", Mark(GREEN, "D")),
-    "barycentre, joint": ("simplex", "joint", "centre", Mark(PINK, "P", "--")),
-    "simplex, via": ("simplex", "via", "barrier", Mark(RED, "^")),
-    "simplex, joint": ("simplex", "joint", "barrier", Mark(ORANGE, "v", "--")),
+
+@dataclass(frozen=True)
+class Series:
+    """The rows and the column of a series (`centre` is the excess at equal weights), and its look."""
+
+    interpolation: Interpolation
+    kind: Kind
+    column: str
+    mark: Mark
+
+
+SERIES: dict[str, Series] = {
+    Kind.UNALIGNED: Series(Interpolation.PAIR, Kind.UNALIGNED, "barrier", Mark(BLACK, "o")),
+    Kind.DIRECT: Series(Interpolation.PAIR, Kind.DIRECT, "barrier", Mark(BLUE, "s")),
+    Kind.VIA: Series(Interpolation.PAIR, Kind.VIA, "barrier", Mark(RED, "^")),
+    Kind.JOINT: Series(Interpolation.PAIR, Kind.JOINT, "barrier", Mark(ORANGE, "v", "--")),
+    "barycentre, via": Series(Interpolation.SIMPLEX, Kind.VIA, "centre", Mark(GREEN, "D")),
+    "barycentre, joint": Series(Interpolation.SIMPLEX, Kind.JOINT, "centre", Mark(PINK, "P", "--")),
+    "simplex, via": Series(Interpolation.SIMPLEX, Kind.VIA, "barrier", Mark(RED, "^")),
+    "simplex, joint": Series(Interpolation.SIMPLEX, Kind.JOINT, "barrier", Mark(ORANGE, "v", "--")),
 }
-PANELS = {"pair": "pairs of networks", "simplex": "three networks at once"}
-OF = {"pair": "pairs", "simplex": "triples"}
-LEGEND = {"error": 2, "loss": 1}  # columns
+PANELS = {Interpolation.PAIR: "pairs of networks", Interpolation.SIMPLEX: "three networks at once"}
+OF = {Interpolation.PAIR: "pairs", Interpolation.SIMPLEX: "triples"}
+LEGEND = {"error": 2, "loss": 1}  # columns of the legend
 NO_LAW = "no power law: fewer than three positive means"
 TRIPLE = 3
-CLAIMS = tuple(name for name in SERIES if name != "unaligned")
+CLAIMS = tuple(name for name in SERIES if name != Kind.UNALIGNED)
 COLUMNS = ["split", "risk", "kind", "width", *SPREAD]
 
 
 def samples(barriers: pd.DataFrame, alignments: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the name and the rows of every series, with a column `members`."""
     aligned = aligned_networks(alignments)
-    for name, (interpolation, kind, _, _) in SERIES.items():
-        chosen = barriers[(barriers.interpolation == interpolation) & (barriers.kind == kind)]
-        if kind == "joint":  # three networks, beside `via`; alignments of more are another question
+    for name, series in SERIES.items():
+        chosen = barriers[(barriers.interpolation == series.interpolation) & (barriers.kind == series.kind)]
+        if series.kind == Kind.JOINT:  # those of three networks, as `via`; more are the question of `joint`
             chosen = chosen[chosen.joint_networks == TRIPLE]
         if len(chosen):
             yield name, chosen.assign(members=pd.Series(members(chosen, aligned), chosen.index))
 
 
 def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per split, risk, kind and width: mean, interval, maximum, share connected, n."""
+    """Return the spread of the barriers for each split, risk, kind and width."""
     rows = []
     for name, chosen in samples(barriers, alignments):
         for (split, width), group in chosen.groupby(["split", "width"]):
             for risk in UNITS:
                 at = {"split": split, "risk": risk, "kind": name, "width": int(str(width))}
-                values = group[f"{risk}_{SERIES[name][2]}"]
+                values = group[f"{risk}_{SERIES[name].column}"]
                 rows.append({**at, **spread(values, group.members.tolist())})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def power_laws(
-    barriers: pd.DataFrame, alignments: pd.DataFrame, split: str = "test"
+    barriers: pd.DataFrame, alignments: pd.DataFrame, split: str = Split.TEST
 ) -> dict[str, PowerLaw | None]:
-    """Return, per series, how its mean loss barrier (nats) scales with width."""
+    """Return for each series the power law of its mean loss barrier (nats) in the width, if there is one."""
     fitted = {}
     for name, chosen in samples(barriers[barriers.split == split], alignments):
         by_width = {
-            int(str(width)): (group[f"loss_{SERIES[name][2]}"].tolist(), group.members.tolist())
+            int(str(width)): (group[f"loss_{SERIES[name].column}"].tolist(), group.members.tolist())
             for width, group in chosen.groupby("width")
         }
         fitted[name] = power_law(by_width)
@@ -76,33 +96,28 @@ def power_laws(
 
 
 def decided(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the error barriers of the claims with `state` and `why`: what each says of its claim."""
-    errors = summary[summary.risk == "error"]
-    plain = errors[errors.kind == "unaligned"]
-    unaligned = dict(zip(zip(plain.split, plain.width, strict=True), plain["mean"], strict=True))
-    claims = errors[errors.kind.isin(CLAIMS)]
-    rows: list[Any] = list(claims.itertuples())
-    return with_findings(claims, [state(row, unaligned.get((row.split, row.width))) for row in rows])
+    """Return the error barriers of all kinds except `unaligned`, with their decisions."""
+    found = decide(summary, "kind", ["split", "width"])
+    return found[found.kind != Kind.UNALIGNED]
 
 
-def verdicts(summary: pd.DataFrame, split: str = "test") -> list[str]:
-    """Return, per kind, from which width on its mean error barrier is at most 0.02, and a line per width."""
+def verdicts(summary: pd.DataFrame, split: str = Split.TEST) -> list[str]:
+    """Return for each kind from which width on its claim holds, and the decision at every width."""
     claims = decided(summary[summary.split == split])
     sentences = []
     for kind in CLAIMS:
         rows: list[Any] = list(claims[claims.kind == kind].sort_values("width").itertuples())
         if rows:
-            of = OF[SERIES[kind][0]]
+            of = OF[SERIES[kind].interpolation]
             head = f"{kind}: mean error barrier at most {THRESHOLD} {_from(rows, of)}"
             sentences.append("\n".join([head, *(f"  {row.width}: {in_words(row, of)}" for row in rows)]))
     return sentences
 
 
 def _from(rows: list[Any], of: str) -> str:
-    """Say from which width on a claim holds, and name the widths that are undecided or not informative.
+    """Return from which width on a claim holds, and the widths that are undecided or not informative.
 
-    It holds there and at every larger width that can tell: where networks are connected without any
-    permutation nothing is held against it. `rows` are sorted by width.
+    It holds at that width and at every larger one that is informative. `rows` are sorted by width.
     """
     upwards = [row for row in rows if row.state != NOT_INFORMATIVE]
     above = list(takewhile(lambda row: row.state == HOLDS, reversed(upwards)))
@@ -119,8 +134,10 @@ def _from(rows: list[Any], of: str) -> str:
     by_word: dict[str, list[str]] = {}
     for row in rows:
         if row.state in (UNDECIDED, NOT_INFORMATIVE):
-            by_word.setdefault(with_reason(row.state, row.why), []).append(str(row.width))
-    return "; ".join([*words, *(f"{', '.join(at)} cannot tell ({word})" for word, at in by_word.items())])
+            by_word.setdefault(with_reason(row.state, row.reason), []).append(str(row.width))
+    return "; ".join(
+        [*words, *(f"nothing is decided at {', '.join(at)} ({word})" for word, at in by_word.items())]
+    )
 
 
 def draw(
@@ -128,15 +145,12 @@ def draw(
     laws: Mapping[str, PowerLaw | None],
     title: str,
     path: Path,
-    split: str = "test",
+    split: str = Split.TEST,
 ) -> None:
-    """Draw barriers of pairs, and excess risks of triples, against width; `panels.lines` says how.
-
-    The losses have the lines and bands of their power laws.
-    """
+    """Draw barriers of pairs, and excess risks of triples, against width; losses with power laws."""
     shown = summary[summary.split == split].rename(columns={"width": "x", "kind": "series"})
     marks = {
-        name: {series: look for series, (kind, _, _, look) in SERIES.items() if kind == interpolation}
+        name: {key: series.mark for key, series in SERIES.items() if series.interpolation == interpolation}
         for interpolation, name in PANELS.items()
     }
     panels = [name for name, looks in marks.items() if shown.series.isin(looks).any()]
@@ -160,11 +174,12 @@ def draw(
                 frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=LEGEND[risk]
             )
     headline(figure, f"{title}: barrier against width\n(mean, {METHOD}; losses with power laws)")
-    save(figure, path)
+    what = f"{split.capitalize()} barriers of pairs and triples against width, losses with power laws"
+    save(figure, path, caption(what, title, shown.n, "pairs or triples"))
 
 
 def analyse(folder: Path) -> str:
-    """Read the tables of a sweep, draw a figure per model and method, and return tables and verdicts."""
+    """Return tables and verdicts of a sweep as text; draw `figures/width_scaling_*.png` in its folder."""
     barriers, alignments, trials = (
         pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
     )
@@ -179,13 +194,10 @@ def analyse(folder: Path) -> str:
 
 
 def _table(title: str, summary: pd.DataFrame) -> str:
-    test = summary[summary.split == "test"]
-    text = list(map(with_interval, test["mean"], test.low, test.high))
-    table = test.assign(text=text).pivot_table(
-        index=["risk", "kind"], columns="width", values="text", aggfunc="first", sort=False
-    )
+    test = summary[summary.split == Split.TEST]
+    table = wide_table(test, ["risk", "kind"], "width", sort=False)
     head = f"{title}, mean test barrier by width [95 % interval over networks]"
-    return "\n".join([head, table.sort_index(axis=1).to_string(na_rep="")])
+    return "\n".join([head, table.to_string()])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from tests.analysis.frames import SHARED
+from tests.analysis.barrier_rows import SHARED
 
 NAMES = "abcd"
 LEVELS = (1, 2)

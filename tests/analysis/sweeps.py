@@ -3,7 +3,7 @@
 import pandas as pd
 import yaml
 
-from tests.analysis.frames import SHARED, pair_alignments, pair_rows, trial_rows
+from tests.analysis.barrier_rows import SHARED, pair_alignments, pair_rows, trial_rows
 
 
 def write(root, name, analyses=(), **tables):
@@ -18,7 +18,7 @@ def write(root, name, analyses=(), **tables):
 
 
 def trials(width=8, **more):
-    """Four independent dense trials `a` to `d` of the networks that `frames` compares."""
+    """Four independent dense trials `a` to `d` of the networks that `barrier_rows` compares."""
     shared = {key: SHARED[key] for key in ("dataset", "model", "norm")}
     its = {**shared, "width": width, "group": f"group{width}", "steps": 9, "epochs": 3, **more}
     return [{**row, **its} for row in trial_rows()]

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from analysis.means import analyse, by_number, decided, verdicts
-from tests.analysis.frames import NETWORKS, set_rows, trial_rows
+from tests.analysis.barrier_rows import NETWORKS, set_rows, trial_rows
 
 FIVE = (*NETWORKS, "e@0@9")
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from analysis.narrow_in_wide import analyse, summarise, verdicts
-from tests.analysis.frames import pair_rows, trial_rows
+from tests.analysis.barrier_rows import pair_rows, trial_rows
 
 NARROW, WIDE = "abcd", "efgh"
 WIDTHS = dict.fromkeys(NARROW, 8) | dict.fromkeys(WIDE, 16)
@@ -24,7 +24,7 @@ def tables(embedded):
 @pytest.mark.parametrize(("embedded", "word"), [(0.02, "holds in the mean"), (0.03, "fails")])
 def test_rows_and_verdicts_by_both_widths(embedded, word):
     summary = summarise(*tables(embedded))
-    assert set(zip(summary.narrow, summary.wide, summary.how, summary.n, strict=True)) == {
+    assert set(zip(summary.narrow, summary.wide, summary.alignment, summary.n, strict=True)) == {
         (8, 8, "embedded", 1),
         (8, 16, "embedded", 16),
         (8, 16, "unaligned", 16),

@@ -1,7 +1,9 @@
 import pandas as pd
 import pytest
 
-from analysis.pruning import analyse, by_level, decide, errors_by_level, verdicts
+from analysis.pruning import analyse
+from analysis.pruning import barriers as of_levels
+from analysis.pruning.barriers import by_level, errors_by_level, verdicts
 from tests.analysis.pruned import END, LEVELS, REWIND, branch, dense_and_chains, level_rows, run, write
 
 
@@ -16,7 +18,7 @@ def barriers(dense, unaligned=(0.3, 1.0), own=(0.005, 0.05), **more):
 
 
 def decided(rows, trials=None):
-    return decide(by_level(pd.DataFrame(rows), pd.DataFrame(trials or dense_and_chains())))
+    return of_levels.decided(by_level(pd.DataFrame(rows), pd.DataFrame(trials or dense_and_chains())))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from analysis.tasks import KEYS, analyse, pairs, tasks_of
-from tests.analysis.frames import pair_rows, trial_rows
+from tests.analysis.barrier_rows import pair_rows, trial_rows
 
 
 def trials(**keys):
@@ -44,7 +44,7 @@ def test_tasks_are_named_by_what_differs(keys, names):
 
 def test_pairs_say_whose_networks_and_whose_permutation():
     chosen = pairs(rows(), ALIGNMENTS, trials(half=(0, 1)))
-    assert set(zip(chosen.series, chosen.how, strict=True)) == {
+    assert set(zip(chosen.series, chosen.alignment, strict=True)) == {
         ("half 0", "direct"),
         ("half 0", "transferred"),
         ("half 0 with half 1", "unaligned"),

@@ -1,13 +1,14 @@
 import pandas as pd
 import pytest
 
-from analysis.trajectory import analyse, by_epoch, decisions, fixed_points, named, over_epochs
-from analysis.trajectory_figure import curves
-from analysis.trajectory_hybrids import hybrids_by_layer
-from analysis.trajectory_hybrids import verdicts as hybrid_verdicts
-from analysis.trajectory_stacks import stacks_by_epoch
-from analysis.trajectory_stacks import verdicts as stack_verdicts
-from analysis.trajectory_text import ratios, verdicts
+from analysis.trajectory import analyse
+from analysis.trajectory.barriers import by_epoch, decisions, fixed_points, named, over_epochs
+from analysis.trajectory.figure import curves
+from analysis.trajectory.hybrids import hybrids_by_layer
+from analysis.trajectory.hybrids import verdicts as hybrid_verdicts
+from analysis.trajectory.stacks import stacks_by_epoch
+from analysis.trajectory.stacks import verdicts as stack_verdicts
+from analysis.trajectory.text import ratios, verdicts
 from tests.analysis.trained import (
     EPOCHS,
     PER_EPOCH,
@@ -73,10 +74,20 @@ def test_fixed_points_by_epoch():
         (
             0.02,
             0.4,
-            "the claim holds in the mean along training (mean error barrier at most 0.02 at 3 of 3 epochs",
+            "the claim holds in the mean along training ("
+            "mean error barrier at most 0.02 at 3 of the 3 informative epochs",
         ),
-        (0.03, 0.4, "the claim fails at epoch 1, 2, 3 (mean error barrier at most 0.02 at 0 of 3 epochs"),
-        (0.01, 0.02, "the claim is not informative (mean error barrier at most 0.02 at 0 of 0 epochs"),
+        (
+            0.03,
+            0.4,
+            "the claim fails at epoch 1, 2, 3 ("
+            "mean error barrier at most 0.02 at 0 of the 3 informative epochs",
+        ),
+        (
+            0.01,
+            0.02,
+            "the claim is not informative (mean error barrier at most 0.02 at 0 of the 0 informative epochs",
+        ),
     ],
 )
 def test_the_last_permutation_is_decided_over_all_epochs(last, unaligned, words):
@@ -93,7 +104,7 @@ def test_one_epoch_of_many_is_enough_to_fail():
         if row["permutation_step"] == 9 and row["step"] == 3:
             row["error_barrier"] = 0.1
     last = decisions(means(rows))[3]
-    assert (last.state, last.holds, last.told, last.place) == ("fails", 2, 3, 1)
+    assert (last.state, last.holds, last.informative, last.position) == ("fails", 2, 3, 1)
 
 
 def test_three_networks_leave_it_undecided():
@@ -210,34 +221,37 @@ def test_hybrids_stand_beside_no_and_the_last_permutation():
         (
             (0.01, 0.1),
             (0.1, 0.4),
-            ("up to 1 groups from below, in no groups from above", "lower groups can do"),
+            ("up to 1 layer groups from below, in no layer groups from above", "lower layer groups tolerate"),
         ),
         (
             (0.1, 0.4),
             (0.01, 0.1),
-            ("no groups from below, in up to 1 groups from above", "higher groups can do"),
+            (
+                "no layer groups from below, in up to 1 layer groups from above",
+                "higher layer groups tolerate",
+            ),
         ),
         (
             (0.1, 0.4),
             (0.1, 0.4),
             (
-                "no groups from below, in no groups from above",
+                "no layer groups from below, in no layer groups from above",
                 "is undecided: the interval straddles 1 at number 1",
             ),
         ),
     ],
 )
-def test_which_groups_can_do_with_the_early_permutation(below, above, words):
+def test_which_layer_groups_tolerate_the_early_permutation(below, above, words):
     rows = along()
     for direction, one in (("bottom_up", below), ("top_down", above)):
         for layers, barriers in enumerate(((0.01, 0.02), one, (0.2, 0.8))):
             rows += hybrid(direction, layers, *barriers)
     (sentence,) = hybrid_verdicts(hybrids_by_layer(pd.DataFrame(rows), PER_EPOCH))
-    assert "permutation of epoch 1 in some of 2 groups" in sentence
+    assert "permutation of epoch 1 in some of 2 layer groups" in sentence
     assert all(word in sentence for word in words)
 
 
-def test_single_groups_alone_have_no_direction():
+def test_single_layer_groups_alone_have_no_direction():
     rows = along() + hybrid("one_in", 0, 0.01, 0.1) + hybrid("one_in", 1, 0.1, 0.4)
     assert hybrid_verdicts(hybrids_by_layer(pd.DataFrame(rows), PER_EPOCH)) == []
 

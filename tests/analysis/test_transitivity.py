@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from analysis.transitivity import analyse, barriers_by_length, fixed_points_by_length, verdicts
-from tests.analysis.frames import METHOD, NETWORKS, composed_rows, fixed_rows, pair_rows, trial_rows
+from tests.analysis.barrier_rows import METHOD, NETWORKS, composed_rows, fixed_rows, pair_rows, trial_rows
 
 PATHS = list(permutations(NETWORKS, 3))
 CYCLES = [(*three, three[0]) for three in combinations(NETWORKS, 3)]

@@ -3,8 +3,9 @@ from itertools import pairwise, permutations
 import pandas as pd
 import pytest
 
-from analysis.transport import analyse, by_level, differences, verdicts
-from analysis.transport_runs import RANDOM, TRANSPORTED, chance, named_runs
+from analysis.transport import analyse
+from analysis.transport.differences import by_level, differences, verdicts
+from analysis.transport.runs import RANDOM, TRANSPORTED, chance, named_runs
 from tests.analysis.pruned import NAMES, branch, dense_and_chains, start_rows, write
 
 EVERY = list(permutations(NAMES, 2))
@@ -73,7 +74,7 @@ def test_two_networks_decide_nothing():
     found = gains(dense_and_chains() + transported(0.4, 0.1, [("a", "b"), ("b", "a")]))
     assert set(found.state) == {"undecided"}
     assert found.low.isna().all()
-    assert set(found.why) == {"fewer than four networks"}
+    assert set(found.reason) == {"fewer than four networks"}
 
 
 def test_chance_is_known_from_the_networks_before_training():

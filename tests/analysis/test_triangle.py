@@ -8,7 +8,7 @@ import pytest
 
 from analysis.triangle import analyse, chosen_widths, describe, excess, surface, surfaces
 from raysweep.errors import UserError
-from tests.analysis.frames import trial_rows
+from tests.analysis.barrier_rows import trial_rows
 
 GRID = np.array([[i, j, 4 - i - j] for i in range(5) for j in range(5 - i)]) / 4
 FINE = np.array([[i, j, 6 - i - j] for i in range(7) for j in range(7 - i)]) / 6
@@ -94,10 +94,10 @@ def triples(losses, **more):
 @pytest.mark.parametrize(
     ("heights", "unaligned", "word"),
     [
-        ((0.5, 0.5, 0.5, 0.5), {8: 0.3}, "holds in the mean (0.019 [0.019, 0.019]"),
-        ((1.0, 1.0, 1.0, 1.0), {8: 0.3}, "fails (0.037 [0.037, 0.037]"),
-        ((0.0, 0.0, 1.0, 1.0), {8: 0.3}, "undecided: the interval straddles 0.02 (0.019 ["),
-        ((0.5, 0.5, 0.5, 0.5), {8: 0.02}, "not informative (0.019"),
+        ((0.5, 0.5, 0.5, 0.5), {(8,): 0.3}, "holds in the mean (0.019 [0.019, 0.019]"),
+        ((1.0, 1.0, 1.0, 1.0), {(8,): 0.3}, "fails (0.037 [0.037, 0.037]"),
+        ((0.0, 0.0, 1.0, 1.0), {(8,): 0.3}, "undecided: the interval straddles 0.02 (0.019 ["),
+        ((0.5, 0.5, 0.5, 0.5), {(8,): 0.02}, "not informative (0.019"),
         ((0.5, 0.5, 0.5, 0.5), {}, "undecided: no unaligned baseline (0.019"),
     ],
 )

@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
-from analysis.pairs import summarise, verdicts
+from analysis.statistics.pairs import summarise, verdicts
 from analysis.weak import analyse, pairs
-from tests.analysis.frames import pair_rows, trial_rows
+from tests.analysis.barrier_rows import pair_rows, trial_rows
 
 
 def words(barriers, trials):

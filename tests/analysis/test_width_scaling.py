@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from analysis.width_scaling import analyse, decided, summarise, verdicts
-from tests.analysis.frames import (
+from tests.analysis.barrier_rows import (
     METHOD,
     NETWORKS,
     joint_alignments,
@@ -46,19 +46,20 @@ def sentence(unaligned, direct):
         (
             {8: 0.5, 16: 0.01},
             {8: 0.01, 16: 0.01},
-            "from width 8 on (maximum 0.010, 100% of 6 pairs connected); 16 cannot tell (not informative)",
+            "from width 8 on (maximum 0.010, 100% of 6 pairs connected); "
+            "nothing is decided at 16 (not informative)",
         ),
         (
             {8: 0.5, 16: 0.01, 32: 0.5, 64: 0.01},
             {8: 0.01, 16: 0.01, 32: 0.1, 64: 0.01},
-            "from no measured width on; it holds at 8; 16, 64 cannot tell (not informative)",
+            "from no measured width on; it holds at 8; nothing is decided at 16, 64 (not informative)",
         ),
-        ({8: 0.01}, {8: 0.01}, "from no measured width on; 8 cannot tell (not informative)"),
+        ({8: 0.01}, {8: 0.01}, "from no measured width on; nothing is decided at 8 (not informative)"),
         (
             {16: 0.5},
             {8: 0.01, 16: 0.01},
             "from width 16 on (maximum 0.010, 100% of 6 pairs connected); "
-            "8 cannot tell (undecided: no unaligned baseline)",
+            "nothing is decided at 8 (undecided: no unaligned baseline)",
         ),
     ],
 )
@@ -72,7 +73,7 @@ def test_an_easy_width_more_does_not_flip_the_headline():
     before = sentence(unaligned, direct).splitlines()[0]
     assert "from width 64 on" in before
     easy = sentence(unaligned | {256: 0.015}, direct | {256: 0.004}).splitlines()[0]
-    assert easy == f"{before}; 256 cannot tell (not informative)"
+    assert easy == f"{before}; nothing is decided at 256 (not informative)"
 
 
 def test_a_single_undecided_width_is_named_with_its_reason():
@@ -80,7 +81,8 @@ def test_a_single_undecided_width_is_named_with_its_reason():
     rows = [row for row in rows if row["width"] == 8 or "d@0@9" not in row["networks"]]
     (found,) = verdicts(summarise(pd.DataFrame(rows), ALIGNMENTS))
     assert found.splitlines()[0].endswith(
-        "from no measured width on; it holds at 8; 16 cannot tell (undecided: fewer than four networks)"
+        "from no measured width on; it holds at 8; "
+        "nothing is decided at 16 (undecided: fewer than four networks)"
     )
 
 
@@ -111,7 +113,7 @@ def test_an_interval_across_the_threshold_cannot_tell():
         row["error_barrier"] = 0.04 * (place % 4 > 1)
     (found,) = verdicts(summarise(pd.DataFrame(rows), ALIGNMENTS))
     assert found.splitlines()[0].endswith(
-        "from no measured width on; 8 cannot tell (undecided: the interval straddles 0.02)"
+        "from no measured width on; nothing is decided at 8 (undecided: the interval straddles 0.02)"
     )
 
 

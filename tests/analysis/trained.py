@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from tests.analysis.frames import SHARED, trial_rows
+from tests.analysis.barrier_rows import SHARED, trial_rows
 
 PER_EPOCH = 3
 EPOCHS = (1, 2, 3)

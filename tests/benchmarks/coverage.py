@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from analysis.jackknife import Interval, Members, interval, ratio
+from analysis.statistics.jackknife import Interval, Members, interval, ratio
 from raysweep.alignment import joint_matching, weight_matching
 from raysweep.connectivity import barrier, curve, pair_grid, risk
 from raysweep.data import DataConfig, load_arrays

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from analysis.settings import by_networks, by_setting, by_width
+from analysis.rows.settings import by_networks, by_setting, by_width
 from raysweep.sweep.schema import Align, Training
 from raysweep.tables.rows import METHOD_OPTIONS
 from raysweep.tables.schemas import TABLES

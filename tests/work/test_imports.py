@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from analysis.variants import independent
+from analysis.rows.members import independent
 from raysweep.commands.plan import plan_table
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig

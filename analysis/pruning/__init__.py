@@ -1,0 +1,39 @@
+"""Does the permutation that aligns two dense networks also align the sparse networks pruned from them?"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.pruning.barriers import POINTS, by_level, decided, errors_by_level, verdicts
+from analysis.pruning.figure import draw
+from analysis.rows.quality import themselves
+from analysis.rows.settings import by_setting, one_statistics, pruned_settings
+from analysis.statistics.spread import wide_table
+from raysweep.tables.variants import trial_of
+
+
+def analyse(folder: Path) -> str:
+    """Return tables and verdicts of a sweep as text; draw `figures/pruning_*.png` in its folder."""
+    barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
+    parts = []
+    barriers = barriers[barriers.across.isna()]
+    first = barriers.networks.str[0].map(trial_of)
+    for networks, own in pruned_settings(trials):
+        for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):
+            means, named = by_level(rows, own), replace(setting, width=networks.width)
+            path = folder / "figures" / f"pruning_{named.stem}.png"
+            draw(means, errors_by_level(own), POINTS, named.title, path)
+            lines = [*_tables(named.title, means), *themselves(rows, trials), *verdicts(decided(means))]
+            parts.append("\n".join(lines))
+    return "\n\n".join(parts) or "pruning: no pruned networks yet"
+
+
+def _tables(title: str, means: pd.DataFrame) -> list[str]:
+    lines = []
+    for risk, rows in means.groupby("risk"):
+        wide = wide_table(rows, ["level", "sparsity"], ["point", "kind"])
+        table = wide.sort_index(axis=1, ascending=False).reset_index()
+        body = table.to_string(index=False, float_format="{:.3f}".format)
+        lines += [f"{title}: mean test {risk} barrier of pairs by level [95 % interval]", body]
+    return lines

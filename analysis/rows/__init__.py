@@ -1,0 +1,1 @@
+"""Reading the tables of a sweep and splitting their rows by setting."""

@@ -1,0 +1,130 @@
+"""Settings: splitting a table by the configurations of a sweep, with a title and a file name for each.
+
+Analyses split tables only by `by_networks`, `by_setting` and `by_width`, so that no mean is taken over a key
+that the sweep varies.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from analysis.rows.quality import at_chance
+from raysweep.tables.variants import trial_of, variants
+from raysweep.vocabulary import Method, Statistics
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The configuration that replicates share, and the method that aligned them (None: no method or several).
+
+    `variant` says in which other keys of `train` it differs from the other settings of the sweep ("": in
+    none). `statistics` says how running statistics were treated ("": there are none), and `chance` whether
+    all or some of the networks are no better than guessing ("": none of them).
+    """
+
+    dataset: str
+    model: str
+    norm: str
+    method: str | None = None
+    width: int | None = None
+    variant: str = ""
+    statistics: str = ""
+    chance: str = ""
+
+    @property
+    def title(self) -> str:
+        """The title for people: `vgg16-64 on cifar10, norm layer, weight matching, learning rate 0.1`."""
+        size = "" if self.width is None else f"-{self.width}"
+        words = [f"{self.model}{size} on {self.dataset}"]
+        words += [] if self.norm == "none" else [f"norm {self.norm}"]
+        words += [self.method.replace("_", " ")] if self.method else []
+        words += [self.variant] if self.variant else []
+        words += [f"{self.statistics} running statistics"] if self.statistics else []
+        words += [f"{self.chance.upper()} NETWORKS AT CHANCE"] if self.chance else []
+        return ", ".join(words)
+
+    @property
+    def stem(self) -> str:
+        """The stem of file names; weight matching is the default and is not named."""
+        words = [self.model.replace(":", "_")]
+        words += [] if self.width is None else [str(self.width)]
+        words += [] if self.norm == "none" else [self.norm]
+        words += [self.dataset]
+        words += [self.method] if self.method not in (None, Method.WEIGHT_MATCHING) else []
+        words += [re.sub(r"[^\w.-]+", "_", self.variant).strip("_")] if self.variant else []
+        words += [self.statistics] if self.statistics else []
+        return "_".join(words)
+
+
+Parts = Iterator[tuple[Setting, pd.DataFrame]]
+
+
+def by_networks(rows: pd.DataFrame, trials: pd.DataFrame, ignored: Iterable[str] = ()) -> Parts:
+    """Split rows of `trials`, or of a table with `networks`, by setting, but not by method or width.
+
+    `trials` is the whole table of the sweep. Keys of `train` in `ignored` distinguish no variants. Widths and
+    methods stay together. The rows get the column `guesses`: whether one of their networks is no better than
+    guessing.
+    """
+    members = rows.networks if "networks" in rows else rows.trial_id.map(lambda trial: [trial])
+    lost = at_chance(trials)
+    rows = rows.assign(guesses=[any(trial_of(each) in lost for each in those) for those in members])
+    keys = ["dataset", "model", "norm", variants(rows, trials, ignored), treated_statistics(rows, trials)]
+    for values, group in rows.groupby(keys):
+        dataset, model, norm, variant, statistics = map(str, values)
+        setting = Setting(dataset, model, norm, variant=variant, statistics=statistics)
+        yield replace(setting, chance=_chance(group)), group
+
+
+def treated_statistics(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
+    """Return for each row how running statistics were treated; "" where the networks have none."""
+    if "statistics" not in rows or "running_statistics" not in trials:
+        return pd.Series("", rows.index, name="treated")
+    has = set(trials[trials.running_statistics.eq(True)].trial_id)
+    return rows.statistics.where(rows.networks.str[0].map(trial_of).isin(has), "").rename("treated")
+
+
+def _chance(rows: pd.DataFrame) -> str:
+    return "all" if rows.guesses.all() else "some" if rows.guesses.any() else ""
+
+
+def by_setting(barriers: pd.DataFrame, trials: pd.DataFrame, ignored: Iterable[str] = ()) -> Parts:
+    """Split as `by_networks` does, and by method; unaligned rows are in the part of every method."""
+    for setting, group in by_networks(barriers, trials, ignored):
+        for method in sorted(group.method.dropna().unique()) or [None]:
+            yield replace(setting, method=method), group[group.method.isna() | (group.method == method)]
+
+
+def by_width(parts: Iterable[tuple[Setting, pd.DataFrame]]) -> Parts:
+    """Split parts further by width, as in `by_width(by_setting(barriers, trials))`."""
+    for setting, rows in parts:
+        for width, group in rows.groupby("width"):
+            size = int(float(str(width)))  # float where the column has nulls
+            yield replace(setting, width=size, chance=_chance(group)), group
+
+
+def pruned_settings(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
+    """Split the trials of a sweep by setting and width, and yield the parts that have pruned levels."""
+    for setting, group in by_width(by_networks(trials, trials)):
+        if group.level.max() > 0:
+            yield setting, group
+
+
+def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
+    """Keep one treatment of running statistics per group: the recomputed ones where they were measured."""
+    recomputed = barriers[barriers.statistics == Statistics.RECOMPUTED]
+    return barriers[(barriers.statistics == Statistics.RECOMPUTED) | ~barriers.group.isin(recomputed.group)]
+
+
+def dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparisons within one setting of networks at the end of training, before any pruning."""
+    return ends(barriers[barriers.across.isna()]).astype({"width": int})  # null only across widths
+
+
+def ends(barriers: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparisons of dense networks at their last step, under permutations found at that step."""
+    dense = barriers[barriers.level == 0]
+    last = dense.groupby("group").step.transform("max")
+    return one_statistics(dense[(dense.step == last) & (dense.permutation_step.fillna(last) == last)])

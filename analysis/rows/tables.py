@@ -1,0 +1,70 @@
+"""Reading the tables of a sweep in progress, in which tables and rows may be missing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from raysweep.tables.schemas import TABLES, schema
+from raysweep.tables.variants import trial_of
+
+READ = ("trials", "alignments", "agreements", "barriers", "failures")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Data frames with every documented column; `notes` say what is missing and what was left out."""
+
+    name: str
+    trials: pd.DataFrame
+    alignments: pd.DataFrame
+    agreements: pd.DataFrame
+    barriers: pd.DataFrame
+    failures: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def read(folder: Path) -> Tables:
+    """Read the tables in the folder of a sweep, whose name is that of the folder."""
+    frames, notes = {}, []
+    for table in READ:
+        frames[table], new = _read(folder / table)
+        notes += new
+    frames["barriers"], new = _complete(frames["trials"], frames["alignments"], frames["barriers"])
+    return Tables(folder.name, **frames, notes=(*notes, *new))
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return a table with all of its documented columns, and notes on what is wrong with it."""
+    table = path.name
+    nothing = schema(table).empty_table().to_pandas()
+    try:
+        frame = pd.read_parquet(path)
+    except FileNotFoundError:
+        return nothing, [f"no table {table}"]
+    except (OSError, pa.ArrowException) as error:  # a folder without files, or a file that is cut short
+        return nothing, [f"table {table} cannot be read: {type(error).__name__}"]
+    lacking = [name for name, _, _ in TABLES[table] if name not in frame]
+    notes = [f"table {table} lacks {', '.join(lacking)}, taken as null"] if lacking else []
+    return frame.assign(**dict.fromkeys(lacking)), notes
+
+
+def _complete(
+    trials: pd.DataFrame, alignments: pd.DataFrame, barriers: pd.DataFrame
+) -> tuple[pd.DataFrame, list[str]]:
+    """Keep the barriers whose trials and alignments have rows, and note how many have not.
+
+    A sweep in progress publishes its tables one after the other.
+    """
+    there, aligned = set(zip(trials.trial_id, trials.level, strict=True)), set(alignments.alignment_id)
+    parts = zip(barriers.networks, barriers.level, barriers.alignments, strict=True)
+    kept = [
+        all((trial_of(network), level) in there for network in networks) and aligned.issuperset(ids)
+        for networks, level, ids in parts
+    ]
+    out = len(kept) - sum(kept)
+    notes = (
+        [f"{out} of {len(kept)} barriers left out: their trials or alignments have no rows"] if out else []
+    )
+    return barriers[pd.Series(kept, barriers.index, dtype=bool)], notes

@@ -1,0 +1,1 @@
+"""Means, intervals, decisions and their words, from values and rows; no figures."""

@@ -1,0 +1,129 @@
+"""Decisions on a sequence: whether one permutation connects two networks at every epoch or level."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.statistics.deciding import (
+    FAILS,
+    HOLDS,
+    NOT_INFORMATIVE,
+    THRESHOLD,
+    UNDECIDED,
+    Finding,
+    with_reason,
+)
+from analysis.statistics.spread import in_numbers
+
+HALF = 0.5  # below this share of the unaligned loss barrier a permutation aligns, if not well
+WORDS = {
+    HOLDS: "the claim holds in the mean along {}",
+    FAILS: "the claim {}",
+    UNDECIDED: "the claim is {}",
+    NOT_INFORMATIVE: "the claim is not informative",
+}
+STRADDLES = f"the interval straddles {HALF}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the error barriers (shares) under one permutation say of a whole sequence.
+
+    The sequence runs over a `coordinate`: epochs or levels. The mean barrier is at most 0.02 at `holds` of
+    its `informative` positions, where networks are not connected without a permutation. `reason` names the
+    positions at which the claim fails or, where it fails nowhere, those that leave it undecided. `position`
+    is that of the largest mean (or of one that is not a number), informative or not; mean, interval, maximum,
+    share of connected pairs and number of pairs `n` belong to this position.
+    """
+
+    state: str
+    reason: str
+    coordinate: str
+    holds: int
+    informative: int
+    position: float
+    mean: float
+    low: float
+    high: float
+    maximum: float
+    connected: float
+    n: int
+
+
+def decide_together(rows: pd.DataFrame, coordinate: str) -> Decision:
+    """Decide a claim on a sequence from the rows of `deciding.decide`, one for each value of `coordinate`."""
+    each: list[Any] = rows.sort_values(coordinate).to_dict("records")
+    found = {row[coordinate]: Finding(row["state"], row["reason"]) for row in each}
+    informative = [one.state for one in found.values() if one.state != NOT_INFORMATIVE]
+    unknown = rows["mean"].isna()
+    worst = rows.iloc[unknown.argmax() if unknown.any() else rows["mean"].argmax()]
+    state = together(informative)
+    return Decision(
+        state=state,
+        reason=reasons(found, coordinate, state) if state in (FAILS, UNDECIDED) else "",
+        coordinate=coordinate,
+        holds=informative.count(HOLDS),
+        informative=len(informative),
+        position=float(worst[coordinate]),
+        **{name: float(worst[name]) for name in ("mean", "low", "high", "maximum", "connected")},
+        n=int(worst.n),
+    )
+
+
+def together(states: Iterable[str]) -> str:
+    """Return the state of a sequence from those of its informative positions."""
+    found = set(states)
+    if not found:
+        return NOT_INFORMATIVE
+    if found == {HOLDS}:
+        return HOLDS
+    return FAILS if FAILS in found else UNDECIDED
+
+
+def reasons(found: Mapping[float, Finding], coordinate: str, state: str = UNDECIDED) -> str:
+    """List the positions of a state by reason: `the interval straddles 0.02 at epoch 3, 5`, `at epoch 1`."""
+    positions: dict[str, list[str]] = {}
+    for position, one in found.items():
+        if one.state == state:
+            positions.setdefault(one.reason, []).append(f"{position:g}")
+    return "; ".join(f"{reason} at {coordinate} {', '.join(at)}".lstrip() for reason, at in positions.items())
+
+
+def sentence(found: Decision, along: str) -> str:
+    """Return the decision on a sequence along training or pruning in words."""
+    word = along if found.state == HOLDS else with_reason(found.state, found.reason)
+    return (
+        f"{WORDS[found.state].format(word)} (mean error barrier at most {THRESHOLD} at {found.holds} of the "
+        f"{found.informative} informative {found.coordinate}s); largest at {found.coordinate} "
+        f"{found.position:g}: {in_numbers(found, 'pairs')}"
+    )
+
+
+def below_half(share: float, low: float, high: float, reason: str) -> Finding:
+    """Decide whether a loss barrier is less than half of the unaligned one, from the interval of their ratio.
+
+    Where there is no interval (NaN), `reason` says why. A ratio that is NaN is not informative.
+    """
+    if math.isnan(share):
+        return Finding(NOT_INFORMATIVE)
+    if math.isnan(high):
+        return Finding(UNDECIDED, reason)
+    if high < HALF:
+        return Finding(HOLDS)
+    return Finding(FAILS) if low >= HALF else Finding(UNDECIDED, STRADDLES)
+
+
+def first_middle_last(epochs: Iterable[float]) -> dict[str, float]:
+    """Name the epochs that stand for all others; an epoch with two names keeps the later one.
+
+    Networks before training (epoch 0) are chosen only where there are no others.
+    """
+    found = sorted(set(epochs))
+    trained = [epoch for epoch in found if epoch > 0] or found
+    if not trained:
+        return {}
+    named = {trained[0]: "first", trained[len(trained) // 2]: "middle", trained[-1]: "last"}
+    return {name: epoch for epoch, name in named.items()}

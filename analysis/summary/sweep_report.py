@@ -1,0 +1,72 @@
+"""The report of a sweep beside its verdicts: row counts, the texts of its analyses, and its figures."""
+
+from base64 import b64encode
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import yaml
+
+from analysis.figures.style import caption_of
+from analysis.rows.tables import READ, Tables
+from raysweep.sweep.names import ANALYSES
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A PNG as a data URL, with its caption and its text alternative."""
+
+    caption: str
+    alt: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The section of a sweep: row counts, notes on what is missing, texts by analysis, and figures."""
+
+    name: str
+    counts: dict[str, int]
+    notes: list[str]
+    texts: dict[str, str]
+    figures: list[Figure]
+
+
+def report(folder: Path, tables: Tables) -> Report:
+    """Run the analyses of the sweep again, so that texts and figures show the tables as they are now."""
+    counts = {table: len(getattr(tables, table)) for table in READ}
+    notes, texts = list(tables.notes), {}
+    if counts["failures"]:
+        notes.append(f"{counts['failures']} failures recorded: the sweep is not complete")
+    if counts["barriers"]:
+        for name in _analyses(folder):
+            try:
+                texts[name] = import_module(f"analysis.{name}").analyse(folder)
+            except (OSError, LookupError, AttributeError, TypeError, ValueError) as error:
+                # An analysis reads whole tables; of a sweep in progress they may not fit together yet.
+                reason = str(error).replace(f"{folder}/", "")  # the page is the same wherever the root lies
+                notes.append(f"analysis {name} cannot read these tables: {type(error).__name__}: {reason}")
+    else:
+        notes.append("no barriers yet")
+    return Report(folder.name, counts, notes, texts, figures(folder))
+
+
+def _analyses(folder: Path) -> list[str]:
+    """Return the analyses that the sweep file asks for; none where there is no such file yet."""
+    path = folder / "sweep.yaml"
+    content = yaml.safe_load(path.read_text()) if path.is_file() else None
+    return [name for name in ANALYSES if name in (content or {}).get("analyses", [])]
+
+
+def figures(folder: Path) -> list[Figure]:
+    """Return the figures of a sweep, sorted by name."""
+    return [_figure(path, folder.name) for path in sorted((folder / "figures").glob("*.png"))]
+
+
+def _figure(path: Path, sweep: str) -> Figure:
+    name = max((each for each in ANALYSES if path.stem.startswith(f"{each}_")), key=len, default="")
+    of = path.stem.removeprefix(f"{name}_")
+    caption = caption_of(path)
+    url = f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"
+    alt = f"{name.replace('_', ' ')} of {of}, sweep {sweep}: {caption}"
+    return Figure(f"{caption} ({path.name})".lstrip(), alt, url)

@@ -1,0 +1,50 @@
+"""A verdict on a claim: the decision on one kind of permutation in one setting of a sweep."""
+
+from dataclasses import dataclass, replace
+
+from analysis.rows.settings import Setting
+from analysis.statistics.deciding import THRESHOLD, with_reason
+from analysis.statistics.jackknife import with_interval
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision on a claim on one split, with the spread of the error barriers (shares) behind it.
+
+    `what` describes the permutations, and `where` the epoch or level to which the numbers belong. `connected`
+    is the share of the `n` pairs or triples at or below the threshold. `reason` says why the claim is
+    undecided, or at which epochs or levels it fails.
+    """
+
+    claim: str
+    what: str
+    sweep: str
+    setting: Setting
+    split: str
+    state: str
+    reason: str
+    mean: float
+    low: float
+    high: float
+    maximum: float
+    connected: float
+    n: int
+    where: str = ""
+
+    @property
+    def family(self) -> str:
+        """The title of the setting without its width, in which the verdicts of a family differ."""
+        return replace(self.setting, width=None).title
+
+    @property
+    def wording(self) -> str:
+        """The state in words, with its reason."""
+        return with_reason(self.state, self.reason)
+
+    def __str__(self) -> str:
+        where = f" {self.where}" if self.where else ""
+        return (
+            f"{self.claim}: {self.sweep}: {self.setting.title}: {self.what}: {self.split} {self.wording} "
+            f"({with_interval(self.mean, self.low, self.high)}{where}, threshold {THRESHOLD}, maximum "
+            f"{self.maximum:.3f}, {self.connected:.0%} of {self.n} connected)"
+        )

@@ -1,0 +1,50 @@
+"""Does one permutation, found at one epoch, align two training runs at every epoch?"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.rows.quality import themselves
+from analysis.rows.settings import Setting
+from analysis.trajectory.barriers import (
+    by_epoch,
+    decisions,
+    fixed_points,
+    named,
+    over_epochs,
+    steps_per_epoch,
+    trajectories,
+)
+from analysis.trajectory.figure import draw
+from analysis.trajectory.hybrids import hybrids_by_layer
+from analysis.trajectory.stacks import stacks_by_epoch
+from analysis.trajectory.text import report
+from raysweep.vocabulary import Split
+
+
+def analyse(folder: Path) -> str:
+    """Return tables and verdicts of a sweep as text; draw `figures/trajectory_*.png` in its folder."""
+    names = ("barriers", "agreements", "trials")
+    barriers, agreements, trials = (pd.read_parquet(folder / name) for name in names)
+    parts = []
+    for setting, rows, along in trajectories(barriers[barriers.split == Split.TEST], agreements, trials):
+        per_epoch = steps_per_epoch(trials[trials.group.isin(rows.group)])
+        shares = fixed_points(along, per_epoch)
+        text = _report(setting, rows, shares, per_epoch, folder)
+        parts.append("\n".join([text, *themselves(rows, trials)]))
+    return "\n\n".join(parts) or "trajectory: no permutations along training (compare.trajectory)"
+
+
+def _report(
+    setting: Setting,
+    rows: pd.DataFrame,
+    shares: pd.DataFrame,
+    per_epoch: float,
+    folder: Path,
+) -> str:
+    pairs, means = named(rows, per_epoch), by_epoch(rows, per_epoch)
+    hybrids, stacks = hybrids_by_layer(rows, per_epoch), stacks_by_epoch(pairs)
+    path = folder / "figures" / f"trajectory_{setting.stem}.png"
+    draw(means, shares, hybrids, stacks, setting.title, path)
+    along = over_epochs(rows, per_epoch)
+    return report(setting.title, means, along, shares, hybrids, stacks, decisions(means))
