@@ -155,8 +155,9 @@ def test_a_unit_that_hangs_ends_in_failures_and_the_rest_goes_on(session, traine
     checkpoint = max((root / "trials" / stuck / "level_000").glob("step_*.safetensors"))
     checkpoint.unlink()
     os.mkfifo(checkpoint)
-    units = [unit for unit in wanted.alignments.values() if stuck in {n.trial_id for n in unit.networks}][:1]
-    units += [unit for unit in wanted.alignments.values() if stuck not in {n.trial_id for n in unit.networks}]
+    touching = [stuck in {n.trial_id for n in unit.networks} for unit in wanted.alignments.values()]
+    every = list(wanted.alignments.values())
+    units = [every[touching.index(True)], every[touching.index(False)]]
     hooks = Hooks()
     sections = with_resources(wanted, unit_seconds=3.0, workers=1)
     failures = work_off(Pool(str(root), sections, Units(wanted, units), hooks))
