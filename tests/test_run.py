@@ -171,11 +171,12 @@ def test_interrupt_ends_with_130(tiny, tmp_path):
 def test_pruned_networks_and_branches_from_the_command_line(session, tiny, tmp_path):
     """Branches wait for trials and alignments; more levels do only what is new."""
     prune = "{levels: 2, rewind: 5st, branches: [random, transport]}"
-    sets = ["--set", "train.width=4", "--set", f"prune={prune}", "--set", "analyses=[pruning, transport]"]
+    sets = ["--set", "train.width=4", "--set", "train.replicates=2", "--set", f"prune={prune}"]
+    sets += ["--set", "analyses=[pruning, transport]"]
     output = here("run", tiny, "--root", tmp_path, *sets)
     assert "mask transport, level permutation" in output
     trials = pd.read_parquet(tmp_path / "sweeps/tiny/trials")
-    assert trials.groupby("branch").trial_id.nunique().to_dict() == {"main": 6, "random": 3, "transport": 9}
+    assert trials.groupby("branch").trial_id.nunique().to_dict() == {"main": 4, "random": 2, "transport": 6}
     assert set(trials.mask_permutation.dropna()) == {"none", "dense", "level"}
     barriers = pd.read_parquet(tmp_path / "sweeps/tiny/barriers")
     direct = barriers[(barriers.kind == "direct") & (barriers.level == 2)]
@@ -190,15 +191,16 @@ def test_pruned_networks_and_branches_from_the_command_line(session, tiny, tmp_p
 
 def test_both_methods_fill_the_tables(session, tiny, tmp_path):
     sets = ["--set", "align.methods=[weight_matching, activation_matching]", "--set", "train.width=8"]
-    here("run", tiny, "--root", tmp_path, *sets, "--set", "train.norm=batch")
+    sets += ["--set", "train.replicates=2", "--set", "train.norm=batch"]
+    here("run", tiny, "--root", tmp_path, *sets)
     alignments = pd.read_parquet(tmp_path / "sweeps/tiny/alignments")
-    assert alignments.method.value_counts().to_dict() == {"weight_matching": 3, "activation_matching": 3}
+    assert alignments.method.value_counts().to_dict() == {"weight_matching": 1, "activation_matching": 1}
     barriers = pd.read_parquet(tmp_path / "sweeps/tiny/barriers").query(
         "kind == 'direct' and split == 'test'"
     )
     counts = barriers.groupby(["method", "statistics"]).size()
     assert counts.to_dict() == {
-        (method, statistics): 3
+        (method, statistics): 1
         for method in ("weight_matching", "activation_matching")
         for statistics in ("kept", "recomputed")
     }

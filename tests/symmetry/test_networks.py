@@ -66,6 +66,7 @@ def torchvision_network(name):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_torchvision_networks(name):
     model = torchvision_network(name)
