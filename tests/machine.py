@@ -1,12 +1,17 @@
 """One Ray for all tests of a process that kill none of its nodes: it takes many seconds to start."""
 
 import contextlib
+import os
+import time
 
 import ray
 from ray.cluster_utils import Cluster
 
 from raysweep.cluster.session import ray_session
 from tests.environment import variables
+from tests.processes import ALIGNING, TRAINING, below
+
+PATIENCE = 120  # seconds
 
 
 @contextlib.contextmanager
@@ -36,3 +41,12 @@ def connected(address):
             yield
     finally:
         ray.shutdown()
+        _wait_for_the_end_of_actors()
+
+
+def _wait_for_the_end_of_actors():
+    """Ray ends those of a driver that has left, but not at once; the next test might take them for its own."""
+    deadline = time.monotonic() + PATIENCE
+    while any(below(os.getpid(), kind) for kind in (TRAINING, ALIGNING)):
+        assert time.monotonic() < deadline, "actors of a driver that has left live on"
+        time.sleep(0.05)
