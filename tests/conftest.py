@@ -14,10 +14,36 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.training.loop import Hyperparameters, TrainingRun
 from raysweep.training.schedule import Schedule
-from tests.test_run import TINY, raysweep
+from tests.cluster import poison
+from tests.environment import variables
+from tests.inside import carried_out
+from tests.machine import connected, running_ray
+from tests.store.servers import running_s3
+from tests.test_run import TINY
 
 torch.set_num_threads(1)
+TESTS = Path(__file__).parent
+RAYS = {"machine", "cluster"}  # the fixtures that start Ray: tests that use them are slow
 STEPS = 220  # ten epochs of 22 steps
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as fast what is not slow, and begin with what takes longest, so that both workers end together."""
+    for item in items:
+        if item.path.parent == TESTS and item.path.name.startswith("test_readme"):
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        if RAYS & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+        if not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.fast)
+    items.sort(key=_begins)
+
+
+def _begins(item):
+    """The README's commands are one long group; the many fast tests fill up the end."""
+    return not item.path.name.startswith("test_readme"), bool(item.get_closest_marker("fast"))
 
 
 def settings(**changes) -> Hyperparameters:
@@ -43,10 +69,43 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def undisturbed(tiny, tmp_path_factory):
-    """The root of a run of it, to compare with; who changes it takes a copy."""
-    root = tmp_path_factory.mktemp("undisturbed")
-    raysweep("run", tiny, "--root", root)
-    return root
+    """The root of the same sweep, computed in this process alone; a test that changes it takes a copy."""
+    return carried_out(tiny, tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.fixture(scope="session")
+def s3_variables():
+    """The environment variables with which one S3 server for all tests of a process is reached."""
+    with running_s3("bucket") as environment:
+        yield environment
+
+
+@pytest.fixture
+def storage(s3_variables):
+    """That server's bucket, called `bucket`, for this process and those that it starts."""
+    with variables(s3_variables):
+        yield
+
+
+@pytest.fixture(scope="session")
+def switches(tmp_path_factory):
+    """The variable that names the folder of the switches and notes of `tests.cluster.poison`."""
+    return {poison.FOLDER: str(tmp_path_factory.mktemp("switches"))}
+
+
+@pytest.fixture(scope="session")
+def machine(s3_variables, switches):
+    """The address of one Ray for all tests of a process, which knows the S3 server and the switches."""
+    with running_ray(s3_variables | switches) as address:
+        yield address
+
+
+@pytest.fixture
+def session(machine, storage, switches):
+    """Let the commands in this process use that Ray."""
+    with variables(switches), connected(machine):
+        poison.reset()
+        yield
 
 
 @pytest.fixture(scope="session")

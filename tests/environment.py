@@ -1,5 +1,6 @@
 """Environment variables of tests."""
 
+import contextlib
 import os
 
 
@@ -9,3 +10,14 @@ def restore(before):
         os.environ.pop(key, None)
         if value is not None:
             os.environ[key] = value
+
+
+@contextlib.contextmanager
+def variables(changes):
+    """Set environment variables (None: not set) while the block runs."""
+    before = {key: os.environ.get(key) for key in changes}
+    restore(changes)
+    try:
+        yield
+    finally:
+        restore(before)

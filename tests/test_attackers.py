@@ -51,6 +51,7 @@ def no_unpickling(monkeypatch):
     monkeypatch.setattr(np, "load", refuse)
 
 
+@pytest.mark.slow
 def test_nothing_is_unpickled_on_the_whole_read_path(tmp_path, no_unpickling):
     """Train, prune, align, compare, publish, read the tables, verify, list the garbage."""
     wanted = plan(prune={"levels": 1, "rewind": "5st", "branches": ["transport"]}, epochs=1)

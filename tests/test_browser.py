@@ -19,8 +19,12 @@ from selenium.common.exceptions import (
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.test_run import raysweep
+from tests.environment import variables
+from tests.inside import here
+from tests.machine import connected
 from tests.tracking.servers import PATIENCE, free_port, mlflow_server
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 NAME, FOREIGN = "mlflow.example", "foreign.example"  # the browser finds both on this machine
 METRIC = "test/pair_direct/error_barrier_mean"
@@ -38,6 +42,7 @@ SWEEP = {
     },
     "align": {"methods": list(METHODS)},
     "compare": {"kinds": ["unaligned", "direct"]},
+    "resources": {"workers": 1},
     "analyses": ["width_scaling"],
 }
 OPTIONS = (
@@ -83,12 +88,13 @@ def server(chromium, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def swept(server, tmp_path_factory):
+def swept(server, machine, tmp_path_factory):
     """The root of a small sweep that has run, and the page of MLflow that it named."""
     root = tmp_path_factory.mktemp("runs")
     path = root / "methods.yaml"
     path.write_text(yaml.safe_dump(SWEEP))
-    output = raysweep("run", path, "--root", root, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{server}")
+    with variables({"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{server}"}), connected(machine):
+        output = here("run", path, "--root", root)
     return root, re.search(r"mlflow: +(http\S+)", output)[1]
 
 

@@ -5,7 +5,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.test_run import PROJECT, command, same, tables
+
+pytestmark = pytest.mark.slow
 
 
 class Disk:

@@ -22,6 +22,8 @@ from tests.processes import ALIGNING, TRAINING, below
 from tests.test_run import PROJECT, TINY, command, same, tables
 from tests.tracking.servers import free_port, mlflow_server
 
+pytestmark = pytest.mark.slow
+
 NOTICED = {  # a lost node is noticed in seconds
     "health_check_initial_delay_ms": 0,
     "health_check_period_ms": 500,

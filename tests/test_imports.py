@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from raysweep.cli import app
@@ -34,6 +35,7 @@ print(*sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_commands_that_look_import_little(tmp_path, monkeypatch):
     sweep, root = tmp_path / "sweep.yaml", tmp_path / "root"
     sweep.write_text(SWEEP)

@@ -6,6 +6,8 @@ import ray
 from raysweep.cluster.pool import Pool
 from tests.cluster.test_pool import Hooks, Jobs, trained_sweep, work_off  # noqa: F401  (fixture)
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def scarce():

@@ -10,19 +10,14 @@ from raysweep.store.files import Files
 from tests.faults import REQUESTS_TO_STORAGE
 from tests.inside import here
 from tests.store.faulty import Faults, faulty_storage
-from tests.store.servers import s3_server
 from tests.test_run import PROJECT, command, logs, raysweep, same, tables
 
-
-@pytest.fixture(scope="module")
-def storage():
-    with s3_server():
-        yield
+pytestmark = pytest.mark.slow
 
 
-def test_tables_and_figures_are_those_of_a_directory(storage, tiny, undisturbed, capsys):
+def test_tables_and_figures_are_those_of_a_directory(session, tiny, undisturbed):
     root = "s3://bucket/runs"
-    output = raysweep("run", tiny, "--root", root, "--set", "analyses=[width_scaling]")
+    output = here("run", tiny, "--root", root, "--set", "analyses=[width_scaling]")
     assert f"figures: {root}/sweeps/tiny/figures" in output
     (log,) = logs(root)
     assert log.startswith("20")
@@ -31,14 +26,9 @@ def test_tables_and_figures_are_those_of_a_directory(storage, tiny, undisturbed,
     names = Files(root).list("")
     assert "sweeps/tiny/figures/width_scaling_mlp_digits.png" in names
     assert not [name for name in names if name.startswith("tmp/") or name.endswith(("resume", "starts"))]
-    here("run", tiny, "--root", root)
-    assert "training:" not in capsys.readouterr().out
-    for verb, said in (
-        ("status", "trials 6/6, alignments 6/6, barriers 24/24, failures 0"),
-        ("verify", "0 problems"),
-    ):
-        here(verb, root)
-        assert said in capsys.readouterr().out
+    assert "training:" not in here("run", tiny, "--root", root)
+    assert "trials 6/6, alignments 6/6, barriers 24/24, failures 0" in here("status", root)
+    assert "0 problems" in here("verify", root)
     assert "mlp on digits" in analyse_root(root)
     assert f"page: {root}/claims.html" in claims.analyse(root)
     assert b"width scaling of mlp_digits" in Files(root).get("claims.html")
@@ -75,15 +65,15 @@ def test_a_killed_driver_goes_on_in_storage_that_fails_now_and_then(storage, tin
 def test_two_drivers_at_once_give_the_tables_of_one(storage, tiny, undisturbed):
     """Object storage has no locks: both work, and neither harms the other."""
     root = "s3://bucket/both"
-    drivers = [
-        subprocess.Popen(command("run", tiny, "--root", root), cwd=PROJECT, stdout=subprocess.DEVNULL)
-        for _ in range(2)
-    ]
-    assert [driver.wait(300) for driver in drivers] == [0, 0]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    drivers = [subprocess.Popen(command("run", tiny, "--root", root), cwd=PROJECT, **pipes) for _ in range(2)]
+    said = [driver.communicate(timeout=300)[0] for driver in drivers]
+    for driver, output in zip(drivers, said, strict=True):
+        assert driver.returncode == 0, output
     assert same(tables(root), tables(undisturbed))
     assert not [name for name in Files(root).list("trials") if name.endswith(("resume", "starts"))]
 
 
-def test_tracking_needs_a_server_there(storage, tiny, capsys):
-    here("run", tiny, "--root", "s3://bucket/x", "--set", "tracking.enabled=true", code=2)
-    assert "set MLFLOW_TRACKING_URI to a tracking server" in capsys.readouterr().err
+def test_tracking_needs_a_server_there(storage, tiny):
+    output = here("run", tiny, "--root", "s3://bucket/x", "--set", "tracking.enabled=true", code=2)
+    assert "set MLFLOW_TRACKING_URI to a tracking server" in output

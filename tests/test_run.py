@@ -15,6 +15,9 @@ import yaml
 
 from raysweep.commands.gc import garbage
 from raysweep.store.files import Files
+from tests.inside import here
+
+pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).parent.parent
 TABLES = ("trials", "metrics", "alignments", "barriers", "curves", "failures")
@@ -30,6 +33,7 @@ TINY = {
         "init": "pytorch",
         "checkpoints": [1],
     },
+    "resources": {"workers": 1},  # a second process of each kind takes longer to start than all the work
     "tracking": {"enabled": False},
 }
 
@@ -70,37 +74,35 @@ def same(one, other):
     return all(one[table].equals(other[table]) for table in TABLES)
 
 
-def test_tables_are_complete(undisturbed):
-    found = tables(undisturbed)
+def test_the_command_fills_all_tables_and_does_nothing_again(tiny, undisturbed, tmp_path):
+    """The one whole run as a user starts it: with a Ray of its own, and as many processes as fit."""
+    raysweep("run", tiny, "--root", tmp_path, "--set", "resources.workers=null")
+    found = tables(tmp_path)
     assert len(found["trials"]) == 6
     assert len(found["alignments"]) == 6
     assert len(found["barriers"]) == 2 * 2 * (3 + 3 + 3 + 3)
     assert len(found["curves"]) == len(found["barriers"])
     assert found["failures"].empty
     assert found["barriers"].drop_duplicates(["barrier_id", "split"]).shape == found["barriers"].shape
+    assert same(found, tables(undisturbed))
 
-
-def test_again_does_nothing_and_leaves_the_tables(tiny, undisturbed):
     def stamps():
-        return {
-            p: p.stat().st_mtime_ns for p in undisturbed.rglob("*") if "tmp" not in p.parts and p.is_file()
-        }
+        return {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if "tmp" not in p.parts and p.is_file()}
 
     before = stamps()
-    assert "training:" not in raysweep("run", tiny, "--root", undisturbed)
+    assert "training:" not in raysweep("run", tiny, "--root", tmp_path)
     after = stamps()
     changed = {path.name for path in before if after[path] != before[path]}
     assert changed <= {"sweep.yaml"}
-    assert "trials 6/6, alignments 6/6, barriers 24/24, failures 0" in raysweep("status", undisturbed)
+    assert "trials 6/6, alignments 6/6, barriers 24/24, failures 0" in raysweep("status", tmp_path)
 
 
-def test_one_worker_and_other_tiles_give_the_same_bits(tiny, undisturbed, tmp_path):
-    sets = ["--set", "resources.workers=1", "--set", "resources.tile_seconds=0.01"]
-    raysweep("run", tiny, "--root", tmp_path, *sets)
+def test_other_workers_and_tiles_give_the_same_bits(session, tiny, undisturbed, tmp_path):
+    here("run", tiny, "--root", tmp_path, "--set", "resources.tile_seconds=0.01")
     assert same(tables(tmp_path), tables(undisturbed))
 
 
-def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(tiny, undisturbed, tmp_path):
+def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(session, tiny, undisturbed, tmp_path):
     """A second driver says that there is one, and stops."""
     driver = subprocess.Popen(
         command("run", tiny, "--root", tmp_path), cwd=PROJECT, stdout=subprocess.DEVNULL
@@ -109,7 +111,7 @@ def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(tiny, undistu
         assert driver.poll() is None
         time.sleep(0.05)
     driver.send_signal(signal.SIGSTOP)  # so that it is there while the second one comes
-    output = raysweep("run", tiny, "--root", tmp_path, code=2)
+    output = here("run", tiny, "--root", tmp_path, code=2)
     assert f"another raysweep run works on the sweep tiny under {tmp_path} (process {driver.pid} on" in output
     driver.kill()
     driver.wait()
@@ -117,19 +119,19 @@ def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(tiny, undistu
     assert re.search(r"trials +6 +0 +6\n", killed)
     assert not killed.endswith("the end\n")
     assert garbage(Files(str(tmp_path))) == {}
-    raysweep("run", tiny, "--root", tmp_path)
+    here("run", tiny, "--root", tmp_path)
     assert same(tables(tmp_path), tables(undisturbed))
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/level_000/*")}
-    output = raysweep("run", tiny, "--root", tmp_path, "--set", "train.replicates=4")
+    output = here("run", tiny, "--root", tmp_path, "--set", "train.replicates=4")
     assert "training: 2 to do" in output
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
     assert len(tables(tmp_path)["trials"]) == 8
-    assert "training:" not in raysweep("run", tiny, "--root", tmp_path)  # the replicate is removed again
+    assert "training:" not in here("run", tiny, "--root", tmp_path)  # the replicate is removed again
     assert same(tables(tmp_path), tables(undisturbed))
     assert len(list(tmp_path.glob("trials/*"))) == 8
 
 
-def test_diverged_training_is_a_failure_and_the_rest_goes_on(tiny, tmp_path):
+def test_diverged_training_is_a_failure_and_the_rest_goes_on(session, tiny, tmp_path):
     sets = [
         "--set",
         "train.learning_rate=[0.1, 1e30]",
@@ -138,7 +140,7 @@ def test_diverged_training_is_a_failure_and_the_rest_goes_on(tiny, tmp_path):
         "--set",
         "train.replicates=2",
     ]
-    output = raysweep("run", tiny, "--root", tmp_path, *sets, code=1)
+    output = here("run", tiny, "--root", tmp_path, *sets, code=1)
     failures = pd.read_parquet(tmp_path / "sweeps/tiny/failures")
     assert len(failures) == 2
     assert failures.error.str.contains(r"not finite at step \d+, learning rate").all()
@@ -166,37 +168,39 @@ def test_interrupt_ends_with_130(tiny, tmp_path):
     assert logs(tmp_path)[0].endswith("interrupted; the same command goes on from here\n")
 
 
-def test_pruned_networks_and_branches_from_the_command_line(tiny, tmp_path):
+def test_pruned_networks_and_branches_from_the_command_line(session, tiny, tmp_path):
     """Branches wait for trials and alignments; more levels do only what is new."""
     prune = "{levels: 2, rewind: 5st, branches: [random, transport]}"
-    sets = ["--set", "train.width=4", "--set", f"prune={prune}", "--set", "analyses=[pruning, transport]"]
-    output = raysweep("run", tiny, "--root", tmp_path, *sets)
+    sets = ["--set", "train.width=4", "--set", "train.replicates=2", "--set", f"prune={prune}"]
+    sets += ["--set", "analyses=[pruning, transport]"]
+    output = here("run", tiny, "--root", tmp_path, *sets)
     assert "mask transport, level permutation" in output
     trials = pd.read_parquet(tmp_path / "sweeps/tiny/trials")
-    assert trials.groupby("branch").trial_id.nunique().to_dict() == {"main": 6, "random": 3, "transport": 9}
+    assert trials.groupby("branch").trial_id.nunique().to_dict() == {"main": 4, "random": 2, "transport": 6}
     assert set(trials.mask_permutation.dropna()) == {"none", "dense", "level"}
     barriers = pd.read_parquet(tmp_path / "sweeps/tiny/barriers")
     direct = barriers[(barriers.kind == "direct") & (barriers.level == 2)]
     assert set(zip(direct.step, direct.permutation_level, strict=True)) == {(5, 0), (5, 2), (44, 0), (44, 2)}
     assert (barriers[barriers.permutation_level.notna()].permutation_step == 44).all()
     stored = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/level_*/*")}
-    raysweep("run", tiny, "--root", tmp_path, *sets, "--set", "prune.levels=3")
+    here("run", tiny, "--root", tmp_path, *sets, "--set", "prune.levels=3")
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stored.items())
     assert pd.read_parquet(tmp_path / "sweeps/tiny/trials").level.max() == 3
     assert not list(tmp_path.glob("trials/*/resume"))
 
 
-def test_both_methods_fill_the_tables(tiny, tmp_path):
+def test_both_methods_fill_the_tables(session, tiny, tmp_path):
     sets = ["--set", "align.methods=[weight_matching, activation_matching]", "--set", "train.width=8"]
-    raysweep("run", tiny, "--root", tmp_path, *sets, "--set", "train.norm=batch")
+    sets += ["--set", "train.replicates=2", "--set", "train.norm=batch"]
+    here("run", tiny, "--root", tmp_path, *sets)
     alignments = pd.read_parquet(tmp_path / "sweeps/tiny/alignments")
-    assert alignments.method.value_counts().to_dict() == {"weight_matching": 3, "activation_matching": 3}
+    assert alignments.method.value_counts().to_dict() == {"weight_matching": 1, "activation_matching": 1}
     barriers = pd.read_parquet(tmp_path / "sweeps/tiny/barriers").query(
         "kind == 'direct' and split == 'test'"
     )
     counts = barriers.groupby(["method", "statistics"]).size()
     assert counts.to_dict() == {
-        (method, statistics): 3
+        (method, statistics): 1
         for method in ("weight_matching", "activation_matching")
         for statistics in ("kept", "recomputed")
     }
@@ -211,11 +215,11 @@ def test_both_methods_fill_the_tables(tiny, tmp_path):
 
 def test_more_checkpoints_are_said_to_be_recomputed(tiny, undisturbed):
     """The ids stay; the plan says that finished trials are trained once more, to the same numbers."""
-    plan = raysweep("plan", tiny, "--root", undisturbed, "--set", "train.checkpoints={first: 2st, factor: 2}")
+    plan = here("plan", tiny, "--root", undisturbed, "--set", "train.checkpoints={first: 2st, factor: 2}")
     assert "6 finished levels are computed again (the same numbers)" in plan
 
 
-def test_imported_networks_are_aligned_and_compared(tiny, undisturbed, tmp_path):
+def test_imported_networks_are_aligned_and_compared(session, tiny, undisturbed, tmp_path):
     trials = pd.read_parquet(undisturbed / "sweeps/tiny/trials").query("width == 8")
     files = [
         str(undisturbed / "trials" / trial / "level_000" / "step_00000044.safetensors")
@@ -224,8 +228,8 @@ def test_imported_networks_are_aligned_and_compared(tiny, undisturbed, tmp_path)
     sweep = {**TINY, "train": {"dataset": "digits", "width": 8, "imports": files}}
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump(sweep))
-    assert "3 imported" in raysweep("import", path, "--root", tmp_path)
-    raysweep("run", path, "--root", tmp_path)
+    assert "3 imported" in here("import", path, "--root", tmp_path)
+    here("run", path, "--root", tmp_path)
     mine = pd.read_parquet(tmp_path / "sweeps/tiny/trials")
     assert sorted(mine.test_loss) == sorted(trials.test_loss)
     assert set(mine.branch) == {"imported"}
@@ -234,7 +238,7 @@ def test_imported_networks_are_aligned_and_compared(tiny, undisturbed, tmp_path)
     assert sorted(same.loss_barrier) == pytest.approx(sorted(theirs.loss_barrier), rel=1e-4)
     sweep["train"]["width"] = 9
     path.write_text(yaml.safe_dump(sweep))
-    assert "does not fit train.model = mlp" in raysweep("import", path, "--root", tmp_path, code=2)
+    assert "does not fit train.model = mlp" in here("import", path, "--root", tmp_path, code=2)
 
 
 OWN = """
@@ -253,32 +257,28 @@ def broken(shape, classes, width):
 """
 
 
-def test_a_network_of_ones_own(tiny, tmp_path):
+def test_a_network_of_ones_own(tiny, tmp_path, monkeypatch):
+    """The processes that a command starts find it where the command does."""
     (tmp_path / "own_networks.py").write_text(OWN)
-    root = ["--root", tmp_path / "runs", "--set", "train.width=4"]
-
-    def run(model, code):
-        return raysweep(
-            "run", tiny, *root, "--set", f"train.model={model}", code=code, PYTHONPATH=str(tmp_path)
-        )
-
-    run("own_networks:narrow", 0)
+    run = ["run", tiny, "--root", tmp_path / "runs", "--set", "train.width=4", "--set"]
+    raysweep(*run, "train.model=own_networks:narrow", PYTHONPATH=str(tmp_path))
     assert len(pd.read_parquet(tmp_path / "runs/sweeps/tiny/barriers")) == 24
-    assert "no_such_module" in run("no_such_module:net", 2)
-    assert "missing" in run("own_networks:missing", 2)
-    assert "cannot build" in run("own_networks:broken", 2)
-    assert "Softmax" in run("own_networks:ordered", 2)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "no_such_module" in here(*run, "train.model=no_such_module:net", code=2)
+    assert "missing" in here(*run, "train.model=own_networks:missing", code=2)
+    assert "cannot build" in here(*run, "train.model=own_networks:broken", code=2)
+    assert "Softmax" in here(*run, "train.model=own_networks:ordered", code=2)
 
 
 def test_bad_input_exits_with_2(tiny, tmp_path):
     assert "did you mean 'width'" in raysweep("plan", tiny, "--set", "train.widht=3", code=2)
     missing = ["--set", "train.dataset=fashion_mnist", "--set", f"train.data_root={tmp_path}"]
-    assert "dataset-fashion-mnist" in raysweep("plan", tiny, *missing, code=2)
+    assert "dataset-fashion-mnist" in here("plan", tiny, *missing, code=2)
     (tmp_path / "file").write_text("")
-    assert "cannot be written" in raysweep("run", tiny, "--root", tmp_path / "file", code=2)
+    assert "cannot be written" in here("run", tiny, "--root", tmp_path / "file", code=2)
 
 
-def test_tracking_server_that_is_down_loses_nothing(tiny, undisturbed, tmp_path):
+def test_tracking_server_that_is_down_loses_nothing(tiny, undisturbed, tmp_path, monkeypatch):
     """Figures in folders are artifacts too."""
     root = shutil.copytree(undisturbed, tmp_path / "root")
     figures = root / "sweeps/tiny/figures"
@@ -286,9 +286,10 @@ def test_tracking_server_that_is_down_loses_nothing(tiny, undisturbed, tmp_path)
         figure.parent.mkdir(parents=True, exist_ok=True)
         figure.write_bytes(b"")
     track = ["run", tiny, "--root", root, "--set", "tracking.enabled=true"]
-    down = raysweep(*track, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert "the next run logs what is missing" in down
-    assert "mlflow ui" in raysweep(*track)
+    with monkeypatch.context() as down:
+        down.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        assert "the next run logs what is missing" in here(*track)
+    assert "mlflow ui" in here(*track)
     assert (root / "sweeps/tiny/tracking.json").exists()
     stored = {path.relative_to(path.parents[1]) for path in (root / "mlartifacts").rglob("*.png")}
     assert stored == {Path("figures/one.png"), Path("more/two.png")}

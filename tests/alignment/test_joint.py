@@ -50,6 +50,7 @@ def test_two_networks_are_a_pair(trained):
     assert found.objective >= pair.objective * (1 - 0.02)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), order=st.permutations(range(3)))
 def test_the_aligned_networks_do_not_depend_on_the_units_order(trained, seed, order):

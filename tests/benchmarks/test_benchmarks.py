@@ -9,6 +9,8 @@ import torch
 from tests.benchmarks import __main__ as command
 from tests.benchmarks.records import Record
 
+pytestmark = pytest.mark.slow
+
 IN_PROCESS = ("training", "alignment", "barriers", "accelerator", "coverage")
 
 

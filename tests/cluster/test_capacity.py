@@ -16,6 +16,8 @@ from raysweep.store.trials import TrialStore
 from raysweep.work.inputs import TrialTask
 from tests.work.plans import plan
 
+pytestmark = pytest.mark.xdist_group("capacity")
+
 
 @pytest.fixture(scope="module")
 def cluster():

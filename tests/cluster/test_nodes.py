@@ -17,9 +17,14 @@ from ray.cluster_utils import Cluster
 
 from tests.cluster import poison
 from tests.cluster.heads import free_port
-from tests.faults import NODES
+from tests.environment import variables
+from tests.faults import NODES as LOST
 from tests.test_run import PROJECT, raysweep, same, tables
 
+pytestmark = pytest.mark.xdist_group("nodes")
+
+NODES = 3
+ALL = ("--set", "resources.workers=null")  # as many workers as there is room for on all nodes
 NOTICED = {  # a lost node is noticed in seconds
     "health_check_initial_delay_ms": 0,
     "health_check_period_ms": 500,
@@ -29,25 +34,24 @@ NOTICED = {  # a lost node is noticed in seconds
 
 @pytest.fixture(scope="module")
 def nodes(switches):
-    found = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 1, "include_dashboard": False, "_system_config": NOTICED},
-    )
-    yield found
-    found.shutdown()
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": NOTICED}
+    with variables(switches):
+        found = Cluster(initialize_head=True, head_node_args=head)
+        yield found
+        found.shutdown()
 
 
 @pytest.fixture
 def cluster(nodes):
-    """Four nodes of one CPU: those that were lost are replaced."""
-    while len(nodes.worker_nodes) < 3:
+    """Nodes of one CPU: those that were lost are replaced."""
+    while len(nodes.worker_nodes) < NODES - 1:
         nodes.add_node(num_cpus=1)
     nodes.wait_for_nodes()
     return nodes
 
 
-def test_four_nodes_give_the_bits_of_one(tiny, undisturbed, cluster, tmp_path):
-    raysweep("run", tiny, "--root", tmp_path, "--address", cluster.address)
+def test_several_nodes_give_the_bits_of_one(tiny, undisturbed, cluster, tmp_path):
+    raysweep("run", tiny, "--root", tmp_path, "--address", cluster.address, *ALL)
     assert same(tables(tmp_path), tables(undisturbed))
 
 
@@ -66,7 +70,7 @@ def another_machine(cluster, command="", **environment):
         start_new_session=True,
     )
     try:
-        while _living(cluster) < 5:
+        while _living(cluster) <= NODES:
             assert node.poll() is None
             time.sleep(0.2)
         yield
@@ -74,7 +78,7 @@ def another_machine(cluster, command="", **environment):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(node.pid, signal.SIGKILL)
         node.wait()
-        while _living(cluster) > 4:
+        while _living(cluster) > NODES:
             time.sleep(0.1)
 
 
@@ -117,11 +121,11 @@ def test_lost_nodes_lose_nothing(tiny, undisturbed, cluster, tmp_path):
     loser = threading.Thread(target=lose)
     loser.start()
     try:
-        raysweep("run", tiny, "--root", tmp_path, "--address", cluster.address)
+        raysweep("run", tiny, "--root", tmp_path, "--address", cluster.address, *ALL)
     finally:
         over.set()
         loser.join()
-    assert len(lost) == NODES
+    assert len(lost) == LOST
     assert same(tables(tmp_path), tables(undisturbed))
     assert not list(tmp_path.glob("trials/*/starts"))
 

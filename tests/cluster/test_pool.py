@@ -155,8 +155,9 @@ def test_a_job_that_hangs_ends_in_failures_and_the_rest_goes_on(session, trained
     checkpoint = max((root / "trials" / stuck / "level_000").glob("step_*.safetensors"))
     checkpoint.unlink()
     os.mkfifo(checkpoint)
-    jobs = [job for job in wanted.alignments.values() if stuck in {n.trial_id for n in job.networks}][:1]
-    jobs += [job for job in wanted.alignments.values() if stuck not in {n.trial_id for n in job.networks}]
+    touching = [stuck in {n.trial_id for n in job.networks} for job in wanted.alignments.values()]
+    every = list(wanted.alignments.values())
+    jobs = [every[touching.index(True)], every[touching.index(False)]]
     hooks = Hooks()
     sections = with_resources(wanted, unit_seconds=3.0, workers=1)
     failures = work_off(Pool(str(root), sections, Jobs(wanted, jobs), hooks))

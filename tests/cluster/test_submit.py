@@ -15,8 +15,10 @@ from raysweep.cluster.submit import _stage, follow
 from raysweep.errors import UserError
 from raysweep.sweep.load import check
 from tests.cluster.heads import TOKEN, ray_head
-from tests.store.servers import s3_server
+from tests.environment import variables
 from tests.test_run import TINY, raysweep
+
+pytestmark = pytest.mark.xdist_group("submit")
 
 OWN = """
 from torch import nn
@@ -76,8 +78,8 @@ def test_relative_imports_travel(small, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    with s3_server(), ray_head() as address:
+def cluster(s3_variables):
+    with variables(s3_variables), ray_head() as address:
         yield address
 
 

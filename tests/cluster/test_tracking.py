@@ -27,7 +27,7 @@ SWEEP = {
 }
 
 
-def test_a_server_that_hangs_from_the_beginning(session, monkeypatch, capsys, tmp_path):
+def test_a_server_that_hangs_from_the_beginning(session, monkeypatch, tmp_path):
     """No trial begins before the tracker hangs, so all work is done meanwhile; `run` waits for the tracker
     only in the end, and not for long."""
     path, root, asked = tmp_path / "tiny.yaml", tmp_path / "root", tmp_path / "asked"
@@ -46,9 +46,9 @@ def test_a_server_that_hangs_from_the_beginning(session, monkeypatch, capsys, tm
         threading.Thread(target=listen, daemon=True).start()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "300")
-        here("run", path, "--root", root)
+        output = here("run", path, "--root", root)
         assert len(held) == 1  # it has asked once, and still waits
         for connection, _ in held:
             connection.close()
-    assert "does not answer; the next run logs what is missing" in capsys.readouterr().out
+    assert "does not answer; the next run logs what is missing" in output
     assert same(tables(root), tables(carried_out(path, tmp_path / "calm")))

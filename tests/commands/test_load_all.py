@@ -7,7 +7,10 @@ import pytest
 import yaml
 
 from raysweep.commands import run as execute
+from tests.inside import here
 from tests.test_run import TINY, raysweep
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -22,9 +25,9 @@ def files(tmp_path):
     return paths
 
 
-def test_one_after_the_other_with_the_worst_exit_code(files, tmp_path):
+def test_one_after_the_other_with_the_worst_exit_code(session, files, tmp_path):
     sets = ["--set", "compare.kinds=[unaligned]"]
-    output = raysweep("run", *files, "--root", tmp_path / "runs", *sets, code=1)
+    output = here("run", *files, "--root", tmp_path / "runs", *sets, code=1)
     assert output.index("sweep first") < output.index("sweep second")
     barriers = [pd.read_parquet(tmp_path / "runs/sweeps" / name / "barriers") for name in ("first", "second")]
     assert [set(table.kind) for table in barriers] == [{"unaligned"}] * 2
@@ -42,12 +45,12 @@ def test_all_files_are_checked_before_the_first_starts(files, tmp_path):
 
 
 def test_two_files_of_one_name_are_refused(files, tmp_path):
-    output = raysweep("plan", *files, "--root", tmp_path / "runs", "--set", "name=same", code=2)
+    output = here("plan", *files, "--root", tmp_path / "runs", "--set", "name=same", code=2)
     assert "second.yaml: an earlier file has the same name = same" in output
 
 
 def test_plans(files, tmp_path):
-    output = raysweep("plan", *files, "--root", tmp_path / "runs")
+    output = here("plan", *files, "--root", tmp_path / "runs")
     assert output.index("sweep first") < output.index("sweep second")
 
 

@@ -56,6 +56,7 @@ def test_the_digest_covers_the_arrays_and_the_classes():
     assert len({dataset_digest(each) for each in (arrays, replace(arrays), *others)}) == 3
 
 
+@pytest.mark.slow
 def test_loading_needs_no_torch():
     code = (
         "import sys; from raysweep.data import *; "

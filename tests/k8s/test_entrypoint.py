@@ -17,12 +17,15 @@ from mlflow.tracking import MlflowClient
 
 from raysweep.store.files import Files
 from tests.cluster.heads import TOKEN, ray_head
+from tests.inside import carried_out
 from tests.k8s.image import copied
 from tests.k8s.manifests import K8S, PROJECT, cluster_spec, only, overlay
 from tests.k8s.rules import parsed
 from tests.store.servers import s3_server
-from tests.test_run import logs, raysweep, same, tables
+from tests.test_run import logs, same, tables
 from tests.tracking.servers import free_port, mlflow_server
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("entrypoint")]
 
 SMALL = "--set train.width=8 --set train.epochs=8 --set train.replicates=4 "
 SMALL += "--set compare.alphas=5 --set compare.subdivisions=6"
@@ -122,9 +125,9 @@ def test_a_killed_job_goes_on_in_a_new_cluster(workdir, storage, mlflow_address,
     with ray_head(**head) as address:
         status, output = Submitted(address, "second").end()
         assert status == "SUCCEEDED", output
-        options = [*shlex.split(SMALL), "--set", "tracking.enabled=false", "--set", "analyses=[]"]
-        raysweep("run", PROJECT / "sweeps/quickstart.yaml", "--root", tmp_path / "calm", *options)
-    assert same(tables(ROOT, "quickstart"), tables(tmp_path / "calm", "quickstart"))
+    overrides = [word for word in shlex.split(SMALL) if word != "--set"]
+    calm = carried_out(PROJECT / "sweeps/quickstart.yaml", tmp_path / "calm", overrides)
+    assert same(tables(ROOT, "quickstart"), tables(calm, "quickstart"))
     first, second = logs(ROOT)
     assert re.search(r"trials +4 +0 +4\n", first)
     assert not first.endswith("the end\n")

@@ -182,6 +182,7 @@ class Called(nn.Module):
         return self.function(self.layer(input))
 
 
+@pytest.mark.slow
 def test_compiled_modules_are_taken_out():
     """As a whole, in part and in place; a network without them stays what it is."""
     inner = nn.Sequential(nn.Linear(4, 4), torch.compile(nn.Linear(4, 4)))

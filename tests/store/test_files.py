@@ -3,16 +3,14 @@ import pytest
 from raysweep.errors import UserError
 from raysweep.store import backends
 from raysweep.store.files import CorruptObject, Files
-from tests.store.servers import s3_server
 
 
 @pytest.fixture(params=["directory", "s3"])
 def root(request, tmp_path):
     if request.param == "directory":
-        yield str(tmp_path)
-        return
-    with s3_server():
-        yield "s3://bucket/some/prefix"
+        return str(tmp_path)
+    request.getfixturevalue("storage")
+    return f"s3://bucket/files/{tmp_path.name}"
 
 
 def test_objects_come_back_and_go(root):
@@ -60,8 +58,8 @@ def test_root_that_is_a_file_is_one_message(tmp_path):
         Files(str(tmp_path / "root")).check_writable()
 
 
-def test_a_bucket_that_does_not_exist_is_one_message():
-    with s3_server(), pytest.raises(UserError, match="s3://missing/x cannot be written"):
+def test_a_bucket_that_does_not_exist_is_one_message(storage):
+    with pytest.raises(UserError, match="s3://missing/x cannot be written"):
         Files("s3://missing/x").check_writable()
 
 

@@ -7,7 +7,8 @@ from raysweep.errors import UserError
 from raysweep.store import lock
 from raysweep.store.files import Files
 from raysweep.store.lock import exclusive_root_lock, shared_root_lock, sweep_lock
-from tests.store.servers import s3_server
+
+pytestmark = pytest.mark.slow
 
 HOLD = """
 import sys
@@ -80,13 +81,12 @@ def test_no_driver_keeps_another_from_its_sweep(tmp_path):
     assert [driver.communicate(b"")[0] for driver in drivers] == [b"held\n"] * 6
 
 
-def test_in_a_bucket_what_is_old_goes(monkeypatch):
+def test_in_a_bucket_what_is_old_goes(storage, monkeypatch):
     """Nobody knows who is at work there."""
-    with s3_server():
-        files = Files("s3://bucket/prefix")
-        files.put("tmp/leftover", b"half")
-        with shared_root_lock(files):
-            assert files.list("tmp") == ["tmp/leftover"]
-        monkeypatch.setattr(lock, "ABANDONED", 0.0)
-        with shared_root_lock(files):
-            assert files.list("tmp") == []
+    files = Files("s3://bucket/lock")
+    files.put("tmp/leftover", b"half")
+    with shared_root_lock(files):
+        assert files.list("tmp") == ["tmp/leftover"]
+    monkeypatch.setattr(lock, "ABANDONED", 0.0)
+    with shared_root_lock(files):
+        assert files.list("tmp") == []

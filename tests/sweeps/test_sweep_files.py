@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from raysweep.cluster.session import ray_session
 from raysweep.commands.plan import plan_table
 from raysweep.commands.run import execute
 from raysweep.plan.plan import desired, done, todo
@@ -62,15 +61,9 @@ SMALL = {
     "compare.alphas": 3,
     "resources.trial": "{cpu: 1}",
     "resources.align": "{cpu: 1}",
+    "resources.workers": 1,
     "tracking.enabled": "false",
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_ray():
-    """Started once: the command line has its own tests."""
-    with ray_session(None):
-        yield
 
 
 def run_reduced(name, data, tmp_path, **changes):
@@ -84,7 +77,7 @@ def run_reduced(name, data, tmp_path, **changes):
 
 
 @pytest.mark.parametrize("name", ["imp_vgg16_cifar10", "transport_resnet20_cifar10", "imp_fashion_mnist"])
-def test_chains_take_their_first_steps(name, data, tmp_path):
+def test_chains_take_their_first_steps(session, name, data, tmp_path):
     prune = {
         "prune.levels": 1,
         "prune.fraction": 0.2,
@@ -129,7 +122,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_other_sweeps_take_their_first_steps(name, data, tmp_path):
+def test_other_sweeps_take_their_first_steps(session, name, data, tmp_path):
     changes = {"compare.splits": "[train, test]", "compare.subdivisions": 6, **OTHERS[name]}
     folder = run_reduced(name, data, tmp_path, **changes)
     assert len(pd.read_parquet(folder / "failures")) == 0

@@ -29,6 +29,7 @@ def random_axis(draw, groups, size, known):
     return axis
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(deadline=None, max_examples=200)
 def test_merged_axes_move_together(data):
@@ -59,6 +60,7 @@ def random_permutation(groups, seed):
     return Permutation(indices)
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(deadline=None, max_examples=300)
 def test_runs_move_as_the_entries_of_their_blocks_and_merged_axes_together(data):

@@ -19,6 +19,7 @@ def permutations(draw, count):
     ]
 
 
+@pytest.mark.slow
 @given(permutations(3))
 def test_group_laws(three):
     one, two, last = three

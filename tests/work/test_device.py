@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PASSES = """
 import resource, sys, torch
 from raysweep.models.build import build

@@ -24,6 +24,8 @@ from tests.work.plans import (
     plan,
 )
 
+pytestmark = pytest.mark.slow
+
 PRUNE = {"levels": 2, "fraction": 0.3, "rewind": "5st", "optimiser": "kept", "data_order": "new"}
 PLANS = {
     "batchnorm": {
