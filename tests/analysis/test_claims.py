@@ -10,6 +10,8 @@ from analysis.tables import read
 from tests.analysis.frames import joint_alignments, joint_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.sweeps import trials, weak_tables, write
 
+pytestmark = pytest.mark.versions
+
 METHOD = "weight_matching"
 
 

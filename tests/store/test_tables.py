@@ -8,6 +8,8 @@ from raysweep.store.tables import TABLES, schema, table_of
 from raysweep.sweep.failures import failure
 from tests.store.results import barrier_rows
 
+pytestmark = pytest.mark.versions
+
 LAYER = {"parameter": "a", "before": 0.0, "after": 0.0, "displacement": 0.0, "fixed_points": None}
 
 

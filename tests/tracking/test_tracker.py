@@ -7,6 +7,8 @@ import pytest
 from raysweep.store.files import Files
 from raysweep.tracking import Tracker
 
+pytestmark = pytest.mark.versions
+
 
 @pytest.mark.parametrize("uri", ["sqlite:///{}/mlflow.db", "no_such_scheme://{}"])
 def test_any_failure_is_said_and_tried_again(tmp_path, monkeypatch, uri):
