@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from raysweep import __version__
 from raysweep.commands.process_exit import leave
 from raysweep.errors import CorruptObject, UserError
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 SweepFiles = Annotated[
     list[str], typer.Argument(metavar="SWEEP...", help="YAML files of sweeps, run one after the other")
@@ -16,6 +17,22 @@ SweepFiles = Annotated[
 SweepFile = Annotated[str, typer.Argument(metavar="SWEEP", help="the sweep's YAML file")]
 Root = Annotated[str, typer.Option(help="directory of trials, results and tables")]
 Override = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"raysweep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Test at scale whether neural networks are linearly connected modulo permutation."""
 
 
 @app.command()

@@ -43,8 +43,8 @@ def test_commands_that_look_import_little(tmp_path, monkeypatch):
     publish_tables(files, wanted, done(wanted, files), [])  # a root with a sweep, of which nothing is done
     monkeypatch.setenv("RAYSWEEP_CACHE", str(tmp_path / "cache"))
     forget()
-    words = [["--help"], ["plan", str(sweep), "--root", str(root)], ["status", str(root)]]
-    for each in words[1:]:  # finds the facts out, here, where torch is imported anyway
+    words = [["--help"], ["--version"], ["plan", str(sweep), "--root", str(root)], ["status", str(root)]]
+    for each in words[2:]:  # finds the facts out, here, where torch is imported anyway
         assert CliRunner().invoke(app, each).exit_code == 0
     script = ASK.format(words=json.dumps(words))
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}

@@ -168,6 +168,7 @@ def test_interrupt_ends_with_130(tiny, tmp_path):
     assert logs(tmp_path)[0].endswith("interrupted; the same command goes on from here\n")
 
 
+@pytest.mark.versions
 def test_pruned_networks_and_branches_from_the_command_line(session, tiny, tmp_path):
     """Branches wait for trials and alignments; more levels do only what is new."""
     prune = "{levels: 2, rewind: 5st, branches: [random, transport]}"
@@ -189,6 +190,7 @@ def test_pruned_networks_and_branches_from_the_command_line(session, tiny, tmp_p
     assert not list(tmp_path.glob("trials/*/resume"))
 
 
+@pytest.mark.versions
 def test_both_methods_fill_the_tables(session, tiny, tmp_path):
     sets = ["--set", "align.methods=[weight_matching, activation_matching]", "--set", "train.width=8"]
     sets += ["--set", "train.replicates=2", "--set", "train.norm=batch"]
@@ -278,6 +280,7 @@ def test_bad_input_exits_with_2(tiny, tmp_path):
     assert "cannot be written" in here("run", tiny, "--root", tmp_path / "file", code=2)
 
 
+@pytest.mark.versions
 def test_tracking_server_that_is_down_loses_nothing(tiny, undisturbed, tmp_path, monkeypatch):
     """Figures in folders are artifacts too."""
     root = shutil.copytree(undisturbed, tmp_path / "root")

@@ -1,11 +1,11 @@
 """What each node of a cluster has room for; a process must fit on a single node."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import ray
-from ray._private.state import available_resources_per_node
+from ray.util import placement_group_table
 
 from raysweep.errors import UserError
 from raysweep.plan.plan import Todo
@@ -32,15 +32,24 @@ def slots(needs: Needs) -> int:
 
 
 def room_for(needs: Needs, held: Iterable[tuple[str, Needs]]) -> bool:
-    """Whether a node has room, with what is free there and what is `held` there by processes that may go."""
-    room: dict[str, dict[str, float]] = {
-        node: defaultdict(float, free) for node, free in available_resources_per_node().items()
-    }
+    """Whether some node has room for a process once the `held` ones, each given with its node, have ended.
+
+    Ray's public interface says how much is free only for the cluster as a whole. So the cluster must have
+    that much free, and some node must be large enough beside the placement groups on it, in which Tune runs
+    trials. On one node this is exact. On several, what other programs use outside of placement groups is not
+    attributed to its node, so the answer may be yes where there is no room.
+    """
+    capacity = {node["NodeID"]: defaultdict(float, node["Resources"]) for node in living_nodes()}
+    free = defaultdict(float, ray.available_resources())
     for node, amounts in held:
-        for kind, amount in amounts.items():
-            if node in room:
-                room[node][kind] += amount
-    return any(all(free[kind] + TOLERANCE >= needs[kind] for kind in needs) for free in room.values())
+        if node in capacity:
+            _add(free, amounts, 1)
+    if not _covers(free, needs):
+        return False
+    for node, amounts in _reserved():
+        if node in capacity:
+            _add(capacity[node], amounts, -1)
+    return any(_covers(unreserved, needs) for unreserved in capacity.values())
 
 
 def lacking(resources: Resources, work: Todo) -> list[str]:
@@ -58,6 +67,23 @@ def check_needs(resources: Resources, work: Todo) -> None:
     """Raise `UserError` when no node has room for a process that the work requires."""
     if problems := lacking(resources, work):
         raise UserError("\n".join(problems))
+
+
+def _reserved() -> Iterator[tuple[str, Needs]]:
+    """Yield the node and the resources of every bundle of the placement groups that exist."""
+    for group in placement_group_table().values():
+        if group["state"] == "CREATED":
+            for bundle, amounts in group["bundles"].items():
+                yield group["bundles_to_node_id"][bundle], amounts
+
+
+def _add(total: Needs, amounts: Needs, sign: int) -> None:
+    for kind, amount in amounts.items():
+        total[kind] += sign * amount
+
+
+def _covers(amounts: Needs, needs: Needs) -> bool:
+    return all(amounts[kind] + TOLERANCE >= needs[kind] for kind in needs)
 
 
 def _times(kind: str, there: float, amount: float) -> int:

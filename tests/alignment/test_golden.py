@@ -1,5 +1,6 @@
 """The alignments of fixed networks: where they change, the version in their ids must change with them."""
 
+import pytest
 import torch
 
 from raysweep.alignment import (
@@ -14,6 +15,8 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import ALIGNMENT_VERSION, EMBEDDING_VERSION
 from raysweep.symmetry import PermutationSpec
+
+pytestmark = pytest.mark.versions
 
 GOLDEN = (4, "bfec67eadfd09734fab7")
 GOLDEN_EMBEDDING = (5, "6bebd73c17ebe1be9ef3")

@@ -14,6 +14,8 @@ from tests.analysis.barrier_rows import (
     via_rows,
 )
 
+pytestmark = pytest.mark.versions
+
 ALIGNMENTS = pd.concat([pair_alignments(), joint_alignments(3), joint_alignments(4)])
 
 

@@ -1,8 +1,12 @@
 """Two real nodes, one of which has a GPU (a pretended one: nothing is computed on it)."""
 
+import time
+
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.util import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.cluster import nodes
 from raysweep.cluster.capacity import check_needs, lacking, room_for, slots
@@ -17,6 +21,22 @@ from raysweep.work.inputs import TrialTask
 from tests.work.plans import plan
 
 pytestmark = pytest.mark.xdist_group("capacity")
+
+
+@ray.remote
+class Holder:
+    """Holds resources."""
+
+    def ready(self):
+        return True
+
+
+def until(condition):
+    """Wait for what Ray's nodes report within a moment."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +57,29 @@ def test_what_the_nodes_have_room_for(cluster):
     assert slots({"CPU": 5}) == 0  # although the cluster has six
     assert room_for({"CPU": 4, "GPU": 0}, [])
     assert not room_for({"CPU": 5}, [])
-    small = next(node["NodeID"] for node in ray.nodes() if node["Resources"]["CPU"] == 2)
-    assert room_for({"CPU": 5}, [(small, {"CPU": 3})])
+
+
+def test_room_is_counted_node_by_node(cluster):
+    """Three of the four CPUs of one node are reserved, as a trial does, and both of the other are held."""
+    small = next(node for node in ray.nodes() if node["Resources"]["CPU"] == 2)
+    reserved = placement_group([{"CPU": 3, "GPU": 1}])
+    holder = Holder.options(
+        num_cpus=2, scheduling_strategy=NodeAffinitySchedulingStrategy(small["NodeID"], soft=False)
+    ).remote()
+    held = [(small["NodeID"], {"CPU": 2})]
+    try:
+        assert reserved.wait(60)
+        ray.get(holder.ready.remote())
+        until(lambda: ray.available_resources().get("CPU") == 1)
+        assert room_for({"CPU": 1}, [])
+        assert not room_for({"CPU": 2}, [])
+        assert room_for({"CPU": 2}, held)
+        assert not room_for({"CPU": 3}, held)  # although the cluster has three
+    finally:
+        ray.kill(holder)
+        remove_placement_group(reserved)
+    until(lambda: ray.available_resources().get("CPU") == 6)
+    assert room_for({"CPU": 4}, [])
 
 
 def test_what_no_node_has_is_said(cluster, tmp_path):

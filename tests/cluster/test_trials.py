@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from raysweep.cluster.trials import train_trials
 from raysweep.plan.plan import desired, done, finished
 from raysweep.store.files import Files
@@ -75,6 +77,7 @@ def test_half_a_gpu_each_runs_four_trials_at_once(session, tmp_path):
     assert all(finished(wanted, present, key) for key in wanted.trials)
 
 
+@pytest.mark.versions
 def test_killed_training_process_goes_on_from_its_resume_point(session, tmp_path):
     """kill -9 of the process that trains: Tune starts it again, and it ends in the same bits."""
     digits = {"dataset": "digits", "width": 32, "epochs": 60, "replicates": 1, "norm": "batch"}

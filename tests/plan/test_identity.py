@@ -1,7 +1,11 @@
+import pytest
+
 from raysweep.plan.identity import Network, make_alignment, make_trial
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
 from raysweep.sweep.schema import Align
+
+pytestmark = pytest.mark.versions
 
 BASE = {"dataset": "digits", "width": 8, "epochs": 2, "replicates": 4}
 

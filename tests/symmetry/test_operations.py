@@ -8,6 +8,8 @@ from torch.nn import functional
 from raysweep.symmetry import prove
 from tests.symmetry.checks import assert_unchanged, traced
 
+pytestmark = pytest.mark.versions
+
 SHAPE = (3, 8, 8)
 
 

@@ -12,6 +12,8 @@ from raysweep.tables.schemas import read_table
 from tests.store.committed import committed
 from tests.store.results import CountingFiles, commit_barriers
 
+pytestmark = pytest.mark.versions
+
 TRAIN = {"dataset": "digits", "width": 8, "epochs": 1, "replicates": 6}
 RESULTS = ("curve_loss", "curve_error", "curve_weights")
 

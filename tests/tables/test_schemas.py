@@ -9,6 +9,8 @@ from raysweep.tables.failures import failure
 from raysweep.tables.schemas import TABLES, schema
 from tests.store.results import barrier_rows
 
+pytestmark = pytest.mark.versions
+
 LAYER = {"parameter": "a", "before": 0.0, "after": 0.0, "displacement": 0.0, "fixed_points": None}
 
 

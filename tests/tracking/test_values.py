@@ -1,8 +1,11 @@
 """Parameters and names of runs, from rows."""
 
 import pandas as pd
+import pytest
 
 from raysweep.tracking.values import PARAMETERS, across, label, order, parameters, text
+
+pytestmark = pytest.mark.versions
 
 ROW = {"dataset": "digits", "model": "mlp", "width": 16.0, "learning_rate": 0.1, "milestones": ["1ep", "2ep"]}
 

@@ -10,6 +10,8 @@ from analysis.summary.evidence import PRUNING, STRONG, TRAINING, WEAK, evidence
 from tests.analysis.barrier_rows import joint_alignments, joint_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.sweeps import trials, weak_tables, write
 
+pytestmark = pytest.mark.versions
+
 METHOD = "weight_matching"
 
 
