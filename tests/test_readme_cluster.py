@@ -1,4 +1,4 @@
-"""README.md: its commands for a cluster run on one that was started apart, with an S3 server and less work."""
+"""README.md: its commands for a cluster run on one that was started apart, with an S3 server, reduced."""
 
 import shlex
 
