@@ -9,6 +9,7 @@ from raysweep.sweep.names import ANALYSES
 from raysweep.tables.schemas import describe
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.readmes import FOLDERS, PROJECT, blocks, readme, run_python
+from tests.test_arrows import FLOORS
 
 LONGEST = 200  # lines of README.md
 RUNS = "runs/"  # the root of the examples: what lies there is made by their commands
@@ -76,6 +77,14 @@ def test_every_sweep_and_analysis_is_in_the_table_of_experiments():
 
 def test_tables_are_as_documented():
     assert describe() in readme("analysis")
+
+
+def test_the_picture_of_the_house_is_the_one_that_is_tested():
+    text = readme("raysweep")
+    picture = re.search(r"```\n(.*?)```", text[text.index("## The house") :], re.S)[1]
+    floors = [re.split(r" {6,}(?=\S)", line.strip()) for line in picture.splitlines() if line.strip() != "|"]
+    rooms = {room for floor in FLOORS for room in floor}
+    assert [{w for part in floor for w in part.split()} & rooms for floor in floors] == [*map(set, FLOORS)]
 
 
 def test_every_benchmark_is_named():
