@@ -6,8 +6,8 @@ from importlib.util import find_spec
 import pytest
 
 from raysweep.sweep.names import ANALYSES
-from raysweep.tables.schemas import describe
 from tests.benchmarks.__main__ import BENCHMARKS
+from tests.generated import PARTS
 from tests.readmes import FOLDERS, PROJECT, blocks, readme, run_python
 from tests.test_arrows import FLOORS
 
@@ -76,8 +76,9 @@ def test_every_sweep_and_analysis_is_in_the_table_of_experiments():
         assert f"`{name}`" in rows, name
 
 
-def test_tables_are_as_documented():
-    assert describe() in readme("analysis")
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.folder)
+def test_generated_tables_are_those_of_the_code(part):
+    assert part.renewed() == readme(part.folder), "python -m tests.generated writes them anew"
 
 
 def test_the_picture_of_the_house_is_the_one_that_is_tested():
