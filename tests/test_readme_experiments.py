@@ -29,7 +29,6 @@ REDUCED = [
     "train.width=[2, 4]",
     "train.epochs=2",
     "train.replicates=2",
-    "train.data_root=data",
     "compare.splits=[test]",
     "compare.alphas=3",
     "compare.subdivisions=6",
@@ -55,13 +54,14 @@ def link(folder, names):
 
 def test_all_small_experiments(folder, capsys):
     (line,) = marked(".", "long").lines
+    changes = [*REDUCED, f"train.data_root={folder}/data"]
     link(folder, OTHERS)
     with ray_session(None):
-        in_this_process(line, folder, REDUCED)
+        in_this_process(line, folder, changes)
     assert {path.name for path in (folder / "runs/sweeps").iterdir()} == set(OTHERS)
     link(folder, SMALL)
     capsys.readouterr()
-    in_this_process(line.replace("raysweep run", "raysweep plan"), folder, REDUCED)
+    in_this_process(line.replace("raysweep run", "raysweep plan"), folder, changes)
     assert re.findall("^sweep (.*)", capsys.readouterr().out, re.M) == SMALL
 
 
