@@ -1,4 +1,4 @@
-"""How often the tests inject each fault: they count, and the README's table says the same.
+"""How often the tests inject each fault: they count, and tests/README.md has the same numbers.
 
 Where the number of occasions depends on the code under test (how often it writes, say) it is a lower bound.
 """
@@ -29,7 +29,7 @@ REQUESTS_TO_STORAGE = 30
 # Requests to the tracking server that change something, before each of which it dies
 REQUESTS = 20
 
-TABLE = {  # the rows of the README
+TABLE = {  # the rows of tests/README.md
     "a training process is killed": KILLED["training actor"],
     "an align worker is killed": KILLED["align actor"],
     "the driver is killed": KILLED["driver"],

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from tests.faults import TABLE
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parent / "README.md"
 
 
 def test_the_readme_says_how_often_the_tests_inject_each_fault():

@@ -1,12 +1,10 @@
-"""Every command and code block of the README runs, but for the test command itself."""
+"""The blocks of README.md, sweeps/ and analysis/ that need a root: one quickstart, and after it all commands.
 
-import os
+Blocks marked long run at a reduced size, in this process and on one Ray.
+"""
+
 import re
 import shlex
-import subprocess
-import sys
-from glob import glob
-from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -15,169 +13,95 @@ import torch
 from safetensors.torch import load_file
 
 from analysis import joint
-from raysweep.sweep.names import ANALYSES
-from raysweep.tables.schemas import TABLES, describe, schema
-from tests.cluster.heads import ray_head
-from tests.data.formats import write_cifar_python, write_mnist
-from tests.store.servers import s3_server
-from tests.sweeps.test_sweep_files import SMALL as SMALLEST
+from raysweep.cluster.session import ray_session
+from raysweep.tables.schemas import TABLES, schema
+from tests.readmes import PROJECT, as_a_process, blocks, in_this_process, marked, run_python
 
-PROJECT = Path(__file__).parent.parent
-README = (PROJECT / "README.md").read_text()
-BLOCKS = re.findall(r"(?:<!-- ([a-z ]+) -->\n)?```(bash|python|yaml)\n(.*?)```", README, re.S)
-SMALL = ["quickstart"] + [
-    path.stem
-    for end in ("digits", "fashion_mnist")
-    for path in sorted((PROJECT / "sweeps").glob(f"*_{end}.yaml"))
-]
-# What makes the blocks marked long short, by the last file that a line names: they run, only smaller.
-REDUCED = {
-    "imp_digits": ["train.width=8", "train.epochs=4", "train.replicates=2", "prune.levels=2"],
-    "joint_digits": ["train.width=8", "train.epochs=4", "train.replicates=4", "compare.joint_networks=[3]"],
-    "trajectory_digits": ["train.width=8", "train.epochs=4", "train.replicates=2"],
-    "weak_digits": ["train.width=8", "train.epochs=4", "train.replicates=3"],
-    "*_fashion_mnist": [  # every small sweep, of which those of OTHERS run
-        "train.width=[2, 4]",
-        "train.epochs=4",
-        "train.replicates=2",
-        "train.data_root={folder}/data",
-        "compare.splits=[test]",
-        "compare.alphas=3",
-        "compare.subdivisions=6",
-        "resources.workers=1",
-        "tracking.enabled=false",
-    ],
-}
-# Starting workers for every small sweep would take minutes: only those run that no other test does.
-OTHERS = (
-    "quickstart",
-    "cross_task_digits",
-    "halves_digits",
-    "narrow_in_wide_digits",
-    "transitivity_digits",
-    "width_fashion_mnist",
-)
+pytestmark = pytest.mark.xdist_group("test_readme")
+WIDTHS = [8, 16, 32, 64, 128]
 INSTALLATION = ("python3 -m venv", ".venv/bin/pip")
-
-
-def execute(arguments, cwd):
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    done = subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def run_line(line, cwd):
-    first, *rest = shlex.split(line)
-    start = {"raysweep": ["-m", "raysweep.cli"], "python": []}[Path(first).name]
-    found = [sorted(glob(word, root_dir=cwd)) if "*" in word else [word] for word in rest]
-    return execute([sys.executable, *start, *chain(*found)], cwd)
-
-
-def run_reduced(line, folder):
-    """Run a line of a block marked long with what makes it small."""
-    stem = Path(shlex.split(line)[-1]).stem
-    words = [word for change in REDUCED[stem] for word in ("--set", change.format(folder=folder))]
-    line = f"{line} {shlex.join(words)}"
-    if "*" not in stem:
-        return run_line(line, folder)
-    plan = run_line(line.replace("raysweep run", "raysweep plan"), folder)
-    assert re.findall("^sweep (.*)", plan, re.M) == SMALL
-    (folder / "others" / "sweeps").mkdir(parents=True)
-    for name in OTHERS:
-        (folder / "others" / "sweeps" / f"{name}.yaml").symlink_to(PROJECT / "sweeps" / f"{name}.yaml")
-    return run_line(line, folder / "others")
+SHORT = ["train.width=8", "train.epochs=4", "tracking.enabled=false"]
+REDUCED = {  # what makes the sweeps of blocks marked long short
+    "imp_digits": ["train.replicates=2", "prune.levels=2"],
+    "joint_digits": ["train.replicates=4", "compare.joint_networks=[3]"],
+    "trajectory_digits": ["train.replicates=2"],
+    "weak_digits": ["train.replicates=3"],
+}
 
 
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory):
-    """A folder in which the README's first command has run."""
+    """A folder in which the README's first command has run, and what it printed."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "sweeps").symlink_to(PROJECT / "sweeps")
-    block = next(text for name, _, text in BLOCKS if name == "quickstart")
-    lines = [line for line in block.splitlines() if not line.startswith(INSTALLATION)]
-    assert "holds" in run_line(*lines, folder)
+    lines = [each for each in marked(".", "quickstart").lines if not each.startswith(INSTALLATION)]
+    return folder, as_a_process(*lines, folder)
+
+
+@pytest.fixture(scope="module")
+def tables(quickstart):
+    return quickstart[0] / "runs/sweeps/quickstart"
+
+
+@pytest.fixture(scope="module")
+def commands(quickstart, tables):
+    """The folder after the commands of these READMEs, in their order."""
+    folder, _ = quickstart
+    _own_networks(folder, tables)
+    with pytest.MonkeyPatch.context() as patch, ray_session(None):
+        patch.chdir(folder)
+        for each in (*blocks(".", "bash", ""), *blocks("sweeps", "bash", ""), *blocks("analysis", "bash")):
+            for line in each.lines:
+                _run(line, folder, each.mark == "long")
     return folder
 
 
-@pytest.fixture(scope="module")
-def own_networks(quickstart):
-    """The files that the README's example of own checkpoints names, from trained networks."""
-    trials = pd.read_parquet(quickstart / "runs/sweeps/quickstart/trials").query("width == 16")
+def _run(line, folder, long):
+    changes = [*SHORT, *REDUCED[Path(shlex.split(line)[-1]).stem]] if long else []
+    run = in_this_process if line.startswith("raysweep ") else as_a_process
+    run(line, folder, changes)
+
+
+def _own_networks(folder, tables):
+    """The files that the example of own checkpoints names, from trained networks."""
+    trials = pd.read_parquet(tables / "trials").query("width == 16").trial_id[:2]
     first, second = (
-        max((quickstart / "runs/trials" / trial / "level_000").glob("step_*.safetensors"))
-        for trial in trials.trial_id[:2]
+        max((folder / "runs/trials" / trial / "level_000").glob("step_*.safetensors")) for trial in trials
     )
-    (quickstart / "first.safetensors").write_bytes(first.read_bytes())
-    torch.save(load_file(second), quickstart / "second.pt")
-    (quickstart / "mine.yaml").write_text(next(text for name, _, text in BLOCKS if name == "imports"))
+    (folder / "first.safetensors").write_bytes(first.read_bytes())
+    torch.save(load_file(second), folder / "second.pt")
+    (folder / "mine.yaml").write_text(marked("sweeps", "imports").text)
 
 
-@pytest.fixture(scope="module")
-def commands(quickstart, own_networks):
-    """The folder after all commands of the README, in their order."""
-    write_mnist(quickstart / "data" / "FashionMNIST" / "raw")
-    for name, language, text in BLOCKS:
-        if language == "bash" and name not in ("quickstart", "test command", "cluster"):
-            for line in text.splitlines():
-                (run_reduced if name == "long" else run_line)(line, quickstart)
-    return quickstart
+def test_the_answer_is_the_quoted_one(quickstart):
+    """The numbers may differ in a digit on another kind of machine; from where a claim holds does not."""
+    _, printed = quickstart
+    for line in marked(".", "answer").lines:
+        name, _, claim = line.partition(": ")
+        if claim:
+            said = re.search(rf"^{name}: (.*)", printed, re.M)[1]
+            assert re.match(r".*? on\b", claim)[0] == re.match(r".*? on\b", said)[0]
+        else:
+            name, *quoted = re.split(r" {2,}", line.strip())
+            row = re.search(rf"^ *{name}  +(.*)", printed, re.M)[1]
+            assert len(re.split(r" {2,}", row.strip())) == len(quoted) == len(WIDTHS)
+            assert _means(row) == pytest.approx(_means(line), abs=0.02)
 
 
-def test_joint_alignment_beats_a_reference_at_every_width(quickstart):
-    tables = (pd.read_parquet(quickstart / "runs/sweeps/quickstart" / t) for t in ("barriers", "alignments"))
-    found = (
-        joint.summarise(*tables).query("kind == 'joint, 3 networks' and risk == 'loss'").set_index("width")
-    )
-    assert list(found.index) == [8, 16, 32, 64, 128]
+def _means(row):
+    return [float(mean) for mean in re.findall(r"(\S+) \[", row)]
+
+
+def test_joint_alignment_beats_a_reference_at_every_width(tables):
+    rows = (pd.read_parquet(tables / name) for name in ("barriers", "alignments"))
+    found = joint.summarise(*rows).query("kind == 'joint, 3 networks' and risk == 'loss'").set_index("width")
+    assert list(found.index) == WIDTHS
     assert (found.ratio < 0.85).all()
     assert (found.ratio_high[found.index > 8] < 1).all()
 
 
-def test_commands_run(commands):
-    assert len(pd.read_parquet(commands / "runs/sweeps/mine/barriers")) == 4
-    assert {path.name for path in (commands / "others/runs/sweeps").iterdir()} == set(OTHERS)
-
-
-def test_cluster_commands_run(tmp_path):
-    """On a cluster that was started apart, with an S3 server, at reduced size."""
-    block = next(text for name, _, text in BLOCKS if name == "cluster")
-    write_cifar_python(tmp_path / "data" / "cifar-10-batches-py", "cifar10")
-    (tmp_path / "sweeps").symlink_to(PROJECT / "sweeps")
-    size = {"train.width": 2, "train.replicates": 3, "train.milestones": "[1]", "compare.mean_networks": "[]"}
-    changes = {"train.data_root": tmp_path / "data", **SMALLEST, **size, "analyses": "[]"}
-    sets = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
-    with s3_server(), ray_head() as address:
-        for line in block.splitlines():
-            output = run_line(f"{line.replace('http://head:8265', address)} {shlex.join(sets)}", tmp_path)
-            assert "s3://bucket/prefix/sweeps/strong_vgg16_cifar10" in output
-        stored = "s3://bucket/prefix/sweeps/strong_vgg16_cifar10/barriers"
-        assert set(pd.read_parquet(stored).kind) == {"unaligned", "direct", "via", "joint"}
-
-
-def test_python_blocks_run(commands):
-    """In one process and in their order, as in a notebook; a warning is an error."""
-    blocks = [text for _, language, text in BLOCKS if language == "python"]
-    script = "\n".join([*blocks, "print('the end')"])
-    output = execute([sys.executable, "-W", "error", "-c", script], commands)
-    assert output.endswith("the end\n")
-
-
-def test_every_sweep_and_analysis_is_in_the_table_of_experiments():
-    rows = README[README.index("## Experiments") : README.index("## In a notebook")]
-    for name in [*(path.stem for path in (PROJECT / "sweeps").glob("*.yaml")), *ANALYSES]:
-        assert f"`{name}`" in rows, name
-
-
-def test_tables_are_as_documented(quickstart):
-    assert describe() in README
-    for table, columns in TABLES.items():
-        frame = pd.read_parquet(quickstart / "runs/sweeps/quickstart" / table)
-        assert list(frame.columns) == [name for name, _, _ in columns] == schema(table).names
-
-
-def test_the_science_of_the_quickstart(quickstart):
-    barriers = pd.read_parquet(quickstart / "runs/sweeps/quickstart/barriers")
+def test_the_science_of_the_quickstart(tables):
+    barriers = pd.read_parquet(tables / "barriers")
     chosen = barriers[(barriers.split == "test") & (barriers.interpolation == "pair")]
     mean = chosen.groupby(["kind", "width"])["error_barrier"].mean().unstack("kind")
     assert mean.loc[128, "direct"] <= 0.01
@@ -189,10 +113,16 @@ def test_the_science_of_the_quickstart(quickstart):
     assert (loss.joint / loss.via).mean() < 0.7
 
 
+def test_tables_have_the_documented_columns(tables):
+    for table, columns in TABLES.items():
+        frame = pd.read_parquet(tables / table)
+        assert list(frame.columns) == [name for name, _, _ in columns] == schema(table).names
+
+
 def test_mlflow_shows_the_runs(quickstart):
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{quickstart / 'runs' / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{quickstart[0] / 'runs' / 'mlflow.db'}")
     (experiment,) = [e for e in client.search_experiments() if e.name.startswith("quickstart (")]
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     identities = [run.data.tags["raysweep.id"] for run in runs]
@@ -205,3 +135,13 @@ def test_mlflow_shows_the_runs(quickstart):
     assert len(history) == 31
     direct = [run for run in runs if run.data.tags["raysweep.id"].endswith("weight_matching")]
     assert all("test/pair_direct/error_barrier_mean" in run.data.metrics for run in direct)
+
+
+def test_commands_run(commands):
+    assert len(pd.read_parquet(commands / "runs/sweeps/mine/barriers")) == 4
+    assert {*REDUCED, "quickstart", "mine"} == {path.name for path in (commands / "runs/sweeps").iterdir()}
+    assert (commands / "runs/claims.html").exists()
+
+
+def test_python_blocks_of_the_tables_run(commands):
+    run_python(blocks("analysis", "python"), commands)

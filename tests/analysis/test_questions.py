@@ -1,4 +1,4 @@
-"""The questions of the README mix nothing, whatever a sweep varies."""
+"""The questions of analysis/README.md mix nothing, whatever a sweep varies."""
 
 import contextlib
 import io
@@ -10,8 +10,8 @@ import pytest
 
 from tests.analysis.planned import LEAST, planned
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text()
-TABLES = README[README.index("## Tables") : README.index("## Weights and permutations")]
+README = (Path(__file__).parent.parent.parent / "analysis" / "README.md").read_text()
+TABLES = README[README.index("## The tables") : README.index("## Weights and permutations")]
 BLOCKS = re.findall(r"```python\n(.*?)```", TABLES, re.S)
 SWEPT = {"width": [4, 8], "norm": ["none", "batch"], "learning_rate": [0.05, 0.1]}
 BOTH = {"align": {"methods": ["weight_matching", "activation_matching"]}}

@@ -1,4 +1,4 @@
-"""The README's table of operations is the registry's."""
+"""raysweep/README.md: the table of operations is the registry's."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from raysweep.symmetry.operations import OPERATIONS
 from raysweep.symmetry.reference import REFUSED, REFUSED_LAYERS, RULES, describe
 from tests.symmetry.checks import traced
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text()
+README = (Path(__file__).parent.parent.parent / "raysweep" / "README.md").read_text()
 
 
 def test_the_readme_has_the_table():
