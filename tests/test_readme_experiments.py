@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from raysweep.cluster.session import ray_session
-from raysweep.commands.load_all import asked_for
+from raysweep.commands.load_all import load_one
 from tests.data.formats import write_mnist
 from tests.readmes import PROJECT, in_this_process, marked
 
@@ -67,7 +67,7 @@ def test_all_small_experiments(folder, capsys):
 
 def test_the_example_of_a_sweep_file(tmp_path):
     (tmp_path / "my_sweep.yaml").write_text(marked(".", "sweep").text)
-    wanted = asked_for(str(tmp_path / "my_sweep.yaml"), None)
+    wanted = load_one(str(tmp_path / "my_sweep.yaml"), None)
     assert wanted.sweep.name == "my_sweep"
     assert {job.kind for job in wanted.barriers.values()} == {"unaligned", "direct", "via", "joint"}
     sections = yaml.safe_load(marked(".", "sweep").text)
