@@ -187,7 +187,6 @@ def test_pruned_networks_and_branches_from_the_command_line(tiny, tmp_path):
     assert not list(tmp_path.glob("trials/*/resume"))
 
 
-@pytest.mark.versions
 def test_both_methods_fill_the_tables(tiny, tmp_path):
     sets = ["--set", "align.methods=[weight_matching, activation_matching]", "--set", "train.width=8"]
     raysweep("run", tiny, "--root", tmp_path, *sets, "--set", "train.norm=batch")
