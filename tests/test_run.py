@@ -190,7 +190,6 @@ def test_pruned_networks_and_branches_from_the_command_line(session, tiny, tmp_p
     assert not list(tmp_path.glob("trials/*/resume"))
 
 
-@pytest.mark.versions
 def test_both_methods_fill_the_tables(session, tiny, tmp_path):
     sets = ["--set", "align.methods=[weight_matching, activation_matching]", "--set", "train.width=8"]
     sets += ["--set", "train.replicates=2", "--set", "train.norm=batch"]
