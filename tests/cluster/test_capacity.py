@@ -16,8 +16,6 @@ from raysweep.sweep.plan import done, todo
 from raysweep.work.inputs import TrialTask
 from tests.work.plans import plan
 
-pytestmark = pytest.mark.xdist_group("capacity")
-
 
 @pytest.fixture(scope="module")
 def cluster():
