@@ -7,6 +7,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import pytest
 import torch
 import yaml
+from xdist.scheduler import LoadScopeScheduling
 
 from raysweep.data import DataConfig, load_arrays, scaling_of
 from raysweep.data.resident import Resident, make_resident
@@ -23,6 +24,16 @@ from tests.test_run import TINY
 
 torch.set_num_threads(1)
 TESTS = Path(__file__).parent
+SPLIT = {  # long files whose tests share no fixture of their module: any worker may run any test
+    "tests/test_run.py",
+    "tests/test_several.py",
+    "tests/test_object_storage.py",
+    "tests/cluster/test_pool.py",
+    "tests/cluster/test_trials.py",
+    "tests/store/test_storage_faults.py",
+    "tests/sweeps/test_sweep_files.py",
+    "tests/work/test_resume.py",
+}
 RAYS = {"machine", "cluster"}  # the fixtures that start Ray: tests that use them are slow
 # Some code that calls Ray and MLflow runs only in processes that tests start. There, too, the use of what
 # will be removed is an error. Python has no pattern for the modules of such a filter.
@@ -45,7 +56,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent == TESTS and item.path.name.startswith("test_readme"):
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if RAYS & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
         if not item.get_closest_marker("slow"):
@@ -53,8 +63,19 @@ def pytest_collection_modifyitems(items):
     items.sort(key=_begins)
 
 
+def pytest_xdist_make_scheduler(config, log):
+    """Give each worker whole files, but single tests of the long files that share no module's fixtures."""
+    return _FilesOrTests(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+class _FilesOrTests(LoadScopeScheduling):
+    def _split_scope(self, nodeid):
+        file = nodeid.partition("::")[0]
+        return nodeid if file in SPLIT else file
+
+
 def _begins(item):
-    """The README's commands are one long group; the many fast tests fill up the end."""
+    """The README's commands are one long file; the many fast tests fill up the end."""
     return not item.path.name.startswith("test_readme"), bool(item.get_closest_marker("fast"))
 
 

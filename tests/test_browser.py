@@ -24,7 +24,7 @@ from tests.inside import here
 from tests.machine import connected
 from tests.tracking.servers import PATIENCE, free_port, mlflow_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 NAME, FOREIGN = "mlflow.example", "foreign.example"  # the browser finds both on this machine
 METRIC = "test/pair_direct/error_barrier_mean"

@@ -20,8 +20,6 @@ from raysweep.symmetry.selection import selection
 from raysweep.training.loop import TrainingRun
 from tests.conftest import mlp, settings
 
-pytestmark = pytest.mark.xdist_group("weight_matching")
-
 SPEC = PermutationSpec.trace(build(mlp()), torch.zeros(2, 1, 8, 8))
 NAMES = list(SPEC.axes)
 

@@ -20,8 +20,6 @@ from raysweep.store.trials import TrialStore
 from raysweep.work.inputs import TrialTask
 from tests.work.plans import plan
 
-pytestmark = pytest.mark.xdist_group("capacity")
-
 
 @ray.remote
 class Holder:

@@ -21,8 +21,6 @@ from tests.environment import variables
 from tests.faults import NODES as LOST
 from tests.test_run import PROJECT, raysweep, same, tables
 
-pytestmark = pytest.mark.xdist_group("nodes")
-
 NODES = 3
 ALL = ("--set", "resources.workers=null")  # as many workers as there is room for on all nodes
 NOTICED = {  # a lost node is noticed in seconds

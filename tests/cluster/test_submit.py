@@ -18,8 +18,6 @@ from tests.cluster.heads import TOKEN, ray_head
 from tests.environment import variables
 from tests.test_run import TINY, raysweep
 
-pytestmark = pytest.mark.xdist_group("submit")
-
 OWN = """
 from torch import nn
 

@@ -25,7 +25,7 @@ from tests.store.servers import s3_server
 from tests.test_run import logs, same, tables
 from tests.tracking.servers import free_port, mlflow_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("entrypoint")]
+pytestmark = pytest.mark.slow
 
 SMALL = "--set train.width=8 --set train.epochs=8 --set train.replicates=4 "
 SMALL += "--set compare.alphas=5 --set compare.subdivisions=6"

@@ -15,7 +15,7 @@ from tests.store.faulty import Faults, faulty_server
 from tests.tracking.servers import free_port, mlflow_server
 from tests.work.plans import carry_out, compare_all, each_change, killed_before
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tracking")]
+pytestmark = pytest.mark.slow
 
 OF_RUNS = ("latest_metrics", "metrics", "params", "tags", "runs", "experiment_tags")  # tables of MLflow's
 LATER = "the next run logs what is missing"

@@ -20,8 +20,6 @@ from raysweep.work.tile import Tile, TileWorker
 from tests.store.committed import committed
 from tests.work.plans import BASE, carry_out, compare_all
 
-pytestmark = pytest.mark.xdist_group("comparing")
-
 METHODS = ("weight_matching", "activation_matching")
 KINDS = {"kinds": ["direct", "via", "joint"], "subdivisions": 6, "alphas": 5, "splits": ["test"]}
 TRAIN = {**BASE, "model": ["mlp", "lenet"], "width": 4, "replicates": 3}

@@ -17,8 +17,6 @@ from raysweep.work.trial import hyperparameters
 from tests.store.committed import committed
 from tests.work.plans import carry_out, plan
 
-pytestmark = pytest.mark.xdist_group("pruned_levels")
-
 PRUNE = {
     "levels": 3,
     "fraction": 0.3,

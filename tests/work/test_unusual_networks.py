@@ -24,8 +24,6 @@ from raysweep.work.data import pad_to, proved_spec
 from tests.work.plans import BASE, carry_out, compare_all, contents, killed_before, metrics, plan
 from tests.work.test_resume import Silent
 
-pytestmark = pytest.mark.xdist_group("unusual_networks")
-
 PRUNE = {"levels": 2, "fraction": 0.3, "rewind": "3st", "optimiser": "kept", "exclude": ["output"]}
 PRUNE |= {"branches": ["transport"]}
 PRUNED = {
