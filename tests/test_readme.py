@@ -17,7 +17,6 @@ from raysweep.cluster.session import ray_session
 from raysweep.tables.schemas import TABLES, schema
 from tests.readmes import PROJECT, as_a_process, blocks, in_this_process, marked, run_python
 
-pytestmark = pytest.mark.xdist_group("test_readme")
 WIDTHS = [8, 16, 32, 64, 128]
 INSTALLATION = ("python3 -m venv", ".venv/bin/pip")
 SHORT = ["train.width=8", "train.epochs=4", "tracking.enabled=false"]

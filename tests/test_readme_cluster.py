@@ -3,7 +3,6 @@
 import shlex
 
 import pandas as pd
-import pytest
 
 from tests.cluster.heads import ray_head
 from tests.data.formats import write_cifar_python
@@ -11,7 +10,6 @@ from tests.readmes import PROJECT, as_a_process, marked
 from tests.store.servers import s3_server
 from tests.sweeps.test_sweep_files import SMALL
 
-pytestmark = pytest.mark.xdist_group("test_readme_cluster")
 SIZE = {
     **SMALL,
     "train.width": 2,

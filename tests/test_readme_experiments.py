@@ -10,7 +10,6 @@ from raysweep.commands.load_all import load_one
 from tests.data.formats import write_mnist
 from tests.readmes import PROJECT, in_this_process, marked
 
-pytestmark = pytest.mark.xdist_group("test_readme_experiments")
 SMALL = ["quickstart"] + [
     path.stem
     for end in ("digits", "fashion_mnist")
