@@ -26,7 +26,7 @@ OTHERS = (
 )
 REDUCED = [
     "train.width=[2, 4]",
-    "train.epochs=2",
+    "train.epochs=4",
     "train.replicates=2",
     "compare.splits=[test]",
     "compare.alphas=3",
