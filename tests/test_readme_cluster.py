@@ -14,11 +14,7 @@ SIZE = {
     **SMALL,
     "train.width": 2,
     "train.replicates": 3,
-    "train.epochs": 1,
-    "train.milestones": "[]",
-    "train.gamma": 0.1,
-    "train.warmup": "0ep",
-    "train.schedule": "constant",
+    "train.milestones": "[1]",
     "compare.mean_networks": "[]",
     "analyses": "[]",
 }

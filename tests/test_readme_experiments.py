@@ -15,9 +15,8 @@ SMALL = ["quickstart"] + [
     for end in ("digits", "fashion_mnist")
     for path in sorted((PROJECT / "sweeps").glob(f"*_{end}.yaml"))
 ]
-# Only those run that no other test runs: the others are in analysis/README.md and in tests/sweeps.
+# Only those run that no other test runs: the others are in test_readme.py and in tests/sweeps.
 OTHERS = (
-    "quickstart",
     "cross_task_digits",
     "halves_digits",
     "narrow_in_wide_digits",
@@ -26,7 +25,7 @@ OTHERS = (
 )
 REDUCED = [
     "train.width=[2, 4]",
-    "train.epochs=2",
+    "train.epochs=4",
     "train.replicates=2",
     "compare.splits=[test]",
     "compare.alphas=3",
@@ -56,7 +55,7 @@ def test_all_small_experiments(folder, capsys):
     changes = [*REDUCED, f"train.data_root={folder}/data"]
     link(folder, OTHERS)
     with ray_session(None):
-        in_this_process(line, folder, changes)
+        in_this_process(line.replace("sweeps/quickstart.yaml ", ""), folder, changes)
     assert {path.name for path in (folder / "runs/sweeps").iterdir()} == set(OTHERS)
     link(folder, SMALL)
     capsys.readouterr()
