@@ -1,6 +1,7 @@
 """The command line of a question: `python -m analysis.<question> ROOT [--sweep NAME]`."""
 
 import argparse
+import sys
 from collections.abc import Callable
 
 from raysweep.commands.process_exit import leave
@@ -21,7 +22,9 @@ def command(
 
     `options` adds arguments, which `analyse` receives by keyword after the folder of the sweep.
     """
-    parser = argparse.ArgumentParser(description=description)
+    spec = sys.modules["__main__"].__spec__
+    name = f"python -m {spec.name.removesuffix('.__main__')}" if spec else None  # a package runs its __main__
+    parser = argparse.ArgumentParser(name, description=description)
     parser.add_argument("root", help=ROOT)
     parser.add_argument("--sweep", default=sweep)
     options(parser)

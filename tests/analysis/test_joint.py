@@ -30,7 +30,7 @@ def test_ratios_to_alignment_through_a_reference():
     assert loss.n.to_dict() == {"direct": 6, "via": 12, "joint, 3 networks": 12}
 
 
-def test_numbers_of_networks_are_told_apart():
+def test_numbers_of_networks_are_kept_apart():
     found = verdicts(summary(via_rows(8, 0.4, FIVE), joint_rows(8, 0.1), joint_rows(8, 0.8, 4, FIVE)))
     three, four = found
     assert three == (

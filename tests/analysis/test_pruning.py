@@ -63,7 +63,7 @@ def test_without_an_unaligned_loss_barrier_there_is_no_ratio():
     assert "unaligned sparse pairs have no loss barrier" in verdicts(found)[1]
 
 
-def test_rewind_points_and_lengths_are_told_apart_by_the_steps_of_each_trial():
+def test_rewind_points_and_lengths_are_kept_apart_by_the_steps_of_each_trial():
     """A chain that is longer has its rewind point where a shorter one ends."""
     trials = [{**row, "steps": 20, "start": 9 if row["level"] else 0} for row in dense_and_chains()]
     rows = barriers((0.01, 0.2), step=20) + barriers((0.05, 0.2), step=9)

@@ -165,9 +165,9 @@ def test_of_the_same_rows_all_sentences_say_the_same():
     rows = along(unaligned=(0.01, 1.0), early=(0.01, 0.1))
     found = means(rows)
     decided = decisions(found)
-    said = ratios(found, over_epochs(pd.DataFrame(rows), PER_EPOCH))[1:]
+    early = ratios(found, over_epochs(pd.DataFrame(rows), PER_EPOCH))[1:]
     assert {one.state for one in decided.values()} == {"not informative"}
-    assert all("test error barrier at most 0.02: not informative (0.010" in sentence for sentence in said)
+    assert all("test error barrier at most 0.02: not informative (0.010" in sentence for sentence in early)
 
 
 def test_without_unaligned_pairs_nothing_is_decided():
@@ -175,8 +175,8 @@ def test_without_unaligned_pairs_nothing_is_decided():
     found = means(rows)
     (last, *_) = verdicts(decisions(found))
     assert "the claim is undecided: no unaligned baseline at epoch 1, 2, 3 (" in last
-    said = ratios(found, over_epochs(pd.DataFrame(rows), PER_EPOCH))[1:]
-    assert all("at most 0.02: undecided: no unaligned baseline (" in sentence for sentence in said)
+    sentences = ratios(found, over_epochs(pd.DataFrame(rows), PER_EPOCH))[1:]
+    assert all("at most 0.02: undecided: no unaligned baseline (" in sentence for sentence in sentences)
 
 
 @pytest.mark.parametrize(

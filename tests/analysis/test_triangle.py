@@ -136,8 +136,8 @@ def sweep(folder, widths=(8,)):
 def test_figure_and_text(tmp_path):
     text = analyse(sweep(tmp_path / "sweep"))
     assert "via, width 8: mean excess test loss at most 0.031 nats" in text
-    said = "excess test error at most 0.02 at all weights: undecided: no unaligned baseline (0.031, maximum"
-    assert said in text
+    words = "excess test error at most 0.02 at all weights: undecided: no unaligned baseline (0.031, maximum"
+    assert words in text
     assert (tmp_path / "sweep/figures/triangle_mlp_digits.png").stat().st_size > 0
 
 

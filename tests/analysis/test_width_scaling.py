@@ -128,7 +128,7 @@ def test_every_width_has_mean_interval_maximum_share_and_count():
     assert line.endswith("maximum 0.070, 83% of 6 pairs connected)")
 
 
-def test_series_are_told_apart():
+def test_series_are_kept_apart():
     """Pairs beside triples, the centre beside the maximum, and joint alignments of three alone."""
     rows = [
         *pair_rows("unaligned", 8, 0.5),

@@ -14,7 +14,7 @@ NAN = float("nan")
 
 
 def vgg(root, **changes):
-    """A sweep of VGG-16-64 with the paper's setting, but for the changes; barriers of 0.1."""
+    """A sweep of VGG-16-64 with the paper's setting, except for the changes, and barriers of 0.1."""
     barriers = pair_rows("unaligned", 64, 0.9, **VGG)
     barriers += pair_rows("direct", 64, 0.1, "weight_matching", **VGG)
     barriers += [{**row, **VGG} for row in via_rows(64, 0.3, splits=("train", "test"))]
@@ -56,7 +56,7 @@ def test_widths_stand_in_one_table(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "text"),
     [
         ({"epochs": 100}, "epochs is 100, the paper's 160"),
         ({"norm": "batch"}, "norm is batch, the paper's layer"),
@@ -65,15 +65,15 @@ def test_widths_stand_in_one_table(tmp_path):
         ({"precision": None}, "precision is null, the paper's float32"),
     ],
 )
-def test_other_settings_are_named_and_not_compared(tmp_path, changes, said):
+def test_other_settings_are_named_and_not_compared(tmp_path, changes, text):
     (found,) = reproductions(read(vgg(tmp_path, **changes)))
-    assert (found.differ, found.numbers) == ((said,), [])
+    assert (found.differ, found.numbers) == ((text,), [])
     analyse(tmp_path)
     assert "Not the paper's setting" in (tmp_path / "claims.html").read_text()
 
 
 @pytest.mark.parametrize(
-    ("table", "changes", "said"),
+    ("table", "changes", "text"),
     [
         ("barriers", {"train_examples": 100}, "compare.train_examples is 100, the paper's 10000"),
         ("barriers", {"alphas": 5}, "compare.alphas is 5, the paper's 25"),
@@ -81,12 +81,12 @@ def test_other_settings_are_named_and_not_compared(tmp_path, changes, said):
         ("alignments", {"biases": False}, "align.weight_matching.biases is false, the paper's true"),
     ],
 )
-def test_other_alignments_and_comparisons_are_named_and_not_compared(tmp_path, table, changes, said):
+def test_other_alignments_and_comparisons_are_named_and_not_compared(tmp_path, table, changes, text):
     folder = vgg(tmp_path)
     path = folder / table / "00.parquet"
     pd.read_parquet(path).assign(**changes).to_parquet(path)
     (found,) = reproductions(read(folder))
-    assert (found.differ, found.numbers) == ((said,), [])
+    assert (found.differ, found.numbers) == ((text,), [])
     analyse(tmp_path)
     assert "Not the paper's setting" in (tmp_path / "claims.html").read_text()
 
