@@ -71,7 +71,7 @@ def report(copy: Copy, module: str, limit: int | None, seed: int) -> None:
     measured = copy.measure(module, tests_of(module))
     if copy.outcome(module, "raise RuntimeError", measured.reaching(None), measured.seconds) != "killed":
         raise SystemExit(f"{module}: its tests do not import it: {' '.join(tests_of(module))}")
-    found = mutants((ROOT / module).read_text())
+    found = mutants((copy.root / module).read_text())
     if limit is not None and limit < len(found):
         drawn = random.Random(f"{module} {seed}").sample(range(len(found)), limit)
         found = [found[number] for number in sorted(drawn)]

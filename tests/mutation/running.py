@@ -77,9 +77,9 @@ class Copy:
     """A copy of a repository in `folder`, and the tests that run on one of its modules."""
 
     def __init__(self, repository: Path, folder: Path) -> None:
-        self._root = folder / "repository"
+        self.root = folder / "repository"
         shutil.copytree(
-            repository, self._root, ignore=shutil.ignore_patterns(".*", "__pycache__", "runs", "shared")
+            repository, self.root, ignore=shutil.ignore_patterns(".*", "__pycache__", "runs", "shared")
         )
         self._report = folder / "report.json"
         self._writes = 0
@@ -105,7 +105,7 @@ class Copy:
 
     def outcome(self, module: str, source: str, tests: Sequence[str], seconds: float) -> str:
         """Return `killed`, `timed out` or `survived` for a module with another source, by these tests."""
-        path = self._root / module
+        path = self.root / module
         original = path.read_text()
         self._write(path, source)
         try:
@@ -130,7 +130,7 @@ class Copy:
             os.setpgid(0, 0)
             code = 3
             try:
-                code = self._run(_Watch(str(self._root / module), chosen), files)
+                code = self._run(_Watch(str(self.root / module), chosen), files)
             finally:
                 os._exit(code)
         deadline = time.monotonic() + timeout
@@ -144,9 +144,9 @@ class Copy:
         return None
 
     def _run(self, watch: _Watch, files: Sequence[str]) -> int:
-        os.chdir(self._root)
-        sys.path.insert(0, str(self._root))
-        os.environ["PYTHONPATH"] = str(self._root)  # of processes that tests start
+        os.chdir(self.root)
+        sys.path.insert(0, str(self.root))
+        os.environ["PYTHONPATH"] = str(self.root)  # of processes that tests start
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
