@@ -15,7 +15,7 @@ Order = Callable[[list[str], torch.Generator], list[str]]
 
 
 def _shuffled(groups: list[str], generator: torch.Generator) -> list[str]:
-    return [groups[place] for place in torch.randperm(len(groups), generator=generator).tolist()]
+    return [groups[index] for index in torch.randperm(len(groups), generator=generator).tolist()]
 
 
 ORDERS: dict[str, Order] = {  # in which a sweep visits the groups
@@ -215,8 +215,8 @@ def neighbours_of(spec: PermutationSpec) -> dict[str, set[str]]:
     result: dict[str, set[str]] = {group: set() for group in spec.sizes}
     for axes in spec.axes.values():
         present = [{s.group for s in segments(axis) if s.group is not None} for axis in axes if axis]
-        for place, own in enumerate(present):
-            others = set().union(*present[:place], *present[place + 1 :])
+        for number, own in enumerate(present):
+            others = set().union(*present[:number], *present[number + 1 :])
             for group in own:
                 result[group] |= others
     return result

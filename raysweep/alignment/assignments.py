@@ -28,7 +28,7 @@ def assignment(similarity: torch.Tensor) -> torch.Tensor:
 
 
 def assignment_inside(similarity: torch.Tensor, count: int, index: torch.Tensor) -> torch.Tensor:
-    """Return for each row the best column of its own in the block that `index` takes at its place."""
+    """Return for each row the best column of its own in the block that `index` takes at its position."""
     order = order_of(index, count, similarity.shape[1] // count)
     blocks = _by_pair(similarity, count)[torch.arange(count), order]
     inside = torch.stack([assignment(block) for block in blocks])
@@ -96,8 +96,8 @@ class _PairsOfBlocks:
         found = {}
         for group, index in start.items():
             size = self.similar[group].shape[3]
-            place = order_of(index, self._count, size).argsort()
-            found[group] = (index.view(self._count, -1) % size)[place[pairs[1]]]
+            position = order_of(index, self._count, size).argsort()
+            found[group] = (index.view(self._count, -1) % size)[position[pairs[1]]]
         return found
 
     def matched(

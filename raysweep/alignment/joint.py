@@ -23,7 +23,7 @@ TOLERANCE = 1e-7  # of the objective must a sweep over the networks raise it: th
 @dataclass(frozen=True)
 class JointAlignment:
     """Permutations of all networks and what they reach, summed over pairs: by weights <P_i theta_i, P_j
-    theta_j> over all parameters, by activations the similarities of the units that have the same place.
+    theta_j> over all parameters, by activations the similarities of the units at the same position.
 
     `reference` is the network whose pairwise alignments the ascent started from.
     """

@@ -21,7 +21,7 @@ TOLERANCE = (
     1e-12  # a step must raise its part of the objective, in float64, by this share of its terms' sizes
 )
 
-Units = list[dict[str, torch.Tensor]]  # by network and group, the unit at each place
+Units = list[dict[str, torch.Tensor]]  # by network and group, the unit at each position
 
 
 def joint_activation_matching(
@@ -47,7 +47,7 @@ def joint_activation_matching(
 def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[Blocks]) -> JointAlignment:
     """Align n networks by the similarities of all pairs (i, j), i < j, of them; `blocks` are their spec's.
 
-    The objective is the sum, over pairs and units, of the similarity of the units that have the same place.
+    The objective is the sum, over pairs and units, of the similarity of the units at the same position.
     With everything but network i fixed, its permutation solves one assignment per group: its units against
     the sum of the others' similarities to them, which for correlations are its correlations with the sum of
     the others' standardised values. The ascent starts from the best reference, a network to which all others

@@ -10,7 +10,7 @@ from raysweep.errors import SpecError
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.blocks import first_units
 from raysweep.symmetry.randomised import TOLERANCE, randomised_network
-from raysweep.symmetry.selection import places
+from raysweep.symmetry.selection import region
 
 
 def pad(
@@ -26,7 +26,7 @@ def pad(
     for name, tensor in narrow.items():
         axes = wide_spec.axes.get(name) or (None,) * tensor.dim()
         padded = torch.zeros_like(wide[name], dtype=tensor.dtype)
-        padded[places(axes, first, tensor.shape, padded.shape)] = tensor
+        padded[region(axes, first, tensor.shape, padded.shape)] = tensor
         result[name] = padded
     return result
 

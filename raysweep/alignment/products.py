@@ -33,18 +33,18 @@ class Product:
         targets: Sequence[torch.Tensor],
         sources: Sequence[torch.Tensor],
         axes: tuple[tuple[Axis | None, ...], tuple[Axis | None, ...]],
-        place: int,
+        dimension: int,
         ranges: tuple[tuple[int, int, int], tuple[int, int, int]],
     ) -> None:
-        """`ranges`: start, entries and units of the segment along axis `place`, of target and source."""
-        self._left = torch.cat([_rows(tensor, place, ranges[0]) for tensor in targets])
-        self._right = torch.cat([_rows(tensor, place, ranges[1]) for tensor in sources])
+        """`ranges`: start, entries and units of the segment along axis `dimension`, of target and source."""
+        self._left = torch.cat([_rows(tensor, dimension, ranges[0]) for tensor in targets])
+        self._right = torch.cat([_rows(tensor, dimension, ranges[1]) for tensor in sources])
         self._networks = len(sources)
         self._repeat = ranges[1][1] // ranges[1][2]
         self._others = [
             (size, axis)
             for other, (size, axis) in enumerate(zip(sources[0].shape, axes[1], strict=True))
-            if other != place
+            if other != dimension
         ]
         self.others = {s.group for _, axis in self._others for s in axis or () if s.group is not None}
         self._index: torch.Tensor | None = None
@@ -104,10 +104,10 @@ class Product:
         return (flat[:, None] * self._repeat + along).reshape(-1).to(self._right.device)
 
 
-def _rows(tensor: torch.Tensor, place: int, segment: tuple[int, int, int]) -> torch.Tensor:
+def _rows(tensor: torch.Tensor, dimension: int, segment: tuple[int, int, int]) -> torch.Tensor:
     """Return a segment as (entries of all other axes and repeats, units)."""
     start, size, units = segment
-    part = tensor.detach().narrow(place, start, size).movedim(place, -1)
+    part = tensor.detach().narrow(dimension, start, size).movedim(dimension, -1)
     part = part.to(torch.promote_types(part.dtype, torch.float32))
     return (
         part.reshape(*part.shape[:-1], units, size // units).transpose(-1, -2).reshape(-1, units).contiguous()
@@ -131,9 +131,10 @@ def _dense(tensor: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _repeated(values: torch.Tensor) -> torch.Tensor:
-    """Return the places of the values that occur more than once."""
+    """Return the positions of the values that occur more than once."""
     _, kinds, counts = values.unique(return_inverse=True, return_counts=True)
-    return (counts[kinds] > 1).nonzero().squeeze(1)
+    repeated: torch.Tensor = (counts[kinds] > 1).nonzero().squeeze(1)
+    return repeated
 
 
 class Similarities:
@@ -164,17 +165,17 @@ class Similarities:
         """Add the products of a parameter, but for the segments that couplings cover."""
         own = tuple(segments(axis) for axis in axes[0]), tuple(segments(axis) for axis in axes[1])
         plain: tuple[_Plain, _Plain] | None = None
-        for place, (axis, source_axis) in enumerate(zip(*own, strict=True)):
+        for dimension, (axis, source_axis) in enumerate(zip(*own, strict=True)):
             start, source_start = 0, 0
             for one, other in zip(axis, source_axis, strict=True):
-                if one.group is not None and (place, start) not in covered:
+                if one.group is not None and (dimension, start) not in covered:
                     ranges = (
                         (start, one.size, one.size // one.repeat),
                         (source_start, other.size, other.size // other.repeat),
                     )
                     plain = plain or (_plain(axes[0], tensors[0]), _plain(axes[1], tensors[1]))
                     both = plain[0][0], plain[1][0]
-                    product = Product(plain[0][1], plain[1][1], both, place, ranges)
+                    product = Product(plain[0][1], plain[1][1], both, dimension, ranges)
                     self._products[one.group].append(product)
                 start, source_start = start + one.size, source_start + other.size
 
@@ -228,7 +229,7 @@ class Similarities:
     def norms(self, group: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the norms of the concatenated weight vectors of the units of target and source."""
         squares = [product.squares() for product in self._all(group)]
-        return sum(a for a, _ in squares) ** 0.5, sum(b for _, b in squares) ** 0.5  # type: ignore[return-value]
+        return sum(a for a, _ in squares) ** 0.5, sum(b for _, b in squares) ** 0.5
 
     def _all(self, group: str) -> list[Product | Coupled]:
         return [*self._products[group], *self._coupled[group]]

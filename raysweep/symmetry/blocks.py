@@ -22,7 +22,7 @@ def random_blocks(
 
 
 def block_index(order: torch.Tensor, inside: torch.Tensor, size: int | None = None) -> torch.Tensor:
-    """Return the units taken by blocks: at place b those `inside[b]` of block `order[b]`.
+    """Return the units taken by blocks: at position b those `inside[b]` of block `order[b]`.
 
     `order` has shape (blocks,), `inside` (blocks, units taken of each); blocks have `size` units, as many as
     are taken unless given.
@@ -31,24 +31,24 @@ def block_index(order: torch.Tensor, inside: torch.Tensor, size: int | None = No
 
 
 def order_of(index: torch.Tensor, count: int, size: int | None = None) -> torch.Tensor:
-    """Return which block is taken at each place, shape (blocks,); the inverse of `block_index`."""
+    """Return which block is taken at each position, shape (blocks,); the inverse of `block_index`."""
     return index.view(count, -1)[:, 0] // (size or len(index) // count)
 
 
 def first_units(
     blocks: Iterable[Blocks], sizes: Mapping[str, int], wide: Mapping[str, int]
 ) -> dict[str, torch.Tensor]:
-    """Return by group the places of `sizes` units in a network that has more, `wide`: the first ones.
+    """Return, by group, the first `sizes` units of a network that has more of them, `wide`.
 
-    Of a group in blocks they are the first ones of each block.
+    For a group in blocks they are the first ones of each block.
     """
     counts = {group: each.count for each in blocks for group in each.groups}
-    places = {}
+    first = {}
     for group, size in sizes.items():
         count = counts.get(group, 1)
         inside = torch.arange(size // count).expand(count, -1)
-        places[group] = block_index(torch.arange(count), inside, wide[group] // count)
-    return places
+        first[group] = block_index(torch.arange(count), inside, wide[group] // count)
+    return first
 
 
 def completed(index: torch.Tensor, size: int, count: int = 1) -> torch.Tensor:

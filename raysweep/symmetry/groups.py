@@ -16,13 +16,13 @@ from raysweep.symmetry.axes import COPIES, Axis, Grouped, Segment, length, scale
 class Groups:
     """All groups of a network: union-find whose members may also be split, coarsened or fixed.
 
-    `place` is the operation at work, and `own` the groups of the parameters that it takes; a group that does
-    not only meet pixels or other places of the input there holds hidden units, and `pinned` says by the
+    `operation` is the one at work, and `own` the groups of the parameters that it takes; a group that does
+    not only meet pixels or other positions of the input there holds hidden units, and `pinned` says by the
     reason how many of them were made to stay.
     """
 
     def __init__(self) -> None:
-        self.place = ""
+        self.operation = ""
         self.own: set[str] = set()
         self.pinned: dict[str, int] = {}
         self._units: dict[str, int] = {}
@@ -100,7 +100,7 @@ class Groups:
         is_own = self._origin.get(group, (group, 0))[0] in self.own
         if is_own or not reason or self._order[group][0] == COPIES:
             return still(units)
-        why = f"{self.place} {reason}"
+        why = f"{self.operation} {reason}"
         self.pinned[why] = self.pinned.get(why, 0) + units
         return still(units, why)
 
@@ -143,20 +143,20 @@ class Groups:
 
         A run that is not made of whole segments or of whole units of one segment stays in place.
         """
-        run, place, rest = length(axis) // length(blocks), 0, deque(axis)
+        run, position, rest = length(axis) // length(blocks), 0, deque(axis)
         while rest:
             segment = self._first(rest)
-            part = place % run != 0 or segment.size < run
+            part = position % run != 0 or segment.size < run
             if part:
-                self.fix(self.take(blocks, place // run, place // run + 1), reason="")
-            size = min(segment.size, run - place % run) if part else segment.size // run * run
+                self.fix(self.take(blocks, position // run, position // run + 1), reason="")
+            size = min(segment.size, run - position % run) if part else segment.size // run * run
             if size < segment.size:
                 self.cut((segment,), size)
                 rest.extendleft(reversed(self._parts(segment, size)))
                 continue
             if not part:
-                self._block_segment(segment, self.take(blocks, place // run, (place + size) // run))
-            place += size
+                self._block_segment(segment, self.take(blocks, position // run, (position + size) // run))
+            position += size
 
     def _block_segment(self, segment: Segment, blocks: Axis) -> None:
         """Make equal runs of a segment move as the entries of `blocks` do."""

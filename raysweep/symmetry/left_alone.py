@@ -15,5 +15,5 @@ class LeftAlone:
     axes: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
-        where = ", ".join(f"axis {place} of {name}" for name, place in self.axes)
+        where = ", ".join(f"axis {dimension} of {name}" for name, dimension in self.axes)
         return f"{self.units} along {where}: {self.reason}"

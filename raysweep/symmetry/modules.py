@@ -23,8 +23,8 @@ def _convolution(module: Any, own: Own) -> tuple[Any, ...]:
 
 
 def _transposed(module: Any, own: Own) -> tuple[Any, ...]:
-    place = (module.stride, module.padding, module.output_padding)
-    return (own("weight"), own("bias"), *place, module.groups, module.dilation)
+    geometry = (module.stride, module.padding, module.output_padding)
+    return (own("weight"), own("bias"), *geometry, module.groups, module.dilation)
 
 
 def _statistics(module: Any, own: Own) -> tuple[Any, ...]:

@@ -25,7 +25,7 @@ EXCHANGED = 8  # pairs of units by whose exchange an axis is tried; some of them
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Occurrence:
     """One axis of one parameter or buffer along which a group lies."""
 
     group: str
@@ -50,17 +50,20 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
     if problem:
         raise SpecError(f"{type(model).__name__}: {problem}")
     generator = torch.Generator().manual_seed(seed_for("proof"))
-    places = list(_places(spec, model))
+    occurrences = list(_occurrences(spec, model))
     for draw in range(DRAWS):
         network = randomised_network(model, example_input, generator)
         moves = together(spec.sizes, spec.blocks)
-        places = [place for groups in moves for place in _idle(spec, network, groups, places, generator)]
+        occurrences = [
+            where for groups in moves for where in _idle(spec, network, groups, occurrences, generator)
+        ]
         if draw == 0:
             _check_together(spec, network, generator)
-        if not places:
+        if not occurrences:
             return
+    idle = occurrences[0]
     raise SpecError(
-        f"group {places[0].group}: axis {places[0].dimension} of {places[0].name} has no effect, "
+        f"group {idle.group}: axis {idle.dimension} of {idle.name} has no effect, "
         "so nothing is proved (a bias that the next norm subtracts again is best left out)"
     )
 
@@ -77,23 +80,23 @@ def _check_together(spec: "PermutationSpec", network: RandomisedNetwork, generat
         raise SpecError(f"reordering the units of all groups changes the network's outputs by {change:.2g}")
 
 
-def _places(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Place]:
+def _occurrences(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Occurrence]:
     for name in single_names(model):
         for dimension, axis in enumerate(spec.axes.get(name, ())):
             for group in dict.fromkeys(segment.group for segment in segments(axis)):
                 if axis is not None and group is not None:
-                    yield _Place(group, name, dimension, axis)
+                    yield _Occurrence(group, name, dimension, axis)
 
 
 def _idle(
     spec: "PermutationSpec",
     network: RandomisedNetwork,
     groups: tuple[str, ...],
-    places: list[_Place],
+    occurrences: list[_Occurrence],
     generator: torch.Generator,
-) -> list[_Place]:
-    """Check that moving groups changes nothing; return those of their places that have no effect alone."""
-    own = [place for place in places if place.group in groups]
+) -> list[_Occurrence]:
+    """Check that moving groups changes nothing; return where they have no effect when moved there alone."""
+    own = [where for where in occurrences if where.group in groups]
     if not own:
         return []
     permutation = _moved(spec, groups, generator)
@@ -104,7 +107,7 @@ def _idle(
         raise SpecError(f"{kind} {', '.join(groups)}: {effect}")
     still = {**permutation.indices, **{group: torch.arange(spec.sizes[group]) for group in groups}}
     alone = {group: {**still, group: permutation.indices[group]} for group in groups}
-    return [place for place in own if not _has_effect(spec, network, place, alone[place.group])]
+    return [where for where in own if not _has_effect(spec, network, where, alone[where.group])]
 
 
 def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: Permutation) -> State:
@@ -115,7 +118,10 @@ def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: P
 
 
 def _has_effect(
-    spec: "PermutationSpec", network: RandomisedNetwork, place: _Place, indices: Mapping[str, torch.Tensor]
+    spec: "PermutationSpec",
+    network: RandomisedNetwork,
+    where: _Occurrence,
+    indices: Mapping[str, torch.Tensor],
 ) -> bool:
     """Whether the outputs change when a group moves, as `indices` say, along one axis of one tensor alone.
 
@@ -123,20 +129,20 @@ def _has_effect(
     zero a move itself is tried, because that does not exclude an effect. Units in blocks are not exchanged in
     pairs, which may lie in unlike blocks.
     """
-    gradient, tensor = network.gradients.get(place.name), network.state[place.name]
-    free = not any(place.group in each.groups for each in spec.blocks)
-    if gradient is not None and free and isinstance(place.axis, tuple):
-        if abs(_derivative(network, gradient, place, place.axis)) > network.threshold:
+    gradient, tensor = network.gradients.get(where.name), network.state[where.name]
+    free = not any(where.group in each.groups for each in spec.blocks)
+    if gradient is not None and free and isinstance(where.axis, tuple):
+        if abs(_derivative(network, gradient, where, where.axis)) > network.threshold:
             return True
         gradient = None
-    along = [dimension == place.dimension for dimension in range(tensor.dim())]
-    moved = selected(tensor, spec.axes[place.name], indices, along)
+    along = [dimension == where.dimension for dimension in range(tensor.dim())]
+    moved = selected(tensor, spec.axes[where.name], indices, along)
     if gradient is not None and (gradient * (moved - tensor)).sum().abs() > network.threshold:
         return True
-    return network.change({place.name: moved}) > network.threshold
+    return network.change({where.name: moved}) > network.threshold
 
 
-def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, place: _Place, axis: Axis) -> float:
+def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, where: _Occurrence, axis: Axis) -> float:
     """The derivative along the exchange of the units 0 and 1, 2 and 3, and so on, of up to `EXCHANGED` pairs.
 
     It is the sum of -<g_a - g_b, w_a - w_b> over the pairs, of gradients g and weights w of the units a and
@@ -144,13 +150,13 @@ def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, place: _Plac
     """
     total, offset = 0.0, 0
     for segment in axis:
-        if segment.group == place.group:
+        if segment.group == where.group:
             pairs = min(segment.size // segment.repeat // 2, EXCHANGED)
             differences = []
-            for each in (network.state[place.name], gradient):
-                part = each.narrow(place.dimension, offset, 2 * pairs * segment.repeat)
-                by_unit = part.unflatten(place.dimension, (pairs, 2, segment.repeat))
-                differences.append(by_unit.diff(dim=place.dimension + 1))
+            for each in (network.state[where.name], gradient):
+                part = each.narrow(where.dimension, offset, 2 * pairs * segment.repeat)
+                by_unit = part.unflatten(where.dimension, (pairs, 2, segment.repeat))
+                differences.append(by_unit.diff(dim=where.dimension + 1))
             total -= (differences[0] * differences[1]).sum().item()
         offset += segment.size
     return total

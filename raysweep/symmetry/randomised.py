@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from raysweep.errors import SpecError
+from raysweep.models.random_weights import randomise
 from raysweep.symmetry.gradients import State, state_gradients
 from raysweep.symmetry.rerun import Rerun
 from raysweep.symmetry.tracing import stored_tensors
@@ -64,7 +65,7 @@ def randomised_network(
     state = {name: stored[name] for name in single_names(network)}
     for tensor in state.values():
         if tensor.is_floating_point():
-            _randomise(tensor, generator)
+            randomise(tensor, generator)
 
     def evaluate(values: State) -> torch.Tensor:
         result = torch.func.functional_call(network, values, (inputs,))
@@ -98,15 +99,3 @@ def _blank(model: nn.Module) -> nn.Module:
         if p.is_floating_point()
     }
     return copy.deepcopy(model, memo=dict(blanks))
-
-
-def _randomise(tensor: torch.Tensor, generator: torch.Generator) -> None:
-    """Fill with values that keep activations of order one in networks of any depth.
-
-    Vectors are positive: variances stay valid, and biases keep units alive that ReLU would silence.
-    """
-    if tensor.dim() < 2:
-        tensor.uniform_(0.2, 1.8, generator=generator)
-    else:
-        bound = (3 / tensor[0].numel()) ** 0.5  # variance 1 / fan_in
-        tensor.uniform_(-bound, bound, generator=generator)

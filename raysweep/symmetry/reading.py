@@ -12,7 +12,7 @@ class _Reads(TorchDispatchMode):
     """Notes the memory of every tensor that an operation is given; a view lies in that of its tensor."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.memory: set[int] = set()
 
     def __torch_dispatch__(

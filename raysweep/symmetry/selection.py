@@ -53,7 +53,7 @@ def selected(
     return tensor
 
 
-def places(
+def region(
     axes: Sequence[Axis | Within | None], indices: Indices, taken: Sequence[int], shape: Sequence[int]
 ) -> tuple[Any, ...]:
     """Return where, in a tensor of a shape, the part of shape `taken` lies that these units make up.

@@ -9,7 +9,7 @@ from raysweep.symmetry.groups import Groups
 
 
 class NotUnderstoodError(Exception):
-    """An operation whose effect on the axes is not known; the text says why, without naming the place."""
+    """An operation whose effect on the axes is not known; the text says why, without naming the operation."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Constant(Traced):
         """Whether an operation in place has changed it since."""
         return self.tensor._version != self.version
 
-    def is_equal_along(self, place: int) -> bool:
+    def is_equal_along(self, dimension: int) -> bool:
         """Whether the entries along an axis are equal, so that no permutation of them changes it."""
-        first = self.tensor.narrow(place, 0, min(1, self.tensor.shape[place]))
+        first = self.tensor.narrow(dimension, 0, min(1, self.tensor.shape[dimension]))
         return not self.is_written and bool((self.tensor == first).all())
 
 

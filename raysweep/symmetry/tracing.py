@@ -48,19 +48,19 @@ class _Interpreter(fx.Interpreter):
         self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
 
     def run_node(self, n: fx.Node) -> Any:
-        self.groups.place, self.groups.own = self._place(n), set()
+        self.groups.operation, self.groups.own = self._described(n), set()
         for each in n.all_input_nodes:
             if each.op == "get_attr":
                 self._owns(self.env[each])
         try:
             result = super().run_node(n)
         except NotUnderstoodError as error:
-            raise SpecError(f"{_PREFIX}: {self.groups.place} {error}") from None
+            raise SpecError(f"{_PREFIX}: {self.groups.operation} {error}") from None
         if isinstance(result, Traced) and n.op in _COMPUTING:
             self.computed[n.name] = result
         return result
 
-    def _place(self, node: fx.Node) -> str:
+    def _described(self, node: fx.Node) -> str:
         if node.op == "call_module":
             return f"module {node.target} ({type(self.fetch_attr(str(node.target))).__name__})"
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.target)
@@ -152,8 +152,8 @@ class _Interpreter(fx.Interpreter):
         if not isinstance(leaf, Constant):
             return leaf
         axes = (
-            self.groups.copies("constant", length(axis)) if leaf.is_equal_along(place) else axis
-            for place, axis in enumerate(leaf.axes)
+            self.groups.copies("constant", length(axis)) if leaf.is_equal_along(dimension) else axis
+            for dimension, axis in enumerate(leaf.axes)
         )
         return Traced(leaf.tensor, tuple(axes))
 
@@ -164,8 +164,8 @@ class _Interpreter(fx.Interpreter):
             name = self._names[id(tensor)]
             units = name.removesuffix(".weight")
             self.known[id(tensor)] = tuple(
-                self.groups.new(f"{name}@{place}" if place else units, size)
-                for place, size in enumerate(tensor.shape)
+                self.groups.new(f"{name}@{dimension}" if dimension else units, size)
+                for dimension, size in enumerate(tensor.shape)
             )
         return Traced(tensor, self.known[id(tensor)])
 
@@ -196,13 +196,13 @@ def trace_axes(model: nn.Module, example: torch.Tensor) -> tuple[Symmetries, tup
 
 def _left_alone(interpreter: _Interpreter) -> tuple[LeftAlone, ...]:
     """What stays in place once all is settled."""
-    groups, places = interpreter.groups, dict[str, list[tuple[str, int]]]()
+    groups, axes_of = interpreter.groups, dict[str, list[tuple[str, int]]]()
     for name, tensor in stored_tensors(interpreter.module):
-        for place, axis in enumerate(interpreter.known.get(id(tensor), ())):
+        for dimension, axis in enumerate(interpreter.known.get(id(tensor), ())):
             for why in dict.fromkeys(segment.why for segment in groups.resolve(axis)):
-                places.setdefault(why, []).append((name, place))
+                axes_of.setdefault(why, []).append((name, dimension))
     return tuple(
-        LeftAlone(units, why, tuple(places[why])) for why, units in groups.pinned.items() if why in places
+        LeftAlone(units, why, tuple(axes_of[why])) for why, units in groups.pinned.items() if why in axes_of
     )
 
 

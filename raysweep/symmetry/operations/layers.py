@@ -41,8 +41,8 @@ def convolution(
 ) -> Value:
     """With `groups` above one the channels of input and result move inside blocks, and these alike."""
     channels, features = weight.axes[:2]
-    place = input.tensor.dim() - weight.tensor.dim() + 1  # the channel axis; the batch axis may be absent
-    before, incoming, after = input.axes[:place], input.axes[place], input.axes[place + 1 :]
+    axis = input.tensor.dim() - weight.tensor.dim() + 1  # of the channels; the batch axis may be absent
+    before, incoming, after = input.axes[:axis], input.axes[axis], input.axes[axis + 1 :]
     fix_all(units, (*after, *weight.axes[2:]))
     if groups == 1:
         units.merge(incoming, features)
@@ -53,7 +53,7 @@ def convolution(
         units.grouped.append(Grouped(incoming, channels, features, blocks))
     if bias is not None:
         units.merge(channels, bias.axes[0])
-    return (*before, channels, *(still(size) for size in result.shape[place + 1 :]))
+    return (*before, channels, *(still(size) for size in result.shape[axis + 1 :]))
 
 
 def transposed_convolution(
@@ -71,12 +71,12 @@ def transposed_convolution(
     if groups != 1:
         raise NotUnderstoodError("has groups, which are understood for plain convolutions only")
     features, channels = weight.axes[:2]
-    place = input.tensor.dim() - weight.tensor.dim() + 1
-    fix_all(units, (*input.axes[place + 1 :], *weight.axes[2:]))
-    units.merge(input.axes[place], features)
+    axis = input.tensor.dim() - weight.tensor.dim() + 1
+    fix_all(units, (*input.axes[axis + 1 :], *weight.axes[2:]))
+    units.merge(input.axes[axis], features)
     if bias is not None:
         units.merge(channels, bias.axes[0])
-    return (*input.axes[:place], channels, *(still(size) for size in result.shape[place + 1 :]))
+    return (*input.axes[:axis], channels, *(still(size) for size in result.shape[axis + 1 :]))
 
 
 def channelwise(groups: Groups, result: torch.Tensor, input: Traced, *args: Any, **kwargs: Any) -> Value:
