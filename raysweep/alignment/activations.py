@@ -12,7 +12,11 @@ from raysweep.data.resident import unwritten
 from raysweep.digest import seed_for
 from raysweep.symmetry.tracing import trace_units, traced_graph
 
-TENSORS = {"first": slice(0, 1), "last": slice(-1, None), "all": slice(None)}  # which of a unit's values
+TENSORS = {
+    "first": slice(0, 1),
+    "last": slice(-1, None),
+    "all": slice(None),
+}  # the values of a unit that are recorded
 
 
 def recorded_values(model: nn.Module, example: torch.Tensor, tensor: str) -> dict[str, tuple[str, ...]]:

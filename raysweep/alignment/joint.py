@@ -17,15 +17,16 @@ from raysweep.alignment.weight_matching import Alignment, matched_spec, objectiv
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
 
-TOLERANCE = 1e-7  # of the objective must a sweep over the networks raise it: the sums of states are float32
+TOLERANCE = 1e-7  # a sweep must raise the objective by more than this share: the sums of states are float32
 
 
 @dataclass(frozen=True)
 class JointAlignment:
-    """Permutations of all networks and what they reach, summed over pairs: by weights <P_i theta_i, P_j
-    theta_j> over all parameters, by activations the similarities of the units at the same position.
+    """Permutations of all networks, and the objective that they reach, summed over pairs of networks.
 
-    `reference` is the network whose pairwise alignments the ascent started from.
+    With weights the objective is <P_i theta_i, P_j theta_j> over all matched parameters, with activations the
+    similarities of the units at the same position. `reference` is the network to which the others were
+    aligned at the start of the ascent.
     """
 
     permutations: tuple[Permutation, ...]
@@ -88,7 +89,7 @@ def _through(
     seed: int,
     match: Callable[..., Alignment],
 ) -> tuple[list[Permutation], int]:
-    """Align every network to one of them."""
+    """Align every network to one of them; return the permutations and the assignments solved."""
     permutations, iterations = [], 0
     for member, state in enumerate(states):
         if member == reference:

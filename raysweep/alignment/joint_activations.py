@@ -17,9 +17,7 @@ from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
 
-TOLERANCE = (
-    1e-12  # a step must raise its part of the objective, in float64, by this share of its terms' sizes
-)
+TOLERANCE = 1e-12  # a step must raise its part of the objective by more than this share of its terms' sizes
 
 Units = list[dict[str, torch.Tensor]]  # by network and group, the unit at each position
 
@@ -70,7 +68,7 @@ def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[
 
 
 class _Groups:
-    """One group of units, or those whose blocks move alike, in all networks."""
+    """One layer group, or those whose blocks move together, in all networks."""
 
     def __init__(
         self,

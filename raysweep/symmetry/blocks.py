@@ -24,8 +24,8 @@ def random_blocks(
 def block_index(order: torch.Tensor, inside: torch.Tensor, size: int | None = None) -> torch.Tensor:
     """Return the units taken by blocks: at position b those `inside[b]` of block `order[b]`.
 
-    `order` has shape (blocks,), `inside` (blocks, units taken of each); blocks have `size` units, as many as
-    are taken unless given.
+    `order` has the shape (blocks,) and `inside` the shape (blocks, units taken from each). Blocks have `size`
+    units; by default all of them are taken.
     """
     return (order[:, None] * (size or inside.shape[1]) + inside).reshape(-1)
 
@@ -63,7 +63,7 @@ def completed(index: torch.Tensor, size: int, count: int = 1) -> torch.Tensor:
 
 
 def check_blocks(blocks: Iterable[Blocks], indices: Mapping[str, torch.Tensor]) -> None:
-    """Raise `ValueError` for a permutation that tears blocks apart, or moves them unlike in two groups."""
+    """Raise `ValueError` for a permutation that breaks up blocks or orders them differently in two groups."""
     for each in blocks:
         first = each.groups[0]
         order = order_of(indices[first], each.count)
@@ -79,6 +79,6 @@ def check_blocks(blocks: Iterable[Blocks], indices: Mapping[str, torch.Tensor]) 
 
 
 def together(groups: Collection[str], blocks: Iterable[Blocks]) -> tuple[tuple[str, ...], ...]:
-    """Return the groups, those whose blocks move alike in one tuple, in the order of the first of each."""
+    """Return the groups in order, as tuples: groups whose blocks move together share a tuple."""
     partners = {group: each.groups for each in blocks for group in each.groups}
     return tuple(dict.fromkeys(partners.get(group, (group,)) for group in groups))

@@ -1,4 +1,4 @@
-"""How torch's own layers call the operations: by exact type, so that a subclass is never mistaken."""
+"""The operation that each of torch's layers carries out, by exact type: a subclass may do something else."""
 
 from collections.abc import Callable
 from typing import Any

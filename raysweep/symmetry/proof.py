@@ -71,7 +71,7 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
 def _check_together(spec: "PermutationSpec", network: RandomisedNetwork, generator: torch.Generator) -> None:
     """Check that all groups together, moved in the whole network, leave its outputs as they are.
 
-    It does not rest on the trace of the network, as running parts of it again does.
+    Unlike `RandomisedNetwork.change`, this does not rely on the trace of the network.
     """
     changed = _changed(spec, network, spec.random(generator))
     with torch.no_grad():
@@ -111,7 +111,7 @@ def _idle(
 
 
 def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: Permutation) -> State:
-    """The tensors that a permutation changes, each under its first name."""
+    """Return the tensors that a permutation changes, each under its first name."""
     single = replace(spec, axes={name: axes for name, axes in spec.axes.items() if name in network.state})
     moved = single.apply(permutation, network.state)
     return {name: tensor for name, tensor in moved.items() if tensor is not network.state[name]}
@@ -143,7 +143,7 @@ def _has_effect(
 
 
 def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, where: _Occurrence, axis: Axis) -> float:
-    """The derivative along the exchange of the units 0 and 1, 2 and 3, and so on, of up to `EXCHANGED` pairs.
+    """Return the derivative along the exchange of units 0 and 1, 2 and 3, ... (`EXCHANGED` pairs at most).
 
     It is the sum of -<g_a - g_b, w_a - w_b> over the pairs, of gradients g and weights w of the units a and
     b. A few units are enough; all of a wide layer would take longer than running the network.
@@ -163,7 +163,7 @@ def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, where: _Occu
 
 
 def _moved(spec: "PermutationSpec", groups: tuple[str, ...], generator: torch.Generator) -> Permutation:
-    """A permutation that moves groups, none as the identity does, and leaves the others in place."""
+    """Return a permutation that moves every unit of these groups and leaves the other groups in place."""
     indices = dict(Permutation.identity(spec.sizes).indices)
     count = next((each.count for each in spec.blocks if each.groups == groups), 1)
     order = _rotated(count, generator)
@@ -174,6 +174,6 @@ def _moved(spec: "PermutationSpec", groups: tuple[str, ...], generator: torch.Ge
 
 
 def _rotated(size: int, generator: torch.Generator) -> torch.Tensor:
-    """A rotation of shuffled entries, in which none stays in place unless it is alone."""
+    """Return a rotation of shuffled entries: none stays in place, unless there is only one."""
     shuffle = torch.randperm(size, generator=generator)
     return shuffle[(shuffle.argsort() + 1) % size]

@@ -29,11 +29,10 @@ class RandomisedNetwork:
     rerun: Rerun | None  # None where the network cannot be traced
 
     def change(self, changed: State) -> float:
-        """Return the largest change of an output when these tensors take other values; 0 where it is
-        rounding.
+        """Return the largest change of an output when these tensors take other values; 0 for mere rounding.
 
-        Only what the change reaches is run again; where it reaches the outputs, the whole network says by how
-        much.
+        Only the parts that the change reaches are run again. Where it reaches the outputs, the whole network
+        runs again to measure the change.
         """
         if self.rerun is not None:
             old = {name: self.state[name].data for name in changed}
@@ -50,7 +49,7 @@ class RandomisedNetwork:
 
 
 def single_names(model: nn.Module) -> list[str]:
-    """The names of parameters and buffers, the first one of a tied tensor."""
+    """Return the names of all parameters and buffers; of a tied tensor only the first name."""
     names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
     return [name for name, tensor in stored_tensors(model) if names[id(tensor)] == name]
 
@@ -92,7 +91,7 @@ def _traced(network: nn.Module, inputs: torch.Tensor) -> Rerun | None:
 
 
 def _blank(model: nn.Module) -> nn.Module:
-    """A copy whose floating parameters are float64 and not filled: copying wide layers takes longer."""
+    """Return a copy with float64 parameters that are not filled, because copying wide layers takes longer."""
     blanks = {
         id(p): nn.Parameter(torch.empty_like(p, dtype=torch.float64))
         for p in model.parameters()

@@ -1,4 +1,4 @@
-"""Tensors with the segments of their axes, and the way in which an operation is refused."""
+"""Tensors with the segments of their axes, and the error of an operation that is not understood."""
 
 from dataclasses import dataclass
 
@@ -22,13 +22,13 @@ class Traced:
 
 @dataclass(frozen=True)
 class Constant(Traced):
-    """A tensor that neither inputs nor parameters enter, with the version of its values."""
+    """A tensor that depends on neither inputs nor parameters, with the version of its values."""
 
     version: int
 
     @property
     def is_written(self) -> bool:
-        """Whether an operation in place has changed it since."""
+        """Whether an in-place operation has changed it since."""
         return self.tensor._version != self.version
 
     def is_equal_along(self, dimension: int) -> bool:
@@ -38,7 +38,7 @@ class Constant(Traced):
 
 
 def unmoved(tensor: torch.Tensor, why: str = "") -> Traced:
-    """A tensor whose entries stay in place."""
+    """Return a tensor whose entries stay in place, for the reason `why`."""
     return Traced(tensor, tuple(still(size, why) for size in tensor.shape))
 
 
