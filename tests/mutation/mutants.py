@@ -88,7 +88,8 @@ def _changes(tree: ast.AST) -> Iterator[Change]:
         if isinstance(node, ast.expr | ast.stmt):
             yield from ((node, changed) for changed in _changed(node))
         for condition in _conditions(node):
-            yield condition, ast.UnaryOp(ast.Not(), condition)
+            if not (isinstance(condition, ast.UnaryOp) and isinstance(condition.op, ast.Not)):
+                yield condition, ast.UnaryOp(ast.Not(), condition)
 
 
 def _code(node: ast.AST) -> Iterator[ast.AST]:

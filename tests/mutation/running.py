@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -134,17 +135,21 @@ class Copy:
             finally:
                 os._exit(code)
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.02)
-        os.killpg(child, signal.SIGKILL)
+        try:
+            while time.monotonic() < deadline:
+                ended, status = os.waitpid(child, os.WNOHANG)
+                if ended:
+                    return os.waitstatus_to_exitcode(status)
+                time.sleep(0.02)
+        finally:
+            with suppress(ProcessLookupError):  # also what the tests have started and left behind
+                os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
         return None
 
     def _run(self, watch: _Watch, files: Sequence[str]) -> int:
         os.chdir(self.root)
+        sys.dont_write_bytecode = False  # the next fork reads what this one has compiled
         sys.path.insert(0, str(self.root))
         os.environ["PYTHONPATH"] = str(self.root)  # of processes that tests start
         for stream in (1, 2):
