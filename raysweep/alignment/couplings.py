@@ -99,7 +99,7 @@ def couplings(
 
 
 def _stretches(axis: Axis, count: int, blocks: Blocks) -> dict[tuple[int, int], tuple[int, Segment]]:
-    """Return the start and segment of each group of these blocks, by its first block and the block after its last."""
+    """Return start and segment of the groups of these blocks, by (first block, last block + 1)."""
     found, start, size = {}, 0, sum(segment.size for segment in axis) // count
     for segment in axis:
         if segment.group in blocks.groups and start % size == 0 and segment.size == size * blocks.count:

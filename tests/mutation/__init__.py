@@ -8,7 +8,7 @@ fork of one process in which torch is imported already (`running`). A mutant is 
 the tests take several times as long as they should; the others are printed, file by file. Some survivors are
 equivalent mutants, which compute the same: read each one before you write a test for it.
 
-The tests of a module are the file of the same name, those that `tests_of` adds to it, and the golden tests.
+The tests of a module are the file of the same name, those that `files_for` adds to it, and the golden tests.
 A test that takes more than `running.SLOW` seconds without a mutant is left out. PATHS are modules or folders;
 the default is the numeric core, the identities and the publishing. With `--limit` that many mutants per
 module are drawn by the seed, which gives the same mutants in every run: about five seconds each on one core.

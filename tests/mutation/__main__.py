@@ -31,7 +31,7 @@ OTHERS = {  # tests of modules beside those of the same name
 }
 
 
-def tests_of(module: str) -> list[str]:
+def files_for(module: str) -> list[str]:
     """Return the test files of a module such as `raysweep/alignment/joint.py`.
 
     They are the files of the same name and of `OTHERS` and the golden tests beside them, or, where there is
@@ -68,9 +68,9 @@ def main() -> None:
 
 def report(copy: Copy, module: str, limit: int | None, seed: int) -> None:
     """Print the survivors among the mutants of a module, and the share that its tests kill."""
-    measured = copy.measure(module, tests_of(module))
+    measured = copy.measure(module, files_for(module))
     if copy.outcome(module, "raise RuntimeError", measured.reaching(None), measured.seconds) != "killed":
-        raise SystemExit(f"{module}: its tests do not import it: {' '.join(tests_of(module))}")
+        raise SystemExit(f"{module}: its tests do not import it: {' '.join(files_for(module))}")
     found = mutants((copy.root / module).read_text())
     if limit is not None and limit < len(found):
         drawn = random.Random(f"{module} {seed}").sample(range(len(found)), limit)

@@ -152,8 +152,10 @@ class Copy:
         sys.dont_write_bytecode = False  # the next fork reads what this one has compiled
         sys.path.insert(0, str(self.root))
         os.environ["PYTHONPATH"] = str(self.root)  # of processes that tests start
+        silent = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        sys.stdout = sys.stderr = silent
         for stream in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+            os.dup2(silent.fileno(), stream)
         for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
             del sys.modules[name]
         phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]  # a failure need not be made small
