@@ -16,18 +16,11 @@ TARGETS = (
     *("connectivity/barrier", "connectivity/blend", "connectivity/mixing", "connectivity/grids"),
     *("connectivity/statistics", "tables/publishing", "store/index"),
 )
-ASCENTS = ("alignment/test_weight_matching", "alignment/test_embedding", "alignment/test_blocks")
 OTHERS = {  # tests of modules beside those of the same name
-    "alignment/ascent": ASCENTS,
-    "alignment/assignments": (*ASCENTS, "alignment/test_activation_matching"),
-    "alignment/weight_matching": ASCENTS,
-    "alignment/embedding": ASCENTS,
-    "connectivity/barrier": ("connectivity/test_one_measure",),
-    "connectivity/blend": ("connectivity/test_mixing", "connectivity/test_one_measure"),
-    "connectivity/grids": ("connectivity/test_barrier", "connectivity/test_between"),
+    "alignment/ascent": ("alignment/test_weight_matching",),
+    "alignment/assignments": ("alignment/test_blocks", "alignment/test_joint_activations"),
+    "connectivity/grids": ("connectivity/test_barrier",),
     "connectivity/mixing": ("connectivity/test_one_measure",),
-    "plan/identity": ("plan/test_comparisons", "plan/test_trials", "plan/test_barriers"),
-    "store/index": ("tables/test_publishing",),
 }
 
 
