@@ -185,3 +185,18 @@ def test_a_hundred_thousand_pairs_take_no_time():
     began = perf_counter()
     interval(values, members)
     assert perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_end_on_the_side_of_the_skewness_solves_halls_equation(sign):
+    """Of networks alone, by hand: the other end is Student's."""
+    values = sign * np.array([0, 0.1, 0.2, 0.9])
+    found = interval(values, [[name] for name in "abcd"])
+    away = (values.mean() - values) / 3
+    skewness = -(away**3).sum() / (away**2).sum() ** 1.5
+    quantile, error = stats.t.ppf(0.975, 3), stats.sem(values)
+    ends = [(found.mean - end) / error for end in (found.low, found.high)][::sign]
+    assert ends[0] == pytest.approx(sign * quantile)
+    halls = ends[1] + skewness * ends[1] ** 2 / 3 + skewness**2 * ends[1] ** 3 / 27 + skewness / 6
+    assert halls == pytest.approx(-sign * quantile)
+    assert abs(ends[1]) > 1.1 * quantile
