@@ -7,32 +7,16 @@ from dataclasses import dataclass
 
 Change = tuple[ast.expr | ast.stmt, ast.expr | ast.stmt]  # a node, and what takes its place
 
-COMPARISONS = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
+_PAIRS = (
+    *((ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.In, ast.NotIn), (ast.Is, ast.IsNot)),
+    *((ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.BitOr, ast.BitAnd), (ast.And, ast.Or)),
+)
+OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
+    **{one: other for pair in _PAIRS for one, other in (pair, pair[::-1])},
+    **dict.fromkeys((ast.FloorDiv, ast.Mod, ast.Pow), ast.Mult),
 }
-OPERATORS = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Mult,
-    ast.Pow: ast.Mult,
-    ast.BitOr: ast.BitAnd,
-    ast.BitAnd: ast.BitOr,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
-}
-NAMES = {"min": "max", "max": "min", "argmin": "argmax", "argmax": "argmin", "any": "all", "all": "any"}
+NAMES = {"min": "max", "argmin": "argmax", "any": "all"}
+NAMES |= {other: one for one, other in NAMES.items()}
 
 
 @dataclass(frozen=True)
@@ -116,7 +100,7 @@ def _changed(node: ast.expr | ast.stmt) -> Iterator[ast.expr | ast.stmt]:
     copy = deepcopy(node)
     if isinstance(copy, ast.Compare):
         for place, operator in enumerate(copy.ops):
-            copy.ops[place] = COMPARISONS[type(operator)]()
+            copy.ops[place] = OPERATORS[type(operator)]()
             yield deepcopy(copy)
             copy.ops[place] = operator
     elif isinstance(copy, ast.BinOp | ast.BoolOp | ast.AugAssign) and type(copy.op) in OPERATORS:

@@ -41,7 +41,7 @@ class _Watch:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self._chosen is not None:
             by_name = {item.nodeid: item for item in items}
-            items[:] = [by_name[name] for name in self._chosen]
+            items[:] = [by_name[name] for name in self._chosen if name in by_name]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
@@ -59,9 +59,9 @@ class _Watch:
 
 @dataclass(frozen=True)
 class Measured:
-    """Of the tests of a module that are not slow, without a mutant: which call a function, and their time.
+    """The functions that the tests of a module call, and their time, without a mutant; slow tests are left out.
 
-    `calls` and `always` are those of `_Watch`; the tests stand in `calls` with the quickest first.
+    `calls` and `always` are those of `_Watch`; the order of the tests in `calls` begins with the quickest.
     """
 
     calls: Mapping[str, frozenset[int]]
