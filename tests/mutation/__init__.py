@@ -10,6 +10,7 @@ equivalent mutants, which compute the same: read each one before you write a tes
 
 The tests of a module are the file of the same name, those that `files_for` adds to it, and the golden tests.
 A test that takes more than `running.SLOW` seconds without a mutant is left out. PATHS are modules or folders;
-the default is the numeric core, the identities, the publishing and the index. With `--limit` that many mutants
-per module are drawn by the seed, the same in every run. A mutant takes one to five seconds of one core.
+the default is the numeric core, the identities, the publishing and the index. With `--limit` that many
+mutants per module are drawn by the seed, the same in every run. A mutant takes one to five seconds of one
+core.
 """

@@ -59,7 +59,7 @@ class _Watch:
 
 @dataclass(frozen=True)
 class Measured:
-    """The functions that the tests of a module call, and their time, without a mutant; slow tests are left out.
+    """The functions that the tests of a module call, and their time, without a mutant and without slow tests.
 
     `calls` and `always` are those of `_Watch`; the order of the tests in `calls` begins with the quickest.
     """
