@@ -131,7 +131,9 @@ def _check(narrow: PermutationSpec, wide: PermutationSpec) -> None:
         raise ValueError("the networks differ in the number of blocks in which their units lie")
     for group, size in narrow.sizes.items():
         if size > wide.sizes[group]:
-            raise ValueError(f"group {group} has {size} units, more than the {wide.sizes[group]} of the wide")
+            raise ValueError(
+                f"group {group} has {size} units, more than the {wide.sizes[group]} of the wide one"
+            )
 
 
 def _structure(spec: PermutationSpec) -> dict[str, list[list[tuple[str | None, int]] | None]]:

@@ -54,7 +54,7 @@ def joint_matching(
     than two states, for states that do not fit the spec, and for an unknown order.
     """
     if len(states) < 2:
-        raise ValueError(f"{len(states)} networks: a joint alignment needs two and more")
+        raise ValueError(f"{len(states)} networks: a joint alignment requires at least two")
     matched = matched_spec(spec, biases)
     names = list(matched.axes)
     match = partial(weight_matching, matched, order=order)

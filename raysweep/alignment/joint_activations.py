@@ -36,7 +36,7 @@ def joint_activation_matching(
     """
     pairs = list(combinations(range(len(models)), 2))
     if not pairs:
-        raise ValueError(f"{len(models)} networks: a joint alignment needs two and more")
+        raise ValueError(f"{len(models)} networks: a joint alignment requires at least two")
     found = unit_similarities(models, images, pairs, tensor, similarity, pixels)
     blocks = PermutationSpec.trace(models[0], images[:2], proved=False).blocks
     return match_jointly(dict(zip(pairs, found, strict=True)), blocks)

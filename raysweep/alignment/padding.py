@@ -53,6 +53,6 @@ def prove_padding(
         after = functional_call(wide.double().eval(), pad(*specs, state, shapes), inputs)
     if not torch.allclose(before, after, rtol=TOLERANCE, atol=TOLERANCE * before.abs().max().item()):
         raise SpecError(
-            "units that do nothing change this network, as where LayerNorm averages over them: a narrow one "
-            "cannot be compared with a wide one"
+            "units that have no effect elsewhere change the function of this network, for example because "
+            "LayerNorm averages over them, so a narrow network cannot be compared with a wide one"
         )

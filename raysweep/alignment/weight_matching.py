@@ -124,7 +124,7 @@ def _ascent(
     groups: Collection[str] | None,
 ) -> Ascent:
     if len(targets) != len(sources) or not targets:
-        raise ValueError(f"{len(targets)} target states and {len(sources)} source states")
+        raise ValueError(f"{len(targets)} target states, but {len(sources)} source states")
 
     def inner(indices: Indices) -> float:
         permutation, pairs = Permutation(indices), zip(targets, sources, strict=True)

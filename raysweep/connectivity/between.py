@@ -55,7 +55,7 @@ def curve_of(
 ) -> Curve:
     """Return the risks of mixtures of networks; see `barrier_of` for the arguments and errors."""
     if len(states) < 2:
-        raise ValueError(f"{len(states)} networks: a barrier lies between two and more")
+        raise ValueError(f"{len(states)} networks: a barrier requires at least two")
     grid = _grid(len(states)) if weights is None else weights
     if grid.ndim != 2 or grid.shape[1] != len(states):
         raise ValueError(f"weights: expected the shape (points, {len(states)}), not {grid.shape}")

@@ -31,13 +31,12 @@ def blend_rows(stacked: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
 def shares(rows: np.ndarray) -> np.ndarray:
     """Return each weight divided by the sum of the weights up to it, in float64, of the shape of `rows`.
 
-    `rows` has the shape (..., networks) and sums to one along the last axis.
-
-    Raises `ValueError` for weights of three networks and more of which one is negative: a sum up to it could
-    be zero. A line through two networks may go past its ends.
+    `rows` has the shape (..., networks) and sums to one along the last axis. Raises `ValueError` if a weight
+    of three or more networks is negative: a sum up to it could be zero. A line through two networks may go
+    past its ends.
     """
     if rows.shape[-1] > 2 and (rows < 0).any():
-        raise ValueError("weights of three networks and more must not be negative")
+        raise ValueError("weights of three or more networks must not be negative")
     total = rows.cumsum(axis=-1)
     total[..., -1] = 1.0  # not a number beside it, by rounding
     found: np.ndarray = np.divide(rows, total, out=np.zeros_like(total), where=total != 0)

@@ -70,11 +70,11 @@ def check_blocks(blocks: Iterable[Blocks], indices: Mapping[str, torch.Tensor]) 
         for group in each.groups:
             taken = indices[group].view(each.count, -1) // (len(indices[group]) // each.count)
             if not torch.equal(taken, taken[:, :1].expand_as(taken)):
-                raise ValueError(f"group {group}: its units lie in {each.count} blocks, which are torn apart")
+                raise ValueError(f"group {group}: its units lie in {each.count} blocks, which are broken up")
             if not torch.equal(taken[:, 0], order):
                 raise ValueError(
-                    f"group {group}: its {each.count} blocks move unlike those of group {first}, with which "
-                    "they belong together"
+                    f"group {group}: its {each.count} blocks are not reordered in the same way as those of "
+                    f"group {first}, with which they must move together"
                 )
 
 

@@ -93,8 +93,8 @@ class PermutationSpec:
             return
         wrong = next(g for g in (*self.sizes, *sizes) if sizes.get(g) != self.sizes.get(g))
         raise ValueError(
-            f"a permutation of other units: group {wrong} has {sizes.get(wrong, 'no')} units in the "
-            f"permutation and {self.sizes.get(wrong, 'none')} in the network"
+            f"the permutation does not fit the network: group {wrong} has {sizes.get(wrong, 'no')} units in "
+            f"the permutation and {self.sizes.get(wrong, 'none')} in the network"
         )
 
     def check_state(self, state: Mapping[str, torch.Tensor]) -> None:

@@ -321,7 +321,7 @@ def test_what_does_not_fit_is_refused(trained):
     ("states", "options", "error"),
     [
         (1, {"restarts": 0}, "restarts must be at least 1, not 0"),
-        (2, {}, "1 target states and 2 source states"),
+        (2, {}, "1 target states, but 2 source states"),
         (1, {"groups": ["layers.1", "layer"]}, "unknown group 'layer'; valid: "),
         (1, {"kernel": "square"}, "unknown kernel 'square'; valid: linear, cosine"),
         (1, {"order": "upward"}, "unknown order 'upward'; valid: random, forward, backward"),
