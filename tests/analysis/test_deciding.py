@@ -1,9 +1,18 @@
 import inspect
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from analysis.deciding import Finding, beside_threshold, share_connected, side_of, state, with_reason
+from analysis.deciding import (
+    Finding,
+    beside_threshold,
+    share_connected,
+    side_of,
+    state,
+    with_findings,
+    with_reason,
+)
 
 NAN = float("nan")
 STRADDLES = "the interval straddles 0.02"
@@ -44,6 +53,16 @@ def test_the_last_bits_do_not_decide():
     assert share_connected([0.035 - 0.015, 0.0225]) == 0.5
 
 
+def test_findings_become_columns():
+    rows = pd.DataFrame({"width": [8, 16]})
+    found = with_findings(rows, [Finding("holds"), Finding("undecided", STRADDLES)])
+    assert found.to_dict("list") == {
+        "width": [8, 16],
+        "state": ["holds", "undecided"],
+        "why": ["", STRADDLES],
+    }
+
+
 def test_a_barrier_that_is_no_number_is_not_connected():
     assert share_connected([0.01, NAN]) == 0.5
 
@@ -51,6 +70,9 @@ def test_a_barrier_that_is_no_number_is_not_connected():
 def test_in_words():
     assert with_reason("undecided", STRADDLES) == f"undecided: {STRADDLES}"
     assert with_reason("holds", "") == "holds in the mean"
+    assert with_reason("fails", "at level 3") == "fails at level 3"
+    assert with_reason("fails", "") == "fails"
+    assert with_reason("not informative", "") == "not informative"
 
 
 @pytest.mark.parametrize(
@@ -58,6 +80,8 @@ def test_in_words():
     [
         (0.5, 0.9, Finding("below")),
         (1.1, 2, Finding("above")),
+        (0.9, 1, Finding("undecided", "the interval straddles 1")),
+        (1, 1.1, Finding("undecided", "the interval straddles 1")),
         (0.9, 1.1, Finding("undecided", "the interval straddles 1")),
         (NAN, NAN, Finding("undecided", "few")),
     ],

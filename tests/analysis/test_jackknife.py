@@ -125,6 +125,15 @@ def test_a_value_that_is_no_number_is_counted_and_named():
     assert np.isnan([found.mean, found.low, found.high]).all()
     assert found.why == "2 of 6 without a finite value: a with c, b with d"
     assert with_interval(found.mean, found.low, found.high) == "no mean"
+    three, four = (interval([np.nan] * count + [0.1] * (6 - count), PAIRS).why for count in (3, 4))
+    assert three == "3 of 6 without a finite value: a with b, a with c, a with d"
+    assert four == "4 of 6 without a finite value: a with b, a with c, a with d, ..."
+
+
+def test_intervals_in_words():
+    assert with_interval(0.0091, 0.005, 0.0139) == "0.009 [0.005, 0.014]"
+    assert with_interval(0.0091, np.nan, np.nan) == "0.009"
+    assert with_interval(-0.0001, -0.0002, 0.1) == "0.000 [0.000, 0.100]"
 
 
 def test_a_ratio_leaves_each_network_out_of_both():
