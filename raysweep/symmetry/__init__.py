@@ -7,7 +7,7 @@ that is not understood raises `raysweep.errors.SpecError`, which names the opera
 Words: a *unit* is a hidden unit (a neuron, or a channel of a convolution). A *layer group*, `group` in the
 code, is a set of units that can be reordered among each other; it lies along one or several axes of
 parameters, which then move together. *Blocks* are equal runs of consecutive units of a group: the units of a
-grouped convolution move inside their block, and the blocks as wholes. An axis is a list of *segments*, each
+grouped convolution move inside their block, and whole blocks move. An axis is a list of *segments*, each
 of which is a run of entries of one group, or of entries that stay in place.
 """
 

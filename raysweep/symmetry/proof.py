@@ -37,14 +37,15 @@ class _Occurrence:
 def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor) -> None:
     """Check that every group, moved alone, leaves the network's outputs unchanged.
 
-    Groups whose blocks move alike are moved together: the blocks, and the units inside each of them.
+    Groups whose blocks move together are moved at once: the blocks, and the units inside each of them.
 
     All parameters and buffers are randomised first, in float64, because norm scales of one, zero biases and
     zero heads would make the check vacuous; the outputs must not be zero; and moving the same group along any
     one axis alone must change them. Units may be silent by chance in very narrow networks, so an axis without
-    effect is tried again in another draw. Of a group moved alone only what it reaches is run again; in the
-    end the whole network runs with all groups moved. The model is not changed. Raises `SpecError` naming the
-    group, saying that the outputs are zero, or why they are no function of each example (`unmeasurable`).
+    effect is tried again in another draw. When one group moves, only the parts that it reaches are run again;
+    in the end the whole network runs with all groups moved. The model is not changed. Raises `SpecError`,
+    naming the group, for outputs that change or are zero, and for a network that is not a function of each
+    example (`unmeasurable`).
     """
     problem = unmeasurable(model, example_input)
     if problem:

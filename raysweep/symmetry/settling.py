@@ -60,7 +60,7 @@ def _tie(groups: Groups) -> None:
 def _free_inside(
     groups: Groups, conv: Grouped, outer: Mapping[str, str], values: Mapping[str, Value]
 ) -> bool:
-    """Whether each row of a grouped convolution's weight may have an order of its own along axis 1."""
+    """Whether each row of a grouped convolution's weight may be reordered separately along axis 1."""
     features, rows = groups.resolve(conv.features), groups.resolve(conv.channels)
     group, incoming = _sole(groups, features), groups.resolve(conv.incoming)
     if group is None or group in outer or group in outer.values():

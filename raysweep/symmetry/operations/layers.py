@@ -39,7 +39,7 @@ def convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Value:
-    """With `groups` above one the channels of input and result move inside blocks, and these alike."""
+    """With `groups` > 1 the channels of input and result move inside blocks, and the blocks move together."""
     channels, features = weight.axes[:2]
     axis = input.tensor.dim() - weight.tensor.dim() + 1  # of the channels; the batch axis may be absent
     before, incoming, after = input.axes[:axis], input.axes[axis], input.axes[axis + 1 :]
@@ -116,7 +116,7 @@ def group_norm(
     bias: Traced | None = None,
     eps: float = 1e-5,
 ) -> Value:
-    """Channels move inside their block, and the blocks as wholes, for all are treated alike."""
+    """Channels move inside their block, and whole blocks move, because all are treated in the same way."""
     if num_groups > 1:
         units.block(input.axes[1], units.new("norm.blocks", num_groups))
     return channelwise(units, result, input, weight, bias)
