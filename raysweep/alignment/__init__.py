@@ -4,8 +4,8 @@
 2404.06498) takes state dicts and the spec of their architecture; `activation_matching` (Li et al. 2015, arXiv
 1511.07543; Tatro et al. 2020, arXiv 2009.02439) takes modules and images. `joint_matching` and
 `joint_activation_matching` give n networks one permutation each (Crisostomi et al. 2024, C2M3, arXiv
-2405.17897). All return a `Permutation`, which `PermutationSpec.apply` carries out, with the objective that it
-reaches.
+2405.17897). All of them return a `Permutation`, which `PermutationSpec.apply` carries out, and the objective
+that it reaches.
 """
 
 from raysweep.alignment.activation_matching import (

@@ -1,10 +1,10 @@
 """Activation matching: units are matched by what they compute on the same examples.
 
 Sources: Li et al. 2015 (convergent learning, arXiv 1511.07543), Tatro et al. 2020 (arXiv 2009.02439) and
-Ainsworth et al. 2023 (Git Re-Basin, arXiv 2209.04836), section 3.1. Each group is one assignment problem of
-its own (of two levels where its units lie in blocks), so nothing is iterated. Examples stream by in batches
-and only products of pairs of units are kept, so memory does not grow with the examples; a network is run once
-however many pairs it is in.
+Ainsworth et al. 2023 (Git Re-Basin, arXiv 2209.04836), section 3.1. Each group is an
+assignment problem of its own (of two levels where its units lie in blocks), so nothing is iterated. Examples
+are processed in batches and only products of pairs of units are kept, so memory does not grow with the number
+of examples; a network runs once, however many pairs it is in.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
 
-CHUNK = 500  # images per forward pass; it decides the bits of a result, so it is not an option
+CHUNK = 500  # images per forward pass; results depend on it by rounding, so it is not an option
 
 
 def activation_matching(
@@ -50,7 +50,7 @@ def match_activations(
     """Align pairs (target, source) of networks of one architecture by their units' values on images.
 
     See `unit_similarities` for the arguments and errors. The objective is the sum of the similarities of the
-    matched units, in units of that similarity. A result does not depend on which other pairs are asked for.
+    matched units, in units of that similarity. A result does not depend on the other pairs.
     """
     found = unit_similarities(models, images, pairs, tensor, similarity, pixels)
     blocks = PermutationSpec.trace(models[0], images[:2], proved=False).blocks
@@ -65,19 +65,20 @@ def unit_similarities(
     similarity: str = "correlation",
     pixels: int = 1,
 ) -> list[Matrices]:
-    """Return, for pairs (target, source) of networks, how similar all their units are, by group.
+    """Return, for pairs (target, source) of networks, the similarities of all their units, by group.
 
-    `images` has the shape (examples, channels, height, width), or what else the networks take along a first
-    axis of examples. `tensor` says which of the values along whose axis 1 the units lie are taken: the
-    `first` (before norm and nonlinearity), the `last`, or `all`, whose similarities are added. `similarity`
-    of two units: their `inner_product`, their `correlation`, or the `cosine` between them (a unit without
-    spread or length is similar to nothing). Of a unit that is a channel, `pixels` places per image are taken,
-    drawn at random, the same in every network (all of them where there are no more): neighbouring pixels say
-    much the same, and all of them would cost more than the networks themselves. The networks run in
-    evaluation mode and are left in the mode they were in.
+    Each result is a float64 matrix per group, (units of the target, units of the source). `images` has the
+    shape (examples, channels, height, width), or any other that the networks take with a first axis of
+    examples. A unit has several values along a forward pass; `tensor` chooses the `first` (before norm and
+    nonlinearity), the `last`, or `all`, whose similarities are added. The `similarity` of two units is their
+    `inner_product`, their `correlation`, or the `cosine` between them, which are 0 for a unit without spread
+    or length. A unit that is a channel is compared at `pixels` random positions per image, the same in every
+    network, or at all if there are no more: neighbouring pixels carry much the same information, and all of
+    them would cost more than the networks themselves. The networks run in evaluation mode and are left in the
+    mode they were in.
 
-    Raises `ValueError` for other names, for no pixels and for networks of different widths, `SpecError` for a
-    network that is not understood.
+    Raises `ValueError` for unknown names, for fewer than one pixel and for networks of different widths, and
+    `SpecError` for a network that is not understood.
     """
     check_names("tensor", [tensor], TENSORS)
     check_names("similarity", [similarity], SIMILARITIES)
@@ -101,10 +102,11 @@ def recorded_similarities(
     nodes: Mapping[str, tuple[str, ...]],
     similarity: str,
 ) -> list[Matrices]:
-    """Return the similarities of units whose values are known, for pairs (target, source) of networks.
+    """Return the similarities of units for pairs (target, source) of networks, from the values of the units.
 
-    `values(i, n)` are those of network i on the nth `CHUNK` of images, by node; `sizes` says how many
-    networks and chunks there are. Every network is asked for a chunk once, however many pairs it is in.
+    `values(i, n)` returns the values of network i on the nth `CHUNK` of images, by node; `sizes` is the
+    number of networks and of chunks. It is called once per network and chunk, however many pairs a network is
+    in.
     """
     centred = choose("similarity", similarity, SIMILARITIES).centred
     sums = [UnitSums(centred) for _ in range(sizes[0])]
@@ -121,9 +123,9 @@ def recorded_similarities(
 
 
 def match_similarities(matrices: Matrices, blocks: Sequence[Blocks]) -> Alignment:
-    """Match the units of every group such that the sum of their similarities is the largest.
+    """Match the units of every group so that the sum of their similarities is largest.
 
-    `blocks` are those of the networks' spec.
+    `blocks` are the blocks of the networks' spec.
     """
     indices: dict[str, torch.Tensor] = {}
     for groups in together(matrices, blocks):
@@ -136,7 +138,7 @@ def match_similarities(matrices: Matrices, blocks: Sequence[Blocks]) -> Alignmen
 
 
 def matched_together(matrices: Matrices, blocks: Sequence[Blocks]) -> dict[str, torch.Tensor]:
-    """Match the units of one group, or of all groups whose blocks move alike."""
+    """Match the units of one group, or of all groups whose blocks move together."""
     for each in blocks:
         if set(each.groups) == set(matrices):
             return assignment_of_blocks(matrices, each.count)
@@ -144,7 +146,7 @@ def matched_together(matrices: Matrices, blocks: Sequence[Blocks]) -> dict[str, 
 
 
 def _by_group(found: dict[str, torch.Tensor], nodes: Mapping[str, tuple[str, ...]]) -> Matrices:
-    """Add the similarities at the nodes of each group."""
+    """Add the similarities at the nodes of each group. Raises `ValueError` for different widths."""
     sums = {
         group: torch.stack([found[name] for name in names]).sum(dim=0).cpu() for group, names in nodes.items()
     }

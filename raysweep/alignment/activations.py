@@ -12,7 +12,11 @@ from raysweep.data.resident import unwritten
 from raysweep.digest import seed_for
 from raysweep.symmetry.tracing import trace_units, traced_graph
 
-TENSORS = {"first": slice(0, 1), "last": slice(-1, None), "all": slice(None)}  # which of a unit's values
+TENSORS = {
+    "first": slice(0, 1),
+    "last": slice(-1, None),
+    "all": slice(None),
+}  # the values of a unit that are recorded
 
 
 def recorded_values(model: nn.Module, example: torch.Tensor, tensor: str) -> dict[str, tuple[str, ...]]:
@@ -34,8 +38,8 @@ class Recorder(fx.Interpreter):
     def values(self, images: torch.Tensor, batch: int) -> dict[str, torch.Tensor]:
         """Return the values by node, each (examples, units), in the precision of the network.
 
-        Of a unit that is a channel some pixels per example are taken, at places drawn from the number of the
-        batch, the same in every network; they count like examples.
+        For a unit that is a channel, a few pixels of each example are taken, which count like examples. Their
+        positions are drawn from the number of the batch and are the same in every network.
         """
         with _evaluating(self.module), unwritten(images):
             self.run(images)
@@ -69,6 +73,6 @@ def _some_pixels(values: torch.Tensor, batch: int, pixels: int) -> torch.Tensor:
     flat = values.flatten(2)
     if pixels < flat.shape[2]:
         generator = torch.Generator().manual_seed(seed_for("pixels", batch, flat.shape[2]))
-        places = torch.randint(flat.shape[2], (len(flat), 1, pixels), generator=generator).to(flat.device)
-        flat = flat.gather(2, places.expand(-1, flat.shape[1], -1))
+        positions = torch.randint(flat.shape[2], (len(flat), 1, pixels), generator=generator).to(flat.device)
+        flat = flat.gather(2, positions.expand(-1, flat.shape[1], -1))
     return flat.movedim(1, 2).flatten(0, 1)

@@ -15,19 +15,19 @@ Order = Callable[[list[str], torch.Generator], list[str]]
 
 
 def _shuffled(groups: list[str], generator: torch.Generator) -> list[str]:
-    return [groups[place] for place in torch.randperm(len(groups), generator=generator).tolist()]
+    return [groups[index] for index in torch.randperm(len(groups), generator=generator).tolist()]
 
 
-ORDERS: dict[str, Order] = {  # in which a sweep visits the groups
+ORDERS: dict[str, Order] = {  # of the groups in a sweep
     "random": _shuffled,
     "forward": lambda groups, _: groups,
     "backward": lambda groups, _: groups[::-1],
 }
-# Tolerances are shares of the scale, the largest value that the objective can have: the rounding of a gain is
-# a share of it too, so a share of the objective itself could lie below the rounding where that is near zero.
-TOLERANCE = 1e-12  # by this share a step must raise the objective, in float64
-CERTAIN = 1e-5  # by this share a gain in float32 is beyond rounding, and not computed again
-SWEEPS = 50  # with the cosine kernel, whose objective may fall and rise for ever
+# Tolerances are relative to the scale, the largest value that the objective can have, as are rounding errors.
+# Relative to the objective they could be smaller than rounding, because the objective may be near zero.
+TOLERANCE = 1e-12  # a step must raise the objective, in float64, by more than this
+CERTAIN = 1e-5  # a gain in float32 above this is beyond rounding, and is not computed again in float64
+SWEEPS = 50  # at most, with the cosine kernel, whose objective may fall and rise for ever
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Reached:
 
 @dataclass(frozen=True)
 class Ascent:
-    """What stays the same in every ascent of two networks (or of two lists of checkpoints).
+    """The inputs of an ascent for two networks (or two lists of checkpoints), and the algorithms.
 
-    `objective`, in float64, is what the products are the gains of: the linear one, <A, P[B]>, whose `scale`
-    is |A||B|, or minus a squared distance; `spec` holds the matched parameters alone; only `groups` move.
+    `products` are the gains of the `objective`, which is in float64: <A, P[B]>, whose `scale` is |A||B|, or
+    minus a squared distance. `spec` holds the matched parameters alone, and only `groups` move.
     """
 
     products: Similarities
@@ -58,10 +58,10 @@ class Ascent:
         check_names("order", [self.order], ORDERS)
 
     def linear(self, start: Indices, generator: torch.Generator) -> Reached:
-        """Solve groups until none is left whose neighbours changed since; every step raises <A, P[B]>.
+        """Solve groups until no neighbour of a group has changed since; every step raises the objective.
 
-        The units of a group in blocks are matched inside them, and with its first group all the groups of the
-        blocks at once, the blocks too.
+        A group in blocks is solved inside its blocks; after the first group of the blocks, all their groups
+        are solved at once, together with the order of the blocks.
         """
         neighbours, blocks = neighbours_of(self.spec), self._blocks()
         indices, iterations = dict(start), 0
@@ -93,7 +93,7 @@ class Ascent:
         return Reached(indices, self.objective(indices), iterations)
 
     def _blocks_moved(self, own: Blocks, indices: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
-        """Match blocks and the units in them, of all groups at once; None where that raises nothing."""
+        """Match blocks and the units in them, for all groups at once; None if the objective does not rise."""
         now = {group: indices[group] for group in own.groups}
         similar, couplings = self.products.uncoupled(own, indices), self.products.couplings(own)
         new = assignment_of_blocks(similar, own.count, couplings, now)
@@ -103,20 +103,20 @@ class Ascent:
         return new if change > TOLERANCE * self.scale else None
 
     def _blocks(self) -> dict[str, Blocks]:
-        """The blocks that may move, because all their groups may, by the first group of each."""
+        """Return, by the first group of each, the blocks that may move because all their groups may."""
         return {each.groups[0]: each for each in self.spec.blocks if set(each.groups) <= set(self.groups)}
 
     def _assigned(self, group: str, similarity: torch.Tensor, indices: Indices) -> torch.Tensor:
-        """The best matching of the units of one group while blocks stay as they are."""
+        """Return the best matching of the units of one group while the blocks keep their order."""
         count = next((each.count for each in self.spec.blocks if group in each.groups), None)
         return assignment_inside(similarity, count, indices[group]) if count else assignment(similarity)
 
     def linear_twice(self, start: Indices, generator: torch.Generator) -> Reached:
-        """Ascend from `start`, and again from a forward pass where that begins higher than the first ended.
+        """Ascend from `start`, and again from a forward pass if that begins higher than the first ends.
 
-        The forward pass solves each group once by the weights whose other axes are settled already. It
-        finds a permuted copy of a network exactly, whereas an ascent from the identity, in which the
-        later layers begin as noise, may stop at a local maximum in narrow networks.
+        The forward pass solves each group once, by the weights whose other axes are settled already. It finds
+        a permuted copy of a network exactly. An ascent from the identity, for which the later layers are
+        noise at first, may stop at a local maximum in narrow networks.
         """
         reached = self.linear(start, generator)
         indices, settled = dict(start), set(self.spec.sizes) - set(self.groups)
@@ -140,9 +140,10 @@ class Ascent:
     def _gains(
         self, group: str, similarity: torch.Tensor, indices: Indices, new: torch.Tensor, twice: bool
     ) -> bool:
-        """Whether a step raises the objective, in float64 unless it does so far beyond float32's rounding.
+        """Whether a step raises the objective; in float64, unless float32 is accurate enough to tell.
 
-        `twice`: the group lies along two axes of a parameter, so its similarity is not the whole change.
+        `twice` says that the group lies along two axes of one parameter, so that the similarity is not the
+        whole change.
         """
         rows = (new != indices[group]).nonzero().squeeze(1)
         if not len(rows):
@@ -161,8 +162,8 @@ class Ascent:
         """Solve all groups in at most `SWEEPS` sweeps and return the best iterate.
 
         The objective is the sum, over groups and units, of the cosine between the weight vectors of matched
-        units, each the concatenation of all weights of the unit. It may fall, as what raises one group's
-        cosines may lower another's.
+        units; such a vector concatenates all weights of the unit. The objective may fall, because a step that
+        raises the cosines of one group may lower those of another.
         """
         norms, blocks = {group: self.products.norms(group) for group in self.groups}, self._blocks()
         indices = dict(start)
@@ -211,12 +212,12 @@ class Ascent:
 
 
 def neighbours_of(spec: PermutationSpec) -> dict[str, set[str]]:
-    """By group, the groups that share a parameter with it; itself where it lies along two axes of one."""
+    """Return, by group, the groups that share a parameter with it; itself if along two axes of one."""
     result: dict[str, set[str]] = {group: set() for group in spec.sizes}
     for axes in spec.axes.values():
         present = [{s.group for s in segments(axis) if s.group is not None} for axis in axes if axis]
-        for place, own in enumerate(present):
-            others = set().union(*present[:place], *present[place + 1 :])
+        for number, own in enumerate(present):
+            others = set().union(*present[:number], *present[number + 1 :])
             for group in own:
                 result[group] |= others
     return result

@@ -1,8 +1,8 @@
 """Assignments of units: free ones, and those of units that lie in blocks.
 
-Units in blocks are matched inside each pair of blocks, and then the blocks by what the matched units of a
-pair are worth: two levels of assignment problems, which together are exact where what a pair of units is
-worth does not depend on how others are matched.
+Units in blocks are matched inside each pair of blocks, and then the blocks by the total similarity of the
+matched units of each pair. These two levels of assignment problems are exact together if the similarity of
+two units does not depend on how others are matched.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from raysweep.alignment.couplings import Coupled
 from raysweep.symmetry.blocks import block_index, order_of
 
-ROUNDS = 8  # over the groups of a pair of blocks, whose units depend on each other's
+ROUNDS = 8  # at most, over the groups of a pair of blocks, whose matchings depend on each other
 REFINED = 8  # blocks of the source with which each block of the target is matched in all these rounds
 
 Matrices = Mapping[str, torch.Tensor]  # by group, (units of the target, units of the source)
@@ -22,13 +22,13 @@ Norms = Mapping[str, tuple[torch.Tensor, torch.Tensor]]  # by group, of the unit
 
 
 def assignment(similarity: torch.Tensor) -> torch.Tensor:
-    """Return for each row a column of its own such that the sum is the largest; rows <= columns."""
+    """Return a distinct column for each row such that the sum is largest; shape (rows,), rows <= columns."""
     _, columns = linear_sum_assignment(similarity.double().cpu().numpy(), maximize=True)
     return torch.from_numpy(columns)
 
 
 def assignment_inside(similarity: torch.Tensor, count: int, index: torch.Tensor) -> torch.Tensor:
-    """Return for each row the best column of its own in the block that `index` takes at its place."""
+    """Return the best distinct column for each row in the block to which `index` assigns the row's block."""
     order = order_of(index, count, similarity.shape[1] // count)
     blocks = _by_pair(similarity, count)[torch.arange(count), order]
     inside = torch.stack([assignment(block) for block in blocks])
@@ -42,14 +42,15 @@ def assignment_of_blocks(
     start: Matrices | None = None,
     norms: Norms | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Return for each group a column of its own for each row, such that all keep to the same blocks.
+    """Return, for each group, a distinct column for each row, such that all groups match the same blocks.
 
-    `similar` holds by group what a pair of units is worth, but for the `couplings`. Without couplings the sum
-    is the largest. With them the units of a pair of blocks are matched by turns, those of one group while the
-    others stay: from the first group on, from the last on, and from the order in which `start` takes the
-    units of the source's block; the best is kept. Of many blocks only the `REFINED` most similar ones of each
-    are treated so, the others end after the first turn. Divided by `norms`, those of the units of target and
-    source, a weight counts for the units at both of its ends; otherwise once.
+    `similar` holds the similarities of units by group, without the `couplings`. Without couplings the result
+    is the largest sum. With them the units of a pair of blocks are matched in turns, one group at a time:
+    starting with the first group, with the last group, and from the order that `start` gives the units of the
+    source's block; the best result is kept. If there are many blocks, only the `REFINED` most similar ones of
+    each are treated in this way; the others stop after the first turn. With `norms`, of the units of target
+    and source, similarities are divided by them, and a coupling weight counts for the units at both of its
+    ends; otherwise it counts once.
     """
     pairs = _PairsOfBlocks(similar, count, couplings, norms)
     groups, every = list(similar), torch.cartesian_prod(torch.arange(count), torch.arange(count)).T
@@ -80,8 +81,8 @@ def assignment_of_blocks(
 class _PairsOfBlocks:
     """Pairs of a block of the target and a block of the source, given as indices of shape (2, pairs).
 
-    What is found by group has the shape (pairs, units): the unit of the source's block that each unit of the
-    target's is matched to.
+    A matching, by group, has the shape (pairs, units): the unit of the source's block to which each unit of
+    the target's block is matched.
     """
 
     def __init__(
@@ -92,18 +93,18 @@ class _PairsOfBlocks:
         self._norms = {g: _by_pair(torch.outer(*both).cpu(), count) for g, both in (norms or {}).items()}
 
     def aligned(self, pairs: torch.Tensor, start: Matrices) -> dict[str, torch.Tensor]:
-        """Every block of the source in the order in which a permutation takes its units, wherever it is."""
+        """Return the matching inside each pair of blocks that a permutation gives the block of the source."""
         found = {}
         for group, index in start.items():
             size = self.similar[group].shape[3]
-            place = order_of(index, self._count, size).argsort()
-            found[group] = (index.view(self._count, -1) % size)[place[pairs[1]]]
+            position = order_of(index, self._count, size).argsort()
+            found[group] = (index.view(self._count, -1) % size)[position[pairs[1]]]
         return found
 
     def matched(
         self, pairs: torch.Tensor, begin: Matrices, groups: Sequence[str], rounds: int
     ) -> dict[str, torch.Tensor]:
-        """Match the units of one group after the other until none changes."""
+        """Match the units of one group after the other until none changes, for at most `rounds` rounds."""
         found = dict(begin)
         for _ in range(rounds):
             before = dict(found)
@@ -114,8 +115,8 @@ class _PairsOfBlocks:
         return found
 
     def values(self, pairs: torch.Tensor, inside: Matrices) -> torch.Tensor:
-        """Return what the matched units of each pair of blocks are worth together, shape (pairs,)."""
-        share = 1.0 if self._norms else 0.5  # of a coupling's value, which both of its groups have
+        """Return the total similarity of the matched units of each pair of blocks, shape (pairs,)."""
+        share = 1.0 if self._norms else 0.5  # of a coupling, which both of its groups count
         worth = {group: self._worth(group, pairs, inside, share) for group in inside}
         return torch.stack([w.gather(2, inside[g][..., None]).sum(dim=(1, 2)) for g, w in worth.items()]).sum(
             0
@@ -130,13 +131,13 @@ class _PairsOfBlocks:
 
 
 def _by_pair(similarity: torch.Tensor, count: int) -> torch.Tensor:
-    """By pair of blocks, shape (blocks, blocks, units of the target, units of the source)."""
+    """Return similarities as (blocks, blocks, units of the target's block, units of the source's block)."""
     rows, columns = similarity.shape
     return similarity.view(count, rows // count, count, columns // count).transpose(1, 2)
 
 
 def _matched(worth: torch.Tensor) -> torch.Tensor:
-    """The best matching of the units of every pair of blocks; `worth` is (pairs, units, units)."""
+    """Return the best matching of the units of every pair of blocks; `worth` is (pairs, units, units)."""
     if worth.shape[1] == 1:
         return worth.argmax(dim=2)
     return torch.from_numpy(

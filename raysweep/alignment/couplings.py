@@ -1,7 +1,7 @@
-"""Weights between two groups of units whose blocks move alike: those of a grouped convolution.
+"""Weights between two groups whose blocks move together: those of a grouped convolution.
 
-What they contribute to the similarity of one group depends on how the units of the other are matched, and on
-which blocks are: there are no weights between the blocks.
+Their contribution to the similarity of one group depends on how the units of the other are matched, and on
+how the blocks are matched: there are no weights between different blocks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ CHUNK = 2**22  # weights that are multiplied at once, which bounds memory
 
 @dataclass(frozen=True)
 class Coupled:
-    """What such weights contribute to `group`, with the interface of a `Product`.
+    """The contribution of such weights to the similarity of `group`, with the interface of a `Product`.
 
     `left` (of the target) and `right` (of the source) have the shape (blocks, units of the group in a block,
     units of `partner` in a block, weights), in float64.
@@ -30,17 +30,17 @@ class Coupled:
     right: torch.Tensor
 
     def of_blocks(self, ones: torch.Tensor, others: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
-        """Return it for pairs of blocks of target and source, (pairs, units of the target, of the source).
+        """Return the contribution for pairs of blocks, (pairs, units of the target, units of the source).
 
-        `matched` holds the unit of the source's block that each unit of the partner in the target's block is
-        matched to, shape (pairs, units).
+        `matched`, of shape (pairs, units), holds the unit of the source's block to which each unit of the
+        partner in the target's block is matched.
         """
         size = max(1, CHUNK // self.right[0].numel())
         parts = zip(ones.split(size), others.split(size), matched.split(size), strict=True)
         return torch.cat([self._products(*part) for part in parts])
 
     def value(self, indices: Indices) -> torch.Tensor:
-        """Return it with the blocks as they are matched, zero between all others, (units, units)."""
+        """Return the contribution between matched blocks, zero between all others, (units, units)."""
         index, size = indices[self.partner], self.right.shape[2]
         count, units, *_ = self.left.shape
         order = order_of(index, count, size)
@@ -50,11 +50,11 @@ class Coupled:
         return result.view(count * units, -1)
 
     def zeros(self) -> torch.Tensor:
-        """Return a contribution of nothing."""
+        """Return a contribution of zero, (units of the target, units of the source)."""
         return self.left.new_zeros(*(each.shape[0] * each.shape[1] for each in (self.left, self.right)))
 
     def gain(self, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> float:
-        """Return by how much moving target units `rows` from source units `old` to `new` raises it."""
+        """Return the gain of rematching target units `rows` from source units `old` to `new`."""
         value = self.value(indices)
         return (value[rows, new] - value[rows, old]).sum().item()
 
@@ -64,7 +64,7 @@ class Coupled:
         return left, right
 
     def regardless_of_order(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor | float:
-        """Return how similar the sorted weights of these units are (0 where their numbers differ)."""
+        """Return the inner products of the sorted weights of these units (0 if their numbers differ)."""
         one, other = (side.flatten(2).flatten(0, 1) for side in (self.left, self.right))
         if one.shape[1] != other.shape[1]:
             return 0.0
@@ -78,7 +78,7 @@ class Coupled:
 def couplings(
     axes: Sequence[Axis | Within | None], tensors: Sequence[Sequence[torch.Tensor]], blocks: Sequence[Blocks]
 ) -> tuple[list[Coupled], set[tuple[int, int]]]:
-    """Return what a parameter contributes, and the (axis, start) of the segments that this covers.
+    """Return the contributions of a parameter, and the (axis, start) of the segments that they cover.
 
     `tensors` are those of the targets and of the sources.
     """
@@ -99,7 +99,7 @@ def couplings(
 
 
 def _stretches(axis: Axis, count: int, blocks: Blocks) -> dict[tuple[int, int], tuple[int, Segment]]:
-    """Where groups of these blocks begin, by the blocks along the axis from the first to past the last."""
+    """Return start and segment of the groups of these blocks, by (first block, last block + 1)."""
     found, start, size = {}, 0, sum(segment.size for segment in axis) // count
     for segment in axis:
         if segment.group in blocks.groups and start % size == 0 and segment.size == size * blocks.count:
@@ -111,7 +111,7 @@ def _stretches(axis: Axis, count: int, blocks: Blocks) -> dict[tuple[int, int], 
 def _by_block(
     tensors: Sequence[torch.Tensor], count: int, stretch: tuple[int, int], repeats: tuple[int, int]
 ) -> torch.Tensor:
-    """The weights of some blocks, shape (blocks, units of the rows, units of the columns, weights)."""
+    """Return the weights of some blocks, (blocks, units of the rows, units of the columns, weights)."""
     parts = []
     for tensor in tensors:
         by_block = tensor.detach().double().unflatten(0, (count, -1))[slice(*stretch)]

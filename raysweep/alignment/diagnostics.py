@@ -92,7 +92,7 @@ def _inner(one: torch.Tensor, other: torch.Tensor) -> float:
 
 def _distance(ones: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
     norms = [(one.double() - other.double()).norm() for one, other in zip(ones, others, strict=True)]
-    return torch.stack(norms).norm().item()
+    return float(torch.stack(norms).norm().item())
 
 
 def _share(spec: PermutationSpec, name: str, shares: Mapping[str, float]) -> float | None:

@@ -1,4 +1,4 @@
-"""Networks of different widths: the units of a narrow network matched to distinct units of a wide one.
+"""Matches the units of a narrow network to distinct units of a wide one.
 
 Source: the weight matching of Ainsworth et al. 2023 (arXiv 2209.04836) with rectangular assignments. Where
 only some units are chosen, the largest inner product favours units of large weights; what is minimised is
@@ -24,8 +24,7 @@ from raysweep.symmetry.selection import selected
 class Embedding:
     """By group, the unit of the wide network that each unit of the narrow one is matched to.
 
-    Each value is an int64 tensor of shape (units of the narrow network,) without repeats; being no
-    permutation it has no inverse.
+    Each value is an int64 tensor of shape (units of the narrow network,) without repeats.
     """
 
     indices: Mapping[str, torch.Tensor]
@@ -36,7 +35,7 @@ class Embedding:
     def permutation(self, wide_spec: PermutationSpec) -> Permutation:
         """Return the permutation of the wide network that brings its matched units to the front.
 
-        Of a group in blocks they come to the front of each block.
+        In a group in blocks they come to the front of each block.
         """
         counts = {group: each.count for each in wide_spec.blocks for group in each.groups}
         return Permutation(
@@ -62,14 +61,14 @@ def embed(
     """Find the part of a wide network that is closest to a narrow one by coordinate ascent.
 
     Each step is a rectangular assignment of one group (Crouse 2016, the solver in scipy) and lowers the
-    squared distance between the narrow network and the chosen part. It starts from the first units of every
-    group, and again from a forward pass where that is closer: each group is chosen by the weights whose other
-    axes are chosen already. So a narrow network that is a part of the wide one (its units have the weights
-    that they have there among each other) is found exactly where the incoming weights of its units are like
-    those of no other unit. Of several `restarts` all but the first begin at random units, and the closest
-    part is kept. `order` and `biases` are those of `weight_matching`. Raises `ValueError` for an unknown
-    order, no restarts, states that do not fit their specs, and networks that have different groups, axes of
-    different kinds, other numbers of blocks, or a group that is narrower in the wide network.
+    squared distance between the narrow network and the chosen part. The ascent starts from the first units of
+    every group, and again from a forward pass if that is closer, in which each group is chosen by the weights
+    whose other axes are chosen already. Hence a narrow network that is part of the wide one (with the weights
+    that its units have there among each other) is found exactly, provided that no other unit of the wide one
+    has the same incoming weights. Of several `restarts` all but the first begin at random units, and the
+    closest part is kept. `order` and `biases` are those of `weight_matching`. Raises `ValueError` for an
+    unknown order, no restarts, states that do not fit their specs, and networks that have different groups,
+    axes of different kinds, other numbers of blocks, or a group that is narrower in the wide network.
     """
     _check(narrow_spec, wide_spec)
     narrow_spec.check_state(narrow)
@@ -103,14 +102,14 @@ def embed(
 
 
 def _matched(spec: PermutationSpec, state: State) -> State:
-    """The matched parameters in float64: a distance near zero is the difference of large numbers."""
+    """Return the matched parameters in float64: a small distance is the difference of large numbers."""
     return {name: state[name].detach().double() for name in spec.axes}
 
 
 def _negative_distances(
     specs: tuple[PermutationSpec, PermutationSpec], narrow: State, wide: State
 ) -> Similarities:
-    """2<a, b> - |b|^2, which is -|a - b|^2 but for a constant, as the inner product of stacked states."""
+    """Return 2<a, b> - |b|^2 = |a|^2 - |a - b|^2 as an inner product of stacked states."""
     twice = {name: 2 * tensor for name, tensor in narrow.items()}
     minus = {name: torch.full_like(tensor, -1) for name, tensor in narrow.items()}
     squares = {name: tensor.square() for name, tensor in wide.items()}
@@ -118,7 +117,7 @@ def _negative_distances(
 
 
 def _norm(state: State) -> float:
-    return sum(tensor.square().sum().item() for tensor in state.values()) ** 0.5
+    return float(sum(tensor.square().sum().item() for tensor in state.values()) ** 0.5)
 
 
 def _select(spec: PermutationSpec, state: State, indices: Indices) -> dict[str, torch.Tensor]:
@@ -132,11 +131,13 @@ def _check(narrow: PermutationSpec, wide: PermutationSpec) -> None:
         raise ValueError("the networks differ in the number of blocks in which their units lie")
     for group, size in narrow.sizes.items():
         if size > wide.sizes[group]:
-            raise ValueError(f"group {group} has {size} units, more than the {wide.sizes[group]} of the wide")
+            raise ValueError(
+                f"group {group} has {size} units, more than the {wide.sizes[group]} of the wide one"
+            )
 
 
 def _structure(spec: PermutationSpec) -> dict[str, list[list[tuple[str | None, int]] | None]]:
-    """What networks have in common whose widths alone differ."""
+    """Return the part of a spec that networks share if only their widths differ."""
     return {
         name: [None if axis is None else [(s.group, s.repeat) for s in segments(axis)] for axis in axes]
         for name, axes in spec.axes.items()

@@ -17,15 +17,16 @@ from raysweep.alignment.weight_matching import Alignment, matched_spec, objectiv
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
 
-TOLERANCE = 1e-7  # of the objective must a sweep over the networks raise it: the sums of states are float32
+TOLERANCE = 1e-7  # a sweep must raise the objective by more than this share: the sums of states are float32
 
 
 @dataclass(frozen=True)
 class JointAlignment:
-    """Permutations of all networks and what they reach, summed over pairs: by weights <P_i theta_i, P_j
-    theta_j> over all parameters, by activations the similarities of the units that have the same place.
+    """Permutations of all networks, and the objective that they reach, summed over pairs of networks.
 
-    `reference` is the network whose pairwise alignments the ascent started from.
+    With weights the objective is <P_i theta_i, P_j theta_j> over all matched parameters, with activations the
+    similarities of the units at the same position. `reference` is the network to which the others were
+    aligned at the start of the ascent.
     """
 
     permutations: tuple[Permutation, ...]
@@ -53,7 +54,7 @@ def joint_matching(
     than two states, for states that do not fit the spec, and for an unknown order.
     """
     if len(states) < 2:
-        raise ValueError(f"{len(states)} networks: a joint alignment needs two and more")
+        raise ValueError(f"{len(states)} networks: a joint alignment requires at least two")
     matched = matched_spec(spec, biases)
     names = list(matched.axes)
     match = partial(weight_matching, matched, order=order)
@@ -88,7 +89,7 @@ def _through(
     seed: int,
     match: Callable[..., Alignment],
 ) -> tuple[list[Permutation], int]:
-    """Align every network to one of them."""
+    """Align every network to one of them; return the permutations and the assignments solved."""
     permutations, iterations = [], 0
     for member, state in enumerate(states):
         if member == reference:

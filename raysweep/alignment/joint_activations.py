@@ -17,11 +17,9 @@ from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
 
-TOLERANCE = (
-    1e-12  # a step must raise its part of the objective, in float64, by this share of its terms' sizes
-)
+TOLERANCE = 1e-12  # a step must raise its part of the objective by more than this share of its terms' sizes
 
-Units = list[dict[str, torch.Tensor]]  # by network and group, the unit at each place
+Units = list[dict[str, torch.Tensor]]  # by network and group, the unit at each position
 
 
 def joint_activation_matching(
@@ -38,7 +36,7 @@ def joint_activation_matching(
     """
     pairs = list(combinations(range(len(models)), 2))
     if not pairs:
-        raise ValueError(f"{len(models)} networks: a joint alignment needs two and more")
+        raise ValueError(f"{len(models)} networks: a joint alignment requires at least two")
     found = unit_similarities(models, images, pairs, tensor, similarity, pixels)
     blocks = PermutationSpec.trace(models[0], images[:2], proved=False).blocks
     return match_jointly(dict(zip(pairs, found, strict=True)), blocks)
@@ -47,7 +45,7 @@ def joint_activation_matching(
 def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[Blocks]) -> JointAlignment:
     """Align n networks by the similarities of all pairs (i, j), i < j, of them; `blocks` are their spec's.
 
-    The objective is the sum, over pairs and units, of the similarity of the units that have the same place.
+    The objective is the sum, over pairs and units, of the similarity of the units at the same position.
     With everything but network i fixed, its permutation solves one assignment per group: its units against
     the sum of the others' similarities to them, which for correlations are its correlations with the sum of
     the others' standardised values. The ascent starts from the best reference, a network to which all others
@@ -70,7 +68,7 @@ def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[
 
 
 class _Groups:
-    """One group of units, or those whose blocks move alike, in all networks."""
+    """One layer group, or those whose blocks move together, in all networks."""
 
     def __init__(
         self,

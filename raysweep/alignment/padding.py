@@ -1,4 +1,4 @@
-"""A narrow network as a wide one: units that do nothing fill it up."""
+"""Pads a narrow network to the shapes of a wide one with units that have no effect."""
 
 import torch
 from torch import nn
@@ -10,23 +10,23 @@ from raysweep.errors import SpecError
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.blocks import first_units
 from raysweep.symmetry.randomised import TOLERANCE, randomised_network
-from raysweep.symmetry.selection import places
+from raysweep.symmetry.selection import region
 
 
 def pad(
     narrow_spec: PermutationSpec, wide_spec: PermutationSpec, narrow: State, wide: State
 ) -> dict[str, torch.Tensor]:
-    """Return the narrow network's state in the shapes of the wide one: its units first, zeros beyond them.
+    """Return the narrow network's state in the shapes of the wide one: its units first, then zeros.
 
-    Of a group in blocks its units come first in each block. The new units put out nothing and nothing listens
-    to them. `wide` gives the shapes.
+    In a group in blocks they come first in each block. The output of the new units is zero, and no other unit
+    has a weight for it. `wide` is a state of the wide network, which gives the shapes.
     """
     first = first_units(narrow_spec.blocks, narrow_spec.sizes, wide_spec.sizes)
     result = {}
     for name, tensor in narrow.items():
         axes = wide_spec.axes.get(name) or (None,) * tensor.dim()
         padded = torch.zeros_like(wide[name], dtype=tensor.dtype)
-        padded[places(axes, first, tensor.shape, padded.shape)] = tensor
+        padded[region(axes, first, tensor.shape, padded.shape)] = tensor
         result[name] = padded
     return result
 
@@ -34,10 +34,10 @@ def pad(
 def prove_padding(
     specs: tuple[PermutationSpec, PermutationSpec], models: tuple[nn.Module, nn.Module], example: torch.Tensor
 ) -> None:
-    """Check, for a narrow and a wide network, that padding leaves the function as it is.
+    """Check that padding a narrow to a wide network does not change its function.
 
-    With random parameters and buffers in float64. Raises `SpecError` where it does not, as with a norm that
-    looks at several units at once (LayerNorm).
+    The check draws random parameters and buffers in float64. Raises `SpecError` where the function changes,
+    as with a norm over several units (LayerNorm), and where the networks differ in more than their widths.
     """
     if list(specs[0].sizes) != list(specs[1].sizes):
         raise SpecError("the narrow and the wide network have different groups of hidden units")
@@ -53,6 +53,6 @@ def prove_padding(
         after = functional_call(wide.double().eval(), pad(*specs, state, shapes), inputs)
     if not torch.allclose(before, after, rtol=TOLERANCE, atol=TOLERANCE * before.abs().max().item()):
         raise SpecError(
-            "units that do nothing change this network, as where LayerNorm averages over them: a narrow one "
-            "cannot be compared with a wide one"
+            "units that have no effect elsewhere change the function of this network, for example because "
+            "LayerNorm averages over them, so a narrow network cannot be compared with a wide one"
         )

@@ -2,11 +2,11 @@
 
 A parameter along whose axis a group lies contributes L^T R[index] to the similarity of that group: L and R
 hold the parameter of the target and of the source as (entries of all other axes, units), and `index`
-carries out the current permutations of those other axes. When they change in a few rows, only the
-products of those rows are added; this is what makes late iterations cheap.
+carries out the current permutations of those other axes. If these change in a few rows, only the products of
+those rows are updated, which makes late iterations cheap.
 
-The weight of a grouped convolution whose blocks cannot move is taken for that of a plain one, with zeros
-between the blocks; where they can, it is what couples two groups (see `couplings`).
+The weight of a grouped convolution whose blocks cannot move is treated as that of a plain convolution, with
+zeros between the blocks. If the blocks can move, it couples two groups (see `couplings`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,29 +22,29 @@ from raysweep.symmetry.settling import Axes
 State = Mapping[str, torch.Tensor]
 Indices = Mapping[str, torch.Tensor]
 _Plain = tuple[tuple[Axis | None, ...], list[torch.Tensor]]  # axes and tensors
-UPDATED = 0.4  # above this share of changed rows a fresh product is cheaper, and free of summed rounding
+UPDATED = 0.4  # above this share of changed rows a new product is cheaper, without accumulated rounding
 
 
 class Product:
-    """What one segment of one axis of one parameter contributes to the similarity of a group."""
+    """The contribution of one segment of one axis of one parameter to the similarity of a group."""
 
     def __init__(
         self,
         targets: Sequence[torch.Tensor],
         sources: Sequence[torch.Tensor],
         axes: tuple[tuple[Axis | None, ...], tuple[Axis | None, ...]],
-        place: int,
+        dimension: int,
         ranges: tuple[tuple[int, int, int], tuple[int, int, int]],
     ) -> None:
-        """`ranges`: start, entries and units of the segment along axis `place`, of target and source."""
-        self._left = torch.cat([_rows(tensor, place, ranges[0]) for tensor in targets])
-        self._right = torch.cat([_rows(tensor, place, ranges[1]) for tensor in sources])
+        """`ranges`: start, entries and units of the segment along axis `dimension`, of target and source."""
+        self._left = torch.cat([_rows(tensor, dimension, ranges[0]) for tensor in targets])
+        self._right = torch.cat([_rows(tensor, dimension, ranges[1]) for tensor in sources])
         self._networks = len(sources)
         self._repeat = ranges[1][1] // ranges[1][2]
         self._others = [
             (size, axis)
             for other, (size, axis) in enumerate(zip(sources[0].shape, axes[1], strict=True))
-            if other != place
+            if other != dimension
         ]
         self.others = {s.group for _, axis in self._others for s in axis or () if s.group is not None}
         self._index: torch.Tensor | None = None
@@ -65,10 +65,7 @@ class Product:
         return self._value
 
     def gain(self, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> float:
-        """Return by how much moving target units `rows` from source units `old` to `new` raises it.
-
-        The sum is in float64.
-        """
+        """Return the gain of rematching target units `rows` from source units `old` to `new`, in float64."""
         right = self._right[self._current(indices)].double()
         step = right[:, new.to(right.device)] - right[:, old.to(right.device)]
         return (self._left[:, rows.to(right.device)].double() * step).sum().item()
@@ -78,7 +75,7 @@ class Product:
         return self._left.double().square().sum(0), self._right.double().square().sum(0)
 
     def exact(self, indices: Indices) -> torch.Tensor:
-        """Return the contribution, of a vector in float64: it may be all that two units differ in."""
+        """Return the contribution, in float64 for a vector, which may be the only difference of two units."""
         if len(self._left) > 1:
             return self.value(indices)
         return self._left.double().T @ self._right[self._current(indices)].double()
@@ -89,7 +86,7 @@ class Product:
         return left, right
 
     def regardless_of_order(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor | float:
-        """Return how similar the sorted weights of these units are (0 where their numbers differ)."""
+        """Return the inner products of the sorted weights of these units (0 if their numbers differ)."""
         if len(self._left) != len(self._right):
             return 0.0
         one, other = self._left[:, left].sort(dim=0).values, self._right[:, right].sort(dim=0).values
@@ -104,10 +101,10 @@ class Product:
         return (flat[:, None] * self._repeat + along).reshape(-1).to(self._right.device)
 
 
-def _rows(tensor: torch.Tensor, place: int, segment: tuple[int, int, int]) -> torch.Tensor:
+def _rows(tensor: torch.Tensor, dimension: int, segment: tuple[int, int, int]) -> torch.Tensor:
     """Return a segment as (entries of all other axes and repeats, units)."""
     start, size, units = segment
-    part = tensor.detach().narrow(place, start, size).movedim(place, -1)
+    part = tensor.detach().narrow(dimension, start, size).movedim(dimension, -1)
     part = part.to(torch.promote_types(part.dtype, torch.float32))
     return (
         part.reshape(*part.shape[:-1], units, size // units).transpose(-1, -2).reshape(-1, units).contiguous()
@@ -115,7 +112,7 @@ def _rows(tensor: torch.Tensor, place: int, segment: tuple[int, int, int]) -> to
 
 
 def _plain(axes: Axes, tensors: list[torch.Tensor]) -> _Plain:
-    """The weights of a grouped convolution as those of a plain one, zero between its blocks."""
+    """Return the weights of a grouped convolution as those of a plain one, with zeros between its blocks."""
     within = axes[1] if len(axes) > 1 else None
     if isinstance(within, Within):
         tensors = [_dense(tensor, within.count) for tensor in tensors]
@@ -131,13 +128,14 @@ def _dense(tensor: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _repeated(values: torch.Tensor) -> torch.Tensor:
-    """Return the places of the values that occur more than once."""
+    """Return the positions of the values that occur more than once."""
     _, kinds, counts = values.unique(return_inverse=True, return_counts=True)
-    return (counts[kinds] > 1).nonzero().squeeze(1)
+    repeated: torch.Tensor = (counts[kinds] > 1).nonzero().squeeze(1)
+    return repeated
 
 
 class Similarities:
-    """The products of all parameters, by group; spec and states of the target, then of the source."""
+    """The products of all parameters, by group; `specs` are those of the target and of the source."""
 
     def __init__(
         self,
@@ -164,17 +162,17 @@ class Similarities:
         """Add the products of a parameter, but for the segments that couplings cover."""
         own = tuple(segments(axis) for axis in axes[0]), tuple(segments(axis) for axis in axes[1])
         plain: tuple[_Plain, _Plain] | None = None
-        for place, (axis, source_axis) in enumerate(zip(*own, strict=True)):
+        for dimension, (axis, source_axis) in enumerate(zip(*own, strict=True)):
             start, source_start = 0, 0
             for one, other in zip(axis, source_axis, strict=True):
-                if one.group is not None and (place, start) not in covered:
+                if one.group is not None and (dimension, start) not in covered:
                     ranges = (
                         (start, one.size, one.size // one.repeat),
                         (source_start, other.size, other.size // other.repeat),
                     )
                     plain = plain or (_plain(axes[0], tensors[0]), _plain(axes[1], tensors[1]))
                     both = plain[0][0], plain[1][0]
-                    product = Product(plain[0][1], plain[1][1], both, place, ranges)
+                    product = Product(plain[0][1], plain[1][1], both, dimension, ranges)
                     self._products[one.group].append(product)
                 start, source_start = start + one.size, source_start + other.size
 
@@ -184,11 +182,11 @@ class Similarities:
         return sum(coupled, self._uncoupled(group, indices)) if coupled else self._uncoupled(group, indices)
 
     def uncoupled(self, blocks: Blocks, indices: Indices) -> dict[str, torch.Tensor]:
-        """Return, for each group in these blocks, S but for what couples it to another one of them."""
+        """Return, for each group in these blocks, S without the couplings to other groups of the blocks."""
         return {group: self._uncoupled(group, indices) for group in blocks.groups}
 
     def couplings(self, blocks: Blocks) -> list[Coupled]:
-        """Return what the groups of these blocks contribute to each other."""
+        """Return the couplings between the groups of these blocks."""
         return [each for group in blocks.groups for each in self._coupled[group]]
 
     def _uncoupled(self, group: str, indices: Indices) -> torch.Tensor:
@@ -200,9 +198,9 @@ class Similarities:
     def given(self, group: str, indices: Indices, settled: Collection[str]) -> torch.Tensor:
         """Return the part of the similarity that depends on the permutations of `settled` groups alone.
 
-        Units that it cannot tell apart, as those of a pruned network without any weight there, are compared
-        by what no permutation changes of their other weights: the sorted values. What couples groups whose
-        blocks move alike is left out.
+        Units that have equal values there, as in a pruned network without any weight there, are also compared
+        by their other weights in sorted order, which no permutation changes. Couplings between groups whose
+        blocks move together are left out.
         """
         products, coupled = self._products[group], self._coupled[group]
         known = [product for product in products if product.others <= set(settled)]
@@ -223,12 +221,13 @@ class Similarities:
     def gain(
         self, group: str, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor
     ) -> float:
+        """Return the gain of rematching target units `rows` from source units `old` to `new`, in float64."""
         return sum(product.gain(indices, rows, old, new) for product in self._all(group))
 
     def norms(self, group: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the norms of the concatenated weight vectors of the units of target and source."""
         squares = [product.squares() for product in self._all(group)]
-        return sum(a for a, _ in squares) ** 0.5, sum(b for _, b in squares) ** 0.5  # type: ignore[return-value]
+        return sum(a for a, _ in squares) ** 0.5, sum(b for _, b in squares) ** 0.5
 
     def _all(self, group: str) -> list[Product | Coupled]:
         return [*self._products[group], *self._coupled[group]]

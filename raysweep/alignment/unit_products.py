@@ -1,4 +1,4 @@
-"""Sums over examples from which the similarities of two networks' units follow, all in float64."""
+"""Sums over examples from which the similarities of the units of two networks are computed, in float64."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ Values = dict[str, torch.Tensor]  # by node, (examples, units)
 
 
 class UnitSums:
-    """Of one network, by node: the sum and the sum of squares of each unit's values, shape (units,).
+    """For one network, by node: the sum and the sum of squares of each unit's values, shape (units,).
 
-    `examples` counts the values of a unit by node: at a node with more pixels there may be more of them.
-    With `centred` values are taken less the means of the first batch, so that correlations of units
-    with large means lose no digits.
+    `examples` counts the values of a unit by node; a node with more pixels may have more of them. With
+    `centred` the means of the first batch are subtracted first, so that correlations of units with large
+    means lose no digits.
     """
 
     def __init__(self, centred: bool) -> None:
@@ -43,7 +43,7 @@ class UnitSums:
         self.squares: Values = {}
 
     def negligible(self, name: str) -> torch.Tensor:
-        """Return the sum of squares up to which a unit counts as constant: rounding leaves as much."""
+        """Return the sum of squares, (units,), up to which a unit counts as constant, because of rounding."""
         return CONSTANT * self.examples[name] * self._shift[name].square()
 
     def add(self, batch: Mapping[str, torch.Tensor]) -> Values:
@@ -63,7 +63,7 @@ class UnitSums:
 
 
 class UnitProducts:
-    """Of a pair, by node: sum over examples of the products of their units, (units of one, of the other)."""
+    """For a pair, by node: the products of units, summed over examples, (target units, source units)."""
 
     def __init__(self) -> None:
         self.totals: Values = {}
@@ -78,14 +78,14 @@ class UnitProducts:
 
 def similarities(products: UnitProducts, target: UnitSums, source: UnitSums, similarity: str) -> Values:
     """Return by node S with S[i, j] the similarity of unit i of the target and unit j of the source."""
-    found, how = {}, choose("similarity", similarity, SIMILARITIES)
+    found, chosen = {}, choose("similarity", similarity, SIMILARITIES)
     for name, total in products.totals.items():
         left, right = target.squares[name], source.squares[name]
-        if how.centred:
+        if chosen.centred:
             n, one, other = target.examples[name], target.sums[name], source.sums[name]
             total = total - torch.outer(one, other) / n
             left, right = left - one.square() / n, right - other.square() / n
-        if how.normalised:
+        if chosen.normalised:
             rows = _inverse_length(left, target.negligible(name))
             columns = _inverse_length(right, source.negligible(name))
             total = total * rows[:, None] * columns[None]
@@ -94,6 +94,6 @@ def similarities(products: UnitProducts, target: UnitSums, source: UnitSums, sim
 
 
 def _inverse_length(squares: torch.Tensor, negligible: torch.Tensor) -> torch.Tensor:
-    """Return 1 / length, or 0 for a unit that has none but for rounding."""
+    """Return 1 / length, or 0 for a unit whose length is mere rounding."""
     smallest = torch.finfo(squares.dtype).tiny
     return torch.where(squares > negligible, squares.clamp_min(smallest).rsqrt(), 0.0)

@@ -19,7 +19,7 @@ from raysweep.symmetry import Permutation, PermutationSpec
 
 @dataclass(frozen=True)
 class _Kernel:
-    """How to ascend from the identity and from a given start, and the value of what is maximised."""
+    """The ascent from the identity, the ascent from a given start, and the value of the objective."""
 
     begin: Callable[[Ascent, Indices, torch.Generator], Reached]
     find: Callable[[Ascent, Indices, torch.Generator], Reached]
@@ -34,7 +34,7 @@ KERNELS = {
 
 @dataclass(frozen=True)
 class Alignment:
-    """A permutation P of network B toward A and what it reached, in units of the kernel's objective.
+    """A permutation P of network B toward A, and the objective that it reaches.
 
     Linear: the inner product <A, P[B]> over all matched parameters, in float64. Cosine: the sum of the
     cosines of all matched units.
@@ -65,15 +65,15 @@ def weight_matching(
     changed. The groups (only those in `groups`, where given) are visited in an `order`: random (drawn from
     `seed`), forward or backward through the network. Equally long lists of states are matched by the sum of
     their similarities (super-alignment). Without `biases` only parameters of two axes and more are matched
-    (all are moved). Of several `restarts` all but the first begin at random permutations, and the best is
-    kept.
+    (all of them are permuted). Of several `restarts` all but the first begin at random permutations, and the
+    best is kept.
 
     With the linear kernel the objective never falls, and at the end no single group improves it; a group is
     solved again only when one that shares a parameter with it has changed. Units in blocks (of grouped
     convolutions and GroupNorm) are matched inside their blocks, and the blocks with each other. Without a
-    start, and with all groups, a permuted copy of a network is found exactly, but for units that swap because
-    their weights are equal (see `Ascent.linear_twice`). The cosine kernel has a bounded number of sweeps and
-    keeps the best.
+    start, and with all groups, a permuted copy of a network is found exactly, up to units with equal weights
+    (see `Ascent.linear_twice`). The cosine kernel makes a bounded number of sweeps and keeps the best result.
+
     Raises `ValueError` for unknown names, no restarts, lists of different lengths, and for states or a start
     that do not fit the spec.
     """
@@ -111,7 +111,7 @@ def objective(target: State, source: State, names: Iterable[str]) -> float:
 
 
 def matched_spec(spec: PermutationSpec, biases: bool = True) -> PermutationSpec:
-    """Return the spec without what is never matched: buffers, and where asked parameters of one axis."""
+    """Return the spec without buffers, which are never matched, and without vectors unless `biases`."""
     kept = {n: axes for n, axes in spec.axes.items() if n not in spec.buffers and (biases or len(axes) > 1)}
     return PermutationSpec(kept, spec.sizes, frozenset(), spec.blocks)
 
@@ -124,7 +124,7 @@ def _ascent(
     groups: Collection[str] | None,
 ) -> Ascent:
     if len(targets) != len(sources) or not targets:
-        raise ValueError(f"{len(targets)} target states and {len(sources)} source states")
+        raise ValueError(f"{len(targets)} target states, but {len(sources)} source states")
 
     def inner(indices: Indices) -> float:
         permutation, pairs = Permutation(indices), zip(targets, sources, strict=True)
@@ -141,7 +141,7 @@ def _ascent(
 
 
 def _norm(states: Sequence[State], spec: PermutationSpec) -> float:
-    """Of all matched parameters together; a few digits are enough for tolerances."""
+    """Return the norm of all matched parameters together; a few digits are enough for tolerances."""
     norms = [
         torch.linalg.vector_norm(state[name].detach()).double() for state in states for name in spec.axes
     ]

@@ -1,8 +1,8 @@
 """Risk along lines and over simplices of networks, and the barriers on them.
 
-`barrier_of` and `curve_of` take state dicts; `curve`, `risk` and `barrier` are their parts, for networks that
-end several curves. Sources: Sharma et al. 2024 (arXiv 2404.06498) for the definitions, Jordan et al. 2023
-(REPAIR, arXiv 2211.08403) for the statistics of BatchNorm.
+`barrier_of` and `curve_of` take state dicts. `curve`, `risk` and `barrier` are their steps, for networks that
+are the ends of several curves. Sources: Sharma et al. 2024 (arXiv 2404.06498) for the definitions, Jordan et
+al. 2023 (REPAIR, arXiv 2211.08403) for the statistics of BatchNorm.
 """
 
 from raysweep.connectivity.barrier import Barrier, Curve, barrier, curve, risk

@@ -46,7 +46,7 @@ class Barrier:
 
 @torch.no_grad()
 def risk(network: FlatNetwork, state: State, split: Split, recompute: Split | None = None) -> Risk:
-    """Return the risk of one network as it is measured at the end of a curve; see `curve`."""
+    """Return the risk of one network, measured as at the end of a curve; see `curve`."""
     network.load(state)
     if recompute is None:
         return mixed_risks(network, [network.vector.clone()], np.ones((1, 1)), split)[0]
@@ -64,12 +64,13 @@ def curve(
 ) -> Curve:
     """Evaluate sum_i w_i theta_i at every row w of `weights`, shape (points, networks), which sums to one.
 
-    `network` holds the architecture; what it holds besides is overwritten. With `recompute` every mixture,
-    and every network alone, is given running statistics of its own, from these training images (REPAIR,
-    Jordan et al. 2023). `end(i)`, where given, knows what `risk` says of network i: no permutation of its
-    units changes that, so a network is evaluated once however many curves it ends. Raises `ValueError` for a
-    state whose tensors are not those of the network, by name and shape, and for networks that differ in
-    integers or masks.
+    `network` gives the architecture; its weights are overwritten. With `recompute`, a split of training
+    images, every mixture and every network alone gets running statistics of its own (REPAIR, Jordan et al.
+    2023).
+    `end(i)`, if given, returns the `risk` of network i. No permutation of its units changes that risk, so it
+    need be computed only once, however many curves the network is an end of. Raises `ValueError` for a state
+    whose tensors differ from those of the network in name or shape, and for networks that differ in integers
+    or masks.
     """
     network.load_discrete(states)
     corner = (weights == 1).any(axis=1) & (np.count_nonzero(weights, axis=1) == 1)
@@ -83,8 +84,8 @@ def curve(
             blend(vectors, parts, network.vector)
             found.append(_recomputed(network, split, recompute))
         ends = [
-            end(place) if end else risk(network, state, split, recompute)
-            for place, state in enumerate(states)
+            end(index) if end else risk(network, state, split, recompute)
+            for index, state in enumerate(states)
         ]
     mixed = iter(found)
     risks = [
@@ -101,8 +102,8 @@ def _recomputed(network: FlatNetwork, split: Split, training: Split) -> Risk:
 def barrier(curve: Curve) -> Barrier:
     """Return max_w R(w) - sum_i w_i R_i for loss and error, and the same at equal weights.
 
-    R_i are the risks of the networks themselves. Where equal weights are not on the grid, the point nearest
-    to them takes their place.
+    R_i are the risks of the networks themselves. Where equal weights are not on the grid, the nearest point
+    is used instead.
     """
     loss = _excess(curve.loss, curve.weights, [end.loss for end in curve.ends])
     error = _excess(curve.error, curve.weights, [end.error for end in curve.ends])
@@ -119,4 +120,5 @@ def barrier(curve: Curve) -> Barrier:
 
 def _excess(risks: np.ndarray, weights: np.ndarray, ends: list[float]) -> np.ndarray:
     """R(w) - sum_i w_i R_i, written as sum_i w_i (R(w) - R_i): exactly 0 where all risks are equal."""
-    return (weights * (risks[:, None] - np.array(ends))).sum(axis=1)
+    excess: np.ndarray = (weights * (risks[:, None] - np.array(ends))).sum(axis=1)
+    return excess

@@ -1,6 +1,6 @@
-"""Mixtures that share a forward pass, their weights along a batch axis: for small networks and for GPUs.
+"""Several mixtures in one forward pass, their weights along a batch axis: for small networks and for GPUs.
 
-Only for networks that torch can batch over their weights, and in which no two layers share a weight.
+This works for networks that torch can batch over their weights, and in which no two layers share a weight.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,9 @@ def batched_sums(
     """Return the summed cross-entropy (nats, float64) and the wrong answers over the chunks, both (points,).
 
     Every row of `weights` (points, networks) mixes the `vectors`, and the first layers' `responses`, given by
-    chunk, network and layer; `points` rows share a pass, in the last one some of them again: in passes of
-    one size equal networks have equal risks. The network's own vector is left alone.
+    chunk, network and layer. `points` rows share a pass; the last pass is filled up with rows that were
+    already evaluated, because equal networks have equal risks only in passes of equal size. The network's own
+    vector is not changed.
     """
     stacked = torch.stack(list(vectors))
     by_layer = [[torch.stack(layer) for layer in zip(*chunk, strict=True)] for chunk in responses]

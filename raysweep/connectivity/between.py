@@ -14,7 +14,7 @@ from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.measurable import unmeasurable
 
-ALPHAS, SUBDIVISIONS = 25, 12  # the grids of a sweep file that says nothing else
+ALPHAS, SUBDIVISIONS = 25, 12  # the defaults of a sweep file
 
 State = Mapping[str, torch.Tensor]
 
@@ -53,9 +53,9 @@ def curve_of(
     weights: np.ndarray | None = None,
     recompute: torch.Tensor | None = None,
 ) -> Curve:
-    """Return the risks of the mixtures of networks; the arguments and errors are those of `barrier_of`."""
+    """Return the risks of mixtures of networks; see `barrier_of` for the arguments and errors."""
     if len(states) < 2:
-        raise ValueError(f"{len(states)} networks: a barrier lies between two and more")
+        raise ValueError(f"{len(states)} networks: a barrier requires at least two")
     grid = _grid(len(states)) if weights is None else weights
     if grid.ndim != 2 or grid.shape[1] != len(states):
         raise ValueError(f"weights: expected the shape (points, {len(states)}), not {grid.shape}")

@@ -1,4 +1,4 @@
-"""Layers that see the data alone: their response to a mixture of networks is the mixture of responses."""
+"""Layers whose input is the data alone: a mixture of networks gives the mixture of their responses."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from raysweep.data.resident import unwritten
 from raysweep.models.flat import FlatNetwork
 from raysweep.symmetry.tracing import traced_graph
 
-Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # their answers by chunk, network and layer
+Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # what the layers return, by chunk, network and layer
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -20,14 +20,16 @@ class FirstLayers:
     """The linear layers of a network whose input depends on no parameter or buffer.
 
     Such a layer's response is linear in its weight and bias. Along a line or over a simplex it is therefore
-    computed once per network instead of once per point. What a forward pass takes for one example, in bytes:
-    `response_bytes` the answers of these layers, `logit_bytes` that of the network, `largest_bytes` the
-    largest answer of any module with parameters.
+    computed once per network instead of once per point. The memory of a forward pass is given in bytes per
+    example: `response_bytes` for the responses of these layers, `logit_bytes` for the output of the network,
+    and `largest_bytes` for the largest output of any module with parameters.
     """
 
     def __init__(self, network: FlatNetwork, examples: torch.Tensor, *, find: bool = True) -> None:
-        """Run a few examples, of shape (examples, ...), to see what an answer takes; with `find` false no
-        layer counts as a first one."""
+        """Measure the memory on a few `examples` of shape (examples, ...).
+
+        With `find` false no layer counts as a first one.
+        """
         self._model = network.model
         self.layers = _found(network.model) if find else []
         answers = _answer_bytes(network.model, examples)
@@ -36,7 +38,7 @@ class FirstLayers:
 
     @torch.no_grad()
     def inputs(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return what each layer is given for a batch; nothing behind the last of them is computed."""
+        """Return the input of each layer for a batch; nothing after the last of them is computed."""
         seen: dict[nn.Module, torch.Tensor] = {}
 
         def keep(layer: nn.Module, given: tuple[torch.Tensor, ...], named: dict[str, torch.Tensor]) -> None:
@@ -73,10 +75,10 @@ class _Enough(Exception):
 
 
 def _found(model: nn.Module) -> list[nn.Module]:
-    """Find them in the traced graph, in which an input that depends on parameters in any way shows it.
+    """Find them in the traced graph, which shows every way in which an input depends on parameters.
 
-    A network that is not traced, because its control flow depends on tensors, has none; nor has one with
-    hooks, which may do anything.
+    There are none in a network that cannot be traced because its control flow depends on tensors, nor in one
+    with hooks, which may do anything.
     """
     if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
         return []
@@ -111,13 +113,13 @@ def _holds_state(module: nn.Module) -> bool:
 
 
 def _is_linear(module: nn.Module) -> bool:
-    """Whether the answer is linear in what the network holds of a module; not so of a normalised weight."""
+    """Whether the output is linear in the parameters of a module; with a normalised weight it is not."""
     return type(module) in LINEAR and "weight" in dict(module.named_parameters(recurse=False))
 
 
 @torch.no_grad()
 def _answer_bytes(model: nn.Module, examples: torch.Tensor) -> dict[nn.Module, int]:
-    """What the answer of the network, and of every module with parameters, takes for an example."""
+    """Return the bytes per example of the outputs of the network and of every module with parameters."""
     answers: dict[nn.Module, int] = {}
 
     def note(module: nn.Module, arguments: Any, answer: object) -> None:

@@ -19,7 +19,8 @@ def pair_grid(alphas: int) -> np.ndarray:
 def simplex_grid(subdivisions: int) -> np.ndarray:
     """Return all (i, j, k) / subdivisions that sum to one, shape ((s + 1)(s + 2) / 2, 3).
 
-    A multiple of 3 has the barycentre on the grid, of 2 the midpoints of the edges; else `ValueError`.
+    Raises `ValueError` unless `subdivisions` is a positive multiple of 6: a multiple of 3 has the barycentre
+    on the grid, and a multiple of 2 the midpoints of the edges.
     """
     if subdivisions <= 0 or subdivisions % 6:
         raise ValueError(f"subdivisions = {subdivisions}: must be a positive multiple of 6")

@@ -1,4 +1,4 @@
-"""Risks of mixtures of networks, with no more products than they need."""
+"""Risks of mixtures of networks, without computing any product twice."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,14 +16,14 @@ from raysweep.models.flat import FlatNetwork
 from raysweep.models.mlp import MLP
 from raysweep.training.evaluation import Risk, sums
 
-KEPT = 2**26  # bytes of first-layer responses and logits between which the weights need not be mixed again
-EXAMPLES = 2000  # at most in a forward pass; of narrow networks, whose every call costs more than its work
-CACHED = 2**23  # bytes of a layer's answers that a processor's caches hold while later layers work on them
-TOGETHER = 2**22  # bytes of a layer's answers to mixtures that share a pass on a processor
-FEW = 12  # mixtures in one pass take as long as one by one, for a batched call costs more than a plain one
-PROBES = 16  # examples on which a shortcut must give what a plain forward pass gives
-AGREE = 1e-3  # relative to the loss there; rounding changes it by a hundredth of that
-ON_GPU = 2**28  # bytes of one layer's answers on a GPU, where few large calls cost less than many small ones
+KEPT = 2**26  # bytes of first-layer responses and logits that are kept, so that weights are mixed less often
+EXAMPLES = 2000  # at most in a forward pass; in narrow networks a call costs more than its arithmetic
+CACHED = 2**23  # bytes of a layer's output that stay in a processor's caches for the next layer
+TOGETHER = 2**22  # bytes of a layer's output for the mixtures that share a pass on a processor
+FEW = 12  # fewer mixtures than this are not faster in one pass: a batched call costs more than a plain one
+PROBES = 16  # examples on which a shortcut must agree with a plain forward pass
+AGREE = 1e-3  # tolerance of that, relative to the loss; rounding changes it by a hundredth of this
+ON_GPU = 2**28  # bytes of a layer's output on a GPU, where few large calls cost less than many small ones
 
 _KNOWN: WeakKeyDictionary[FlatNetwork, dict[object, FirstLayers]] = WeakKeyDictionary()
 
@@ -38,8 +38,9 @@ def mixed_risks(
 ) -> list[Risk]:
     """Return the risk of sum_i w_i vectors_i for every row w of `weights`, which sums to one.
 
-    So many `points` share a forward pass; unless given, as many as suit the device and the network. The
-    integers and masks of the network are those that it holds. Raises `ImagesWritten`.
+    `weights` has the shape (points, networks). `points` mixtures share a forward pass; by default as many as
+    suit the device and the network. Integers and masks keep the values that the network holds. Raises
+    `ImagesWritten` for a network that writes to its input.
     """
     if not len(weights):
         return []
@@ -65,16 +66,17 @@ def risks_with_ends(
 ) -> tuple[list[Risk], list[Risk]]:
     """Return the risks of the mixtures, and of the networks themselves, measured in the same way.
 
-    Where mixtures go one by one, `end(i)` may know what `mixed_risks` gives for network i alone. Where they
-    share passes, the networks are in these too, for a pass of several rounds otherwise than one of one.
+    Where mixtures are evaluated one by one, `end(i)`, if given, returns what `mixed_risks` gives for network
+    i alone. Where they share passes, so do the networks, because a pass of several mixtures rounds
+    differently from a pass of one.
     """
     if _way(network, vectors, weights, split, None)[1] > 1:
         risks = mixed_risks(network, vectors, np.concatenate([weights, np.eye(len(vectors))]), split)
         return risks[: len(weights)], risks[len(weights) :]
     risks = mixed_risks(network, vectors, weights, split)  # before `end` may load other integers
     ends = [
-        end(place) if end else mixed_risks(network, [vector], np.ones((1, 1)), split)[0]
-        for place, vector in enumerate(vectors)
+        end(index) if end else mixed_risks(network, [vector], np.ones((1, 1)), split)[0]
+        for index, vector in enumerate(vectors)
     ]
     return risks, ends
 
@@ -86,10 +88,10 @@ def _way(
     split: Split,
     points: int | None,
 ) -> tuple[FirstLayers, int]:
-    """Return the layers that are taken for first ones, and the mixtures of a pass.
+    """Return the layers that count as first ones, and the number of mixtures per pass.
 
-    Neither shortcut is taken on trust: once per network and data set one mixture goes through a plain forward
-    pass too, and where that differs all do.
+    Both shortcuts are tested: once per network and data set, one mixture goes through a plain forward pass
+    too, and where the losses differ no shortcut is taken.
     """
     known = _KNOWN.setdefault(network, {})
     data = (split.images.untyped_storage().data_ptr(), split.images.shape[1:])
@@ -173,14 +175,14 @@ def _responses(
 
 
 def _sizes(first: FirstLayers, split: Split) -> tuple[int, int]:
-    """Return the examples of a forward pass, and those (whole passes) of which responses are kept at once."""
+    """Return the examples of a forward pass, and the examples (in whole passes) whose responses are kept."""
     most, room = (len(split), ON_GPU) if split.images.is_cuda else (EXAMPLES, CACHED)
     chunk = max(1, min(most, room // first.largest_bytes))
     return chunk, max(1, KEPT // (first.response_bytes + first.logit_bytes) // chunk) * chunk
 
 
 def _points(network: FlatNetwork, first: FirstLayers, split: Split, count: int) -> int:
-    """Return how many of `count` mixtures share a pass: as many as have room, or one if that is few."""
+    """Return how many of `count` mixtures share a pass: as many as there is room for, or one if few."""
     if type(network.model) is not MLP:  # convolutions gain nothing, and a module of a user may not allow it
         return 1
     room = ON_GPU if split.images.is_cuda else TOGETHER

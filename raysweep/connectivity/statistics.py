@@ -1,7 +1,7 @@
 """Running statistics of mixed networks, recomputed on training images (REPAIR).
 
-Source: Jordan et al. 2023 (REPAIR, arXiv 2211.08403): an average of two networks has collapsed variances, so
-it must not be judged with running statistics that are averages too.
+Source: Jordan et al. 2023 (REPAIR, arXiv 2211.08403): the activations of an average of two networks have
+smaller variances than those of either, so the average of their running statistics does not fit them.
 """
 
 import copy
@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from raysweep.data.resident import unwritten
 
 CHUNK = 1000  # images per forward pass; it decides the bits of a result, so it is not an option
-PROBES = 4  # images with which buffers that training changes are found
+PROBES = 4  # random images on which to find the buffers that training changes
 
 
 def has_running_statistics(model: nn.Module) -> bool:
@@ -23,7 +23,7 @@ def has_running_statistics(model: nn.Module) -> bool:
 
 @torch.no_grad()
 def foreign_statistics(model: nn.Module, shape: tuple[int, ...]) -> list[str]:
-    """Return the floating-point buffers that training changes and `recompute_statistics` does not know.
+    """Return the names of floating-point buffers that training changes but `recompute_statistics` does not.
 
     `shape` is that of an example. The model is not changed.
     """
@@ -55,10 +55,12 @@ def recompute_statistics(model: nn.Module, images: torch.Tensor) -> None:
     try:
         for number, chunk in enumerate(chunks[: max(1, len(images) // CHUNK)], start=1):
             for layer in layers:
-                layer.momentum = 1 / number  # the cumulative average, which instance norm has no name for
+                layer.momentum = (
+                    1 / number
+                )  # a cumulative average; instance norm does not understand momentum=None
             with unwritten(images):
                 model(chunk)
-    finally:  # also without memory for it: the next barrier evaluates the same module
+    finally:  # also after an error such as no memory: the next barrier evaluates the same module
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
             layer.eval()

@@ -1,1 +1,1 @@
-"""Networks whose every layer scales with one `width`: `build`, `initialise`, `flat`, `layers`."""
+"""Networks in which every layer scales with one `width`, how they are built, initialised and mixed."""

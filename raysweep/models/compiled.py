@@ -1,4 +1,4 @@
-"""What torch.compile has wrapped, and the plain network inside."""
+"""Takes the plain network out of what torch.compile returns."""
 
 from torch import nn
 
@@ -15,7 +15,7 @@ def uncompiled(model: nn.Module) -> nn.Module:
     other machines. Raises `UserError` for a compiled function or method, naming its module.
     """
     model = _inside(model)
-    for name, module in model.named_modules():  # goes on to the children that stand here afterwards
+    for name, module in model.named_modules():  # it visits the children that are assigned here
         for child, value in module._modules.items():
             module._modules[child] = _inside(value) if value is not None else None
         module._compiled_call_impl = None  # of `module.compile()`

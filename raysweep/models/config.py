@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class ModelConfig:
     """`model` is one of `MODELS` or `module:function`; `shape` is (channels, height, width) of the input.
 
-    `width` scales every layer. `depth` counts the hidden layers of an MLP (None: its default).
+    `width` scales every layer. `depth` is the number of hidden layers of an MLP (None for the default).
     """
 
     model: str

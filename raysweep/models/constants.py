@@ -1,4 +1,4 @@
-"""What a network computes with that is not in its state: attributes, and buffers that are not stored."""
+"""Constants that a network computes with outside its state: attributes, and buffers that are not stored."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-_OWN = frozenset(vars(nn.Module()))  # what torch keeps of every module
+_OWN = frozenset(vars(nn.Module()))  # the attributes that torch gives every module
 
 
 def differing_constants(one: nn.Module, other: nn.Module) -> list[str]:

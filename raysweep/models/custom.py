@@ -18,18 +18,18 @@ from raysweep.models.memory import aliased
 from raysweep.models.seeding import seeded
 from raysweep.models.source import find_module, split_name
 
-OFFERED = ("shape", "classes", "width", "depth", "norm")  # of a configuration, to the function
+OFFERED = ("shape", "classes", "width", "depth", "norm")  # arguments that the function may take
 IMAGES = 2  # in the batch of zeros with which the shape of the output is checked
 
 
 def build_custom(config: ModelConfig) -> nn.Module:
-    """Call the function with those of shape, classes, width, depth and norm that its signature names.
+    """Call the user's function with those arguments of `OFFERED` that its signature names.
 
-    `depth` is left out when the configuration does not give it. Raises `UserError` when the function
-    cannot be found or fails, when what it returns is not a module that maps (batch, *shape) to
-    (batch, classes), example by example, when it draws what no checkpoint holds, and when its state holds
-    anything but tensors, or tensors that share memory without being tied. What torch.compile wraps is taken
-    out of it (see `uncompiled`).
+    `depth` is left out when the configuration does not give it. Compiled modules are replaced by plain ones
+    (see `uncompiled`). Raises `UserError` when the function cannot be found or fails; when it does not return
+    a module that maps (batch, *shape) to (batch, classes), example by example; when it draws random numbers
+    that no checkpoint holds; and when the state holds anything but tensors, or tensors that share memory
+    without being tied.
     """
     _check_once(config)
     return _called(config)
@@ -54,7 +54,7 @@ def _called(config: ModelConfig) -> nn.Module:
 
 @lru_cache(maxsize=64)
 def _check_once(config: ModelConfig) -> None:
-    """Check what all networks of a configuration have in common; the seed plays no part in it."""
+    """Check what all networks of a configuration have in common, whatever their seed."""
     one, same, other = (seeded(seed, lambda: _called(config)) for seed in (0, 0, 1))
     again = same.state_dict()
     unlike = [n for n, t in one.state_dict().items() if n not in again or not torch.equal(t, again[n])]
@@ -78,7 +78,7 @@ def _function(model: str) -> Callable[..., Any]:
     find_module(model)
     module, name = split_name(model)
     try:
-        function = getattr(importlib.import_module(module), name, None)
+        function: object = getattr(importlib.import_module(module), name, None)
     except Exception as error:
         raise UserError(
             f"model {model!r}: importing {module} fails: {type(error).__name__}: {error}"

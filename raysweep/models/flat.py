@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 State = Mapping[str, torch.Tensor]
 
-ALIGNED = 64  # bytes at whose multiples tensors begin: kernels of CUDA read several numbers at once
+ALIGNED = 64  # tensors begin at multiples of this many bytes: kernels of CUDA read several numbers at once
 
 
 class FlatNetwork:
@@ -45,8 +45,8 @@ class FlatNetwork:
     def load_discrete(self, states: Sequence[State]) -> None:
         """Take over the integers and masks that states share, before they are mixed.
 
-        Raises `ValueError` when a tensor is missing or of another shape, and where states differ in one: it
-        names those tensors.
+        Raises `ValueError` when a tensor is missing or has another shape, and where the states differ in
+        tensors, naming them.
         """
         for name, own in self._discrete.items():
             for state in states:
@@ -92,7 +92,7 @@ class FlatNetwork:
 
 
 def _padded(length: int, like: torch.Tensor) -> int:
-    """The numbers that a tensor of this length takes in a vector."""
+    """Return how many entries of a vector a tensor of this length takes, with the padding behind it."""
     step = ALIGNED // like.element_size()
     return -(-length // step) * step
 
@@ -103,7 +103,8 @@ def _check_shape(state: State, name: str, shape: torch.Size) -> None:
 
 
 def _evaluated_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Parameters and stored buffers, but for the counters of torch's norms: only training reads them."""
+    """Return parameters and stored buffers without the batch counters of torch's norms, which only training
+    reads."""
     counters = {
         id(module.num_batches_tracked)
         for module in model.modules()

@@ -25,10 +25,10 @@ def initialised(config: ModelConfig, init: str, seed: int) -> nn.Module:
 def initialise(model: nn.Module, init: str, seed: int) -> None:
     """Draw the weights of linear and convolutional layers on the CPU in module order.
 
-    `kaiming_normal`: variance 2 / fan_in, zero biases (He et al. 2015, the paper's). `pytorch`: the
-    default of torch's own layers, uniform weights and biases within 1 / sqrt(fan_in). `own`: what the
-    constructor drew stays (`initialised` gives it the seed). All else, such as norms, stays as it was built.
-    Raises `ValueError` for another name.
+    `kaiming_normal` draws weights of variance 2 / fan_in and sets biases to zero (He et al. 2015; the paper
+    uses it). `pytorch` is the default of torch's own layers: weights and biases are uniform within
+    1 / sqrt(fan_in). `own` keeps what the constructor drew (`initialised` gives it the seed). All other
+    parameters, such as those of norms, stay as they were built. Raises `ValueError` for another name.
     """
     draw = choose("init", init, DRAWS)
     generator = torch.Generator().manual_seed(seed_for("initialisation", seed))
@@ -40,7 +40,8 @@ def initialise(model: nn.Module, init: str, seed: int) -> None:
 def as_constructed(model: nn.Module, init: str) -> list[str]:
     """Return the parameters of two axes or more, norms aside, that `initialise` leaves as they were made.
 
-    Such are the factors of a parametrised weight (`weight_norm`), whose product is drawn and lost again.
+    Examples are the factors of a parametrised weight (`weight_norm`): `initialise` draws their product, which
+    the next forward pass computes again from the factors.
     """
     if init == "own":
         return []

@@ -8,9 +8,9 @@ NORMS = (nn.LayerNorm, nn.RMSNorm)  # their weights may have several axes
 def prunable(model: nn.Module) -> dict[str, str]:
     """Return the name of the weight of each layer by the layer's name, in the order of the network.
 
-    A layer is a module with a parameter `weight` of two axes or more; norms are none. The last is the
-    output layer. A layer that occurs twice is listed once; layers whose weights are tied have one name, the
-    first, between them.
+    A layer is a module with a parameter `weight` of two axes or more; norms do not count. The last one is the
+    output layer. A layer that occurs twice is listed once; layers whose weights are tied share the first name
+    of the weight.
     """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     layers = ((name, module) for name, module in model.named_modules() if not isinstance(module, NORMS))

@@ -9,7 +9,7 @@ from raysweep.models.norms import channel_norm, convolution, unit_norm
 class LeNet(nn.Module):
     """Two 5x5 convolutions and three linear layers; width 6 has LeNet-5's 6, 16, 120 and 84 units.
 
-    The convolutions pad by two; the norm stands before each ReLU. Images of 4x4 pixels or more.
+    The convolutions pad by two; the norm precedes each ReLU. Images of 4x4 pixels or more.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int, width: int, norm: str) -> None:
@@ -28,7 +28,8 @@ class LeNet(nn.Module):
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.features(images))
+        logits: torch.Tensor = self.classifier(self.features(images))
+        return logits
 
 
 def _convolution(norm: str, before: int, after: int) -> list[nn.Module]:

@@ -1,4 +1,4 @@
-"""What a network must be for its risk to be a number: a function of each example alone."""
+"""Checks that a network has a well-defined risk: that it is a function of each example alone."""
 
 import copy
 from collections.abc import Callable
@@ -8,19 +8,21 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-EXAMPLES = 4  # of which the first half is also passed alone
-TOLERANCE = 1e-3  # relative; passes of other sizes round otherwise, by a thousandth of that
+from raysweep.models.random_weights import randomise
 
-Calls = dict[str, tuple[Any, Any]]  # by module: what it was given and what it answered
+EXAMPLES = 4  # in a batch, whose first half is also passed on its own
+TOLERANCE = 1e-3  # relative; batches of different sizes differ by rounding, a thousandth of this
+
+Calls = dict[str, tuple[Any, Any]]  # by module: its arguments and its result
 
 
 @torch.no_grad()
 def unmeasurable(model: nn.Module, example: torch.Tensor) -> str | None:
     """Return why a network, in evaluation mode, is no function of each example; None where it is one.
 
-    Its outputs must be the same when it is run again and when fewer examples are passed, and the tensor that
-    it is given must stay as it was. `example` has a first axis of examples and gives their shape and type.
-    The weights are drawn at random, because at initialisation outputs may be zero. The model is not changed.
+    Its outputs must be the same when it is run again and when fewer examples are passed, and it must not
+    write to its input. `example` has a first axis of examples and gives their shape and type. The weights are
+    drawn at random, because at initialisation outputs may be zero. The model is not changed.
     """
     try:
         return _problem(_randomised(model).eval(), _inputs(model, example))
@@ -43,7 +45,7 @@ def _problem(network: nn.Module, inputs: torch.Tensor) -> str | None:
 
 
 def _where(calls: Calls, calls_of_part: Calls) -> str:
-    """The module that answers otherwise though it is given the same."""
+    """Return the first module that gives another result for the same arguments, as part of a sentence."""
     for module, (given, answer) in calls.items():
         given_part, answer_part = calls_of_part.get(module, (None, None))
         if not _same(_first_half(given), given_part):
@@ -54,7 +56,7 @@ def _where(calls: Calls, calls_of_part: Calls) -> str:
 
 
 def _run(network: nn.Module, images: torch.Tensor) -> tuple[Any, Calls]:
-    """The outputs of the network, and what its innermost modules were given and answered, as they ran."""
+    """Return the outputs of a network, and the arguments and results of its innermost modules in order."""
     calls: Calls = {}
 
     def noting(title: str) -> Callable[..., None]:
@@ -98,7 +100,7 @@ def _close(one: Any, other: Any) -> bool:
 
 
 def _inputs(model: nn.Module, example: torch.Tensor) -> torch.Tensor:
-    """Numbers of the precision of the model, or the integers of the example."""
+    """Return random numbers in the precision of the model, or the integers of the example."""
     if not example.is_floating_point():
         return example[torch.arange(EXAMPLES) % len(example)]
     floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
@@ -107,15 +109,13 @@ def _inputs(model: nn.Module, example: torch.Tensor) -> torch.Tensor:
 
 
 def _randomised(model: nn.Module) -> nn.Module:
-    """A copy whose vectors are positive, which keeps variances valid, and whose matrices have variance
-    1 / fan_in, which keeps outputs of order one."""
+    """Return a copy of a network with random weights."""
     generator = torch.Generator().manual_seed(0)
     drawn: dict[int, torch.Tensor] = {}
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.is_floating_point() and tensor.device.type != "meta":
-            low, high = (0.2, 1.8) if tensor.dim() < 2 else (-1.0, 1.0)
-            bound = 1.0 if tensor.dim() < 2 else (3 / max(1, tensor[0].numel())) ** 0.5
-            values = torch.empty(tensor.shape).uniform_(low * bound, high * bound, generator=generator)
+            values = torch.empty(tensor.shape)
+            randomise(values, generator)
             values = values.to(tensor)
             drawn[id(tensor)] = nn.Parameter(values) if isinstance(tensor, nn.Parameter) else values
     return copy.deepcopy(model, memo=dict(drawn))

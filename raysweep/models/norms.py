@@ -45,9 +45,9 @@ def channel_norm(norm: str, channels: int) -> nn.Module:
 
 
 def convolution(norm: str, before: int, after: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
-    """Return a convolution that a norm follows; it keeps height and width but for the stride.
+    """Return a convolution to be followed by a norm; only its stride changes height and width.
 
-    Batch norm subtracts any bias again, so there is none before it. LayerNorm subtracts only the mean over
-    the channels, so a bias per channel is not redundant before it and stays.
+    Batch norm would subtract a bias again, so the convolution has none before it. LayerNorm subtracts only
+    the mean over the channels, so there a bias per channel has an effect.
     """
     return nn.Conv2d(before, after, size, stride, padding=size // 2, bias=norm != "batch")

@@ -10,7 +10,7 @@ BLOCKS = {"resnet20": 3, "resnet32": 5}  # per stage
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions beside the identity, or a 1x1 convolution and norm where the shape changes."""
+    """Two 3x3 convolutions plus their input, through a 1x1 convolution and norm where the shape changes."""
 
     def __init__(self, before: int, after: int, stride: int, norm: str) -> None:
         super().__init__()
@@ -46,4 +46,5 @@ class ResNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         hidden = functional.relu(self.norm(self.conv(images)))
-        return self.classifier(self.blocks(hidden).mean((2, 3)))
+        logits: torch.Tensor = self.classifier(self.blocks(hidden).mean((2, 3)))
+        return logits

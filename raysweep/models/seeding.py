@@ -1,4 +1,4 @@
-"""Global generators under a seed: a constructor may draw from any of them."""
+"""Seeds the global generators, because a constructor may draw from any of them."""
 
 import random
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 def seeded(seed: int, function: Callable[[], Result]) -> Result:
-    """Call a function with the generators of torch (on the CPU), numpy and random seeded; put them back."""
+    """Call a function with the generators of torch (on the CPU), numpy and random seeded; restore them."""
     numpy_state, python_state = np.random.get_state(), random.getstate()
     try:
         with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""Where a user's own network comes from: a name `module:function`. Free of torch."""
+"""Finds the source of a user's own network, named `module:function`, without importing torch."""
 
 import hashlib
 import importlib.util

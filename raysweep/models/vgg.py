@@ -1,6 +1,6 @@
 """VGG for small images (Simonyan and Zisserman 2015), in the form of the lottery-ticket literature.
 
-Global average pooling and one linear layer take the place of the three large linear layers.
+Global average pooling and one linear layer replace the three large linear layers.
 """
 
 import torch
@@ -8,7 +8,7 @@ from torch import nn
 
 from raysweep.models.norms import channel_norm, convolution
 
-STAGES = {  # convolutions by stage, in multiples of the width; a max pool stands between two stages
+STAGES = {  # convolutions by stage, in multiples of the width; with a max pool between two stages
     "vgg11": ((1,), (2,), (4, 4), (8, 8), (8, 8)),
     "vgg16": ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8)),
 }
@@ -36,4 +36,5 @@ class VGG(nn.Module):
         self.classifier = nn.Linear(channels, classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.features(images).mean((2, 3)))
+        logits: torch.Tensor = self.classifier(self.features(images).mean((2, 3)))
+        return logits

@@ -1,4 +1,4 @@
-"""Axes as lists of segments of groups of interchangeable units.
+"""Axes as lists of segments; each segment belongs to a layer group, or stays in place.
 
 A segment of a group with n units and repeat r covers n * r entries: unit i is the block of r entries from
 i * r (flattening channels x height x width gives r = height * width).
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 class Segment:
     """`size` consecutive entries of an axis that belong to `group` (None: they stay in place).
 
-    `why` says what left hidden units in place; it is empty for what is no hidden unit, as pixels.
+    `why` is the reason why hidden units stay in place; it is empty for entries that are not hidden units,
+    such as pixels.
     """
 
     group: str | None
@@ -21,7 +22,7 @@ class Segment:
     why: str = field(default="", compare=False)
 
 
-COPIES = sys.maxsize  # comes first in the order of a group of equal entries
+COPIES = sys.maxsize  # marks, in the order of the groups, those of equal entries
 Axis = tuple[Segment, ...]
 Value = tuple[Axis, ...]  # the axes of a tensor
 
@@ -30,8 +31,8 @@ Value = tuple[Axis, ...]  # the axes of a tensor
 class Within:
     """Axis 1 of a tensor whose rows, along axis 0, lie in `count` equal blocks.
 
-    The entries of the rows of block b are those of the bth of `count` equal runs of `axis`, as the weights of
-    a convolution in groups are.
+    The entries of the rows of block b are those of the bth of `count` equal runs of `axis`, as in the weight
+    of a grouped convolution.
     """
 
     axis: Axis
@@ -42,8 +43,8 @@ class Within:
 class Blocks:
     """Groups whose units lie in `count` equal blocks of consecutive units.
 
-    Units move freely inside each block, and whole blocks move alike in all of the groups. A group of as many
-    units as there are blocks has one unit in each.
+    Units move freely inside each block, and the blocks themselves are reordered in the same way in all of the
+    groups. A group with as many units as there are blocks has one unit in each.
     """
 
     count: int
@@ -51,22 +52,23 @@ class Blocks:
 
 
 def still(size: int, why: str = "") -> Axis:
-    """An axis that stays in place."""
+    """Return an axis of `size` entries that stay in place, for the reason `why`."""
     return (Segment(None, size, why=why),)
 
 
 def segments(axis: Axis | Within | None) -> Axis:
-    """The segments by which an axis moves."""
+    """Return the segments along an axis."""
     return axis.axis if isinstance(axis, Within) else axis or ()
 
 
 def length(axis: Axis | Within) -> int:
+    """Return the number of entries along an axis."""
     total = sum(segment.size for segment in segments(axis))
     return total // axis.count if isinstance(axis, Within) else total
 
 
 def scaled(axis: Axis, factor: int) -> Axis:
-    """The axis with every entry replaced by `factor` consecutive ones."""
+    """Return the axis with every entry replaced by `factor` consecutive ones."""
     return tuple(
         replace(s, size=s.size * factor, repeat=1 if s.group is None else s.repeat * factor) for s in axis
     )
@@ -74,7 +76,8 @@ def scaled(axis: Axis, factor: int) -> Axis:
 
 @dataclass(frozen=True)
 class Grouped:
-    """A convolution in groups: the axes of its input and of its channels, its weight's axis 1, its blocks."""
+    """A grouped convolution: the axes of its input channels, its output channels, its weight's axis 1 (the
+    features) and its blocks."""
 
     incoming: Axis
     channels: Axis

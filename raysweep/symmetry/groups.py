@@ -1,8 +1,8 @@
-"""Groups of interchangeable units, as axes meet.
+"""Layer groups while a network is traced: they are unified where an operation joins two axes.
 
-Where two axes meet, their groups are unified. A group may thereby follow another one, move in larger blocks,
-fall into parts, or stay in place. Its units may also lie in equal blocks: free inside them, while the blocks
-move as the entries of another axis do.
+A group may thereby follow another one, move in larger blocks, be split, or be made to stay in place. Its
+units may also lie in equal blocks: they are free inside a block, while the blocks move as the entries of
+another axis do.
 """
 
 from collections import deque
@@ -16,20 +16,22 @@ from raysweep.symmetry.axes import COPIES, Axis, Grouped, Segment, length, scale
 class Groups:
     """All groups of a network: union-find whose members may also be split, coarsened or fixed.
 
-    `place` is the operation at work, and `own` the groups of the parameters that it takes; a group that does
-    not only meet pixels or other places of the input there holds hidden units, and `pinned` says by the
-    reason how many of them were made to stay.
+    `operation` describes the current operation, and `own` holds the groups of the parameters that it reads
+    directly. `pinned` counts, by reason, the hidden units that were made to stay in place. A group in `own`
+    that only meets pixels or other positions of the input does not consist of hidden units.
     """
 
     def __init__(self) -> None:
-        self.place = ""
+        self.operation = ""
         self.own: set[str] = set()
         self.pinned: dict[str, int] = {}
         self._units: dict[str, int] = {}
         self._order: dict[str, tuple[int, ...]] = {}  # the parts of a split group sort in its place
-        self._origin: dict[str, tuple[str, int]] = {}  # of a part: the group that was split first, the start
+        self._origin: dict[
+            str, tuple[str, int]
+        ] = {}  # of a part: the group that was split first, and the first unit
         self._became: dict[str, Axis] = {}  # a group that is no longer free, in terms of others
-        self._blocks: dict[str, Axis] = {}  # as whose entries the equal blocks of a group's units move
+        self._blocks: dict[str, Axis] = {}  # the axis with whose entries the blocks of a group move
         self.grouped: list[Grouped] = []
 
     def new(self, name: str, size: int, order: tuple[int, ...] | None = None) -> Axis:
@@ -86,7 +88,7 @@ class Groups:
         return tuple(result)
 
     def fix(self, axis: Axis, reason: str = "needs their order") -> None:
-        """Make the units of an axis stay in place; `reason` says what the operation at work does."""
+        """Make the units of an axis stay in place; `reason` says what the current operation does."""
         for segment in self.resolve(axis):
             if segment.group in self._became:  # since, with the blocks of another segment
                 self.fix((segment,), reason)
@@ -96,11 +98,11 @@ class Groups:
                 self.fix(self._blocks.pop(segment.group, ()), reason="")
 
     def _pinned(self, group: str, units: int, reason: str) -> Axis:
-        """So many units of a group, as an axis that stays in place; without a reason they are not hidden."""
+        """Return units of a group as an axis that stays in place; without a reason they are not hidden."""
         is_own = self._origin.get(group, (group, 0))[0] in self.own
         if is_own or not reason or self._order[group][0] == COPIES:
             return still(units)
-        why = f"{self.place} {reason}"
+        why = f"{self.operation} {reason}"
         self.pinned[why] = self.pinned.get(why, 0) + units
         return still(units, why)
 
@@ -143,20 +145,20 @@ class Groups:
 
         A run that is not made of whole segments or of whole units of one segment stays in place.
         """
-        run, place, rest = length(axis) // length(blocks), 0, deque(axis)
+        run, position, rest = length(axis) // length(blocks), 0, deque(axis)
         while rest:
             segment = self._first(rest)
-            part = place % run != 0 or segment.size < run
+            part = position % run != 0 or segment.size < run
             if part:
-                self.fix(self.take(blocks, place // run, place // run + 1), reason="")
-            size = min(segment.size, run - place % run) if part else segment.size // run * run
+                self.fix(self.take(blocks, position // run, position // run + 1), reason="")
+            size = min(segment.size, run - position % run) if part else segment.size // run * run
             if size < segment.size:
                 self.cut((segment,), size)
                 rest.extendleft(reversed(self._parts(segment, size)))
                 continue
             if not part:
-                self._block_segment(segment, self.take(blocks, place // run, (place + size) // run))
-            place += size
+                self._block_segment(segment, self.take(blocks, position // run, (position + size) // run))
+            position += size
 
     def _block_segment(self, segment: Segment, blocks: Axis) -> None:
         """Make equal runs of a segment move as the entries of `blocks` do."""
@@ -177,7 +179,7 @@ class Groups:
             self.fix(blocks, reason="")
 
     def _put_in_blocks(self, group: str, blocks: Axis) -> None:
-        """Blocks of unlike sizes lie inside each other, or stay in place."""
+        """Nest blocks of different sizes in each other, or make them stay in place."""
         known = self._blocks.setdefault(group, blocks)
         one, other = length(known), length(blocks)
         if one == other:
@@ -198,7 +200,7 @@ class Groups:
             self.resolve((Segment(group, self._units[group]),))
 
     def _follow_blocks(self, group: str) -> None:
-        """Where the blocks of a group no longer move as the units of one other group, neither does it."""
+        """Split a group whose blocks no longer move as the units of one other group."""
         blocks = self._blocks[group] = self.resolve(self._blocks[group])
         if len(blocks) == 1 and blocks[0].group is not None and blocks[0].repeat == 1:
             return
@@ -270,7 +272,7 @@ class Groups:
             self.block((follower,), self._blocks.pop(other.group))
 
     def _stay(self, one: Segment, other: Segment) -> None:
-        """One of two segments stays in place, so the other one does, for the same reason."""
+        """Make a segment stay in place, because the other one does, for the same reason."""
         still_one, moving = (one, other) if one.group is None else (other, one)
         if moving.group is None:
             return

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LeftAlone:
-    """`units` hidden units that stay in place; `reason` names the operation that needs them there.
+    """`units` hidden units that stay in place; `reason` names the operation that requires it.
 
-    `axes` are the parameters and buffers, each with the number of its axis, along which they lie.
+    `axes` lists where they lie: the names of parameters and buffers, each with the number of the axis.
     """
 
     units: int
@@ -15,5 +15,5 @@ class LeftAlone:
     axes: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
-        where = ", ".join(f"axis {place} of {name}" for name, place in self.axes)
+        where = ", ".join(f"axis {dimension} of {name}" for name, dimension in self.axes)
         return f"{self.units} along {where}: {self.reason}"

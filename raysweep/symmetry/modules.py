@@ -1,4 +1,4 @@
-"""How torch's own layers call the operations: by exact type, so that a subclass is never mistaken."""
+"""The operation that each of torch's layers carries out, by exact type: a subclass may do something else."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,8 +23,8 @@ def _convolution(module: Any, own: Own) -> tuple[Any, ...]:
 
 
 def _transposed(module: Any, own: Own) -> tuple[Any, ...]:
-    place = (module.stride, module.padding, module.output_padding)
-    return (own("weight"), own("bias"), *place, module.groups, module.dilation)
+    geometry = (module.stride, module.padding, module.output_padding)
+    return (own("weight"), own("bias"), *geometry, module.groups, module.dilation)
 
 
 def _statistics(module: Any, own: Own) -> tuple[Any, ...]:

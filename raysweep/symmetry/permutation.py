@@ -1,4 +1,4 @@
-"""Permutations of the hidden units of a network, one per group."""
+"""Permutations of the hidden units of a network, one per layer group."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ import torch
 class Permutation:
     """Indices by group: unit i of the permuted network is unit `indices[group][i]` of the network.
 
-    Each value is an int64 tensor of shape (units,) on the CPU that holds 0..units-1 once each.
+    Each value is an int64 tensor of shape (units,) on the CPU that holds 0..units-1 once each. Raises
+    `ValueError` for other indices.
     """
 
     indices: Mapping[str, torch.Tensor]
@@ -58,9 +59,9 @@ class Permutation:
         return self.compose(other.inverse()).fixed_points()
 
     def share_of_fixed_points(self, other: "Permutation | None" = None) -> float:
-        """Return the share of all units on which it agrees with another permutation (else the identity).
+        """Return the share of all units on which it agrees with another permutation, by default the identity.
 
-        It is 1 where there are no units. Raises `ValueError` when the groups or their sizes differ.
+        The share is 1 where there are no units. Raises `ValueError` when the groups or their sizes differ.
         """
         shares = self.agreement(other) if other else self.fixed_points()
         sizes = self.sizes()

@@ -25,7 +25,7 @@ EXCHANGED = 8  # pairs of units by whose exchange an axis is tried; some of them
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Occurrence:
     """One axis of one parameter or buffer along which a group lies."""
 
     group: str
@@ -37,30 +37,34 @@ class _Place:
 def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor) -> None:
     """Check that every group, moved alone, leaves the network's outputs unchanged.
 
-    Groups whose blocks move alike are moved together: the blocks, and the units inside each of them.
+    Groups whose blocks move together are moved at once: the blocks, and the units inside each of them.
 
     All parameters and buffers are randomised first, in float64, because norm scales of one, zero biases and
     zero heads would make the check vacuous; the outputs must not be zero; and moving the same group along any
     one axis alone must change them. Units may be silent by chance in very narrow networks, so an axis without
-    effect is tried again in another draw. Of a group moved alone only what it reaches is run again; in the
-    end the whole network runs with all groups moved. The model is not changed. Raises `SpecError` naming the
-    group, saying that the outputs are zero, or why they are no function of each example (`unmeasurable`).
+    effect is tried again in another draw. When one group moves, only the parts that it reaches are run again;
+    in the end the whole network runs with all groups moved. The model is not changed. Raises `SpecError`,
+    naming the group, for outputs that change or are zero, and for a network that is not a function of each
+    example (`unmeasurable`).
     """
     problem = unmeasurable(model, example_input)
     if problem:
         raise SpecError(f"{type(model).__name__}: {problem}")
     generator = torch.Generator().manual_seed(seed_for("proof"))
-    places = list(_places(spec, model))
+    occurrences = list(_occurrences(spec, model))
     for draw in range(DRAWS):
         network = randomised_network(model, example_input, generator)
         moves = together(spec.sizes, spec.blocks)
-        places = [place for groups in moves for place in _idle(spec, network, groups, places, generator)]
+        occurrences = [
+            where for groups in moves for where in _idle(spec, network, groups, occurrences, generator)
+        ]
         if draw == 0:
             _check_together(spec, network, generator)
-        if not places:
+        if not occurrences:
             return
+    idle = occurrences[0]
     raise SpecError(
-        f"group {places[0].group}: axis {places[0].dimension} of {places[0].name} has no effect, "
+        f"group {idle.group}: axis {idle.dimension} of {idle.name} has no effect, "
         "so nothing is proved (a bias that the next norm subtracts again is best left out)"
     )
 
@@ -68,7 +72,7 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
 def _check_together(spec: "PermutationSpec", network: RandomisedNetwork, generator: torch.Generator) -> None:
     """Check that all groups together, moved in the whole network, leave its outputs as they are.
 
-    It does not rest on the trace of the network, as running parts of it again does.
+    Unlike `RandomisedNetwork.change`, this does not rely on the trace of the network.
     """
     changed = _changed(spec, network, spec.random(generator))
     with torch.no_grad():
@@ -77,23 +81,23 @@ def _check_together(spec: "PermutationSpec", network: RandomisedNetwork, generat
         raise SpecError(f"reordering the units of all groups changes the network's outputs by {change:.2g}")
 
 
-def _places(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Place]:
+def _occurrences(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Occurrence]:
     for name in single_names(model):
         for dimension, axis in enumerate(spec.axes.get(name, ())):
             for group in dict.fromkeys(segment.group for segment in segments(axis)):
                 if axis is not None and group is not None:
-                    yield _Place(group, name, dimension, axis)
+                    yield _Occurrence(group, name, dimension, axis)
 
 
 def _idle(
     spec: "PermutationSpec",
     network: RandomisedNetwork,
     groups: tuple[str, ...],
-    places: list[_Place],
+    occurrences: list[_Occurrence],
     generator: torch.Generator,
-) -> list[_Place]:
-    """Check that moving groups changes nothing; return those of their places that have no effect alone."""
-    own = [place for place in places if place.group in groups]
+) -> list[_Occurrence]:
+    """Check that moving groups changes nothing; return where they have no effect when moved there alone."""
+    own = [where for where in occurrences if where.group in groups]
     if not own:
         return []
     permutation = _moved(spec, groups, generator)
@@ -104,18 +108,21 @@ def _idle(
         raise SpecError(f"{kind} {', '.join(groups)}: {effect}")
     still = {**permutation.indices, **{group: torch.arange(spec.sizes[group]) for group in groups}}
     alone = {group: {**still, group: permutation.indices[group]} for group in groups}
-    return [place for place in own if not _has_effect(spec, network, place, alone[place.group])]
+    return [where for where in own if not _has_effect(spec, network, where, alone[where.group])]
 
 
 def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: Permutation) -> State:
-    """The tensors that a permutation changes, each under its first name."""
+    """Return the tensors that a permutation changes, each under its first name."""
     single = replace(spec, axes={name: axes for name, axes in spec.axes.items() if name in network.state})
     moved = single.apply(permutation, network.state)
     return {name: tensor for name, tensor in moved.items() if tensor is not network.state[name]}
 
 
 def _has_effect(
-    spec: "PermutationSpec", network: RandomisedNetwork, place: _Place, indices: Mapping[str, torch.Tensor]
+    spec: "PermutationSpec",
+    network: RandomisedNetwork,
+    where: _Occurrence,
+    indices: Mapping[str, torch.Tensor],
 ) -> bool:
     """Whether the outputs change when a group moves, as `indices` say, along one axis of one tensor alone.
 
@@ -123,41 +130,41 @@ def _has_effect(
     zero a move itself is tried, because that does not exclude an effect. Units in blocks are not exchanged in
     pairs, which may lie in unlike blocks.
     """
-    gradient, tensor = network.gradients.get(place.name), network.state[place.name]
-    free = not any(place.group in each.groups for each in spec.blocks)
-    if gradient is not None and free and isinstance(place.axis, tuple):
-        if abs(_derivative(network, gradient, place, place.axis)) > network.threshold:
+    gradient, tensor = network.gradients.get(where.name), network.state[where.name]
+    free = not any(where.group in each.groups for each in spec.blocks)
+    if gradient is not None and free and isinstance(where.axis, tuple):
+        if abs(_derivative(network, gradient, where, where.axis)) > network.threshold:
             return True
         gradient = None
-    along = [dimension == place.dimension for dimension in range(tensor.dim())]
-    moved = selected(tensor, spec.axes[place.name], indices, along)
+    along = [dimension == where.dimension for dimension in range(tensor.dim())]
+    moved = selected(tensor, spec.axes[where.name], indices, along)
     if gradient is not None and (gradient * (moved - tensor)).sum().abs() > network.threshold:
         return True
-    return network.change({place.name: moved}) > network.threshold
+    return network.change({where.name: moved}) > network.threshold
 
 
-def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, place: _Place, axis: Axis) -> float:
-    """The derivative along the exchange of the units 0 and 1, 2 and 3, and so on, of up to `EXCHANGED` pairs.
+def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, where: _Occurrence, axis: Axis) -> float:
+    """Return the derivative along the exchange of units 0 and 1, 2 and 3, ... (`EXCHANGED` pairs at most).
 
     It is the sum of -<g_a - g_b, w_a - w_b> over the pairs, of gradients g and weights w of the units a and
     b. A few units are enough; all of a wide layer would take longer than running the network.
     """
     total, offset = 0.0, 0
     for segment in axis:
-        if segment.group == place.group:
+        if segment.group == where.group:
             pairs = min(segment.size // segment.repeat // 2, EXCHANGED)
             differences = []
-            for each in (network.state[place.name], gradient):
-                part = each.narrow(place.dimension, offset, 2 * pairs * segment.repeat)
-                by_unit = part.unflatten(place.dimension, (pairs, 2, segment.repeat))
-                differences.append(by_unit.diff(dim=place.dimension + 1))
+            for each in (network.state[where.name], gradient):
+                part = each.narrow(where.dimension, offset, 2 * pairs * segment.repeat)
+                by_unit = part.unflatten(where.dimension, (pairs, 2, segment.repeat))
+                differences.append(by_unit.diff(dim=where.dimension + 1))
             total -= (differences[0] * differences[1]).sum().item()
         offset += segment.size
     return total
 
 
 def _moved(spec: "PermutationSpec", groups: tuple[str, ...], generator: torch.Generator) -> Permutation:
-    """A permutation that moves groups, none as the identity does, and leaves the others in place."""
+    """Return a permutation that moves every unit of these groups and leaves the other groups in place."""
     indices = dict(Permutation.identity(spec.sizes).indices)
     count = next((each.count for each in spec.blocks if each.groups == groups), 1)
     order = _rotated(count, generator)
@@ -168,6 +175,6 @@ def _moved(spec: "PermutationSpec", groups: tuple[str, ...], generator: torch.Ge
 
 
 def _rotated(size: int, generator: torch.Generator) -> torch.Tensor:
-    """A rotation of shuffled entries, in which none stays in place unless it is alone."""
+    """Return a rotation of shuffled entries: none stays in place, unless there is only one."""
     shuffle = torch.randperm(size, generator=generator)
     return shuffle[(shuffle.argsort() + 1) % size]

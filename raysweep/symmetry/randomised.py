@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from raysweep.errors import SpecError
+from raysweep.models.random_weights import randomise
 from raysweep.symmetry.gradients import State, state_gradients
 from raysweep.symmetry.rerun import Rerun
 from raysweep.symmetry.tracing import stored_tensors
@@ -28,11 +29,10 @@ class RandomisedNetwork:
     rerun: Rerun | None  # None where the network cannot be traced
 
     def change(self, changed: State) -> float:
-        """Return the largest change of an output when these tensors take other values; 0 where it is
-        rounding.
+        """Return the largest change of an output when these tensors take other values; 0 for mere rounding.
 
-        Only what the change reaches is run again; where it reaches the outputs, the whole network says by how
-        much.
+        Only the parts that the change reaches are run again. Where it reaches the outputs, the whole network
+        runs again to measure the change.
         """
         if self.rerun is not None:
             old = {name: self.state[name].data for name in changed}
@@ -49,7 +49,7 @@ class RandomisedNetwork:
 
 
 def single_names(model: nn.Module) -> list[str]:
-    """The names of parameters and buffers, the first one of a tied tensor."""
+    """Return the names of all parameters and buffers; of a tied tensor only the first name."""
     names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
     return [name for name, tensor in stored_tensors(model) if names[id(tensor)] == name]
 
@@ -64,7 +64,7 @@ def randomised_network(
     state = {name: stored[name] for name in single_names(network)}
     for tensor in state.values():
         if tensor.is_floating_point():
-            _randomise(tensor, generator)
+            randomise(tensor, generator)
 
     def evaluate(values: State) -> torch.Tensor:
         result = torch.func.functional_call(network, values, (inputs,))
@@ -91,22 +91,10 @@ def _traced(network: nn.Module, inputs: torch.Tensor) -> Rerun | None:
 
 
 def _blank(model: nn.Module) -> nn.Module:
-    """A copy whose floating parameters are float64 and not filled: copying wide layers takes longer."""
+    """Return a copy with float64 parameters that are not filled, because copying wide layers takes longer."""
     blanks = {
         id(p): nn.Parameter(torch.empty_like(p, dtype=torch.float64))
         for p in model.parameters()
         if p.is_floating_point()
     }
     return copy.deepcopy(model, memo=dict(blanks))
-
-
-def _randomise(tensor: torch.Tensor, generator: torch.Generator) -> None:
-    """Fill with values that keep activations of order one in networks of any depth.
-
-    Vectors are positive: variances stay valid, and biases keep units alive that ReLU would silence.
-    """
-    if tensor.dim() < 2:
-        tensor.uniform_(0.2, 1.8, generator=generator)
-    else:
-        bound = (3 / tensor[0].numel()) ** 0.5  # variance 1 / fan_in
-        tensor.uniform_(-bound, bound, generator=generator)

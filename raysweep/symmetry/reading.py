@@ -9,10 +9,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class _Reads(TorchDispatchMode):
-    """Notes the memory of every tensor that an operation is given; a view lies in that of its tensor."""
+    """Records the memory of every argument of an operation; a view shares that of its tensor."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.memory: set[int] = set()
 
     def __torch_dispatch__(
@@ -26,9 +26,9 @@ class _Reads(TorchDispatchMode):
 def read_in_training_only(model: nn.Module, example: torch.Tensor) -> set[str]:
     """Return the (first) names of the parameters that a network reads in training mode and not in evaluation.
 
-    Such are the heads of auxiliary classifiers. There are none where the network fails in training mode. It
-    runs on a batch in both modes, which may change its running statistics, and is left in evaluation mode;
-    the random state is left as it was.
+    Auxiliary classifiers are an example. A network that fails in training mode has none. The network runs on
+    a batch in both modes, which may change its running statistics, and is left in evaluation mode; the random
+    state is restored.
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
@@ -37,7 +37,7 @@ def read_in_training_only(model: nn.Module, example: torch.Tensor) -> set[str]:
             return set()
         try:
             return _read(model.train(), example) - evaluated
-        except Exception:  # whatever the network raises; who trains it will say so
+        except Exception:  # whatever the network raises; training it will raise the same
             return set()
         finally:
             model.eval()

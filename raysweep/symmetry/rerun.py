@@ -1,4 +1,4 @@
-"""Running a network again after some of its tensors have changed: only what the change reaches."""
+"""Runs those parts of a network again that depend on tensors that have changed."""
 
 from collections.abc import Collection
 from typing import Any
@@ -14,8 +14,8 @@ from raysweep.symmetry.tracing import traced_graph
 class Rerun(fx.Interpreter):
     """Keeps the values of all nodes of one run, so that another one starts where tensors changed.
 
-    It ends where the values are the old ones again, up to `tolerance` relative to the largest of them: the
-    reordered units of one layer reach no farther than the layers that read them.
+    It follows a change until the values are the old ones again, up to `tolerance` relative to the largest of
+    them: reordered units of one layer reach no farther than the layers that read them.
     """
 
     def __init__(self, network: nn.Module, inputs: torch.Tensor, tolerance: float) -> None:
@@ -51,7 +51,7 @@ class Rerun(fx.Interpreter):
         return any(node.op == "output" for node in new)
 
     def _tensors(self, node: fx.Node) -> set[int]:
-        """The parameters and buffers that a node reads itself."""
+        """Return the ids of the parameters and buffers that a node reads itself."""
         if node.op == "call_module":
             module = self.fetch_attr(str(node.target))
             return {id(tensor) for tensor in (*module.parameters(), *module.buffers())}

@@ -1,4 +1,4 @@
-"""From units to entries: the index along an axis that carries out a permutation, or takes some units."""
+"""The index along an axis that carries out a permutation of units, or takes some of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,9 +37,9 @@ def selected(
     indices: Indices,
     along: Sequence[bool] | None = None,
 ) -> torch.Tensor:
-    """Return the part of a tensor that these units of each group make up, or the tensor with them reordered.
+    """Return the part of a tensor that belongs to these units of each group, in the order of `indices`.
 
-    `along` says for each axis whether units are taken there; everywhere unless given.
+    `along` says for each axis whether units are selected along it; by default along all.
     """
     for dimension, axis in enumerate(axes):
         if axis is None or (along is not None and not along[dimension]):
@@ -53,12 +53,13 @@ def selected(
     return tensor
 
 
-def places(
+def region(
     axes: Sequence[Axis | Within | None], indices: Indices, taken: Sequence[int], shape: Sequence[int]
 ) -> tuple[Any, ...]:
-    """Return where, in a tensor of a shape, the part of shape `taken` lies that these units make up.
+    """Return the index of the part of a tensor that belongs to these units of each group.
 
-    They are indices along each axis, to be broadcast.
+    `taken` is the shape of the part and `shape` that of the tensor. The result holds one tensor of indices
+    per axis; they broadcast to `taken`.
     """
     found: list[Any] = []
     for dimension, (axis, size) in enumerate(zip(axes, taken, strict=True)):

@@ -1,4 +1,4 @@
-"""What a trace has found once all axes have met: axes in terms of free groups, their sizes and blocks."""
+"""The result of a trace, once all axes have been unified: axes in free groups, their sizes and blocks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Axes = tuple[Axis | Within | None, ...]  # of a parameter or buffer; None where 
 
 @dataclass(frozen=True)
 class Symmetries:
-    """The axes of each parameter and buffer, the units of each group along them, and which lie in blocks."""
+    """The axes of each parameter and buffer, the number of units of each group, and the groups in blocks."""
 
     axes: dict[str, Axes]
     sizes: dict[str, int]
@@ -48,7 +48,7 @@ def settled(groups: Groups, stored: Mapping[str, Value]) -> Symmetries:
 
 
 def _tie(groups: Groups) -> None:
-    """Convolutions with one weight move alike."""
+    """Unify the inputs of convolutions that share a weight."""
     first: dict[str, Grouped] = {}
     for each in groups.grouped:
         group = _sole(groups, each.features)
@@ -60,7 +60,7 @@ def _tie(groups: Groups) -> None:
 def _free_inside(
     groups: Groups, conv: Grouped, outer: Mapping[str, str], values: Mapping[str, Value]
 ) -> bool:
-    """Whether each row of a grouped convolution's weight may have an order of its own along axis 1."""
+    """Whether each row of a grouped convolution's weight may be reordered separately along axis 1."""
     features, rows = groups.resolve(conv.features), groups.resolve(conv.channels)
     group, incoming = _sole(groups, features), groups.resolve(conv.incoming)
     if group is None or group in outer or group in outer.values():
@@ -73,7 +73,7 @@ def _free_inside(
 
 
 def _sole(groups: Groups, axis: Axis) -> str | None:
-    """The group of which an axis consists, if it is one alone."""
+    """Return the group that makes up an axis, if there is only one."""
     resolved = groups.resolve(axis)
     return resolved[0].group if len(resolved) == 1 and resolved[0].repeat == 1 else None
 

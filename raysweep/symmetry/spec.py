@@ -22,14 +22,13 @@ __all__ = ["Axis", "Blocks", "PermutationSpec", "Segment", "Within"]
 class PermutationSpec:
     """The axes of a network that a permutation reorders.
 
-    `axes[name][d]` is the list of segments along axis d of a parameter or buffer, or None where the
-    axis stays in place; a parameter that training alone reads, as of an auxiliary head, has no entry, for the
-    symmetries are those of the network in evaluation mode. `sizes[group]` is the number of units of a group,
-    in the order of the network.
-    `buffers` names what is permuted but never matched: buffers, and further names of a tied parameter.
-    Groups that `blocks` names move inside blocks of units, and in whole blocks (grouped convolution,
-    GroupNorm); all others move freely. `left_alone` lists the hidden units that stay in place, with the
-    reason; what the network takes in and puts out is not hidden.
+    `axes[name][d]` is the list of segments along axis d of a parameter or buffer, or None where the axis
+    stays in place. The symmetries are those of the network in evaluation mode, so a parameter that is only
+    read in training (an auxiliary head) has no entry. `sizes[group]` is the number of units of a group, in
+    the order of the network. `buffers` names tensors that are permuted but never matched: buffers, and
+    further names of a tied parameter. Groups in `blocks` move inside blocks of units, and in whole blocks
+    (grouped convolution, GroupNorm); all others move freely. `left_alone` lists the hidden units that stay in
+    place, with the reason; inputs and outputs of the network are not hidden units.
     """
 
     axes: Mapping[str, Axes]
@@ -42,8 +41,8 @@ class PermutationSpec:
     def trace(model: nn.Module, example_input: torch.Tensor, *, proved: bool = True) -> "PermutationSpec":
         """Find the symmetries of a module by tracing it on an example batch, and prove them numerically.
 
-        `example_input` is what the module takes, along a first axis of examples (two are enough); only its
-        shape and type matter for most networks. The module is not changed. The proof (see `prove`) takes a
+        `example_input` is an input of the module with a first axis of examples (two are enough); for most
+        networks only its shape and type matter. The module is not changed. The proof (see `prove`) takes a
         few times as long as running the network forwards and backwards in float64; `proved=False` leaves it
         to the caller.
 
@@ -59,7 +58,7 @@ class PermutationSpec:
         return spec
 
     def random(self, generator: torch.Generator) -> Permutation:
-        """Draw uniformly one permutation of every group, of those that keep to its blocks."""
+        """Draw a permutation of every group uniformly from those that respect its blocks."""
         inside = {group for each in self.blocks for group in each.groups}
         free = {group: size for group, size in self.sizes.items() if group not in inside}
         indices = dict(Permutation.random(free, generator).indices)
@@ -71,8 +70,8 @@ class PermutationSpec:
         """Return the state with its units reordered; tensors in which nothing moves are shared.
 
         `state` holds tensors by name, as `state_dict` returns them; names that the spec does not have are
-        passed through. Raises `ValueError` for a permutation that is not one of this spec (see `check`), and
-        for a tensor that has to move and is missing or of another size.
+        passed through. Raises `ValueError` for a permutation that does not fit this spec (see `check`), and
+        for a tensor that has to move but is missing or has another size.
         """
         self.check(permutation)
         result = dict(state)
@@ -94,8 +93,8 @@ class PermutationSpec:
             return
         wrong = next(g for g in (*self.sizes, *sizes) if sizes.get(g) != self.sizes.get(g))
         raise ValueError(
-            f"a permutation of other units: group {wrong} has {sizes.get(wrong, 'no')} units in the "
-            f"permutation and {self.sizes.get(wrong, 'none')} in the network"
+            f"the permutation does not fit the network: group {wrong} has {sizes.get(wrong, 'no')} units in "
+            f"the permutation and {self.sizes.get(wrong, 'none')} in the network"
         )
 
     def check_state(self, state: Mapping[str, torch.Tensor]) -> None:

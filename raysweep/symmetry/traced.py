@@ -1,4 +1,4 @@
-"""Tensors with the segments of their axes, and the way in which an operation is refused."""
+"""Tensors with the segments of their axes, and the error of an operation that is not understood."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from raysweep.symmetry.groups import Groups
 
 
 class NotUnderstoodError(Exception):
-    """An operation whose effect on the axes is not known; the text says why, without naming the place."""
+    """An operation whose effect on the axes is not known; the text says why, without naming the operation."""
 
 
 @dataclass(frozen=True)
@@ -22,23 +22,23 @@ class Traced:
 
 @dataclass(frozen=True)
 class Constant(Traced):
-    """A tensor that neither inputs nor parameters enter, with the version of its values."""
+    """A tensor that depends on neither inputs nor parameters, with the version of its values."""
 
     version: int
 
     @property
     def is_written(self) -> bool:
-        """Whether an operation in place has changed it since."""
+        """Whether an in-place operation has changed it since."""
         return self.tensor._version != self.version
 
-    def is_equal_along(self, place: int) -> bool:
+    def is_equal_along(self, dimension: int) -> bool:
         """Whether the entries along an axis are equal, so that no permutation of them changes it."""
-        first = self.tensor.narrow(place, 0, min(1, self.tensor.shape[place]))
+        first = self.tensor.narrow(dimension, 0, min(1, self.tensor.shape[dimension]))
         return not self.is_written and bool((self.tensor == first).all())
 
 
 def unmoved(tensor: torch.Tensor, why: str = "") -> Traced:
-    """A tensor whose entries stay in place."""
+    """Return a tensor whose entries stay in place, for the reason `why`."""
     return Traced(tensor, tuple(still(size, why) for size in tensor.shape))
 
 

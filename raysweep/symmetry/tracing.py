@@ -44,30 +44,30 @@ class _Interpreter(fx.Interpreter):
         self.extra_traceback = False  # it would rewrite the messages of errors
         self.groups = Groups()
         self.known: dict[int, Value] = {}  # axes by the identity of the parameter or buffer
-        self.computed: dict[str, Traced] = {}  # what the nodes that compute something return
+        self.computed: dict[str, Traced] = {}  # the results of the nodes that compute something
         self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
 
     def run_node(self, n: fx.Node) -> Any:
-        self.groups.place, self.groups.own = self._place(n), set()
+        self.groups.operation, self.groups.own = self._described(n), set()
         for each in n.all_input_nodes:
             if each.op == "get_attr":
                 self._owns(self.env[each])
         try:
             result = super().run_node(n)
         except NotUnderstoodError as error:
-            raise SpecError(f"{_PREFIX}: {self.groups.place} {error}") from None
+            raise SpecError(f"{_PREFIX}: {self.groups.operation} {error}") from None
         if isinstance(result, Traced) and n.op in _COMPUTING:
             self.computed[n.name] = result
         return result
 
-    def _place(self, node: fx.Node) -> str:
+    def _described(self, node: fx.Node) -> str:
         if node.op == "call_module":
             return f"module {node.target} ({type(self.fetch_attr(str(node.target))).__name__})"
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.target)
         return f"operation {node.name} ({name})"
 
     def _owns(self, stored: Any) -> None:
-        """The node at work takes this parameter or buffer itself."""
+        """Record that the current node reads this parameter or buffer directly."""
         if isinstance(stored, Traced):
             self.groups.own |= {s.group for axis in stored.axes for s in axis if s.group is not None}
 
@@ -114,7 +114,7 @@ class _Interpreter(fx.Interpreter):
         for leaf in pytree.tree_leaves(args):
             if isinstance(leaf, Traced):
                 for axis in leaf.axes:
-                    self.groups.fix(axis, reason="")  # what a network puts out is not hidden
+                    self.groups.fix(axis, reason="")  # outputs are not hidden units
         return args
 
     def _call(self, function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
@@ -148,12 +148,12 @@ class _Interpreter(fx.Interpreter):
         return tuple(checked(tensor, value) for tensor, value in zip(result, axes, strict=True))
 
     def _used(self, leaf: Any) -> Any:
-        """In each use anew, equal entries of a constant may follow whatever they are joined with."""
+        """Let equal entries of a constant follow what they are joined with, separately in each use."""
         if not isinstance(leaf, Constant):
             return leaf
         axes = (
-            self.groups.copies("constant", length(axis)) if leaf.is_equal_along(place) else axis
-            for place, axis in enumerate(leaf.axes)
+            self.groups.copies("constant", length(axis)) if leaf.is_equal_along(dimension) else axis
+            for dimension, axis in enumerate(leaf.axes)
         )
         return Traced(leaf.tensor, tuple(axes))
 
@@ -164,8 +164,8 @@ class _Interpreter(fx.Interpreter):
             name = self._names[id(tensor)]
             units = name.removesuffix(".weight")
             self.known[id(tensor)] = tuple(
-                self.groups.new(f"{name}@{place}" if place else units, size)
-                for place, size in enumerate(tensor.shape)
+                self.groups.new(f"{name}@{dimension}" if dimension else units, size)
+                for dimension, size in enumerate(tensor.shape)
             )
         return Traced(tensor, self.known[id(tensor)])
 
@@ -188,21 +188,21 @@ def stored_tensors(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
 def trace_axes(model: nn.Module, example: torch.Tensor) -> tuple[Symmetries, tuple[LeftAlone, ...]]:
     """Return axes, groups and blocks of the parameters and buffers, and the hidden units left alone.
 
-    A parameter that training alone reads is left out. Raises `SpecError` naming what is not understood.
+    A parameter that is only read in training is left out. Raises `SpecError`, naming what is not understood.
     """
     interpreter = _interpret(model, example)
     return _settled(interpreter), _left_alone(interpreter)
 
 
 def _left_alone(interpreter: _Interpreter) -> tuple[LeftAlone, ...]:
-    """What stays in place once all is settled."""
-    groups, places = interpreter.groups, dict[str, list[tuple[str, int]]]()
+    """Return the hidden units that stay in place, once all axes have been unified."""
+    groups, axes_of = interpreter.groups, dict[str, list[tuple[str, int]]]()
     for name, tensor in stored_tensors(interpreter.module):
-        for place, axis in enumerate(interpreter.known.get(id(tensor), ())):
+        for dimension, axis in enumerate(interpreter.known.get(id(tensor), ())):
             for why in dict.fromkeys(segment.why for segment in groups.resolve(axis)):
-                places.setdefault(why, []).append((name, place))
+                axes_of.setdefault(why, []).append((name, dimension))
     return tuple(
-        LeftAlone(units, why, tuple(places[why])) for why, units in groups.pinned.items() if why in places
+        LeftAlone(units, why, tuple(axes_of[why])) for why, units in groups.pinned.items() if why in axes_of
     )
 
 
@@ -211,7 +211,7 @@ def _settled(interpreter: _Interpreter) -> Symmetries:
     for name, tensor in stored_tensors(interpreter.module):
         value = interpreter.known.get(id(tensor))
         if value is None and isinstance(tensor, nn.Parameter):
-            continue  # read in training alone (`_check_all_used`)
+            continue  # it is only read in training (`_check_all_used`)
         stored[name] = value or tuple(map(still, tensor.shape))
     return settled(interpreter.groups, stored)
 
@@ -219,8 +219,8 @@ def _settled(interpreter: _Interpreter) -> Symmetries:
 def _check_all_used(interpreter: _Interpreter, inputs: torch.Tensor) -> None:
     """Raise `SpecError` for a parameter that no mode of the network reads.
 
-    One that training alone reads, as of an auxiliary classifier, does not touch the function that is
-    evaluated, and has no axes, whatever units it reads.
+    A parameter that is only read in training, as in an auxiliary classifier, has no effect on the function
+    that is evaluated. It has no axes, whatever units it reads.
     """
     network = interpreter.module
     unread = [name for name, p in network.named_parameters() if id(p) not in interpreter.known]
@@ -231,10 +231,10 @@ def _check_all_used(interpreter: _Interpreter, inputs: torch.Tensor) -> None:
 
 
 def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str, ...]]:
-    """Return, by group, the graph's nodes whose values have the group's units along axis 1, in order.
+    """Return, by group, the names of the nodes whose values have the group's units along axis 1, in order.
 
-    The names of the nodes are those of `traced_graph`. Raises `SpecError` naming what is not understood, or a
-    group that no value shows in this way.
+    The nodes are those of `traced_graph`. Raises `SpecError`, naming an operation that is not understood, or
+    a group without such a node.
     """
     interpreter = _interpret(copy.deepcopy(model).eval(), example)
     found: dict[str, list[str]] = {group: [] for group in _settled(interpreter).sizes}
@@ -250,7 +250,7 @@ def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str,
 
 
 def traced_graph(model: nn.Module) -> fx.Graph:
-    """The graph of a network as the symmetries were found on it."""
+    """Return the graph on which the symmetries of a network are found."""
     return _Tracer().trace(model)
 
 

@@ -74,6 +74,8 @@ def test_errors():
         embed(six, spec_and_state("lenet", 12)[0], small, large, seed=0)
     with pytest.raises(ValueError, match="unknown order 'upward'; valid: random, forward, backward"):
         embed(six, twelve, small, large, seed=0, order="upward")
+    with pytest.raises(ValueError, match="restarts must be at least 1, not 0"):
+        embed(six, twelve, small, large, seed=0, restarts=0)
     with pytest.raises(ValueError, match="expected 12 entries"):
         embed(six, twelve, small, small, seed=0)
 

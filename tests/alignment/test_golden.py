@@ -19,6 +19,19 @@ from raysweep.symmetry import PermutationSpec
 pytestmark = pytest.mark.versions
 
 GOLDEN = (4, "bfec67eadfd09734fab7")
+GOLDEN_NUMBERS = {
+    "linear": (1546.791422, -0.944023, 31),
+    "restarts": (1546.791422, -0.944023, 49),
+    "started": (1403.491057, -0.944023, 21),
+    "cosine": (31.792440, -0.101550, 24),
+    "stacked": (2236.253515, 51.391232, 34),
+    "one group": (-0.368801, -13.837796, 2),
+    "joint": (4021.732293, 22.596844, 204),
+    "activations": (31.171766, 2.940333, 4),
+    "joint activations": (297.568547, 11.828913, 54),
+    "embedding": (-7316.462078, -10731.147102, 50),
+}
+GOLDEN_REFERENCES = (2, 0)
 GOLDEN_EMBEDDING = (5, "6bebd73c17ebe1be9ef3")
 
 
@@ -45,6 +58,37 @@ def test_golden_alignments():
         *joint_activation_matching(models, images, "all").permutations,
     ]
     assert (ALIGNMENT_VERSION, digest([each.to_lists() for each in found])) == GOLDEN
+
+
+def test_golden_objectives_and_assignments():
+    """What the tables say of the same alignments: objective, that of the identity, assignments solved."""
+    spec, models = networks(3, 3)
+    states = [model.state_dict() for model in models]
+    images = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(9))
+    wide_spec, (wide,) = networks(4, 1)
+    found = {
+        "linear": weight_matching(spec, states[0], states[1], 0),
+        "restarts": weight_matching(spec, states[0], states[1], 0, restarts=2),
+        "started": weight_matching(
+            spec, states[0], states[1], 0, start=spec.random(torch.Generator().manual_seed(1))
+        ),
+        "cosine": weight_matching(spec, states[0], states[1], 0, kernel="cosine", order="backward"),
+        "stacked": weight_matching(spec, states[:2], states[1:], 0, order="forward"),
+        "one group": weight_matching(
+            spec, states[0], states[1], 0, groups=list(spec.sizes)[:1], biases=False
+        ),
+        "joint": joint_matching(spec, states, 0),
+        "activations": activation_matching(models[0], models[1], images),
+        "joint activations": joint_activation_matching(models, images, "all"),
+        "embedding": embed(spec, wide_spec, states[0], wide.state_dict(), 0, restarts=2),
+    }
+    numbers = {
+        name: [each.objective, each.objective_identity, each.iterations] for name, each in found.items()
+    }
+    assert set(numbers) == set(GOLDEN_NUMBERS)
+    for name, expected in GOLDEN_NUMBERS.items():
+        assert numbers[name] == pytest.approx(expected, rel=1e-4), name
+    assert (found["joint"].reference, found["joint activations"].reference) == GOLDEN_REFERENCES
 
 
 def test_golden_embedding():

@@ -86,5 +86,5 @@ def test_options_of_weight_matching(trained):
     with pytest.raises(ValueError, match="unknown order 'upward'"):
         joint_matching(SPEC, trained, seed=0, order="upward")
     for few in (trained[:1], []):
-        with pytest.raises(ValueError, match="a joint alignment needs two and more"):
+        with pytest.raises(ValueError, match="a joint alignment requires at least two"):
             joint_matching(SPEC, few, seed=0)

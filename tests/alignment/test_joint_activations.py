@@ -119,7 +119,7 @@ def test_random_similarities_are_improved_beyond_every_reference():
 
 def test_too_few_networks_and_unequal_ones_are_refused(digits):
     model = build(mlp())
-    with pytest.raises(ValueError, match="1 networks: a joint alignment needs two and more"):
+    with pytest.raises(ValueError, match="1 networks: a joint alignment requires at least two"):
         joint_activation_matching([model], digits.train.images[:4])
     with pytest.raises(ValueError, match=r"group layers\.1: networks of different widths, 16 and 8 units"):
         joint_activation_matching([model, build(mlp(8))], digits.train.images[:4])

@@ -315,3 +315,18 @@ def test_what_does_not_fit_is_refused(trained):
     start = Permutation.identity({**SPEC.sizes, "layers.3": 8})
     with pytest.raises(ValueError, match=r"group layers\.3 has 8 units in the permutation and 16"):
         weight_matching(SPEC, trained[0], trained[1], seed=0, start=start)
+
+
+@pytest.mark.parametrize(
+    ("states", "options", "error"),
+    [
+        (1, {"restarts": 0}, "restarts must be at least 1, not 0"),
+        (2, {}, "1 target states, but 2 source states"),
+        (1, {"groups": ["layers.1", "layer"]}, "unknown group 'layer'; valid: "),
+        (1, {"kernel": "square"}, "unknown kernel 'square'; valid: linear, cosine"),
+        (1, {"order": "upward"}, "unknown order 'upward'; valid: random, forward, backward"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(trained, states, options, error):
+    with pytest.raises(ValueError, match=error):
+        weight_matching(SPEC, trained[:1], trained[:states], seed=0, **options)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from raysweep.connectivity import barrier, curve, pair_grid, simplex_grid
+from raysweep.connectivity import Curve, barrier, curve, mean_grid, pair_grid, simplex_grid
 from raysweep.models.build import build
 from raysweep.models.flat import FlatNetwork
 from raysweep.training.evaluation import Risk
@@ -60,5 +60,37 @@ def test_grids():
     assert len(grid) == 91
     assert np.allclose(grid.sum(axis=1), 1)
     assert np.isclose(grid, 1 / 3).all(axis=1).sum() == 1
-    with pytest.raises(ValueError, match="odd"):
-        pair_grid(10)
+    assert pair_grid(3).tolist() == [[1, 0], [0.5, 0.5], [0, 1]]
+    assert sorted((6 * simplex_grid(6)).round().tolist()) == [
+        [i, j, 6 - i - j] for i in range(7) for j in range(7 - i)
+    ]
+    assert mean_grid(4).tolist() == [[0.25] * 4]
+
+
+@pytest.mark.parametrize("alphas", [10, 2, 1, -1])
+def test_a_line_without_a_midpoint_is_refused(alphas):
+    with pytest.raises(ValueError, match=f"alphas = {alphas}: must be odd and at least 3"):
+        pair_grid(alphas)
+
+
+@pytest.mark.parametrize("subdivisions", [0, -6, 3, 4, 7])
+def test_a_simplex_without_its_barycentre_or_midpoints_is_refused(subdivisions):
+    with pytest.raises(ValueError, match=f"subdivisions = {subdivisions}: must be a positive multiple of 6"):
+        simplex_grid(subdivisions)
+
+
+def test_a_barrier_is_the_excess_over_the_interpolated_risks():
+    """By hand: the ends are interpolated with the weights of each point; loss and error are kept apart."""
+    weights = np.array([[1, 0], [0.75, 0.25], [0.5, 0.5], [0, 1]])
+    ends = (Risk(1.0, 0.5), Risk(3.0, 0.1))
+    found = barrier(Curve(weights, np.array([1.0, 3.5, 3.0, 3.0]), np.array([0.5, 0.4, 0.5, 0.1]), ends))
+    assert (found.loss_barrier, found.loss_centre) == (2.0, 1.0)
+    assert found.loss_weights == (0.75, 0.25)
+    assert (found.error_barrier, found.error_centre) == pytest.approx((0.2, 0.2))
+    assert found.error_weights == (0.5, 0.5)
+
+
+def test_the_centre_is_the_point_nearest_to_equal_weights():
+    weights = np.array([[1, 0], [0.75, 0.25], [0.375, 0.625], [0, 1]])
+    found = barrier(Curve(weights, np.array([0.0, 3.0, 1.0, 0.0]), np.zeros(4), (Risk(0, 0), Risk(0, 0))))
+    assert (found.loss_barrier, found.loss_centre) == (3.0, 1.0)

@@ -54,7 +54,7 @@ def test_statistics_are_recomputed_where_asked(digits):
 
 def test_errors(digits, trained):
     images, labels = digits.test.images, digits.test.labels
-    with pytest.raises(ValueError, match="1 networks: a barrier lies between two and more"):
+    with pytest.raises(ValueError, match="1 networks: a barrier requires at least two"):
         barrier_of(build(mlp()), trained[:1], images, labels)
     with pytest.raises(ValueError, match=r"weights: expected the shape \(points, 2\), not \(25, 3\)"):
         barrier_of(build(mlp()), trained[:2], images, labels, np.zeros((25, 3)))

@@ -39,5 +39,7 @@ def test_equal_tensors_and_single_ones_come_out_as_they_are(networks, seed):
 def test_only_a_line_goes_past_its_ends():
     ends = [torch.zeros(2), torch.ones(2)]
     assert blend(ends, shares(np.array([-0.5, 1.5])), torch.empty(2)).tolist() == [1.5, 1.5]
-    with pytest.raises(ValueError, match="must not be negative"):
-        shares(np.array([1.0, -1.0, 1.0]))
+    assert shares(np.array([[-0.5, 1.5], [2.0, -1.0], [0.5, 0.5]])).shape == (3, 2)
+    for rows in ([1.0, -1.0, 1.0], [[1.0, -1.0, 1.0], [0.0, 0.5, 0.5]]):
+        with pytest.raises(ValueError, match="must not be negative"):
+            shares(np.array(rows))

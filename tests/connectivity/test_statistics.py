@@ -4,8 +4,12 @@ import torch
 from torch import nn
 
 from raysweep.alignment import weight_matching
-from raysweep.connectivity import barrier, curve, pair_grid
-from raysweep.connectivity.statistics import has_running_statistics, recompute_statistics
+from raysweep.connectivity import barrier, curve, pair_grid, statistics
+from raysweep.connectivity.statistics import (
+    foreign_statistics,
+    has_running_statistics,
+    recompute_statistics,
+)
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
@@ -16,6 +20,7 @@ from raysweep.training.loop import TrainingRun
 from raysweep.training.schedule import Schedule
 from tests.conftest import mlp, settings
 
+MOMENTS = (lambda part: part.mean(dim=0), lambda part: part.var(dim=0))
 CONFIG = ModelConfig("lenet", 6, None, "batch", (1, 8, 8), 10)
 
 
@@ -89,3 +94,43 @@ def test_a_network_evaluates_as_before_when_recomputing_fails(digits, pair, monk
             recompute_statistics(network.model, digits.train.images)
     network.vector.copy_(network.flatten(pair[0]))
     assert torch.equal(network.model(digits.test.images), before)
+
+
+@pytest.mark.parametrize(("examples", "chunks"), [(250, (100, 100)), (200, (100, 100)), (40, (40,))])
+def test_statistics_are_means_over_whole_chunks(monkeypatch, examples, chunks):
+    """By hand: a last chunk that is not full is left out, unless it is the only one."""
+    monkeypatch.setattr(statistics, "CHUNK", 100)
+    images = torch.randn(examples, 3, generator=torch.Generator().manual_seed(0))
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.9), nn.BatchNorm1d(3))
+    recompute_statistics(model, images)
+    parts = images[: sum(chunks)].split(chunks)
+    means, variances = (torch.stack([each(part) for part in parts]).mean(dim=0) for each in MOMENTS)
+    torch.testing.assert_close(model[0].running_mean, means)
+    torch.testing.assert_close(model[0].running_var, variances)
+    assert model[2].running_mean.abs().max() < 1e-6  # dropout was off: means of what the first norm returns
+    assert [model[0].momentum, model[0].training, model.training] == [0.1, False, False]
+
+
+class Centred(nn.Module):
+    """Keeps a running mean of its own, beside a norm of torch's and a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.register_buffer("mean", torch.zeros(3))
+        self.register_buffer("constant", torch.ones(3))
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.mean = self.mean.lerp(images.mean(dim=0), 0.1)
+            self.calls += 1
+        return self.norm((images - self.mean) * self.constant)
+
+
+def test_statistics_of_others_than_torchs_norms_are_named():
+    model = Centred().eval()
+    assert foreign_statistics(model, (3,)) == ["mean"]
+    assert not model.training
+    assert model.mean.abs().max() == model.calls == 0
+    assert foreign_statistics(build(CONFIG), (1, 8, 8)) == []

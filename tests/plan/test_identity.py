@@ -1,12 +1,42 @@
 import pytest
 
-from raysweep.plan.identity import Network, make_alignment, make_trial
+from raysweep.plan.applied_permutations import Move
+from raysweep.plan.identity import (
+    KNOWN_OF_IMPORTS,
+    Network,
+    data_config,
+    make_agreement,
+    make_alignment,
+    make_branch,
+    make_chain,
+    make_embedding,
+    make_import,
+    make_joint,
+    make_stacked,
+    make_trial,
+)
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
-from raysweep.sweep.schema import Align
+from raysweep.sweep.schema import Align, Prune
 
 pytestmark = pytest.mark.versions
 
+GOLDEN = {
+    "dense": "eb9bd2929b1aec22b43e",
+    "channels last": "17de1f7830aed2b65751",
+    "spawned": "831832624e18938ab2f6",
+    "imported": "71ef930484ab072fae08",
+    "chain": "610bca25b4ac7dc534a4",
+    "spawned chain": "cf07b8359e247b0ec31c",
+    "random": "4d7211cd09893d6b076b",
+    "transport": "03b37345f8c2396ebffe",
+    "permuted": "9611c388d88445982ea2",
+    "alignment": "b108b994104a23c08d82",
+    "stacked": "07c27388907cfcf79335",
+    "embedding": "b70c8c91194793b561c3",
+    "joint": "929e05938d262ade885b",
+    "agreement": "1153ea983ac19189db85",
+}
 BASE = {"dataset": "digits", "width": 8, "epochs": 2, "replicates": 4}
 
 
@@ -69,3 +99,84 @@ def test_correlations_over_several_pixels_alone_have_a_version_of_their_own():
     assert identity(pixels=8, similarity="cosine") == "958ac35f6391c090bcd7"
     assert identity(pixels=8) == "4683a886ea901a8f4c4d"
     assert make_alignment("weight_matching", "g", one, other, Align()).alignment_id == "ca08e3855d6e75d0a144"
+
+
+def jobs_of_every_kind():
+    """A job of every kind, of trials and networks with fixed names."""
+    training = plan(replicates=3, half="replicate").sweep.trainings[0]
+    dense = [make_trial(training, replicate, "data") for replicate in range(3)]
+    spawning = plan(replicates=1, spawn_at="3st").sweep.trainings[0]
+    spawned = make_trial(spawning, 5, "data", trunk=dense[1])
+    imported = make_import(training, 1, "data", "a.pt", "content", None)
+    prune, align = Prune.model_validate({"levels": 2}), Align()
+    chain, other = make_chain(dense[0], prune, 4), make_chain(dense[1], prune, 4)
+    networks = tuple(Network(name, level, 3) for name, level in (("b", 0), ("a", 1), ("c", 0), ("a", 0)))
+    pair, joint = networks[:2], networks[:3]
+    move = Move("alignment", inverse=False)
+    return {
+        "dense": dense[0],
+        "channels last": make_trial(training.model_copy(update={"channels_last": True}), 0, "data"),
+        "spawned": spawned,
+        "imported": imported,
+        "chain": chain,
+        "spawned chain": make_chain(spawned, prune, 4),
+        "random": make_branch(chain, "random", chain),
+        "transport": make_branch(chain, "transport", other, "none", align),
+        "permuted": make_branch(chain, "transport", other, "rewind", align),
+        "alignment": make_alignment("weight_matching", "group", *pair, align),
+        "stacked": make_stacked("weight_matching", "group", pair, networks[2:], align),
+        "embedding": make_embedding("weight_matching", "group", *pair, align),
+        "joint": make_joint("activation_matching", "group", joint, align),
+        "agreement": make_agreement("path", "weight_matching", "group", pair, move, None),
+    }
+
+
+def test_golden_ids_of_every_kind():
+    """Where one changes, stored work is lost, unless the version of its kind has changed on purpose."""
+    ids = ("trial_id", "alignment_id", "agreement_id")
+    found = {
+        kind: next(getattr(job, name) for name in ids if hasattr(job, name))
+        for kind, job in jobs_of_every_kind().items()
+    }
+    assert found == GOLDEN
+    assert len(set(found.values())) == len(found)
+
+
+def test_jobs_say_what_they_are_made_of():
+    jobs = jobs_of_every_kind()
+    assert [jobs[kind].branch for kind in ("dense", "spawned", "imported", "chain", "permuted")] == [
+        "main",
+        "spawned",
+        "imported",
+        "main",
+        "transport",
+    ]
+    assert (jobs["spawned"].init_seed, jobs["spawned"].data_seed) == (1, 5)
+    assert jobs["spawned"].spawned
+    assert jobs["spawned"].parent == make_trial(jobs["dense"].training, 1, "data").trial_id
+    assert not jobs["dense"].spawned
+    assert jobs["chain"].parent == jobs["dense"].trial_id
+    assert jobs["permuted"].mask_permutation == "rewind"
+    a0, a1, b, c = Network("a", 0, 3), Network("a", 1, 3), Network("b", 0, 3), Network("c", 0, 3)
+    assert jobs["alignment"].networks == (a1, b)
+    assert jobs["alignment"].toward(a1) == Move(jobs["alignment"].alignment_id, inverse=False)
+    assert jobs["alignment"].toward(b).inverse
+    assert (jobs["stacked"].networks, jobs["stacked"].stack) == ((b, a1, c, a0), 2)
+    assert (jobs["embedding"].networks, jobs["embedding"].embeds) == ((b, a1), True)
+    assert (jobs["joint"].networks, jobs["joint"].joint) == ((a1, b, c), True)
+    assert jobs["joint"].of(c) == Move(jobs["joint"].alignment_id, inverse=False, member=2)
+
+
+def test_replicates_alternate_between_halves_where_asked():
+    training = plan(half="replicate").sweep.trainings[0]
+    assert [data_config(training, replicate).half for replicate in range(4)] == [0, 1, 0, 1]
+    fixed = training.model_copy(update={"half": 1})
+    assert [data_config(fixed, replicate).half for replicate in range(2)] == [1, 1]
+
+
+def test_of_an_import_only_what_its_file_tells_is_known():
+    settings = jobs_of_every_kind()["imported"].settings()
+    known = {key for key, value in settings.items() if value is not None}
+    assert known <= KNOWN_OF_IMPORTS
+    assert {"dataset", "model", "width", "half"} <= known
+    assert jobs_of_every_kind()["dense"].settings()["epochs"] is not None

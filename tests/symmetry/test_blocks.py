@@ -130,8 +130,10 @@ def test_what_tears_blocks_apart_is_never_applied():
     spec = traced(CASES["units"][0], SHAPE)
     identity = Permutation.identity(spec.sizes)
     torn = Permutation({**identity.indices, "0": torch.tensor([3, 1, 2, 0, 4, 5])})
-    with pytest.raises(ValueError, match="group 0: its units lie in 2 blocks, which are torn apart"):
+    with pytest.raises(ValueError, match="group 0: its units lie in 2 blocks, which are broken up"):
         spec.apply(torn, {})
     unlike = Permutation({**identity.indices, "2": torch.tensor([2, 3, 0, 1])})
-    with pytest.raises(ValueError, match="group 2: its 2 blocks move unlike those of group 0"):
+    with pytest.raises(
+        ValueError, match="group 2: its 2 blocks are not reordered in the same way as those of group 0"
+    ):
         spec.apply(unlike, {})

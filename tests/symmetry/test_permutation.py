@@ -58,3 +58,13 @@ def test_without_units_all_of_them_stay():
     nothing = Permutation({})
     assert nothing.share_of_fixed_points() == 1.0
     assert nothing.share_of_fixed_points(nothing) == 1.0
+
+
+def test_shares_count_units_and_not_groups():
+    one = Permutation(
+        {"a": torch.tensor([0, 2, 1, 3, 4]), "b": torch.tensor([1, 0, 2]), "c": torch.tensor([0])}
+    )
+    assert one.fixed_points() == pytest.approx({"a": 3 / 5, "b": 1 / 3, "c": 1})
+    assert one.share_of_fixed_points() == pytest.approx(5 / 9)
+    assert one.share_of_fixed_points(Permutation({**one.indices, "c": torch.tensor([0])})) == 1
+    assert one.moving() == {"a", "b"}

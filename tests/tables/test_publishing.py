@@ -7,7 +7,8 @@ import pytest
 from raysweep.plan.plan import desired, done, todo
 from raysweep.store.results import ResultStore
 from raysweep.sweep.load import check
-from raysweep.tables.publishing import publish_tables
+from raysweep.tables.failures import failure
+from raysweep.tables.publishing import publish_tables, wrong_tables
 from raysweep.tables.schemas import read_table
 from tests.store.committed import committed
 from tests.store.results import CountingFiles, commit_barriers
@@ -130,3 +131,53 @@ def test_damage_that_nothing_showed_is_a_failure_and_done_again(wanted, files):
     assert {name.split("/")[2] for name in written} >= {"barriers", "curves"}
     assert read_table(files, "s", "failures").num_rows == 0
     assert len(rows(files, "barriers")) == 2 * (len(wanted.barriers) - 1)
+
+
+def alignment(job, permutations, layers):
+    return {
+        "alignment_id": job.alignment_id,
+        "objective": 2.0,
+        "objective_identity": 1.0,
+        "iterations": 7,
+        "groups": [str(number) for number in range(len(permutations))],
+        "permutations": permutations,
+        "layers": [
+            {"parameter": name, "before": 0.0, "after": 1.0, "displacement": 2.0, "fixed_points": None}
+            for name in layers
+        ],
+        "seconds": 1.0,
+    }
+
+
+def test_alignments_come_with_their_layers_and_the_share_of_units_that_stay(wanted, files):
+    one, other = list(wanted.alignments.values())[:2]
+    found = [alignment(one, [[0, 1, 2, 3], [1, 0, 2, 4, 3]], ["b", "a"]), alignment(other, [], ["c"])]
+    ResultStore(files).commit("alignments", "a" * 20, found)
+    publish(files, wanted)
+    published = rows(files, "alignments", ("alignment_id",))
+    assert {key: row["fixed_points"] for (key,), row in published.items()} == {
+        one.alignment_id: pytest.approx(5 / 9),
+        other.alignment_id: 1.0,
+    }
+    assert published[one.alignment_id,]["method"] == "weight_matching"
+    layers = rows(files, "layers", ("alignment_id", "parameter"))
+    assert set(layers) == {(one.alignment_id, "a"), (one.alignment_id, "b"), (other.alignment_id, "c")}
+
+
+def test_rows_are_the_same_whatever_is_made_at_once(wanted, files, monkeypatch):
+    publish(files, wanted)
+    at_once = rows(files, "barriers"), rows(files, "curves")
+    monkeypatch.setattr("raysweep.tables.publishing.SLICE", 7)
+    for name in files.list("sweeps/s"):
+        files.delete(name)
+    publish(files, wanted)
+    assert (rows(files, "barriers"), rows(files, "curves")) == at_once
+
+
+def test_failures_are_in_the_order_of_their_ids(wanted, files):
+    failures = [failure(identity, "barrier", "text", 3) for identity in ("a2", "0f", "a1", "a3")]
+    publish_tables(files, wanted, done(wanted, files), failures)
+    assert list(rows(files, "failures", ("id",))) == [("0f",), ("a1",), ("a2",), ("a3",)]
+    assert wrong_tables(files, wanted, done(wanted, files)) == []
+    publish_tables(files, wanted, done(wanted, files), [])
+    assert read_table(files, "s", "failures").num_rows == 0

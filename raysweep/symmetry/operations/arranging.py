@@ -49,9 +49,9 @@ def _together(groups: Groups, tensors: Sequence[Traced], skipped: int | None = N
     for tensor in tensors[1:]:
         if tensor.tensor.dim() != tensors[0].tensor.dim():
             raise NotUnderstoodError("joins tensors of different numbers of axes")
-        for place, axis in enumerate(tensor.axes):
-            if place != skipped:
-                groups.merge(tensors[0].axes[place], axis)
+        for dimension, axis in enumerate(tensor.axes):
+            if dimension != skipped:
+                groups.merge(tensors[0].axes[dimension], axis)
     return list(tensors[0].axes)
 
 
@@ -89,13 +89,13 @@ def pad(
     if min(pad) < 0:
         raise NotUnderstoodError("pads by a negative number")
     axes = list(input.axes)
-    for place in range(len(pad) // 2):
-        before, after = pad[2 * place], pad[2 * place + 1]
+    for from_end in range(len(pad) // 2):
+        before, after = pad[2 * from_end], pad[2 * from_end + 1]
         if mode == "constant":
-            axes[-1 - place] = _padding(groups, before) + axes[-1 - place] + _padding(groups, after)
+            axes[-1 - from_end] = _padding(groups, before) + axes[-1 - from_end] + _padding(groups, after)
         elif before or after:
-            groups.fix(axes[-1 - place])
-            axes[-1 - place] = still(result.shape[-1 - place])
+            groups.fix(axes[-1 - from_end])
+            axes[-1 - from_end] = still(result.shape[-1 - from_end])
     return tuple(axes)
 
 
@@ -110,8 +110,8 @@ def getitem(groups: Groups, result: torch.Tensor, input: Traced, index: Any) -> 
         raise NotUnderstoodError("indexes by something other than integers and slices")
     taken = sum(item is not None and item is not ... for item in items)
     whole = [slice(None)] * (input.tensor.dim() - taken)
-    place = items.index(...) if ... in items else len(items)
-    items[place : place + 1] = whole
+    ellipsis = items.index(...) if ... in items else len(items)
+    items[ellipsis : ellipsis + 1] = whole
     rest, axes = iter(input.axes), []
     for item in items:
         if item is None:

@@ -48,8 +48,8 @@ def elementwise(groups: Groups, result: torch.Tensor, *args: Any, **kwargs: Any)
     """Axes that are not broadcast move together in all operands."""
     operands = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, Traced)]
     return tuple(
-        _meet(groups, size, [o.axes[-place] for o in operands if o.tensor.dim() >= place])
-        for place, size in zip(range(result.dim(), 0, -1), result.shape, strict=True)
+        _meet(groups, size, [o.axes[-from_end] for o in operands if o.tensor.dim() >= from_end])
+        for from_end, size in zip(range(result.dim(), 0, -1), result.shape, strict=True)
     )
 
 

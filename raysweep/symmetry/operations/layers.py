@@ -39,10 +39,10 @@ def convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Value:
-    """With `groups` above one the channels of input and result move inside blocks, and these alike."""
+    """With `groups` > 1 the channels of input and result move inside blocks, and the blocks move together."""
     channels, features = weight.axes[:2]
-    place = input.tensor.dim() - weight.tensor.dim() + 1  # the channel axis; the batch axis may be absent
-    before, incoming, after = input.axes[:place], input.axes[place], input.axes[place + 1 :]
+    axis = input.tensor.dim() - weight.tensor.dim() + 1  # of the channels; the batch axis may be absent
+    before, incoming, after = input.axes[:axis], input.axes[axis], input.axes[axis + 1 :]
     fix_all(units, (*after, *weight.axes[2:]))
     if groups == 1:
         units.merge(incoming, features)
@@ -53,7 +53,7 @@ def convolution(
         units.grouped.append(Grouped(incoming, channels, features, blocks))
     if bias is not None:
         units.merge(channels, bias.axes[0])
-    return (*before, channels, *(still(size) for size in result.shape[place + 1 :]))
+    return (*before, channels, *(still(size) for size in result.shape[axis + 1 :]))
 
 
 def transposed_convolution(
@@ -71,12 +71,12 @@ def transposed_convolution(
     if groups != 1:
         raise NotUnderstoodError("has groups, which are understood for plain convolutions only")
     features, channels = weight.axes[:2]
-    place = input.tensor.dim() - weight.tensor.dim() + 1
-    fix_all(units, (*input.axes[place + 1 :], *weight.axes[2:]))
-    units.merge(input.axes[place], features)
+    axis = input.tensor.dim() - weight.tensor.dim() + 1
+    fix_all(units, (*input.axes[axis + 1 :], *weight.axes[2:]))
+    units.merge(input.axes[axis], features)
     if bias is not None:
         units.merge(channels, bias.axes[0])
-    return (*input.axes[:place], channels, *(still(size) for size in result.shape[place + 1 :]))
+    return (*input.axes[:axis], channels, *(still(size) for size in result.shape[axis + 1 :]))
 
 
 def channelwise(groups: Groups, result: torch.Tensor, input: Traced, *args: Any, **kwargs: Any) -> Value:
@@ -116,7 +116,7 @@ def group_norm(
     bias: Traced | None = None,
     eps: float = 1e-5,
 ) -> Value:
-    """Channels move inside their block, and the blocks as wholes, for all are treated alike."""
+    """Channels move inside their block, and whole blocks move, because all are treated in the same way."""
     if num_groups > 1:
         units.block(input.axes[1], units.new("norm.blocks", num_groups))
     return channelwise(units, result, input, weight, bias)

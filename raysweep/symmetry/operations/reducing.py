@@ -39,7 +39,7 @@ def reduce(
 ) -> Value:
     rank = input.tensor.dim()
     dims = range(rank) if dim is None or dim == () else [dim] if isinstance(dim, int) else dim
-    reduced = {place % rank for place in dims}
+    reduced = {each % rank for each in dims}
     if keepdim:
         return tuple(still(1) if d in reduced else axis for d, axis in enumerate(input.axes))
     return tuple(axis for d, axis in enumerate(input.axes) if d not in reduced)

@@ -86,6 +86,9 @@ def test_a_barrier_that_is_no_number_is_not_connected():
 def test_in_words():
     assert with_reason("undecided", STRADDLES) == f"undecided: {STRADDLES}"
     assert with_reason("holds", "") == "holds in the mean"
+    assert with_reason("fails", "at level 3") == "fails at level 3"
+    assert with_reason("fails", "") == "fails"
+    assert with_reason("not informative", "") == "not informative"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,8 @@ def test_in_words():
     [
         (0.5, 0.9, Finding("below")),
         (1.1, 2, Finding("above")),
+        (0.9, 1, Finding("undecided", "the interval straddles 1")),
+        (1, 1.1, Finding("undecided", "the interval straddles 1")),
         (0.9, 1.1, Finding("undecided", "the interval straddles 1")),
         (NAN, NAN, Finding("undecided", "few")),
     ],

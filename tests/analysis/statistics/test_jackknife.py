@@ -125,6 +125,15 @@ def test_a_value_that_is_no_number_is_counted_and_named():
     assert np.isnan([found.mean, found.low, found.high]).all()
     assert found.reason == "2 of 6 without a finite value: a with c, b with d"
     assert with_interval(found.mean, found.low, found.high) == "no mean"
+    three, four = (interval([np.nan] * count + [0.1] * (6 - count), PAIRS).why for count in (3, 4))
+    assert three == "3 of 6 without a finite value: a with b, a with c, a with d"
+    assert four == "4 of 6 without a finite value: a with b, a with c, a with d, ..."
+
+
+def test_intervals_in_words():
+    assert with_interval(0.0091, 0.005, 0.0139) == "0.009 [0.005, 0.014]"
+    assert with_interval(0.0091, np.nan, np.nan) == "0.009"
+    assert with_interval(-0.0001, -0.0002, 0.1) == "0.000 [0.000, 0.100]"
 
 
 def test_a_ratio_leaves_each_network_out_of_both():
@@ -185,3 +194,18 @@ def test_a_hundred_thousand_pairs_take_no_time():
     began = perf_counter()
     interval(values, members)
     assert perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_end_on_the_side_of_the_skewness_solves_halls_equation(sign):
+    """Of networks alone, by hand: the other end is Student's."""
+    values = sign * np.array([0, 0.1, 0.2, 0.9])
+    found = interval(values, [[name] for name in "abcd"])
+    away = (values.mean() - values) / 3
+    skewness = -(away**3).sum() / (away**2).sum() ** 1.5
+    quantile, error = stats.t.ppf(0.975, 3), stats.sem(values)
+    ends = [(found.mean - end) / error for end in (found.low, found.high)][::sign]
+    assert ends[0] == pytest.approx(sign * quantile)
+    halls = ends[1] + skewness * ends[1] ** 2 / 3 + skewness**2 * ends[1] ** 3 / 27 + skewness / 6
+    assert halls == pytest.approx(-sign * quantile)
+    assert abs(ends[1]) > 1.1 * quantile
