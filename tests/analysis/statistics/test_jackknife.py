@@ -125,7 +125,7 @@ def test_a_value_that_is_no_number_is_counted_and_named():
     assert np.isnan([found.mean, found.low, found.high]).all()
     assert found.reason == "2 of 6 without a finite value: a with c, b with d"
     assert with_interval(found.mean, found.low, found.high) == "no mean"
-    three, four = (interval([np.nan] * count + [0.1] * (6 - count), PAIRS).why for count in (3, 4))
+    three, four = (interval([np.nan] * count + [0.1] * (6 - count), PAIRS).reason for count in (3, 4))
     assert three == "3 of 6 without a finite value: a with b, a with c, a with d"
     assert four == "4 of 6 without a finite value: a with b, a with c, a with d, ..."
 
