@@ -14,6 +14,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import ALIGNMENT_VERSION, EMBEDDING_VERSION
 from raysweep.symmetry import PermutationSpec
+from tests.symmetry.checks import as_lists
 
 GOLDEN = (4, "bfec67eadfd09734fab7")
 GOLDEN_EMBEDDING = (5, "6bebd73c17ebe1be9ef3")
@@ -41,10 +42,10 @@ def test_golden_alignments():
         activation_matching(models[0], models[1], images).permutation,
         *joint_activation_matching(models, images, "all").permutations,
     ]
-    assert (ALIGNMENT_VERSION, digest([each.to_lists() for each in found])) == GOLDEN
+    assert (ALIGNMENT_VERSION, digest([as_lists(each) for each in found])) == GOLDEN
 
 
 def test_golden_embedding():
     (spec, (narrow,)), (wide_spec, (wide,)) = networks(3, 1), networks(4, 1)
     found = embed(spec, wide_spec, narrow.state_dict(), wide.state_dict(), 0).permutation(wide_spec)
-    assert (EMBEDDING_VERSION, digest(found.to_lists())) == GOLDEN_EMBEDDING
+    assert (EMBEDDING_VERSION, digest(as_lists(found))) == GOLDEN_EMBEDDING

@@ -7,18 +7,19 @@ from raysweep.plan.permutations import permutation_of
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
 from raysweep.symmetry import Permutation
+from tests.symmetry.checks import as_lists
 
 SIZES = {"low": 5, "high": 3}
 GENERATOR = torch.Generator().manual_seed(0)
 FOUND = {name: Permutation.random(SIZES, GENERATOR) for name in "abc"}
 ROWS = {
-    name: {"groups": list(SIZES), "permutations": list(permutation.to_lists().values())}
+    name: {"groups": list(SIZES), "permutations": list(as_lists(permutation).values())}
     for name, permutation in FOUND.items()
 }
 
 
 def same(one, other):
-    return one.to_lists() == other.to_lists()
+    return as_lists(one) == as_lists(other)
 
 
 def test_a_path_applies_its_moves_in_turn():
