@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from analysis.tables import READ, Tables
-from raysweep.sweep.names import ANALYSES
+from raysweep.vocabulary import ANALYSES
 
 
 @dataclass(frozen=True)

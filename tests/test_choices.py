@@ -4,6 +4,7 @@
 """
 
 from dataclasses import replace
+from enum import StrEnum
 from typing import Literal, get_args, get_origin
 
 import pytest
@@ -213,8 +214,14 @@ def names(model: type[BaseModel], before: str = ""):
         for part in parts(field.annotation):
             if isinstance(part, type) and issubclass(part, BaseModel):
                 yield from names(part, f"{before}{key}.")
-            elif get_origin(part) is Literal and sum(isinstance(each, str) for each in get_args(part)) > 1:
+            elif _has_names(part):
                 yield before + key
+
+
+def _has_names(part) -> bool:
+    if isinstance(part, type):
+        return issubclass(part, StrEnum)
+    return get_origin(part) is Literal and sum(isinstance(each, str) for each in get_args(part)) > 1
 
 
 def parts(annotation):

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from analysis import joint
-from raysweep.sweep.names import ANALYSES
 from raysweep.tables.schemas import TABLES, describe, schema
+from raysweep.vocabulary import ANALYSES
 from tests.cluster.heads import ray_head
 from tests.data.formats import write_cifar_python, write_mnist
 from tests.store.servers import s3_server

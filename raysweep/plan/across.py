@@ -11,8 +11,8 @@ from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import Network, Trial, data_config, make_embedding
 from raysweep.plan.probes import group_blocks, group_sizes, has_running_statistics
 from raysweep.plan.trials import Family, Trials
-from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Sections
+from raysweep.vocabulary import BY_WEIGHTS
 
 KEYS = {  # what a task is, and what a width is, among the keys of `train`
     "widths": {"width"},

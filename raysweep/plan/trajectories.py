@@ -9,9 +9,9 @@ from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import AlignmentJob, Network, Trial, make_stacked
 from raysweep.plan.probes import layers_of_groups
 from raysweep.plan.trials import Extent, Family, Trials
-from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Sections, Trajectory
 from raysweep.training.moment import Moment
+from raysweep.vocabulary import BY_WEIGHTS
 
 Runs = tuple[Trial, Trial]
 Layers = tuple[tuple[str, ...], ...]  # the groups of hidden units in each

@@ -15,14 +15,14 @@ from raysweep.plan.identity import (
 from raysweep.plan.plan import Desired
 from raysweep.plan.probes import facts_of, has_running_statistics, model_config
 from raysweep.store.trials import LevelRecord
-from raysweep.sweep.names import METHODS
 from raysweep.sweep.schema import Align
 from raysweep.tables.agreements import Agreement
+from raysweep.vocabulary import Method
 
 Row = dict[str, Any]
 
 # Columns of `alignments` that are null for a method without such an option.
-METHOD_OPTIONS = [option for method in METHODS for option in getattr(Align(), method).model_dump()]
+METHOD_OPTIONS = [option for method in Method for option in getattr(Align(), method).model_dump()]
 
 
 def _group(trial: Trial, group: str | None = None) -> Row:
