@@ -12,7 +12,7 @@ from raysweep.plan.identity import Network, Trial, data_config
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.schema import Sections
 from raysweep.training.evaluation import Risk
-from raysweep.work.cache import Cache
+from raysweep.store.memory_cache import Cache
 from raysweep.work.data import model_config, pad_to, resident
 
 State = dict[str, torch.Tensor]

@@ -6,7 +6,7 @@ from raysweep.plan.applied_permutations import AppliedPermutation
 from raysweep.plan.permutations import permutation_of
 from raysweep.store.results import ResultStore
 from raysweep.symmetry import Permutation
-from raysweep.work.cache import Cache
+from raysweep.store.memory_cache import Cache
 
 COLUMNS = ["alignment_id", "groups", "permutations"]
 KEPT = 2**26  # bytes of objects
