@@ -26,6 +26,7 @@ from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
 from raysweep.store.files import Files
+from raysweep.store.index import Index
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import LevelRecord, TrialStore
 from raysweep.sweep.load import Sweep
@@ -158,25 +159,14 @@ def done(wanted: Desired, files: Files) -> Done:
     return Done(
         records,
         frozenset(stale),
-        _alignments(wanted, results.index("alignments")),
+        results.index("alignments").last(wanted.alignments),
         _barriers(wanted, results.index("barriers")),
     )
 
 
-def _alignments(wanted: Desired, index: pa.Table) -> dict[str, str]:
-    """The object of each alignment; where several hold one, the last."""
-    return {
-        identity: name
-        for name, ids in zip(index.column("object").to_pylist(), index.column("ids").to_pylist(), strict=True)
-        for identity in ids
-        if identity in wanted.alignments
-    }
-
-
-def _barriers(wanted: Desired, index: pa.Table) -> frozenset[str]:
+def _barriers(wanted: Desired, index: Index) -> frozenset[str]:
     """The barriers all of whose splits are there."""
-    rows = pa.table([pc.list_flatten(index.column(name)) for name in ("ids", "splits")], ["id", "split"])
-    splits = wanted.sweep.sections.compare.splits
+    rows, splits = index.rows(), wanted.sweep.sections.compare.splits
     rows = rows.filter(pc.is_in(rows.column("split"), pa.array(splits, pa.string())))
     counts = rows.group_by("id").aggregate([("split", "count_distinct")])
     whole = counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")

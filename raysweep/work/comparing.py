@@ -11,11 +11,11 @@ from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_
 from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import BarrierJob, Trial
+from raysweep.plan.permutations import CommittedPermutations
 from raysweep.sweep.schema import Compare
 from raysweep.training.evaluation import Risk
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks, State
-from raysweep.work.permutations import Permutations
 
 
 def compare_job(
@@ -24,7 +24,7 @@ def compare_job(
     objects: dict[str, str],
     compare: Compare,
     networks: Networks,
-    permutations: Permutations,
+    permutations: CommittedPermutations,
 ) -> Iterator[dict[str, Any]]:
     """Yield the row of every split."""
     began = time.perf_counter()
@@ -69,10 +69,10 @@ def _moved(
     states: list[State],
     objects: dict[str, str],
     config: ModelConfig,
-    permutations: Permutations,
+    permutations: CommittedPermutations,
 ) -> list[State]:
     """The states under the job's moves."""
     return [
-        proved_spec(config).apply(permutations.of(move, objects), state) if move else state
+        proved_spec(config).apply(permutations.read(move, objects), state) if move else state
         for state, move in zip(states, job.moves, strict=True)
     ]

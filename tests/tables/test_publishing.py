@@ -112,7 +112,7 @@ def test_damage_that_nothing_showed_is_a_failure_and_done_again(wanted, files):
     for number in range(70):  # so many objects that there is an index
         job = list(wanted.barriers.values())[number]
         commit_barriers(files, [job], f"{0xF0 + number % 15:02x}{number:018x}")
-    damaged = ResultStore(files).index("barriers").column("object")[-1].as_py()
+    damaged = ResultStore(files).index("barriers").objects.column("object")[-1].as_py()
     path = files.directory / damaged
     before, content = path.stat(), bytearray(path.read_bytes())
     content[-1] ^= 1
