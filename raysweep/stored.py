@@ -5,7 +5,7 @@ import re
 import torch
 
 from raysweep.errors import UserError
-from raysweep.plan.applied_permutations import Move
+from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.permutations import CommittedPermutations, permutation_of
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
@@ -39,7 +39,7 @@ def stored_permutation(root: str, alignment_id: str, member: int | None = None) 
     if not objects:
         raise UserError(f"alignment {alignment_id!r}: there is none under {root}")
     row = CommittedPermutations(results, limit=0).row(alignment_id, objects[alignment_id])
-    found = permutation_of(Move(alignment_id, inverse=False, member=member), lambda _: row)
+    found = permutation_of(FoundPermutation(alignment_id, inverse=False, member=member), lambda _: row)
     joint = any("/" in group for group in row["groups"])
     if joint != (member is not None) or not (found.indices or not row["groups"]):
         raise UserError(

@@ -22,9 +22,10 @@ from raysweep.models.build import build
 from raysweep.models.initialise import initialise
 from raysweep.models.norms import channel_norm, unit_norm
 from raysweep.plan import probes as facts
+from raysweep.plan.alignments import make_alignment
 from raysweep.plan.barriers import BarrierMaker
 from raysweep.plan.estimate import estimate
-from raysweep.plan.identity import make_alignment
+from raysweep.plan.identity import Comparison
 from raysweep.plan.plan import desired, done, todo
 from raysweep.pruning import dense_masks, prune
 from raysweep.store.files import Files
@@ -133,7 +134,9 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     "compare.trajectory.hybrids": [lambda: plan("compare.trajectory.hybrids", ["novel"])],
     "compare.level_permutations": [lambda: plan("compare.level_permutations", ["novel"])],
     "compare.level_points": [lambda: plan("compare.level_points", ["novel"])],
-    "interpolation": [lambda: BarrierMaker(Compare(), 1).make("novel", "direct", None, "g", (), ())],
+    "interpolation": [
+        lambda: BarrierMaker(Compare(), 1).make(Comparison("novel", "direct", None, "s", (), ()))
+    ],
     "unit of time": [lambda: Moment(1, "novel").step(22)],
     "checkpoints": [lambda: plan("train.checkpoints", "novel")],
 }

@@ -150,7 +150,7 @@ class Pool:
             while (found := self._next(worker)) is not None:
                 tile, attempts = found
                 since = None if worker.flights else time.monotonic()
-                worker.group, worker.idle = tile.jobs[0].group, None
+                worker.group, worker.idle = tile.jobs[0].setting, None
                 flight = _Flight(tile, attempts + 1, worker, since)
                 worker.flights.append(flight)
                 self._flying[worker.actor.run.remote(tile)] = flight

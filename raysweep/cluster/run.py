@@ -134,7 +134,8 @@ class _Run:
 
         trial = self._frontier.take_trial()
         extent = self._wanted.extents[trial.trial_id]
-        return TrialTask(trial, extent, self._objects(move.alignment_id for move in extent.moves.values()))
+        applied = (found.alignment_id for found in extent.mask_permutations.values())
+        return TrialTask(trial, extent, self._objects(applied))
 
     def level_done(self, trial_id: str, level: int) -> None:
         self._frontier.level_done(trial_id, level)
@@ -177,7 +178,7 @@ class _Run:
 
 def _kind(job: AlignmentJob | BarrierJob) -> Hashable:
     """Jobs of one kind take about the same time."""
-    return type(job), job.group, len(job.networks)
+    return type(job), job.setting, len(job.networks)
 
 
 def _prove_all(wanted: Desired) -> None:

@@ -7,7 +7,12 @@ from typing import Any
 import torch
 
 from raysweep.alignment.hybrids import hybrid
-from raysweep.plan.applied_permutations import AppliedPermutation, Hybrid, Move, Path
+from raysweep.plan.applied_permutations import (
+    AppliedPermutation,
+    ComposedPermutation,
+    FoundPermutation,
+    HybridPermutation,
+)
 from raysweep.store.memory_cache import Cache
 from raysweep.store.results import ResultStore
 from raysweep.symmetry import Permutation
@@ -53,12 +58,12 @@ class CommittedPermutations:
 def permutation_of(applied: AppliedPermutation, row_of: RowOf) -> Permutation:
     """Return the permutation that is applied, from the rows of the alignments that it is made of."""
     match applied:
-        case Move():
+        case FoundPermutation():
             return _found(applied, row_of(applied.alignment_id))
-        case Path():
-            steps = [permutation_of(step, row_of) for step in applied.moves]
+        case ComposedPermutation():
+            steps = [permutation_of(step, row_of) for step in applied.steps]
             return reduce(lambda before, step: step.compose(before), steps)
-        case Hybrid():
+        case HybridPermutation():
             return hybrid(
                 permutation_of(applied.first, row_of), permutation_of(applied.second, row_of), applied.groups
             )
@@ -66,7 +71,7 @@ def permutation_of(applied: AppliedPermutation, row_of: RowOf) -> Permutation:
             raise TypeError(f"unknown kind of applied permutation {applied!r}")
 
 
-def _found(found: Move, row: Mapping[str, Any]) -> Permutation:
+def _found(found: FoundPermutation, row: Mapping[str, Any]) -> Permutation:
     prefix = "" if found.member is None else member_prefix(found.member)
     permutation = Permutation(
         {

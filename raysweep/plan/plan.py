@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.models.names import is_custom
-from raysweep.plan.across import Across
+from raysweep.plan.across import AcrossSettings
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import (
     AgreementJob,
@@ -119,20 +119,20 @@ def _desired(sweep: Sweep) -> Desired:
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
         model = trials.model(family.dense[0])
-        groups = {trial.group for trial in (*family.dense, *family.chains)}
+        settings = {trial.setting for trial in (*family.dense, *family.chains)}
         check_statistics(model, tuple(sections.compare.statistics))
         if has_running_statistics(model):
-            comparisons.batchnorm |= groups
+            comparisons.batchnorm |= settings
         if is_custom(model.model):
-            comparisons.own |= groups
-        comparisons.group(family.dense[0].group, [trials.end(trial) for trial in family.dense])
+            comparisons.own |= settings
+        comparisons.replicates(family.dense[0].setting, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:
             Trajectories(sections, trials, comparisons).compare(family)
         if sections.prune:
             levels = Levels(sections, trials, comparisons, family)
             levels.compare()
             levels.branches()
-    Across(sections, trials, comparisons).compare(families)
+    AcrossSettings(sections, trials, comparisons).compare(families)
     return Desired(
         sweep,
         trials.trials,

@@ -31,14 +31,14 @@ class Agreements:
     def of(self, job: AgreementJob) -> Agreement:
         """Compare the two permutations of a job. Raises `CorruptObject` for a damaged object."""
         reader = self._reader()
-        permutation = reader.read(job.moved, self._objects)
+        permutation = reader.read(job.permutation, self._objects)
         against = reader.read(job.against, self._objects) if job.against else None
         groups = permutation.agreement(against) if against else permutation.fixed_points()
         return Agreement(permutation.share_of_fixed_points(against), groups)
 
     def objects(self, job: AgreementJob) -> list[str] | None:
         """Return the objects that a job reads, or None where an alignment is not done."""
-        applied = [job.moved, *([job.against] if job.against else [])]
+        applied = [job.permutation, *([job.against] if job.against else [])]
         names = [self._objects.get(each) for one in applied for each in one.alignments]
         found = [name for name in names if name is not None]
         return found if len(found) == len(names) else None

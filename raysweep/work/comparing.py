@@ -38,7 +38,7 @@ def compare_job(
     recompute = choose("statistics", job.statistics, statistics)
     for name in compare.splits:
         split = networks.split(data, name)
-        where = f"{name} {first.group}"  # a group has one architecture and one data set
+        where = f"{name} {first.setting}"  # a group has one architecture and one data set
 
         def end(place: int, where: str = where, split: Split = split) -> Risk:
             return networks.risk(job.networks[place], still[place], where, flat, split, recompute)
@@ -74,5 +74,5 @@ def _moved(
     """The states under the job's moves."""
     return [
         proved_spec(config).apply(permutations.read(move, objects), state) if move else state
-        for state, move in zip(states, job.moves, strict=True)
+        for state, move in zip(states, job.permutations, strict=True)
     ]

@@ -10,7 +10,7 @@ from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
-from raysweep.plan.applied_permutations import Move
+from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.plan.probes import pruned_parameters
@@ -97,10 +97,10 @@ class Inputs:
     def _transported(self, level: int) -> Masks:
         """The other chain's masks, moved like its weights would be."""
         masks = self._mask_of_chain(level)
-        move: Move | None = self._extent.moves.get(level)
-        if move is None:
+        found: FoundPermutation | None = self._extent.mask_permutations.get(level)
+        if found is None:
             return masks
-        permutation = self._permutations.read(move, self._task.objects)
+        permutation = self._permutations.read(found, self._task.objects)
         state = {**self._dense_end(), **masks}
         moved = proved_spec(self._config).apply(permutation, state)
         return {name: moved[name] for name in masks}

@@ -79,7 +79,7 @@ def test_what_cannot_be_is_one_clear_message(train, prune, message):
 
 def test_halves_by_replicate_share_a_group():
     wanted = plan(half="replicate", replicates=4)
-    assert len({t.group for t in wanted.trials.values()}) == 1
+    assert len({t.setting for t in wanted.trials.values()}) == 1
     assert len(wanted.alignments) == 6
     assert not set(wanted.trials) & set(plan(replicates=4).trials)
 

@@ -106,7 +106,7 @@ def test_branches_are_what_they_say(chains):
         if trial.mask_permutation == "none":
             assert all(torch.equal(masks[n], theirs[n]) for n in masks)
             continue
-        move = wanted.extents[trial.trial_id].moves[2]
+        move = wanted.extents[trial.trial_id].mask_permutations[2]
         found = wanted.alignments[move.alignment_id]
         assert {n.level for n in found.networks} == {0 if trial.mask_permutation == "dense" else 2}
         mine = trial.parent if found.target.level == 0 else chain_of(wanted, trial)
