@@ -47,7 +47,7 @@ class Desired:
     def align_settings(self) -> dict[str, dict[str, Any]]:
         """The settings of `align` that determine an alignment, by method."""
         align = self.sweep.sections.align
-        found = {method: alignment_settings(method, align) for method in align.methods}
+        found: dict[str, dict[str, Any]] = {m: alignment_settings(m, align) for m in align.methods}
         for settings in found.values():
             settings.pop("version", None)  # of the code, which only ids need
         return found

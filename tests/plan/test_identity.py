@@ -1,4 +1,5 @@
-from raysweep.plan.identity import Network, make_alignment, make_trial
+from raysweep.plan.alignments import make_alignment
+from raysweep.plan.identity import Network, make_trial
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
 from raysweep.sweep.schema import Align
