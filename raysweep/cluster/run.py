@@ -182,11 +182,11 @@ def _kind(job: AlignmentJob | BarrierJob) -> Hashable:
 
 
 def _prove_all(wanted: Desired) -> None:
-    from raysweep.plan.probes import facts_of, model_config
+    from raysweep.plan.probes import model_config, probe_data
     from raysweep.work.data import prove_padding_to, proved_spec
 
     def config_of(training: Training) -> ModelConfig:
-        facts = facts_of(data_config(training, 0).whole(), wanted.sweep.sections.train)
+        facts = probe_data(data_config(training, 0).whole(), wanted.sweep.sections.train)
         return model_config(training, facts.shape, facts.classes)
 
     for training in dict.fromkeys(trial.training for trial in wanted.trials.values()):

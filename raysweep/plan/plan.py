@@ -55,9 +55,10 @@ class Desired:
 
 @dataclass(frozen=True)
 class Done:
-    """What the store holds: level records, the objects in which alignments lie, and barriers with all splits.
+    """What the store holds: records of finished levels, the object of each alignment, and complete barriers.
 
-    `stale` are the finished levels that lack a checkpoint which the sweep asks for.
+    A barrier is complete when all its splits are there. The levels in `stale` are finished but lack a
+    checkpoint that the sweep asks for.
     """
 
     records: dict[tuple[str, int], LevelRecord]
@@ -83,7 +84,7 @@ class Todo:
         return bool(self.trials or self.alignments or self.barriers)
 
     def stages(self) -> dict[str, int]:
-        """How much there is to do in each stage that has work."""
+        """Return the number of trials, alignments and barriers to do; stages without work are left out."""
         counts = {
             "training": len(self.trials),
             "alignments": len(self.alignments),
@@ -103,7 +104,7 @@ def desired(sweep: Sweep) -> Desired:
 
 @contextlib.contextmanager
 def _keeping_all() -> Iterator[None]:
-    """Without the collector of garbage: it would search a million new objects, which all stay, many times."""
+    """Pauses garbage collection, which would search a million new objects many times although all stay."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -144,7 +145,7 @@ def _desired(sweep: Sweep) -> Desired:
 
 
 def done(wanted: Desired, files: Files) -> Done:
-    """Look up what the store already holds of a sweep."""
+    """Return what the store already holds of a sweep."""
     store, results = TrialStore(files), ResultStore(files)
     records, stale = {}, set()
     for trial_id, extent in wanted.extents.items():
@@ -182,8 +183,8 @@ def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
 def todo(wanted: Desired, present: Done) -> Todo:
     """Return the work still to do, in the order of the plan.
 
-    An alignment whose barriers are all done but which is
-    itself missing is work too: its row belongs to the tables.
+    An alignment that is missing is work even where all its barriers are done, because its row belongs to the
+    tables.
     """
     return Todo(
         [trial for key, trial in wanted.trials.items() if not finished(wanted, present, key)],

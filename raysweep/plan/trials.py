@@ -19,9 +19,9 @@ from raysweep.plan.identity import (
 from raysweep.plan.own_networks import check_training
 from raysweep.plan.probes import (
     DataFacts,
-    facts_of,
     file_digest,
     model_config,
+    probe_data,
     pruned_parameters,
 )
 from raysweep.sweep.load import Sweep
@@ -84,7 +84,7 @@ class Trials:
 
     def model(self, trial: Trial) -> ModelConfig:
         """The architecture of a trial."""
-        facts = facts_of(data_config(trial.training, trial.replicate), self._sections.train)
+        facts = probe_data(data_config(trial.training, trial.replicate), self._sections.train)
         return model_config(trial.training, facts.shape, facts.classes)
 
     def end(self, trial: Trial) -> Network:
@@ -122,7 +122,7 @@ class Trials:
 
     def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Extent]:
         rest = self._sections.train
-        facts = facts_of(data_config(training, replicate), rest)
+        facts = probe_data(data_config(training, replicate), rest)
         check_training(model_config(training, facts.shape, facts.classes))
         per_epoch = steps_per_epoch(facts.train_examples, training.batch_size, training.drop_last)
         if per_epoch == 0:
@@ -135,7 +135,7 @@ class Trials:
         return facts, Extent(per_epoch, total, start, (0,), steps)
 
     def _imported(self, training: Training, imports: "enumerate[str]") -> Iterator[Trial]:
-        facts = facts_of(data_config(training, 0), self._sections.train)
+        facts = probe_data(data_config(training, 0), self._sections.train)
         source = model_source_digest(training.model)
         for replicate, path in imports:
             trial = make_import(training, replicate, facts.digest, path, file_digest(path), source)

@@ -1,4 +1,4 @@
-"""Every key of a sweep file as Markdown, for `sweeps/README.md`: what the schema says that checks them."""
+"""Every key of a sweep file as Markdown, for `sweeps/README.md`, from the schema that checks the file."""
 
 from collections.abc import Iterator
 from typing import Any

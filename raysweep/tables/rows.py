@@ -1,4 +1,4 @@
-"""The rows of the tables: what the store holds of a job, and what the plan says of it."""
+"""The rows of the tables: what the store holds of a trial or job, and what the plan says of it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ from raysweep.plan.identity import (
     data_config,
 )
 from raysweep.plan.plan import Desired
-from raysweep.plan.probes import facts_of, has_running_statistics, model_config
+from raysweep.plan.probes import has_running_statistics, model_config, probe_data
 from raysweep.store.trials import LevelRecord
 from raysweep.sweep.schema import Align
 from raysweep.tables.agreements import Agreement
@@ -38,14 +38,14 @@ def _shared(trial: Trial, setting: str | None = None) -> Row:
 
 
 def _width(wanted: Desired, networks: Iterable[Network]) -> int | None:
-    """The width that these networks have in common."""
+    """The width of these networks; None where they differ in it."""
     widths = {wanted.trials[network.trial_id].training.width for network in networks}
     return widths.pop() if len(widths) == 1 else None
 
 
 def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -> Row:
     trial = wanted.trials[trial_id]
-    facts = facts_of(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
+    facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
     end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
     return {
         **trial.settings(),

@@ -1,4 +1,4 @@
-"""Which committed rows belong to the tables of a sweep, and reading them object by object."""
+"""The committed rows that belong to the tables of a sweep, read object by object."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -26,9 +26,9 @@ class Damage:
 
 
 class Selection:
-    """The rows of one kind whose ids (and splits, of barriers) a sweep asks for.
+    """The rows of one kind whose ids a sweep asks for; of barriers, those on the splits that it asks for.
 
-    Where several objects hold a row, the last one counts, in the order of their names.
+    Where several objects hold a row, the last of them counts, in the order of their names.
     """
 
     def __init__(self, results: ResultStore, kind: str, wanted: list[str], splits: list[str]) -> None:
@@ -46,7 +46,7 @@ class Selection:
         self._buckets = {bucket: pc.equal(digits, f"{bucket:x}") for bucket in range(BUCKETS)}
 
     def inputs(self, bucket: int) -> str:
-        """Return a digest of all rows of a bucket and of the objects in which they lie."""
+        """Return a digest of all rows of a bucket and of the objects that hold them."""
         rows = self._rows.filter(self._buckets[bucket])
         where = self._index.objects.select(["object", "size", "modified"]).take(rows.column("object"))
         sha = hashlib.sha256()
@@ -81,5 +81,5 @@ class Selection:
             return Damage(ids, str(error))
         if rows.column(ID[self._kind]).to_pylist() != said:
             self._results.discard_index(self._kind)
-            return Damage(ids, f"{name}: holds other rows than the index says, which is made again")
+            return Damage(ids, f"{name}: holds other rows than the index says; the index is made again")
         return rows.take(pa.array(at))

@@ -57,7 +57,11 @@ def test_barriers_by_level_at_both_points_and_under_both_permutations():
 @pytest.mark.parametrize(
     ("train", "prune", "message"),
     [
-        ({}, {"levels": 60, "fraction": 0.5}, r"prune.levels = 60: would prune everything: after \d+ levels"),
+        (
+            {},
+            {"levels": 60, "fraction": 0.5},
+            r"prune.levels = 60: would prune everything; at most \d+ levels",
+        ),
         (
             {},
             {"levels": 2, "rewind": 5},
