@@ -368,7 +368,9 @@ class Prune(Strict):
 
 
 class WeightMatching(Strict):
-    kernel: Kernel = Field(default=Kernel.LINEAR, description="The similarity of the weights of two units.")
+    kernel: Kernel = Field(
+        default=Kernel.LINEAR, description="Which similarity of the weights of two units is maximised."
+    )
     order: Order = Field(
         default=Order.RANDOM,
         description="The order in which a round of coordinate ascent visits the layers.",
@@ -390,7 +392,8 @@ class ActivationMatching(Strict):
         "those after them (`last`), or the sum of all similarities (`all`).",
     )
     similarity: Similarity = Field(
-        default=Similarity.CORRELATION, description="The similarity of the activations of two units."
+        default=Similarity.CORRELATION,
+        description="Which similarity of the activations of two units is maximised.",
     )
     examples: int = Field(
         default=10_000,

@@ -167,7 +167,7 @@ def test_a_list_that_some_of_the_networks_read_is_refused_for_the_others(network
     assert not refused(model=models[0], norm=["none", "layer"])
     said = refused(model=models, norm=["none", "layer"])
     assert said.startswith("s.yaml: train.norm = none, layer: trains the same networks twice, because")
-    assert said.endswith("networks_for_effects:fixed does not take it")
+    assert said.endswith("networks_for_effects:fixed has no such argument")
 
 
 def test_commands_refuse_what_stored_sweeps_may_have(networks):

@@ -59,7 +59,8 @@ def test_the_rows_are_those_of_the_results_and_of_the_plan(wanted, files):
         job, result, curve = wanted.barriers[key[0]], stored[key], curves[key]
         training = wanted.trials[job.networks[0].trial_id].training
         expected = {name: result[name] for name in result.keys() & row.keys()}
-        expected |= {name: getattr(job, name) for name in ("interpolation", "kind", "method", "group")}
+        expected |= {name: getattr(job, name) for name in ("interpolation", "kind", "method")}
+        expected["group"] = job.setting
         expected |= {"networks": [str(network) for network in job.networks], "alignments": job.alignments}
         expected |= {"reference": str(job.reference) if job.reference else None, "width": training.width}
         expected |= {"step": job.networks[0].step, "level": 0, "path": None, "statistics": "kept"}
