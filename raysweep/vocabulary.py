@@ -1,6 +1,7 @@
-"""The names that tables and sweep files use for kinds, methods, interpolations, splits and statistics.
+"""The names that sweep files, tables and ids use, each set of names in one place.
 
-The module imports nothing large, so that commands that only look at a sweep stay quick.
+The names of models, data sets and optimisers lie with the code that they choose: `models/names.py`,
+`data/names.py` and `training/names.py`. This module imports nothing large, so that checking a file is quick.
 """
 
 from enum import StrEnum, auto
@@ -20,11 +21,19 @@ class Kind(StrEnum):
     TRANSFERRED = auto()
 
 
+# The kinds that `compare.kinds` may list; the other kinds follow from further keys of `compare`.
+LISTED_KINDS = (Kind.UNALIGNED, Kind.DIRECT, Kind.VIA, Kind.JOINT, Kind.COMPOSED)
+
+
 class Method(StrEnum):
     """How a permutation is found."""
 
     WEIGHT_MATCHING = auto()
     ACTIVATION_MATCHING = auto()
+
+
+# The methods that can also align stacks of checkpoints, networks of two widths, and networks of two tasks.
+BY_WEIGHTS = (Method.WEIGHT_MATCHING,)
 
 
 class Interpolation(StrEnum):
@@ -47,3 +56,119 @@ class Statistics(StrEnum):
 
     KEPT = auto()
     RECOMPUTED = auto()
+
+
+class Across(StrEnum):
+    """In what compared networks may differ besides their replicate."""
+
+    WIDTHS = auto()
+    TASKS = auto()
+
+
+class HybridLayers(StrEnum):
+    """Which layers of a hybrid have the early permutation: the first n, the last n, one, or all but one."""
+
+    BOTTOM_UP = auto()
+    TOP_DOWN = auto()
+    ONE_IN = auto()
+    ONE_OUT = auto()
+
+
+class AgreementKind(StrEnum):
+    """Which two permutations of one network are compared."""
+
+    TRAJECTORY = auto()
+    STACKED = auto()
+    PATH = auto()
+    CYCLE = auto()
+
+
+class LevelPermutation(StrEnum):
+    """Where the permutation of pruned networks is found: on dense networks, or at the same pruning level."""
+
+    DENSE = auto()
+    LEVEL = auto()
+
+
+class LevelPoint(StrEnum):
+    """When the networks of a pruning level are compared: where the level starts, or where it ends."""
+
+    REWIND = auto()
+    END = auto()
+
+
+class Kernel(StrEnum):
+    """The similarity of the weights of two units."""
+
+    LINEAR = auto()
+    COSINE = auto()
+
+
+class Order(StrEnum):
+    """The order of the layers within one round of coordinate ascent."""
+
+    RANDOM = auto()
+    FORWARD = auto()
+    BACKWARD = auto()
+
+
+class Tensor(StrEnum):
+    """Which value of a unit activation matching compares."""
+
+    FIRST = auto()
+    LAST = auto()
+    ALL = auto()
+
+
+class Similarity(StrEnum):
+    """The similarity of the activations of two units."""
+
+    INNER_PRODUCT = auto()
+    CORRELATION = auto()
+    COSINE = auto()
+
+
+class Scope(StrEnum):
+    """Whether pruning compares magnitudes within the whole network or within each layer."""
+
+    GLOBAL = auto()
+    LAYER = auto()
+
+
+class Branch(StrEnum):
+    """What a trial is: a dense run or its chain of pruned levels, or a run derived from one."""
+
+    MAIN = auto()
+    SPAWNED = auto()
+    IMPORTED = auto()
+    RANDOM = auto()
+    ONE_SHOT = auto()
+    REINITIALISE = auto()
+    TRANSPORT = auto()
+
+
+# The branches that `prune.branches` may list.
+CONTROLS = (Branch.RANDOM, Branch.ONE_SHOT, Branch.REINITIALISE, Branch.TRANSPORT)
+
+
+class MaskPermutation(StrEnum):
+    """The permutation under which a mask is transported: none, or one that was found at a pruning level."""
+
+    NONE = auto()
+    DENSE = auto()
+    LEVEL = auto()
+
+
+ANALYSES = (  # modules of `analysis/`
+    "joint",
+    "means",
+    "narrow_in_wide",
+    "pruning",
+    "tasks",
+    "trajectory",
+    "transitivity",
+    "transport",
+    "triangle",
+    "weak",
+    "width_scaling",
+)

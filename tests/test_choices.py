@@ -4,6 +4,7 @@
 """
 
 from dataclasses import replace
+from enum import StrEnum
 from typing import Literal, get_args, get_origin
 
 import pytest
@@ -21,9 +22,10 @@ from raysweep.models.build import build
 from raysweep.models.initialise import initialise
 from raysweep.models.norms import channel_norm, unit_norm
 from raysweep.plan import probes as facts
+from raysweep.plan.alignments import make_alignment
 from raysweep.plan.barriers import BarrierMaker
 from raysweep.plan.estimate import estimate
-from raysweep.plan.identity import make_alignment
+from raysweep.plan.identity import Comparison
 from raysweep.plan.plan import desired, done, todo
 from raysweep.pruning import dense_masks, prune
 from raysweep.store.files import Files
@@ -132,7 +134,9 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     "compare.trajectory.hybrids": [lambda: plan("compare.trajectory.hybrids", ["novel"])],
     "compare.level_permutations": [lambda: plan("compare.level_permutations", ["novel"])],
     "compare.level_points": [lambda: plan("compare.level_points", ["novel"])],
-    "interpolation": [lambda: BarrierMaker(Compare(), 1).make("novel", "direct", None, "g", (), ())],
+    "interpolation": [
+        lambda: BarrierMaker(Compare(), 1).make(Comparison("novel", "direct", None, "s", (), ()))
+    ],
     "unit of time": [lambda: Moment(1, "novel").step(22)],
     "checkpoints": [lambda: plan("train.checkpoints", "novel")],
 }
@@ -213,8 +217,14 @@ def names(model: type[BaseModel], before: str = ""):
         for part in parts(field.annotation):
             if isinstance(part, type) and issubclass(part, BaseModel):
                 yield from names(part, f"{before}{key}.")
-            elif get_origin(part) is Literal and sum(isinstance(each, str) for each in get_args(part)) > 1:
+            elif _has_names(part):
                 yield before + key
+
+
+def _has_names(part) -> bool:
+    if isinstance(part, type):
+        return issubclass(part, StrEnum)
+    return get_origin(part) is Literal and sum(isinstance(each, str) for each in get_args(part)) > 1
 
 
 def parts(annotation):

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from raysweep.sweep.names import ANALYSES
+from raysweep.vocabulary import ANALYSES
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.generated import PARTS
 from tests.readmes import FOLDERS, PROJECT, blocks, readme, run_python

@@ -9,7 +9,7 @@ import yaml
 
 from analysis.figures.style import caption_of
 from analysis.rows.tables import READ, Tables
-from raysweep.sweep.names import ANALYSES
+from raysweep.vocabulary import ANALYSES
 
 
 @dataclass(frozen=True)

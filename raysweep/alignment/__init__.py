@@ -17,7 +17,7 @@ from raysweep.alignment.activation_matching import (
 )
 from raysweep.alignment.diagnostics import LayerSimilarity, joint_similarities, layer_similarities
 from raysweep.alignment.embedding import Embedding, embed
-from raysweep.alignment.hybrids import bottom_up, hybrid, one_in, one_out, top_down
+from raysweep.alignment.hybrids import hybrid
 from raysweep.alignment.joint import JointAlignment, joint_matching
 from raysweep.alignment.joint_activations import joint_activation_matching, match_jointly
 from raysweep.alignment.padding import pad, prove_padding
@@ -29,7 +29,6 @@ __all__ = [
     "JointAlignment",
     "LayerSimilarity",
     "activation_matching",
-    "bottom_up",
     "embed",
     "hybrid",
     "joint_activation_matching",
@@ -39,12 +38,9 @@ __all__ = [
     "match_activations",
     "match_jointly",
     "match_similarities",
-    "one_in",
-    "one_out",
     "pad",
     "prove_padding",
     "recorded_similarities",
-    "top_down",
     "unit_similarities",
     "weight_matching",
 ]

@@ -17,8 +17,7 @@ class LayerSimilarity:
     """Inner products <A, B> and <A, P[B]> of one parameter, and its displacement |P[B] - B|.
 
     `fixed_points` is the share of the units along its first axis that stay in place (None where no
-    group lies along that axis), `agreement` the share of those that another permutation takes from the
-    same place (None where none is given either).
+    group lies along that axis).
     """
 
     parameter: str
@@ -26,7 +25,6 @@ class LayerSimilarity:
     after: float
     displacement: float
     fixed_points: float | None
-    agreement: float | None = None
 
 
 def layer_similarities(
@@ -34,18 +32,16 @@ def layer_similarities(
     target: State | Sequence[State],
     source: State | Sequence[State],
     permutation: Permutation,
-    against: Permutation | None = None,
 ) -> list[LayerSimilarity]:
     """Return a row per parameter, in the order of the network; sums are in float64.
 
     Of equally long lists of states (one permutation for several checkpoints) inner products and squared
-    displacements are added. `against` is another permutation of the source, whose units are compared. Raises
-    `ValueError` for lists of different lengths, and for permutations and states that do not fit the spec.
+    displacements are added. Raises `ValueError` for lists of different lengths, and for permutations and
+    states that do not fit the spec.
     """
     targets, sources = ([states] if isinstance(states, Mapping) else states for states in (target, source))
     moved = [spec.apply(permutation, state) for state in sources]
     shares = permutation.fixed_points()
-    agreements = permutation.agreement(against) if against else {}
     return [
         LayerSimilarity(
             name,
@@ -53,7 +49,6 @@ def layer_similarities(
             sum(_inner(a[name], b[name]) for a, b in zip(targets, moved, strict=True)),
             _distance([state[name] for state in moved], [state[name] for state in sources]),
             _share(spec, name, shares),
-            _share(spec, name, agreements) if against else None,
         )
         for name in _matched(spec)
     ]

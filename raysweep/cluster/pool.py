@@ -155,7 +155,7 @@ class Pool:
             while (found := self._next(worker)) is not None:
                 tile, attempts = found
                 since = None if worker.flights else time.monotonic()
-                worker.setting, worker.idle = tile.jobs[0].group, None
+                worker.setting, worker.idle = tile.jobs[0].setting, None
                 flight = _Flight(tile, attempts + 1, worker, since)
                 worker.flights.append(flight)
                 self._flying[worker.actor.run.remote(tile)] = flight

@@ -144,7 +144,8 @@ class _Run:
 
         trial = self._frontier.take_trial()
         extent = self._wanted.extents[trial.trial_id]
-        return TrialTask(trial, extent, self._objects(move.alignment_id for move in extent.moves.values()))
+        applied = (found.alignment_id for found in extent.mask_permutations.values())
+        return TrialTask(trial, extent, self._objects(applied))
 
     def level_done(self, trial_id: str, level: int) -> None:
         self._frontier.level_done(trial_id, level)
@@ -187,16 +188,16 @@ class _Run:
 
 def _kind(job: AlignmentJob | BarrierJob) -> Hashable:
     """Return a key that jobs share when they take about the same time."""
-    return type(job), job.group, len(job.networks)
+    return type(job), job.setting, len(job.networks)
 
 
 def _prove_all(wanted: Desired) -> None:
     """Prove the symmetries of all networks that will be aligned. Raises `SpecError`."""
-    from raysweep.plan.probes import facts_of, model_config
+    from raysweep.plan.probes import model_config, probe_data
     from raysweep.work.data import prove_padding_to, proved_spec
 
     def config_of(training: Training) -> ModelConfig:
-        facts = facts_of(data_config(training, 0).whole(), wanted.sweep.sections.train)
+        facts = probe_data(data_config(training, 0).whole(), wanted.sweep.sections.train)
         return model_config(training, facts.shape, facts.classes)
 
     for training in dict.fromkeys(trial.training for trial in wanted.trials.values()):

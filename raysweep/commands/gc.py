@@ -49,9 +49,9 @@ def garbage(files: Files) -> dict[str, int]:
 def _results(files: Files, kind: str, wanted: list[str]) -> dict[str, int]:
     """Return the result objects of which no row is wanted; an object holds all the rows of a tile."""
     index = ResultStore(files).index(kind)
-    rows, objects = pc.list_flatten(index.column("ids")), pc.list_parent_indices(index.column("ids"))
-    asked = objects.filter(pc.is_in(rows, pa.array(wanted, pa.string()))).unique()
-    used = set(index.column("object").take(asked).to_pylist())
+    rows = index.rows()
+    asked = rows.column("object").filter(pc.is_in(rows.column("id"), pa.array(wanted, pa.string()))).unique()
+    used = set(index.objects.column("object").take(asked).to_pylist())
     return {name: size for name, size in files.sizes(f"results/{kind}").items() if name not in used}
 
 

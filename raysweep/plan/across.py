@@ -7,20 +7,22 @@ from raysweep.choices import choose
 from raysweep.digest import digest
 from raysweep.errors import UserError
 from raysweep.models.names import is_custom
+from raysweep.plan.alignments import make_embedding
+from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.comparisons import Comparisons
-from raysweep.plan.identity import Network, Trial, data_config, make_embedding
+from raysweep.plan.identity import Comparison, Network, Trial, data_config
 from raysweep.plan.probes import group_blocks, group_sizes, has_running_statistics
 from raysweep.plan.trials import Family, Trials
-from raysweep.sweep.names import BY_WEIGHTS
 from raysweep.sweep.schema import Sections
+from raysweep.vocabulary import BY_WEIGHTS, Across, Interpolation, Kind, Method
 
-KEYS = {  # what a task is, and what a width is, among the keys of `train`
-    "widths": {"width"},
-    "tasks": {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"},
+KEYS = {  # the keys of `train` in which the two configurations may differ
+    Across.WIDTHS: {"width"},
+    Across.TASKS: {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"},
 }
 
 
-class Across:
+class AcrossSettings:
     """Adds the comparisons between families that differ in their width, or in their task, alone."""
 
     def __init__(self, sections: Sections, trials: Trials, comparisons: Comparisons) -> None:
@@ -29,7 +31,7 @@ class Across:
 
     def compare(self, families: list[Family]) -> None:
         """Add them. Raises `UserError` where `train` has no two such configurations."""
-        add = {"widths": self._embed, "tasks": self._tasks}
+        add = {Across.WIDTHS: self._embed, Across.TASKS: self._tasks}
         for across in self._compare.across:
             compare, pairs = choose("across", across, add), list(_pairs(families, KEYS[across]))
             if not pairs:
@@ -43,22 +45,23 @@ class Across:
     def _embed(self, one: Family, other: Family) -> None:
         """Add every narrow network in every wide one of another replicate."""
         narrow, wide = sorted((one, other), key=lambda family: family.training.width)
-        group = self._group("widths", wide, narrow)
+        setting = self._setting(Across.WIDTHS, wide, narrow)
         for small, large in _strangers(narrow, wide):
             pair = (self._trials.end(large), self._trials.end(small))
-            self._pair(group, "unaligned", None, pair, "widths")
+            self._pair(setting, Kind.UNALIGNED, None, pair, Across.WIDTHS)
             for method in self._methods():
-                job = make_embedding(method, group, pair[1], pair[0], self._align)
-                self._comparisons.alignments.setdefault(job.alignment_id, job)
-                moves = (job.toward(job.target), None)
-                self._comparisons.add("pair", "embedded", method, group, pair, moves, across="widths")
+                job = make_embedding(method, setting, pair[1], pair[0], self._align)
+                found = (self._comparisons.align(job).toward(job.target), None)
+                self._add(setting, Kind.EMBEDDED, method, pair, found, Across.WIDTHS)
 
     def _tasks(self, one: Family, other: Family) -> None:
         """Add pairs of two tasks, evaluated on either, and permutations of each task applied in the other."""
         configs = [self._trials.model(family.dense[0]) for family in (one, other)]
         units = [(group_sizes(config), group_blocks(config)) for config in configs]
         if units[0] != units[1]:
-            raise UserError(f"compare.across = tasks: {configs[0].model} has other hidden units on the two")
+            raise UserError(
+                f"compare.across = tasks: the hidden units of {configs[0].model} differ between the two tasks"
+            )
         wholes = [data_config(family.training, 0).whole() for family in (one, other)]
         for target, source in ((one, other), (other, one)):
             self._transfer(source, target)
@@ -69,44 +72,57 @@ class Across:
 
     def _transfer(self, source: Family, target: Family) -> None:
         """Add pairs of one task under the permutations of the same replicates of another task."""
-        if "direct" not in self._compare.kinds:
+        if Kind.DIRECT not in self._compare.kinds:
             return
-        found = {trial.replicate: self._trials.end(trial) for trial in source.dense}
+        ends = {trial.replicate: self._trials.end(trial) for trial in source.dense}
         for runs in combinations(sorted(target.dense, key=lambda trial: trial.replicate), 2):
             pair = (self._trials.end(runs[0]), self._trials.end(runs[1]))
             for method in self._align.methods:
-                there = (found[runs[0].replicate], found[runs[1].replicate])
-                move = self._comparisons.toward_first(method, source.dense[0].group, there)
-                group = target.dense[0].group
-                self._comparisons.add("pair", "transferred", method, group, pair, (None, move))
+                there = (ends[runs[0].replicate], ends[runs[1].replicate])
+                found = self._comparisons.toward_first(method, source.dense[0].setting, there)
+                self._add(target.dense[0].setting, Kind.TRANSFERRED, method, pair, (None, found))
 
     def _between(self, here: Family, there: Family) -> None:
         """Add pairs of two tasks, evaluated on the data of the first."""
-        group = self._group("tasks", here, there)
+        setting = self._setting(Across.TASKS, here, there)
         for one, other in _strangers(here, there):
             pair = (self._trials.end(one), self._trials.end(other))
-            self._pair(group, "unaligned", None, pair, "tasks")
+            self._pair(setting, Kind.UNALIGNED, None, pair, Across.TASKS)
             for method in self._methods():
-                self._pair(group, "direct", method, pair, "tasks")
+                self._pair(setting, Kind.DIRECT, method, pair, Across.TASKS)
 
     def _pair(
-        self, group: str, kind: str, method: str | None, pair: tuple[Network, Network], across: str
+        self, setting: str, kind: Kind, method: str | None, pair: tuple[Network, Network], across: Across
     ) -> None:
         if kind not in self._compare.kinds:
             return
-        move = self._comparisons.toward_first(method, group, pair) if method else None
-        self._comparisons.add("pair", kind, method, group, pair, (None, move), across=across)
+        found = self._comparisons.toward_first(method, setting, pair) if method else None
+        self._add(setting, kind, method, pair, (None, found), across)
 
-    def _methods(self) -> list[str]:
-        return [m for m in self._align.methods if m in BY_WEIGHTS and "direct" in self._compare.kinds]
+    def _add(
+        self,
+        setting: str,
+        kind: Kind,
+        method: str | None,
+        pair: tuple[Network, Network],
+        found: tuple[FoundPermutation | None, ...],
+        across: Across | None = None,
+    ) -> None:
+        self._comparisons.add(
+            Comparison(Interpolation.PAIR, kind, method, setting, pair, found, across=across)
+        )
 
-    def _group(self, across: str, first: Family, second: Family) -> str:
-        group = digest(["across", across, first.dense[0].group, second.dense[0].group])
+    def _methods(self) -> list[Method]:
+        return [m for m in self._align.methods if m in BY_WEIGHTS and Kind.DIRECT in self._compare.kinds]
+
+    def _setting(self, across: Across, first: Family, second: Family) -> str:
+        """The setting of comparisons between two families, in which the order of the two matters."""
+        setting = digest(["across", across, first.dense[0].setting, second.dense[0].setting])
         if has_running_statistics(self._trials.model(first.dense[0])):
-            self._comparisons.batchnorm.add(group)
+            self._comparisons.batchnorm.add(setting)
         if is_custom(first.training.model):
-            self._comparisons.own.add(group)
-        return group
+            self._comparisons.own.add(setting)
+        return setting
 
 
 def _pairs(families: list[Family], keys: set[str]) -> Iterator[tuple[Family, Family]]:
@@ -116,7 +132,7 @@ def _pairs(families: list[Family], keys: set[str]) -> Iterator[tuple[Family, Fam
 
 
 def _strangers(ones: Family, others: Family) -> Iterator[tuple[Trial, Trial]]:
-    """Pairs of other replicates: the same one has the same seeds."""
+    """Pairs of different replicates, because the same replicate has the same seeds."""
     for one in ones.dense:
         for other in others.dense:
             if one.replicate != other.replicate:

@@ -1,13 +1,19 @@
-"""How a network is moved before it is compared: by an alignment, by several in turn, or by a mix of two."""
+"""The permutations that are applied to networks before they are compared.
+
+Each says what it is made of; `identity` returns that for ids. Its keys are part of every stored id, so they
+stay as they are whatever the fields are called.
+"""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """An alignment that is applied to a network.
+class FoundPermutation:
+    """The permutation that an alignment found.
 
-    `inverse`: it was found in the other direction. `member`: whose permutation of a joint alignment it is.
+    It is inverted where it was found in the other direction (`inverse`). A joint alignment found one for each
+    network; `member` is the position of the network.
     """
 
     alignment_id: str
@@ -18,29 +24,42 @@ class Move:
     def alignments(self) -> tuple[str, ...]:
         return (self.alignment_id,)
 
+    def identity(self) -> dict[str, Any]:
+        return {"alignment_id": self.alignment_id, "inverse": self.inverse, "member": self.member}
+
 
 @dataclass(frozen=True, slots=True)
-class Path:
-    """Moves that are applied one after the other, the first one first."""
+class ComposedPermutation:
+    """Permutations that are applied one after the other, beginning with the first."""
 
-    moves: tuple[Move, ...]
+    steps: tuple[FoundPermutation, ...]
 
     @property
     def alignments(self) -> tuple[str, ...]:
-        return tuple(move.alignment_id for move in self.moves)
+        return tuple(step.alignment_id for step in self.steps)
+
+    def identity(self) -> dict[str, Any]:
+        return {"moves": [step.identity() for step in self.steps]}
 
 
 @dataclass(frozen=True, slots=True)
-class Hybrid:
-    """The permutation `first` in the groups of that name and `second` in all others."""
+class HybridPermutation:
+    """The permutation `first` in these layer groups and `second` in all others."""
 
-    first: Move
-    second: Move
+    first: FoundPermutation
+    second: FoundPermutation
     groups: tuple[str, ...]
 
     @property
     def alignments(self) -> tuple[str, ...]:
         return (self.first.alignment_id, self.second.alignment_id)
 
+    def identity(self) -> dict[str, Any]:
+        return {
+            "first": self.first.identity(),
+            "second": self.second.identity(),
+            "groups": list(self.groups),
+        }
 
-AppliedPermutation = Move | Path | Hybrid
+
+AppliedPermutation = FoundPermutation | ComposedPermutation | HybridPermutation

@@ -1,23 +1,23 @@
-"""Makes the barriers of a plan and their ids; quick, because a sweep may ask for a million of them."""
+"""Barrier jobs and their ids. Making one is quick, because a sweep may ask for a million of them."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from raysweep.choices import choose
 from raysweep.digest import canonical, digest_of
 from raysweep.plan.applied_permutations import AppliedPermutation
-from raysweep.plan.identity import BARRIER_VERSION, BarrierJob, Network
+from raysweep.plan.identity import BARRIER_VERSION, BarrierJob, Comparison, Network
 from raysweep.sweep.schema import Compare
+from raysweep.vocabulary import Interpolation
 
 Key = TypeVar("Key")
 
 
 class BarrierMaker:
-    """Makes barriers that share the settings of a sweep.
+    """Makes the barrier jobs of comparisons that share the settings of a sweep.
 
-    The id of a barrier is the digest of a list: what is compared and how, its networks, the reference and
-    the path, and the moves. The canonical text of each part is made once and put together again and again.
+    The id of a barrier is the digest of a list: what is compared and how, its networks, the reference and the
+    path, and the applied permutations. The canonical text of each part is made once and used again and again.
     """
 
     def __init__(self, compare: Compare, threads: int) -> None:
@@ -25,53 +25,46 @@ class BarrierMaker:
         self._heads = _Texts[tuple[Any, ...]](
             lambda key: canonical(["barrier", BARRIER_VERSION, self._how(*key)])
         )
-        self._networks = _Texts[Network | None](lambda network: canonical(str(network)))
-        self._moves = _Texts[AppliedPermutation | None](
-            lambda move: canonical(asdict(move) if move else None)
-        )
+        self._network = _Texts[Network | None](lambda network: canonical(str(network))).__getitem__
+        self._permutation = _Texts[AppliedPermutation | None](
+            lambda applied: canonical(applied.identity() if applied else None)
+        ).__getitem__
 
-    def make(
-        self,
-        interpolation: str,
-        kind: str,
-        method: str | None,
-        group: str,
-        networks: tuple[Network, ...],
-        moves: tuple[AppliedPermutation | None, ...],
-        reference: Network | None = None,
-        path: tuple[Network, ...] = (),
-        hybrid: tuple[str, int] | None = None,
-        across: str | None = None,
-        statistics: str = "kept",
-    ) -> BarrierJob:
-        """Return a comparison with its id."""
+    def make(self, comparison: Comparison) -> BarrierJob:
+        """Return the job of a comparison. Raises `ValueError` for an unknown interpolation."""
+        c = comparison
+        head = self._heads[c.interpolation, c.kind, c.statistics, c.hybrid]
         text = (
-            f"{self._heads[interpolation, kind, statistics, hybrid][:-1]},"
-            f"[{','.join(map(self._networks.__getitem__, networks))}],"
-            f"[{','.join(map(self._networks.__getitem__, (reference, *path)))}],"
-            f"[{','.join(map(self._moves.__getitem__, moves))}]]"
+            f"{head[:-1]},"
+            f"[{','.join(map(self._network, c.networks))}],"
+            f"[{','.join(map(self._network, (c.reference, *c.path)))}],"
+            f"[{','.join(map(self._permutation, c.permutations))}]]"
         )
         return BarrierJob(
-            digest_of(text),
-            interpolation,
-            kind,
-            method,
-            group,
-            networks,
-            moves,
-            reference,
-            statistics,
-            path,
-            hybrid,
-            across,
+            c.interpolation,
+            c.kind,
+            c.method,
+            c.setting,
+            c.networks,
+            c.permutations,
+            c.reference,
+            c.path,
+            c.hybrid,
+            c.across,
+            c.statistics,
+            barrier_id=digest_of(text),
         )
 
     def _how(
         self, interpolation: str, kind: str, statistics: str, hybrid: tuple[str, int] | None
     ) -> dict[str, Any]:
-        """The grid and the examples belong to the identity; the splits do not (there is a row for each)."""
+        """The grid and the examples belong to the identity, but not the splits, which have a row each."""
         compare = self._compare
-        grids = {"pair": compare.alphas, "simplex": compare.subdivisions, "mean": None}
+        grids = {
+            Interpolation.PAIR: compare.alphas,
+            Interpolation.SIMPLEX: compare.subdivisions,
+            Interpolation.MEAN: None,
+        }
         return {
             "interpolation": interpolation,
             "kind": kind,

@@ -1,11 +1,13 @@
 """Which alignments and barriers a sweep asks for: pairs, triples, paths and means of replicates."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import combinations, pairwise, permutations
 
 from raysweep.choices import check_names
 from raysweep.digest import digest
-from raysweep.plan.applied_permutations import AppliedPermutation, Move, Path
+from raysweep.plan.alignments import make_agreement, make_alignment, make_joint
+from raysweep.plan.applied_permutations import ComposedPermutation, FoundPermutation
 from raysweep.plan.barriers import BarrierMaker
 from raysweep.plan.identity import (
     ALIGNMENT_VERSION,
@@ -13,26 +15,26 @@ from raysweep.plan.identity import (
     AgreementJob,
     AlignmentJob,
     BarrierJob,
+    Comparison,
     Network,
-    make_agreement,
-    make_alignment,
-    make_joint,
 )
 from raysweep.sweep.schema import Align, Compare
+from raysweep.vocabulary import AgreementKind, Interpolation, Kind
 
 Pair = tuple[Network, Network]
+Networks = tuple[Network, ...]
 
 
 class Comparisons:
-    """Collects alignments and barriers.
+    """Collects alignments, barriers and agreements.
 
-    `batchnorm` names the groups whose networks have BatchNorm, `own` those of a user's own networks.
+    `batchnorm` names the settings whose networks have BatchNorm, `own` those of a user's own networks.
     """
 
     def __init__(self, align: Align, compare: Compare) -> None:
         self._align, self._compare = align, compare
         self._maker = BarrierMaker(compare, align.threads)
-        self._moves: dict[tuple[str, Network, Network], Move] = {}
+        self._found: dict[tuple[str, Network, Network], FoundPermutation] = {}
         self.batchnorm: set[str] = set()
         self.own: set[str] = set()
         self.alignments: dict[str, AlignmentJob] = {}
@@ -40,185 +42,166 @@ class Comparisons:
         self.agreements: dict[str, AgreementJob] = {}
         self._pairs: dict[tuple[object, ...], Pair] = {}
 
-    def version(self, group: str) -> int:
-        """The version of the alignments of a group's networks."""
-        return OWN_NETWORKS_VERSION if group in self.own else ALIGNMENT_VERSION
+    def version(self, setting: str) -> int:
+        """Return the version of the alignments of a setting's networks."""
+        return OWN_NETWORKS_VERSION if setting in self.own else ALIGNMENT_VERSION
 
-    def alignment(self, method: str, group: str, pair: Pair) -> AlignmentJob:
-        """Add the alignment of two networks."""
-        job = make_alignment(method, group, *pair, self._align, self.version(group))
+    def align(self, job: AlignmentJob) -> AlignmentJob:
+        """Add an alignment. Returns the one that was added first where several settings ask for it."""
         return self.alignments.setdefault(job.alignment_id, job)
 
-    def toward_first(self, method: str, group: str, pair: Pair) -> Move:
-        """Add the alignment of two networks; returns how the second moves to the first.
+    def alignment(self, method: str, setting: str, pair: Pair) -> AlignmentJob:
+        """Add the alignment of two networks."""
+        return self.align(make_alignment(method, setting, *pair, self._align, self.version(setting)))
 
-        A move is made once: triples share the pairs that they are made of.
+    def toward_first(self, method: str, setting: str, pair: Pair) -> FoundPermutation:
+        """Add the alignment of two networks; returns what brings the second close to the first.
+
+        It is made once, because triples share the pairs that they consist of.
         """
         key = (method, *pair)
-        if key not in self._moves:
-            self._moves[key] = self.alignment(method, group, pair).toward(pair[0])
-        return self._moves[key]
+        if key not in self._found:
+            self._found[key] = self.alignment(method, setting, pair).toward(pair[0])
+        return self._found[key]
 
-    def group(self, group: str, networks: list[Network]) -> None:
-        """Add all pairs and triples of networks that differ in the replicate alone."""
+    def replicates(self, setting: str, networks: list[Network]) -> None:
+        """Add all comparisons of networks that differ in the replicate alone."""
         kinds, ordered = self._compare.kinds, sorted(networks)
-        if "unaligned" in kinds:
+        if Kind.UNALIGNED in kinds:
             for pair in combinations(ordered, 2):
-                self.unaligned(group, pair)
+                self.unaligned(setting, pair)
         add = {
-            "direct": self._pairs_of,
-            "via": self._triples_of,
-            "joint": self._sets_of,
-            "composed": self._paths_of,
+            Kind.DIRECT: self._all_pairs,
+            Kind.VIA: self._all_triples,
+            Kind.JOINT: self._all_joint,
+            Kind.COMPOSED: self._all_paths,
         }
-        check_names("kind", kinds, ("unaligned", *add))
+        check_names("kind", kinds, (Kind.UNALIGNED, *add))
         for method in self._align.methods:
-            for kind in add:
+            for kind, add_all in add.items():
                 if kind in kinds:
-                    add[kind](method, group, ordered)
+                    add_all(method, setting, ordered)
         for size in self._compare.mean_networks:
             for chosen in combinations(ordered, size):
-                self._means(group, chosen)
+                self._means(setting, chosen)
 
-    def _pairs_of(self, method: str, group: str, networks: list[Network]) -> None:
+    def _all_pairs(self, method: str, setting: str, networks: list[Network]) -> None:
         for pair in combinations(networks, 2):
-            self.direct(group, pair, method, self.toward_first(method, group, pair))
+            self.direct(setting, pair, method, self.toward_first(method, setting, pair))
 
-    def _triples_of(self, method: str, group: str, networks: list[Network]) -> None:
+    def _all_triples(self, method: str, setting: str, networks: list[Network]) -> None:
         for triple in combinations(networks, 3):
-            self._via(method, group, triple)
+            self._via(method, setting, triple)
 
-    def _sets_of(self, method: str, group: str, networks: list[Network]) -> None:
+    def _all_joint(self, method: str, setting: str, networks: list[Network]) -> None:
         for size in self._compare.joint_networks:
             for chosen in combinations(networks, size):
-                self._joint(method, group, chosen)
+                self._joint(method, setting, chosen)
 
-    def _paths_of(self, method: str, group: str, networks: list[Network]) -> None:
+    def _all_paths(self, method: str, setting: str, networks: list[Network]) -> None:
         for size in self._compare.path_networks:
-            self._paths(method, group, networks, size)
-            self._cycles(method, group, networks, size)
+            self._paths(method, setting, networks, size)
+            self._cycles(method, setting, networks, size)
 
-    def unaligned(self, group: str, pair: Pair) -> None:
+    def unaligned(self, setting: str, pair: Pair) -> None:
         """Add the barrier of two networks as they are."""
-        if self._is_new(("unaligned", group), pair):
-            self.add("pair", "unaligned", None, group, pair, (None, None))
+        if self._is_new((Kind.UNALIGNED, setting), pair):
+            self.add(Comparison(Interpolation.PAIR, Kind.UNALIGNED, None, setting, pair, (None, None)))
 
-    def direct(self, group: str, pair: Pair, method: str, move: Move) -> None:
-        """Add the barrier between the first network and the second under a move toward the first."""
-        if self._is_new((method, group, move.alignment_id), pair):
-            self.add("pair", "direct", method, group, pair, (None, move))
+    def direct(self, setting: str, pair: Pair, method: str, found: FoundPermutation) -> None:
+        """Add the barrier between the first network and the second under a permutation toward the first."""
+        if self._is_new((method, setting, found.alignment_id), pair):
+            self.add(Comparison(Interpolation.PAIR, Kind.DIRECT, method, setting, pair, (None, found)))
 
     def _is_new(self, how: tuple[str, ...], pair: Pair) -> bool:
-        """Whether a pair was not compared like this in its other order, which says the same."""
+        """Whether the pair was not compared in this way in its other order, which gives the same barrier."""
         return self._pairs.setdefault((*how, frozenset(pair)), pair) == pair
 
-    def add(
-        self,
-        interpolation: str,
-        kind: str,
-        method: str | None,
-        group: str,
-        networks: tuple[Network, ...],
-        moves: tuple[AppliedPermutation | None, ...],
-        reference: Network | None = None,
-        path: tuple[Network, ...] = (),
-        hybrid: tuple[str, int] | None = None,
-        across: str | None = None,
-    ) -> None:
+    def add(self, comparison: Comparison) -> None:
         """Add a comparison; one of networks with BatchNorm for each way to treat its statistics."""
-        for statistics in self._compare.statistics if group in self.batchnorm else ["kept"]:
-            made = self._maker.make(
-                interpolation,
-                kind,
-                method,
-                group,
-                networks,
-                moves,
-                reference,
-                path,
-                hybrid,
-                across,
-                statistics,
-            )
-            self.barriers[made.barrier_id] = made
+        if comparison.setting not in self.batchnorm:
+            self._add(comparison)
+            return
+        for statistics in self._compare.statistics:
+            self._add(replace(comparison, statistics=statistics))
 
-    def agree(
-        self,
-        kind: str,
-        method: str,
-        group: str,
-        networks: tuple[Network, ...],
-        moved: AppliedPermutation,
-        against: AppliedPermutation | None,
-    ) -> None:
+    def _add(self, comparison: Comparison) -> None:
+        job = self._maker.make(comparison)
+        self.barriers[job.barrier_id] = job
+
+    def agree(self, job: AgreementJob) -> None:
         """Add the comparison of two permutations."""
-        job = make_agreement(kind, method, group, networks, moved, against)
         self.agreements[job.agreement_id] = job
 
-    def _via(self, method: str, group: str, triple: tuple[Network, ...]) -> None:
+    def _via(self, method: str, setting: str, triple: Networks) -> None:
+        pair, simplex, via = Interpolation.PAIR, Interpolation.SIMPLEX, Kind.VIA
         for reference in triple:
-            moves = self._toward(method, group, triple, reference)
-            rest = tuple(network for network in triple if network != reference)
-            moved = tuple(move for move in moves if move)
-            self.add("pair", "via", method, group, rest, moved, reference)
-            self.add("simplex", "via", method, group, triple, moves, reference)
+            toward = self._toward(method, setting, triple, reference)
+            others = tuple(network for network in triple if network != reference)
+            moved = tuple(found for found in toward if found)
+            self.add(Comparison(pair, via, method, setting, others, moved, reference))
+            self.add(Comparison(simplex, via, method, setting, triple, toward, reference))
 
     def _toward(
-        self, method: str, group: str, networks: tuple[Network, ...], reference: Network
-    ) -> tuple[Move | None, ...]:
-        """How each network moves to the reference, which stays."""
+        self, method: str, setting: str, networks: Networks, reference: Network
+    ) -> tuple[FoundPermutation | None, ...]:
+        """What brings each network close to the reference, which stays as it is."""
         return tuple(
-            None if n == reference else self.toward_first(method, group, (reference, n)) for n in networks
+            None if n == reference else self.toward_first(method, setting, (reference, n)) for n in networks
         )
 
-    def _aligned_jointly(self, method: str, group: str, networks: tuple[Network, ...]) -> AlignmentJob:
-        job = make_joint(method, group, networks, self._align, self.version(group))
-        return self.alignments.setdefault(job.alignment_id, job)
+    def _aligned_jointly(self, method: str, setting: str, networks: Networks) -> AlignmentJob:
+        return self.align(make_joint(method, setting, networks, self._align, self.version(setting)))
 
-    def _joint(self, method: str, group: str, networks: tuple[Network, ...]) -> None:
-        job = self._aligned_jointly(method, group, networks)
-        for pair in combinations(networks, 2):
-            self.add("pair", "joint", method, group, pair, tuple(map(job.of, pair)))
+    def _joint(self, method: str, setting: str, networks: Networks) -> None:
+        job = self._aligned_jointly(method, setting, networks)
+        chosen: list[tuple[Interpolation, Networks]] = [
+            (Interpolation.PAIR, pair) for pair in combinations(networks, 2)
+        ]
         if len(networks) == 3:
-            moves = tuple(map(job.of, networks))
-            self.add("simplex", "joint", method, group, networks, moves)
+            chosen.append((Interpolation.SIMPLEX, networks))
+        for interpolation, members in chosen:
+            found = tuple(map(job.of, members))
+            self.add(Comparison(interpolation, Kind.JOINT, method, setting, members, found))
 
-    def _means(self, group: str, networks: tuple[Network, ...]) -> None:
+    def _means(self, setting: str, networks: Networks) -> None:
         """Add the mean of n networks: as they are, aligned to each of them, and aligned jointly."""
-        kinds, still = self._compare.kinds, (None,) * len(networks)
-        if "unaligned" in kinds:
-            self.add("mean", "unaligned", None, group, networks, still)
+        kinds, mean = self._compare.kinds, Interpolation.MEAN
+        if Kind.UNALIGNED in kinds:
+            as_they_are = (None,) * len(networks)
+            self.add(Comparison(mean, Kind.UNALIGNED, None, setting, networks, as_they_are))
         for method in self._align.methods:
-            if "via" in kinds:
+            if Kind.VIA in kinds:
                 for reference in networks:
-                    moves = self._toward(method, group, networks, reference)
-                    self.add("mean", "via", method, group, networks, moves, reference)
-            if "joint" in kinds:
-                job = self._aligned_jointly(method, group, networks)
-                moved = tuple(map(job.of, networks))
-                self.add("mean", "joint", method, group, networks, moved)
+                    toward = self._toward(method, setting, networks, reference)
+                    self.add(Comparison(mean, Kind.VIA, method, setting, networks, toward, reference))
+            if Kind.JOINT in kinds:
+                found = tuple(map(self._aligned_jointly(method, setting, networks).of, networks))
+                self.add(Comparison(mean, Kind.JOINT, method, setting, networks, found))
 
-    def _paths(self, method: str, group: str, networks: list[Network], size: int) -> None:
-        """Add barriers between the ends of paths; the reverse of a path says the same."""
+    def _paths(self, method: str, setting: str, networks: list[Network], size: int) -> None:
+        """Add barriers between the ends of paths; a path and its reverse give the same barrier."""
         for path in self._some(p for p in permutations(networks, size) if p[0] < p[-1]):
-            ends, moved = (path[0], path[-1]), self._along(method, group, path)
-            self.add("pair", "composed", method, group, ends, (None, moved), path=path)
-            straight = self.toward_first(method, group, ends)
-            self.agree("path", method, group, path, moved, straight)
+            composed = self._composed(method, setting, path)
+            straight = self.toward_first(method, setting, (path[0], path[-1]))
+            self.agree(make_agreement(AgreementKind.PATH, method, setting, path, composed, straight))
 
-    def _cycles(self, method: str, group: str, networks: list[Network], size: int) -> None:
-        """Add barriers between a network and itself after a cycle; its direction does not matter."""
+    def _cycles(self, method: str, setting: str, networks: list[Network], size: int) -> None:
+        """Add barriers between a network and itself after a cycle, whose direction does not matter."""
         for start in self._some(p for p in permutations(networks, size) if p[0] == min(p) and p[1] < p[-1]):
             path = (*start, start[0])
-            ends, moved = (path[0], path[0]), self._along(method, group, path)
-            self.add("pair", "composed", method, group, ends, (None, moved), path=path)
-            self.agree("cycle", method, group, path, moved, None)
+            composed = self._composed(method, setting, path)
+            self.agree(make_agreement(AgreementKind.CYCLE, method, setting, path, composed, None))
 
-    def _along(self, method: str, group: str, path: tuple[Network, ...]) -> Path:
-        """How the last network of a path moves to the first, one step after the other."""
-        steps = reversed(list(pairwise(path)))
-        return Path(tuple(self.toward_first(method, group, step) for step in steps))
+    def _composed(self, method: str, setting: str, path: Networks) -> ComposedPermutation:
+        """Add the barrier of the ends of a path; returns what brings its last network close to its first."""
+        steps = tuple(self.toward_first(method, setting, step) for step in reversed(list(pairwise(path))))
+        composed, ends = ComposedPermutation(steps), (path[0], path[-1])
+        self.add(
+            Comparison(Interpolation.PAIR, Kind.COMPOSED, method, setting, ends, (None, composed), path=path)
+        )
+        return composed
 
-    def _some(self, paths: Iterable[tuple[Network, ...]]) -> list[tuple[Network, ...]]:
-        """At most `compare.paths` of them, drawn by their names: the draw does not depend on the others."""
+    def _some(self, paths: Iterable[Networks]) -> list[Networks]:
+        """At most `compare.paths` of them, drawn by their names, so that no path's draw depends on others."""
         return sorted(paths, key=lambda path: digest([*map(str, path)]))[: self._compare.paths]

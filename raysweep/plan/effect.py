@@ -1,4 +1,4 @@
-"""Keys of `train` that determine no number: with a list there one network would have several names."""
+"""Keys of `train` that change no number: with a list of values, one network would have several ids."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,13 +9,13 @@ from raysweep.data.names import OWN_SPLITS
 from raysweep.errors import UserError
 from raysweep.models.names import is_custom
 from raysweep.plan.identity import KNOWN_OF_IMPORTS, data_config
-from raysweep.plan.probes import arguments_of, facts_of
+from raysweep.plan.probes import arguments_of, probe_data
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.schema import Training, TrainRest
 
 Rule = tuple[str, Callable[[Training], bool], str]
 
-UNREAD: tuple[Rule, ...] = (  # a key, where it is not read, and why
+UNREAD: tuple[Rule, ...] = (  # a key, when it is not read, and why
     ("split_seed", lambda t: t.dataset not in OWN_SPLITS, "{dataset} has a test set of its own"),
     (
         "subset_seed",
@@ -29,10 +29,11 @@ UNREAD: tuple[Rule, ...] = (  # a key, where it is not read, and why
 
 
 def refuse_without_effect(path: str, sweep: Sweep) -> None:
-    """Refuse keys of `train` that determine nothing in any configuration, unless they have their default.
+    """Refuse keys of `train` that change nothing in any configuration, unless they have their default.
 
-    Where a key determines nothing in some configurations alone, two that are therefore the same are refused.
-    `path` is for messages. Raises `UserError` with every such key, its values and the reason.
+    Where a key changes nothing in some configurations only, two configurations that are the same for that
+    reason are refused. `path` is named in messages. Raises `UserError` with every such key, its values and
+    the reason.
     """
     trainings, rest = sweep.trainings, sweep.sections.train
     unread = [_unread(training, rest) for training in trainings]
@@ -42,12 +43,12 @@ def refuse_without_effect(path: str, sweep: Sweep) -> None:
 
 
 def _unread(training: Training, rest: TrainRest) -> dict[str, str]:
-    """The keys that determine nothing in a configuration, and why."""
+    """The keys that change nothing in a configuration, and why."""
     found = {key: why.format(**vars(training)) for key, unread, why in UNREAD if unread(training)}
     if is_custom(training.model):
         taken = arguments_of(training.model)
         for key in {"width", "depth", "norm"} - taken:
-            found[key] = f"{training.model} does not take it"
+            found[key] = f"{training.model} has no such argument"
     if rest.imports:
         unknown = sorted(Training.model_fields.keys() - KNOWN_OF_IMPORTS)
         found |= dict.fromkeys(unknown, "imported networks are not trained")
@@ -55,7 +56,7 @@ def _unread(training: Training, rest: TrainRest) -> dict[str, str]:
 
 
 def _nowhere(trainings: tuple[Training, ...], unread: list[dict[str, str]]) -> Iterator[str]:
-    """Keys that no configuration reads, but for those at their default."""
+    """Keys that no configuration reads, except those that have their default."""
     for key in sorted(set.intersection(*map(set, unread))):
         values = list(dict.fromkeys(getattr(training, key) for training in trainings))
         if len(values) > 1 or Training.model_fields[key].default not in (values[0], PydanticUndefined):
@@ -63,7 +64,7 @@ def _nowhere(trainings: tuple[Training, ...], unread: list[dict[str, str]]) -> I
 
 
 def _alike(trainings: tuple[Training, ...], unread: list[dict[str, str]], rest: TrainRest) -> Iterator[str]:
-    """Pairs of configurations that differ in keys alone that neither reads."""
+    """Pairs of configurations that differ only in keys that neither reads."""
     nowhere = set.intersection(*map(set, unread))
     drops = len({training.drop_last for training in trainings}) > 1
     seen: dict[Any, Training] = {}
@@ -79,7 +80,7 @@ def _alike(trainings: tuple[Training, ...], unread: list[dict[str, str]], rest: 
 
 
 def _fills_batches(training: Training, rest: TrainRest) -> bool:
-    every = (facts_of(data_config(training, replicate), rest) for replicate in rest.replicate_numbers())
+    every = (probe_data(data_config(training, replicate), rest) for replicate in rest.replicate_numbers())
     return all(facts.train_examples % training.batch_size == 0 for facts in every)
 
 

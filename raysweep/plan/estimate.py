@@ -1,4 +1,4 @@
-"""What a plan will cost, from the size of its networks."""
+"""What a plan will cost, estimated from the sizes of its networks."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from raysweep.choices import choose
 from raysweep.plan.identity import Trial, data_config
 from raysweep.plan.plan import Desired, Todo
-from raysweep.plan.probes import DataFacts, ModelSize, facts_of, model_config, model_size
+from raysweep.plan.probes import DataFacts, ModelSize, model_config, model_size, probe_data
+from raysweep.vocabulary import Interpolation, Split
 
 BYTES_PER_PARAMETER = 4
 MOMENTS = {"sgd": 1, "adamw": 2}  # buffers of the size of the weights that an optimiser keeps
@@ -16,7 +17,7 @@ POINTS_BYTES = 40  # a point of a curve: weights, loss, error
 
 @dataclass(frozen=True)
 class Estimate:
-    """`bytes` that will be written, floating-point operations for training and for barriers."""
+    """The number of bytes to be written, and of floating-point operations for training and barriers."""
 
     bytes: int
     training_flops: float
@@ -36,7 +37,7 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
         states = len(extent.checkpoints) + moments * len(extent.optimisers)
         stored += size.parameters * BYTES_PER_PARAMETER * states * levels
         stored += size.parameters / 8 * levels if trial.prune else 0  # a mask has a bit a weight
-        # a resume point of each, which at worst are all there at once
+        # one resume point each; in the worst case all of them exist at once
         stored += size.parameters * BYTES_PER_PARAMETER * (1 + moments)
         steps = (extent.total - extent.start) * len(extent.levels)
         training += 6.0 * size.products * steps * facts.train_examples / extent.per_epoch
@@ -44,12 +45,19 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
     for trial_id, count in sizes.items():
         stored += _size(wanted, wanted.trials[trial_id])[1].units * UNIT_BYTES * count
     side = compare.subdivisions
-    grids = {"pair": compare.alphas, "simplex": (side + 1) * (side + 2) // 2, "mean": 1}
+    grids = {
+        Interpolation.PAIR: compare.alphas,
+        Interpolation.SIMPLEX: (side + 1) * (side + 2) // 2,
+        Interpolation.MEAN: 1,
+    }
     alike = Counter((job.networks[0].trial_id, job.interpolation) for job in work.barriers)
     for (trial_id, interpolation), count in alike.items():
         facts, size = _size(wanted, wanted.trials[trial_id])
         points = count * choose("interpolation", interpolation, grids)
-        evaluated = {"train": min(facts.train_examples, compare.train_examples), "test": facts.test_examples}
+        evaluated = {
+            Split.TRAIN: min(facts.train_examples, compare.train_examples),
+            Split.TEST: facts.test_examples,
+        }
         examples = sum(choose("split", split, evaluated) for split in compare.splits)
         barriers += 2.0 * size.products * examples * points
         stored += points * POINTS_BYTES * len(compare.splits)
@@ -57,5 +65,5 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
 
 
 def _size(wanted: Desired, trial: Trial) -> tuple[DataFacts, ModelSize]:
-    facts = facts_of(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
+    facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
     return facts, model_size(model_config(trial.training, facts.shape, facts.classes))

@@ -1,4 +1,4 @@
-"""The frontier of a run: what is left to do, and which of it has its inputs."""
+"""The frontier of a run: the work that is left, and the part of it whose inputs are there."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
@@ -10,13 +10,14 @@ from raysweep.plan.plan import Desired, Done, Todo
 Job = AlignmentJob | BarrierJob
 Input = tuple[str, int] | str  # a level of a trial, or an alignment
 _Moments = tuple[tuple[int, int], ...]  # level and step of each network
-_Place = tuple[_Moments, int]  # at which moments of training, and where on the curve through all pairs
+_Position = tuple[_Moments, int]  # the moments of training, and the position on the curve through all pairs
 
 
 class Frontier:
-    """Hears what arrives (`level_done`, `aligned`) and hands out what can be done (`take_trial`, `take`).
+    """Is notified of what is finished (`level_done`, `aligned`) and hands out what can be done.
 
-    Every job is handed out once. `objects` are those in which the finished alignments lie.
+    Every trial and every job is handed out once (`take_trial`, `take`). `objects` names the object in which
+    each finished alignment lies.
     """
 
     def __init__(self, wanted: Desired, present: Done, work: Todo) -> None:
@@ -28,7 +29,7 @@ class Frontier:
         self._order: dict[str, int] = {}
         self._positions = _positions(wanted)
         self._trials: list[tuple[int, int, Trial]] = []
-        self._groups: dict[Literal["alignment", "barrier"], dict[str, list[tuple[_Place, int, Job]]]] = {
+        self._jobs: dict[Literal["alignment", "barrier"], dict[str, list[tuple[_Position, int, Job]]]] = {
             "alignment": {},
             "barrier": {},
         }
@@ -42,10 +43,10 @@ class Frontier:
         """A level of a trial, with all its checkpoints, can be read."""
         self._arrived((trial_id, level))
 
-    def aligned(self, alignment_ids: Iterable[str], place: str) -> None:
-        """Alignments lie in the object `place`."""
+    def aligned(self, alignment_ids: Iterable[str], name: str) -> None:
+        """These alignments can be read from the object of this name."""
         for alignment_id in alignment_ids:
-            self.objects[alignment_id] = place
+            self.objects[alignment_id] = name
             self._arrived(alignment_id)
 
     @property
@@ -53,50 +54,50 @@ class Frontier:
         return bool(self._trials)
 
     def take_trial(self) -> Trial:
-        """Return the largest trial that has its inputs, so that no long one is left for the end."""
+        """Return the largest trial whose inputs are there, so that no long trial is left for the end."""
         return heapq.heappop(self._trials)[-1]
 
     def take(self, size_of: Callable[[Job], int], before: str | None, others: set[str]) -> tuple[Job, ...]:
-        """Return jobs of one kind and group, as many as `size_of` says of the first; empty when none are.
+        """Return jobs of one kind and setting, as many as `size_of` the first; empty where none can be done.
 
-        Alignments come first, for others wait for them. Who asks goes on with the group of `before`, whose
-        checkpoints it holds; then come groups that none of the `others` is at, the widest networks first.
-        Jobs of a group come by the moments of training, and at a moment in the order of a curve that fills
-        the matrix of its pairs square by square: whatever n is, n jobs that follow each other read about
-        2 sqrt(n) networks.
+        Alignments come first, because barriers wait for them. A worker continues with the setting `before`,
+        whose checkpoints it holds. Next come settings at which none of the `others` works, with the widest
+        networks first. The jobs of a setting come by the moments of training, and at each moment in the order
+        of a curve that fills the matrix of the setting's pairs square by square: any n consecutive jobs read
+        about 2 sqrt(n) networks.
         """
-        groups = self._groups["alignment"] or self._groups["barrier"]
-        if not groups:
+        settings = self._jobs["alignment"] or self._jobs["barrier"]
+        if not settings:
             return ()
-        group = (
+        setting = (
             before
-            if before in groups
-            else min(groups, key=lambda name: (name in others, *self._size(groups[name])))
+            if before in settings
+            else min(settings, key=lambda name: (name in others, *self._size(settings[name])))
         )
-        assert group is not None
-        heap = groups[group]
+        assert setting is not None
+        heap = settings[setting]
         count = min(len(heap), size_of(heap[0][-1]))
         jobs = tuple(heapq.heappop(heap)[-1] for _ in range(count))
         if not heap:
-            del groups[group]
+            del settings[setting]
         self.ready -= count
         return jobs
 
     def waiting(self) -> Iterator[tuple[str, list[str]]]:
-        """Yield the trials that never had their inputs, with what they waited for."""
+        """Yield the trials whose inputs are not there, with what they wait for."""
         found: dict[str, list[str]] = {}
-        for needed, followers in self._followers.items():
+        for required, followers in self._followers.items():
             for each in followers:
                 if isinstance(each, Trial):
-                    name = f"alignment {needed}" if isinstance(needed, str) else f"trial {needed[0]}"
+                    name = f"alignment {required}" if isinstance(required, str) else f"trial {required[0]}"
                     found.setdefault(each.trial_id, []).append(name)
         for trial_id, names in found.items():
             yield trial_id, list(dict.fromkeys(names))
 
     def _enter(self, each: Trial | Job) -> None:
         missing = set(self._inputs(each)) - self._here
-        for needed in missing:
-            self._followers.setdefault(needed, []).append(each)
+        for required in missing:
+            self._followers.setdefault(required, []).append(each)
         self._missing[_id(each)] = len(missing)
         if not missing:
             self._release(each)
@@ -104,17 +105,17 @@ class Frontier:
     def _inputs(self, each: Trial | Job) -> Iterator[Input]:
         if isinstance(each, Trial):
             extent = self._wanted.extents[each.trial_id]
-            for needed in extent.needs:
-                yield from ((needed, level) for level in self._wanted.extents[needed].levels)
-            yield from (move.alignment_id for move in extent.moves.values())
+            for required in extent.requires:
+                yield from ((required, level) for level in self._wanted.extents[required].levels)
+            yield from (found.alignment_id for found in extent.mask_permutations.values())
             return
         yield from ((network.trial_id, network.level) for network in each.networks)
         if isinstance(each, BarrierJob):
             yield from each.alignments
 
-    def _arrived(self, needed: Input) -> None:
-        self._here.add(needed)
-        for each in self._followers.pop(needed, []):
+    def _arrived(self, finished: Input) -> None:
+        self._here.add(finished)
+        for each in self._followers.pop(finished, []):
             self._missing[_id(each)] -= 1
             if not self._missing[_id(each)]:
                 self._release(each)
@@ -125,15 +126,15 @@ class Frontier:
             heapq.heappush(self._trials, (-self._cost(each), order, each))
             return
         kind: Literal["alignment", "barrier"] = "alignment" if isinstance(each, AlignmentJob) else "barrier"
-        heap = self._groups[kind].setdefault(each.group, [])
-        heapq.heappush(heap, (self._place(each), order, each))
+        heap = self._jobs[kind].setdefault(each.setting, [])
+        heapq.heappush(heap, (self._position(each), order, each))
         self.ready += 1
 
-    def _place(self, job: Job) -> _Place:
+    def _position(self, job: Job) -> _Position:
         moments = tuple((network.level, network.step) for network in job.networks)
         return moments, _on_curve([self._positions[network.trial_id] for network in job.networks])
 
-    def _size(self, heap: list[tuple[_Place, int, Job]]) -> tuple[int, int]:
+    def _size(self, heap: list[tuple[_Position, int, Job]]) -> tuple[int, int]:
         _, order, job = heap[0]
         widths = (self._wanted.trials[network.trial_id].training.width for network in job.networks)
         return -max(widths), order
@@ -144,18 +145,18 @@ class Frontier:
 
 
 def _positions(wanted: Desired) -> dict[str, int]:
-    """The place of every trial in the matrix of its group's pairs, whose networks are sorted by their ids."""
-    groups: dict[str, list[str]] = {}
+    """The row of every trial in the matrix of its setting's pairs, whose networks are sorted by their ids."""
+    settings: dict[str, list[str]] = {}
     for trial in wanted.trials.values():
-        groups.setdefault(trial.group, []).append(trial.trial_id)
-    return {trial_id: place for ids in groups.values() for place, trial_id in enumerate(sorted(ids))}
+        settings.setdefault(trial.setting, []).append(trial.trial_id)
+    return {trial_id: row for ids in settings.values() for row, trial_id in enumerate(sorted(ids))}
 
 
-def _on_curve(place: list[int]) -> int:
-    """Where a cell of a matrix of any dimension lies on the Z-order curve: its indices' bits, interleaved."""
+def _on_curve(cell: list[int]) -> int:
+    """The position of a cell of a matrix on the Z-order curve: the bits of its indices, interleaved."""
     code = 0
-    for bit in reversed(range(max(place).bit_length())):
-        for index in place:
+    for bit in reversed(range(max(cell).bit_length())):
+        for index in cell:
             code = code << 1 | index >> bit & 1
     return code
 

@@ -1,13 +1,23 @@
-"""Ids: hashes of what determines the numbers of a trial, an alignment or a barrier, and nothing else."""
+"""Trials and jobs with their ids, which are hashes of what determines their numbers and of nothing else."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.digest import digest
-from raysweep.plan.applied_permutations import AppliedPermutation, Move
+from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
 from raysweep.sweep.schema import Align, Prune, Training
+from raysweep.vocabulary import (
+    Across,
+    AgreementKind,
+    Branch,
+    Interpolation,
+    Kind,
+    Method,
+    Similarity,
+    Statistics,
+)
 
 # Raise a version when the numbers that the same configuration gives change.
 TRAINING_VERSION = 4
@@ -24,10 +34,10 @@ BARRIER_VERSION = 8
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 _INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
 _INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
-# Keys of `train` that hold for an imported network too; how it was trained is not known.
+# Keys of `train` that are known of an imported network too; how it was trained is not known.
 KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
 KNOWN_OF_IMPORTS |= {"scaling", "model", "width", "depth", "norm", "threads"}
-# Keys of `prune` that say how far to go and what else to train, and change no number of a level.
+# Keys of `prune` that say how many levels follow and what else is trained; they change no level's numbers.
 _EXTENT = {"levels", "branches", "transport"}
 
 
@@ -35,19 +45,19 @@ _EXTENT = {"levels", "branches", "transport"}
 class Trial:
     """One training run, or the pruned levels of one, of one replicate, with its seeds resolved.
 
-    `branch` is `main` (a dense run, or its chain of pruned levels), `spawned`, `imported` or a branch of
-    a chain. A trial with a `parent` starts from the parent's checkpoint; its masks are those of the
-    chain `mask_trial`, where that is another one, under the permutation `mask_permutation`. An imported one
-    has the name of its file, as the sweep gives it, and the SHA-256 of the file's content.
+    `setting` identifies what all replicates of a configuration share. A trial with a `parent` starts from the
+    parent's checkpoint. Where its masks are those of another chain, that chain is `mask_trial`, and
+    `mask_permutation` names the permutation that is applied to them. An imported trial has the name of its
+    file, as the sweep file gives it, and the SHA-256 of the file's content.
     """
 
     trial_id: str
-    group: str
+    setting: str
     training: Training
     replicate: int
     init_seed: int
     data_seed: int
-    branch: str = "main"
+    branch: str = Branch.MAIN
     parent: str | None = None
     prune: Prune | None = None
     mask_trial: str | None = None
@@ -56,16 +66,16 @@ class Trial:
     import_digest: str | None = None
 
     def settings(self) -> dict[str, Any]:
-        """The keys of `train` with seeds and half resolved; None where they are not known, of an import."""
+        """Return the keys of `train`, with seeds and half resolved; None for those unknown of an import."""
         found = self.training.model_dump(mode="json")
         found |= {"init_seed": self.init_seed, "data_seed": self.data_seed}
         found["half"] = data_config(self.training, self.replicate).half
-        imported = self.branch == "imported"
+        imported = self.branch == Branch.IMPORTED
         return {k: None if imported and k not in KNOWN_OF_IMPORTS else v for k, v in found.items()}
 
     @property
     def spawned(self) -> bool:
-        """Whether it left a trunk, or is a chain or a branch of a run that did; a trunk has no `spawn_at`."""
+        """Whether the trial, or the run that it is a chain or branch of, left a trunk."""
         return self.training.spawn_at is not None
 
 
@@ -85,14 +95,14 @@ class Network:
 class AlignmentJob:
     """An alignment of networks: of the second toward the first (`target`), or of three and more jointly.
 
-    With a `stack` of n the first n networks are checkpoints of one trial, and the others of another one
-    that one permutation moves toward them all (super-alignment). Where it `embeds`, the target is narrower:
-    its units are matched to the units of the other that come first under the permutation.
+    With a `stack` of n the first n networks are checkpoints of one trial and the others are checkpoints of
+    another trial; a single permutation aligns them all (super-alignment). Where it `embeds`, the target is
+    narrower: its units are matched to those units of the other network that come first after the permutation.
     """
 
     alignment_id: str
     method: str
-    group: str
+    setting: str
     networks: tuple[Network, ...]
     joint: bool = False
     stack: int = 1
@@ -102,62 +112,69 @@ class AlignmentJob:
     def target(self) -> Network:
         return self.networks[0]
 
-    def toward(self, network: Network) -> Move:
-        """Return how the alignment of a pair (or two stacks) moves the other network to `network`."""
-        return Move(self.alignment_id, inverse=network != self.target)
+    def toward(self, network: Network) -> FoundPermutation:
+        """Return what brings the other network of a pair (or the other stack) close to `network`."""
+        return FoundPermutation(self.alignment_id, inverse=network != self.target)
 
-    def of(self, network: Network) -> Move:
-        """Return how a joint alignment moves one of its networks."""
-        return Move(self.alignment_id, inverse=False, member=self.networks.index(network))
+    def of(self, network: Network) -> FoundPermutation:
+        """Return what a joint alignment found for one of its networks."""
+        return FoundPermutation(self.alignment_id, inverse=False, member=self.networks.index(network))
 
 
 @dataclass(frozen=True, slots=True)
-class BarrierJob:
-    """One comparison of networks; `moves[i]` is applied to `networks[i]`.
+class Comparison:
+    """One comparison of networks: `permutations[i]` is applied to `networks[i]`, which None leaves as it is.
 
-    `statistics`: those of BatchNorm are mixed like weights (`kept`) or `recomputed` for every mixture.
-    `path`: the networks along which permutations were composed. `hybrid`: in which layers the permutation
-    is the early one, a direction and a number of groups. `across`: widths or tasks, in which the networks
-    differ; a narrower network is padded with units that do nothing to the width of the first.
+    `method` is None where nothing was aligned. `reference` is the network to which the others were aligned,
+    `path` lists the networks along which permutations are composed, and `hybrid` says in which layers the
+    early permutation is applied (a name and a number). `across` says in what the networks differ besides the
+    replicate; a narrower network is padded to the width of the first with units that do not change what it
+    computes. `statistics` says whether those of BatchNorm are mixed like weights or computed again.
     """
 
-    barrier_id: str
-    interpolation: str
-    kind: str
+    interpolation: Interpolation
+    kind: Kind
     method: str | None
-    group: str
+    setting: str
     networks: tuple[Network, ...]
-    moves: tuple[AppliedPermutation | None, ...]
+    permutations: tuple[AppliedPermutation | None, ...]
     reference: Network | None = None
-    statistics: str = "kept"
     path: tuple[Network, ...] = ()
     hybrid: tuple[str, int] | None = None
-    across: str | None = None
+    across: Across | None = None
+    statistics: Statistics = Statistics.KEPT
 
     @property
     def alignments(self) -> list[str]:
-        return list(dict.fromkeys(found for move in self.moves if move for found in move.alignments))
+        applied = (each for each in self.permutations if each)
+        return list(dict.fromkeys(found for each in applied for found in each.alignments))
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierJob(Comparison):
+    """A comparison with its id, to be evaluated on every split."""
+
+    barrier_id: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)
 class AgreementJob:
-    """Two permutations of the same network whose units are compared; `against` None is the identity.
+    """Two permutations of the same network, to be compared unit by unit; `against` None is the identity.
 
-    `kind`: `trajectory` (found at one step and at the last), `stacked`, `path` (composed, and found
-    directly) or `cycle` (composed, and the identity). `networks` are those of the first permutation.
+    `networks` are those of the first permutation.
     """
 
     agreement_id: str
-    kind: str
+    kind: AgreementKind
     method: str
-    group: str
+    setting: str
     networks: tuple[Network, ...]
-    moved: AppliedPermutation
+    permutation: AppliedPermutation
     against: AppliedPermutation | None
 
 
 def data_config(training: Training, replicate: int) -> DataConfig:
-    """The data that a replicate is trained on."""
+    """Return the data that a replicate is trained on."""
     return DataConfig(
         dataset=training.dataset,
         split_seed=training.split_seed,
@@ -176,10 +193,10 @@ def make_trial(
     source_digest: str | None = None,
     trunk: Trial | None = None,
 ) -> Trial:
-    """Resolve the seeds of a replicate; trials that differ in them alone share a group.
+    """Return a dense trial with its seeds resolved; trials that differ in them alone share a setting.
 
-    `source_digest` stands for the code of a user's own network. A trial that is spawned from a `trunk`
-    has the trunk's initialisation.
+    `source_digest` stands for the code of a user's own network. A trial that is spawned from a `trunk` has
+    the trunk's initialisation.
     """
     determined = training.model_dump(mode="json", exclude=_INDIRECT)
     version = CHANNELS_LAST_VERSION if training.channels_last else TRAINING_VERSION
@@ -194,12 +211,12 @@ def make_trial(
     shared = {"data": data_digest} if training.half != "replicate" else {"data": "half by replicate"}
     return Trial(
         trial_id=digest(["trial", determined, data_digest, seeds]),
-        group=digest(["group", determined, shared, swept]),
+        setting=digest(["group", determined, shared, swept]),
         training=training,
         replicate=replicate,
         init_seed=init_seed,
         data_seed=data_seed,
-        branch="spawned" if trunk else "main",
+        branch=Branch.SPAWNED if trunk else Branch.MAIN,
         parent=trunk.trial_id if trunk else None,
     )
 
@@ -207,28 +224,28 @@ def make_trial(
 def make_import(
     training: Training, replicate: int, data_digest: str, file: str, content: str, source: str | None
 ) -> Trial:
-    """A user's own network: the digest `content` of its file stands for its training, not the file's name."""
+    """Return a user's own network. The digest `content` of its file stands for its training, not its name."""
     trial = make_trial(training, replicate, data_digest, source)
     return replace(
         trial,
-        trial_id=digest(["import", IMPORT_VERSION, trial.group, content]),
-        group=digest(["import group", trial.group]),
-        branch="imported",
+        trial_id=digest(["import", IMPORT_VERSION, trial.setting, content]),
+        setting=digest(["import group", trial.setting]),
+        branch=Branch.IMPORTED,
         import_file=file,
         import_digest=content,
     )
 
 
 def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
-    """The pruned levels of a dense trial; how many follow does not enter the id."""
+    """Return the pruned levels of a dense trial; their number does not enter the id."""
     settings = {**prune.model_dump(mode="json", exclude=_EXTENT), "rewind": rewind}
     follows_spawned = dense.spawned and prune.data_order == "same"
     identity = ["chain", SPAWNED_CHAIN_VERSION if follows_spawned else PRUNING_VERSION, settings]
     return replace(
         dense,
         trial_id=digest([*identity, dense.trial_id]),
-        group=digest([*identity, dense.group]),
-        branch="main",
+        setting=digest([*identity, dense.setting]),
+        branch=Branch.MAIN,
         parent=dense.trial_id,
         prune=prune,
     )
@@ -237,92 +254,46 @@ def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
 def make_branch(
     chain: Trial, branch: str, masks: Trial, permutation: str | None = None, align: Align | None = None
 ) -> Trial:
-    """A control beside a chain: the chain's rewind point (or a new initialisation) under other masks."""
+    """Return a control of a chain: its rewind point, or a new initialisation, trained under other masks."""
     settings: list[Any] = [branch, permutation]
     if align and permutation not in (None, "none"):
-        settings.append(_identifying(align.methods[0], align))
+        settings.append(alignment_identity(align.methods[0], align))
     identity = ["branch", PRUNING_VERSION, settings]
     return replace(
         chain,
         trial_id=digest([*identity, chain.trial_id, masks.trial_id]),
-        group=digest([*identity, chain.group]),
+        setting=digest([*identity, chain.setting]),
         branch=branch,
         mask_trial=masks.trial_id,
         mask_permutation=permutation,
     )
 
 
-def make_alignment(
-    method: str, group: str, one: Network, other: Network, align: Align, version: int = ALIGNMENT_VERSION
-) -> AlignmentJob:
-    """An unordered pair of equal architecture is aligned once, toward the smaller id."""
-    pair = tuple(sorted((one, other)))
-    identity = ["alignment", version, _identifying(method, align), *map(str, pair)]
-    return AlignmentJob(digest(identity), method, group, pair)
-
-
-def make_stacked(
-    method: str,
-    group: str,
-    ones: tuple[Network, ...],
-    others: tuple[Network, ...],
-    align: Align,
-    version: int = ALIGNMENT_VERSION,
-) -> AlignmentJob:
-    """Checkpoints of two trials, those that correspond at the same place, under one permutation."""
-    targets, sources = sorted((ones, others))
-    networks = (*targets, *sources)
-    identity = ["stacked", version, _identifying(method, align), *map(str, networks)]
-    return AlignmentJob(digest(identity), method, group, networks, stack=len(targets))
-
-
-def make_embedding(method: str, group: str, narrow: Network, wide: Network, align: Align) -> AlignmentJob:
-    """Units of a wide network matched to those of a narrow one."""
-    pair = (narrow, wide)
-    identity = ["embedding", EMBEDDING_VERSION, _identifying(method, align), *map(str, pair)]
-    return AlignmentJob(digest(identity), method, group, pair, embeds=True)
-
-
-def make_joint(
-    method: str, group: str, networks: tuple[Network, ...], align: Align, version: int = ALIGNMENT_VERSION
-) -> AlignmentJob:
-    """Networks that are aligned at once, one permutation each."""
-    ordered = tuple(sorted(networks))
-    identity = ["joint alignment", version, _identifying(method, align), *map(str, ordered)]
-    return AlignmentJob(digest(identity), method, group, ordered, joint=True)
+def trial_config(trial: Trial) -> dict[str, object]:
+    """Return the resolved configuration, which lies in the trial's folder for readers."""
+    prune = trial.prune.model_dump(mode="json") if trial.prune else None
+    settings = trial.settings()
+    seeds = {name: settings[name] for name in ("init_seed", "data_seed")}
+    fields = {"group" if name == "setting" else name: value for name, value in asdict(trial).items()}
+    return fields | seeds | {"training": settings, "prune": prune}
 
 
 def alignment_settings(method: str, align: Align) -> dict[str, Any]:
-    """Return the settings of `align` that determine an alignment by this method."""
-    options = {"weight_matching": align.weight_matching, "activation_matching": align.activation_matching}
+    """Return the settings of `align` that determine an alignment by this method.
+
+    Raises `ValueError` for an unknown method.
+    """
+    options = {
+        Method.WEIGHT_MATCHING: align.weight_matching,
+        Method.ACTIVATION_MATCHING: align.activation_matching,
+    }
     own = choose("method", method, options).model_dump(mode="json")
     return {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": "cpu"}
 
 
-def _identifying(method: str, align: Align) -> dict[str, Any]:
-    """The settings, with the version of those by which numbers have changed since."""
+def alignment_identity(method: str, align: Align) -> dict[str, Any]:
+    """Return these settings for ids, with a version where the numbers that they give have changed."""
     settings = alignment_settings(method, align)
-    if settings.get("similarity") == "correlation" and settings["pixels"] > 1:
+    if settings.get("similarity") == Similarity.CORRELATION and settings["pixels"] > 1:
         settings["version"] = PIXELS_VERSION
     return settings
-
-
-def make_agreement(
-    kind: str,
-    method: str,
-    group: str,
-    networks: tuple[Network, ...],
-    moved: AppliedPermutation,
-    against: AppliedPermutation | None,
-) -> AgreementJob:
-    """Two permutations to be compared unit by unit."""
-    identity = ["agreement", kind, group, asdict(moved), asdict(against) if against else None]
-    return AgreementJob(digest(identity), kind, method, group, networks, moved, against)
-
-
-def trial_config(trial: Trial) -> dict[str, object]:
-    """The resolved configuration, for the trial's folder."""
-    prune = trial.prune.model_dump(mode="json") if trial.prune else None
-    settings = trial.settings()
-    seeds = {name: settings[name] for name in ("init_seed", "data_seed")}
-    return asdict(trial) | seeds | {"training": settings, "prune": prune}

@@ -1,13 +1,14 @@
-"""What a sweep that prunes asks for besides its trials: barriers by level, and the branches of its chains."""
+"""What a sweep that prunes asks for in addition: barriers at each level, and the branches of its chains."""
 
 from itertools import combinations
 
 from raysweep.choices import choose
-from raysweep.plan.applied_permutations import Move
+from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import AlignmentJob, Network, Trial
 from raysweep.plan.trials import Family, Trials
 from raysweep.sweep.schema import Prune, Sections
+from raysweep.vocabulary import Branch, Kind, LevelPermutation, LevelPoint, MaskPermutation
 
 Pair = tuple[Trial, Trial]
 
@@ -25,30 +26,30 @@ class Levels:
         for pair in combinations(self._family.chains, 2):
             for level in range(self._prune.levels + 1):
                 for point in self._sections.compare.level_points:
-                    if (level, point) != (0, "end"):  # the dense ends are compared like those of any sweep
+                    if (level, point) != (0, LevelPoint.END):  # the dense ends are compared as in any sweep
                         self._pair(pair, level, point)
 
     def _pair(self, pair: Pair, level: int, point: str) -> None:
-        compare, group = self._sections.compare, self._group(pair[0], level)
+        compare, setting = self._sections.compare, self._setting(pair[0], level)
         networks = (self._network(pair[0], level, point), self._network(pair[1], level, point))
-        if "unaligned" in compare.kinds:
-            self._comparisons.unaligned(group, networks)
-        if "direct" not in compare.kinds:
+        if Kind.UNALIGNED in compare.kinds:
+            self._comparisons.unaligned(setting, networks)
+        if Kind.DIRECT not in compare.kinds:
             return
-        found = dict.fromkeys(_found_at(each, level) for each in compare.level_permutations)
+        levels = dict.fromkeys(_found_at(each, level) for each in compare.level_permutations)
         for method in self._sections.align.methods:
-            for at in found:
-                toward = self._network(pair[0], at, "end")
-                move = self._alignment(method, pair, at).toward(toward)
-                self._comparisons.direct(group, networks, method, move)
+            for at in levels:
+                toward = self._network(pair[0], at, LevelPoint.END)
+                found = self._alignment(method, pair, at).toward(toward)
+                self._comparisons.direct(setting, networks, method, found)
 
     def branches(self) -> None:
-        """Add the branches that the sweep names, a trial of its own for each chain (and partner)."""
+        """Add the branches that the sweep names: a trial for each chain, or for each partner of a chain."""
         add = {
-            "random": self._own_masks,
-            "one_shot": self._own_masks,
-            "reinitialise": self._own_masks,
-            "transport": self._transport,
+            Branch.RANDOM: self._own_masks,
+            Branch.ONE_SHOT: self._own_masks,
+            Branch.REINITIALISE: self._own_masks,
+            Branch.TRANSPORT: self._transport,
         }
         for branch in self._prune.branches:
             for chain in self._family.chains:
@@ -61,32 +62,32 @@ class Levels:
         method = self._sections.align.methods[0]
         for partner in _partners(chain, self._family.chains, self._prune):
             for permutation in self._prune.transport.permutations:
-                moves: dict[int, Move] = {}
-                if permutation != "none":
+                found: dict[int, FoundPermutation] = {}
+                if permutation != MaskPermutation.NONE:
                     for level in range(1, self._prune.levels + 1):
                         at = _found_at(permutation, level)
-                        toward = self._network(chain, at, "end")
-                        moves[level] = self._alignment(method, (chain, partner), at).toward(toward)
-                self._trials.branch(chain, branch, partner, permutation, moves)
+                        toward = self._network(chain, at, LevelPoint.END)
+                        found[level] = self._alignment(method, (chain, partner), at).toward(toward)
+                self._trials.branch(chain, branch, partner, permutation, found)
 
     def _alignment(self, method: str, pair: Pair, level: int) -> AlignmentJob:
-        ends = self._network(pair[0], level, "end"), self._network(pair[1], level, "end")
-        return self._comparisons.alignment(method, self._group(pair[0], level), ends)
+        ends = self._network(pair[0], level, LevelPoint.END), self._network(pair[1], level, LevelPoint.END)
+        return self._comparisons.alignment(method, self._setting(pair[0], level), ends)
 
     def _network(self, chain: Trial, level: int, point: str) -> Network:
         assert chain.parent is not None
         extent = self._trials.extents[chain.trial_id]
-        step = choose("level point", point, {"rewind": extent.start, "end": extent.total})
+        step = choose("level point", point, {LevelPoint.REWIND: extent.start, LevelPoint.END: extent.total})
         return Network(chain.trial_id if level else chain.parent, level, step)
 
-    def _group(self, chain: Trial, level: int) -> str:
+    def _setting(self, chain: Trial, level: int) -> str:
         assert chain.parent is not None
-        return chain.group if level else self._trials.trials[chain.parent].group
+        return chain.setting if level else self._trials.trials[chain.parent].setting
 
 
 def _found_at(permutation: str, level: int) -> int:
-    """The level at which a permutation is found: `dense` at level 0, `level` where it is used."""
-    return choose("permutation", permutation, {"dense": 0, "level": level})
+    """The level at which a permutation is found: level 0 (`dense`), or the level at which it is applied."""
+    return choose("permutation", permutation, {LevelPermutation.DENSE: 0, LevelPermutation.LEVEL: level})
 
 
 def _partners(chain: Trial, chains: list[Trial], prune: Prune) -> list[Trial]:

@@ -1,4 +1,4 @@
-"""What a plan checks and says about a user's own network; there is nothing to say of ours."""
+"""What a plan checks about a user's own network; our own networks need no check."""
 
 import random
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ def training_only(model: "nn.Module", config: ModelConfig) -> set[str]:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Weights (parameters of two axes or more, norms aside) that are not treated like those of layers.
+    """Weights (parameters of two axes or more, except norms') that are not treated like weights of layers.
 
-    Those that initialisation leaves as the constructor made them, that pruning does not act on, and, of any
-    shape, that training alone reads.
+    `initialisation` lists those that keep the values that the constructor gave them, `pruning` those that
+    pruning does not act on, and `evaluation` parameters of any shape that only training reads.
     """
 
     initialisation: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class LeftOut:
 
 @lru_cache(maxsize=64)
 def left_out(config: ModelConfig, init: str) -> LeftOut:
-    """Find them. Raises `UserError` for a network that cannot be built."""
+    """Return the weights that are left out. Raises `UserError` for a network that cannot be built."""
     if not is_custom(config.model):
         return LeftOut()
     from raysweep.models.build import build
@@ -62,7 +62,7 @@ def left_out(config: ModelConfig, init: str) -> LeftOut:
 def check_training(config: ModelConfig) -> None:
     """Run a network once in training mode.
 
-    Raises `UserError` where it fails, puts out anything but logits, has nothing to train, or draws random
+    Raises `UserError` where it fails, returns anything but logits, has nothing to train, or draws random
     numbers that the seed of a step does not determine.
     """
     if not is_custom(config.model):
@@ -85,7 +85,10 @@ def check_training(config: ModelConfig) -> None:
             f"{type(error).__name__}: {error}"
         ) from error
     if drawn != _global_generators():
-        raise UserError(f"{named}: its forward draws from numpy or random in training mode; draw from torch")
+        raise UserError(
+            f"{named}: in training mode its forward draws random numbers from numpy or random; "
+            "draw them from torch instead"
+        )
     try:
         shape = tuple(checked_logits(output).shape)
     except ValueError as error:
@@ -96,7 +99,7 @@ def check_training(config: ModelConfig) -> None:
 
 
 def _global_generators() -> tuple[object, object]:
-    """Where the generators of random and numpy stand, which a step does not seed."""
+    """The states of the generators of random and numpy, which a training step does not seed."""
     import numpy as np
 
     numpy_state: Any = np.random.get_state()

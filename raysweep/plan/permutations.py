@@ -1,4 +1,4 @@
-"""The permutations that moves stand for, from the rows that the alignment workers committed."""
+"""The permutations that a plan applies, read from the rows that the alignment workers committed."""
 
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -7,30 +7,72 @@ from typing import Any
 import torch
 
 from raysweep.alignment.hybrids import hybrid
-from raysweep.plan.applied_permutations import AppliedPermutation, Hybrid, Move, Path
+from raysweep.plan.applied_permutations import (
+    AppliedPermutation,
+    ComposedPermutation,
+    FoundPermutation,
+    HybridPermutation,
+)
+from raysweep.store.memory_cache import Cache
+from raysweep.store.results import ResultStore
 from raysweep.symmetry import Permutation
+
+COLUMNS = ["alignment_id", "groups", "permutations"]
+
+KEPT_BYTES = 2**26  # of committed objects, in a process that works with few of them at a time
 
 RowOf = Callable[[str], Mapping[str, Any]]  # the committed row of an alignment, by its id
 
 
-def permutation_of(moved: AppliedPermutation, row_of: RowOf) -> Permutation:
-    """Return the permutation of a move."""
-    match moved:
-        case Move():
-            return _found(moved, row_of(moved.alignment_id))
-        case Path():
-            steps = [permutation_of(move, row_of) for move in moved.moves]
+class CommittedPermutations:
+    """Reads the permutations of committed alignments and keeps the objects that were read last.
+
+    `limit` is the number of bytes that the kept objects may fill.
+    """
+
+    def __init__(self, results: ResultStore, limit: int) -> None:
+        self._results, self._kept = results, Cache(limit)
+
+    def read(self, applied: AppliedPermutation, objects: Mapping[str, str]) -> Permutation:
+        """Return a permutation; `objects` names the object in which each alignment lies.
+
+        Raises `KeyError` for an alignment without an object and `CorruptObject` for a damaged object.
+        """
+        return permutation_of(applied, lambda alignment_id: self.row(alignment_id, objects[alignment_id]))
+
+    def row(self, alignment_id: str, name: str) -> dict[str, Any]:
+        """Return `groups` and `permutations` of an alignment from the object of this name.
+
+        Raises `CorruptObject` for a damaged object.
+        """
+        kept = self._kept.get(name)
+        if kept is None:
+            rows = self._results.read(name, COLUMNS)
+            kept = rows, {each: at for at, each in enumerate(rows.column("alignment_id").to_pylist())}
+            self._kept.put(name, kept, rows.nbytes)
+        rows, positions = kept
+        (row,) = rows.slice(positions[alignment_id], 1).to_pylist()
+        return dict(row)
+
+
+def permutation_of(applied: AppliedPermutation, row_of: RowOf) -> Permutation:
+    """Return the permutation that is applied, from the rows of the alignments that it is made of."""
+    match applied:
+        case FoundPermutation():
+            return _found(applied, row_of(applied.alignment_id))
+        case ComposedPermutation():
+            steps = [permutation_of(step, row_of) for step in applied.steps]
             return reduce(lambda before, step: step.compose(before), steps)
-        case Hybrid():
+        case HybridPermutation():
             return hybrid(
-                permutation_of(moved.first, row_of), permutation_of(moved.second, row_of), moved.groups
+                permutation_of(applied.first, row_of), permutation_of(applied.second, row_of), applied.groups
             )
         case _:
-            raise TypeError(f"unknown kind of move {moved!r}")
+            raise TypeError(f"unknown kind of applied permutation {applied!r}")
 
 
-def _found(move: Move, row: Mapping[str, Any]) -> Permutation:
-    prefix = "" if move.member is None else member_prefix(move.member)
+def _found(found: FoundPermutation, row: Mapping[str, Any]) -> Permutation:
+    prefix = "" if found.member is None else member_prefix(found.member)
     permutation = Permutation(
         {
             group.removeprefix(prefix): torch.as_tensor(units, dtype=torch.int64)
@@ -38,9 +80,9 @@ def _found(move: Move, row: Mapping[str, Any]) -> Permutation:
             if group.startswith(prefix)
         }
     )
-    return permutation.inverse() if move.inverse else permutation
+    return permutation.inverse() if found.inverse else permutation
 
 
 def member_prefix(member: int) -> str:
-    """What stands before the groups of one network in the row of a joint alignment."""
+    """Return what precedes the layer groups of one network in the row of a joint alignment."""
     return f"{member}/"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.models.names import is_custom
-from raysweep.plan.across import Across
+from raysweep.plan.across import AcrossSettings
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import (
     AgreementJob,
@@ -26,6 +26,7 @@ from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
 from raysweep.store.files import Files
+from raysweep.store.index import Index
 from raysweep.store.records import LevelRecord
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
@@ -47,7 +48,7 @@ class Desired:
     def align_settings(self) -> dict[str, dict[str, Any]]:
         """The settings of `align` that determine an alignment, by method."""
         align = self.sweep.sections.align
-        found = {method: alignment_settings(method, align) for method in align.methods}
+        found: dict[str, dict[str, Any]] = {m: alignment_settings(m, align) for m in align.methods}
         for settings in found.values():
             settings.pop("version", None)  # of the code, which only ids need
         return found
@@ -55,9 +56,10 @@ class Desired:
 
 @dataclass(frozen=True)
 class Done:
-    """What the store holds: level records, the objects in which alignments lie, and barriers with all splits.
+    """What the store holds: records of finished levels, the object of each alignment, and complete barriers.
 
-    `stale` are the finished levels that lack a checkpoint which the sweep asks for.
+    A barrier is complete when all its splits are there. The levels in `stale` are finished but lack a
+    checkpoint that the sweep asks for.
     """
 
     records: dict[tuple[str, int], LevelRecord]
@@ -83,7 +85,7 @@ class Todo:
         return bool(self.trials or self.alignments or self.barriers)
 
     def stages(self) -> dict[str, int]:
-        """How much there is to do in each stage that has work."""
+        """Return the number of trials, alignments and barriers to do; stages without work are left out."""
         counts = {
             "training": len(self.trials),
             "alignments": len(self.alignments),
@@ -103,7 +105,7 @@ def desired(sweep: Sweep) -> Desired:
 
 @contextlib.contextmanager
 def _keeping_all() -> Iterator[None]:
-    """Without the collector of garbage: it would search a million new objects, which all stay, many times."""
+    """Pauses garbage collection, which would search a million new objects many times although all stay."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -119,20 +121,20 @@ def _desired(sweep: Sweep) -> Desired:
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
         model = trials.model(family.dense[0])
-        groups = {trial.group for trial in (*family.dense, *family.chains)}
+        settings = {trial.setting for trial in (*family.dense, *family.chains)}
         check_statistics(model, tuple(sections.compare.statistics))
         if has_running_statistics(model):
-            comparisons.batchnorm |= groups
+            comparisons.batchnorm |= settings
         if is_custom(model.model):
-            comparisons.own |= groups
-        comparisons.group(family.dense[0].group, [trials.end(trial) for trial in family.dense])
+            comparisons.own |= settings
+        comparisons.replicates(family.dense[0].setting, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:
             Trajectories(sections, trials, comparisons).compare(family)
         if sections.prune:
             levels = Levels(sections, trials, comparisons, family)
             levels.compare()
             levels.branches()
-    Across(sections, trials, comparisons).compare(families)
+    AcrossSettings(sections, trials, comparisons).compare(families)
     return Desired(
         sweep,
         trials.trials,
@@ -144,7 +146,7 @@ def _desired(sweep: Sweep) -> Desired:
 
 
 def done(wanted: Desired, files: Files) -> Done:
-    """Look up what the store already holds of a sweep."""
+    """Return what the store already holds of a sweep."""
     store, results = TrialStore(files), ResultStore(files)
     records, stale = {}, set()
     for trial_id, extent in wanted.extents.items():
@@ -159,25 +161,14 @@ def done(wanted: Desired, files: Files) -> Done:
     return Done(
         records,
         frozenset(stale),
-        _alignments(wanted, results.index("alignments")),
+        results.index("alignments").last(wanted.alignments),
         _barriers(wanted, results.index("barriers")),
     )
 
 
-def _alignments(wanted: Desired, index: pa.Table) -> dict[str, str]:
-    """The object of each alignment; where several hold one, the last."""
-    return {
-        identity: name
-        for name, ids in zip(index.column("object").to_pylist(), index.column("ids").to_pylist(), strict=True)
-        for identity in ids
-        if identity in wanted.alignments
-    }
-
-
-def _barriers(wanted: Desired, index: pa.Table) -> frozenset[str]:
+def _barriers(wanted: Desired, index: Index) -> frozenset[str]:
     """The barriers all of whose splits are there."""
-    rows = pa.table([pc.list_flatten(index.column(name)) for name in ("ids", "splits")], ["id", "split"])
-    splits = wanted.sweep.sections.compare.splits
+    rows, splits = index.rows(), wanted.sweep.sections.compare.splits
     rows = rows.filter(pc.is_in(rows.column("split"), pa.array(splits, pa.string())))
     counts = rows.group_by("id").aggregate([("split", "count_distinct")])
     whole = counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
@@ -193,8 +184,8 @@ def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
 def todo(wanted: Desired, present: Done) -> Todo:
     """Return the work still to do, in the order of the plan.
 
-    An alignment whose barriers are all done but which is
-    itself missing is work too: its row belongs to the tables.
+    An alignment that is missing is work even where all its barriers are done, because its row belongs to the
+    tables.
     """
     return Todo(
         [trial for key, trial in wanted.trials.items() if not finished(wanted, present, key)],

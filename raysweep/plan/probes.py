@@ -1,7 +1,8 @@
-"""What a plan must know of data and models: digests, sizes, layers.
+"""What a plan must know of data sets and models: digests, sizes, layers.
 
-What takes a loaded data set or a built network to find out is kept for the next command, so that a plan whose
-facts are known imports neither. Of a user's own network nothing is kept: what its module imports may change.
+Facts that take a loaded data set or a built network are stored for the next command, so that a plan whose
+facts are known imports neither. Nothing is stored of a user's own network, because the modules that it
+imports may change.
 """
 
 import hashlib
@@ -23,8 +24,9 @@ from raysweep.models.names import RUNNING_STATISTICS, is_custom
 from raysweep.plan.own_networks import EXAMPLES, training_only
 from raysweep.store.disk_cache import recall, remember
 from raysweep.sweep.schema import Training, TrainRest
+from raysweep.vocabulary import Statistics
 
-if TYPE_CHECKING:  # both import torch, which a plan whose facts are known does not
+if TYPE_CHECKING:  # both import torch, which a plan whose facts are known does without
     from raysweep.symmetry import PermutationSpec
     from raysweep.symmetry.axes import Blocks
 
@@ -33,7 +35,8 @@ if TYPE_CHECKING:  # both import torch, which a plan whose facts are known does 
 class DataFacts:
     """A data set as a plan sees it; `shape` is (channels, height, width).
 
-    `guess_error` is the test error (share) of always answering the most frequent class of the test set.
+    `guess_error` is the 0-1 error (share) of a classifier that always answers the most frequent class of the
+    test set.
     """
 
     digest: str
@@ -46,7 +49,7 @@ class DataFacts:
 
 @lru_cache(maxsize=64)
 def data_facts(config: DataConfig, data_root: str | None, download: bool) -> DataFacts:
-    """Find out what a data set is; loads it where that is not known of these files.
+    """Return the facts of a data set, which is loaded where they are not known of these files.
 
     Raises `UserError` for missing or malformed files.
     """
@@ -68,13 +71,13 @@ def data_facts(config: DataConfig, data_root: str | None, download: bool) -> Dat
 
 
 def _stamp(path: Path) -> list[int]:
-    """What tells a file from another one in its place."""
+    """What distinguishes a file from another one of the same name."""
     found = path.stat()
     return [found.st_size, found.st_mtime_ns]
 
 
 def _known(what: str, config: ModelConfig, find: Callable[[ModelConfig], Any]) -> Any:
-    """Return a JSON-like fact of a network, found only where it is not known."""
+    """Return a JSON-like fact of a network, which is determined only where it is not known."""
     if is_custom(config.model):
         return find(config)
     question = [what, asdict(config)]
@@ -85,16 +88,18 @@ def _known(what: str, config: ModelConfig, find: Callable[[ModelConfig], Any]) -
     return known
 
 
-def facts_of(config: DataConfig, rest: TrainRest) -> DataFacts:
+def probe_data(config: DataConfig, rest: TrainRest) -> DataFacts:
+    """Return the facts of the data of a sweep. Raises `UserError` for missing or malformed files."""
     return data_facts(config, rest.data_root, rest.download)
 
 
 def model_config(training: Training, shape: tuple[int, int, int], classes: int) -> ModelConfig:
+    """Return the architecture of a configuration for images of a shape (channels, height, width)."""
     return ModelConfig(training.model, training.width, training.depth, training.norm, shape, classes)
 
 
 def arguments_of(model: str) -> set[str]:
-    """Return what a user's own function takes of `shape`, `classes`, `width`, `depth` and `norm`."""
+    """Return which of `shape`, `classes`, `width`, `depth` and `norm` a user's own function takes."""
     from raysweep.models.custom import arguments_of as found
 
     return found(model)
@@ -104,9 +109,9 @@ def arguments_of(model: str) -> set[str]:
 def layer_sizes(config: ModelConfig) -> dict[str, tuple[str, int]]:
     """Return the parameter and the number of weights of every layer that can be pruned, in order.
 
-    Layers whose weights are tied have one parameter. A layer that only training reads is not pruned, for the
-    network that is evaluated and aligned has no part in it. Raises `UserError` for a user's own network that
-    cannot be built.
+    Layers whose weights are tied have one parameter. A layer that only training reads is not pruned, because
+    it is no part of the network that is evaluated and aligned. Raises `UserError` for a user's own network
+    that cannot be built.
     """
     return {layer: (name, size) for layer, name, size in _known("layers", config, _layers)}
 
@@ -127,7 +132,11 @@ def _layers(config: ModelConfig) -> list[tuple[str, str, int]]:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Parameters, multiplications of a weight with an activation for one example, and units of its layers."""
+    """How large a network is.
+
+    It has `parameters` and `units` in its layers; `products` counts the multiplications of a weight with an
+    activation for one example.
+    """
 
     parameters: int
     products: int
@@ -136,10 +145,10 @@ class ModelSize:
 
 @lru_cache(maxsize=256)
 def model_size(config: ModelConfig) -> ModelSize:
-    """Build a network and run it once to count.
+    """Return the size of a network, which is built and run once.
 
-    A user's own runs on the CPU: there it has just run to be checked, and elsewhere what it makes as it goes,
-    or keeps in attributes, may not follow.
+    A user's own network runs on the CPU, where it was checked before: on another device, tensors that it
+    creates as it runs or keeps as plain attributes may not follow.
     """
     return ModelSize(*_known("size", config, _size))
 
@@ -161,7 +170,7 @@ def _size(config: ModelConfig) -> tuple[int, int, int]:
 
 @lru_cache(maxsize=256)
 def has_running_statistics(config: ModelConfig) -> bool:
-    """Whether a network has norms that keep running statistics; of our own networks the norm says so."""
+    """Return whether a network has norms that keep running statistics; `norm` says so for our own."""
     if not is_custom(config.model):
         return choose("norm", config.norm, RUNNING_STATISTICS)
     from raysweep.connectivity.statistics import has_running_statistics as found
@@ -172,8 +181,8 @@ def has_running_statistics(config: ModelConfig) -> bool:
 
 @lru_cache(maxsize=256)
 def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
-    """Raise `UserError` where statistics are to be recomputed that a user's own network keeps itself."""
-    if "recomputed" not in statistics or not is_custom(config.model):
+    """Raise `UserError` where a user's own network keeps statistics itself and they should be recomputed."""
+    if Statistics.RECOMPUTED not in statistics or not is_custom(config.model):
         return
     from raysweep.connectivity.statistics import foreign_statistics
     from raysweep.models.build import build
@@ -181,14 +190,15 @@ def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
     foreign = foreign_statistics(build(config), config.shape)
     if foreign:
         raise UserError(
-            f"compare.statistics = {list(statistics)}: training changes {', '.join(foreign)} of "
-            f"{config.model}, which no norm of torch keeps and raysweep cannot recompute; valid: [kept]"
+            f"compare.statistics = [{', '.join(statistics)}]: training changes {', '.join(foreign)} of "
+            f"{config.model}, which belong to no norm of torch, so that raysweep cannot recompute them; "
+            "valid: [kept]"
         )
 
 
 @lru_cache(maxsize=64)
 def group_sizes(config: ModelConfig) -> dict[str, int]:
-    """Return the groups of units that can be permuted and their sizes, in order. Raises `SpecError`."""
+    """Return the layer groups with their numbers of units, in order. Raises `SpecError`."""
     return dict(_known("groups", config, _groups))
 
 
@@ -208,7 +218,7 @@ def _spec(config: ModelConfig) -> "PermutationSpec":
 
 @lru_cache(maxsize=64)
 def group_blocks(config: ModelConfig) -> tuple["Blocks", ...]:
-    """Return the groups whose units lie in blocks; our own networks have none, nor has one without a spec."""
+    """Return the layer groups whose units lie in blocks; none for our own networks or one without a spec."""
     if not is_custom(config.model):
         return ()
     try:
@@ -218,7 +228,7 @@ def group_blocks(config: ModelConfig) -> tuple["Blocks", ...]:
 
 
 def layers_of_groups(config: ModelConfig) -> tuple[tuple[str, ...], ...]:
-    """Return the groups in order, in one layer those whose blocks move alike. Raises `SpecError`."""
+    """Return the layer groups of each layer: those whose blocks move alike form one. Raises `SpecError`."""
     partners = {group: each.groups for each in group_blocks(config) for group in each.groups}
     return tuple(dict.fromkeys(partners.get(group, (group,)) for group in group_sizes(config)))
 
@@ -226,14 +236,15 @@ def layers_of_groups(config: ModelConfig) -> tuple[tuple[str, ...], ...]:
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:
     """Return the parameters that pruning acts on, with their sizes.
 
-    A parameter that several layers share is left out where one of them is. Raises `UserError` for a layer
-    that does not exist, naming those that do, and for a network without any.
+    A parameter that several layers share is left out where one of these layers is excluded. Raises
+    `UserError` for a layer that does not exist, with the names of those that do, and for a network without
+    layers to prune.
     """
     layers = layer_sizes(config)
     if not layers:
         raise UserError(
             f"prune: {config.model} has no layer to prune: none of its modules has a parameter named weight "
-            "of two axes or more"
+            "with two axes or more"
         )
     last = list(layers)[-1]
     excluded = {last if name == "output" else name for name in exclude}

@@ -1,22 +1,22 @@
-"""What a plan says of its networks beyond its numbers: weights that are not treated like those of layers."""
+"""What a plan remarks on its networks: weights that are not treated like those of layers."""
 
 from collections.abc import Iterator, Sequence
 
 from raysweep.plan.identity import Trial, data_config
 from raysweep.plan.own_networks import left_out
 from raysweep.plan.plan import Desired
-from raysweep.plan.probes import facts_of, model_config
+from raysweep.plan.probes import model_config, probe_data
 
 NAMED = 8  # parameters in a line
 
 
 def remarks(wanted: Desired) -> list[str]:
-    """Return the lines, each once. Raises `UserError` for a network that cannot be built."""
+    """Return one line for each remark. Raises `UserError` for a network that cannot be built."""
     return list(dict.fromkeys(line for trial in wanted.trials.values() for line in _of(wanted, trial)))
 
 
 def _of(wanted: Desired, trial: Trial) -> Iterator[str]:
-    facts = facts_of(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
+    facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
     training = trial.training
     found = left_out(model_config(training, facts.shape, facts.classes), training.init)
     if found.initialisation and trial.branch != "imported":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.source import model_source_digest
-from raysweep.plan.applied_permutations import Move
+from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import (
     Network,
     Trial,
@@ -19,23 +19,24 @@ from raysweep.plan.identity import (
 from raysweep.plan.own_networks import check_training
 from raysweep.plan.probes import (
     DataFacts,
-    facts_of,
     file_digest,
     model_config,
+    probe_data,
     pruned_parameters,
 )
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.schema import Every, Geometric, Prune, Training, TrainRest
 from raysweep.training.moment import Moment, steps_per_epoch
+from raysweep.vocabulary import Branch
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How far a trial goes; none of it enters an id.
+    """How far a trial goes and what it waits for; nothing of it enters an id.
 
-    Every level runs from step `start` to step `total`. Checkpoints are stored at `checkpoints` and the
-    state of the optimiser at `optimisers` besides. `needs` are the trials that must be finished before,
-    `moves` how the masks of another chain are permuted, by level.
+    Every level runs from step `start` to step `total`. Checkpoints are stored at the steps `checkpoints`, and
+    at the steps `optimisers` the state of the optimiser as well. The trials in `requires` must be finished
+    before it starts. `mask_permutations` has, by level, what is applied to the masks of another chain.
     """
 
     per_epoch: int
@@ -44,8 +45,8 @@ class Extent:
     levels: tuple[int, ...]
     checkpoints: tuple[int, ...]
     optimisers: tuple[int, ...] = ()
-    needs: tuple[str, ...] = ()
-    moves: dict[int, Move] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+    mask_permutations: dict[int, FoundPermutation] = field(default_factory=dict)
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Trials:
 
     def model(self, trial: Trial) -> ModelConfig:
         """The architecture of a trial."""
-        facts = facts_of(data_config(trial.training, trial.replicate), self._sections.train)
+        facts = probe_data(data_config(trial.training, trial.replicate), self._sections.train)
         return model_config(trial.training, facts.shape, facts.classes)
 
     def end(self, trial: Trial) -> Network:
@@ -91,7 +92,7 @@ class Trials:
         return Network(trial.trial_id, 0, self.extents[trial.trial_id].total)
 
     def _add(self, trial: Trial, extent: Extent) -> Trial:
-        """Another wish for the same trial adds its checkpoints."""
+        """Add a trial; where it was added before, its checkpoints are added to those it has."""
         known = self.extents.get(trial.trial_id)
         if known:
             extent = replace(
@@ -105,7 +106,7 @@ class Trials:
 
     def _trained(self, training: Training) -> Iterator[Trial]:
         if training.epochs == 0:
-            raise UserError("train.epochs = 0: only imported networks need no training")
+            raise UserError("train.epochs = 0: only imported networks may have 0 epochs")
         source = model_source_digest(training.model)
         trunk, start = None, 0
         if training.spawn_at is not None:
@@ -117,24 +118,24 @@ class Trials:
         for replicate in self._sections.train.replicate_numbers():
             facts, extent = self._run(training, replicate, start)
             trial = make_trial(training, replicate, facts.digest, source, trunk)
-            yield self._add(trial, replace(extent, needs=(trunk.trial_id,) if trunk else ()))
+            yield self._add(trial, replace(extent, requires=(trunk.trial_id,) if trunk else ()))
 
     def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Extent]:
         rest = self._sections.train
-        facts = facts_of(data_config(training, replicate), rest)
+        facts = probe_data(data_config(training, replicate), rest)
         check_training(model_config(training, facts.shape, facts.classes))
         per_epoch = steps_per_epoch(facts.train_examples, training.batch_size, training.drop_last)
         if per_epoch == 0:
             raise UserError(
-                f"train.batch_size = {training.batch_size}: more than the {facts.train_examples} training "
-                "examples, and drop_last leaves the rest out"
+                f"train.batch_size = {training.batch_size}: is more than the {facts.train_examples} training "
+                "examples, so that drop_last leaves no batch"
             )
         total = training.epochs * per_epoch
         steps = checkpoint_steps(rest, per_epoch, start, total)
         return facts, Extent(per_epoch, total, start, (0,), steps)
 
     def _imported(self, training: Training, imports: "enumerate[str]") -> Iterator[Trial]:
-        facts = facts_of(data_config(training, 0), self._sections.train)
+        facts = probe_data(data_config(training, 0), self._sections.train)
         source = model_source_digest(training.model)
         for replicate, path in imports:
             trial = make_import(training, replicate, facts.digest, path, file_digest(path), source)
@@ -159,11 +160,11 @@ class Trials:
         branch: str,
         masks: Trial,
         permutation: str | None = None,
-        moves: dict[int, Move] | None = None,
+        mask_permutations: dict[int, FoundPermutation] | None = None,
     ) -> None:
         """Add a branch of a chain under the masks of a chain (its own or another's)."""
         extent = self.extents[chain.trial_id]
-        start = 0 if branch == "reinitialise" else extent.start
+        start = 0 if branch == Branch.REINITIALISE else extent.start
         assert chain.parent is not None
         self._add(
             make_branch(chain, branch, masks, permutation, self._sections.align),
@@ -171,8 +172,8 @@ class Trials:
                 extent,
                 start=start,
                 checkpoints=(start, extent.total),
-                needs=tuple(dict.fromkeys((chain.parent, chain.trial_id, masks.trial_id))),
-                moves=moves or {},
+                requires=tuple(dict.fromkeys((chain.parent, chain.trial_id, masks.trial_id))),
+                mask_permutations=mask_permutations or {},
             ),
         )
 
@@ -216,6 +217,6 @@ def _check_pruning(config: ModelConfig, prune: Prune) -> None:
         most += 1
     if prune.levels > most:
         raise UserError(
-            f"prune.levels = {prune.levels}: would prune everything: after {most} levels one of the "
-            f"{total:,} weights of {config.model} at width {config.width} is left"
+            f"prune.levels = {prune.levels}: would prune everything; at most {most} levels leave one of the "
+            f"{total:,} weights of {config.model} at width {config.width}"
         )

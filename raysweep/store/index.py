@@ -5,10 +5,13 @@ listing differs from its record is read again, and a reader that finds a damaged
 """
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raysweep.store.backends import Stamp
@@ -30,16 +33,50 @@ _SCHEMA = pa.schema(
 )
 
 
+@dataclass(frozen=True)
+class Index:
+    """What the committed objects of a kind hold.
+
+    `objects` has a row for each object, in the order of their names: `object`, `size`, `modified`, and the
+    `ids` and `splits` of its rows in their order.
+    """
+
+    objects: pa.Table
+
+    def rows(self) -> pa.Table:
+        """Return a row for each committed row, in order.
+
+        The columns are `id` and `split`, `object` (the number of its object) and `position` (its number among
+        the rows of that object).
+        """
+        ids = self.objects.column("ids")
+        lengths = pc.list_value_length(ids).to_numpy()
+        starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return pa.table(
+            {
+                "id": pc.list_flatten(ids),
+                "split": pc.list_flatten(self.objects.column("splits")),
+                "object": pc.list_parent_indices(ids),
+                "position": pa.array(np.arange(len(starts)) - starts),
+            }
+        )
+
+    def last(self, ids: Collection[str]) -> dict[str, str]:
+        """Return the object of each of these ids; where several objects hold one, the last of them."""
+        rows = self.rows()
+        rows = rows.filter(pc.is_in(rows.column("id"), pa.array(list(ids), pa.string())))
+        names = self.objects.column("object").take(rows.column("object")).to_pylist()
+        return dict(zip(rows.column("id").to_pylist(), names, strict=True))
+
+
 def index_name(kind: str) -> str:
     return f"index/{kind}"
 
 
-def indexed(files: Files, kind: str, read: Read) -> pa.Table:
-    """Return the index of a kind of results: one row per object, sorted by the objects' names.
+def indexed(files: Files, kind: str, read: Read) -> Index:
+    """Return what the objects of a kind hold.
 
-    The columns are `object`, `size`, `modified`, and the lists `ids` and `splits` with an entry for each row
-    of the object. `read` returns these two for an object; objects for which it raises `CorruptObject` are
-    left out.
+    `read` returns the ids and splits of an object; objects for which it raises `CorruptObject` are left out.
     """
     stamps = files.stamps(f"results/{kind}")
     known = _stored(files, kind)
@@ -48,11 +85,11 @@ def indexed(files: Files, kind: str, read: Read) -> pa.Table:
     known = known.filter(pa.array(fits, pa.bool_()))
     left = sorted(stamps.keys() - set(known.column("object").to_pylist()))
     if not left:
-        return known.combine_chunks()
+        return Index(known.combine_chunks())
     known = pa.concat_tables([known, _read_all(left, stamps, read)]).sort_by("object").combine_chunks()
     if len(left) > MOST_UNINDEXED:
         _store(files, kind, known)
-    return known
+    return Index(known)
 
 
 def discard_index(files: Files, kind: str) -> None:

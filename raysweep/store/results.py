@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from raysweep.store.backends import Stamp
 from raysweep.store.files import CorruptObject, Files
-from raysweep.store.index import discard_index, indexed
+from raysweep.store.index import Index, discard_index, indexed
 from raysweep.store.parquet import parquet_table, table_of
 
 _NETWORKS = pa.list_(pa.string())
@@ -90,7 +90,7 @@ class ResultStore:
             self.discard_index(kind)
             raise
 
-    def index(self, kind: str) -> pa.Table:
+    def index(self, kind: str) -> Index:
         """Return the index of all undamaged objects of a kind; see `raysweep.store.index.indexed`."""
 
         def read(name: str) -> tuple[pa.Array, pa.Array]:

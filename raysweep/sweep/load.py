@@ -1,4 +1,4 @@
-"""Reading a sweep file, with overrides, into configurations; every fault in one clear message."""
+"""Reading a sweep file, with overrides, into configurations. Every fault is reported in one clear message."""
 
 import difflib
 import itertools
@@ -17,10 +17,9 @@ from raysweep.sweep.schema import Sections, Training
 
 LIST_KEYS = ("milestones", "examples")  # their values are lists, so a sweep over them is a list of lists
 
-
-MOST_VALUES = 100_000  # of a sweep file
-MOST_BYTES = 10_000_000  # of a sweep file
-MOST_TRAININGS = 10_000  # that its lists may span
+MOST_VALUES = 100_000  # in a sweep file
+MOST_BYTES = 10_000_000  # in a sweep file
+MOST_TRAININGS = 10_000  # combinations of its lists
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def load_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
 
 
 def parse(path: str, text: bytes) -> dict[str, Any]:
-    """Return the content of a sweep file, unchecked; `path` is for messages. Raises `UserError`."""
+    """Return the unchecked content of a sweep file; `path` is named in messages. Raises `UserError`."""
     try:
         if len(text) > MOST_BYTES:
             raise yaml.YAMLError(f"more than {MOST_BYTES:,} bytes")
@@ -88,13 +87,15 @@ def parse(path: str, text: bytes) -> dict[str, Any]:
 def _written_out(value: Any, known: dict[int, int]) -> int:
     """Count the values when all aliases are written out.
 
-    Raises `yaml.YAMLError` for too many (each alias may stand for a list of others) and for one that
-    contains itself.
+    Raises `yaml.YAMLError` for too many values (each alias may stand for a list of others) and for a value
+    that contains itself.
     """
     if not isinstance(value, dict | list):
         return 1
     if id(value) not in known:
-        known[id(value)] = MOST_VALUES  # until it is counted: one that contains itself is too many
+        known[id(value)] = (
+            MOST_VALUES  # until it is counted, so that a value that contains itself is too many
+        )
         parts = [*value, *value.values()] if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_written_out(part, known) for part in parts)
     if known[id(value)] > MOST_VALUES:
@@ -103,7 +104,7 @@ def _written_out(value: Any, known: dict[int, int]) -> int:
 
 
 def check(path: str, raw: dict[str, Any]) -> Sweep:
-    """Check the content of a sweep file; `path` is for messages."""
+    """Return a sweep from the content of its file; `path` is named in messages. Raises `UserError`."""
     train = raw.get("train")
     if not isinstance(train, dict):
         raise UserError(f"{path}: the section train is missing")
@@ -140,7 +141,7 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
 
 
 def _with_preset(train: dict[str, Any], problems: list[str]) -> dict[str, Any]:
-    """The preset's keys, overridden by those that are given."""
+    """The keys of the preset, overridden by those that are given."""
     rest = {key: value for key, value in train.items() if key != "preset"}
     name = train.get("preset")
     if name is None:
@@ -163,7 +164,7 @@ def _values(key: str, value: Any) -> list[Any]:
 
 
 def _across(sections: Sections, trainings: list[Training]) -> list[str]:
-    """Problems between the swept keys and the sections."""
+    """Contradictions between the swept keys and the sections."""
     cpu = sections.resources.trial.cpu
     problems = [
         f"train.threads = {training.threads}: more than resources.trial.cpu = {cpu:g}"
@@ -171,7 +172,7 @@ def _across(sections: Sections, trainings: list[Training]) -> list[str]:
         if training.threads > max(1, cpu)
     ]
     if sections.train.imports and len(trainings) > 1:
-        problems.append("train.imports: name one model and one data set, without lists")
+        problems.append("train.imports: imported networks have one configuration, so give no lists of values")
     return problems
 
 
@@ -184,13 +185,13 @@ def _override(raw: dict[str, Any], override: str) -> None:
     *sections, last = key.split(".")
     if not equals or not last:
         raise UserError(f"--set {override}: expected section.key=value")
-    place = raw
+    mapping = raw
     for section in sections:
-        place = place.setdefault(section, {})
-        if not isinstance(place, dict):
+        mapping = mapping.setdefault(section, {})
+        if not isinstance(mapping, dict):
             raise UserError(f"--set {override}: {section} is not a section")
     try:
-        place[last] = yaml.load(text, _Loader)
+        mapping[last] = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise UserError(f"--set {override}: the value is not YAML") from error
 

@@ -1,4 +1,4 @@
-"""The hyperparameters of published settings, by name; every key of `train` can still be overridden."""
+"""The hyperparameters of published settings, by name; every key of `train` can be overridden."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every key of a sweep file as Markdown, for `sweeps/README.md`: what the schema says that checks them."""
+"""Every key of a sweep file as Markdown, for `sweeps/README.md`, from the schema that checks the file."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 PRESET = {
     "enum": list(PRESETS),
     "default": None,
-    "description": "of a published setting; every key overrides it",
+    "description": "The name of a published setting whose keys are the defaults; every key overrides them.",
 }
 WORDS = {"integer": "integer", "number": "number", "boolean": "`true`, `false`", "string": "text"}
 LIMITS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
@@ -58,11 +58,10 @@ def _rows(keys: Json, whole: Json, before: str = "") -> Iterator[str]:
 
 
 def _fields(key: Json, whole: Json) -> Json | None:
-    """The keys of a nested section; None for a value."""
+    """The keys of a nested section; None for a value, as of an enumeration."""
     given = [each for each in key.get("anyOf", [key]) if each.get("type") != "null"]
     if len(given) == 1 and "$ref" in given[0]:
-        fields: Json = _definition(given[0], whole)["properties"]
-        return fields
+        return _definition(given[0], whole).get("properties")
     return None
 
 
@@ -75,7 +74,10 @@ def _values(key: Json, whole: Json) -> str:
     if "anyOf" in key:
         return " or ".join(_values(each, whole) for each in key["anyOf"] if each.get("type") != "null")
     if "$ref" in key:
-        fields = _definition(key, whole)["properties"]
+        definition = _definition(key, whole)
+        fields = definition.get("properties")
+        if fields is None:
+            return _values(definition, whole)
         return "{" + ", ".join(f"{name}: {_values(each, whole)}" for name, each in fields.items()) + "}"
     if key.get("enum"):
         return ", ".join(f"`{value}`" for value in key["enum"])
@@ -92,7 +94,7 @@ def _values(key: Json, whole: Json) -> str:
 
 def _default(key: Json) -> str:
     if "default" not in key:
-        return "needed"
+        return "required"
     if key["default"] is None:
         return ""
     text = yaml.safe_dump(key["default"], default_flow_style=True, width=1000)

@@ -1,6 +1,6 @@
 """Permutations of the hidden units of a network, one per layer group."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -67,15 +67,6 @@ class Permutation:
         sizes = self.sizes()
         total = sum(sizes.values())
         return sum(shares[group] * size for group, size in sizes.items()) / total if total else 1.0
-
-    def to_lists(self) -> dict[str, list[int]]:
-        """Return the indices as plain lists, in the order of the groups."""
-        return {group: index.tolist() for group, index in self.indices.items()}
-
-    @staticmethod
-    def from_lists(lists: Mapping[str, Sequence[int]]) -> "Permutation":
-        """Undo `to_lists`. Raises `ValueError` where a list is not a permutation."""
-        return Permutation({g: torch.tensor(units, dtype=torch.int64) for g, units in lists.items()})
 
     def moving(self) -> set[str]:
         """Return the groups in which at least one unit moves."""

@@ -104,19 +104,6 @@ class PermutationSpec:
                 if axis is not None:
                     _check_size(state, name, dimension, axis)
 
-    def uses(self, group: str) -> list[tuple[str, int]]:
-        """Return the (parameter, axis) at which a group occurs; buffers are left out.
-
-        Empty for a group that the network does not have.
-        """
-        return [
-            (name, dimension)
-            for name, axes in self.axes.items()
-            if name not in self.buffers
-            for dimension, axis in enumerate(axes)
-            if any(segment.group == group for segment in segments(axis))
-        ]
-
 
 def _check_size(state: Mapping[str, torch.Tensor], name: str, dimension: int, axis: Axis | Within) -> None:
     if name not in state:

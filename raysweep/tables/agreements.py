@@ -1,57 +1,51 @@
-"""Comparing two permutations, found among the committed alignments."""
+"""The comparison of two permutations that are made of committed alignments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from raysweep.plan.applied_permutations import AppliedPermutation
 from raysweep.plan.identity import AgreementJob
 from raysweep.store.results import ResultStore
 
-KEPT = 1000  # objects of alignments that are kept in memory
+if TYPE_CHECKING:  # imports torch, which tables without agreements do not need
+    from raysweep.plan.permutations import CommittedPermutations
+
+KEPT_BYTES = 2**28  # of committed objects: agreements come in the order of their ids, not of the objects
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The share of all hidden units on which two permutations agree, and the same by group."""
+    """The share of all hidden units on which two permutations agree, and the same share by layer group."""
 
     share: float
     groups: dict[str, float]
 
 
 class Agreements:
-    """Reads permutations as they are needed; `places` are the objects in which the alignments lie."""
+    """Compares permutations; `objects` names the object in which each finished alignment lies."""
 
-    def __init__(self, results: ResultStore, places: Mapping[str, str]) -> None:
-        self._results, self._places = results, places
-        self._objects: dict[str, tuple[dict[str, int], pa.Table]] = {}
+    def __init__(self, results: ResultStore, objects: Mapping[str, str]) -> None:
+        self._results, self._objects = results, objects
+        self._permutations: CommittedPermutations | None = None
 
     def of(self, job: AgreementJob) -> Agreement:
-        """Compare the two. Raises `CorruptObject`."""
-        from raysweep.plan.permutations import permutation_of  # imports torch, which most tables need not
-
-        permutation = permutation_of(job.moved, self._row)
-        against = permutation_of(job.against, self._row) if job.against else None
+        """Compare the two permutations of a job. Raises `CorruptObject` for a damaged object."""
+        reader = self._reader()
+        permutation = reader.read(job.permutation, self._objects)
+        against = reader.read(job.against, self._objects) if job.against else None
         groups = permutation.agreement(against) if against else permutation.fixed_points()
         return Agreement(permutation.share_of_fixed_points(against), groups)
 
     def objects(self, job: AgreementJob) -> list[str] | None:
-        """The objects that it needs; None where an alignment is not done."""
-        moves: list[AppliedPermutation] = [job.moved, *([job.against] if job.against else [])]
-        found = [self._places.get(identity) for move in moves for identity in move.alignments]
-        names = [name for name in found if name is not None]
-        return names if len(names) == len(found) else None
+        """Return the objects that a job reads, or None where an alignment is not done."""
+        applied = [job.permutation, *([job.against] if job.against else [])]
+        names = [self._objects.get(each) for one in applied for each in one.alignments]
+        found = [name for name in names if name is not None]
+        return found if len(found) == len(names) else None
 
-    def _row(self, alignment_id: str) -> dict[str, Any]:
-        name = self._places[alignment_id]
-        if name not in self._objects:
-            if len(self._objects) >= KEPT:
-                self._objects.pop(next(iter(self._objects)))
-            rows = self._results.read(name, ["alignment_id", "groups", "permutations"])
-            positions = {key: at for at, key in enumerate(rows.column("alignment_id").to_pylist())}
-            self._objects[name] = positions, rows
-        positions, rows = self._objects[name]
-        row: dict[str, Any] = rows.slice(positions[alignment_id], 1).to_pylist()[0]
-        return row
+    def _reader(self) -> "CommittedPermutations":
+        from raysweep.plan.permutations import CommittedPermutations
+
+        if self._permutations is None:
+            self._permutations = CommittedPermutations(self._results, KEPT_BYTES)
+        return self._permutations

@@ -1,4 +1,4 @@
-"""What could not be done, as rows of the table `failures`."""
+"""Rows of the table `failures`: work that could not be done."""
 
 import time
 import traceback
@@ -8,7 +8,7 @@ from typing import Any
 def failure(
     identity: str, what: str, error: BaseException | str, attempts: int, node: str = ""
 ) -> dict[str, Any]:
-    """A row of the `failures` table."""
+    """Return a row of the table `failures`, with the time of the call."""
     text = error if isinstance(error, str) else "".join(traceback.format_exception(error))
     return {
         "id": identity,

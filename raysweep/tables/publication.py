@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from raysweep.store.files import Files
 from raysweep.tables.schemas import BUCKETS, schema
 
-MANIFEST = "published.json"  # from which inputs each bucket was made, with the stamp of its file
+MANIFEST = "published.json"  # the inputs that each bucket was made from, and the stamp of its file
 
 
 def forget_published(files: Files, sweep: str) -> None:
-    """Have all tables of a sweep made again; where that fails, nothing is lost."""
+    """Have all tables of a sweep made again. Where the manifest cannot be deleted, nothing is lost."""
     with contextlib.suppress(OSError):
         files.delete(f"sweeps/{sweep}/{MANIFEST}")
 
@@ -31,7 +31,7 @@ def bucket_name(folder: str, table: str, bucket: int) -> str:
 
 
 def packed(table: str, parts: Iterable[pa.Table], empty: bool) -> bytes | None:
-    """Return a bucket, given in parts, as Parquet; None without rows, but where it may be `empty`."""
+    """Return a bucket, given in parts, as Parquet; None for one without rows, unless it may be `empty`."""
     buffer, rows = io.BytesIO(), 0
     with pq.ParquetWriter(buffer, schema(table)) as writer:
         for part in parts:
@@ -41,10 +41,10 @@ def packed(table: str, parts: Iterable[pa.Table], empty: bool) -> bytes | None:
 
 
 class Publication:
-    """Replaces the buckets of a sweep's tables; `finish` removes those that were not asked for.
+    """Replaces the buckets of a sweep's tables; `finish` removes those that are not part of them.
 
-    A bucket that was made from the same inputs, and whose file nobody touched since, need not be made again.
-    The manifest that says so is only a shortcut: without it everything is made again.
+    A bucket that was made from the same inputs, and whose file has not been changed since, is kept. The
+    manifest that records this only saves work: without it every bucket is made again.
     """
 
     def __init__(self, files: Files, sweep: str) -> None:
@@ -55,7 +55,7 @@ class Publication:
         self._wanted: set[str] = set()
 
     def keep(self, table: str, bucket: int, inputs: str) -> bool:
-        """Keep a bucket that was made from the inputs with this digest; False where it must be made."""
+        """Keep a bucket if it was made from inputs with this digest; returns False where it must be made."""
         name = self._name(table, bucket)
         stamp = self._stamps.get(name)
         if stamp is None or self._made.get(name) != [inputs, *stamp]:
@@ -65,8 +65,10 @@ class Publication:
         return True
 
     def replace(self, table: str, bucket: int, parts: Iterable[pa.Table], inputs: str | None = None) -> None:
-        """Publish a bucket, given in parts; one without rows is left out, but for bucket 0: it makes an empty
-        table readable."""
+        """Publish a bucket, given in parts.
+
+        A bucket without rows is left out, except bucket 0, which makes an empty table readable.
+        """
         content = packed(table, parts, bucket == 0)
         if content is None:
             return
@@ -78,7 +80,7 @@ class Publication:
             self._files.put(name, content)
 
     def finish(self) -> None:
-        """Remove the buckets that are not part of the tables any more, and remember what was made."""
+        """Remove the buckets that are no longer part of the tables; record what the others were made from."""
         for name in self._stamps:
             if name.endswith(".parquet") and name not in self._wanted:
                 self._files.delete(name)
@@ -99,9 +101,9 @@ class Publication:
 
 
 class Inspection:
-    """Takes what a `Publication` is given and publishes nothing: `problems` are the buckets that differ.
+    """Compares what a `Publication` would publish with what is there; `problems` says which buckets differ.
 
-    The table `failures` is none of its business: only a run knows its rows.
+    The table `failures` is not compared, because only a run knows its rows.
     """
 
     def __init__(self, files: Files, sweep: str) -> None:
@@ -110,11 +112,11 @@ class Inspection:
         self._left = {name for name in files.list(self._folder) if name.endswith(".parquet")}
 
     def keep(self, table: str, bucket: int, inputs: str) -> bool:
-        """Every bucket is made again."""
+        """Return False, so that every bucket is made and compared."""
         return False
 
     def replace(self, table: str, bucket: int, parts: Iterable[pa.Table], inputs: str | None = None) -> None:
-        """Hold a bucket against what lies there."""
+        """Compare a bucket with the file that is there."""
         content = packed(table, parts, bucket == 0)
         if content is None:
             return
@@ -122,11 +124,11 @@ class Inspection:
         if name not in self._left:
             self.problems.append(f"{self._files.where(name)}: is missing")
         elif not self._files.holds(name, content):
-            self.problems.append(f"{self._files.where(name)}: is not what the committed results say")
+            self.problems.append(f"{self._files.where(name)}: does not match the committed results")
         self._left.discard(name)
 
     def finish(self) -> None:
-        """Whatever else lies in a table's folder was not published."""
+        """Report the files in the folders of the tables that were not published."""
         for name in sorted(self._left):
             if name.split("/")[-2] != "failures":
-                self.problems.append(f"{self._files.where(name)}: is not what the committed results say")
+                self.problems.append(f"{self._files.where(name)}: does not match the committed results")

@@ -1,8 +1,7 @@
 """The tables as a view of the committed results: the rows whose ids are in the plan.
 
-They are published bucket by bucket, and no more than a bucket is in memory at once. What a bucket is made of
-is known before anything is read (the index says which rows lie where), so that one that would come out as it
-is need not be made.
+They are published bucket by bucket, and at most one bucket is in memory at a time. The index says which rows
+a bucket is made of before any row is read, so that a bucket that would not change is not made again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -34,14 +33,14 @@ Item = TypeVar("Item")
 
 
 def write_sweep(files: Files, sweep: Sweep) -> None:
-    """Write the resolved sweep file, which says what under the root is asked for."""
+    """Write the resolved sweep file, which records what the sweep asks for."""
     files.put(f"sweeps/{sweep.name}/sweep.yaml", _resolved(sweep).encode())
 
 
 def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[Row]) -> list[Row]:
     """Publish all tables of a sweep.
 
-    Returns the failures that it met: results that turn out to be damaged, which the next run computes again.
+    Returns a failure for each result that turned out to be damaged; the next run computes these again.
     """
     publication = Publication(files, wanted.sweep.name)
     publishing = _Publishing(files, wanted, present, publication)
@@ -52,7 +51,7 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
 
 
 def wrong_tables(files: Files, wanted: Desired, present: Done) -> list[str]:
-    """Say of every file of the tables, but for `failures`, that is not what would be published."""
+    """Return a line for each file of the tables, except `failures`, that should be different."""
     inspection = Inspection(files, wanted.sweep.name)
     _Publishing(files, wanted, present, inspection).view()
     inspection.finish()
@@ -64,7 +63,7 @@ def _resolved(sweep: Sweep) -> str:
 
 
 class _Publishing:
-    """The tables of one sweep; `damaged` are the failures that were met."""
+    """Publishes the tables of one sweep; `damaged` lists a failure for each damaged result."""
 
     def __init__(
         self, files: Files, wanted: Desired, present: Done, publication: Publication | Inspection
@@ -76,14 +75,14 @@ class _Publishing:
         self._settings = [code_digest(), _resolved(wanted.sweep)]
 
     def view(self) -> None:
-        """Publish what is a view of what the store holds: all tables but `failures`."""
+        """Publish all tables except `failures`, which alone is not a view of what the store holds."""
         self.records()
         self.results("alignments", {"alignments": self.alignments, "layers": self.layers})
         self.results("barriers", {"barriers": self.barriers, "curves": self.curves})
         self.agreements()
 
     def records(self) -> None:
-        """Publish what the levels' records say."""
+        """Publish the tables that are made of the records of finished levels."""
         keys = sorted(self._present.records, key=lambda key: (key[0], key[1]))
         for bucket, chosen in _by_bucket(keys, lambda key: key[0]):
             records = [(key, self._present.records[key]) for key in chosen]
@@ -156,15 +155,16 @@ class _Publishing:
         jobs = sorted(self._wanted.agreements.values(), key=lambda job: job.agreement_id)
         stamps = self._results.stamps("alignments") if jobs else {}
         for bucket, chosen in _by_bucket(jobs, lambda job: job.agreement_id):
-            needed = {job.agreement_id: names for job in chosen if (names := agreements.objects(job))}
+            required = {job.agreement_id: names for job in chosen if (names := agreements.objects(job))}
             inputs = digest(
-                [self._settings, [[key, [[n, *stamps[n]] for n in names]] for key, names in needed.items()]]
+                [self._settings, [[key, [[n, *stamps[n]] for n in names]] for key, names in required.items()]]
             )
             if not self._publication.keep("agreements", bucket, inputs):
-                rows = list(self._agreeing(agreements, [u for u in chosen if u.agreement_id in needed]))
+                ready = [job for job in chosen if job.agreement_id in required]
+                rows = list(self._agreement_rows(agreements, ready))
                 self._replace("agreements", bucket, rows, inputs)
 
-    def _agreeing(self, agreements: Agreements, jobs: Iterable[AgreementJob]) -> Iterator[Row]:
+    def _agreement_rows(self, agreements: Agreements, jobs: Iterable[AgreementJob]) -> Iterator[Row]:
         for job in jobs:
             try:
                 yield agreement_row(self._wanted, job, agreements.of(job))
@@ -176,7 +176,7 @@ class _Publishing:
 
 
 def _by_bucket(items: Iterable[Item], key: Callable[[Item], str]) -> Iterator[tuple[int, list[Item]]]:
-    """Yield the items of every bucket in their order; the first bucket is there without any."""
+    """Yield the items of every bucket in their order; the first bucket is there even without items."""
     buckets: dict[int, list[Item]] = {0: []}
     for item in items:
         buckets.setdefault(bucket_of(key(item)), []).append(item)
@@ -184,7 +184,7 @@ def _by_bucket(items: Iterable[Item], key: Callable[[Item], str]) -> Iterator[tu
 
 
 def _sorted(rows: pa.Table, kind: str) -> Iterator[pa.Table]:
-    """Yield the rows of a bucket in their order, some at a time; at least one table, be it empty."""
+    """Yield the rows of a bucket in order, `SLICE` at a time; at least one table, which may be empty."""
     keys = [(name, "ascending") for name in (ID[kind], "split") if name in rows.column_names]
     order = pc.sort_indices(rows.select([name for name, _ in keys]), keys)
     for start in range(0, max(1, len(rows)), SLICE):
@@ -192,6 +192,6 @@ def _sorted(rows: pa.Table, kind: str) -> Iterator[pa.Table]:
 
 
 def _fixed_points(permutations: list[list[int]]) -> float:
-    """The share of units that stay in place; all do where none can move."""
+    """The share of units that stay in place, which is 1 where none can move."""
     stay = sum(unit == at for units in permutations for at, unit in enumerate(units))
     return stay / sum(map(len, permutations)) if permutations else 1.0

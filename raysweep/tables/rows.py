@@ -1,4 +1,4 @@
-"""The rows of the tables: what the store holds of a job, and what the plan says of it."""
+"""The rows of the tables: what the store holds of a trial or job, and what the plan says of it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,23 +13,23 @@ from raysweep.plan.identity import (
     data_config,
 )
 from raysweep.plan.plan import Desired
-from raysweep.plan.probes import facts_of, has_running_statistics, model_config
+from raysweep.plan.probes import has_running_statistics, model_config, probe_data
 from raysweep.store.records import LevelRecord
-from raysweep.sweep.names import METHODS
 from raysweep.sweep.schema import Align
 from raysweep.tables.agreements import Agreement
+from raysweep.vocabulary import Interpolation, Kind, Method, Split
 
 Row = dict[str, Any]
 
 # Columns of `alignments` that are null for a method without such an option.
-METHOD_OPTIONS = [option for method in METHODS for option in getattr(Align(), method).model_dump()]
+METHOD_OPTIONS = [option for method in Method for option in getattr(Align(), method).model_dump()]
 
 
-def _group(trial: Trial, group: str | None = None) -> Row:
-    """What a row says of its networks; a trial that two families share is in the group of the comparison."""
+def _shared(trial: Trial, setting: str | None = None) -> Row:
+    """What networks share. A trial that two settings share is in that of the comparison, which is given."""
     training = trial.training
     return {
-        "group": group or trial.group,
+        "group": setting or trial.setting,
         "dataset": training.dataset,
         "model": training.model,
         "norm": training.norm,
@@ -38,18 +38,18 @@ def _group(trial: Trial, group: str | None = None) -> Row:
 
 
 def _width(wanted: Desired, networks: Iterable[Network]) -> int | None:
-    """The width that these networks have in common."""
+    """The width of these networks; None where they differ in it."""
     widths = {wanted.trials[network.trial_id].training.width for network in networks}
     return widths.pop() if len(widths) == 1 else None
 
 
 def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -> Row:
     trial = wanted.trials[trial_id]
-    facts = facts_of(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
+    facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
     end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
     return {
         **trial.settings(),
-        **_group(trial),
+        **_shared(trial),
         "trial_id": trial_id,
         "branch": trial.branch,
         "parent_trial": trial.parent,
@@ -66,10 +66,10 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "sparsity": record.sparsity,
         "start": wanted.extents[trial_id].start,
         "steps": record.steps,
-        "train_loss": end["train"].loss,
-        "train_error": end["train"].error,
-        "test_loss": end["test"].loss,
-        "test_error": end["test"].error,
+        "train_loss": end[Split.TRAIN].loss,
+        "train_error": end[Split.TRAIN].error,
+        "test_loss": end[Split.TEST].loss,
+        "test_error": end[Split.TEST].error,
         "seconds": record.seconds,
     }
 
@@ -81,7 +81,7 @@ def metric_rows(trial_id: str, level: int, record: LevelRecord) -> list[Row]:
 def alignment_row(wanted: Desired, job: AlignmentJob) -> Row:
     """What the plan says of an alignment."""
     return {
-        **_group(wanted.trials[job.target.trial_id], job.group),
+        **_shared(wanted.trials[job.target.trial_id], job.setting),
         "width": _width(wanted, job.networks),
         "method": job.method,
         "networks": [str(network) for network in job.networks],
@@ -101,16 +101,16 @@ def _stack(job: AlignmentJob) -> int | None:
 
 def agreement_row(wanted: Desired, job: AgreementJob, found: Agreement) -> Row:
     return {
-        **_group(wanted.trials[job.networks[0].trial_id], job.group),
+        **_shared(wanted.trials[job.networks[0].trial_id], job.setting),
         "agreement_id": job.agreement_id,
         "kind": job.kind,
         "method": job.method,
         "networks": [str(network) for network in job.networks],
-        "alignments": list(job.moved.alignments),
+        "alignments": list(job.permutation.alignments),
         "against": job.against.alignments[0] if job.against else None,
         "step": job.networks[0].step,
-        "length": len(job.moved.alignments),
-        "stack": _stack(wanted.alignments[job.moved.alignments[0]]),
+        "length": len(job.permutation.alignments),
+        "stack": _stack(wanted.alignments[job.permutation.alignments[0]]),
         "fixed_points": found.share,
         "groups": list(found.groups),
         "group_fixed_points": list(found.groups.values()),
@@ -123,7 +123,7 @@ def barrier_row(wanted: Desired, job: BarrierJob) -> Row:
     by = wanted.alignments[alignments[0]] if alignments else None
     found, count = by.target if by else None, len(job.networks)
     return {
-        **_group(wanted.trials[first.trial_id], job.group),
+        **_shared(wanted.trials[first.trial_id], job.setting),
         "width": _width(wanted, job.networks),
         "across": job.across,
         "interpolation": job.interpolation,
@@ -136,9 +136,9 @@ def barrier_row(wanted: Desired, job: BarrierJob) -> Row:
         "path_networks": len(set(job.path)) or None,
         "cycle": job.path[0] == job.path[-1] if job.path else None,
         "joint_networks": len(by.networks) if by and by.joint else None,
-        "mean_networks": count if job.interpolation == "mean" else None,
+        "mean_networks": count if job.interpolation == Interpolation.MEAN else None,
         "stack": _stack(by) if by else None,
-        "transferred_from": by.group if by and job.kind == "transferred" else None,
+        "transferred_from": by.setting if by and job.kind == Kind.TRANSFERRED else None,
         "hybrid": job.hybrid[0] if job.hybrid else None,
         "hybrid_layers": job.hybrid[1] if job.hybrid else None,
         "level": first.level,
@@ -146,8 +146,8 @@ def barrier_row(wanted: Desired, job: BarrierJob) -> Row:
         "permutation_level": found.level if found else None,
         "permutation_step": found.step if found else None,
         "statistics": job.statistics,
-        "alphas": compare.alphas if job.interpolation == "pair" else None,
-        "subdivisions": compare.subdivisions if job.interpolation == "simplex" else None,
+        "alphas": compare.alphas if job.interpolation == Interpolation.PAIR else None,
+        "subdivisions": compare.subdivisions if job.interpolation == Interpolation.SIMPLEX else None,
         "train_examples": compare.train_examples,
         "threads": wanted.sweep.sections.align.threads,
         "device": compare.device,

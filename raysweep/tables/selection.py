@@ -1,4 +1,4 @@
-"""Which committed rows belong to the tables of a sweep, and reading them object by object."""
+"""The committed rows that belong to the tables of a sweep, read object by object."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -26,37 +26,29 @@ class Damage:
 
 
 class Selection:
-    """The rows of one kind whose ids (and splits, of barriers) a sweep asks for.
+    """The rows of one kind whose ids a sweep asks for; of barriers, those on the splits that it asks for.
 
-    Where several objects hold a row, the last one counts, in the order of their names.
+    Where several objects hold a row, the last of them counts, in the order of their names.
     """
 
     def __init__(self, results: ResultStore, kind: str, wanted: list[str], splits: list[str]) -> None:
         self._results, self._kind = results, kind
         self._index = results.index(kind)
-        lengths = pc.list_value_length(self._index.column("ids")).to_numpy()
-        self._starts = np.cumsum(lengths) - lengths  # the number of the first row of each object
-        ids = pc.list_flatten(self._index.column("ids"))
-        rows = pa.table(
-            {
-                "id": ids,
-                "split": pc.list_flatten(self._index.column("splits")),
-                "object": pc.list_parent_indices(self._index.column("ids")),
-                "row": pa.array(np.arange(len(ids))),
-            }
-        )
+        rows = self._index.rows()
+        ids = rows.column("id")
         asked = pc.is_in(ids, pa.array(wanted, pa.string()))
         if kind == "barriers":
             asked = pc.and_(asked, pc.is_in(rows.column("split"), pa.array(splits, pa.string())))
+        rows = rows.append_column("row", pa.array(np.arange(len(rows))))
         last = rows.filter(asked).group_by(["id", "split"]).aggregate([("row", "max")])
         self._rows = rows.take(last.column("row_max")).sort_by([("id", "ascending"), ("split", "ascending")])
         digits = pc.utf8_slice_codeunits(self._rows.column("id"), 0, 1)
         self._buckets = {bucket: pc.equal(digits, f"{bucket:x}") for bucket in range(BUCKETS)}
 
     def inputs(self, bucket: int) -> str:
-        """Return a digest of all rows of a bucket and of the objects in which they lie."""
+        """Return a digest of all rows of a bucket and of the objects that hold them."""
         rows = self._rows.filter(self._buckets[bucket])
-        where = self._index.select(["object", "size", "modified"]).take(rows.column("object"))
+        where = self._index.objects.select(["object", "size", "modified"]).take(rows.column("object"))
         sha = hashlib.sha256()
         for table in (rows.select(["id", "split"]), where):
             for column in table.itercolumns():
@@ -69,20 +61,19 @@ class Selection:
         table = pa.concat_tables([self._rows.slice(0, 0), *chosen])
         if not len(table):
             return
-        owners, numbers = (table.column(name).to_numpy() for name in ("object", "row"))
-        order = np.argsort(numbers)
-        objects, starts = np.unique(owners[order], return_index=True)
-        parts = list(zip(objects.tolist(), np.split(numbers[order], starts[1:]), strict=True))
+        order = np.argsort(table.column("row").to_numpy())
+        owners, positions = (table.column(name).to_numpy()[order] for name in ("object", "position"))
+        objects, starts = np.unique(owners, return_index=True)
+        parts = list(zip(objects.tolist(), np.split(positions, starts[1:]), strict=True))
         with ThreadPoolExecutor(READERS) as pool:
             for start in range(0, len(parts), TOGETHER):
                 yield from pool.map(self._part, parts[start : start + TOGETHER])
 
     def _part(self, part: tuple[int, np.ndarray]) -> pa.Table | Damage:
-        """Rows of one object; `numbers` count the rows of all objects."""
-        number, numbers = part
-        entry = self._index.slice(number, 1)
+        """Return rows of one object, given its number and the positions of the rows in it."""
+        number, at = part
+        entry = self._index.objects.slice(number, 1)
         name, said = entry.column("object")[0].as_py(), entry.column("ids")[0].as_py()
-        at = numbers - self._starts[number]
         ids = [said[position] for position in at]
         try:
             rows = self._results.read(name)
@@ -90,5 +81,5 @@ class Selection:
             return Damage(ids, str(error))
         if rows.column(ID[self._kind]).to_pylist() != said:
             self._results.discard_index(self._kind)
-            return Damage(ids, f"{name}: holds other rows than the index says, which is made again")
+            return Damage(ids, f"{name}: holds other rows than the index says; the index is made again")
         return rows.take(pa.array(at))

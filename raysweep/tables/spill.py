@@ -1,4 +1,4 @@
-"""Rows by bucket on this machine's disk, where they are more than fit into memory."""
+"""Rows sorted into buckets on this machine's disk, where they would not fit into memory."""
 
 import contextlib
 import tempfile
@@ -11,14 +11,14 @@ import pyarrow.ipc
 
 from raysweep.tables.schemas import BUCKETS
 
-ROWS = 5000  # that are gathered before they are written
+ROWS = 5000  # are gathered before they are written
 
 
 class Spill:
-    """Takes tables of one schema in any order and gives their rows back bucket by bucket."""
+    """Takes tables of one schema in any order and returns their rows bucket by bucket."""
 
     def __init__(self, schema: pa.Schema, key: str) -> None:
-        """The first hexadecimal digit of the column `key` tells the bucket."""
+        """The first hexadecimal digit of the column `key` determines the bucket of a row."""
         self._schema, self._key = schema, key
         self._gathered: list[pa.Table] = []
         self._count = 0
@@ -41,7 +41,7 @@ class Spill:
             self._write()
 
     def read(self, bucket: int) -> pa.Table:
-        """Return the rows of a bucket in the order in which they were added; nothing can be added after."""
+        """Return the rows of a bucket in the order in which they were added; none can be added afterwards."""
         self._write()
         writer = self._writers.get(bucket)
         if writer is None:

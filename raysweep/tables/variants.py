@@ -1,4 +1,4 @@
-"""What sets the configurations of a sweep apart: words for its swept keys, from rows of `trials`."""
+"""Names for the settings of a sweep, made of the swept keys in which they differ."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,25 +10,26 @@ from raysweep.sweep.schema import Training
 SHOWN = ("dataset", "model", "norm", "width")  # stand in every title and name
 SEEDS = ("init_seed", "data_seed")
 SETTINGS = [*(key for key in Training.model_fields if key not in (*SHOWN, *SEEDS)), *SEEDS]
-COUNTED = ("half", *SEEDS)  # these may go by the replicate, within one configuration
+COUNTED = ("half", *SEEDS)  # these may depend on the replicate within one setting
 
 
 def variants(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) -> pd.Series:
-    """Return for every row what tells its configuration from others of its data set, model and norm.
+    """Return for every row what distinguishes its setting from others of its data set, model and norm.
 
-    `rows` are of `trials`, or of a table with `networks`, of which the first one is asked; `trials` is the
-    whole table. "" where there are no others. Keys in `but`, keys that `trials` lacks, and keys that tell no
-    more apart than those before them, are left out. A pruned chain has the name of its dense network.
+    `rows` are rows of `trials`, or of a table with `networks`, of which the first one counts; `trials` is the
+    whole table. The name is "" where there is no other setting. Keys in `but`, keys that `trials` lacks, and
+    keys that distinguish no more settings than those before them are left out. A pruned chain has the name of
+    its dense network.
     """
     keys = [key for key in SETTINGS if key in trials and key not in but]
     found: dict[tuple[str, str], str] = {}
     for _, same in _families(rows, trials).groupby(["dataset", "model", "norm"]):
         words = pd.DataFrame({key: _words(key, same) for key in keys}, same.index)
-        told: list[str] = []
+        chosen: list[str] = []
         for key in keys:
-            if _kinds(words[[*told, key]]) > _kinds(words[told]):
-                told.append(key)
-        names = words[told].agg(", ".join, axis=1) if told else pd.Series("", same.index)
+            if _count(words[[*chosen, key]]) > _count(words[chosen]):
+                chosen.append(key)
+        names = words[chosen].agg(", ".join, axis=1) if chosen else pd.Series("", same.index)
         found.update(zip(zip(same.trial_id, same.group, strict=True), names, strict=True))
     first = rows.trial_id if "trial_id" in rows else rows.networks.str[0].map(trial_of)
     owners = zip(first, rows.group, strict=True)
@@ -41,7 +42,7 @@ def trial_of(network: str) -> str:
 
 
 def _families(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials by group; one that two configurations share is listed in one group, and compared in both."""
+    """The trials by setting; a trial that two settings share is listed in one and compared in both."""
     listed = trials.drop_duplicates("trial_id")
     if "networks" not in rows:
         return listed
@@ -53,7 +54,7 @@ def _families(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _words(key: str, trials: pd.DataFrame) -> pd.Series:
-    """What a key is in each configuration, which is a group of trials."""
+    """The word for a key in each setting, whose trials have the same value of `group`."""
     words = trials[key].map(lambda value: word_of(key, value))
     if key not in COUNTED:
         return words
@@ -63,12 +64,12 @@ def _words(key: str, trials: pd.DataFrame) -> pd.Series:
     return words.mask(counts, f"{key.replace('_', ' ')} by replicate")
 
 
-def _kinds(words: pd.DataFrame) -> int:
+def _count(words: pd.DataFrame) -> int:
     return len(words.drop_duplicates()) if len(words.columns) else 1
 
 
 def word_of(key: str, value: Any) -> str:
-    """Return a value of a key of `train` for people: `half 0`, `no half`; other values have other words."""
+    """Return words for a value of a key of `train`, such as `half 0` or `no half`; each value has its own."""
     if key == "dataset":
         return str(value)
     if key == "spawn_at":

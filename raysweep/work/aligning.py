@@ -32,9 +32,6 @@ from raysweep.work.unit_values import UnitValues
 
 Indices = Mapping[str, torch.Tensor]
 
-# The stored fields of a `LayerSimilarity`; its agreement would need a second permutation.
-LAYER = ("parameter", "before", "after", "displacement", "fixed_points")
-
 
 class Aligner:
     """Aligns networks by the methods of a sweep file."""
@@ -173,5 +170,5 @@ def _row(
         "iterations": found.iterations,
         "groups": list(indices),
         "permutations": [index.tolist() for index in indices.values()],
-        "layers": [{name: getattr(layer, name) for name in LAYER} for layer in layers],
+        "layers": [vars(layer) for layer in layers],
     }

@@ -11,11 +11,11 @@ from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_
 from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import BarrierJob, Trial
+from raysweep.plan.permutations import CommittedPermutations
 from raysweep.sweep.schema import Compare
 from raysweep.training.evaluation import Risk
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks, State
-from raysweep.work.permutations import Permutations
 
 
 def compare_job(
@@ -24,7 +24,7 @@ def compare_job(
     objects: dict[str, str],
     compare: Compare,
     networks: Networks,
-    permutations: Permutations,
+    permutations: CommittedPermutations,
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each split of the sweep; `objects` maps an alignment id to its object's name."""
     began = time.perf_counter()
@@ -38,7 +38,7 @@ def compare_job(
     recompute = choose("statistics", job.statistics, statistics)
     for name in compare.splits:
         split = networks.split(data, name)
-        where = f"{name} {first.group}"  # a setting has one architecture and one data set
+        where = f"{name} {first.setting}"  # a setting has one architecture and one data set
 
         def endpoint(index: int, where: str = where, split: Split = split) -> Risk:
             return networks.risk(job.networks[index], unpermuted[index], where, flat, split, recompute)
@@ -69,11 +69,11 @@ def _permuted(
     states: list[State],
     objects: dict[str, str],
     config: ModelConfig,
-    permutations: Permutations,
+    permutations: CommittedPermutations,
 ) -> list[State]:
     """Apply the job's permutations to its networks."""
     spec = proved_spec(config)
     return [
-        spec.apply(permutations.of(move, objects), state) if move else state
-        for state, move in zip(states, job.moves, strict=True)
+        spec.apply(permutations.read(move, objects), state) if move else state
+        for state, move in zip(states, job.permutations, strict=True)
     ]

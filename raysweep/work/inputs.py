@@ -10,15 +10,15 @@ from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
-from raysweep.plan.applied_permutations import Move
+from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import Trial
+from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.plan.probes import pruned_parameters
 from raysweep.plan.trials import Extent
 from raysweep.pruning import Masks, dense_masks, one_shot_masks, prune, random_masks
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.work.data import proved_spec
-from raysweep.work.permutations import Permutations
 
 State = dict[str, torch.Tensor]
 
@@ -38,7 +38,7 @@ class Inputs:
     def __init__(self, task: TrialTask, config: ModelConfig, store: TrialStore, results: ResultStore) -> None:
         self._task, self._config, self._store = task, config, store
         self._trial, self._extent = task.trial, task.extent
-        self._permutations = Permutations(results)
+        self._permutations = CommittedPermutations(results, KEPT_BYTES)
 
     def model(self) -> nn.Module:
         """Return the network at the start of a level: initialised, or at the parent's rewind point."""
@@ -100,10 +100,10 @@ class Inputs:
     def _transported(self, level: int) -> Masks:
         """Permute the other chain's masks in the same way as its weights."""
         masks = self._mask_of_chain(level)
-        move: Move | None = self._extent.moves.get(level)
-        if move is None:
+        found: FoundPermutation | None = self._extent.mask_permutations.get(level)
+        if found is None:
             return masks
-        permutation = self._permutations.of(move, self._task.objects)
+        permutation = self._permutations.read(found, self._task.objects)
         state = {**self._dense_end(), **masks}
         permuted = proved_spec(self._config).apply(permutation, state)
         return {name: permuted[name] for name in masks}

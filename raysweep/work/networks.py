@@ -9,10 +9,10 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.plan.identity import Network, Trial, data_config
+from raysweep.store.memory_cache import Cache
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.schema import Sections
 from raysweep.training.evaluation import Risk
-from raysweep.work.cache import Cache
 from raysweep.work.data import model_config, pad_to, resident
 
 State = dict[str, torch.Tensor]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from raysweep.digest import digest
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
+from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.store.files import Files
 from raysweep.store.node_cache import NodeCache, cache_folder
 from raysweep.store.results import ResultStore
@@ -15,7 +16,6 @@ from raysweep.work.aligning import Aligner
 from raysweep.work.comparing import compare_job
 from raysweep.work.device import end_if_cuda_is_broken, keep_freed_memory, make_deterministic
 from raysweep.work.networks import Networks
-from raysweep.work.permutations import Permutations
 from raysweep.work.unit_values import UnitValues
 
 
@@ -53,7 +53,7 @@ class TileWorker:
         values = limit // 2 if "activation_matching" in sections.align.methods else 0
         store = TrialStore(files, _node_cache(files, sections))
         self._networks = Networks(store, sections, limit - values)
-        self._permutations = Permutations(self._results)
+        self._permutations = CommittedPermutations(self._results, KEPT_BYTES)
         unit_values = UnitValues(sections.align.activation_matching, values)
         self._aligner = Aligner(sections.align, self._networks, unit_values)
         make_deterministic(sections.align.threads)

@@ -15,6 +15,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import ALIGNMENT_VERSION, EMBEDDING_VERSION
 from raysweep.symmetry import PermutationSpec
+from tests.symmetry.checks import as_lists
 
 pytestmark = pytest.mark.versions
 
@@ -57,7 +58,7 @@ def test_golden_alignments():
         activation_matching(models[0], models[1], images).permutation,
         *joint_activation_matching(models, images, "all").permutations,
     ]
-    assert (ALIGNMENT_VERSION, digest([each.to_lists() for each in found])) == GOLDEN
+    assert (ALIGNMENT_VERSION, digest([as_lists(each) for each in found])) == GOLDEN
 
 
 def test_golden_objectives_and_assignments():
@@ -94,4 +95,4 @@ def test_golden_objectives_and_assignments():
 def test_golden_embedding():
     (spec, (narrow,)), (wide_spec, (wide,)) = networks(3, 1), networks(4, 1)
     found = embed(spec, wide_spec, narrow.state_dict(), wide.state_dict(), 0).permutation(wide_spec)
-    assert (EMBEDDING_VERSION, digest(found.to_lists())) == GOLDEN_EMBEDDING
+    assert (EMBEDDING_VERSION, digest(as_lists(found))) == GOLDEN_EMBEDDING

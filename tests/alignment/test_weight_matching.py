@@ -19,6 +19,7 @@ from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.selection import selection
 from raysweep.training.loop import TrainingRun
 from tests.conftest import mlp, settings
+from tests.symmetry.checks import as_lists, parameters_of
 
 SPEC = PermutationSpec.trace(build(mlp()), torch.zeros(2, 1, 8, 8))
 NAMES = list(SPEC.axes)
@@ -77,7 +78,7 @@ def similarity_of(spec, group, target, source):
     """Entry (i, j): the inner product of all weights of unit i of one and unit j of the other."""
     size = spec.sizes[group]
     similarity = torch.zeros(size, size, dtype=torch.float64)
-    for name, axis in spec.uses(group):
+    for name, axis in parameters_of(spec, group):
         left = target[name].double().movedim(axis, 0).reshape(size, -1)
         similarity += left @ source[name].double().movedim(axis, 0).reshape(size, -1).T
     return similarity.numpy()
@@ -218,7 +219,7 @@ def test_checkpoints_are_matched_by_the_sum_of_their_similarities(trained):
     assert found.objective == pytest.approx(total, rel=1e-12)
     twice = weight_matching(SPEC, [trained[0]] * 2, [trained[1]] * 2, seed=0)
     once = weight_matching(SPEC, trained[0], trained[1], seed=0)
-    assert twice.permutation.to_lists() == once.permutation.to_lists()
+    assert as_lists(twice.permutation) == as_lists(once.permutation)
     with pytest.raises(ValueError, match="2 target states and 1"):
         weight_matching(SPEC, trained[:2], trained[:1], seed=0)
 
@@ -240,8 +241,9 @@ def test_only_the_chosen_groups_move(trained):
 def cosine_objective(target, source):
     total = 0.0
     for group, size in SPEC.sizes.items():
+        uses = parameters_of(SPEC, group)
         vectors = [
-            torch.cat([state[n].double().movedim(d, 0).reshape(size, -1) for n, d in SPEC.uses(group)], dim=1)
+            torch.cat([state[n].double().movedim(d, 0).reshape(size, -1) for n, d in uses], dim=1)
             for state in (target, source)
         ]
         total += torch.cosine_similarity(*vectors, dim=1).sum().item()
@@ -256,7 +258,7 @@ def test_cosine_kernel_keeps_its_best_iterate(trained):
     assert found.objective > found.objective_identity
     scaled = {name: tensor * 3 for name, tensor in trained[1].items()}
     again = weight_matching(SPEC, trained[0], scaled, seed=0, kernel="cosine")
-    assert again.permutation.to_lists() == found.permutation.to_lists()
+    assert as_lists(again.permutation) == as_lists(found.permutation)
     with pytest.raises(ValueError, match="linear, cosine"):
         weight_matching(SPEC, trained[0], trained[1], seed=0, kernel="rbf")
 

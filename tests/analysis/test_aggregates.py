@@ -9,9 +9,9 @@ from importlib import import_module
 import pandas as pd
 import pytest
 
-from raysweep.sweep.names import ANALYSES
 from raysweep.tables.schemas import WITHIN, dimensions, schema
 from raysweep.tracking.values import barriers as logged
+from raysweep.vocabulary import ANALYSES
 from tests.analysis.planned import planned
 
 BATCHNORM = {"width": [4, 8], "norm": ["none", "batch"]}

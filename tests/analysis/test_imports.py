@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.sweep.names import ANALYSES
+from raysweep.vocabulary import ANALYSES
 
 ANALYSIS = Path(__file__).parents[2] / "analysis"
 ROOMS = ("rows", "statistics", "figures", "questions", "summary", "claims")  # from the bottom to the top

@@ -24,7 +24,7 @@ from raysweep.cluster.run import run_sweep
 from raysweep.models.initialise import initialised
 from raysweep.plan.identity import data_config
 from raysweep.plan.plan import Desired, desired, done, todo
-from raysweep.plan.probes import facts_of, model_config
+from raysweep.plan.probes import model_config, probe_data
 from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.trials import TrialStore
@@ -153,7 +153,7 @@ def fill(case: Case) -> None:
     wanted, store = planned(case), TrialStore(Files(case.root))
     for trial in wanted.trials.values():
         extent = wanted.extents[trial.trial_id]
-        facts = facts_of(data_config(trial.training, 0).whole(), wanted.sweep.sections.train)
+        facts = probe_data(data_config(trial.training, 0).whole(), wanted.sweep.sections.train)
         config = model_config(trial.training, facts.shape, facts.classes)
         model = initialised(config, trial.training.init, trial.init_seed)
         generator, written = torch.Generator().manual_seed(trial.init_seed), {}

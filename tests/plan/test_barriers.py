@@ -1,7 +1,5 @@
 """The ids of barriers are made from prepared texts; they are the plain digests all the same."""
 
-from dataclasses import asdict
-
 import pytest
 
 from raysweep.digest import digest
@@ -34,7 +32,9 @@ def plain(job, compare, threads):
         [str(network) for network in job.networks],
         [str(each) for each in (job.reference, *job.path)],
     ]
-    return digest(["barrier", 8, how, *names, [asdict(move) if move else None for move in job.moves]])
+    return digest(
+        ["barrier", 8, how, *names, [each.identity() if each else None for each in job.permutations]]
+    )
 
 
 @pytest.mark.parametrize("name", SWEEPS)

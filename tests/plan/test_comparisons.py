@@ -38,7 +38,7 @@ def test_joint_alignments_of_three_and_four():
     for job in wanted.barriers.values():
         (alignment,) = job.alignments
         networks = wanted.alignments[alignment].networks
-        assert [networks[move.member] for move in job.moves] == list(job.networks)
+        assert [networks[move.member] for move in job.permutations] == list(job.networks)
 
 
 def test_activations_are_aligned_jointly_too():
@@ -60,7 +60,7 @@ def test_what_a_method_cannot_do_is_refused():
 def test_a_move_says_in_which_direction_it_goes():
     wanted = plan(["direct", "via"])
     for job in wanted.barriers.values():
-        for network, move in zip(job.networks, job.moves, strict=True):
+        for network, move in zip(job.networks, job.permutations, strict=True):
             if move is None:
                 continue
             found = wanted.alignments[move.alignment_id]

@@ -156,7 +156,7 @@ def test_own_networks_are_what_their_function_is_given(key, values, networks):
     one, other = (end(networks / str(value), model=model, **{key: value}) for value in values)
     assert same(one, other)
     assert refused(model=model, **{key: list(values)}) == (
-        f"s.yaml: train.{key} = {values[0]}, {values[1]}: has no effect, because {model} does not take it"
+        f"s.yaml: train.{key} = {values[0]}, {values[1]}: has no effect, because {model} has no such argument"
     )
     assert bool(refused(model=model, **{key: values[1]})) == (key != "width")  # which must be given
     assert not refused(model="networks_for_effects:anything", **{key: list(values)})
@@ -167,7 +167,7 @@ def test_a_list_that_some_of_the_networks_read_is_refused_for_the_others(network
     assert not refused(model=models[0], norm=["none", "layer"])
     said = refused(model=models, norm=["none", "layer"])
     assert said.startswith("s.yaml: train.norm = none, layer: trains the same networks twice, because")
-    assert said.endswith("networks_for_effects:fixed does not take it")
+    assert said.endswith("networks_for_effects:fixed has no such argument")
 
 
 def test_commands_refuse_what_stored_sweeps_may_have(networks):

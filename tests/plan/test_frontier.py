@@ -44,8 +44,8 @@ def carry_out(wanted, frontier, chance, lost=()):
             case "train":
                 trial = frontier.take_trial()
                 extent = wanted.extents[trial.trial_id]
-                needs = {(each, level) for each in extent.needs for level in wanted.extents[each].levels}
-                assert here >= needs | {move.alignment_id for move in extent.moves.values()}
+                needs = {(each, level) for each in extent.requires for level in wanted.extents[each].levels}
+                assert here >= needs | {move.alignment_id for move in extent.mask_permutations.values()}
                 taken.append(trial.trial_id)
                 if trial.trial_id not in lost:
                     running += [(trial.trial_id, level) for level in extent.levels]
@@ -54,7 +54,7 @@ def carry_out(wanted, frontier, chance, lost=()):
                 frontier.level_done(*running.pop(0))
             case "tile":
                 jobs = frontier.take(lambda _: 5, None, set())
-                assert len({(type(job), job.group) for job in jobs}) == 1
+                assert len({(type(job), job.setting) for job in jobs}) == 1
                 assert 0 < len(jobs) <= 5
                 assert all(inputs(job) <= here for job in jobs)
                 taken += [u.alignment_id if isinstance(u, AlignmentJob) else u.barrier_id for u in jobs]
@@ -93,10 +93,10 @@ def test_a_worker_stays_with_its_group_and_others_go_elsewhere(tmp_path):
         frontier.level_done(trial, 0)
     (first,) = frontier.take(lambda _: 1, None, set())
     assert wanted.trials[first.networks[0].trial_id].training.width == 8  # the widest first
-    (other,) = frontier.take(lambda _: 1, None, {first.group})
-    assert other.group != first.group
-    (again,) = frontier.take(lambda _: 1, first.group, {first.group, other.group})
-    assert again.group == first.group
+    (other,) = frontier.take(lambda _: 1, None, {first.setting})
+    assert other.setting != first.setting
+    (again,) = frontier.take(lambda _: 1, first.setting, {first.setting, other.setting})
+    assert again.setting == first.setting
 
 
 @pytest.mark.parametrize(("size", "most"), [(4, 4.8), (16, 9.6), (30, 13.5)])

@@ -1,18 +1,20 @@
 import pytest
 
-from raysweep.plan.applied_permutations import Move
+from raysweep.plan.alignments import (
+    make_agreement,
+    make_alignment,
+    make_embedding,
+    make_joint,
+    make_stacked,
+)
+from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import (
     KNOWN_OF_IMPORTS,
     Network,
     data_config,
-    make_agreement,
-    make_alignment,
     make_branch,
     make_chain,
-    make_embedding,
     make_import,
-    make_joint,
-    make_stacked,
     make_trial,
 )
 from raysweep.plan.plan import desired
@@ -112,7 +114,7 @@ def jobs_of_every_kind():
     chain, other = make_chain(dense[0], prune, 4), make_chain(dense[1], prune, 4)
     networks = tuple(Network(name, level, 3) for name, level in (("b", 0), ("a", 1), ("c", 0), ("a", 0)))
     pair, joint = networks[:2], networks[:3]
-    move = Move("alignment", inverse=False)
+    move = FoundPermutation("alignment", inverse=False)
     return {
         "dense": dense[0],
         "channels last": make_trial(training.model_copy(update={"channels_last": True}), 0, "data"),
@@ -159,12 +161,12 @@ def test_jobs_say_what_they_are_made_of():
     assert jobs["permuted"].mask_permutation == "rewind"
     a0, a1, b, c = Network("a", 0, 3), Network("a", 1, 3), Network("b", 0, 3), Network("c", 0, 3)
     assert jobs["alignment"].networks == (a1, b)
-    assert jobs["alignment"].toward(a1) == Move(jobs["alignment"].alignment_id, inverse=False)
+    assert jobs["alignment"].toward(a1) == FoundPermutation(jobs["alignment"].alignment_id, inverse=False)
     assert jobs["alignment"].toward(b).inverse
     assert (jobs["stacked"].networks, jobs["stacked"].stack) == ((b, a1, c, a0), 2)
     assert (jobs["embedding"].networks, jobs["embedding"].embeds) == ((b, a1), True)
     assert (jobs["joint"].networks, jobs["joint"].joint) == ((a1, b, c), True)
-    assert jobs["joint"].of(c) == Move(jobs["joint"].alignment_id, inverse=False, member=2)
+    assert jobs["joint"].of(c) == FoundPermutation(jobs["joint"].alignment_id, inverse=False, member=2)
 
 
 def test_replicates_alternate_between_halves_where_asked():

@@ -77,7 +77,7 @@ def make(shape, classes):
         ),
         (
             "net.register_forward_hook(lambda m, i, o: o + m.training * __import__('random').random())",
-            "its forward draws from numpy or random in training mode",
+            "in training mode its forward draws random numbers",
         ),
     ],
 )

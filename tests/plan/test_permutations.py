@@ -1,36 +1,40 @@
-"""Moves along paths and hybrids stand for the permutations that their definitions say."""
+"""Composed and hybrid permutations are the permutations that their definitions say."""
 
 import torch
 
-from raysweep.plan.applied_permutations import Hybrid, Move, Path
+from raysweep.plan.applied_permutations import ComposedPermutation, FoundPermutation, HybridPermutation
 from raysweep.plan.permutations import permutation_of
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
 from raysweep.symmetry import Permutation
+from tests.symmetry.checks import as_lists
 
 SIZES = {"low": 5, "high": 3}
 GENERATOR = torch.Generator().manual_seed(0)
 FOUND = {name: Permutation.random(SIZES, GENERATOR) for name in "abc"}
 ROWS = {
-    name: {"groups": list(SIZES), "permutations": list(permutation.to_lists().values())}
+    name: {"groups": list(SIZES), "permutations": list(as_lists(permutation).values())}
     for name, permutation in FOUND.items()
 }
 
 
 def same(one, other):
-    return one.to_lists() == other.to_lists()
+    return as_lists(one) == as_lists(other)
 
 
-def test_a_path_applies_its_moves_in_turn():
-    path = Path((Move("a", False), Move("b", True)))
+def test_a_composed_permutation_applies_its_steps_in_turn():
+    path = ComposedPermutation((FoundPermutation("a", False), FoundPermutation("b", True)))
     composed = permutation_of(path, ROWS.__getitem__)
     assert same(composed, FOUND["b"].inverse().compose(FOUND["a"]))
-    back = Path((Move("a", False), Move("a", True)))
+    back = ComposedPermutation((FoundPermutation("a", False), FoundPermutation("a", True)))
     assert permutation_of(back, ROWS.__getitem__).share_of_fixed_points() == 1.0
 
 
 def test_a_hybrid_takes_each_group_from_one_of_the_two():
-    mixed = permutation_of(Hybrid(Move("a", False), Move("c", True), ("high",)), ROWS.__getitem__)
+    mixed = permutation_of(
+        HybridPermutation(FoundPermutation("a", False), FoundPermutation("c", True), ("high",)),
+        ROWS.__getitem__,
+    )
     assert torch.equal(mixed.indices["high"], FOUND["a"].indices["high"])
     assert torch.equal(mixed.indices["low"], FOUND["c"].inverse().indices["low"])
 
@@ -50,7 +54,7 @@ def test_paths_and_cycles_lead_step_by_step_to_their_first_network():
     for job in jobs:
         at = job.path[-1]
         assert job.networks == (job.path[0], job.path[-1])
-        for move, toward in zip(job.moves[1].moves, job.path[-2::-1], strict=True):
+        for move, toward in zip(job.permutations[1].steps, job.path[-2::-1], strict=True):
             found = wanted.alignments[move.alignment_id]
             assert set(found.networks) == {at, toward}
             assert move.inverse == (found.target != toward)

@@ -38,8 +38,8 @@ def test_every_permutation_is_applied_at_every_point():
         assert len(these) == 16
     assert sum(u.kind == "unaligned" for u in wanted.barriers.values()) == 3 * 4
     for job in direct:  # the permutation always moves the second network toward the first's trial
-        move, found = job.moves[1], wanted.alignments[job.alignments[0]]
-        assert (found.target.trial_id == job.networks[0].trial_id) != move.inverse
+        applied, found = job.permutations[1], wanted.alignments[job.alignments[0]]
+        assert (found.target.trial_id == job.networks[0].trial_id) != applied.inverse
 
 
 def test_moments_choose_rows_and_columns_and_the_end_is_always_among_them():
@@ -69,7 +69,7 @@ def test_stacks_hold_the_last_checkpoints_with_the_end_first():
 def test_stacks_are_aligned_by_weights_alone():
     both = plan(align={"methods": ["weight_matching", "activation_matching"]}, stacks=[3])
     assert {job.method for job in both.alignments.values() if job.stack == 3} == {"weight_matching"}
-    with pytest.raises(UserError, match=r"compare\.trajectory\.stacks: needs weight_matching"):
+    with pytest.raises(UserError, match=r"compare\.trajectory\.stacks: requires weight_matching"):
         plan(align={"methods": ["activation_matching"]}, stacks=[3])
 
 
@@ -78,7 +78,7 @@ def test_hybrids_cover_all_layers_in_each_direction():
     by_direction = {}
     for job in wanted.barriers.values():
         if job.kind == "hybrid":
-            move = job.moves[1]
+            move = job.permutations[1]
             assert found_at(wanted, job) == 22
             assert wanted.alignments[move.second.alignment_id].target.step == 88
             by_direction.setdefault(job.hybrid, set()).add(move.groups)

@@ -57,7 +57,11 @@ def test_barriers_by_level_at_both_points_and_under_both_permutations():
 @pytest.mark.parametrize(
     ("train", "prune", "message"),
     [
-        ({}, {"levels": 60, "fraction": 0.5}, r"prune.levels = 60: would prune everything: after \d+ levels"),
+        (
+            {},
+            {"levels": 60, "fraction": 0.5},
+            r"prune.levels = 60: would prune everything; at most \d+ levels",
+        ),
         (
             {},
             {"levels": 2, "rewind": 5},
@@ -69,7 +73,7 @@ def test_barriers_by_level_at_both_points_and_under_both_permutations():
             r"prune.exclude: mlp has no layer 'conv9'; its layers: layers",
         ),
         ({"spawn_at": "88st"}, None, r"train.spawn_at = 88st: is step 88"),
-        ({"batch_size": 2000, "drop_last": True}, None, r"train.batch_size = 2000: more than the 1397"),
+        ({"batch_size": 2000, "drop_last": True}, None, r"train.batch_size = 2000: is more than the 1397"),
     ],
 )
 def test_what_cannot_be_is_one_clear_message(train, prune, message):
@@ -79,7 +83,7 @@ def test_what_cannot_be_is_one_clear_message(train, prune, message):
 
 def test_halves_by_replicate_share_a_group():
     wanted = plan(half="replicate", replicates=4)
-    assert len({t.group for t in wanted.trials.values()}) == 1
+    assert len({t.setting for t in wanted.trials.values()}) == 1
     assert len(wanted.alignments) == 6
     assert not set(wanted.trials) & set(plan(replicates=4).trials)
 

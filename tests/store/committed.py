@@ -9,6 +9,6 @@ def committed(files, kind):
     key = ("alignment_id",) if kind == "alignments" else ("barrier_id", "split")
     return {
         tuple(row[column] for column in key): row | {"_object": name}
-        for name in store.index(kind).column("object").to_pylist()
+        for name in store.index(kind).objects.column("object").to_pylist()
         for row in store.read(name).to_pylist()
     }

@@ -22,7 +22,9 @@ def commit(files, number, *more):
 def found(files):
     """What the index says, by object."""
     index = ResultStore(files).index("barriers")
-    return {row["object"]: list(zip(row["ids"], row["splits"], strict=True)) for row in index.to_pylist()}
+    return {
+        row["object"]: list(zip(row["ids"], row["splits"], strict=True)) for row in index.objects.to_pylist()
+    }
 
 
 def plain(files):
@@ -111,3 +113,26 @@ def test_an_object_of_another_version_counts_as_not_there(files):
     with pytest.raises(CorruptObject, match="other columns"):
         ResultStore(files).read(name)
     assert name not in found(files)
+
+
+def test_rows_say_where_they_lie_and_the_last_object_counts(tmp_path):
+    files = Files(str(tmp_path))
+    first, second = commit(files, 1, 2), commit(files, 3, 1)
+    index = ResultStore(files).index("barriers")
+    names = index.objects.column("object").to_pylist()
+    assert names == sorted([first, second])
+    rows = index.rows().to_pylist()
+    splits = len(rows) // 4  # of each barrier
+    for number, name in enumerate(names):
+        own = ResultStore(files).read(name, ["barrier_id", "split"]).to_pylist()
+        said = [row for row in rows if row["object"] == number]
+        assert [row["position"] for row in said] == list(range(2 * splits))
+        assert [(row["id"], row["split"]) for row in said] == [tuple(row.values()) for row in own]
+    one, two, three, four = (f"{number:020x}" for number in (1, 2, 3, 4))
+    assert index.last([one, two, three, four]) == {one: names[-1], two: first, three: second}
+
+
+def test_an_empty_root_has_an_empty_index(tmp_path):
+    index = ResultStore(Files(str(tmp_path))).index("alignments")
+    assert len(index.rows()) == 0
+    assert index.last(["a"]) == {}

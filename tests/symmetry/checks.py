@@ -2,7 +2,8 @@
 
 import torch
 
-from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.axes import segments
 
 
 @torch.no_grad()
@@ -31,3 +32,19 @@ def assert_unchanged(spec, model, shape, seed=0):
 def traced(model, shape):
     """The spec as it was found, without its proof."""
     return PermutationSpec.trace(model, torch.zeros(2, *shape), proved=False)
+
+
+def parameters_of(spec: PermutationSpec, group: str) -> list[tuple[str, int]]:
+    """The (parameter, axis) at which a layer group occurs; buffers are left out."""
+    return [
+        (name, dimension)
+        for name, axes in spec.axes.items()
+        if name not in spec.buffers
+        for dimension, axis in enumerate(axes)
+        if any(segment.group == group for segment in segments(axis))
+    ]
+
+
+def as_lists(permutation: Permutation) -> dict[str, list[int]]:
+    """The indices as plain lists, in the order of the groups, which can be compared."""
+    return {group: index.tolist() for group, index in permutation.indices.items()}

@@ -10,6 +10,7 @@ from raysweep.models.config import ModelConfig
 from raysweep.symmetry import Permutation, PermutationSpec, prove
 from raysweep.symmetry.axes import Segment
 from tests.conftest import mlp
+from tests.symmetry.checks import parameters_of
 
 EXAMPLE = torch.zeros(2, 1, 8, 8)
 
@@ -112,7 +113,8 @@ def test_trace_and_proof_leave_the_network_alone():
 def test_groups_are_named_after_the_layers_that_create_them():
     spec = PermutationSpec.trace(build(mlp()), EXAMPLE)
     assert list(spec.sizes) == ["layers.1", "layers.3", "layers.5"]
-    assert spec.uses("layers.3") == [("layers.3.weight", 0), ("layers.3.bias", 0), ("layers.5.weight", 1)]
+    expected = [("layers.3.weight", 0), ("layers.3.bias", 0), ("layers.5.weight", 1)]
+    assert parameters_of(spec, "layers.3") == expected
 
 
 def test_what_does_not_move_is_shared():

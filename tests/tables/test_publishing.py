@@ -62,7 +62,8 @@ def test_the_rows_are_those_of_the_results_and_of_the_plan(wanted, files):
         job, result, curve = wanted.barriers[key[0]], stored[key], curves[key]
         training = wanted.trials[job.networks[0].trial_id].training
         expected = {name: result[name] for name in result.keys() & row.keys()}
-        expected |= {name: getattr(job, name) for name in ("interpolation", "kind", "method", "group")}
+        expected |= {name: getattr(job, name) for name in ("interpolation", "kind", "method")}
+        expected["group"] = job.setting
         expected |= {"networks": [str(network) for network in job.networks], "alignments": job.alignments}
         expected |= {"reference": str(job.reference) if job.reference else None, "width": training.width}
         expected |= {"step": job.networks[0].step, "level": 0, "path": None, "statistics": "kept"}
@@ -115,7 +116,7 @@ def test_damage_that_nothing_showed_is_a_failure_and_done_again(wanted, files):
     for number in range(70):  # so many objects that there is an index
         job = list(wanted.barriers.values())[number]
         commit_barriers(files, [job], f"{0xF0 + number % 15:02x}{number:018x}")
-    damaged = ResultStore(files).index("barriers").column("object")[-1].as_py()
+    damaged = ResultStore(files).index("barriers").objects.column("object")[-1].as_py()
     path = files.directory / damaged
     before, content = path.stat(), bytearray(path.read_bytes())
     content[-1] ^= 1

@@ -63,8 +63,10 @@ def carry_out(
         work = todo(wanted, present)
         for trial in work.trials:
             extent = wanted.extents[trial.trial_id]
-            aligned = all(move.alignment_id in present.alignments for move in extent.moves.values())
-            if aligned and all(finished(wanted, present, needed) for needed in extent.needs):
+            aligned = all(
+                move.alignment_id in present.alignments for move in extent.mask_permutations.values()
+            )
+            if aligned and all(finished(wanted, present, needed) for needed in extent.requires):
                 task = TrialTask(trial, extent, present.alignments)
                 config, scaling = data_config(trial.training, trial.replicate), trial.training.scaling
                 data = resident(config, None, False, scaling)

@@ -78,7 +78,7 @@ def test_barriers_agree_with_brute_force(compared, kind, interpolation, method, 
     still = [TrialStore(files).read_checkpoint(n.trial_id, n.level, n.step) for n in job.networks]
     moved = [
         spec.apply(permutation(alignments[move.alignment_id,], move), state) if move else state
-        for state, move in zip(still, job.moves, strict=True)
+        for state, move in zip(still, job.permutations, strict=True)
     ]
     ends = np.array([risks(state) for state in still])
     row = rows[job.barrier_id, "test"]
@@ -104,9 +104,9 @@ def test_tiles_change_no_bits(compared):
     wanted, files = compared
     alone = committed(files, "alignments")
     worker = TileWorker(files.root, wanted.sweep.sections, code_digest())
-    groups = {job.group for job in wanted.alignments.values()}
+    groups = {job.setting for job in wanted.alignments.values()}
     for group in groups:
-        jobs = tuple(job for job in wanted.alignments.values() if job.group == group)
+        jobs = tuple(job for job in wanted.alignments.values() if job.setting == group)
         place, _ = worker.run(Tile(jobs, wanted.trials))
         for row in ResultStore(files).read(place).to_pylist():
             before = alone[row["alignment_id"],]

@@ -7,12 +7,12 @@ import torch
 
 from raysweep.models.initialise import initialised
 from raysweep.plan.identity import data_config
+from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.pruning import sparsity
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.work.data import model_config, proved_spec, resident
-from raysweep.work.permutations import Permutations
 from raysweep.work.trial import hyperparameters
 from tests.store.committed import committed
 from tests.work.plans import carry_out, plan
@@ -99,20 +99,20 @@ def test_branches_are_what_they_say(chains):
                 started["layers.1.weight"], first["layers.1.weight"] * own["layers.1.weight"]
             )
     spec = proved_spec(model_config(wanted.sweep.trainings[0], the_data(trial)))
-    permutations = Permutations(ResultStore(Files(str(root))))
+    permutations = CommittedPermutations(ResultStore(Files(str(root))), KEPT_BYTES)
     places = {k[0]: r["_object"] for k, r in committed(Files(str(root)), "alignments").items()}
     for trial in of_branch(wanted, "transport"):
         masks, theirs = store.read_mask(trial.trial_id, 2), store.read_mask(trial.mask_trial, 2)
         if trial.mask_permutation == "none":
             assert all(torch.equal(masks[n], theirs[n]) for n in masks)
             continue
-        move = wanted.extents[trial.trial_id].moves[2]
+        move = wanted.extents[trial.trial_id].mask_permutations[2]
         found = wanted.alignments[move.alignment_id]
         assert {n.level for n in found.networks} == {0 if trial.mask_permutation == "dense" else 2}
         mine = trial.parent if found.target.level == 0 else chain_of(wanted, trial)
         assert (found.target.trial_id == mine) != move.inverse  # it moves the other's mask toward this trial
         state = store.read_checkpoint(trial.parent, 0, 0)
-        moved = spec.apply(permutations.of(move, places), {**state, **theirs})
+        moved = spec.apply(permutations.read(move, places), {**state, **theirs})
         assert all(torch.equal(masks[n], moved[n]) for n in masks)
 
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.work.cache import Cache
+from raysweep.store.memory_cache import Cache
 
 USES = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 40)), max_size=60)
 
