@@ -26,7 +26,7 @@ torch.set_num_threads(1)
 TESTS = Path(__file__).parent
 SPLIT = {  # long files whose tests share no fixture of their module: any worker may run any test
     "tests/test_run.py",
-    "tests/test_several.py",
+    "tests/commands/test_load_all.py",
     "tests/test_object_storage.py",
     "tests/cluster/test_pool.py",
     "tests/cluster/test_trials.py",
