@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.plan import Done, desired, done, todo
 from raysweep.store.results import ResultStore
+from raysweep.store.trials import LevelRecord, Metric
 from raysweep.sweep.load import check
 from raysweep.tables.failures import failure
 from raysweep.tables.publishing import publish_tables, wrong_tables
@@ -179,3 +180,22 @@ def test_failures_are_in_the_order_of_their_ids(wanted, files):
     assert wrong_tables(files, wanted, done(wanted, files)) == []
     publish_tables(files, wanted, done(wanted, files), [])
     assert read_table(files, "s", "failures").num_rows == 0
+
+
+def test_trials_and_metrics_are_in_the_order_of_their_keys(files):
+    sections = {"name": "s", "train": TRAIN, "prune": {"levels": 2, "rewind": 0}}
+    pruned = desired(check("test", sections))
+    steps, splits = (5, 0, 10), ("train", "test")
+    metrics = tuple(
+        Metric(step, 0.0, split, step + len(split), 0.5, 0.0) for step in steps for split in splits
+    )
+    levels = {identity: range(1, 3) if trial.prune else range(1) for identity, trial in pruned.trials.items()}
+    keys = [(identity, level) for identity in reversed(list(levels)) for level in reversed(levels[identity])]
+    records = {key: LevelRecord(10, metrics=metrics, sparsity=key[1] / 10) for key in keys}
+    publish_tables(files, pruned, Done(records, frozenset(), {}, frozenset()), [])
+    trials = rows(files, "trials", ("trial_id", "level"))
+    assert trials.keys() == records.keys()
+    assert all(row["sparsity"] == key[1] / 10 for key, row in trials.items())
+    assert {(row["train_loss"], row["test_loss"]) for row in trials.values()} == {(15.0, 14.0)}
+    found = rows(files, "metrics", ("trial_id", "level", "step", "split"))
+    assert found.keys() == {(*key, step, split) for key in records for step in steps for split in splits}
