@@ -199,3 +199,23 @@ def test_trials_and_metrics_are_in_the_order_of_their_keys(files):
     assert {(row["train_loss"], row["test_loss"]) for row in trials.values()} == {(15.0, 14.0)}
     found = rows(files, "metrics", ("trial_id", "level", "step", "split"))
     assert found.keys() == {(*key, step, split) for key in records for step in steps for split in splits}
+
+
+def test_agreements_are_there_where_both_alignments_are(tmp_path):
+    """Found early and found at the end; the pair without alignments waits."""
+    files, train = CountingFiles(str(tmp_path)), {**TRAIN, "epochs": 2, "replicates": 3, "checkpoints": [1]}
+    compare = {"kinds": ["direct"], "trajectory": {"permutations": ["1ep"], "points": ["1ep"]}}
+    wanted = desired(check("test", {"name": "s", "train": train, "compare": compare}))
+    early, last = [[0, 1, 2], [1, 0]], [[0, 2, 1], [1, 0]]
+    pairs = sorted({tuple(n.trial_id for n in job.networks) for job in wanted.alignments.values()})
+    jobs = [job for job in wanted.alignments.values() if tuple(n.trial_id for n in job.networks) in pairs[:2]]
+    final = max(job.target.step for job in jobs)
+    found = [alignment(job, last if job.target.step == final else early, ["a"]) for job in jobs]
+    ResultStore(files).commit("alignments", "a" * 20, found)
+    assert publish(files, wanted)[0] == []
+    agreements = rows(files, "agreements", ("agreement_id",)).values()
+    shares = sorted((row["step"], row["fixed_points"]) for row in agreements)
+    assert [step < final for step, _ in shares] == [True, True, False, False]
+    assert [share for _, share in shares] == pytest.approx([3 / 5, 3 / 5, 1, 1])
+    assert all(row["groups"] == ["0", "1"] for row in agreements)
+    assert publish(files, wanted) == ([], set())
