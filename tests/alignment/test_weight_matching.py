@@ -220,7 +220,7 @@ def test_checkpoints_are_matched_by_the_sum_of_their_similarities(trained):
     twice = weight_matching(SPEC, [trained[0]] * 2, [trained[1]] * 2, seed=0)
     once = weight_matching(SPEC, trained[0], trained[1], seed=0)
     assert as_lists(twice.permutation) == as_lists(once.permutation)
-    with pytest.raises(ValueError, match="2 target states and 1"):
+    with pytest.raises(ValueError, match="2 target states, but 1 source states"):
         weight_matching(SPEC, trained[:2], trained[:1], seed=0)
 
 

@@ -3,9 +3,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from raysweep.connectivity import Curve, barrier, curve, mean_grid, pair_grid, simplex_grid
+from raysweep.connectivity import Curve, barrier, curve, mean_grid, pair_grid, risk, simplex_grid
 from raysweep.models.build import build
 from raysweep.models.flat import FlatNetwork
+from raysweep.models.initialise import initialised
 from raysweep.training.evaluation import Risk
 from tests.conftest import mlp
 
@@ -51,6 +52,23 @@ def test_a_line_may_go_past_its_ends(digits, trained):
     for row, loss in zip(grid.tolist(), found.loss, strict=True):
         mixed = {n: row[0] * tensor + row[1] * trained[1][n] for n, tensor in trained[0].items()}
         assert loss == pytest.approx(plain_risk(mixed, digits.test).loss, rel=1e-4)
+
+
+def test_known_ends_are_not_measured_again(digits, trained):
+    network, known = FlatNetwork(build(mlp())), [Risk(7.0, 0.5), Risk(8.0, 0.25)]
+    found = curve(network, trained[:2], pair_grid(3), digits.test, end=known.__getitem__)
+    assert found.ends == tuple(known)
+    assert found.loss[[0, 2]].tolist() == [7.0, 8.0]
+    assert found.error[[0, 2]].tolist() == [0.5, 0.25]
+
+
+def test_the_risk_of_a_network_is_that_of_an_end(digits):
+    """Also with recomputed statistics, which the network then holds."""
+    states = [initialised(mlp(norm="batch"), "pytorch", seed).state_dict() for seed in range(2)]
+    network = FlatNetwork(build(mlp(norm="batch")))
+    for images in (None, digits.train.first(300)):
+        ends = curve(network, states, pair_grid(3), digits.test, images).ends
+        assert tuple(risk(network, state, digits.test, images) for state in states) == ends
 
 
 def test_grids():

@@ -158,8 +158,14 @@ class Copy:
             os.dup2(silent.fileno(), stream)
         for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
             del sys.modules[name]
-        phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]  # a failure need not be made small
-        hypothesis.settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
+        hypothesis.settings.register_profile(
+            "mutants",
+            derandomize=True,
+            database=None,
+            deadline=None,  # a busy machine is no failure
+            suppress_health_check=list(hypothesis.HealthCheck),
+            phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],  # no search for a smaller failure
+        )
         hypothesis.settings.load_profile("mutants")
         if watch.measures:
             sys.settrace(watch.trace)

@@ -161,6 +161,7 @@ def test_jobs_say_what_they_are_made_of():
     assert jobs["permuted"].mask_permutation == "rewind"
     a0, a1, b, c = Network("a", 0, 3), Network("a", 1, 3), Network("b", 0, 3), Network("c", 0, 3)
     assert jobs["alignment"].networks == (a1, b)
+    assert (jobs["alignment"].joint, jobs["alignment"].stack, jobs["alignment"].embeds) == (False, 1, False)
     assert jobs["alignment"].toward(a1) == FoundPermutation(jobs["alignment"].alignment_id, inverse=False)
     assert jobs["alignment"].toward(b).inverse
     assert (jobs["stacked"].networks, jobs["stacked"].stack) == ((b, a1, c, a0), 2)

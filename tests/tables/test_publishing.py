@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.plan import Done, desired, done, todo
 from raysweep.store.results import ResultStore
+from raysweep.store.trials import LevelRecord, Metric
 from raysweep.sweep.load import check
 from raysweep.tables.failures import failure
 from raysweep.tables.publishing import publish_tables, wrong_tables
@@ -182,3 +183,42 @@ def test_failures_are_in_the_order_of_their_ids(wanted, files):
     assert wrong_tables(files, wanted, done(wanted, files)) == []
     publish_tables(files, wanted, done(wanted, files), [])
     assert read_table(files, "s", "failures").num_rows == 0
+
+
+def test_trials_and_metrics_are_in_the_order_of_their_keys(files):
+    sections = {"name": "s", "train": TRAIN, "prune": {"levels": 2, "rewind": 0}}
+    pruned = desired(check("test", sections))
+    steps, splits = (5, 0, 10), ("train", "test")
+    metrics = tuple(
+        Metric(step, 0.0, split, step + len(split), 0.5, 0.0) for step in steps for split in splits
+    )
+    levels = {identity: range(1, 3) if trial.prune else range(1) for identity, trial in pruned.trials.items()}
+    keys = [(identity, level) for identity in reversed(list(levels)) for level in reversed(levels[identity])]
+    records = {key: LevelRecord(10, metrics=metrics, sparsity=key[1] / 10) for key in keys}
+    publish_tables(files, pruned, Done(records, frozenset(), {}, frozenset()), [])
+    trials = rows(files, "trials", ("trial_id", "level"))
+    assert trials.keys() == records.keys()
+    assert all(row["sparsity"] == key[1] / 10 for key, row in trials.items())
+    assert {(row["train_loss"], row["test_loss"]) for row in trials.values()} == {(15.0, 14.0)}
+    found = rows(files, "metrics", ("trial_id", "level", "step", "split"))
+    assert found.keys() == {(*key, step, split) for key in records for step in steps for split in splits}
+
+
+def test_agreements_are_there_where_both_alignments_are(tmp_path):
+    """Found early and found at the end; the pair without alignments waits."""
+    files, train = CountingFiles(str(tmp_path)), {**TRAIN, "epochs": 2, "replicates": 3, "checkpoints": [1]}
+    compare = {"kinds": ["direct"], "trajectory": {"permutations": ["1ep"], "points": ["1ep"]}}
+    wanted = desired(check("test", {"name": "s", "train": train, "compare": compare}))
+    early, last = [[0, 1, 2], [1, 0]], [[0, 2, 1], [1, 0]]
+    pairs = sorted({tuple(n.trial_id for n in job.networks) for job in wanted.alignments.values()})
+    jobs = [job for job in wanted.alignments.values() if tuple(n.trial_id for n in job.networks) in pairs[:2]]
+    final = max(job.target.step for job in jobs)
+    found = [alignment(job, last if job.target.step == final else early, ["a"]) for job in jobs]
+    ResultStore(files).commit("alignments", "a" * 20, found)
+    assert publish(files, wanted)[0] == []
+    agreements = rows(files, "agreements", ("agreement_id",)).values()
+    shares = sorted((row["step"], row["fixed_points"]) for row in agreements)
+    assert [step < final for step, _ in shares] == [True, True, False, False]
+    assert [share for _, share in shares] == pytest.approx([3 / 5, 3 / 5, 1, 1])
+    assert all(row["groups"] == ["0", "1"] for row in agreements)
+    assert publish(files, wanted) == ([], set())

@@ -209,3 +209,10 @@ def test_the_end_on_the_side_of_the_skewness_solves_halls_equation(sign):
     halls = ends[1] + skewness * ends[1] ** 2 / 3 + skewness**2 * ends[1] ** 3 / 27 + skewness / 6
     assert halls == pytest.approx(-sign * quantile)
     assert abs(ends[1]) > 1.1 * quantile
+
+
+def test_a_ratio_that_one_network_carries_alone_has_the_interval_of_the_ratio_itself():
+    """Without that network nothing is left above, which has no logarithm."""
+    above = ([float("a" in pair) for pair in PAIRS], PAIRS)
+    found, alone = ratio(above, ([1.0] * 6, PAIRS)), interval(*above)
+    assert (found.mean, found.low, found.high) == pytest.approx((alone.mean, alone.low, alone.high))
