@@ -19,8 +19,15 @@ from tests.readmes import PROJECT, as_a_process, blocks, in_this_process, marked
 
 WIDTHS = [8, 16, 32, 64, 128]
 INSTALLATION = ("python3 -m venv", ".venv/bin/pip")
-SHORT = ["train.width=8", "train.epochs=4", "tracking.enabled=false"]
-REDUCED = {  # what makes the sweeps of blocks marked long short
+SHORT = [
+    "train.width=8",
+    "train.epochs=4",
+    "compare.splits=[test]",
+    "compare.alphas=5",
+    "compare.subdivisions=6",
+    "tracking.enabled=false",
+]
+REDUCED = {  # what makes the sweeps of blocks marked long short, beside the changes of SHORT
     "imp_digits": ["train.replicates=2", "prune.levels=2"],
     "joint_digits": ["train.replicates=4", "compare.joint_networks=[3]"],
     "trajectory_digits": ["train.replicates=2"],
