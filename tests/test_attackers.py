@@ -186,7 +186,7 @@ def test_a_record_with_the_right_checksum_that_is_none_is_damage(content, finish
     wanted, files = finished
     (trial,) = list(wanted.trials)[:1]
     files.put_checked(f"trials/{trial}/level_000/done", content)
-    assert any("no record" in problem for problem in problems(files))
+    assert any("not a record" in problem for problem in problems(files))
     assert "trials 1/2" in status_lines(files)[0]
     carry_out(wanted, files)
     compare_all(wanted, files)

@@ -52,7 +52,7 @@ def _trials(files: Files) -> Iterator[str]:
         if rest == "resume" and not store.read_resume(trial_id):
             yield f"{files.where(name)}: is damaged; raysweep run starts the level again"
         if rest == "starts" and not store.has_starts(trial_id):
-            yield f"{files.where(name)}: is damaged; raysweep run counts starts from zero"
+            yield f"{files.where(name)}: is damaged; the next raysweep run counts the starts from zero"
         if not rest.endswith("/done"):
             continue
         level = int(rest.removesuffix("/done").removeprefix("level_"))
