@@ -5,8 +5,8 @@ import os
 import pytest
 
 from raysweep.plan.plan import Done, desired, done, todo
+from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.results import ResultStore
-from raysweep.store.trials import LevelRecord, Metric
 from raysweep.sweep.load import check
 from raysweep.tables.failures import failure
 from raysweep.tables.publishing import publish_tables, wrong_tables
