@@ -31,8 +31,11 @@ from raysweep.pruning import dense_masks, prune
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
+from raysweep.sweep.align import Align
+from raysweep.sweep.compare import Compare
 from raysweep.sweep.load import Sweep, check
-from raysweep.sweep.schema import CHOICES, Align, Compare, Sections, Training
+from raysweep.sweep.schema import Sections
+from raysweep.sweep.train import CHOICES, Training
 from raysweep.symmetry import PermutationSpec
 from raysweep.training.loop import TrainingRun
 from raysweep.training.moment import Moment

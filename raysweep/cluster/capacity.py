@@ -9,7 +9,7 @@ from ray.util import placement_group_table
 
 from raysweep.errors import UserError
 from raysweep.plan.plan import Todo
-from raysweep.sweep.schema import Resources, Worker
+from raysweep.sweep.resources import Resources, Worker
 
 Needs = dict[str, float]  # amounts by Ray's name of the resource
 TOLERANCE = 1e-6  # for sums of fractions of a GPU

@@ -13,7 +13,7 @@ from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import Desired, Todo, done, finished, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.schema import Training
+from raysweep.sweep.train import Training
 from raysweep.tables.failures import failure
 from raysweep.tables.publishing import publish_tables
 

@@ -10,7 +10,7 @@ from raysweep.plan.identity import (
     Network,
     alignment_identity,
 )
-from raysweep.sweep.schema import Align
+from raysweep.sweep.align import Align
 from raysweep.vocabulary import AgreementKind
 
 

@@ -7,7 +7,7 @@ from raysweep.choices import choose
 from raysweep.digest import canonical, digest_of
 from raysweep.plan.applied_permutations import AppliedPermutation
 from raysweep.plan.identity import BARRIER_VERSION, BarrierJob, Comparison, Network
-from raysweep.sweep.schema import Compare
+from raysweep.sweep.compare import Compare
 from raysweep.vocabulary import Interpolation
 
 Key = TypeVar("Key")

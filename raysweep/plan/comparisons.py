@@ -18,7 +18,8 @@ from raysweep.plan.identity import (
     Comparison,
     Network,
 )
-from raysweep.sweep.schema import Align, Compare
+from raysweep.sweep.align import Align
+from raysweep.sweep.compare import Compare
 from raysweep.vocabulary import AgreementKind, Interpolation, Kind
 
 Pair = tuple[Network, Network]

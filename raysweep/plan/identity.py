@@ -7,7 +7,9 @@ from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.digest import digest
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
-from raysweep.sweep.schema import Align, Prune, Training
+from raysweep.sweep.align import Align
+from raysweep.sweep.prune import Prune
+from raysweep.sweep.train import Training
 from raysweep.vocabulary import (
     Across,
     AgreementKind,

@@ -7,7 +7,8 @@ from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import AlignmentJob, Network, Trial
 from raysweep.plan.trials import Family, Trials
-from raysweep.sweep.schema import Prune, Sections
+from raysweep.sweep.prune import Prune
+from raysweep.sweep.schema import Sections
 from raysweep.vocabulary import Branch, Kind, LevelPermutation, LevelPoint, MaskPermutation
 
 Pair = tuple[Trial, Trial]

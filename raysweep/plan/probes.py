@@ -23,7 +23,7 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.names import RUNNING_STATISTICS, is_custom
 from raysweep.plan.own_networks import EXAMPLES, training_only
 from raysweep.store.disk_cache import recall, remember
-from raysweep.sweep.schema import Training, TrainRest
+from raysweep.sweep.train import Training, TrainRest
 from raysweep.vocabulary import Statistics
 
 if TYPE_CHECKING:  # both import torch, which a plan whose facts are known does without

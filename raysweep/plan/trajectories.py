@@ -10,7 +10,8 @@ from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import Comparison, Network, Trial
 from raysweep.plan.probes import layers_of_groups
 from raysweep.plan.trials import Extent, Family, Trials
-from raysweep.sweep.schema import Sections, Trajectory
+from raysweep.sweep.compare import Trajectory
+from raysweep.sweep.schema import Sections
 from raysweep.training.moment import Moment
 from raysweep.vocabulary import BY_WEIGHTS, AgreementKind, HybridLayers, Interpolation, Kind
 

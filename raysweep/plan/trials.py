@@ -25,7 +25,8 @@ from raysweep.plan.probes import (
     pruned_parameters,
 )
 from raysweep.sweep.load import Sweep
-from raysweep.sweep.schema import Every, Geometric, Prune, Training, TrainRest
+from raysweep.sweep.prune import Prune
+from raysweep.sweep.train import Every, Geometric, Training, TrainRest
 from raysweep.training.moment import Moment, steps_per_epoch
 from raysweep.vocabulary import Branch
 

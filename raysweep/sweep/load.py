@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from raysweep.errors import UserError
 from raysweep.sweep.presets import PRESETS
-from raysweep.sweep.schema import Sections, Training
+from raysweep.sweep.schema import Sections
+from raysweep.sweep.train import Training
 
 LIST_KEYS = ("milestones", "examples")  # their values are lists, so a sweep over them is a list of lists
 

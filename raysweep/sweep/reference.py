@@ -7,7 +7,8 @@ import yaml
 from pydantic import BaseModel
 
 from raysweep.sweep.presets import PRESETS
-from raysweep.sweep.schema import CHOICES, Sections, Training
+from raysweep.sweep.schema import Sections
+from raysweep.sweep.train import CHOICES, Training
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ from raysweep.plan.identity import (
 from raysweep.plan.plan import Desired
 from raysweep.plan.probes import has_running_statistics, model_config, probe_data
 from raysweep.store.records import LevelRecord
-from raysweep.sweep.schema import Align
+from raysweep.sweep.align import Align
 from raysweep.tables.agreements import Agreement
 from raysweep.vocabulary import Interpolation, Kind, Method, Split
 

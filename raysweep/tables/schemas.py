@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from raysweep.store.files import Files
 from raysweep.store.parquet import parquet_table
-from raysweep.sweep.schema import ActivationMatching, Align, Training, WeightMatching
+from raysweep.sweep.align import ActivationMatching, Align, WeightMatching
+from raysweep.sweep.train import Training
 from raysweep.tables.keys import Column, key_columns
 from raysweep.vocabulary import Branch, HybridLayers, MaskPermutation, Method
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from raysweep.sweep.schema import Training
+from raysweep.sweep.train import Training
 
 SHOWN = ("dataset", "model", "norm", "width")  # stand in every title and name
 SEEDS = ("init_seed", "data_seed")

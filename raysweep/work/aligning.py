@@ -24,7 +24,7 @@ from raysweep.digest import seed_for
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import AlignmentJob, Trial
 from raysweep.plan.permutations import member_prefix
-from raysweep.sweep.schema import Align
+from raysweep.sweep.align import Align
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.data import pad_to, proved_spec
 from raysweep.work.networks import Networks, State

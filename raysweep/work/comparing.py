@@ -12,7 +12,7 @@ from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import BarrierJob, Trial
 from raysweep.plan.permutations import CommittedPermutations
-from raysweep.sweep.schema import Compare
+from raysweep.sweep.compare import Compare
 from raysweep.training.evaluation import Risk
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks, State

@@ -13,7 +13,7 @@ from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.plan import probes as facts
-from raysweep.sweep.schema import Training
+from raysweep.sweep.train import Training
 from raysweep.symmetry import PermutationSpec
 
 State = dict[str, torch.Tensor]

@@ -13,7 +13,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import Network
 from raysweep.store.memory_cache import Cache
-from raysweep.sweep.schema import ActivationMatching
+from raysweep.sweep.align import ActivationMatching
 from raysweep.work.networks import State
 
 Values = Mapping[str, torch.Tensor]

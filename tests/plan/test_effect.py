@@ -13,7 +13,7 @@ from raysweep.plan.probes import data_facts
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
-from raysweep.sweep.schema import Training
+from raysweep.sweep.train import Training
 from tests.data.formats import write_mnist
 from tests.work.plans import carry_out, plan
 

@@ -18,8 +18,9 @@ from raysweep.plan.identity import (
     make_trial,
 )
 from raysweep.plan.plan import desired
+from raysweep.sweep.align import Align
 from raysweep.sweep.load import check
-from raysweep.sweep.schema import Align, Prune
+from raysweep.sweep.prune import Prune
 
 pytestmark = pytest.mark.versions
 

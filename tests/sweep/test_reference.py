@@ -7,9 +7,9 @@ from pathlib import Path
 
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
+from raysweep.sweep.compare import Compare
 from raysweep.sweep.load import check
 from raysweep.sweep.reference import reference
-from raysweep.sweep.schema import Compare
 from raysweep.vocabulary import CONTROLS
 
 README = (Path(__file__).parent.parent.parent / "sweeps" / "README.md").read_text()

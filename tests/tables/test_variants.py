@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from analysis.rows.settings import by_networks, by_setting, by_width
-from raysweep.sweep.schema import Align, Training
+from raysweep.sweep.align import Align
+from raysweep.sweep.train import Training
 from raysweep.tables.rows import METHOD_OPTIONS
 from raysweep.tables.schemas import TABLES
 from raysweep.tracking.values import configured, label, setting_words, trial_words

@@ -22,7 +22,7 @@ from raysweep.plan.identity import data_config
 from raysweep.plan.plan import done, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.schema import Training
+from raysweep.sweep.train import Training
 from raysweep.tables.publishing import publish_tables
 from raysweep.tables.variants import variants
 from raysweep.tracking.values import parameters

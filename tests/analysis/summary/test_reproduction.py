@@ -5,7 +5,8 @@ from analysis.claims import analyse
 from analysis.rows.tables import read
 from analysis.summary import paper
 from analysis.summary.reproduction import Beside, reproductions
-from raysweep.sweep.schema import Align, Compare
+from raysweep.sweep.align import Align
+from raysweep.sweep.compare import Compare
 from tests.analysis.barrier_rows import fixed_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.sweeps import trials, write
 

@@ -1,0 +1,112 @@
+"""The section `compare` of a sweep file: which barriers are measured."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from raysweep.sweep.fields import AtLeastTwo, Device, ListedKind, Strict, Time
+from raysweep.vocabulary import Across, HybridLayers, Kind, LevelPermutation, LevelPoint, Split, Statistics
+
+
+class Trajectory(Strict):
+    """Permutations that are found at some checkpoints and applied at others; null means all checkpoints."""
+
+    permutations: list[Time] | None = Field(
+        default=None,
+        description="The moments at which permutations are found; all checkpoints unless given.",
+    )
+    points: list[Time] | None = Field(
+        default=None,
+        description="The moments at which permutations are applied; all checkpoints unless given.",
+    )
+    stacks: list[AtLeastTwo] = Field(
+        default=[],
+        description="How many of the last checkpoints one permutation aligns at once; this requires weight "
+        "matching.",
+    )
+    hybrids: list[HybridLayers] = Field(
+        default=[],
+        description="Which layers have the early permutation, while the others have the last one.",
+    )
+    early: Time | None = Field(
+        default=None,
+        description="The moment at which the early permutation of hybrids is found; the first one unless "
+        "given.",
+    )
+
+
+class Compare(Strict):
+    kinds: list[ListedKind] = Field(
+        default=[Kind.UNALIGNED, Kind.DIRECT, Kind.VIA],
+        description="The kinds of barriers that are computed, see below.",
+    )
+    joint_networks: list[AtLeastTwo] = Field(
+        default=[3], description="How many networks a joint alignment aligns at once."
+    )
+    mean_networks: list[AtLeastTwo] = Field(
+        default=[], description="How many networks are averaged to evaluate their mean."
+    )
+    path_networks: list[Annotated[int, Field(ge=3)]] = Field(
+        default=[3, 4, 5],
+        description="How many networks lie on the paths along which permutations are composed.",
+    )
+    paths: int = Field(
+        default=24,
+        gt=0,
+        description="The largest number of paths of each length, and of cycles of each length.",
+    )
+    trajectory: Trajectory | None = Field(
+        default=None, description="The comparisons along training; none unless given."
+    )
+    across: list[Across] = Field(
+        default=[],
+        description="Whether networks of several widths or tasks are compared as well as those of one "
+        "configuration.",
+    )
+    statistics: list[Statistics] = Field(
+        default=list(Statistics),
+        description="What becomes of the running statistics of BatchNorm, and of InstanceNorm that keeps "
+        "them: they are `kept` and mixed like weights, or `recomputed` at every point, which includes the "
+        "networks themselves. Other networks have none.",
+    )
+    splits: list[Split] = Field(
+        default=list(Split), description="The splits of the data on which networks are evaluated."
+    )
+    alphas: int = Field(
+        default=25,
+        ge=3,
+        le=10_001,
+        description="The number of points on the line between two networks, which must be odd.",
+    )
+    subdivisions: int = Field(
+        default=12,
+        ge=6,
+        le=600,
+        multiple_of=6,
+        description="The number of parts into which each edge of the triangle of three networks is divided.",
+    )
+    train_examples: int = Field(
+        default=10_000,
+        gt=0,
+        description="How many examples of the split train are evaluated, from its first example on.",
+    )
+    level_permutations: list[LevelPermutation] = Field(
+        default=list(LevelPermutation),
+        description="Where permutations of pruned networks are found: at level 0 (`dense`) or at the same "
+        "level.",
+    )
+    level_points: list[LevelPoint] = Field(
+        default=list(LevelPoint),
+        description="The moments of a level at which pruned networks are compared.",
+    )
+    device: Device = Field(
+        default="cpu",
+        description="The device on which barriers are evaluated; `cuda` requires `resources.align.gpu`.",
+    )
+
+    @field_validator("alphas")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("must be odd, so that the midpoint is on the grid")
+        return value

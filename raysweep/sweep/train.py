@@ -1,0 +1,255 @@
+"""The section `train` of a sweep file: what is trained, and how."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
+from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
+from raysweep.sweep.fields import Device, Seed, Share, Strict, Time
+from raysweep.training.moment import Moment
+from raysweep.training.names import OPTIMISERS, PRECISIONS, SCHEDULES
+
+MLP_DEPTH = 3
+CHOICES: dict[str, tuple[str, ...]] = {
+    "dataset": tuple(DATASETS),
+    "scaling": SCALINGS,
+    "augment": AUGMENTATIONS,
+    "model": MODELS,
+    "norm": NORMS,
+    "init": INITS,
+    "optimiser": OPTIMISERS,
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+}
+
+
+class Training(Strict):
+    """One configuration of `train`; in the file any of these keys may be a list, which is then swept.
+
+    The columns of the table `trials` that have these names take their types and meanings from here.
+    """
+
+    dataset: str = Field(
+        description="The name of the data set. The digits come with scikit-learn; the others are read from "
+        "files."
+    )
+    split_seed: int = Field(
+        default=0,
+        ge=0,
+        description="The seed that draws the test set of a data set without an official one.",
+    )
+    half: Literal[0, 1, "replicate"] | None = Field(
+        default=None,
+        description="The half of the training examples that is used, 0 or 1; `replicate` alternates between "
+        "the two. Null means all examples.",
+    )
+    fraction: Share | None = Field(
+        default=None,
+        description="The share of the training examples that is used. Null means all examples.",
+    )
+    examples: tuple[int, int] | None = Field(
+        default=None,
+        description="The range [start, stop) of the shuffled training examples that is used. Null means all "
+        "examples.",
+    )
+    subset_seed: int = Field(
+        default=0, ge=0, description="The seed that draws `half`, `fraction` and `examples`."
+    )
+    pixel_seed: int | None = Field(
+        default=None,
+        description="The seed of one permutation of the pixels that is applied to all images. Null means "
+        "that the pixels stay in place.",
+    )
+    scaling: str = Field(
+        default="unit",
+        description="How pixels are scaled: `unit` makes the largest training pixel 1, `standardise` gives "
+        "each channel mean 0 and standard deviation 1.",
+    )
+    augment: str = Field(
+        default="none",
+        description="How training images are augmented: `flip_crop` mirrors them at random and shifts them "
+        "by up to 4 pixels.",
+    )
+    model: str = Field(
+        default="mlp",
+        description="The architecture, or `module:function` for a network of your own.",
+    )
+    width: int = Field(
+        gt=0,
+        le=100_000,
+        description="The units of a hidden layer of the mlp. For other models it is the number of channels "
+        "of the first stage, with which all other layers scale (the standard is 6 for LeNet-5, 64 for VGG "
+        "and 16 for ResNet).",
+    )
+    depth: int | None = Field(
+        default=None,
+        gt=0,
+        le=1000,
+        description="The number of hidden layers of the mlp, which is 3 unless given. Null for other models.",
+    )
+    norm: str = Field(
+        default="none",
+        description="The normalisation. `layer` is LayerNorm over the channels of each pixel, as in the "
+        "paper.",
+    )
+    init: str = Field(
+        default="kaiming_normal",
+        description="The initialisation. `own` keeps what the constructor of the network draws.",
+    )
+    epochs: int = Field(
+        ge=0,
+        le=1_000_000,
+        description="The number of passes over the training data. The key is required unless networks are "
+        "imported.",
+    )
+    batch_size: int = Field(default=128, gt=0, description="The number of examples in a training step.")
+    drop_last: bool = Field(
+        default=False,
+        description="Whether each epoch leaves out its last batch where that is smaller than the others.",
+    )
+    optimiser: str = Field(default="sgd", description="The optimiser.")
+    learning_rate: float = Field(
+        default=0.1, gt=0, description="The largest learning rate that the schedule reaches."
+    )
+    momentum: float = Field(
+        default=0.9, ge=0, lt=1, description="The momentum of SGD, or the coefficient beta1 of AdamW."
+    )
+    nesterov: bool = Field(default=False, description="Whether SGD uses Nesterov's momentum.")
+    weight_decay: float = Field(
+        default=1e-4, ge=0, description="The weight decay, which every step applies to all weights."
+    )
+    schedule: str = Field(
+        default="one_cycle", description="How the learning rate changes from one step to the next."
+    )
+    milestones: tuple[Time, ...] = Field(
+        default=(),
+        description="The moments at which the schedule `milestones` multiplies the learning rate by `gamma` "
+        "(ep: epochs, st: steps).",
+    )
+    gamma: float = Field(
+        default=0.1, gt=0, description="The factor by which the learning rate changes at each milestone."
+    )
+    warmup: Time = Field(
+        default=Moment(0),
+        description="How long the learning rate first rises linearly from 0 (ep: epochs, st: steps).",
+    )
+    precision: str = Field(
+        default="float32", description="The precision of training. `bfloat16` uses autocast."
+    )
+    channels_last: bool = Field(
+        default=False, description="Whether images are stored in memory with their channels last."
+    )
+    init_seed: Seed = Field(
+        default="replicate",
+        description="The seed of the initialisation; `replicate` uses the number of the replicate.",
+    )
+    data_seed: Seed = Field(
+        default="replicate",
+        description="The seed of the order of the examples and of the augmentation; `replicate` uses the "
+        "number of the replicate.",
+    )
+    spawn_at: Time | None = Field(
+        default=None,
+        description="The moment at which the replicates leave a common trunk. Null means that there is no "
+        "trunk.",
+    )
+    spawn_replicate: int = Field(
+        default=0, ge=0, description="The number of the replicate whose training is the trunk."
+    )
+    threads: int = Field(
+        default=1,
+        gt=0,
+        description="The threads of a trial. Their number changes floating-point sums and is therefore part "
+        "of the trial's identity.",
+    )
+    device: Device = Field(
+        default="cpu",
+        description="The device on which trials run; `cuda` requires `resources.trial.gpu`.",
+    )
+
+    @field_validator(*CHOICES)
+    @classmethod
+    def _known(cls, value: str, info: Any) -> str:
+        names = CHOICES[info.field_name]
+        if value in names or (info.field_name == "model" and ":" in value):
+            return value
+        own = ", or module:function for a network of your own" if info.field_name == "model" else ""
+        raise ValueError(f"valid choices: {', '.join(names)}{own}")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _depth(cls, given: Any) -> Any:
+        """Only the mlp has a depth. Its default is set here, so that 3 and nothing mean the same network."""
+        if (
+            isinstance(given, dict)
+            and given.get("depth") is None
+            and given.get("model", "mlp") in DEPTH_MODELS
+        ):
+            return {**given, "depth": MLP_DEPTH}
+        return given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.depth is not None and self.model not in DEPTH_MODELS and ":" not in self.model:
+            raise ValueError(
+                f"depth: {self.model} has no such setting; only {', '.join(DEPTH_MODELS)} reads it"
+            )
+        if sum(part is not None for part in (self.half, self.fraction, self.examples)) > 1:
+            raise ValueError("half, fraction and examples exclude one another; give at most one of them")
+        if self.examples is not None and not 0 <= self.examples[0] < self.examples[1]:
+            raise ValueError(f"examples = {list(self.examples)}: expected 0 <= start < stop")
+        if bool(self.milestones) != (self.schedule == "milestones"):
+            raise ValueError(
+                "milestones: the schedule milestones requires this key, and no other schedule reads it"
+            )
+        if self.nesterov and (self.optimiser != "sgd" or not self.momentum):
+            raise ValueError("nesterov: only SGD with momentum reads this key")
+        return self
+
+
+class Every(Strict):
+    every: Time = Field(description="The distance between two checkpoints.")
+
+
+class Geometric(Strict):
+    first: Time = Field(
+        default=Moment(1, "st"), description="The moment of the first checkpoint of a geometric series."
+    )
+    factor: float = Field(gt=1, description="The factor from the moment of one checkpoint to the next.")
+
+
+class TrainRest(Strict):
+    """The keys of `train` that are not swept: they do not change the numbers of a trial."""
+
+    replicates: Annotated[int, Field(gt=0, le=100_000)] | list[Annotated[int, Field(ge=0)]] = Field(
+        default=2,
+        description="How many networks are trained of each configuration, or a list of the replicates' "
+        "numbers.",
+    )
+    checkpoints: Every | Geometric | list[Time] = Field(
+        default=[],
+        description="The moments at which checkpoints are stored in addition to the start and the end. "
+        "Moments past the end are ignored.",
+    )
+    imports: list[str] = Field(
+        default=[], description="Files of your own trained networks; each file is one replicate."
+    )
+    data_root: str | None = Field(
+        default=None, description="The folder of the data, laid out as torchvision does."
+    )
+    download: bool = Field(
+        default=False, description="Whether files of the data set that are missing are downloaded."
+    )
+
+    @field_validator("checkpoints", mode="before")
+    @classmethod
+    def _form(cls, value: Any) -> Any:
+        """Choose the form by its keys, so that an error message speaks of that form alone."""
+        if isinstance(value, dict):
+            return (Geometric if "factor" in value or "first" in value else Every).model_validate(value)
+        return value
+
+    def replicate_numbers(self) -> list[int]:
+        given = self.replicates
+        return list(range(given)) if isinstance(given, int) else sorted(set(given))
