@@ -53,10 +53,10 @@ def words_of(line, changes, cwd):
 
 
 def in_this_process(line, cwd, changes=()):
-    """Run `raysweep ...` here, with the Ray that is initialised; `cwd` is the current folder."""
+    """Run `raysweep ...` here, with the Ray that is initialised, and return what it prints."""
     program, *rest = words_of(line, changes, cwd)
     assert program == "raysweep", line
-    here(*rest)
+    return here(*rest)
 
 
 def as_a_process(line, cwd, changes=()):

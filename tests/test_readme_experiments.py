@@ -50,7 +50,7 @@ def link(folder, names):
             path.symlink_to(PROJECT / "sweeps" / path.name)
 
 
-def test_all_small_experiments(folder, capsys):
+def test_all_small_experiments(folder):
     (line,) = marked(".", "long").lines
     changes = [*REDUCED, f"train.data_root={folder}/data"]
     link(folder, OTHERS)
@@ -58,9 +58,8 @@ def test_all_small_experiments(folder, capsys):
         in_this_process(line.replace("sweeps/quickstart.yaml ", ""), folder, changes)
     assert {path.name for path in (folder / "runs/sweeps").iterdir()} == set(OTHERS)
     link(folder, SMALL)
-    capsys.readouterr()
-    in_this_process(line.replace("raysweep run", "raysweep plan"), folder, changes)
-    assert re.findall("^sweep (.*)", capsys.readouterr().out, re.M) == SMALL
+    planned = in_this_process(line.replace("raysweep run", "raysweep plan"), folder, changes)
+    assert re.findall("^sweep (.*)", planned, re.M) == SMALL
 
 
 def test_the_example_of_a_sweep_file(tmp_path):
