@@ -2,10 +2,22 @@
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
-from raysweep.sweep.fields import AtLeastTwo, Device, ListedKind, Strict, Time
-from raysweep.vocabulary import Across, HybridLayers, Kind, LevelPermutation, LevelPoint, Split, Statistics
+from raysweep.sweep.fields import Device, Strict, Time, json_names, one_of
+from raysweep.vocabulary import (
+    LISTED_KINDS,
+    Across,
+    HybridLayers,
+    Kind,
+    LevelPermutation,
+    LevelPoint,
+    Split,
+    Statistics,
+)
+
+AtLeastTwo = Annotated[int, Field(ge=2)]
+ListedKind = Annotated[Kind, BeforeValidator(one_of(LISTED_KINDS)), json_names(LISTED_KINDS)]
 
 
 class Trajectory(Strict):

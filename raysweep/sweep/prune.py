@@ -1,13 +1,15 @@
 """The section `prune` of a sweep file: iterative magnitude pruning and its controls."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from raysweep.choices import choose
-from raysweep.sweep.fields import Control, Strict, Time
+from raysweep.sweep.fields import Strict, Time, json_names, one_of
 from raysweep.training.moment import Moment
-from raysweep.vocabulary import MaskPermutation, Scope
+from raysweep.vocabulary import CONTROLS, Branch, MaskPermutation, Scope
+
+Control = Annotated[Branch, BeforeValidator(one_of(CONTROLS)), json_names(CONTROLS)]
 
 
 class Transport(Strict):

@@ -1,16 +1,18 @@
 """A whole sweep file, and what its sections require of each other."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
-from raysweep.sweep.fields import Analysis, Strict
+from raysweep.sweep.fields import Strict, json_names, one_of
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.resources import Resources, Tracking
 from raysweep.sweep.train import TrainRest
-from raysweep.vocabulary import Across, Kernel, Kind, Method
+from raysweep.vocabulary import ANALYSES, Across, Kernel, Kind, Method
+
+Analysis = Annotated[str, BeforeValidator(one_of(ANALYSES)), json_names(ANALYSES)]
 
 
 class Sections(Strict):

@@ -6,10 +6,12 @@ from pydantic import Field, field_validator, model_validator
 
 from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
-from raysweep.sweep.fields import Device, Seed, Share, Strict, Time
+from raysweep.sweep.fields import Device, Strict, Time
 from raysweep.training.moment import Moment
 from raysweep.training.names import OPTIMISERS, PRECISIONS, SCHEDULES
 
+Seed = Annotated[int, Field(ge=0)] | Literal["replicate"]
+Share = Annotated[float, Field(gt=0, le=1)]
 MLP_DEPTH = 3
 CHOICES: dict[str, tuple[str, ...]] = {
     "dataset": tuple(DATASETS),
