@@ -24,31 +24,33 @@ def as_directory(files: Files, folder: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="raysweep-") as temporary:
         base = Path(temporary)
         (base / folder).mkdir(parents=True)
-        _copy(files, folder, base)
-        before = _contents(base, folder)
+        before = _copy(files, folder, base)
         yield base / folder
-        for name, content in _contents(base, folder).items():
+        for path in sorted(path for path in (base / folder).rglob("*") if path.is_file()):
+            name, content = str(path.relative_to(base)), path.read_bytes()
             if before.get(name) != content:
                 files.put(name, content)
 
 
-def _copy(files: Files, folder: str, base: Path) -> None:
-    """Copy the objects, and repeat this for those that another run has replaced in the meantime."""
+def _copy(files: Files, folder: str, base: Path) -> dict[str, bytes]:
+    """Copy the objects, and repeat this for those that another run has replaced in the meantime.
+
+    Returns what was copied, by name.
+    """
     copied: dict[str, Stamp] = {}
+    contents: dict[str, bytes] = {}
     for _ in range(ROUNDS):
         stamps = files.stamps(folder)
         for name in copied.keys() - stamps.keys():
             (base / name).unlink(missing_ok=True)
+            contents.pop(name, None)
         changed = [name for name, stamp in stamps.items() if copied.get(name) != stamp]
         if not changed:
-            return
+            break
         for name in changed:
             (base / name).parent.mkdir(parents=True, exist_ok=True)
             if (content := files.find(name)) is not None:
                 (base / name).write_bytes(content)
+                contents[name] = content
         copied = stamps
-
-
-def _contents(base: Path, folder: str) -> dict[str, bytes]:
-    paths = sorted(path for path in (base / folder).rglob("*") if path.is_file())
-    return {str(path.relative_to(base)): path.read_bytes() for path in paths}
+    return contents
