@@ -17,12 +17,12 @@ FLOORS = (  # from the top of the house to its ground; rooms of one floor do not
     ("pruning", "alignment", "connectivity"),
     ("training",),
     ("symmetry", "data"),
-    ("models",),
+    ("models", "accelerator"),
     ("choices", "digest", "errors", "version", "vocabulary"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 LIBRARIES = {"ray": {"cluster"}, "mlflow": {"tracking"}, "typer": {"cli"}}
-NUMERIC = ("training", "pruning", "alignment", "connectivity", "symmetry", "models", "data")
+NUMERIC = ("training", "pruning", "alignment", "connectivity", "symmetry", "models", "data", "accelerator")
 NOT_IN_NUMERICS = {"ray", "mlflow", "pyarrow", "pandas", "rich"}
 
 

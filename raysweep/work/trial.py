@@ -1,6 +1,5 @@
 """Trains one trial, level by level, and writes its trajectory to the store; resumable at every step."""
 
-import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -8,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from raysweep import __version__
+from raysweep.accelerator.environment import environment
 from raysweep.data.resident import Resident
 from raysweep.plan.identity import Trial, trial_config
 from raysweep.plan.trials import Extent
@@ -94,7 +93,11 @@ class _Level:
             model.to(memory_format=torch.channels_last)
         start, state = (point.step, point.optimiser) if point else (extent.start, inputs.optimiser())
         run = TrainingRun(model, self._data, hyperparameters(trial, extent, self._level), start, masks, state)
-        record = point.record if point else LevelRecord(extent.total, environment=_environment())
+        record = (
+            point.record
+            if point
+            else LevelRecord(extent.total, environment=environment(trial.training.device))
+        )
         if masks and not point:
             written = self._store.write_mask(trial.trial_id, self._level, masks)
             record = replace(record, mask=written, sparsity=sparsity(masks))
@@ -200,13 +203,3 @@ def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters
         channels_last=training.channels_last,
         drop_last=training.drop_last,
     )
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "raysweep": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "node": platform.node(),
-    }

@@ -1,0 +1,1 @@
+"""How work runs on a device: compilation, capture in CUDA graphs, streams, and what is recorded of them."""

@@ -1,0 +1,77 @@
+"""Work on tensors that stay where they are, recorded once in a CUDA graph and repeated with one launch."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+WARM_UPS = 3  # runs before a capture: compilation, and the workspaces that libraries allocate at first
+
+Work = Callable[[], None]
+
+
+class Captured:
+    """Repeats `work`, which reads and writes tensors that stay where they are.
+
+    On a CUDA device the work is run a few times, recorded in a graph with memory of its own, and replayed on
+    the current stream. The caller restores what these first runs have written. On the CPU the work is run
+    once, so that tests exercise the same restoring, and then called as it is.
+
+    Raises what `work` raises, and `RuntimeError` for work that cannot be recorded because it waits for the
+    device.
+    """
+
+    def __init__(self, work: Work, device: torch.device, stream: torch.cuda.Stream | None = None) -> None:
+        self._work, self._graph = work, None
+        if device.type != "cuda":
+            work()
+            return
+        torch.cuda.synchronize(device)
+        stream = stream or torch.cuda.Stream(device)
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UPS):
+                work()
+        torch.cuda.synchronize(device)
+        self._graph = torch.cuda.CUDAGraph()
+        # Work of other threads of the process does not disturb the recording.
+        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+            work()
+        torch.cuda.synchronize(device)
+
+    def __call__(self) -> None:
+        if self._graph is None:
+            self._work()
+        else:
+            self._graph.replay()
+
+
+def new_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """Return a stream of its own on a CUDA device, and None elsewhere."""
+    return torch.cuda.Stream(device) if device.type == "cuda" else None
+
+
+def on(stream: torch.cuda.Stream | None) -> AbstractContextManager[object]:
+    """Within the context work is queued on the stream; None changes nothing."""
+    return nullcontext() if stream is None else torch.cuda.stream(stream)
+
+
+class Snapshot:
+    """Copies of tensors, which `restore` writes back into them."""
+
+    def __init__(self, tensors: list[torch.Tensor]) -> None:
+        self._tensors = tensors
+        self._copies = [tensor.detach().clone() for tensor in tensors]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        for tensor, copy in zip(self._tensors, self._copies, strict=True):
+            tensor.copy_(copy)
+
+    def equals(self, other: "Snapshot") -> bool:
+        """Whether two snapshots of the same tensors have the same bits (NaN equals NaN)."""
+        pairs = zip(self._copies, other._copies, strict=True)
+        return all(torch.equal(_bits(one), _bits(two)) for one, two in pairs)
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.reshape(-1).view(torch.uint8)
