@@ -38,7 +38,7 @@ def compiled(function: Callable[..., Result]) -> Callable[..., Result]:
 
 @lru_cache(maxsize=2)
 def lacking(device: str) -> str | None:
-    """Return what torch.compile requires on a device (cpu or cuda) and this machine lacks; None if nothing."""
+    """Return what torch.compile requires on a device (cpu or cuda) and this machine lacks, or None."""
     from torch.utils._triton import has_triton
 
     compilers = (os.environ.get("CC"), os.environ.get("CXX"), "cc", "gcc", "clang")
