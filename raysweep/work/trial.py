@@ -17,7 +17,8 @@ from raysweep.store.results import ResultStore
 from raysweep.store.resume import ResumePoint
 from raysweep.store.trials import TrialStore
 from raysweep.training.evaluation import evaluate
-from raysweep.training.loop import Diverged, Hyperparameters, TrainingRun
+from raysweep.training.hyperparameters import Hyperparameters
+from raysweep.training.loop import Diverged, TrainingRun
 from raysweep.training.schedule import Schedule
 from raysweep.work.data import model_config
 from raysweep.work.device import keep_freed_memory, make_deterministic
