@@ -24,6 +24,7 @@ UNREAD: tuple[Rule, ...] = (  # a key, when it is not read, and why
     ),
     ("gamma", lambda t: t.schedule != "milestones", "the schedule {schedule} has no milestones"),
     ("spawn_replicate", lambda t: t.spawn_at is None, "without spawn_at there is no trunk"),
+    ("compile", lambda t: t.device == "cpu", "only a GPU reads it"),
     ("channels_last", lambda t: t.model == "mlp", "to an mlp images are vectors"),
 )
 

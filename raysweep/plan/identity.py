@@ -24,6 +24,7 @@ from raysweep.vocabulary import (
 # Raise a version when the numbers that the same configuration gives change.
 TRAINING_VERSION = 4
 CHANNELS_LAST_VERSION = 5  # of training with the channels last
+CUDA_VERSION = 6  # of training on a GPU
 PRUNING_VERSION = 1
 SPAWNED_CHAIN_VERSION = 2  # of the chains of spawned runs that keep the order of examples
 IMPORT_VERSION = 2
@@ -201,8 +202,9 @@ def make_trial(
     the trunk's initialisation.
     """
     determined = training.model_dump(mode="json", exclude=_INDIRECT)
-    version = CHANNELS_LAST_VERSION if training.channels_last else TRAINING_VERSION
-    determined |= {"version": version, "source": source_digest}
+    determined |= {"version": _training_version(training), "source": source_digest}
+    if training.device == "cpu":
+        del determined["compile"]  # which only a GPU reads
     init_seed = replicate if training.init_seed == "replicate" else training.init_seed
     data_seed = replicate if training.data_seed == "replicate" else training.data_seed
     if trunk:
@@ -221,6 +223,12 @@ def make_trial(
         branch=Branch.SPAWNED if trunk else Branch.MAIN,
         parent=trunk.trial_id if trunk else None,
     )
+
+
+def _training_version(training: Training) -> int:
+    if training.device == "cuda":
+        return CUDA_VERSION
+    return CHANNELS_LAST_VERSION if training.channels_last else TRAINING_VERSION
 
 
 def make_import(

@@ -169,6 +169,12 @@ class Training(Strict):
         default="cpu",
         description="The device on which trials run; `cuda` requires `resources.trial.gpu`.",
     )
+    compile: Literal["auto", "capture", "off"] = Field(
+        default="auto",
+        description="How a GPU takes training steps: `auto` compiles them where that helps and captures them "
+        "in a CUDA graph, `capture` only captures them, and `off` does neither, for networks that compute "
+        "something else at each step.",
+    )
 
     @field_validator(*CHOICES)
     @classmethod
