@@ -1,6 +1,6 @@
 """Trials and jobs with their ids, which are hashes of what determines their numbers and of nothing else."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from raysweep.choices import choose
@@ -153,10 +153,19 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class BarrierJob(Comparison):
+class BarrierJob:
     """A comparison with its id, to be evaluated on every split."""
 
-    barrier_id: str = field(kw_only=True)
+    barrier_id: str
+    comparison: Comparison
+
+    @property
+    def setting(self) -> str:
+        return self.comparison.setting
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return self.comparison.networks
 
 
 @dataclass(frozen=True)

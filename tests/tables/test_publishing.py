@@ -61,12 +61,12 @@ def test_the_rows_are_those_of_the_results_and_of_the_plan(wanted, files):
     assert barriers.keys() == curves.keys() == stored.keys()
     for key, row in barriers.items():
         job, result, curve = wanted.barriers[key[0]], stored[key], curves[key]
-        training = wanted.trials[job.networks[0].trial_id].training
+        compared, training = job.comparison, wanted.trials[job.networks[0].trial_id].training
         expected = {name: result[name] for name in result.keys() & row.keys()}
-        expected |= {name: getattr(job, name) for name in ("interpolation", "kind", "method")}
-        expected["group"] = job.setting
-        expected |= {"networks": [str(network) for network in job.networks], "alignments": job.alignments}
-        expected |= {"reference": str(job.reference) if job.reference else None, "width": training.width}
+        expected |= {name: getattr(compared, name) for name in ("interpolation", "kind", "method")}
+        expected |= {"group": job.setting, "width": training.width, "alignments": compared.alignments}
+        expected |= {"networks": [str(network) for network in job.networks]}
+        expected |= {"reference": str(compared.reference) if compared.reference else None}
         expected |= {"step": job.networks[0].step, "level": 0, "path": None, "statistics": "kept"}
         assert expected.items() <= row.items()
         assert [curve["loss"], curve["error"], curve["weights"]] == [result[name] for name in RESULTS]
