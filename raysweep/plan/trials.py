@@ -19,7 +19,8 @@ from raysweep.plan.probes import (
 from raysweep.plan.trial_ids import make_branch, make_chain, make_import, make_trial
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.prune import Prune
-from raysweep.sweep.train import Every, Geometric, Training, TrainRest
+from raysweep.sweep.train import Training
+from raysweep.sweep.train_rest import Every, Geometric, TrainRest
 from raysweep.training.moment import Moment, steps_per_epoch
 from raysweep.vocabulary import Branch
 
