@@ -169,7 +169,7 @@ class _Run:
         if not jobs:
             return None
         networks = {network.trial_id for job in jobs for network in job.networks}
-        found = (each for job in jobs if isinstance(job, BarrierJob) for each in job.alignments)
+        found = (each for job in jobs if isinstance(job, BarrierJob) for each in job.comparison.alignments)
         trials = {trial_id: self._wanted.trials[trial_id] for trial_id in networks}
         return Tile(jobs, trials, self._objects(found))
 

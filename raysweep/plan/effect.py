@@ -11,7 +11,8 @@ from raysweep.models.names import is_custom
 from raysweep.plan.identity import KNOWN_OF_IMPORTS, data_config
 from raysweep.plan.probes import arguments_of, probe_data
 from raysweep.sweep.load import Sweep
-from raysweep.sweep.train import Training, TrainRest
+from raysweep.sweep.train import Training
+from raysweep.sweep.train_rest import TrainRest
 
 Rule = tuple[str, Callable[[Training], bool], str]
 

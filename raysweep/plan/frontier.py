@@ -124,7 +124,7 @@ class Frontier:
             return
         yield from ((network.trial_id, network.level) for network in each.networks)
         if isinstance(each, BarrierJob):
-            yield from each.alignments
+            yield from each.comparison.alignments
 
     def _arrived(self, finished: Input) -> None:
         self._here.add(finished)

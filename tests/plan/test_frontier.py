@@ -29,7 +29,7 @@ def begin(wanted, root):
 
 def inputs(job):
     levels = {(network.trial_id, network.level) for network in job.networks}
-    return levels | (set() if isinstance(job, AlignmentJob) else set(job.alignments))
+    return levels | (set() if isinstance(job, AlignmentJob) else set(job.comparison.alignments))
 
 
 def carry_out(wanted, frontier, chance, lost=()):
