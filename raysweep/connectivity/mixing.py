@@ -16,6 +16,7 @@ from raysweep.data.resident import Split, unwritten
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.mlp import MLP
 from raysweep.training.evaluation import Risk, sums
+from raysweep.vocabulary import Precision
 
 KEPT = 2**26  # bytes of first-layer responses and logits that are kept, so that weights are mixed less often
 EXAMPLES = 2000  # at most in a forward pass; in narrow networks a call costs more than its arithmetic
@@ -86,7 +87,7 @@ def risks_with_ends(
 
 def _streams(network: FlatNetwork, split: Split) -> bool:
     """Small networks in float32 share passes on a GPU too: a launch costs more than their arithmetic."""
-    shares_passes = type(network.model) is MLP and network.numerics.precision == "float32"
+    shares_passes = type(network.model) is MLP and network.numerics.precision == Precision.FLOAT32
     return streams(network, split) and not shares_passes
 
 

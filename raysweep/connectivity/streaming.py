@@ -17,6 +17,7 @@ from raysweep.models.flat import FlatNetwork
 from raysweep.models.precision import computing_in
 from raysweep.training.evaluation import Risk
 from raysweep.training.repeated_evaluation import Evaluation
+from raysweep.vocabulary import Precision
 
 MOST = 4  # evaluations of a network that are kept, because each holds the memory of a forward pass
 
@@ -51,7 +52,7 @@ def streamed_risks(
 
 def streams(network: FlatNetwork, split: Split) -> bool:
     """Whether mixtures are evaluated in this way: on a GPU, and wherever the precision is not float32."""
-    return split.images.is_cuda or network.numerics.precision != "float32"
+    return split.images.is_cuda or network.numerics.precision != Precision.FLOAT32
 
 
 def _evaluation(network: FlatNetwork, split: Split) -> Evaluation:

@@ -7,32 +7,32 @@ from dataclasses import dataclass
 import torch
 
 from raysweep.choices import check_names
+from raysweep.vocabulary import Precision
 
 
 @dataclass(frozen=True)
 class Numerics:
-    """How a network is evaluated: in one of the `PRECISIONS`, and compiled by torch.compile or not.
+    """How a network is evaluated: its precision, and whether torch.compile compiles it.
 
     `bfloat16` is autocast of the forward pass; the risks are summed up from logits of float32. `tf32` rounds
     the factors of products and convolutions to 10 bits, on GPUs that can.
     """
 
-    precision: str = "float32"
+    precision: str = Precision.FLOAT32
     compile: bool = False
 
 
 FLOAT32 = Numerics()
-PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 @contextmanager
 def computing_in(precision: str, device: torch.device) -> Iterator[None]:
     """Within the context networks on the device compute in this precision. Raises `ValueError`."""
-    check_names("precision", [precision], PRECISIONS)
-    if precision == "bfloat16":
+    check_names("precision", [precision], tuple(Precision))
+    if precision == Precision.BFLOAT16:
         with torch.autocast(device.type, torch.bfloat16):
             yield
-    elif precision == "tf32":
+    elif precision == Precision.TF32:
         with _tf32():
             yield
     else:

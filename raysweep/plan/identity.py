@@ -32,6 +32,7 @@ EMBEDDING_VERSION = 5  # of alignments of a narrow network in a wide one
 PIXELS_VERSION = 2  # of correlations over several pixels of an image
 OWN_NETWORKS_VERSION = 5  # of alignments of a user's own networks, of which more symmetries are found
 BARRIER_VERSION = 8
+CUDA_BARRIER_VERSION = 9  # of barriers on a GPU, where passes are captured, compiled and of another size
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 _INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}

@@ -284,6 +284,7 @@ TABLES: dict[str, list[Column]] = {
         ("train_examples", _INT, "`compare.train_examples`."),
         ("threads", _INT, "`align.threads`."),
         ("device", _TEXT, "`compare.device`."),
+        ("precision", _TEXT, "`compare.precision`."),
         (
             "alignment_settings",
             _TEXT,

@@ -8,13 +8,14 @@ import copy
 import logging
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call
 
-from raysweep.accelerator.capture import Captured
+from raysweep.accelerator.capture import Captured, Work
 from raysweep.accelerator.compiling import compiled, first_that_works, lacking
 from raysweep.data.resident import Split, unwritten
 from raysweep.models.precision import FLOAT32, Numerics, computing_in
@@ -54,16 +55,19 @@ class Evaluation:
         architecture: Hashable | None = None,
     ) -> None:
         """Prepare the evaluation, which compiles and captures it. Raises `ImagesWritten`; see `evaluate`."""
-        self._model, self._split, self._numerics = model, split, numerics
-        self._device = split.images.device
-        self._chunks = _chunks(split, _examples(model, split))
-        self.totals = torch.zeros(2, dtype=torch.float64, device=self._device)
-        ways: dict[str, Callable[[], Callable[[], None]]] = {
-            "captured": lambda: Captured(self._plainly, self._device),
-            "eager": lambda: self._plainly,
+        self._model, self._split, self._precision = model, split, numerics.precision
+        device, chunks = split.images.device, _chunks(split, _examples(model, split))
+        self.totals = torch.zeros(2, dtype=torch.float64, device=device)
+        summing = partial(_summing, self.totals, chunks, numerics.precision)
+        self._plain = plain = summing(lambda chunk: _of_chunk(model(chunk.images), chunk))
+        ways: dict[str, Callable[[], Work]] = {
+            "captured": lambda: Captured(plain, device),
+            "eager": lambda: plain,
         }
-        if self._numerics.compile:
-            ways = {"compiled": lambda: Captured(self._compiled(architecture), self._device)} | ways
+        if numerics.compile:
+            ways = {
+                "compiled": lambda: Captured(summing(_compiled(model, architecture, device)), device)
+            } | ways
         self.way, self._run = first_that_works(f"evaluation of {type(model).__name__}", ways)
         self._trusted = self.way == "eager"
 
@@ -87,38 +91,15 @@ class Evaluation:
         examples = len(self._split)
         return [Risk(loss / examples, wrong / examples) for loss, wrong in totals.tolist()]
 
-    def _plainly(self) -> None:
-        self._sum_up(lambda chunk: _of_chunk(self._model(chunk.images), chunk))
-
-    def _compiled(self, architecture: Hashable | None) -> Callable[[], None]:
-        missing = lacking(self._device.type)
-        if missing:
-            raise RuntimeError(missing)
-        function = _COMPILED.get(architecture) or _compiled_sums(self._model)
-        if architecture is not None:
-            _COMPILED[architecture] = function
-        tensors = (*self._model.named_parameters(), *self._model.named_buffers())
-        state = {name: tensor.detach() for name, tensor in tensors}
-        return lambda: self._sum_up(lambda chunk: function(state, *vars(chunk).values()))
-
-    @torch.no_grad()
-    def _sum_up(self, of_chunk: Callable[["_Chunk"], torch.Tensor]) -> None:
-        found = []
-        with computing_in(self._numerics.precision, self._device):
-            for chunk in self._chunks:
-                with unwritten(chunk.images):
-                    found.append(of_chunk(chunk))
-        torch.sum(torch.stack(found), dim=0, out=self.totals)
-
     def _check(self) -> None:
         found = self.risk().loss
-        with computing_in(self._numerics.precision, self._device):
-            plain = evaluate(self._model, self._split).loss
-        close = AGREE[self._numerics.precision]
-        if not np.isclose(found, plain, rtol=close, atol=close, equal_nan=True):
+        with computing_in(self._precision, self.totals.device):
+            expected = evaluate(self._model, self._split).loss
+        close = AGREE[self._precision]
+        if not np.isclose(found, expected, rtol=close, atol=close, equal_nan=True):
             name = type(self._model).__name__
-            _LOG.warning("evaluation of %s: not %s (loss %g, not %g)", name, self.way, found, plain)
-            self.way, self._run = "eager", self._plainly
+            _LOG.warning("evaluation of %s: not %s (loss %g, not %g)", name, self.way, found, expected)
+            self.way, self._run = "eager", self._plain
             self._run()
 
 
@@ -151,10 +132,44 @@ def _examples(model: nn.Module, split: Split) -> int:
     return max(1, min(len(split), ROOM[split.images.device.type] // largest))
 
 
+def _summing(
+    totals: torch.Tensor, chunks: list[_Chunk], precision: str, of_chunk: Callable[[_Chunk], torch.Tensor]
+) -> Work:
+    """Return the work that evaluates all chunks and writes `totals`.
+
+    It does not refer to the `Evaluation`, so that a graph is freed together with its last user.
+    """
+
+    @torch.no_grad()
+    def work() -> None:
+        found = []
+        with computing_in(precision, totals.device):
+            for chunk in chunks:
+                with unwritten(chunk.images):
+                    found.append(of_chunk(chunk))
+        torch.sum(torch.stack(found), dim=0, out=totals)
+
+    return work
+
+
 def _of_chunk(logits: torch.Tensor, chunk: _Chunk) -> torch.Tensor:
     losses, wrong = of_each(logits, chunk.labels)
     loss = torch.where(chunk.counted, losses, 0).sum(dtype=torch.float64)
     return torch.stack([loss, (wrong & chunk.counted).sum().double()])
+
+
+def _compiled(
+    model: nn.Module, architecture: Hashable | None, device: torch.device
+) -> Callable[[_Chunk], torch.Tensor]:
+    """Return the compiled function of a chunk. Raises `RuntimeError` where nothing can be compiled."""
+    tensors = {name: tensor.detach() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    missing = lacking(device.type)
+    if missing:
+        raise RuntimeError(missing)
+    function = _COMPILED.get(architecture) or _compiled_sums(model)
+    if architecture is not None:
+        _COMPILED[architecture] = function
+    return lambda chunk: function(tensors, chunk.images, chunk.labels, chunk.counted)
 
 
 def _compiled_sums(model: nn.Module) -> Callable[..., torch.Tensor]:

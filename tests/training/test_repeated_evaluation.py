@@ -1,7 +1,9 @@
 """An evaluation that is prepared once agrees with a plain one, whatever the weights are at the moment."""
 
+import gc
 import logging
 import shutil
+import weakref
 
 import pytest
 import torch
@@ -140,3 +142,16 @@ def test_tf32_is_not_left_on():
     with computing_in("tf32", torch.device("cuda")):
         assert all(flag.allow_tf32 for flag in flags)
     assert [flag.allow_tf32 for flag in flags] == before
+
+
+def test_an_evaluation_is_freed_with_its_last_user(digits):
+    """Without the garbage collector: a graph holds the memory of a forward pass."""
+    evaluation = Evaluation(build(mlp()).eval(), digits.test)
+    evaluation.start()
+    alive = weakref.ref(evaluation)
+    gc.disable()
+    try:
+        del evaluation
+        assert alive() is None
+    finally:
+        gc.enable()
