@@ -59,6 +59,14 @@ class Split(StrEnum):
     TEST = auto()
 
 
+class Precision(StrEnum):
+    """How exactly networks are evaluated: what the factors of their products are rounded to."""
+
+    FLOAT32 = auto()
+    TF32 = auto()
+    BFLOAT16 = auto()
+
+
 class Statistics(StrEnum):
     """What becomes of BatchNorm's running statistics when networks are mixed."""
 

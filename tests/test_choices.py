@@ -21,6 +21,7 @@ from raysweep.models import build as building
 from raysweep.models.build import build
 from raysweep.models.initialise import initialise
 from raysweep.models.norms import channel_norm, unit_norm
+from raysweep.models.precision import computing_in
 from raysweep.plan import probes as facts
 from raysweep.plan.alignments import make_alignment
 from raysweep.plan.barriers import BarrierMaker
@@ -43,6 +44,7 @@ from raysweep.training.optimiser import make_optimiser
 from raysweep.training.schedule import Schedule
 from raysweep.version import code_digest
 from raysweep.work.inputs import Inputs, TrialTask
+from raysweep.work.networks import numerics
 from raysweep.work.tile import Tile, TileWorker
 from tests.conftest import mlp, settings
 from tests.work.plans import BASE, carry_out
@@ -131,6 +133,8 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     "align.weight_matching.order": [lambda: match(order="novel"), lambda: embedded("novel")],
     "align.activation_matching.tensor": [lambda: similar(tensor="novel")],
     "align.activation_matching.similarity": [lambda: similar(similarity="novel")],
+    "compare.precision": [lambda: computing_in("novel", torch.device("cpu")).__enter__()],
+    "compare.compile": [lambda: numerics(Compare().model_copy(update={"compile": "novel"}))],
     "compare.kinds": [lambda: plan("compare.kinds", ["novel"])],
     "compare.across": [lambda: plan("compare.across", ["novel"])],
     "compare.splits": [lambda: cost("compare.splits", ["novel"])],

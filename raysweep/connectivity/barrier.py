@@ -9,6 +9,7 @@ import torch
 from raysweep.connectivity.blend import blend, shares
 from raysweep.connectivity.mixing import mixed_risks, risks_with_ends
 from raysweep.connectivity.statistics import recompute_statistics
+from raysweep.connectivity.streaming import streamed_risks, streams
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork, State
 from raysweep.training.evaluation import Risk, evaluate
@@ -48,9 +49,10 @@ class Barrier:
 def risk(network: FlatNetwork, state: State, split: Split, recompute: Split | None = None) -> Risk:
     """Return the risk of one network, measured as at the end of a curve; see `curve`."""
     network.load(state)
+    alone, vectors = np.ones((1, 1)), [network.vector.clone()]
     if recompute is None:
-        return mixed_risks(network, [network.vector.clone()], np.ones((1, 1)), split)[0]
-    return _recomputed(network, split, recompute)
+        return mixed_risks(network, vectors, alone, split)[0]
+    return _recomputed_risks(network, vectors, alone, split, recompute)[0]
 
 
 @torch.no_grad()
@@ -79,10 +81,7 @@ def curve(
     if recompute is None:
         found, ends = risks_with_ends(network, vectors, inside, split, end)
     else:
-        found = []
-        for parts in shares(inside):
-            blend(vectors, parts, network.vector)
-            found.append(_recomputed(network, split, recompute))
+        found = _recomputed_risks(network, vectors, inside, split, recompute)
         ends = [
             end(index) if end else risk(network, state, split, recompute)
             for index, state in enumerate(states)
@@ -94,9 +93,18 @@ def curve(
     return Curve(weights, np.array([r.loss for r in risks]), np.array([r.error for r in risks]), tuple(ends))
 
 
-def _recomputed(network: FlatNetwork, split: Split, training: Split) -> Risk:
-    recompute_statistics(network.model, training.images)
-    return evaluate(network.model, split)
+def _recomputed_risks(
+    network: FlatNetwork, vectors: Sequence[torch.Tensor], weights: np.ndarray, split: Split, training: Split
+) -> list[Risk]:
+    """Return the risks of mixtures as `mixed_risks` does, each with running statistics of its own."""
+    if streams(network, split):
+        return streamed_risks(network, vectors, weights, split, training)
+    found = []
+    for parts in shares(weights):
+        blend(vectors, parts, network.vector)
+        recompute_statistics(network.model, training.images)
+        found.append(evaluate(network.model, split))
+    return found
 
 
 def barrier(curve: Curve) -> Barrier:

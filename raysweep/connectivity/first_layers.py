@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import fx, nn
@@ -11,6 +10,7 @@ from torch import fx, nn
 from raysweep.data.resident import unwritten
 from raysweep.models.flat import FlatNetwork
 from raysweep.symmetry.tracing import traced_graph
+from raysweep.training.answer_sizes import answer_bytes
 
 Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # what the layers return, by chunk, network and layer
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -32,7 +32,7 @@ class FirstLayers:
         """
         self._model = network.model
         self.layers = _found(network.model) if find else []
-        answers = _answer_bytes(network.model, examples)
+        answers = answer_bytes(network.model, examples)
         self.response_bytes = sum(answers[layer] for layer in self.layers)
         self.logit_bytes, self.largest_bytes = answers[network.model], max(answers.values())
 
@@ -115,23 +115,3 @@ def _holds_state(module: nn.Module) -> bool:
 def _is_linear(module: nn.Module) -> bool:
     """Whether the output is linear in the parameters of a module; with a normalised weight it is not."""
     return type(module) in LINEAR and "weight" in dict(module.named_parameters(recurse=False))
-
-
-@torch.no_grad()
-def _answer_bytes(model: nn.Module, examples: torch.Tensor) -> dict[nn.Module, int]:
-    """Return the bytes per example of the outputs of the network and of every module with parameters."""
-    answers: dict[nn.Module, int] = {}
-
-    def note(module: nn.Module, arguments: Any, answer: object) -> None:
-        if isinstance(answer, torch.Tensor):
-            answers[module] = answer.nbytes // len(examples)
-
-    modules = {model, *(module for module in model.modules() if any(True for _ in module.parameters()))}
-    hooks = [module.register_forward_hook(note) for module in modules]
-    try:
-        with unwritten(examples):
-            model(examples)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return answers

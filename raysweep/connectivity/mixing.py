@@ -11,10 +11,12 @@ import torch
 from raysweep.connectivity.batched import batched_sums
 from raysweep.connectivity.blend import blend, shares
 from raysweep.connectivity.first_layers import FirstLayers, Responses
+from raysweep.connectivity.streaming import streamed_risks, streams
 from raysweep.data.resident import Split, unwritten
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.mlp import MLP
 from raysweep.training.evaluation import Risk, sums
+from raysweep.vocabulary import Precision
 
 KEPT = 2**26  # bytes of first-layer responses and logits that are kept, so that weights are mixed less often
 EXAMPLES = 2000  # at most in a forward pass; in narrow networks a call costs more than its arithmetic
@@ -44,6 +46,8 @@ def mixed_risks(
     """
     if not len(weights):
         return []
+    if _streams(network, split):
+        return streamed_risks(network, vectors, weights, split)
     first, points = _way(network, vectors, weights, split, points)
     chunk, kept = _sizes(first, split)
     loss = torch.zeros(len(weights), dtype=torch.float64, device=split.images.device)
@@ -70,7 +74,7 @@ def risks_with_ends(
     i alone. Where they share passes, so do the networks, because a pass of several mixtures rounds
     differently from a pass of one.
     """
-    if _way(network, vectors, weights, split, None)[1] > 1:
+    if not _streams(network, split) and _way(network, vectors, weights, split, None)[1] > 1:
         risks = mixed_risks(network, vectors, np.concatenate([weights, np.eye(len(vectors))]), split)
         return risks[: len(weights)], risks[len(weights) :]
     risks = mixed_risks(network, vectors, weights, split)  # before `end` may load other integers
@@ -79,6 +83,12 @@ def risks_with_ends(
         for index, vector in enumerate(vectors)
     ]
     return risks, ends
+
+
+def _streams(network: FlatNetwork, split: Split) -> bool:
+    """Small networks in float32 share passes on a GPU too: a launch costs more than their arithmetic."""
+    shares_passes = type(network.model) is MLP and network.numerics.precision == Precision.FLOAT32
+    return streams(network, split) and not shares_passes
 
 
 def _way(

@@ -1,11 +1,13 @@
 """A network whose state lies in one vector, so that mixing networks is vector arithmetic."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
+
+from raysweep.models.precision import FLOAT32, Numerics
 
 State = Mapping[str, torch.Tensor]
 
@@ -20,9 +22,15 @@ class FlatNetwork:
     The weights of convolutions lie in the vector with the channels last: torch would otherwise copy them at
     every call that follows a `ChannelLayerNorm`, a sixth of the time of VGG-16. Raises `ValueError` when the
     floating-point tensors are not of one type.
+
+    `numerics` says how the network is evaluated. Networks that are made with an equal `architecture` compute
+    the same function of their states, so they share compiled code.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(
+        self, model: nn.Module, numerics: Numerics = FLOAT32, architecture: Hashable | None = None
+    ) -> None:
+        self.numerics, self.architecture = numerics, architecture
         self.model = model.eval().requires_grad_(False)
         state = _evaluated_state(model)
         tensors = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}

@@ -6,9 +6,15 @@ from typing import Any, TypeVar
 from raysweep.choices import choose
 from raysweep.digest import canonical, digest_of
 from raysweep.plan.applied_permutations import AppliedPermutation
-from raysweep.plan.identity import BARRIER_VERSION, BarrierJob, Comparison, Network
+from raysweep.plan.identity import (
+    BARRIER_VERSION,
+    CUDA_BARRIER_VERSION,
+    BarrierJob,
+    Comparison,
+    Network,
+)
 from raysweep.sweep.compare import Compare
-from raysweep.vocabulary import Interpolation
+from raysweep.vocabulary import Interpolation, Precision
 
 Key = TypeVar("Key")
 
@@ -22,9 +28,8 @@ class BarrierMaker:
 
     def __init__(self, compare: Compare, threads: int) -> None:
         self._compare, self._threads = compare, threads
-        self._heads = _Texts[tuple[Any, ...]](
-            lambda key: canonical(["barrier", BARRIER_VERSION, self._how(*key)])
-        )
+        version = CUDA_BARRIER_VERSION if compare.device == "cuda" else BARRIER_VERSION
+        self._heads = _Texts[tuple[Any, ...]](lambda key: canonical(["barrier", version, self._how(*key)]))
         self._network = _Texts[Network | None](lambda network: canonical(str(network))).__getitem__
         self._permutation = _Texts[AppliedPermutation | None](
             lambda applied: canonical(applied.identity() if applied else None)
@@ -52,6 +57,9 @@ class BarrierMaker:
             Interpolation.SIMPLEX: compare.subdivisions,
             Interpolation.MEAN: None,
         }
+        numerics: dict[str, str] = {"compile": compare.compile} if compare.device == "cuda" else {}
+        if compare.precision != Precision.FLOAT32:
+            numerics["precision"] = compare.precision
         return {
             "interpolation": interpolation,
             "kind": kind,
@@ -61,6 +69,7 @@ class BarrierMaker:
             "examples": compare.train_examples,
             "threads": self._threads,
             "device": compare.device,
+            **numerics,
         }
 
 

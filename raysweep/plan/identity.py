@@ -35,6 +35,7 @@ EMBEDDING_VERSION = 5  # of alignments of a narrow network in a wide one
 PIXELS_VERSION = 2  # of correlations over several pixels of an image
 OWN_NETWORKS_VERSION = 5  # of alignments of a user's own networks, of which more symmetries are found
 BARRIER_VERSION = 8
+CUDA_BARRIER_VERSION = 9  # of barriers on a GPU, where passes are captured, compiled and of another size
 
 # Keys of `train` that are known of an imported network too; how it was trained is not known.
 KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}

@@ -1,6 +1,6 @@
 """The section `compare` of a sweep file: which barriers are measured."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -12,6 +12,7 @@ from raysweep.vocabulary import (
     Kind,
     LevelPermutation,
     LevelPoint,
+    Precision,
     Split,
     Statistics,
 )
@@ -114,6 +115,16 @@ class Compare(Strict):
     device: Device = Field(
         default="cpu",
         description="The device on which barriers are evaluated; `cuda` requires `resources.align.gpu`.",
+    )
+    precision: Precision = Field(
+        default=Precision.FLOAT32,
+        description="The precision in which networks are evaluated. `bfloat16` uses autocast, and `tf32` "
+        "requires `device: cuda`.",
+    )
+    compile: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Whether networks are compiled with torch.compile on `device: cuda`. With `auto`, a "
+        "network that cannot be compiled is evaluated without it, and the log says why.",
     )
 
     @field_validator("alphas")

@@ -10,7 +10,7 @@ from raysweep.sweep.fields import Strict, json_names, one_of
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.resources import Resources, Tracking
 from raysweep.sweep.train_rest import TrainRest
-from raysweep.vocabulary import ANALYSES, Across, Kernel, Kind, Method
+from raysweep.vocabulary import ANALYSES, Across, Kernel, Kind, Method, Precision
 
 Analysis = Annotated[str, BeforeValidator(one_of(ANALYSES)), json_names(ANALYSES)]
 
@@ -44,6 +44,8 @@ class Sections(Strict):
             raise ValueError(
                 "compare.device = cuda: requires a GPU, or a fraction of one; set resources.align.gpu"
             )
+        if self.compare.precision == Precision.TF32 and self.compare.device != "cuda":
+            raise ValueError("compare.precision = tf32: requires compare.device = cuda")
         if self.prune and self.train.imports:
             raise ValueError("prune: imported networks cannot be pruned, because their training is not known")
         self._check_weight_matching()

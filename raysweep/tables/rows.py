@@ -151,5 +151,6 @@ def barrier_row(wanted: Desired, comparison: Comparison) -> Row:
         "train_examples": compare.train_examples,
         "threads": wanted.sweep.sections.align.threads,
         "device": compare.device,
+        "precision": compare.precision,
         "alignment_settings": canonical(wanted.align_settings[by.method]) if by else None,
     }

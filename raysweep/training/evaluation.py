@@ -39,12 +39,23 @@ def evaluate(model: nn.Module, split: Split) -> Risk:
 def sums(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the summed cross-entropy (nats, float64) and the number of wrong answers (int64), both scalars.
 
-    `logits` has shape (examples, classes) and `labels` (examples,). The cross-entropy is logsumexp minus the
-    label's logit. It shares the search for the largest logit with the answer, and so takes on a CPU a sixth
-    of the time of `functional.cross_entropy` and `argmax`, which matters for small networks. Among equal
-    logits the first one is the answer, as with `argmax`.
+    `logits` has shape (examples, classes) and `labels` (examples,).
     """
+    losses, wrong = of_each(logits, labels)
+    return losses.sum(dtype=torch.float64), wrong.sum()
+
+
+def of_each(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return each example's cross-entropy (nats) and whether its answer is wrong, both (examples,).
+
+    Logits of 16 bits are converted to float32 first. The cross-entropy is logsumexp minus the label's logit.
+    It shares the search for the largest logit with the answer, and so takes on a CPU a sixth of the time of
+    `functional.cross_entropy` and `argmax`, which matters for small networks. Among equal logits the first
+    one is the answer, as with `argmax`.
+    """
+    if logits.dtype in (torch.bfloat16, torch.float16):
+        logits = logits.float()
     largest, answers = logits.max(dim=1)
     of_label = logits.gather(1, labels[:, None]).squeeze(1)
     losses = (logits - largest[:, None]).exp_().sum(dim=1).log_() + (largest - of_label)
-    return losses.sum(dtype=torch.float64), (answers != labels).sum()
+    return losses, answers != labels

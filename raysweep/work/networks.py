@@ -8,14 +8,17 @@ from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
+from raysweep.models.precision import Numerics
 from raysweep.plan.identity import Network, Trial, data_config
 from raysweep.store.memory_cache import Cache
 from raysweep.store.trials import TrialStore
+from raysweep.sweep.compare import Compare
 from raysweep.sweep.schema import Sections
 from raysweep.training.evaluation import Risk
 from raysweep.work.data import model_config, pad_to, resident
 
 State = dict[str, torch.Tensor]
+STATES_PART = 4  # the states that are kept on a GPU take at most a quarter of the memory
 
 
 class Networks:
@@ -24,8 +27,9 @@ class Networks:
     def __init__(self, store: TrialStore, sections: Sections, limit: int) -> None:
         """Read from a store; `limit` bounds the bytes of states that are cached."""
         self._store, self._compare = store, sections.compare
+        self._numerics = numerics(sections.compare)
         self._source = (sections.train.data_root, sections.train.download)
-        self._states = Cache(limit)
+        self._states, self._on_device = Cache(limit), Cache(_room_on_device(sections))
         self._risks: dict[tuple[Network, str, bool], Risk] = {}
         self._flat: tuple[tuple[ModelConfig, str], FlatNetwork] | None = None
 
@@ -49,10 +53,21 @@ class Networks:
         return state
 
     def padded(self, network: Network, trial: Trial, config: ModelConfig) -> State:
-        """Return a network's state, padded to the width of `config` with units that have no effect."""
+        """Return a network's state, padded to the width of `config` with units that have no effect.
+
+        It lies on the device of barriers; on a GPU it is kept there for the next barriers.
+        """
+        kept: State | None = self._on_device.get((network, config))
+        if kept is not None:
+            return kept
         own, _ = self.architecture_and_data(trial, self._compare.device)
         state = self.state(network)
-        return state if own == config else pad_to(config, own, state)
+        padded = state if own == config else pad_to(config, own, state)
+        if self._compare.device == "cpu":
+            return padded
+        moved = {name: tensor.to(self._compare.device) for name, tensor in padded.items()}
+        self._on_device.put((network, config), moved, sum(tensor.nbytes for tensor in moved.values()))
+        return moved
 
     def flat(self, config: ModelConfig, device: str) -> FlatNetwork:
         """Return a network of an architecture, into which states are written.
@@ -62,7 +77,7 @@ class Networks:
         """
         if self._flat is None or self._flat[0] != (config, device):
             self._flat = None  # frees its memory first
-            self._flat = (config, device), FlatNetwork(build(config).to(device))
+            self._flat = (config, device), FlatNetwork(build(config).to(device), self._numerics, config)
         return self._flat[1]
 
     def risk(
@@ -82,3 +97,17 @@ class Networks:
         if key not in self._risks:
             self._risks[key] = risk(flat, state, split, recompute)
         return self._risks[key]
+
+
+def numerics(compare: Compare) -> Numerics:
+    """Return how networks are evaluated; the names are those of the sweep file. Raises `ValueError`."""
+    compiles = choose("compile", compare.compile, {"auto": compare.device == "cuda", "off": False})
+    return Numerics(compare.precision, compiles)
+
+
+def _room_on_device(sections: Sections) -> int:
+    """Return the bytes of states that are kept on a GPU: a part of this process's share of its memory."""
+    if sections.compare.device == "cpu" or not torch.cuda.is_available():
+        return 0
+    _, whole = torch.cuda.mem_get_info()
+    return int(whole * min(1.0, sections.resources.align.gpu) / STATES_PART)

@@ -30,6 +30,7 @@ ALONG = {
         "kinds": ["unaligned", "direct"],
         "trajectory": {"stacks": [2, 3], "hybrids": ["bottom_up", "top_down"]},
         "across": ["widths", "tasks"],
+        "precision": "bfloat16",
     },
     "prune": {"levels": 2, "rewind": "1ep", "branches": ["random", "one_shot", "transport"]},
 }

@@ -3,6 +3,7 @@
 import pytest
 
 from raysweep.digest import digest
+from raysweep.errors import UserError
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
 
@@ -45,6 +46,39 @@ def test_an_id_is_the_plain_digest(name):
     assert wanted.barriers
     for key, job in wanted.barriers.items():
         assert key == job.barrier_id == plain(job.comparison, sections.compare, sections.align.threads)
+
+
+CUDA = {"device": "cuda"}
+
+
+@pytest.mark.parametrize(
+    ("change", "other"),
+    [
+        ({"compile": "off"}, {}),
+        ({"precision": "float32"}, {}),
+        ({**CUDA, "precision": "float32"}, CUDA),
+        ({**CUDA, "compile": "auto"}, CUDA),
+    ],
+)
+def test_how_networks_are_evaluated_leaves_ids_alone_where_it_is_the_default_or_has_no_effect(change, other):
+    assert ids(**change) == ids(**other)
+
+
+def test_the_precision_and_on_a_gpu_compilation_belong_to_ids():
+    ways = [{}, {"precision": "bfloat16"}, CUDA, {**CUDA, "compile": "off"}]
+    ways += [{**CUDA, "precision": precision} for precision in ("tf32", "bfloat16")]
+    found = [ids(**way) for way in ways]
+    assert len(set().union(*found)) == sum(map(len, found))
+
+
+def ids(**compare):
+    sections = {"name": "s", "train": TRAIN, "compare": compare, "resources": {"align": {"gpu": 1}}}
+    return set(desired(check("test", sections)).barriers)
+
+
+def test_tf32_is_refused_on_a_processor():
+    with pytest.raises(UserError, match=r"compare\.precision = tf32: requires compare\.device = cuda"):
+        ids(precision="tf32")
 
 
 def test_golden_barriers():

@@ -22,6 +22,7 @@ from tests.work.plans import BASE, carry_out, compare_all
 
 METHODS = ("weight_matching", "activation_matching")
 KINDS = {"kinds": ["direct", "via", "joint"], "subdivisions": 6, "alphas": 5, "splits": ["test"]}
+SAME = ("kind", "interpolation", "statistics", "networks", "alignments")
 TRAIN = {**BASE, "model": ["mlp", "lenet"], "width": 4, "replicates": 3}
 
 
@@ -124,6 +125,28 @@ def test_layers_of_joint_alignments_add_up_to_what_they_maximise(compared):
         for column, key in (("before", "objective_identity"), ("after", "objective")):
             assert sum(layer[column] for layer in row["layers"]) == pytest.approx(row[key], rel=1e-6)
         assert any(layer["displacement"] > 0 for layer in row["layers"])
+
+
+def test_barriers_in_bfloat16_stand_beside_those_in_float32(tmp_path):
+    files, found = Files(str(tmp_path)), {}
+    train, kinds = {**BASE, "norm": "batch", "replicates": 2}, {**KINDS, "kinds": ["unaligned", "direct"]}
+    for precision in ("float32", "bfloat16"):
+        compare = {**kinds, "precision": precision}
+        wanted = desired(check("test", {"name": precision, "train": train, "compare": compare}))
+        if not found:
+            carry_out(wanted, files)
+        compare_all(wanted, files)
+        rows = read_table(files, precision, "barriers").to_pylist()
+        assert {row["precision"] for row in rows} == {precision}
+        found[precision] = sorted(rows, key=lambda row: str([row[key] for key in SAME]))
+    exact, rounded = found.values()
+    assert not {row["barrier_id"] for row in exact} & {row["barrier_id"] for row in rounded}
+    for one, other in zip(exact, rounded, strict=True):
+        assert [one[key] for key in SAME] == [other[key] for key in SAME]
+        assert other["loss_barrier"] == pytest.approx(one["loss_barrier"], abs=0.05)
+    assert any(
+        one["loss_barrier"] != other["loss_barrier"] for one, other in zip(exact, rounded, strict=True)
+    )
 
 
 def test_networks_whose_units_cannot_move(tmp_path):

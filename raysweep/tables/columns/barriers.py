@@ -93,6 +93,7 @@ BARRIERS: list[Column] = [
     ("train_examples", INT, "`compare.train_examples`."),
     ("threads", INT, "`align.threads`."),
     ("device", TEXT, "`compare.device`."),
+    ("precision", TEXT, "`compare.precision`."),
     (
         "alignment_settings",
         TEXT,

@@ -1,0 +1,65 @@
+"""Risks of mixtures one after the other on a GPU, which never waits for the processor in between.
+
+Each mixture is formed in place in the vector that the network's tensors are views of. The evaluation that
+follows it on the stream, a captured graph, reads these tensors.
+"""
+
+from collections.abc import Hashable, Sequence
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from raysweep.connectivity.blend import blend, shares
+from raysweep.connectivity.statistics import recompute_statistics
+from raysweep.data.resident import Split
+from raysweep.models.flat import FlatNetwork
+from raysweep.models.precision import computing_in
+from raysweep.training.evaluation import Risk
+from raysweep.training.repeated_evaluation import Evaluation
+from raysweep.vocabulary import Precision
+
+MOST = 4  # evaluations of a network that are kept, because each holds the memory of a forward pass
+
+_EVALUATIONS: WeakKeyDictionary[FlatNetwork, dict[Hashable, Evaluation]] = WeakKeyDictionary()
+
+
+@torch.no_grad()
+def streamed_risks(
+    network: FlatNetwork,
+    vectors: Sequence[torch.Tensor],
+    weights: np.ndarray,
+    split: Split,
+    recompute: Split | None = None,
+) -> list[Risk]:
+    """Return the risk of sum_i w_i vectors_i for every row w of `weights`, which sums to one.
+
+    `weights` has the shape (points, networks). With `recompute` every mixture gets running statistics of its
+    own, computed on these images. Integers and masks keep the values that the network holds. Raises
+    `ImagesWritten` for a network that writes to its input.
+    """
+    evaluation = _evaluation(network, split)
+    found = torch.empty(len(weights), 2, dtype=torch.float64, device=split.images.device)
+    for row, parts in zip(found, shares(weights), strict=True):
+        blend(vectors, parts, network.vector)
+        if recompute is not None:
+            with computing_in(network.numerics.precision, split.images.device):
+                recompute_statistics(network.model, recompute.images)
+        evaluation.start()
+        row.copy_(evaluation.totals)
+    return evaluation.risks(found)
+
+
+def streams(network: FlatNetwork, split: Split) -> bool:
+    """Whether mixtures are evaluated in this way: on a GPU, and wherever the precision is not float32."""
+    return split.images.is_cuda or network.numerics.precision != Precision.FLOAT32
+
+
+def _evaluation(network: FlatNetwork, split: Split) -> Evaluation:
+    known = _EVALUATIONS.setdefault(network, {})
+    key = (split.images.data_ptr(), split.images.shape, split.labels.data_ptr())
+    if key not in known:
+        while len(known) >= MOST:
+            del known[next(iter(known))]
+        known[key] = Evaluation(network.model, split, network.numerics, network.architecture)
+    return known[key]

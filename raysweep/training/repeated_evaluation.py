@@ -1,0 +1,185 @@
+"""A network that is evaluated again and again, under other weights in the same tensors.
+
+On a GPU the evaluation of the whole split is recorded in a CUDA graph and replayed with one launch; compiled
+code is shared by all networks of an architecture.
+"""
+
+import copy
+import logging
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from raysweep.accelerator.capture import Captured, Work
+from raysweep.accelerator.compiling import compiled, first_that_works, lacking
+from raysweep.data.resident import Split, unwritten
+from raysweep.models.precision import FLOAT32, Numerics, computing_in
+from raysweep.training.answer_sizes import answer_bytes
+from raysweep.training.evaluation import Risk, evaluate, of_each
+
+# Bytes of a layer's output in a forward pass: few large calls suit a GPU, and a processor has caches to fill.
+ROOM = {"cuda": 2**28, "cpu": 2**23}
+PROBES = 2  # examples on which the outputs of layers are measured
+# How closely two ways of evaluating a network agree, relative to the loss and in nats. Rounding alone stays
+# far below; a kernel that is wrong, or reads weights that are no longer there, does not.
+AGREE = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 3e-2}
+
+State = dict[str, torch.Tensor]
+
+_LOG = logging.getLogger("raysweep")
+_COMPILED: dict[Hashable, Callable[..., torch.Tensor]] = {}
+
+
+class Evaluation:
+    """The risk of a module on a split, as often as it is asked for.
+
+    The module must be in evaluation mode, also when this is made. Its parameters, its buffers and the images
+    must stay where they are in memory; their values may change in between. `totals`, float64 (2,), receives
+    the summed cross-entropy (nats) and the number of wrong answers.
+
+    With `numerics.compile` the forward pass is compiled. Modules that are made with an equal `architecture`
+    share the compiled code, so these must compute the same function of their state. What cannot be compiled
+    or captured is evaluated as it is, and the log says why.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        split: Split,
+        numerics: Numerics = FLOAT32,
+        architecture: Hashable | None = None,
+    ) -> None:
+        """Prepare the evaluation, which compiles and captures it. Raises `ImagesWritten`; see `evaluate`."""
+        self._model, self._split, self._precision = model, split, numerics.precision
+        device, chunks = split.images.device, _chunks(split, _examples(model, split))
+        self.totals = torch.zeros(2, dtype=torch.float64, device=device)
+        summing = partial(_summing, self.totals, chunks, numerics.precision)
+        self._plain = plain = summing(lambda chunk: _of_chunk(model(chunk.images), chunk))
+        ways: dict[str, Callable[[], Work]] = {
+            "captured": lambda: Captured(plain, device),
+            "eager": lambda: plain,
+        }
+        if numerics.compile:
+            ways = {
+                "compiled": lambda: Captured(summing(_compiled(model, architecture, device)), device)
+            } | ways
+        self.way, self._run = first_that_works(f"evaluation of {type(model).__name__}", ways)
+        self._trusted = self.way == "eager"
+
+    def start(self) -> None:
+        """Enqueue the evaluation on the current stream, without waiting for it.
+
+        The first call waits: it compares the result with a plain evaluation, which takes over for good where
+        the two differ by more than rounding.
+        """
+        self._run()
+        if not self._trusted:
+            self._trusted = True
+            self._check()
+
+    def risk(self) -> Risk:
+        """Wait for what was started last and return it."""
+        return self.risks(self.totals[None])[0]
+
+    def risks(self, totals: torch.Tensor) -> list[Risk]:
+        """Wait for the device and return the risks that belong to copies of `totals`, shape (n, 2)."""
+        examples = len(self._split)
+        return [Risk(loss / examples, wrong / examples) for loss, wrong in totals.tolist()]
+
+    def _check(self) -> None:
+        found = self.risk().loss
+        with computing_in(self._precision, self.totals.device):
+            expected = evaluate(self._model, self._split).loss
+        close = AGREE[self._precision]
+        if not np.isclose(found, expected, rtol=close, atol=close, equal_nan=True):
+            name = type(self._model).__name__
+            _LOG.warning("evaluation of %s: not %s (loss %g, not %g)", name, self.way, found, expected)
+            self.way, self._run = "eager", self._plain
+            self._run()
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Images, their labels, and which of them count: a last chunk overlaps the one before it."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    counted: torch.Tensor
+
+
+def _chunks(split: Split, examples: int) -> list[_Chunk]:
+    """Cut a split into chunks of one size, at most `examples`: another size would be compiled again."""
+    number = -(-len(split) // examples)
+    size = -(-len(split) // number)
+    everything = torch.ones(size, dtype=torch.bool, device=split.images.device)
+    chunks = []
+    for first in range(0, len(split), size):
+        start = min(first, len(split) - size)
+        counted = everything.clone()
+        counted[: first - start] = False
+        part = slice(start, start + size)
+        chunks.append(_Chunk(split.images[part], split.labels[part], counted))
+    return chunks
+
+
+def _examples(model: nn.Module, split: Split) -> int:
+    largest = max(answer_bytes(model, split.images[:PROBES]).values())
+    return max(1, min(len(split), ROOM[split.images.device.type] // largest))
+
+
+def _summing(
+    totals: torch.Tensor, chunks: list[_Chunk], precision: str, of_chunk: Callable[[_Chunk], torch.Tensor]
+) -> Work:
+    """Return the work that evaluates all chunks and writes `totals`.
+
+    It does not refer to the `Evaluation`, so that a graph is freed together with its last user.
+    """
+
+    @torch.no_grad()
+    def work() -> None:
+        found = []
+        with computing_in(precision, totals.device):
+            for chunk in chunks:
+                with unwritten(chunk.images):
+                    found.append(of_chunk(chunk))
+        torch.sum(torch.stack(found), dim=0, out=totals)
+
+    return work
+
+
+def _of_chunk(logits: torch.Tensor, chunk: _Chunk) -> torch.Tensor:
+    losses, wrong = of_each(logits, chunk.labels)
+    loss = torch.where(chunk.counted, losses, 0).sum(dtype=torch.float64)
+    return torch.stack([loss, (wrong & chunk.counted).sum().double()])
+
+
+def _compiled(
+    model: nn.Module, architecture: Hashable | None, device: torch.device
+) -> Callable[[_Chunk], torch.Tensor]:
+    """Return the compiled function of a chunk. Raises `RuntimeError` where nothing can be compiled."""
+    tensors = {name: tensor.detach() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    missing = lacking(device.type)
+    if missing:
+        raise RuntimeError(missing)
+    function = _COMPILED.get(architecture) or _compiled_sums(model)
+    if architecture is not None:
+        _COMPILED[architecture] = function
+    return lambda chunk: function(tensors, chunk.images, chunk.labels, chunk.counted)
+
+
+def _compiled_sums(model: nn.Module) -> Callable[..., torch.Tensor]:
+    """Return the compiled function of a state and a chunk that serves all networks like the model."""
+    template = copy.deepcopy(model).eval().to("meta")  # its own weights are never read
+
+    def of_state(
+        state: State, images: torch.Tensor, labels: torch.Tensor, counted: torch.Tensor
+    ) -> torch.Tensor:
+        logits = functional_call(template, state, (images,))
+        return _of_chunk(logits, _Chunk(images, labels, counted))
+
+    return compiled(of_state)
