@@ -60,6 +60,11 @@ def first_that_works(what: str, ways: Mapping[str, Callable[[], Result]]) -> tup
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # compilers raise many kinds, and so may a user's network
-            text = f"{type(error).__name__}: {error}".splitlines()[0]
-            _LOG.warning("%s: not %s (%s)", what, way, text)
+            _warn(what, way, f"{type(error).__name__}: {error}".splitlines()[0])
     return last, ways[last]()
+
+
+@lru_cache(maxsize=100)
+def _warn(what: str, way: str, why: str) -> None:
+    """Log it, once in each process."""
+    _LOG.warning("%s: not %s (%s)", what, way, why)

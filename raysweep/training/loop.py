@@ -72,6 +72,7 @@ class TrainingRun:
         if self.stream:
             self.stream.wait_stream(torch.cuda.current_stream(self._device))
         self.model.train()
+        self._prepare()
         with on(self.stream):
             first, losses = self.step, []
             while self.step < to_step:
@@ -96,10 +97,8 @@ class TrainingRun:
 
     def _some_steps(self, to_step: int) -> torch.Tensor:
         """Take at least one step, and return the losses, (steps,)."""
-        first, size = self.step, self._batches.size(self.step)
-        if size not in self._captured:
-            self._captured[size] = self._capture(size)
-        steps = self._captured[size]
+        first = self.step
+        steps = self._captured[self._batches.size(first)]
         count = 1 if steps is None else min(self._batches.alike(first), to_step - first, MOST)
         rates = [self._hyperparameters.schedule.rate(step) for step in range(first, first + count)]
         self.step += count
@@ -112,29 +111,38 @@ class TrainingRun:
         self._batches.seed_dropout(step)
         return self._step.update(examples, draws, self._step.loss)
 
-    def _capture(self, size: int) -> CapturedSteps | None:
-        """Return captured steps of a batch size, or None where steps are plain.
+    def _prepare(self) -> None:
+        """Capture the steps of each batch size, unless that is done; the last batch may be smaller."""
+        for step in (self.step, self._batches.per_epoch - 1):
+            size = self._batches.size(step)
+            if size in self._captured:
+                continue
+            with on(self.stream):
+                steps = self._captured[size] = self._capture(step)
+            if steps is not None and steps.draws_numbers and self.stream:
+                torch.cuda.synchronize(self._device)
+                self.stream = _drawing_stream(self._device)
 
-        The last batch of an epoch may be smaller. Its steps are not compiled, which would take longer than it
-        saves.
+    def _capture(self, step: int) -> CapturedSteps | None:
+        """Return captured steps like this one, or None where steps are plain.
+
+        Steps with a smaller last batch are not compiled, which would take longer than it saves.
         """
         makers = {
-            Way.COMPILED: lambda: self._captured_with(self._compiled_loss()),
-            Way.CAPTURED: lambda: self._captured_with(self._step.loss),
+            Way.COMPILED: lambda: self._captured_with(self._compiled_loss(), step),
+            Way.CAPTURED: lambda: self._captured_with(self._step.loss, step),
             Way.PLAIN: lambda: None,
         }
-        whole = size == self._hyperparameters.batch_size
-        ways = self._ways if whole else tuple(way for way in self._ways if way != Way.COMPILED)
+        last = self._batches.size(step) < self._batches.size(0)
+        ways = tuple(way for way in self._ways if way != Way.COMPILED) if last else self._ways
         way, steps = first_that_works("training steps", {way: makers[way] for way in ways})
-        if whole:
+        if not last:
             self.way = Way(way)
-        if steps is not None and steps.draws_numbers and self.stream:
-            self.stream = _drawing_stream(self._device)
         return steps
 
-    def _captured_with(self, loss: Loss) -> CapturedSteps:
+    def _captured_with(self, loss: Loss, step: int) -> CapturedSteps:
         rate = self._hyperparameters.schedule.rate(self.step)
-        return CapturedSteps(self._step, loss, self._batches, self.step, rate)
+        return CapturedSteps(self._step, loss, self._batches, step, rate)
 
     def _compiled_loss(self) -> Loss:
         hyperparameters = self._hyperparameters

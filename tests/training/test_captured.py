@@ -1,8 +1,13 @@
 """Captured steps, by the stand-in that runs the same code on the CPU."""
 
+import itertools
+
 import pytest
 import torch
+from torch import nn
 
+from raysweep.accelerator.compiling import _warn, lacking
+from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.training.loop import Diverged, TrainingRun
@@ -94,3 +99,56 @@ def test_a_loss_that_is_not_finite_is_found_at_its_step(digits):
     with pytest.raises(Diverged) as captured:
         trained_for(40, mlp(), digits, chosen, CAPTURED)
     assert str(captured.value) == str(plain.value)
+
+
+@pytest.mark.parametrize("name", ["dropping", "sometimes", "frozen", "tied", "head"])
+def test_networks_of_a_user_are_captured(digits, name):
+    """Dropout draws the same numbers at each step, whatever other runs do in between."""
+    config = ModelConfig(f"tests.networks:{name}", 8, None, "none", (1, 8, 8), 10)
+    plain = trained_for(30, config, digits, settings(), (Way.PLAIN,))
+    runs = []
+    for _ in range(2):
+        model = initialised(config, "pytorch", 0)
+        runs.append(TrainingRun(model, digits, settings(), masks=masks_of(model), ways=CAPTURED))
+    for stop in (5, 30):
+        for run in runs:
+            run.begin(stop)
+    for run in runs:
+        run.check()
+        assert run.way == Way.CAPTURED
+        torch.testing.assert_close(run.model.state_dict(), plain.model.state_dict(), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(everything(runs[0]), everything(runs[1]), atol=0, rtol=0)
+
+
+@pytest.mark.slow
+def test_compiled_steps_are_plain_steps(digits):
+    """Two runs share what is compiled, and have the same bits as a run that compiles on its own."""
+    if lacking("cpu"):
+        pytest.fail(lacking("cpu"))
+    template = build(mlp(8, 1))
+    runs = []
+    for shared in (template, template, None):
+        model = initialised(mlp(8, 1), "pytorch", 0)
+        ways = (Way.COMPILED, Way.PLAIN)
+        runs.append(TrainingRun(model, digits, settings(), ways=ways, template=shared))
+        runs[-1].advance(30)
+        assert runs[-1].way == Way.COMPILED
+        torch.testing.assert_close(everything(runs[-1]), everything(runs[0]), atol=0, rtol=0)
+    plain = TrainingRun(initialised(mlp(8, 1), "pytorch", 0), digits, settings())
+    plain.advance(30)
+    torch.testing.assert_close(everything(runs[0]), everything(plain), atol=1e-3, rtol=1e-3)
+
+
+def test_a_capture_that_is_not_faithful_is_not_used(digits, caplog):
+    """Here because each step changes what the next one computes, which replays on a GPU would not notice."""
+    _warn.cache_clear()  # each warning is given once in a process
+    count = itertools.count()
+
+    class Counting(nn.Linear):
+        def forward(self, images):
+            return super().forward(images.flatten(1)) * next(count)
+
+    run = TrainingRun(Counting(64, 10), digits, settings(), ways=CAPTURED)
+    run.advance(3)
+    assert run.way == Way.PLAIN
+    assert "not captured (Unfaithful: " in caplog.text

@@ -1,0 +1,35 @@
+"""The risks of a network in training, also where the trials of a process share one evaluation."""
+
+import torch
+
+from raysweep.models.config import ModelConfig
+from raysweep.models.initialise import initialised
+from raysweep.models.precision import FLOAT32
+from raysweep.training.loop import TrainingRun
+from raysweep.vocabulary import Way
+from raysweep.work.metrics import Metrics, SharedMetrics
+from tests.conftest import settings
+
+
+def test_shared_metrics_are_those_of_each_network_when_it_was_evaluated(digits):
+    """By the stand-in on the CPU; one run goes on before its risks are read."""
+    config = ModelConfig("lenet", 2, None, "batch", (1, 8, 8), 10)
+    runs, expected = [], []
+    for seed in range(2):
+        run = TrainingRun(initialised(config, "pytorch", seed), digits, settings(), ways=(Way.CAPTURED,))
+        run.advance(10)
+        alone = Metrics(digits)
+        alone.start(run)
+        expected.append(alone.risks())
+        runs.append(run)
+    shared = [SharedMetrics(config, digits, FLOAT32, channels_last=False) for _ in runs]
+    for metrics, run in zip(shared, runs, strict=True):
+        metrics.start(run)
+        run.advance(20)
+    for metrics, risks in zip(shared, expected, strict=True):
+        found = metrics.risks()
+        assert found.keys() == risks.keys() == {"train", "test"}
+        for split, risk in risks.items():
+            assert found[split].error == risk.error
+            torch.testing.assert_close(found[split].loss, risk.loss)
+    assert expected[0] != expected[1]
