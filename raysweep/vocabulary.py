@@ -36,6 +36,14 @@ class Method(StrEnum):
 BY_WEIGHTS = (Method.WEIGHT_MATCHING,)
 
 
+class Way(StrEnum):
+    """How the steps of training, and evaluations, are run: each way gives its own last bits."""
+
+    COMPILED = auto()  # by torch.compile, and captured in a CUDA graph
+    CAPTURED = auto()  # in a CUDA graph
+    PLAIN = auto()
+
+
 class Interpolation(StrEnum):
     """Which mixtures of the networks are evaluated: a line of two, a simplex of three, or an equal mean."""
 

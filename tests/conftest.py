@@ -13,7 +13,8 @@ from raysweep.data import DataConfig, load_arrays, scaling_of
 from raysweep.data.resident import Resident, make_resident
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
-from raysweep.training.loop import Hyperparameters, TrainingRun
+from raysweep.training.hyperparameters import Hyperparameters
+from raysweep.training.loop import TrainingRun
 from raysweep.training.schedule import Schedule
 from tests.cluster import poison
 from tests.environment import variables

@@ -182,10 +182,17 @@ def stored(tmp_path_factory):
 @pytest.mark.parametrize("field", ["statistics", "interpolation", "method"])
 def test_unknown_names_are_refused_at_work(stored, field):
     wanted, files = stored
-    jobs = wanted.alignments if field == "method" else wanted.barriers
-    job = next(job for job in jobs.values() if field == "method" or job.kind == "unaligned")
+    if field == "method":
+        job = replace(next(iter(wanted.alignments.values())), method="novel")
+    else:
+        job = unaligned(wanted)
+        job = replace(job, comparison=replace(job.comparison, **{field: "novel"}))
     with pytest.raises(ValueError, match=f"unknown {field} 'novel'; valid: "):
-        work(wanted, files, replace(job, **{field: "novel"}))
+        work(wanted, files, job)
+
+
+def unaligned(wanted):
+    return next(job for job in wanted.barriers.values() if job.comparison.kind == "unaligned")
 
 
 def work(wanted, files, job):
@@ -205,7 +212,7 @@ def test_an_unknown_split_is_refused_at_work(stored):
         wanted,
         sweep=replace(wanted.sweep, sections=changed(wanted.sweep.sections, "compare.splits", ["novel"])),
     )
-    job = next(job for job in wanted.barriers.values() if job.kind == "unaligned")
+    job = unaligned(wanted)
     with pytest.raises(ValueError, match="unknown split 'novel'; valid: train, test"):
         work(wanted, files, job)
 

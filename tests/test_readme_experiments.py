@@ -66,6 +66,11 @@ def test_the_example_of_a_sweep_file(tmp_path):
     (tmp_path / "my_sweep.yaml").write_text(marked(".", "sweep").text)
     wanted = load_one(str(tmp_path / "my_sweep.yaml"), None)
     assert wanted.sweep.name == "my_sweep"
-    assert {job.kind for job in wanted.barriers.values()} == {"unaligned", "direct", "via", "joint"}
+    assert {job.comparison.kind for job in wanted.barriers.values()} == {
+        "unaligned",
+        "direct",
+        "via",
+        "joint",
+    }
     sections = yaml.safe_load(marked(".", "sweep").text)
     assert len(wanted.trials) == 2 * 2 * sections["train"]["replicates"]

@@ -10,6 +10,15 @@ from raysweep.tables.schemas import TABLES, schema
 from raysweep.tables.variants import trial_of
 
 READ = ("trials", "alignments", "agreements", "barriers", "failures")
+# A table that lacks one of these columns is left out: nobody knows what its rows belong to.
+_SETTING = {"group", "dataset", "model", "norm", "width"}
+REQUIRED = {
+    "trials": {"trial_id", "level", "steps", "epochs", *_SETTING},
+    "alignments": {"alignment_id", "networks"},
+    "agreements": set(),
+    "barriers": {"kind", "networks", "alignments", "level", "step", "permutation_step", "split", *_SETTING},
+    "failures": set(),
+}
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,12 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     except (OSError, pa.ArrowException) as error:  # a folder without files, or a file that is cut short
         return nothing, [f"table {table} cannot be read: {type(error).__name__}"]
     lacking = [name for name, _, _ in TABLES[table] if name not in frame]
+    required = [name for name in lacking if name in REQUIRED[table]]
+    if required:
+        return nothing, [f"table {table} left out: it lacks {', '.join(required)}"]
     notes = [f"table {table} lacks {', '.join(lacking)}, taken as null"] if lacking else []
-    return frame.assign(**dict.fromkeys(lacking)), notes
+    nulls = {name: pa.nulls(len(frame), schema(table).field(name).type).to_pandas() for name in lacking}
+    return frame.assign(**nulls), notes
 
 
 def _complete(

@@ -16,7 +16,7 @@ from analysis.statistics.deciding import (
     Finding,
     with_reason,
 )
-from analysis.statistics.spread import in_numbers
+from analysis.statistics.spread import DecidedSpread, in_numbers
 
 HALF = 0.5  # below this share of the unaligned loss barrier a permutation aligns, if not well
 WORDS = {
@@ -28,29 +28,21 @@ WORDS = {
 STRADDLES = f"the interval straddles {HALF}"
 
 
-@dataclass(frozen=True)
-class Decision:
+@dataclass(frozen=True, kw_only=True)
+class Decision(DecidedSpread):
     """What the error barriers (shares) under one permutation say of a whole sequence.
 
     The sequence runs over a `coordinate`: epochs or levels. The mean barrier is at most 0.02 at `holds` of
     its `informative` positions, where networks are not connected without a permutation. `reason` names the
     positions at which the claim fails or, where it fails nowhere, those that leave it undecided. `position`
-    is that of the largest mean (or of one that is not a number), informative or not; mean, interval, maximum,
-    share of connected pairs and number of pairs `n` belong to this position.
+    is that of the largest mean (or of one that is not a number), informative or not; the spread belongs to
+    this position.
     """
 
-    state: str
-    reason: str
     coordinate: str
     holds: int
     informative: int
     position: float
-    mean: float
-    low: float
-    high: float
-    maximum: float
-    connected: float
-    n: int
 
 
 def decide_together(rows: pd.DataFrame, coordinate: str) -> Decision:

@@ -1,15 +1,28 @@
 """The summary of several comparisons: mean, interval, maximum and share connected, in words and in tables."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from analysis.statistics.deciding import share_connected, with_reason
+from analysis.statistics.deciding import Finding, share_connected, with_reason
 from analysis.statistics.jackknife import Members, interval, with_interval
 
 UNITS = {"error": "share", "loss": "nats"}  # the unit of each risk
 SPREAD = ("mean", "low", "high", "reason", "maximum", "connected", "n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecidedSpread(Finding):
+    """A decision on error barriers (shares), with their spread: what `spread` returns of them."""
+
+    mean: float
+    low: float
+    high: float
+    maximum: float
+    connected: float
+    n: int
 
 
 def spread(values: pd.Series, members: Members) -> dict[str, Any]:

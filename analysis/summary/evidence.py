@@ -48,7 +48,7 @@ def _weak(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdic
         decided = all_pairs.decided(all_pairs.summarise(rows[rows.series.str.startswith(weak.INDEPENDENT)]))
         for row in decided[decided.alignment != Kind.UNALIGNED].itertuples():
             own = replace(setting, method=str(row.alignment).replace(" ", "_"))
-            yield make(WEAK, "one aligned to the other", setting=own, **_spread(row))
+            yield make(claim=WEAK, what="one aligned to the other", setting=own, **_spread(row))
 
 
 def _along_training(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
@@ -76,7 +76,7 @@ def _strong(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verd
         decided = width_scaling.decided(width_scaling.summarise(rows, tables.alignments))
         for row in decided[decided.kind.isin(STRONG_WORDS)].itertuples():
             own = replace(setting, width=int(str(row.width)))
-            yield make(STRONG, STRONG_WORDS[str(row.kind)], setting=own, **_spread(row))
+            yield make(claim=STRONG, what=STRONG_WORDS[str(row.kind)], setting=own, **_spread(row))
 
 
 def _spread(row: Any) -> dict[str, Any]:
@@ -89,4 +89,4 @@ def _along(make: Make, claim: str, what: str, setting: Setting, split: str, foun
         f"{found.informative} informative {found.coordinate}s"
     )
     numbers = {name: getattr(found, name) for name in STATED}
-    return make(claim, what, setting=setting, split=split, where=where, **numbers)
+    return make(claim=claim, what=what, setting=setting, split=split, where=where, **numbers)

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from analysis.rows.settings import Setting
 from analysis.statistics.deciding import THRESHOLD, with_reason
 from analysis.statistics.jackknife import with_interval
+from analysis.statistics.spread import DecidedSpread
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The decision on a claim on one split, with the spread of the error barriers (shares) behind it.
+@dataclass(frozen=True, kw_only=True)
+class Verdict(DecidedSpread):
+    """The decision on a claim on one split, with the spread of the pairs or triples behind it.
 
-    `what` describes the permutations, and `where` the epoch or level to which the numbers belong. `connected`
-    is the share of the `n` pairs or triples at or below the threshold. `reason` says why the claim is
-    undecided, or at which epochs or levels it fails.
+    `what` describes the permutations, and `where` the epoch or level to which the spread belongs. `reason`
+    says why the claim is undecided, or at which epochs or levels it fails.
     """
 
     claim: str
@@ -21,14 +21,6 @@ class Verdict:
     sweep: str
     setting: Setting
     split: str
-    state: str
-    reason: str
-    mean: float
-    low: float
-    high: float
-    maximum: float
-    connected: float
-    n: int
     where: str = ""
 
     @property

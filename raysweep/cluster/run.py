@@ -121,8 +121,8 @@ class _Run:
             self._listener.stage(stage, count)
         self._pool = Pool(self._files.root, self._sections, self, self._listener)
         try:
-            while self._frontier.has_trial or self._pool.busy:
-                if self._frontier.has_trial:
+            while self._frontier.ready_trials or self._pool.busy:
+                if self._frontier.ready_trials:
                     self._train(len(work.trials))
                 else:
                     self._pool.turn(1.0)
@@ -136,16 +136,18 @@ class _Run:
         self.failures += train_trials(self._files.root, self._sections, count, self, self._listener)
 
     @property
-    def has_trial(self) -> bool:
-        return self._frontier.has_trial
+    def ready_trials(self) -> int:
+        return self._frontier.ready_trials
 
-    def task(self) -> "TrialTask":
+    def tasks(self, most: int) -> "list[TrialTask]":
         from raysweep.work.inputs import TrialTask
 
-        trial = self._frontier.take_trial()
-        extent = self._wanted.extents[trial.trial_id]
-        applied = (found.alignment_id for found in extent.mask_permutations.values())
-        return TrialTask(trial, extent, self._objects(applied))
+        found = []
+        for trial in self._frontier.take_trials(most):
+            extent = self._wanted.extents[trial.trial_id]
+            applied = (each.alignment_id for each in extent.mask_permutations.values())
+            found.append(TrialTask(trial, extent, self._objects(applied)))
+        return found
 
     def level_done(self, trial_id: str, level: int) -> None:
         self._frontier.level_done(trial_id, level)
@@ -167,7 +169,7 @@ class _Run:
         if not jobs:
             return None
         networks = {network.trial_id for job in jobs for network in job.networks}
-        found = (each for job in jobs if isinstance(job, BarrierJob) for each in job.alignments)
+        found = (each for job in jobs if isinstance(job, BarrierJob) for each in job.comparison.alignments)
         trials = {trial_id: self._wanted.trials[trial_id] for trial_id in networks}
         return Tile(jobs, trials, self._objects(found))
 

@@ -1,10 +1,11 @@
 """Trials on Ray Tune: reused actors train them level by level, and write results to the trial store."""
 
+import contextlib
 import logging
 import tempfile
-import traceback
 import uuid
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import ray
@@ -12,21 +13,23 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig
 from ray.tune.search import Searcher
 
-from raysweep.cluster.capacity import living_nodes
+from raysweep.cluster.capacity import living_nodes, needs_of, slots
 from raysweep.cluster.events import Listener
 from raysweep.plan.identity import data_config
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
+from raysweep.sweep.resources import TrialWorker
 from raysweep.sweep.schema import Sections
 from raysweep.tables.failures import failure
 from raysweep.version import check_code, code_digest
+from raysweep.work.bundle import Event, run_bundle
 from raysweep.work.data import resident
-from raysweep.work.device import end_if_cuda_is_broken
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import run_trial
 
 DEATHS = 3  # failures of a trial's process or storage without progress; other exceptions would recur
+PACKED = 8  # trials that share a GPU unless the sweep file says otherwise: more are no faster (measured)
 MOST_DEATHS = 100  # failures with progress, by lost nodes, or before the process could record its start
 
 
@@ -34,12 +37,12 @@ class TrialSource(Protocol):
     """Provides trials, and is notified when their levels are finished."""
 
     @property
-    def has_trial(self) -> bool:
-        """Whether there is a trial that has its inputs."""
+    def ready_trials(self) -> int:
+        """The number of trials that have their inputs."""
         ...
 
-    def task(self) -> TrialTask:
-        """Return a trial that has its inputs, which is then no longer offered."""
+    def tasks(self, most: int) -> list[TrialTask]:
+        """Return at most `most` trials that can be trained together; they are then no longer offered."""
         ...
 
     def level_done(self, trial_id: str, level: int) -> None:
@@ -52,46 +55,47 @@ class TrialSource(Protocol):
 
 
 class _Trainable(tune.Trainable):
-    """Trains the trial in its configuration, one level per step.
+    """Trains a bundle of trials; each result is an `Event`.
 
-    An exception becomes a result, so that the actor survives. An error of the storage is raised, and Tune
-    starts the trial again, as it does when the process dies. If the storage does not even accept the record
-    of the start, the starts could not be counted, so this is a failure at once.
+    An exception of a trial becomes a result, so that the actor survives. An error of the storage is raised,
+    and Tune starts the bundle again, as it does when the process dies. If the storage does not even accept
+    the record of a start, the starts could not be counted, so this is a failure at once.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._task = config
-        self._levels: Iterator[int] | None = None
-        self._counted = False
+        self._config = config
+        self._events: Iterator[Event] | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        try:
-            self._levels = self._levels or self._begin()
-            level = next(self._levels, None)
-        except OSError:
-            if self._counted:
-                raise
-            return {"done": True, "failure": traceback.format_exc()}
-        except Exception:
-            end_if_cuda_is_broken()
-            return {"done": True, "failure": traceback.format_exc()}
-        return {"done": True, "failure": ""} if level is None else {"done": False, "level": level}
+        self._events = self._events or self._begin()
+        event = next(self._events, None)
+        return {"done": True} if event is None else {"done": False, "event": asdict(event)}
 
-    def _begin(self) -> Iterator[int]:
-        sections, task = ray.get(self._task["sections"][0]), ray.get(self._task["task"][0])
-        files = Files(self._task["root"])
-        store = TrialStore(files)
-        check_code(self._task["code"])
-        _count_deaths(store, task, self._task["run"])
-        self._counted = True
-        training, rest = task.trial.training, sections.train
+    def _begin(self) -> Iterator[Event]:
+        self._sections, tasks = ray.get(self._config["sections"][0]), ray.get(self._config["tasks"][0])
+        self._files = Files(self._config["root"])
+        most = len(tasks)
+        with contextlib.suppress(OSError):  # of which each trial will tell
+            if _died_before(TrialStore(self._files), tasks, self._config["run"]):
+                most = 1  # whichever trial has ended the process must not end the others again
+        return run_bundle(tasks, self._start, most)
+
+    def _start(self, task: TrialTask) -> Iterator[int | None]:
+        store = TrialStore(self._files)
+        check_code(self._config["code"])
+        try:
+            _count_deaths(store, task, self._config["run"])
+        except OSError as error:
+            raise RuntimeError("the storage does not accept the record of a trial's start") from error
+        training, rest = task.trial.training, self._sections.train
         config = data_config(training, task.trial.replicate)
         data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
-        return run_trial(task, data, store, ResultStore(files), sections.resources.resume_seconds)
+        seconds = self._sections.resources.resume_seconds
+        yield from run_trial(task, data, store, ResultStore(self._files), seconds)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing, because checkpoints are kept in the trial store."""
@@ -101,25 +105,31 @@ class _Trainable(tune.Trainable):
 
 
 class _Ready(Searcher):
-    """Gives Tune the trials that have their inputs.
+    """Gives Tune bundles of trials that have their inputs.
 
     While trials run, others may become ready. The search ends when no trial runs and none is ready.
     """
 
-    def __init__(self, source: TrialSource) -> None:
+    def __init__(self, source: TrialSource, worker: TrialWorker) -> None:
         super().__init__()
-        self._source, self._running = source, 0
+        self._source, self._worker, self._running = source, worker, 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Return no state: Tune pickles searchers for a restore, which raysweep never does."""
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        if self._source.has_trial:
-            task = self._source.task()
+        if self._source.ready_trials:
+            tasks = self._source.tasks(self._most())
             self._running += 1
-            return {"trial_id": task.trial.trial_id, "task": [ray.put(task)]}
+            return {"trial_ids": [task.trial.trial_id for task in tasks], "tasks": [ray.put(tasks)]}
         return None if self._running else Searcher.FINISHED
+
+    def _most(self) -> int:
+        """Return how many trials a process gets: not more than its share of those that are ready."""
+        pack = self._worker.pack or (PACKED if self._worker.gpu else 1)
+        share = -(-self._source.ready_trials // max(1, slots(needs_of(self._worker)))) if pack > 1 else 1
+        return min(pack, share)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -138,6 +148,7 @@ class _Progress(Callback):
 
     def __init__(self, source: TrialSource, needs: dict[str, float], listener: Listener) -> None:
         self.failures: list[dict[str, Any]] = []
+        self._ended: set[str] = set()
         self._source, self._needs, self._listener = source, needs, listener
 
     def __getstate__(self) -> dict[str, Any]:
@@ -151,19 +162,24 @@ class _Progress(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        if "level" in result:
-            self._source.level_done(trial.config["trial_id"], result["level"])
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._end(trial, trial.last_result.get("failure", ""), 1)
+        if "event" not in result:
+            return
+        event = Event(**result["event"])
+        if event.level is None:
+            self._end(event.trial_id, event.failure, str(result.get("hostname", "")))
+        else:
+            self._source.level_done(event.trial_id, event.level)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._end(trial, f"the training process could not be started, or died {MOST_DEATHS} times", 1)
+        for trial_id in trial.config["trial_ids"]:
+            self._end(trial_id, f"the training process could not be started, or died {MOST_DEATHS} times", "")
 
-    def _end(self, trial: Any, error: str, attempts: int) -> None:
+    def _end(self, trial_id: str, error: str, node: str) -> None:
+        if trial_id in self._ended:  # a bundle that is started again tells everything again
+            return
+        self._ended.add(trial_id)
         if error:
-            node = str(trial.last_result.get("hostname", ""))
-            self.failures.append(failure(trial.config["trial_id"], "trial", error, attempts, node))
+            self.failures.append(failure(trial_id, "trial", error, 1, node))
             self._listener.failed(self.failures[-1])
         self._listener.advance("training", 1)
 
@@ -189,7 +205,7 @@ def train_trials(
                 "sections": [ray.put(sections)],
             },
             tune_config=tune.TuneConfig(
-                search_alg=_Ready(source),
+                search_alg=_Ready(source, resources.trial),
                 num_samples=count,
                 reuse_actors=True,
                 max_concurrent_trials=resources.workers,
@@ -206,6 +222,12 @@ def train_trials(
             ),
         ).fit()
     return progress.failures
+
+
+def _died_before(store: TrialStore, tasks: list[TrialTask], run: str) -> bool:
+    """Whether a process of this run has died, on a node that is alive, while it trained these trials."""
+    alive = {node["NodeID"] for node in living_nodes()}
+    return any(not alive.isdisjoint(store.nodes_of_starts(task.trial.trial_id, run)) for task in tasks)
 
 
 def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:

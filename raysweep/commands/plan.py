@@ -14,15 +14,12 @@ SUSTAINED = 10e12  # assumed float32 operations per second of one GPU on network
 
 def plan_table(wanted: Desired, work: Todo) -> str:
     """Return the counts of desired, finished and remaining work, the estimate, and remarks on networks."""
-    left = [trial.trial_id for trial in work.trials]
-    rows = [
-        ("trials", len(wanted.trials), len(work.trials)),
-        ("checkpoints", _checkpoints(wanted, wanted.trials), _checkpoints(wanted, left)),
-        ("alignments", len(wanted.alignments), len(work.alignments)),
-        ("barriers", len(wanted.barriers), len(work.barriers)),
-    ]
+    left = work.counts()
+    rows = [(what, total, left[what]) for what, total in wanted.counts().items()]
+    unfinished = _checkpoints(wanted, [trial.trial_id for trial in work.trials])
+    rows.insert(1, ("checkpoints", _checkpoints(wanted, wanted.trials), unfinished))
     lines = [f"sweep {wanted.sweep.name}", f"{'':12}{'all':>9}{'done':>9}{'to do':>9}"]
-    lines += [f"{name:12}{total:9,}{total - left:9,}{left:9,}" for name, total, left in rows]
+    lines += [f"{what:12}{total:9,}{total - to_do:9,}{to_do:9,}" for what, total, to_do in rows]
     if work.recomputed:
         lines.append(
             f"{work.recomputed:,} finished levels are computed again (the same numbers), because they lack "

@@ -11,15 +11,8 @@ def status_lines(files: Files) -> list[str]:
     lines = []
     for sweep in stored_sweeps(files):
         wanted = desired(sweep)
-        work = todo(wanted, done(wanted, files))
-        parts = [
-            f"{label} {len(total) - len(left)}/{len(total)}"
-            for label, total, left in (
-                ("trials", wanted.trials, work.trials),
-                ("alignments", wanted.alignments, work.alignments),
-                ("barriers", wanted.barriers, work.barriers),
-            )
-        ]
+        left = todo(wanted, done(wanted, files)).counts()
+        parts = [f"{what} {total - left[what]}/{total}" for what, total in wanted.counts().items()]
         lines.append(f"{wanted.sweep.name}: {', '.join(parts)}, failures {_failures(files, wanted)}")
     return lines or [f"no sweep under {files.root}"]
 

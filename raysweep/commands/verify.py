@@ -94,15 +94,9 @@ def _index(files: Files, kind: str) -> Iterator[str]:
 
 
 def _complete(wanted: Desired, present: Done) -> Iterator[str]:
-    left, name = todo(wanted, present), wanted.sweep.name
-    counts = {
-        "trials": len(left.trials),
-        "alignments": len(left.alignments),
-        "barriers": len(left.barriers),
-    }
-    for what, count in counts.items():
+    for what, count in todo(wanted, present).counts().items():
         if count:
-            yield f"sweep {name}: {count} {what} are not done; raysweep run completes them"
+            yield f"sweep {wanted.sweep.name}: {count} {what} are not done; raysweep run completes them"
 
 
 def _tables(files: Files, wanted: Desired, present: Done) -> Iterator[str]:

@@ -14,7 +14,14 @@ def flip_and_crop(images: torch.Tensor, black: torch.Tensor, seed: int, padding:
 
     Returns a new batch of the same shape and memory format.
     """
-    flip, top, left = _draw(len(images), padding, seed).to(images.device)
+    return flipped_and_cropped(images, black, draw_flips_and_crops(len(images), seed, padding), padding)
+
+
+def flipped_and_cropped(
+    images: torch.Tensor, black: torch.Tensor, draws: torch.Tensor, padding: int = 4
+) -> torch.Tensor:
+    """Flip and shift images as `draw_flips_and_crops` has drawn it; see `flip_and_crop`."""
+    flip, top, left = draws.to(images.device)
     batch, channels, height, width = images.shape
     padded = _pad(images, black, padding)
     # Selecting whole rows first and then pixels within rows is the fastest of several ways on the CPU.
@@ -28,7 +35,7 @@ def flip_and_crop(images: torch.Tensor, black: torch.Tensor, seed: int, padding:
     return result.contiguous(memory_format=_memory_format(images))
 
 
-def _draw(count: int, padding: int, seed: int) -> torch.Tensor:
+def draw_flips_and_crops(count: int, seed: int, padding: int = 4) -> torch.Tensor:
     """Return for each image whether to flip it, and the top and left of its window: (3, count) int64."""
     generator = torch.Generator().manual_seed(seed)
     flip = torch.randint(2, (1, count), generator=generator)

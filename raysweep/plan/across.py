@@ -11,7 +11,8 @@ from raysweep.plan.alignments import make_embedding
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import Comparison, Network, Trial, data_config
-from raysweep.plan.probes import group_blocks, group_sizes, has_running_statistics
+from raysweep.plan.layer_groups import group_blocks, group_sizes
+from raysweep.plan.probes import has_running_statistics
 from raysweep.plan.trials import Family, Trials
 from raysweep.sweep.schema import Sections
 from raysweep.vocabulary import BY_WEIGHTS, Across, Interpolation, Kind, Method

@@ -45,20 +45,7 @@ class BarrierMaker:
             f"[{','.join(map(self._network, (c.reference, *c.path)))}],"
             f"[{','.join(map(self._permutation, c.permutations))}]]"
         )
-        return BarrierJob(
-            c.interpolation,
-            c.kind,
-            c.method,
-            c.setting,
-            c.networks,
-            c.permutations,
-            c.reference,
-            c.path,
-            c.hybrid,
-            c.across,
-            c.statistics,
-            barrier_id=digest_of(text),
-        )
+        return BarrierJob(digest_of(text), comparison)
 
     def _how(
         self, interpolation: str, kind: str, statistics: str, hybrid: tuple[str, int] | None

@@ -11,7 +11,8 @@ from raysweep.models.names import is_custom
 from raysweep.plan.identity import KNOWN_OF_IMPORTS, data_config
 from raysweep.plan.probes import arguments_of, probe_data
 from raysweep.sweep.load import Sweep
-from raysweep.sweep.train import Training, TrainRest
+from raysweep.sweep.train import Training
+from raysweep.sweep.train_rest import TrainRest
 
 Rule = tuple[str, Callable[[Training], bool], str]
 
@@ -24,6 +25,7 @@ UNREAD: tuple[Rule, ...] = (  # a key, when it is not read, and why
     ),
     ("gamma", lambda t: t.schedule != "milestones", "the schedule {schedule} has no milestones"),
     ("spawn_replicate", lambda t: t.spawn_at is None, "without spawn_at there is no trunk"),
+    ("compile", lambda t: t.device == "cpu", "only a GPU reads it"),
     ("channels_last", lambda t: t.model == "mlp", "to an mlp images are vectors"),
 )
 

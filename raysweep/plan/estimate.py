@@ -50,7 +50,7 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
         Interpolation.SIMPLEX: (side + 1) * (side + 2) // 2,
         Interpolation.MEAN: 1,
     }
-    alike = Counter((job.networks[0].trial_id, job.interpolation) for job in work.barriers)
+    alike = Counter((job.networks[0].trial_id, job.comparison.interpolation) for job in work.barriers)
     for (trial_id, interpolation), count in alike.items():
         facts, size = _size(wanted, wanted.trials[trial_id])
         points = count * choose("interpolation", interpolation, grids)

@@ -1,13 +1,17 @@
 """The frontier of a run: the work that is left, and the part of it whose inputs are there."""
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Literal
 
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
 from raysweep.plan.plan import Desired, Done, Todo
+from raysweep.sweep.train import Training
 
 Job = AlignmentJob | BarrierJob
+# Keys of `train` in which trials that are trained together may differ.
+_OWN = {"epochs", "learning_rate", "weight_decay", "schedule", "milestones", "gamma", "warmup"}
+_OWN |= {"init", "init_seed", "data_seed", "spawn_at", "spawn_replicate"}
 Input = tuple[str, int] | str  # a level of a trial, or an alignment
 _Moments = tuple[tuple[int, int], ...]  # level and step of each network
 _Position = tuple[_Moments, int]  # the moments of training, and the position on the curve through all pairs
@@ -16,7 +20,7 @@ _Position = tuple[_Moments, int]  # the moments of training, and the position on
 class Frontier:
     """Is notified of what is finished (`level_done`, `aligned`) and hands out what can be done.
 
-    Every trial and every job is handed out once (`take_trial`, `take`). `objects` names the object in which
+    Every trial and every job is handed out once (`take_trials`, `take`). `objects` names the object in which
     each finished alignment lies.
     """
 
@@ -28,7 +32,7 @@ class Frontier:
         self._followers: dict[Input, list[Trial | Job]] = {}
         self._order: dict[str, int] = {}
         self._positions = _positions(wanted)
-        self._trials: list[tuple[int, int, Trial]] = []
+        self._trials: dict[Hashable, list[tuple[int, int, Trial]]] = {}
         self._jobs: dict[Literal["alignment", "barrier"], dict[str, list[tuple[_Position, int, Job]]]] = {
             "alignment": {},
             "barrier": {},
@@ -50,12 +54,21 @@ class Frontier:
             self._arrived(alignment_id)
 
     @property
-    def has_trial(self) -> bool:
-        return bool(self._trials)
+    def ready_trials(self) -> int:
+        """The number of trials whose inputs are there."""
+        return sum(map(len, self._trials.values()))
 
-    def take_trial(self) -> Trial:
-        """Return the largest trial whose inputs are there, so that no long trial is left for the end."""
-        return heapq.heappop(self._trials)[-1]
+    def take_trials(self, most: int) -> list[Trial]:
+        """Return at most `most` trials that can be trained together, and whose inputs are there.
+
+        The largest trials come first, so that no long trial is left for the end.
+        """
+        alike = min(self._trials, key=lambda each: self._trials[each][0][:2])
+        heap = self._trials[alike]
+        found = [heapq.heappop(heap)[-1] for _ in range(min(most, len(heap)))]
+        if not heap:
+            del self._trials[alike]
+        return found
 
     def take(self, size_of: Callable[[Job], int], before: str | None, others: set[str]) -> tuple[Job, ...]:
         """Return jobs of one kind and setting, as many as `size_of` the first; empty where none can be done.
@@ -111,7 +124,7 @@ class Frontier:
             return
         yield from ((network.trial_id, network.level) for network in each.networks)
         if isinstance(each, BarrierJob):
-            yield from each.alignments
+            yield from each.comparison.alignments
 
     def _arrived(self, finished: Input) -> None:
         self._here.add(finished)
@@ -123,11 +136,12 @@ class Frontier:
     def _release(self, each: Trial | Job) -> None:
         order = self._order[_id(each)]
         if isinstance(each, Trial):
-            heapq.heappush(self._trials, (-self._cost(each), order, each))
+            heap = self._trials.setdefault(together(each.training), [])
+            heapq.heappush(heap, (-self._cost(each), order, each))
             return
         kind: Literal["alignment", "barrier"] = "alignment" if isinstance(each, AlignmentJob) else "barrier"
-        heap = self._jobs[kind].setdefault(each.setting, [])
-        heapq.heappush(heap, (self._position(each), order, each))
+        jobs = self._jobs[kind].setdefault(each.setting, [])
+        heapq.heappush(jobs, (self._position(each), order, each))
         self.ready += 1
 
     def _position(self, job: Job) -> _Position:
@@ -142,6 +156,11 @@ class Frontier:
     def _cost(self, trial: Trial) -> int:
         extent = self._wanted.extents[trial.trial_id]
         return trial.training.width * len(extent.levels) * (extent.total - extent.start)
+
+
+def together(training: Training) -> Hashable:
+    """Return what trials that share a process have in common: what is compiled, and the data set."""
+    return tuple(value for key, value in training if key not in _OWN)
 
 
 def _positions(wanted: Desired) -> dict[str, int]:

@@ -1,11 +1,13 @@
-"""Trials and jobs with their ids, which are hashes of what determines their numbers and of nothing else."""
+"""Trials and jobs. Their ids are hashes of what determines their numbers, and of nothing else.
 
-from dataclasses import asdict, dataclass, field, replace
+`trial_ids`, `alignments` and `barriers` make them, with the versions and settings that are listed here.
+"""
+
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from raysweep.choices import choose
 from raysweep.data.config import DataConfig
-from raysweep.digest import digest
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
 from raysweep.sweep.align import Align
 from raysweep.sweep.prune import Prune
@@ -24,6 +26,7 @@ from raysweep.vocabulary import (
 # Raise a version when the numbers that the same configuration gives change.
 TRAINING_VERSION = 4
 CHANNELS_LAST_VERSION = 5  # of training with the channels last
+CUDA_VERSION = 6  # of training on a GPU
 PRUNING_VERSION = 1
 SPAWNED_CHAIN_VERSION = 2  # of the chains of spawned runs that keep the order of examples
 IMPORT_VERSION = 2
@@ -34,14 +37,9 @@ OWN_NETWORKS_VERSION = 5  # of alignments of a user's own networks, of which mor
 BARRIER_VERSION = 8
 CUDA_BARRIER_VERSION = 9  # of barriers on a GPU, where passes are captured, compiled and of another size
 
-# Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
-_INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
-_INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
 # Keys of `train` that are known of an imported network too; how it was trained is not known.
 KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
 KNOWN_OF_IMPORTS |= {"scaling", "model", "width", "depth", "norm", "threads"}
-# Keys of `prune` that say how many levels follow and what else is trained; they change no level's numbers.
-_EXTENT = {"levels", "branches", "transport"}
 
 
 @dataclass(frozen=True)
@@ -154,10 +152,19 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class BarrierJob(Comparison):
+class BarrierJob:
     """A comparison with its id, to be evaluated on every split."""
 
-    barrier_id: str = field(kw_only=True)
+    barrier_id: str
+    comparison: Comparison
+
+    @property
+    def setting(self) -> str:
+        return self.comparison.setting
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return self.comparison.networks
 
 
 @dataclass(frozen=True)
@@ -186,89 +193,6 @@ def data_config(training: Training, replicate: int) -> DataConfig:
         examples=training.examples,
         subset_seed=training.subset_seed,
         pixel_seed=training.pixel_seed,
-    )
-
-
-def make_trial(
-    training: Training,
-    replicate: int,
-    data_digest: str,
-    source_digest: str | None = None,
-    trunk: Trial | None = None,
-) -> Trial:
-    """Return a dense trial with its seeds resolved; trials that differ in them alone share a setting.
-
-    `source_digest` stands for the code of a user's own network. A trial that is spawned from a `trunk` has
-    the trunk's initialisation.
-    """
-    determined = training.model_dump(mode="json", exclude=_INDIRECT)
-    version = CHANNELS_LAST_VERSION if training.channels_last else TRAINING_VERSION
-    determined |= {"version": version, "source": source_digest}
-    init_seed = replicate if training.init_seed == "replicate" else training.init_seed
-    data_seed = replicate if training.data_seed == "replicate" else training.data_seed
-    if trunk:
-        init_seed = trunk.init_seed
-        determined |= {"trunk": trunk.trial_id, "spawn_at": str(training.spawn_at)}
-    swept = training.model_dump(mode="json", include=_INDIRECT)
-    seeds = {"init_seed": init_seed, "data_seed": data_seed}
-    shared = {"data": data_digest} if training.half != "replicate" else {"data": "half by replicate"}
-    return Trial(
-        trial_id=digest(["trial", determined, data_digest, seeds]),
-        setting=digest(["group", determined, shared, swept]),
-        training=training,
-        replicate=replicate,
-        init_seed=init_seed,
-        data_seed=data_seed,
-        branch=Branch.SPAWNED if trunk else Branch.MAIN,
-        parent=trunk.trial_id if trunk else None,
-    )
-
-
-def make_import(
-    training: Training, replicate: int, data_digest: str, file: str, content: str, source: str | None
-) -> Trial:
-    """Return a user's own network. The digest `content` of its file stands for its training, not its name."""
-    trial = make_trial(training, replicate, data_digest, source)
-    return replace(
-        trial,
-        trial_id=digest(["import", IMPORT_VERSION, trial.setting, content]),
-        setting=digest(["import group", trial.setting]),
-        branch=Branch.IMPORTED,
-        import_file=file,
-        import_digest=content,
-    )
-
-
-def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
-    """Return the pruned levels of a dense trial; their number does not enter the id."""
-    settings = {**prune.model_dump(mode="json", exclude=_EXTENT), "rewind": rewind}
-    follows_spawned = dense.spawned and prune.data_order == "same"
-    identity = ["chain", SPAWNED_CHAIN_VERSION if follows_spawned else PRUNING_VERSION, settings]
-    return replace(
-        dense,
-        trial_id=digest([*identity, dense.trial_id]),
-        setting=digest([*identity, dense.setting]),
-        branch=Branch.MAIN,
-        parent=dense.trial_id,
-        prune=prune,
-    )
-
-
-def make_branch(
-    chain: Trial, branch: str, masks: Trial, permutation: str | None = None, align: Align | None = None
-) -> Trial:
-    """Return a control of a chain: its rewind point, or a new initialisation, trained under other masks."""
-    settings: list[Any] = [branch, permutation]
-    if align and permutation not in (None, "none"):
-        settings.append(alignment_identity(align.methods[0], align))
-    identity = ["branch", PRUNING_VERSION, settings]
-    return replace(
-        chain,
-        trial_id=digest([*identity, chain.trial_id, masks.trial_id]),
-        setting=digest([*identity, chain.setting]),
-        branch=branch,
-        mask_trial=masks.trial_id,
-        mask_permutation=permutation,
     )
 
 

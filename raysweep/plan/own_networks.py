@@ -70,7 +70,7 @@ def check_training(config: ModelConfig) -> None:
     import torch
 
     from raysweep.models.build import build
-    from raysweep.training.loop import checked_logits
+    from raysweep.training.step import checked_logits
 
     model, named = build(config).train(), f"model {config.model!r}"
     if not any(parameter.requires_grad for parameter in model.parameters()):

@@ -44,6 +44,10 @@ class Desired:
     barriers: dict[str, BarrierJob]
     agreements: dict[str, AgreementJob]
 
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of all trials, alignments and barriers."""
+        return _counts(self)
+
     @cached_property
     def align_settings(self) -> dict[str, dict[str, Any]]:
         """The settings of `align` that determine an alignment, by method."""
@@ -84,14 +88,23 @@ class Todo:
     def __bool__(self) -> bool:
         return bool(self.trials or self.alignments or self.barriers)
 
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of trials, alignments and barriers that are left."""
+        return _counts(self)
+
     def stages(self) -> dict[str, int]:
-        """Return the number of trials, alignments and barriers to do; stages without work are left out."""
-        counts = {
-            "training": len(self.trials),
-            "alignments": len(self.alignments),
-            "barriers": len(self.barriers),
-        }
-        return {stage: count for stage, count in counts.items() if count}
+        """Return the number of jobs that each stage of a run has left; stages without work are left out."""
+        counts = self.counts()
+        stages = {"training": counts.pop("trials"), **counts}
+        return {stage: count for stage, count in stages.items() if count}
+
+
+def _counts(work: Desired | Todo) -> dict[str, int]:
+    return {
+        "trials": len(work.trials),
+        "alignments": len(work.alignments),
+        "barriers": len(work.barriers),
+    }
 
 
 def desired(sweep: Sweep) -> Desired:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,17 +18,14 @@ from raysweep.choices import choose
 from raysweep.data.arrays import dataset_digest
 from raysweep.data.config import DataConfig
 from raysweep.data.load import files_of, load_arrays
-from raysweep.errors import SpecError, UserError
+from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.names import RUNNING_STATISTICS, is_custom
 from raysweep.plan.own_networks import EXAMPLES, training_only
 from raysweep.store.disk_cache import recall, remember
-from raysweep.sweep.train import Training, TrainRest
+from raysweep.sweep.train import Training
+from raysweep.sweep.train_rest import TrainRest
 from raysweep.vocabulary import Statistics
-
-if TYPE_CHECKING:  # both import torch, which a plan whose facts are known does without
-    from raysweep.symmetry import PermutationSpec
-    from raysweep.symmetry.axes import Blocks
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,8 @@ def _stamp(path: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns]
 
 
-def _known(what: str, config: ModelConfig, find: Callable[[ModelConfig], Any]) -> Any:
-    """Return a JSON-like fact of a network, which is determined only where it is not known."""
+def fact_of(what: str, config: ModelConfig, find: Callable[[ModelConfig], Any]) -> Any:
+    """Return a JSON-like fact of a network, which is found only where it is not stored."""
     if is_custom(config.model):
         return find(config)
     question = [what, asdict(config)]
@@ -113,7 +110,7 @@ def layer_sizes(config: ModelConfig) -> dict[str, tuple[str, int]]:
     it is no part of the network that is evaluated and aligned. Raises `UserError` for a user's own network
     that cannot be built.
     """
-    return {layer: (name, size) for layer, name, size in _known("layers", config, _layers)}
+    return {layer: (name, size) for layer, name, size in fact_of("layers", config, _layers)}
 
 
 def _layers(config: ModelConfig) -> list[tuple[str, str, int]]:
@@ -150,7 +147,7 @@ def model_size(config: ModelConfig) -> ModelSize:
     A user's own network runs on the CPU, where it was checked before: on another device, tensors that it
     creates as it runs or keeps as plain attributes may not follow.
     """
-    return ModelSize(*_known("size", config, _size))
+    return ModelSize(*fact_of("size", config, _size))
 
 
 def _size(config: ModelConfig) -> tuple[int, int, int]:
@@ -194,43 +191,6 @@ def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
             f"{config.model}, which belong to no norm of torch, so that raysweep cannot recompute them; "
             "valid: [kept]"
         )
-
-
-@lru_cache(maxsize=64)
-def group_sizes(config: ModelConfig) -> dict[str, int]:
-    """Return the layer groups with their numbers of units, in order. Raises `SpecError`."""
-    return dict(_known("groups", config, _groups))
-
-
-def _groups(config: ModelConfig) -> list[tuple[str, int]]:
-    return list(_spec(config).sizes.items())
-
-
-def _spec(config: ModelConfig) -> "PermutationSpec":
-    import torch
-
-    from raysweep.models.build import build
-    from raysweep.symmetry import PermutationSpec
-
-    example = torch.zeros(EXAMPLES, *config.shape)
-    return PermutationSpec.trace(build(config), example, proved=False)  # workers prove it
-
-
-@lru_cache(maxsize=64)
-def group_blocks(config: ModelConfig) -> tuple["Blocks", ...]:
-    """Return the layer groups whose units lie in blocks; none for our own networks or one without a spec."""
-    if not is_custom(config.model):
-        return ()
-    try:
-        return _spec(config).blocks
-    except SpecError:
-        return ()
-
-
-def layers_of_groups(config: ModelConfig) -> tuple[tuple[str, ...], ...]:
-    """Return the layer groups of each layer: those whose blocks move alike form one. Raises `SpecError`."""
-    partners = {group: each.groups for each in group_blocks(config) for group in each.groups}
-    return tuple(dict.fromkeys(partners.get(group, (group,)) for group in group_sizes(config)))
 
 
 def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:

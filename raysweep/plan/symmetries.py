@@ -4,6 +4,7 @@ from raysweep.errors import SpecError
 from raysweep.models.config import ModelConfig
 from raysweep.models.names import is_custom
 from raysweep.plan.identity import data_config
+from raysweep.plan.layer_groups import unproved_spec
 from raysweep.plan.plan import Desired
 from raysweep.plan.probes import model_config, probe_data
 
@@ -19,14 +20,9 @@ def symmetry_warnings(wanted: Desired) -> list[str]:
 
 
 def _warnings(config: ModelConfig) -> list[str]:
-    import torch
-
-    from raysweep.models.build import build
-    from raysweep.symmetry import PermutationSpec
-
     name = f"warning: train.model = {config.model}, width {config.width}"
     try:
-        spec = PermutationSpec.trace(build(config), torch.zeros(2, *config.shape), proved=False)
+        spec = unproved_spec(config)
     except SpecError as error:
         return [f"{name}: {error}"]
     moving, left = sum(spec.sizes.values()), sum(each.units for each in spec.left_alone)

@@ -8,7 +8,7 @@ from raysweep.plan.alignments import make_agreement, make_stacked
 from raysweep.plan.applied_permutations import FoundPermutation, HybridPermutation
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import Comparison, Network, Trial
-from raysweep.plan.probes import layers_of_groups
+from raysweep.plan.layer_groups import layers_of_groups
 from raysweep.plan.trials import Extent, Family, Trials
 from raysweep.sweep.compare import Trajectory
 from raysweep.sweep.schema import Sections

@@ -7,15 +7,7 @@ from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.source import model_source_digest
 from raysweep.plan.applied_permutations import FoundPermutation
-from raysweep.plan.identity import (
-    Network,
-    Trial,
-    data_config,
-    make_branch,
-    make_chain,
-    make_import,
-    make_trial,
-)
+from raysweep.plan.identity import Network, Trial, data_config
 from raysweep.plan.own_networks import check_training
 from raysweep.plan.probes import (
     DataFacts,
@@ -24,9 +16,11 @@ from raysweep.plan.probes import (
     probe_data,
     pruned_parameters,
 )
+from raysweep.plan.trial_ids import make_branch, make_chain, make_import, make_trial
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.prune import Prune
-from raysweep.sweep.train import Every, Geometric, Training, TrainRest
+from raysweep.sweep.train import Training
+from raysweep.sweep.train_rest import Every, Geometric, TrainRest
 from raysweep.training.moment import Moment, steps_per_epoch
 from raysweep.vocabulary import Branch
 

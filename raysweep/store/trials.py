@@ -104,6 +104,11 @@ class TrialStore:
         self._files.put_checked(_starts(trial_id), Starts(progress, [*nodes, node]).to_json().encode())
         return nodes
 
+    def nodes_of_starts(self, trial_id: str, run: str) -> list[str]:
+        """Return the nodes of the processes of a run that have started a trial where it is now."""
+        found = self._starts(trial_id)
+        return found.nodes if found and found.progress[:1] == [run] else []
+
     def has_starts(self, trial_id: str) -> bool:
         """Whether `note_start` has recorded a start that can be read."""
         return self._starts(trial_id) is not None

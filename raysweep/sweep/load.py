@@ -172,6 +172,8 @@ def _across(sections: Sections, trainings: list[Training]) -> list[str]:
         for training in trainings
         if training.threads > max(1, cpu)
     ]
+    if not sections.resources.trial.gpu and any(each.device == "cuda" for each in trainings):
+        problems.append("train.device = cuda: requires a GPU, or a fraction of one; set resources.trial.gpu")
     if sections.train.imports and len(trainings) > 1:
         problems.append("train.imports: imported networks have one configuration, so give no lists of values")
     return problems

@@ -12,8 +12,17 @@ class Worker(Strict):
     )
 
 
+class TrialWorker(Worker):
+    pack: int | None = Field(
+        default=None,
+        gt=0,
+        description="The largest number of trials of one architecture that a process trains at a time, in "
+        "turns; 8 on a GPU and 1 on a CPU unless given. Packed trials have the same bits as trials alone.",
+    )
+
+
 class Resources(Strict):
-    trial: Worker = Worker()
+    trial: TrialWorker = TrialWorker()
     align: Worker = Worker()
     workers: int | None = Field(
         default=None,

@@ -9,7 +9,7 @@ from raysweep.sweep.compare import Compare
 from raysweep.sweep.fields import Strict, json_names, one_of
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.resources import Resources, Tracking
-from raysweep.sweep.train import TrainRest
+from raysweep.sweep.train_rest import TrainRest
 from raysweep.vocabulary import ANALYSES, Across, Kernel, Kind, Method, Precision
 
 Analysis = Annotated[str, BeforeValidator(one_of(ANALYSES)), json_names(ANALYSES)]

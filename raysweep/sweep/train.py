@@ -1,4 +1,4 @@
-"""The section `train` of a sweep file: what is trained, and how."""
+"""The keys of the section `train` that may be swept: what is trained, and how."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -169,6 +169,12 @@ class Training(Strict):
         default="cpu",
         description="The device on which trials run; `cuda` requires `resources.trial.gpu`.",
     )
+    compile: Literal["auto", "capture", "off"] = Field(
+        default="auto",
+        description="How a GPU takes training steps: `auto` compiles them where that helps and captures them "
+        "in a CUDA graph, `capture` only captures them, and `off` does neither, for networks that compute "
+        "something else at each step.",
+    )
 
     @field_validator(*CHOICES)
     @classmethod
@@ -208,50 +214,3 @@ class Training(Strict):
         if self.nesterov and (self.optimiser != "sgd" or not self.momentum):
             raise ValueError("nesterov: only SGD with momentum reads this key")
         return self
-
-
-class Every(Strict):
-    every: Time = Field(description="The distance between two checkpoints.")
-
-
-class Geometric(Strict):
-    first: Time = Field(
-        default=Moment(1, "st"), description="The moment of the first checkpoint of a geometric series."
-    )
-    factor: float = Field(gt=1, description="The factor from the moment of one checkpoint to the next.")
-
-
-class TrainRest(Strict):
-    """The keys of `train` that are not swept: they do not change the numbers of a trial."""
-
-    replicates: Annotated[int, Field(gt=0, le=100_000)] | list[Annotated[int, Field(ge=0)]] = Field(
-        default=2,
-        description="How many networks are trained of each configuration, or a list of the replicates' "
-        "numbers.",
-    )
-    checkpoints: Every | Geometric | list[Time] = Field(
-        default=[],
-        description="The moments at which checkpoints are stored in addition to the start and the end. "
-        "Moments past the end are ignored.",
-    )
-    imports: list[str] = Field(
-        default=[], description="Files of your own trained networks; each file is one replicate."
-    )
-    data_root: str | None = Field(
-        default=None, description="The folder of the data, laid out as torchvision does."
-    )
-    download: bool = Field(
-        default=False, description="Whether files of the data set that are missing are downloaded."
-    )
-
-    @field_validator("checkpoints", mode="before")
-    @classmethod
-    def _form(cls, value: Any) -> Any:
-        """Choose the form by its keys, so that an error message speaks of that form alone."""
-        if isinstance(value, dict):
-            return (Geometric if "factor" in value or "first" in value else Every).model_validate(value)
-        return value
-
-    def replicate_numbers(self) -> list[int]:
-        given = self.replicates
-        return list(range(given)) if isinstance(given, int) else sorted(set(given))

@@ -11,8 +11,8 @@ from torch.utils import _pytree as pytree
 from raysweep.errors import SpecError
 from raysweep.models.random_weights import randomise
 from raysweep.symmetry.gradients import State, state_gradients
+from raysweep.symmetry.interpreter import stored_tensors
 from raysweep.symmetry.rerun import Rerun
-from raysweep.symmetry.tracing import stored_tensors
 
 TOLERANCE = 1e-9  # relative; in float64 a true symmetry leaves errors near 1e-14
 

@@ -137,10 +137,10 @@ class _Publishing:
 
     def barriers(self, found: pa.Table) -> pa.Table:
         ids = found.column("barrier_id").combine_chunks().dictionary_encode()
-        jobs = [self._wanted.barriers[identity] for identity in ids.dictionary.to_pylist()]
+        compared = (self._wanted.barriers[identity].comparison for identity in ids.dictionary.to_pylist())
         known = schema("barriers")
         planned = [field for field in known if field.name not in found.column_names]
-        rows = [barrier_row(self._wanted, job) for job in jobs]
+        rows = [barrier_row(self._wanted, comparison) for comparison in compared]
         plan = table_of(rows, pa.schema(planned)).take(ids.indices)
         columns = [(plan if field in planned else found).column(field.name) for field in known]
         return pa.table(columns, schema=known)

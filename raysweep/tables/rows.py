@@ -7,7 +7,7 @@ from raysweep.digest import canonical
 from raysweep.plan.identity import (
     AgreementJob,
     AlignmentJob,
-    BarrierJob,
+    Comparison,
     Network,
     Trial,
     data_config,
@@ -117,37 +117,37 @@ def agreement_row(wanted: Desired, job: AgreementJob, found: Agreement) -> Row:
     }
 
 
-def barrier_row(wanted: Desired, job: BarrierJob) -> Row:
-    """What the plan says of a barrier."""
-    first, alignments, compare = job.networks[0], job.alignments, wanted.sweep.sections.compare
+def barrier_row(wanted: Desired, comparison: Comparison) -> Row:
+    """What the plan says of the barrier of a comparison."""
+    first, alignments, compare = comparison.networks[0], comparison.alignments, wanted.sweep.sections.compare
     by = wanted.alignments[alignments[0]] if alignments else None
-    found, count = by.target if by else None, len(job.networks)
+    found, count = by.target if by else None, len(comparison.networks)
     return {
-        **_shared(wanted.trials[first.trial_id], job.setting),
-        "width": _width(wanted, job.networks),
-        "across": job.across,
-        "interpolation": job.interpolation,
-        "kind": job.kind,
-        "method": job.method,
-        "networks": [str(network) for network in job.networks],
-        "reference": None if job.reference is None else str(job.reference),
+        **_shared(wanted.trials[first.trial_id], comparison.setting),
+        "width": _width(wanted, comparison.networks),
+        "across": comparison.across,
+        "interpolation": comparison.interpolation,
+        "kind": comparison.kind,
+        "method": comparison.method,
+        "networks": [str(network) for network in comparison.networks],
+        "reference": None if comparison.reference is None else str(comparison.reference),
         "alignments": alignments,
-        "path": [str(network) for network in job.path] or None,
-        "path_networks": len(set(job.path)) or None,
-        "cycle": job.path[0] == job.path[-1] if job.path else None,
+        "path": [str(network) for network in comparison.path] or None,
+        "path_networks": len(set(comparison.path)) or None,
+        "cycle": comparison.path[0] == comparison.path[-1] if comparison.path else None,
         "joint_networks": len(by.networks) if by and by.joint else None,
-        "mean_networks": count if job.interpolation == Interpolation.MEAN else None,
+        "mean_networks": count if comparison.interpolation == Interpolation.MEAN else None,
         "stack": _stack(by) if by else None,
-        "transferred_from": by.setting if by and job.kind == Kind.TRANSFERRED else None,
-        "hybrid": job.hybrid[0] if job.hybrid else None,
-        "hybrid_layers": job.hybrid[1] if job.hybrid else None,
+        "transferred_from": by.setting if by and comparison.kind == Kind.TRANSFERRED else None,
+        "hybrid": comparison.hybrid[0] if comparison.hybrid else None,
+        "hybrid_layers": comparison.hybrid[1] if comparison.hybrid else None,
         "level": first.level,
         "step": first.step,
         "permutation_level": found.level if found else None,
         "permutation_step": found.step if found else None,
-        "statistics": job.statistics,
-        "alphas": compare.alphas if job.interpolation == Interpolation.PAIR else None,
-        "subdivisions": compare.subdivisions if job.interpolation == Interpolation.SIMPLEX else None,
+        "statistics": comparison.statistics,
+        "alphas": compare.alphas if comparison.interpolation == Interpolation.PAIR else None,
+        "subdivisions": compare.subdivisions if comparison.interpolation == Interpolation.SIMPLEX else None,
         "train_examples": compare.train_examples,
         "threads": wanted.sweep.sections.align.threads,
         "device": compare.device,

@@ -10,7 +10,7 @@ from raysweep.choices import choose
 from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_grid
 from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
-from raysweep.plan.identity import BarrierJob, Trial
+from raysweep.plan.identity import BarrierJob, Comparison, Trial
 from raysweep.plan.permutations import CommittedPermutations
 from raysweep.sweep.compare import Compare
 from raysweep.training.evaluation import Risk
@@ -27,21 +27,21 @@ def compare_job(
     permutations: CommittedPermutations,
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each split of the sweep; `objects` maps an alignment id to its object's name."""
-    began = time.perf_counter()
-    first = trials[job.networks[0].trial_id]
+    began, comparison = time.perf_counter(), job.comparison
+    first = trials[comparison.networks[0].trial_id]
     config, data = networks.architecture_and_data(first, compare.device)
     flat = networks.flat(config, compare.device)
-    unpermuted = [networks.padded(member, trials[member.trial_id], config) for member in job.networks]
-    states = _permuted(job, unpermuted, objects, config, permutations)
-    grid = _grid(job, compare)
+    unpermuted = [networks.padded(member, trials[member.trial_id], config) for member in comparison.networks]
+    states = _permuted(comparison, unpermuted, objects, config, permutations)
+    grid = _grid(comparison, compare)
     statistics = {"kept": None, "recomputed": networks.split(data, "train")}
-    recompute = choose("statistics", job.statistics, statistics)
+    recompute = choose("statistics", comparison.statistics, statistics)
     for name in compare.splits:
         split = networks.split(data, name)
         where = f"{name} {first.setting}"  # a setting has one architecture and one data set
 
         def endpoint(index: int, where: str = where, split: Split = split) -> Risk:
-            return networks.risk(job.networks[index], unpermuted[index], where, flat, split, recompute)
+            return networks.risk(comparison.networks[index], unpermuted[index], where, flat, split, recompute)
 
         line = curve(flat, states, grid, split, recompute, endpoint)
         yield {
@@ -55,25 +55,25 @@ def compare_job(
         }
 
 
-def _grid(job: BarrierJob, compare: Compare) -> np.ndarray:
+def _grid(comparison: Comparison, compare: Compare) -> np.ndarray:
     grids = {
         "pair": lambda: pair_grid(compare.alphas),
         "simplex": lambda: simplex_grid(compare.subdivisions),
-        "mean": lambda: mean_grid(len(job.networks)),
+        "mean": lambda: mean_grid(len(comparison.networks)),
     }
-    return choose("interpolation", job.interpolation, grids)()
+    return choose("interpolation", comparison.interpolation, grids)()
 
 
 def _permuted(
-    job: BarrierJob,
+    comparison: Comparison,
     states: list[State],
     objects: dict[str, str],
     config: ModelConfig,
     permutations: CommittedPermutations,
 ) -> list[State]:
-    """Apply the job's permutations to its networks."""
+    """Apply the permutations of a comparison to its networks."""
     spec = proved_spec(config)
     return [
         spec.apply(permutations.read(move, objects), state) if move else state
-        for state, move in zip(states, job.permutations, strict=True)
+        for state, move in zip(states, comparison.permutations, strict=True)
     ]

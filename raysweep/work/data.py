@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import torch
+from torch import nn
 
 from raysweep.alignment import pad, prove_padding
 from raysweep.data.config import DataConfig
@@ -57,6 +58,12 @@ def prove_padding_to(wide: ModelConfig, narrow: ModelConfig) -> None:
 @lru_cache(maxsize=8)
 def _shapes(config: ModelConfig) -> State:
     return build(config).state_dict()
+
+
+@lru_cache(maxsize=8)
+def architecture(config: ModelConfig) -> nn.Module:
+    """Return a module of an architecture, the same at each call, whose weights are of no account."""
+    return build(config)
 
 
 @lru_cache(maxsize=64)

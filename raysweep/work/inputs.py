@@ -18,7 +18,7 @@ from raysweep.plan.trials import Extent
 from raysweep.pruning import Masks, dense_masks, one_shot_masks, prune, random_masks
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.work.data import proved_spec
+from raysweep.work.data import architecture, proved_spec
 
 State = dict[str, torch.Tensor]
 
@@ -50,6 +50,10 @@ class Inputs:
         model = build(self._config)
         model.load_state_dict(self._store.read_checkpoint(trial.parent, 0, self._extent.start))
         return model
+
+    def template(self) -> nn.Module:
+        """Return the module with which trials of this architecture share what is compiled."""
+        return architecture(self._config)
 
     def optimiser(self) -> State:
         """Return the optimiser's initial state: that of the trunk of a spawned run, or of the rewind point.

@@ -1,14 +1,17 @@
 """Trains one trial, level by level, and writes its trajectory to the store; resumable at every step."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from raysweep.accelerator.compiling import lacking
 from raysweep.accelerator.environment import environment
+from raysweep.choices import choose
 from raysweep.data.resident import Resident
+from raysweep.models.names import DEPTH_MODELS
 from raysweep.plan.identity import Trial, trial_config
 from raysweep.plan.trials import Extent
 from raysweep.pruning import sparsity
@@ -16,14 +19,22 @@ from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.results import ResultStore
 from raysweep.store.resume import ResumePoint
 from raysweep.store.trials import TrialStore
+from raysweep.sweep.train import Training
 from raysweep.training.evaluation import evaluate
-from raysweep.training.loop import Diverged, Hyperparameters, TrainingRun
+from raysweep.training.hyperparameters import Hyperparameters
+from raysweep.training.loop import Diverged, TrainingRun
 from raysweep.training.schedule import Schedule
+from raysweep.vocabulary import Way
 from raysweep.work.data import model_config
 from raysweep.work.device import keep_freed_memory, make_deterministic
 from raysweep.work.inputs import Inputs, TrialTask
 
 METRIC_EXAMPLES = 10_000  # training images with which train_loss and train_error are computed
+WAYS = {
+    "auto": (Way.COMPILED, Way.CAPTURED, Way.PLAIN),
+    "capture": (Way.CAPTURED, Way.PLAIN),
+    "off": (Way.PLAIN,),
+}
 STRIDE = 50  # steps between two checks of the time; it affects no number
 
 
@@ -34,12 +45,13 @@ def run_trial(
     results: ResultStore,
     resume_seconds: float,
     report: Callable[[int, int], None] = lambda level, step: None,
-) -> Iterator[int]:
+) -> Iterator[int | None]:
     """Train and commit every level that is missing, and yield the number of each level once it is stored.
 
-    `report` is called with the level and the step of every evaluation. A killed trial resumes from its last
-    resume point or its last level, and its results are bitwise the same. Raises `Diverged` when a loss is not
-    finite.
+    In between it yields None whenever it has queued steps on the device, so that other trials of the process
+    can do the same. `report` is called with the level and the step of every evaluation. A killed trial
+    resumes from its last resume point or its last level, and its results are bitwise the same. Raises
+    `Diverged` when a loss is not finite.
     """
     trial, extent = task.trial, task.extent
     make_deterministic(trial.training.threads)
@@ -51,7 +63,7 @@ def run_trial(
         record = store.record(trial.trial_id, level)
         if record is None or not record.has(extent.checkpoints, extent.optimisers):
             usable = point if point and point.level == level and _complete(point, extent) else None
-            _Level(task, level, data, store, resume_seconds, report).run(inputs, usable)
+            yield from _Level(task, level, data, store, resume_seconds, report).run(inputs, usable)
         yield level
     store.drop_resume(trial.trial_id)
 
@@ -81,7 +93,7 @@ class _Level:
         self._resume_seconds = resume_seconds
         self._splits = {"train": data.train.first(METRIC_EXAMPLES), "test": data.test}
 
-    def run(self, inputs: Inputs, point: ResumePoint | None) -> None:
+    def run(self, inputs: Inputs, point: ResumePoint | None) -> Iterator[None]:
         trial, extent = self._trial, self._extent
         began = time.time()
         masks = inputs.masks(self._level)
@@ -91,18 +103,23 @@ class _Level:
         model.to(self._data.train.images.device)
         if trial.training.channels_last:
             model.to(memory_format=torch.channels_last)
-        start, state = (point.step, point.optimiser) if point else (extent.start, inputs.optimiser())
-        run = TrainingRun(model, self._data, hyperparameters(trial, extent, self._level), start, masks, state)
-        record = (
-            point.record
-            if point
-            else LevelRecord(extent.total, environment=environment(trial.training.device))
+        run = TrainingRun(
+            model,
+            self._data,
+            hyperparameters(trial, extent, self._level),
+            point.step if point else extent.start,
+            masks,
+            point.optimiser if point else inputs.optimiser(),
+            ways_of(trial.training),
+            inputs.template(),
         )
+        found = environment(trial.training.device)
+        record = point.record if point else LevelRecord(extent.total, environment=found)
         if masks and not point:
             written = self._store.write_mask(trial.trial_id, self._level, masks)
             record = replace(record, mask=written, sparsity=sparsity(masks))
-        record = self._train(run, record, began - record.seconds, resumed=point is not None)
-        self._commit(record)
+        record = yield from self._train(run, record, began - record.seconds, resumed=point is not None)
+        self._commit(replace(record, environment={**record.environment, "steps": run.way}))
 
     def _commit(self, record: LevelRecord) -> None:
         """Commit the level with all earlier checkpoints, even those that another sweep adds meanwhile."""
@@ -121,7 +138,9 @@ class _Level:
             if found is None or found.has(record.checkpoints, record.optimisers):
                 return
 
-    def _train(self, run: TrainingRun, record: LevelRecord, began: float, resumed: bool) -> LevelRecord:
+    def _train(
+        self, run: TrainingRun, record: LevelRecord, began: float, resumed: bool
+    ) -> Generator[None, None, LevelRecord]:
         extent = self._extent
         epochs = range(
             -(-run.step // extent.per_epoch) * extent.per_epoch, extent.total + 1, extent.per_epoch
@@ -130,7 +149,9 @@ class _Level:
         saved = time.time()
         for stop in sorted(step for step in stops if step > run.step or (step == run.step and not resumed)):
             while run.step < stop:
-                run.advance(min(stop, run.step + STRIDE))
+                run.begin(min(stop, run.step + STRIDE))
+                yield
+                run.check(but=1)  # the device takes these steps while the next ones are prepared
                 if run.step < stop and time.time() - saved >= self._resume_seconds:
                     self._save(run, replace(record, seconds=time.time() - began))
                     saved = time.time()
@@ -143,6 +164,7 @@ class _Level:
 
     def _stop(self, run: TrainingRun, record: LevelRecord) -> LevelRecord:
         """Evaluate the network, and store what the extent asks for at this step."""
+        run.check()
         trial, step, metrics = self._trial, run.step, []
         for name, split in self._splits.items():
             risk = evaluate(run.model.eval(), split)
@@ -162,8 +184,23 @@ class _Level:
         return record
 
     def _save(self, run: TrainingRun, record: LevelRecord) -> None:
+        run.check()
         point = ResumePoint(self._level, run.step, record, run.model.state_dict(), run.optimiser_state())
         self._store.write_resume(self._trial.trial_id, point)
+
+
+def ways_of(training: Training) -> tuple[Way, ...]:
+    """Return the ways in which steps may be taken, the best first.
+
+    Steps of the mlp are not compiled: captured they are as fast, and compilation would take longer than all
+    of them.
+    """
+    if training.device == "cpu":
+        return (Way.PLAIN,)
+    ways = choose("compile", training.compile, WAYS)
+    if Way.COMPILED in ways and (training.model in DEPTH_MODELS or lacking(training.device)):
+        ways = choose("compile", "capture", WAYS)
+    return ways
 
 
 def _merged(before: Iterable[Metric], now: Iterable[Metric]) -> tuple[Metric, ...]:

@@ -95,7 +95,7 @@ def _barriers(wanted):
     found = dict.fromkeys(MEASURED["barriers"], 0.0)
     found |= {"loss_weights": [0.5, 0.5], "error_weights": [0.5, 0.5], "seconds": 0.0}
     return [
-        {**barrier_row(wanted, job), "barrier_id": identity, "split": split, **found}
+        {**barrier_row(wanted, job.comparison), "barrier_id": identity, "split": split, **found}
         for identity, job in wanted.barriers.items()
         for split in wanted.sweep.sections.compare.splits
     ]

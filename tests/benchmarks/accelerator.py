@@ -17,7 +17,8 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.symmetry import PermutationSpec
-from raysweep.training.loop import Hyperparameters, TrainingRun
+from raysweep.training.hyperparameters import Hyperparameters
+from raysweep.training.loop import TrainingRun
 from raysweep.training.schedule import Schedule
 from raysweep.work.device import make_deterministic
 from tests.benchmarks.barriers import together

@@ -143,7 +143,7 @@ def planned(case: Case) -> Desired:
     barriers = {
         key: job
         for key, job in wanted.barriers.items()
-        if (found := kept.get(job.alignments[0])) and set(found.networks) == set(job.networks)
+        if (found := kept.get(job.comparison.alignments[0])) and set(found.networks) == set(job.networks)
     }
     return replace(wanted, alignments=kept, barriers=barriers, agreements={})
 

@@ -12,7 +12,8 @@ from raysweep.data.arrays import Arrays
 from raysweep.data.resident import Resident, make_resident
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
-from raysweep.training.loop import Hyperparameters, TrainingRun
+from raysweep.training.hyperparameters import Hyperparameters
+from raysweep.training.loop import TrainingRun
 from raysweep.training.schedule import Schedule
 from raysweep.work.device import keep_freed_memory
 

@@ -40,7 +40,7 @@ def sweep_of(replicates: int) -> Desired:
 
 def rows_of(job: BarrierJob, draw: random.Random) -> Iterator[dict[str, Any]]:
     """Made-up rows of a barrier, one for each split."""
-    networks, points = len(job.networks), POINTS[job.interpolation]
+    networks, points = len(job.networks), POINTS[job.comparison.interpolation]
     for split in ("train", "test"):
         yield {
             "barrier_id": job.barrier_id,

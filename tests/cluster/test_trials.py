@@ -25,12 +25,12 @@ class Waiting:
         self.wanted, self.left = wanted, list(wanted.trials.values())
 
     @property
-    def has_trial(self):
-        return bool(self.left)
+    def ready_trials(self):
+        return len(self.left)
 
-    def task(self):
-        trial = self.left.pop()
-        return TrialTask(trial, self.wanted.extents[trial.trial_id], {})
+    def tasks(self, most):
+        taken, self.left = self.left[:most], self.left[most:]
+        return [TrialTask(trial, self.wanted.extents[trial.trial_id], {}) for trial in taken]
 
     def level_done(self, trial_id, level):
         pass
@@ -78,18 +78,21 @@ def test_half_a_gpu_each_runs_four_trials_at_once(session, tmp_path):
 
 
 @pytest.mark.versions
-def test_killed_training_process_goes_on_from_its_resume_point(session, tmp_path):
-    """kill -9 of the process that trains: Tune starts it again, and it ends in the same bits."""
-    digits = {"dataset": "digits", "width": 32, "epochs": 60, "replicates": 1, "norm": "batch"}
-    wanted = desired(check("test", {"name": "s", "train": digits, "resources": {"resume_seconds": 0}}))
-    (trial_id,) = wanted.trials
+def test_killed_training_process_goes_on_from_its_resume_points(session, tmp_path):
+    """kill -9 of a process that trains three trials: Tune starts it again, and all end in the same bits.
+
+    It then trains one trial at a time, because each of them may have been the one that ended the process.
+    """
+    digits = {"dataset": "digits", "width": 32, "epochs": 30, "replicates": 3, "norm": "batch"}
+    resources = {"resume_seconds": 0, "trial": {"pack": 3, "cpu": 4}}
+    wanted = desired(check("test", {"name": "s", "train": digits, "resources": resources}))
     calm, root = tmp_path / "calm", tmp_path / "killed"
     carry_out(wanted, Files(str(calm)))
-    resume = root / "trials" / trial_id / "resume"
+    resume = [root / "trials" / trial_id / "resume" for trial_id in wanted.trials]
     killed = []
 
     def kill():
-        while not resume.exists():
+        while not all(each.exists() for each in resume):
             time.sleep(0.02)
         (found,) = below(os.getpid(), TRAINING)
         os.kill(found, signal.SIGKILL)
@@ -102,7 +105,7 @@ def test_killed_training_process_goes_on_from_its_resume_point(session, tmp_path
     assert killed
     assert contents(root) == contents(calm)
     assert metrics(wanted, root) == metrics(wanted, calm)
-    assert not resume.exists()
+    assert not any(each.exists() for each in resume)
 
 
 def test_a_training_process_that_dies_every_time_is_a_failure(session, tmp_path):

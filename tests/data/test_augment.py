@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.data.augment import _draw, flip_and_crop
+from raysweep.data.augment import draw_flips_and_crops, flip_and_crop
 
 
 def batch(count=6, channels=3, height=8, width=10):
@@ -21,7 +21,9 @@ def one_by_one(images, black, seed, padding):
     """The same augmentation by the plain loop over images."""
     results = []
     height, width = images.shape[2:]
-    for image, flip, top, left in zip(images, *_draw(len(images), padding, seed).tolist(), strict=True):
+    for image, flip, top, left in zip(
+        images, *draw_flips_and_crops(len(images), seed, padding).tolist(), strict=True
+    ):
         padded = frame(image.flip(2) if flip else image, black, padding)
         left = 2 * padding - left if flip else left  # the window is chosen before the flip
         results.append(padded[:, top : top + height, left : left + width])
@@ -57,7 +59,7 @@ def test_every_window_occurs_and_nothing_else():
 
 
 def test_flips_and_windows_are_fair_and_independent():
-    draws = _draw(100_000, 4, seed=3).double()
+    draws = draw_flips_and_crops(100_000, seed=3).double()
     assert abs(draws[0].mean() - 0.5) < 0.01
     for corner in draws[1:]:
         assert torch.bincount(corner.long(), minlength=9).sub(100_000 / 9).abs().max() < 500

@@ -5,6 +5,7 @@ import pytest
 from raysweep.errors import UserError
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
+from tests.plan.compared import comparisons
 
 TRAIN = {"dataset": "digits", "model": "mlp", "epochs": 1, "replicates": 3}
 
@@ -15,7 +16,7 @@ def planned(across, **train):
 
 
 def kinds(wanted):
-    return Counter((job.kind, job.across) for job in wanted.barriers.values())
+    return Counter((each.kind, each.across) for each in comparisons(wanted))
 
 
 def test_narrow_networks_are_embedded_in_wide_ones_of_other_replicates():
@@ -26,10 +27,10 @@ def test_narrow_networks_are_embedded_in_wide_ones_of_other_replicates():
         ("unaligned", "widths"): 6,
         ("embedded", "widths"): 6,
     }
-    for job in wanted.barriers.values():
-        runs = [wanted.trials[network.trial_id] for network in job.networks]
+    for each in comparisons(wanted):
+        runs = [wanted.trials[network.trial_id] for network in each.networks]
         assert runs[0].replicate != runs[1].replicate
-        if job.across:
+        if each.across:
             assert [run.training.width for run in runs] == [8, 4]
     embedding = next(job for job in wanted.alignments.values() if job.embeds)
     assert wanted.trials[embedding.target.trial_id].training.width == 4
@@ -54,14 +55,14 @@ def test_pairs_of_two_tasks_and_permutations_of_another(train, orders):
 
 def test_a_transferred_permutation_was_found_on_the_same_replicates():
     wanted = planned("tasks", width=4, pixel_seed=[None, 1])
-    for job in wanted.barriers.values():
-        if job.kind == "transferred":
-            found = wanted.alignments[job.alignments[0]].networks
+    for each in comparisons(wanted):
+        if each.kind == "transferred":
+            found = wanted.alignments[each.alignments[0]].networks
             here, there = (
-                {wanted.trials[n.trial_id].replicate for n in each} for each in (job.networks, found)
+                {wanted.trials[n.trial_id].replicate for n in networks} for networks in (each.networks, found)
             )
             assert here == there
-            assert not {n.trial_id for n in job.networks} & {n.trial_id for n in found}
+            assert not {n.trial_id for n in each.networks} & {n.trial_id for n in found}
 
 
 @pytest.mark.parametrize(("across", "keys"), [("widths", "width"), ("tasks", "dataset, examples")])

@@ -17,24 +17,24 @@ SWEEPS = {
 }
 
 
-def plain(job, compare, threads):
+def plain(comparison, compare, threads):
     """The id as the digest of everything that the numbers of a barrier depend on."""
     how = {
-        "interpolation": job.interpolation,
-        "kind": job.kind,
-        "statistics": job.statistics,
-        "hybrid": job.hybrid,
-        "grid": {"pair": compare.alphas, "simplex": compare.subdivisions}.get(job.interpolation),
+        "interpolation": comparison.interpolation,
+        "kind": comparison.kind,
+        "statistics": comparison.statistics,
+        "hybrid": comparison.hybrid,
+        "grid": {"pair": compare.alphas, "simplex": compare.subdivisions}.get(comparison.interpolation),
         "examples": compare.train_examples,
         "threads": threads,
         "device": compare.device,
     }
     names = [
-        [str(network) for network in job.networks],
-        [str(each) for each in (job.reference, *job.path)],
+        [str(network) for network in comparison.networks],
+        [str(each) for each in (comparison.reference, *comparison.path)],
     ]
     return digest(
-        ["barrier", 8, how, *names, [each.identity() if each else None for each in job.permutations]]
+        ["barrier", 8, how, *names, [each.identity() if each else None for each in comparison.permutations]]
     )
 
 
@@ -45,7 +45,7 @@ def test_an_id_is_the_plain_digest(name):
     sections = wanted.sweep.sections
     assert wanted.barriers
     for key, job in wanted.barriers.items():
-        assert key == job.barrier_id == plain(job, sections.compare, sections.align.threads)
+        assert key == job.barrier_id == plain(job.comparison, sections.compare, sections.align.threads)
 
 
 CUDA = {"device": "cuda"}

@@ -7,6 +7,7 @@ import pytest
 from raysweep.plan import identity
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
+from tests.plan.compared import comparisons
 
 NUMBERS = itertools.count()
 NETWORK = """
@@ -50,7 +51,7 @@ def plan(tmp_path, monkeypatch):
 
 def test_hybrids_keep_groups_together_whose_blocks_move_alike(plan):
     _, wanted = plan(", groups=2", trajectory={"hybrids": ["bottom_up", "one_out"]})
-    chosen = {u.hybrid: u.permutations[1].groups for u in wanted.barriers.values() if u.hybrid}
+    chosen = {each.hybrid: each.permutations[1].groups for each in comparisons(wanted) if each.hybrid}
     assert chosen["bottom_up", 1] == chosen["one_out", 1] == ("0", "2")
     assert chosen["bottom_up", 2] == ("0", "2", "4")
     assert chosen["one_out", 0] == ("4",)

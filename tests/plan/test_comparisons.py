@@ -5,6 +5,7 @@ import pytest
 from raysweep.errors import UserError
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
+from tests.plan.compared import comparisons
 
 
 def plan(kinds, joint=(3,), align=None, **train):
@@ -16,7 +17,7 @@ def plan(kinds, joint=(3,), align=None, **train):
 
 
 def count(wanted):
-    kinds = [(job.interpolation, job.kind) for job in wanted.barriers.values()]
+    kinds = [(each.interpolation, each.kind) for each in comparisons(wanted)]
     return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
 
@@ -35,10 +36,10 @@ def test_joint_alignments_of_three_and_four():
     wanted = plan(["joint"], joint=(3, 4))
     assert sorted(len(job.networks) for job in wanted.alignments.values()) == [3, 3, 3, 3, 4]
     assert count(wanted) == {("pair", "joint"): 4 * 3 + 6, ("simplex", "joint"): 4}
-    for job in wanted.barriers.values():
-        (alignment,) = job.alignments
+    for each in comparisons(wanted):
+        (alignment,) = each.alignments
         networks = wanted.alignments[alignment].networks
-        assert [networks[move.member] for move in job.permutations] == list(job.networks)
+        assert [networks[move.member] for move in each.permutations] == list(each.networks)
 
 
 def test_activations_are_aligned_jointly_too():
@@ -59,12 +60,12 @@ def test_what_a_method_cannot_do_is_refused():
 
 def test_a_move_says_in_which_direction_it_goes():
     wanted = plan(["direct", "via"])
-    for job in wanted.barriers.values():
-        for network, move in zip(job.networks, job.permutations, strict=True):
+    for each in comparisons(wanted):
+        for network, move in zip(each.networks, each.permutations, strict=True):
             if move is None:
                 continue
             found = wanted.alignments[move.alignment_id]
-            toward = job.reference or job.networks[0]
+            toward = each.reference or each.networks[0]
             assert set(found.networks) == {network, toward}
             assert (found.target == toward) != move.inverse
 
@@ -73,8 +74,8 @@ def test_batchnorm_is_compared_with_both_statistics():
     kept = plan(["unaligned", "direct"])
     both = plan(["unaligned", "direct"], norm="batch")
     assert len(both.barriers) == 2 * len(kept.barriers)
-    assert {job.statistics for job in kept.barriers.values()} == {"kept"}
-    assert {job.statistics for job in both.barriers.values()} == {"kept", "recomputed"}
+    assert {each.statistics for each in comparisons(kept)} == {"kept"}
+    assert {each.statistics for each in comparisons(both)} == {"kept", "recomputed"}
 
 
 def test_settings_of_the_method_are_in_the_id():
@@ -102,7 +103,7 @@ def test_means_of_several_networks():
     base = {"dataset": "digits", "width": 8, "epochs": 2, "replicates": 4}
     compare = {"kinds": ["unaligned", "via", "joint"], "joint_networks": [], "mean_networks": [2, 4]}
     wanted = desired(check("test", {"name": "s", "train": base, "compare": compare}))
-    means = [job for job in wanted.barriers.values() if job.interpolation == "mean"]
+    means = [each for each in comparisons(wanted) if each.interpolation == "mean"]
     assert {(len(u.networks), u.kind) for u in means} == {
         (n, k) for n in (2, 4) for k in ("unaligned", "via", "joint")
     }
@@ -128,9 +129,9 @@ def along(name, norm="none"):
 def test_each_unordered_pair_is_planned_once(name, norm):
     """At every level and step, under every permutation; the order of ids is not that of replicates."""
     places = Counter()
-    for job in along(name, norm).barriers.values():
-        found = tuple(sorted(job.alignments))
-        places[frozenset(job.networks), found, job.statistics] += 1
+    for each in comparisons(along(name, norm)):
+        found = tuple(sorted(each.alignments))
+        places[frozenset(each.networks), found, each.statistics] += 1
     assert set(places.values()) == {1}
     dense = {pair for pair, _, _ in places if {(n.level, n.step) for n in pair} == {(0, 22)}}
     assert len(dense) == 6
@@ -139,9 +140,9 @@ def test_each_unordered_pair_is_planned_once(name, norm):
 def unordered(*plans):
     """What plans compare and how, but for the order of the networks."""
     return {
-        (job.kind, job.statistics, frozenset(job.networks), frozenset(job.alignments))
+        (each.kind, each.statistics, frozenset(each.networks), frozenset(each.alignments))
         for wanted in plans
-        for job in wanted.barriers.values()
+        for each in comparisons(wanted)
     }
 
 
@@ -156,9 +157,9 @@ def test_the_order_of_a_pair_stays_what_it_was():
     """It is part of the id: of the replicates along pruning, of the ids of their trials along training."""
     training, pruning, both = (along(name) for name in EVERY)
     for wanted in (training, pruning, both):
-        for job in wanted.barriers.values():
-            names = [network.trial_id for network in job.networks]
-            if wanted is pruning and job.networks[0].step == 22:
+        for each in comparisons(wanted):
+            names = [network.trial_id for network in each.networks]
+            if wanted is pruning and each.networks[0].step == 22:
                 names = [wanted.trials[name].replicate for name in names]
-            if job.networks[0].level == 0:
+            if each.networks[0].level == 0:
                 assert names == sorted(names)

@@ -45,6 +45,7 @@ OTHERS = {  # another value for every key of `train`, beside TRAIN and the defau
     "warmup": "2st",
     "precision": "bfloat16",
     "channels_last": True,
+    "compile": "capture",
     "init_seed": 5,
     "data_seed": 5,
     "spawn_at": "1st",

@@ -29,20 +29,20 @@ def begin(wanted, root):
 
 def inputs(job):
     levels = {(network.trial_id, network.level) for network in job.networks}
-    return levels | (set() if isinstance(job, AlignmentJob) else set(job.alignments))
+    return levels | (set() if isinstance(job, AlignmentJob) else set(job.comparison.alignments))
 
 
 def carry_out(wanted, frontier, chance, lost=()):
     """Do what can be done in a random order; returns the trials and jobs in the order they were taken."""
     here, running, aligning, taken = set(), [], [], []
     while True:
-        can = ["train"] * frontier.has_trial + ["tile"] * bool(frontier.ready)
+        can = ["train"] * bool(frontier.ready_trials) + ["tile"] * bool(frontier.ready)
         can += ["level"] * bool(running) + ["land"] * bool(aligning)
         if not can:
             return taken
         match chance.choice(can):
             case "train":
-                trial = frontier.take_trial()
+                (trial,) = frontier.take_trials(1)
                 extent = wanted.extents[trial.trial_id]
                 needs = {(each, level) for each in extent.requires for level in wanted.extents[each].levels}
                 assert here >= needs | {move.alignment_id for move in extent.mask_permutations.values()}

@@ -7,6 +7,7 @@ from raysweep.plan.permutations import permutation_of
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
 from raysweep.symmetry import Permutation
+from tests.plan.compared import comparisons
 from tests.symmetry.checks import as_lists
 
 SIZES = {"low": 5, "high": 3}
@@ -47,14 +48,14 @@ def plan(networks, replicates, paths=1000):
 
 def test_paths_and_cycles_lead_step_by_step_to_their_first_network():
     wanted = plan(4, 5)
-    jobs = list(wanted.barriers.values())
-    cycles = [job for job in jobs if job.path[0] == job.path[-1]]
+    compared = comparisons(wanted)
+    cycles = [each for each in compared if each.path[0] == each.path[-1]]
     assert len(cycles) == 5 * 3  # four of five networks, three cycles through four networks
-    assert len(jobs) - len(cycles) == 5 * 4 * 3 * 2 // 2
-    for job in jobs:
-        at = job.path[-1]
-        assert job.networks == (job.path[0], job.path[-1])
-        for move, toward in zip(job.permutations[1].steps, job.path[-2::-1], strict=True):
+    assert len(compared) - len(cycles) == 5 * 4 * 3 * 2 // 2
+    for each in compared:
+        at = each.path[-1]
+        assert each.networks == (each.path[0], each.path[-1])
+        for move, toward in zip(each.permutations[1].steps, each.path[-2::-1], strict=True):
             found = wanted.alignments[move.alignment_id]
             assert set(found.networks) == {at, toward}
             assert move.inverse == (found.target != toward)
@@ -65,5 +66,5 @@ def test_paths_and_cycles_lead_step_by_step_to_their_first_network():
 def test_the_drawn_paths_are_bounded_and_stay_when_networks_are_added():
     few, more = plan(3, 4, paths=5), plan(3, 5, paths=5)
     assert len(few.barriers) == 4 + 5  # there are four cycles of three of four networks
-    kept = {job.path for job in few.barriers.values()} & {job.path for job in more.barriers.values()}
+    kept = {each.path for each in comparisons(few)} & {each.path for each in comparisons(more)}
     assert kept

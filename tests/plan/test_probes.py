@@ -8,6 +8,7 @@ from raysweep.data.config import DataConfig
 from raysweep.data.load import _load_whole
 from raysweep.models.config import ModelConfig
 from raysweep.plan import probes as facts
+from raysweep.plan.layer_groups import group_sizes
 from raysweep.store.disk_cache import facts_folder
 from tests.data.formats import write_mnist
 
@@ -16,7 +17,7 @@ MLP = ModelConfig("mlp", 8, 3, "none", (1, 8, 8), 10)
 
 def forget():
     """Like a new process."""
-    for kept in (facts.data_facts, _load_whole, facts.model_size, facts.layer_sizes, facts.group_sizes):
+    for kept in (facts.data_facts, _load_whole, facts.model_size, facts.layer_sizes, group_sizes):
         kept.cache_clear()
 
 
@@ -29,7 +30,7 @@ def _own_memo(tmp_path, monkeypatch):
 
 
 def all_facts():
-    found = facts.model_size(MLP), facts.layer_sizes(MLP), facts.group_sizes(MLP)
+    found = facts.model_size(MLP), facts.layer_sizes(MLP), group_sizes(MLP)
     forget()
     return found
 

@@ -3,6 +3,7 @@ import pytest
 from raysweep.errors import UserError
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
+from tests.plan.compared import comparisons
 
 # one epoch of the digits in batches of 64 has 22 steps
 TRAIN = {
@@ -20,8 +21,8 @@ def plan(align=None, kinds=("unaligned", "direct"), **trajectory):
     return desired(check("test", {"name": "s", "train": TRAIN, "compare": compare, "align": align or {}}))
 
 
-def found_at(wanted, job):
-    return wanted.alignments[job.alignments[0]].target.step if job.alignments else None
+def found_at(wanted, compared):
+    return wanted.alignments[compared.alignments[0]].target.step if compared.alignments else None
 
 
 def test_every_permutation_is_applied_at_every_point():
@@ -29,22 +30,22 @@ def test_every_permutation_is_applied_at_every_point():
     steps = {0, 22, 44, 88}
     assert len(wanted.alignments) == 3 * 4
     assert all(len({n.step for n in job.networks}) == 1 for job in wanted.alignments.values())
-    direct = [u for u in wanted.barriers.values() if u.kind == "direct"]
+    direct = [each for each in comparisons(wanted) if each.kind == "direct"]
     for pair in {tuple(n.trial_id for n in u.networks) for u in direct}:
         these = [u for u in direct if tuple(n.trial_id for n in u.networks) == pair]
         assert {(found_at(wanted, u), u.networks[0].step) for u in these} == {
             (s, t) for s in steps for t in steps
         }
         assert len(these) == 16
-    assert sum(u.kind == "unaligned" for u in wanted.barriers.values()) == 3 * 4
-    for job in direct:  # the permutation always moves the second network toward the first's trial
-        applied, found = job.permutations[1], wanted.alignments[job.alignments[0]]
-        assert (found.target.trial_id == job.networks[0].trial_id) != applied.inverse
+    assert sum(each.kind == "unaligned" for each in comparisons(wanted)) == 3 * 4
+    for each in direct:  # the permutation always moves the second network toward the first's trial
+        applied, found = each.permutations[1], wanted.alignments[each.alignments[0]]
+        assert (found.target.trial_id == each.networks[0].trial_id) != applied.inverse
 
 
 def test_moments_choose_rows_and_columns_and_the_end_is_always_among_them():
     wanted = plan(permutations=["1ep"], points=["44st"])
-    direct = [u for u in wanted.barriers.values() if u.kind == "direct"]
+    direct = [each for each in comparisons(wanted) if each.kind == "direct"]
     assert {(found_at(wanted, u), u.networks[0].step) for u in direct} == {
         (22, 44),
         (22, 88),
@@ -62,7 +63,7 @@ def test_stacks_hold_the_last_checkpoints_with_the_end_first():
     for job in stacks:
         assert [n.step for n in job.networks] == [88, 44, 22] * 2
         assert len({n.trial_id for n in job.networks[:3]}) == 1
-    applied = [u for u in wanted.barriers.values() if u.kind == "stacked"]
+    applied = [each for each in comparisons(wanted) if each.kind == "stacked"]
     assert len(applied) == 3 * 4
 
 
@@ -76,12 +77,12 @@ def test_stacks_are_aligned_by_weights_alone():
 def test_hybrids_cover_all_layers_in_each_direction():
     wanted = plan(hybrids=["bottom_up", "top_down", "one_in", "one_out"], early=1)
     by_direction = {}
-    for job in wanted.barriers.values():
-        if job.kind == "hybrid":
-            move = job.permutations[1]
-            assert found_at(wanted, job) == 22
+    for each in comparisons(wanted):
+        if each.kind == "hybrid":
+            move = each.permutations[1]
+            assert found_at(wanted, each) == 22
             assert wanted.alignments[move.second.alignment_id].target.step == 88
-            by_direction.setdefault(job.hybrid, set()).add(move.groups)
+            by_direction.setdefault(each.hybrid, set()).add(move.groups)
     chosen = {key: groups for key, (groups,) in ((k, tuple(v)) for k, v in by_direction.items())}
     low, middle, high = chosen["bottom_up", 3]
     assert chosen["bottom_up", 0] == chosen["top_down", 0] == ()

@@ -4,6 +4,7 @@ from raysweep.errors import UserError
 from raysweep.plan.plan import desired
 from raysweep.plan.trials import checkpoint_steps
 from raysweep.sweep.load import check
+from tests.plan.compared import comparisons
 
 BASE = {"dataset": "digits", "width": 8, "epochs": 4, "batch_size": 64, "replicates": 2}  # 22 steps an epoch
 
@@ -44,10 +45,10 @@ def test_levels_and_branches_change_no_id():
 def test_barriers_by_level_at_both_points_and_under_both_permutations():
     wanted = plan(prune={"levels": 2, "rewind": "5st"})
     seen = set()
-    for job in wanted.barriers.values():
-        if job.kind in ("unaligned", "direct") and job.interpolation == "pair":
-            level, step = job.networks[0].level, job.networks[0].step
-            found = wanted.alignments[job.alignments[0]].target.level if job.alignments else None
+    for each in comparisons(wanted):
+        if each.kind in ("unaligned", "direct") and each.interpolation == "pair":
+            level, step = each.networks[0].level, each.networks[0].step
+            found = wanted.alignments[each.alignments[0]].target.level if each.alignments else None
             seen.add((level, step, found))
     expected = {(0, step, found) for step in (5, 88) for found in (None, 0)}
     expected |= {(level, step, found) for level in (1, 2) for step in (5, 88) for found in (None, 0, level)}

@@ -44,5 +44,5 @@ def barrier_rows(barrier_id, value=0.5, interpolation="pair", splits=("train", "
 
 def commit_barriers(files, jobs, name, value=0.5):
     """Commit the made-up rows of these barriers as one object."""
-    rows = [row for job in jobs for row in barrier_rows(job.barrier_id, value, job.interpolation)]
+    rows = [row for job in jobs for row in barrier_rows(job.barrier_id, value, job.comparison.interpolation)]
     return ResultStore(files).commit("barriers", name, rows)

@@ -61,12 +61,12 @@ def test_the_rows_are_those_of_the_results_and_of_the_plan(wanted, files):
     assert barriers.keys() == curves.keys() == stored.keys()
     for key, row in barriers.items():
         job, result, curve = wanted.barriers[key[0]], stored[key], curves[key]
-        training = wanted.trials[job.networks[0].trial_id].training
+        compared, training = job.comparison, wanted.trials[job.networks[0].trial_id].training
         expected = {name: result[name] for name in result.keys() & row.keys()}
-        expected |= {name: getattr(job, name) for name in ("interpolation", "kind", "method")}
-        expected["group"] = job.setting
-        expected |= {"networks": [str(network) for network in job.networks], "alignments": job.alignments}
-        expected |= {"reference": str(job.reference) if job.reference else None, "width": training.width}
+        expected |= {name: getattr(compared, name) for name in ("interpolation", "kind", "method")}
+        expected |= {"group": job.setting, "width": training.width, "alignments": compared.alignments}
+        expected |= {"networks": [str(network) for network in job.networks]}
+        expected |= {"reference": str(compared.reference) if compared.reference else None}
         expected |= {"step": job.networks[0].step, "level": 0, "path": None, "statistics": "kept"}
         assert expected.items() <= row.items()
         assert [curve["loss"], curve["error"], curve["weights"]] == [result[name] for name in RESULTS]
@@ -204,8 +204,9 @@ def test_trials_and_metrics_are_in_the_order_of_their_keys(files):
     assert found.keys() == {(*key, step, split) for key in records for step in steps for split in splits}
 
 
-def test_agreements_are_there_where_both_alignments_are(tmp_path):
-    """Found early and found at the end; the pair without alignments waits."""
+@pytest.fixture
+def agreeing(tmp_path):
+    """Two of three pairs are aligned, by what was found early and by what was found at the end."""
     files, train = CountingFiles(str(tmp_path)), {**TRAIN, "epochs": 2, "replicates": 3, "checkpoints": [1]}
     compare = {"kinds": ["direct"], "trajectory": {"permutations": ["1ep"], "points": ["1ep"]}}
     wanted = desired(check("test", {"name": "s", "train": train, "compare": compare}))
@@ -214,7 +215,13 @@ def test_agreements_are_there_where_both_alignments_are(tmp_path):
     jobs = [job for job in wanted.alignments.values() if tuple(n.trial_id for n in job.networks) in pairs[:2]]
     final = max(job.target.step for job in jobs)
     found = [alignment(job, last if job.target.step == final else early, ["a"]) for job in jobs]
-    ResultStore(files).commit("alignments", "a" * 20, found)
+    name = ResultStore(files).commit("alignments", "a" * 20, found)
+    return files, wanted, final, name
+
+
+def test_agreements_are_there_where_both_alignments_are(agreeing):
+    """The pair without alignments waits."""
+    files, wanted, final, _ = agreeing
     assert publish(files, wanted)[0] == []
     agreements = rows(files, "agreements", ("agreement_id",)).values()
     shares = sorted((row["step"], row["fixed_points"]) for row in agreements)
@@ -222,3 +229,15 @@ def test_agreements_are_there_where_both_alignments_are(tmp_path):
     assert [share for _, share in shares] == pytest.approx([3 / 5, 3 / 5, 1, 1])
     assert all(row["groups"] == ["0", "1"] for row in agreements)
     assert publish(files, wanted) == ([], set())
+
+
+def test_an_agreement_of_a_damaged_alignment_is_a_failure_after_one_attempt(agreeing):
+    files, wanted, _, name = agreeing
+    present = done(wanted, files)
+    files.put(name, files.get(name)[:-1] + b"?")
+    failures = publish_tables(files, wanted, present, [])
+    agreements = [failure for failure in failures if failure["what"] == "agreement"]
+    assert {failure["id"] for failure in agreements} < set(wanted.agreements)
+    assert [failure["attempts"] for failure in agreements] == [1] * 4
+    assert all(name in failure["error"] for failure in agreements)
+    assert rows(files, "agreements", ("agreement_id",)) == {}

@@ -59,7 +59,8 @@ def test_barriers_agree_with_brute_force(compared, kind, interpolation, method, 
     jobs = [
         job
         for job in wanted.barriers.values()
-        if (job.kind, job.interpolation, job.method) == (kind, interpolation, method)
+        if (job.comparison.kind, job.comparison.interpolation, job.comparison.method)
+        == (kind, interpolation, method)
         and wanted.trials[job.networks[0].trial_id].training.model == model
     ]
     rows, alignments = committed(files, "barriers"), committed(files, "alignments")
@@ -79,7 +80,7 @@ def test_barriers_agree_with_brute_force(compared, kind, interpolation, method, 
     still = [TrialStore(files).read_checkpoint(n.trial_id, n.level, n.step) for n in job.networks]
     moved = [
         spec.apply(permutation(alignments[move.alignment_id,], move), state) if move else state
-        for state, move in zip(still, job.permutations, strict=True)
+        for state, move in zip(still, job.comparison.permutations, strict=True)
     ]
     ends = np.array([risks(state) for state in still])
     row = rows[job.barrier_id, "test"]

@@ -1,0 +1,51 @@
+"""What a plan must know of the layer groups of a network: their hidden units, blocks and layers."""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from raysweep.errors import SpecError
+from raysweep.models.config import ModelConfig
+from raysweep.models.names import is_custom
+from raysweep.plan.own_networks import EXAMPLES
+from raysweep.plan.probes import fact_of
+
+if TYPE_CHECKING:  # both import torch, which a plan whose facts are known does without
+    from raysweep.symmetry import PermutationSpec
+    from raysweep.symmetry.axes import Blocks
+
+
+@lru_cache(maxsize=64)
+def group_sizes(config: ModelConfig) -> dict[str, int]:
+    """Return the layer groups with their numbers of units, in order. Raises `SpecError`."""
+    return dict(fact_of("groups", config, _groups))
+
+
+def _groups(config: ModelConfig) -> list[tuple[str, int]]:
+    return list(unproved_spec(config).sizes.items())
+
+
+@lru_cache(maxsize=64)
+def group_blocks(config: ModelConfig) -> tuple["Blocks", ...]:
+    """Return the layer groups whose units lie in blocks; none for our own networks or one without a spec."""
+    if not is_custom(config.model):
+        return ()
+    try:
+        return unproved_spec(config).blocks
+    except SpecError:
+        return ()
+
+
+def layers_of_groups(config: ModelConfig) -> tuple[tuple[str, ...], ...]:
+    """Return the layer groups of each layer: those whose blocks move alike form one. Raises `SpecError`."""
+    partners = {group: each.groups for each in group_blocks(config) for group in each.groups}
+    return tuple(dict.fromkeys(partners.get(group, (group,)) for group in group_sizes(config)))
+
+
+def unproved_spec(config: ModelConfig) -> "PermutationSpec":
+    """Return the symmetries of a network; the workers prove them. Raises `SpecError`."""
+    import torch
+
+    from raysweep.models.build import build
+    from raysweep.symmetry import PermutationSpec
+
+    return PermutationSpec.trace(build(config), torch.zeros(EXAMPLES, *config.shape), proved=False)

@@ -1,0 +1,116 @@
+"""Trials with their seeds resolved and their ids."""
+
+from dataclasses import replace
+from typing import Any
+
+from raysweep.digest import digest
+from raysweep.plan.identity import (
+    CHANNELS_LAST_VERSION,
+    CUDA_VERSION,
+    IMPORT_VERSION,
+    PRUNING_VERSION,
+    SPAWNED_CHAIN_VERSION,
+    TRAINING_VERSION,
+    Trial,
+    alignment_identity,
+)
+from raysweep.sweep.align import Align
+from raysweep.sweep.prune import Prune
+from raysweep.sweep.train import Training
+from raysweep.vocabulary import Branch
+
+# Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
+_INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
+_INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+# Keys of `prune` that say how many levels follow and what else is trained; they change no level's numbers.
+_EXTENT = {"levels", "branches", "transport"}
+
+
+def make_trial(
+    training: Training,
+    replicate: int,
+    data_digest: str,
+    source_digest: str | None = None,
+    trunk: Trial | None = None,
+) -> Trial:
+    """Return a dense trial with its seeds resolved; trials that differ in them alone share a setting.
+
+    `source_digest` stands for the code of a user's own network. A trial that is spawned from a `trunk` has
+    the trunk's initialisation.
+    """
+    determined = training.model_dump(mode="json", exclude=_INDIRECT)
+    determined |= {"version": _training_version(training), "source": source_digest}
+    if training.device == "cpu":
+        del determined["compile"]  # which only a GPU reads
+    init_seed = replicate if training.init_seed == "replicate" else training.init_seed
+    data_seed = replicate if training.data_seed == "replicate" else training.data_seed
+    if trunk:
+        init_seed = trunk.init_seed
+        determined |= {"trunk": trunk.trial_id, "spawn_at": str(training.spawn_at)}
+    swept = training.model_dump(mode="json", include=_INDIRECT)
+    seeds = {"init_seed": init_seed, "data_seed": data_seed}
+    shared = {"data": data_digest} if training.half != "replicate" else {"data": "half by replicate"}
+    return Trial(
+        trial_id=digest(["trial", determined, data_digest, seeds]),
+        setting=digest(["group", determined, shared, swept]),
+        training=training,
+        replicate=replicate,
+        init_seed=init_seed,
+        data_seed=data_seed,
+        branch=Branch.SPAWNED if trunk else Branch.MAIN,
+        parent=trunk.trial_id if trunk else None,
+    )
+
+
+def _training_version(training: Training) -> int:
+    if training.device == "cuda":
+        return CUDA_VERSION
+    return CHANNELS_LAST_VERSION if training.channels_last else TRAINING_VERSION
+
+
+def make_import(
+    training: Training, replicate: int, data_digest: str, file: str, content: str, source: str | None
+) -> Trial:
+    """Return a user's own network. The digest `content` of its file stands for its training, not its name."""
+    trial = make_trial(training, replicate, data_digest, source)
+    return replace(
+        trial,
+        trial_id=digest(["import", IMPORT_VERSION, trial.setting, content]),
+        setting=digest(["import group", trial.setting]),
+        branch=Branch.IMPORTED,
+        import_file=file,
+        import_digest=content,
+    )
+
+
+def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
+    """Return the pruned levels of a dense trial; their number does not enter the id."""
+    settings = {**prune.model_dump(mode="json", exclude=_EXTENT), "rewind": rewind}
+    follows_spawned = dense.spawned and prune.data_order == "same"
+    identity = ["chain", SPAWNED_CHAIN_VERSION if follows_spawned else PRUNING_VERSION, settings]
+    return replace(
+        dense,
+        trial_id=digest([*identity, dense.trial_id]),
+        setting=digest([*identity, dense.setting]),
+        branch=Branch.MAIN,
+        parent=dense.trial_id,
+        prune=prune,
+    )
+
+
+def make_branch(
+    chain: Trial, branch: str, masks: Trial, permutation: str | None = None, align: Align | None = None
+) -> Trial:
+    """Return a control of a chain: its rewind point, or a new initialisation, trained under other masks."""
+    settings: list[Any] = [branch, permutation]
+    if align and permutation not in (None, "none"):
+        settings.append(alignment_identity(align.methods[0], align))
+    identity = ["branch", PRUNING_VERSION, settings]
+    return replace(
+        chain,
+        trial_id=digest([*identity, chain.trial_id, masks.trial_id]),
+        setting=digest([*identity, chain.setting]),
+        branch=branch,
+        mask_trial=masks.trial_id,
+        mask_permutation=permutation,
+    )

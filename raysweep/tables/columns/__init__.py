@@ -1,0 +1,1 @@
+"""The documented columns of the tables: for each its name, its type and its meaning."""

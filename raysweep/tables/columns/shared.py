@@ -1,0 +1,30 @@
+"""Types and columns that several tables share."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from raysweep.tables.keys import Column
+
+TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+TEXTS, FLOATS = pa.list_(TEXT), pa.list_(FLOAT)
+
+# The keys of `train` that every table names. A comparison may be of networks whose widths differ.
+SHOWN = ("dataset", "model", "norm")
+
+GROUP: list[Column] = [
+    (
+        "group",
+        TEXT,
+        "The setting that the networks share: everything but the replicate. A comparison of two settings "
+        "has a value of its own.",
+    ),
+    *((name, TEXT, f"`train.{name}`") for name in SHOWN),
+    ("width", INT, "`train.width`; null where the networks differ in it."),
+]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a list in words: `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}"

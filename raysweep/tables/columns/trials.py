@@ -1,0 +1,75 @@
+"""Columns of `trials` and of `metrics`."""
+
+from raysweep.sweep.train import Training
+from raysweep.tables.columns.shared import BOOL, FLOAT, GROUP, INT, SHOWN, TEXT, listed
+from raysweep.tables.keys import Column, key_columns
+from raysweep.vocabulary import Branch, MaskPermutation
+
+TRIALS: list[Column] = [
+    ("trial_id", TEXT, "The id of the trial."),
+    (
+        "branch",
+        TEXT,
+        f"What the trial is: {listed(Branch)}.",
+    ),
+    (
+        "parent_trial",
+        TEXT,
+        "The trial from whose checkpoint this one starts: the trunk of a spawned run, or the dense "
+        "trial of a chain or branch. Null for other trials.",
+    ),
+    (
+        "mask_trial",
+        TEXT,
+        "The chain whose masks the trial is trained under. Null for dense runs and for chains.",
+    ),
+    (
+        "mask_permutation",
+        TEXT,
+        f"The permutation of a transported mask: {listed(MaskPermutation)}. Null for other trials.",
+    ),
+    *GROUP,
+    *key_columns(Training, [key for key in Training.model_fields if key not in (*SHOWN, "width")]),
+    (
+        "import_file",
+        TEXT,
+        "The file of an imported network, as the sweep file names it. Null for other trials.",
+    ),
+    ("import_digest", TEXT, "The SHA-256 of that file's content. Null for other trials."),
+    (
+        "running_statistics",
+        BOOL,
+        "Whether the network keeps running statistics, as BatchNorm does.",
+    ),
+    (
+        "guess_error",
+        FLOAT,
+        "The 0-1 error on the test set of a classifier that always answers its most frequent class (share).",
+    ),
+    ("replicate", INT, "The number of the replicate."),
+    ("level", INT, "The pruning level; 0 is dense."),
+    ("sparsity", FLOAT, "The share of the weights of the pruned layers that is zero."),
+    ("start", INT, "The optimiser step at which the level starts."),
+    ("steps", INT, "The optimiser step at which the level ends."),
+    ("train_loss", FLOAT, "The final cross-entropy on the first 10,000 training examples (nats)."),
+    ("train_error", FLOAT, "The final 0-1 error on the first 10,000 training examples (share)."),
+    ("test_loss", FLOAT, "The final cross-entropy on the test set (nats)."),
+    ("test_error", FLOAT, "The final 0-1 error on the test set (share)."),
+    ("seconds", FLOAT, "The time that training took (s)."),
+]
+# Columns in which rows that are averaged may differ: they name the networks, or hold what was measured.
+TRIALS_WITHIN = (
+    *("trial_id", "parent_trial", "mask_trial", "half", "init_seed", "data_seed", "guess_error"),
+    *("replicate", "sparsity", "train_loss", "train_error", "test_loss", "test_error", "seconds"),
+)
+
+METRICS: list[Column] = [
+    ("trial_id", TEXT, "The id of the trial."),
+    ("level", INT, "The pruning level."),
+    ("step", INT, "The optimiser step."),
+    ("epoch", FLOAT, "The step in epochs."),
+    ("split", TEXT, "train (its first 10,000 examples) or test."),
+    ("loss", FLOAT, "The cross-entropy (nats)."),
+    ("error", FLOAT, "The 0-1 error (share)."),
+    ("time", FLOAT, "The time of the measurement (s since 1970)."),
+]

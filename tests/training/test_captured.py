@@ -1,0 +1,96 @@
+"""Captured steps, by the stand-in that runs the same code on the CPU."""
+
+import pytest
+import torch
+
+from raysweep.models.config import ModelConfig
+from raysweep.models.initialise import initialised
+from raysweep.training.loop import Diverged, TrainingRun
+from raysweep.training.schedule import Schedule
+from raysweep.vocabulary import Way
+from tests.conftest import mlp, settings
+
+CAPTURED = (Way.CAPTURED, Way.PLAIN)
+NORMED = ModelConfig("lenet", 2, None, "batch", (1, 8, 8), 10)
+VARIANTS = {
+    "sgd": {},
+    "nesterov": {"nesterov": True},
+    "without momentum": {"momentum": 0.0},
+    "adamw": {"optimiser": "adamw", "schedule": Schedule("cosine", 1e-3, 220)},
+    "augmented": {"augment": "flip_crop"},
+    "bfloat16": {"precision": "bfloat16"},
+    "drop_last": {"drop_last": True},
+    "one size": {"batch_size": 1437 // 3},
+}
+
+
+def masks_of(model):
+    generator = torch.Generator().manual_seed(5)
+    matrices = [(name, p) for name, p in model.named_parameters() if p.dim() > 1]
+    return {name: torch.rand(p.shape, generator=generator) > 0.5 for name, p in matrices}
+
+
+def trained_for(steps, config, data, chosen, ways, stops=()):
+    model = initialised(config, "pytorch", 0)
+    run = TrainingRun(model, data, chosen, masks=masks_of(model), ways=ways)
+    for stop in (*stops, steps):
+        run.advance(stop)
+    return run
+
+
+def everything(run):
+    return {**run.model.state_dict(), **run.optimiser_state()}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("config", [mlp(), NORMED], ids=["mlp", "batch norm"])
+def test_captured_steps_are_plain_steps(digits, variant, config):
+    """Across epochs, whose last batch is smaller; only the learning rate is rounded to float32."""
+    chosen = settings(**VARIANTS[variant])
+    plain = trained_for(60, config, digits, chosen, (Way.PLAIN,))
+    captured = trained_for(60, config, digits, chosen, CAPTURED)
+    assert captured.way == Way.CAPTURED
+    tolerance = 2e-2 if variant == "bfloat16" else 1e-3
+    torch.testing.assert_close(everything(captured), everything(plain), atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("variant", ["sgd", "adamw", "augmented"])
+def test_captured_and_resumed_anywhere_is_bitwise_the_same(digits, variant):
+    chosen = settings(**VARIANTS[variant])
+    straight = trained_for(60, NORMED, digits, chosen, CAPTURED)
+    stopped = trained_for(60, NORMED, digits, chosen, CAPTURED, stops=(1, 21, 23, 37))
+    first = trained_for(37, NORMED, digits, chosen, CAPTURED)
+    model = initialised(NORMED, "pytorch", 1)
+    model.load_state_dict(first.model.state_dict())
+    resumed = TrainingRun(model, digits, chosen, 37, masks_of(model), first.optimiser_state(), CAPTURED)
+    resumed.advance(60)
+    for other in (stopped, resumed):
+        torch.testing.assert_close(everything(other), everything(straight), atol=0, rtol=0)
+
+
+def test_runs_that_take_turns_have_the_bits_of_runs_alone(digits):
+    """Also where one of them diverges meanwhile."""
+    rates = [0.1, 0.05, 1e30]
+    chosen = [settings(schedule=Schedule("constant", rate, 220), data_seed=n) for n, rate in enumerate(rates)]
+    alone = [trained_for(40, mlp(), digits, each, CAPTURED) for each in chosen[:2]]
+    runs = []
+    for each in chosen:
+        model = initialised(mlp(), "pytorch", 0)
+        runs.append(TrainingRun(model, digits, each, masks=masks_of(model), ways=CAPTURED))
+    for stop in (7, 22, 40):
+        for run in runs:
+            run.begin(stop)
+    for run, expected in zip(runs, alone, strict=False):
+        run.check()
+        torch.testing.assert_close(everything(run), everything(expected), atol=0, rtol=0)
+    with pytest.raises(Diverged, match="learning rate 1e\\+30"):
+        runs[2].check()
+
+
+def test_a_loss_that_is_not_finite_is_found_at_its_step(digits):
+    chosen = settings(schedule=Schedule("constant", 1e30, 220))
+    with pytest.raises(Diverged) as plain:
+        trained_for(40, mlp(), digits, chosen, (Way.PLAIN,))
+    with pytest.raises(Diverged) as captured:
+        trained_for(40, mlp(), digits, chosen, CAPTURED)
+    assert str(captured.value) == str(plain.value)
