@@ -24,17 +24,12 @@ from raysweep.training.evaluation import evaluate
 from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.loop import Diverged, TrainingRun
 from raysweep.training.schedule import Schedule
-from raysweep.vocabulary import Way
+from raysweep.vocabulary import WAYS, Way
 from raysweep.work.data import model_config
 from raysweep.work.device import keep_freed_memory, make_deterministic
 from raysweep.work.inputs import Inputs, TrialTask
 
 METRIC_EXAMPLES = 10_000  # training images with which train_loss and train_error are computed
-WAYS = {
-    "auto": (Way.COMPILED, Way.CAPTURED, Way.PLAIN),
-    "capture": (Way.CAPTURED, Way.PLAIN),
-    "off": (Way.PLAIN,),
-}
 STRIDE = 50  # steps between two checks of the time; it affects no number
 
 

@@ -28,6 +28,7 @@ from raysweep.models.flat import FlatNetwork
 from raysweep.models.initialise import initialised
 from raysweep.models.precision import Numerics, computing_in
 from raysweep.training.evaluation import Risk, evaluate
+from raysweep.vocabulary import WAYS
 from raysweep.work.device import make_deterministic
 from tests.benchmarks.networks import State, convolutional, title
 from tests.benchmarks.records import Record
@@ -75,8 +76,8 @@ def images(examples: int, device: str) -> Split:
 def line(
     config: ModelConfig, precision: str, split: Split, points: int = 7
 ) -> Callable[[], tuple[list[Risk], str]]:
-    """Return what evaluates a line between two random networks, and says how: compiled, captured or eager."""
-    numerics = Numerics(precision, compile=True)
+    """Return what evaluates a line between two random networks, and says how: compiled, captured or plain."""
+    numerics = Numerics(precision, WAYS["auto"])
     network = FlatNetwork(build(config).to(split.images.device), numerics, config)
     states = [initialised(config, "kaiming_normal", seed).state_dict() for seed in (0, 1)]
     vectors = [network.flatten(state) for state in states]
