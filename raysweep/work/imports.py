@@ -13,7 +13,7 @@ from raysweep.training.evaluation import evaluate
 from raysweep.work.data import model_config
 from raysweep.work.device import make_deterministic
 from raysweep.work.fitting import Unfitting, fitting_state
-from raysweep.work.trial import METRIC_EXAMPLES
+from raysweep.work.metrics import METRIC_EXAMPLES
 from raysweep.work.weight_files import read_states
 
 

@@ -36,7 +36,7 @@ class Inputs:
     """Reads the inputs of a trial's levels from the store."""
 
     def __init__(self, task: TrialTask, config: ModelConfig, store: TrialStore, results: ResultStore) -> None:
-        self._task, self._config, self._store = task, config, store
+        self._task, self.config, self._store = task, config, store
         self._trial, self._extent = task.trial, task.extent
         self._permutations = CommittedPermutations(results, KEPT_BYTES)
 
@@ -44,16 +44,16 @@ class Inputs:
         """Return the network at the start of a level: initialised, or at the parent's rewind point."""
         trial = self._trial
         if trial.branch == "reinitialise":
-            return initialised(self._config, trial.training.init, seed_for("reinitialise", trial.init_seed))
+            return initialised(self.config, trial.training.init, seed_for("reinitialise", trial.init_seed))
         if trial.parent is None:
-            return initialised(self._config, trial.training.init, trial.init_seed)
-        model = build(self._config)
+            return initialised(self.config, trial.training.init, trial.init_seed)
+        model = build(self.config)
         model.load_state_dict(self._store.read_checkpoint(trial.parent, 0, self._extent.start))
         return model
 
     def template(self) -> nn.Module:
         """Return the module with which trials of this architecture share what is compiled."""
-        return architecture(self._config)
+        return architecture(self.config)
 
     def optimiser(self) -> State:
         """Return the optimiser's initial state: that of the trunk of a spawned run, or of the rewind point.
@@ -109,7 +109,7 @@ class Inputs:
             return masks
         permutation = self._permutations.read(found, self._task.objects)
         state = {**self._dense_end(), **masks}
-        permuted = proved_spec(self._config).apply(permutation, state)
+        permuted = proved_spec(self.config).apply(permutation, state)
         return {name: permuted[name] for name in masks}
 
     def _mask_of_chain(self, level: int) -> Masks:
@@ -127,4 +127,4 @@ class Inputs:
 
     def _names(self) -> list[str]:
         assert self._trial.prune is not None
-        return list(pruned_parameters(self._config, self._trial.prune.exclude))
+        return list(pruned_parameters(self.config, self._trial.prune.exclude))

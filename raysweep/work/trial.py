@@ -11,7 +11,9 @@ from raysweep.accelerator.compiling import lacking
 from raysweep.accelerator.environment import environment
 from raysweep.choices import choose
 from raysweep.data.resident import Resident
+from raysweep.models.config import ModelConfig
 from raysweep.models.names import DEPTH_MODELS
+from raysweep.models.precision import Numerics
 from raysweep.plan.identity import Trial, trial_config
 from raysweep.plan.trials import Extent
 from raysweep.pruning import sparsity
@@ -20,7 +22,7 @@ from raysweep.store.results import ResultStore
 from raysweep.store.resume import ResumePoint
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.train import Training
-from raysweep.training.evaluation import evaluate
+from raysweep.training.evaluation import Risk
 from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.loop import Diverged, TrainingRun
 from raysweep.training.schedule import Schedule
@@ -28,8 +30,8 @@ from raysweep.vocabulary import WAYS, Way
 from raysweep.work.data import model_config
 from raysweep.work.device import keep_freed_memory, make_deterministic
 from raysweep.work.inputs import Inputs, TrialTask
+from raysweep.work.metrics import Metrics, SharedMetrics
 
-METRIC_EXAMPLES = 10_000  # training images with which train_loss and train_error are computed
 STRIDE = 50  # steps between two checks of the time; it affects no number
 
 
@@ -86,7 +88,6 @@ class _Level:
         self._trial, self._extent, self._level = task.trial, task.extent, level
         self._data, self._store, self._report = data, store, report
         self._resume_seconds = resume_seconds
-        self._splits = {"train": data.train.first(METRIC_EXAMPLES), "test": data.test}
 
     def run(self, inputs: Inputs, point: ResumePoint | None) -> Iterator[None]:
         trial, extent = self._trial, self._extent
@@ -98,6 +99,7 @@ class _Level:
         model.to(self._data.train.images.device)
         if trial.training.channels_last:
             model.to(memory_format=torch.channels_last)
+        metrics = metrics_of(trial.training, inputs.config, self._data)
         run = TrainingRun(
             model,
             self._data,
@@ -113,7 +115,8 @@ class _Level:
         if masks and not point:
             written = self._store.write_mask(trial.trial_id, self._level, masks)
             record = replace(record, mask=written, sparsity=sparsity(masks))
-        record = yield from self._train(run, record, began - record.seconds, resumed=point is not None)
+        began -= record.seconds
+        record = yield from self._train(run, metrics, record, began, resumed=point is not None)
         self._commit(replace(record, environment={**record.environment, "steps": run.way}))
 
     def _commit(self, record: LevelRecord) -> None:
@@ -134,7 +137,7 @@ class _Level:
                 return
 
     def _train(
-        self, run: TrainingRun, record: LevelRecord, began: float, resumed: bool
+        self, run: TrainingRun, metrics: Metrics, record: LevelRecord, began: float, resumed: bool
     ) -> Generator[None, None, LevelRecord]:
         extent = self._extent
         epochs = range(
@@ -150,19 +153,20 @@ class _Level:
                 if run.step < stop and time.time() - saved >= self._resume_seconds:
                     self._save(run, replace(record, seconds=time.time() - began))
                     saved = time.time()
-            record = replace(self._stop(run, record), seconds=time.time() - began)
+            metrics.start(run)
+            yield
+            run.check()
+            record = replace(self._stop(run, metrics.risks(), record), seconds=time.time() - began)
             self._report(self._level, run.step)
             if run.step < extent.total and time.time() - saved >= self._resume_seconds:
                 self._save(run, record)
                 saved = time.time()
         return record
 
-    def _stop(self, run: TrainingRun, record: LevelRecord) -> LevelRecord:
-        """Evaluate the network, and store what the extent asks for at this step."""
-        run.check()
+    def _stop(self, run: TrainingRun, risks: dict[str, Risk], record: LevelRecord) -> LevelRecord:
+        """Store what the extent asks for at this step, and add the risks of the network."""
         trial, step, metrics = self._trial, run.step, []
-        for name, split in self._splits.items():
-            risk = evaluate(run.model.eval(), split)
+        for name, risk in risks.items():
             if not np.isfinite(risk.loss):
                 rate = trial.training.learning_rate
                 raise Diverged(f"the {name} loss is {risk.loss} at step {step}, peak learning rate {rate:g}")
@@ -196,6 +200,14 @@ def ways_of(training: Training) -> tuple[Way, ...]:
     if Way.COMPILED in ways and (training.model in DEPTH_MODELS or lacking(training.device)):
         ways = choose("compile", "capture", WAYS)
     return ways
+
+
+def metrics_of(training: Training, config: ModelConfig, data: Resident) -> Metrics:
+    """Return what evaluates a trial's network while it is trained."""
+    if training.device == "cpu":
+        return Metrics(data)
+    numerics = Numerics(training.precision, ways_of(training))
+    return SharedMetrics(config, data, numerics, training.channels_last)
 
 
 def _merged(before: Iterable[Metric], now: Iterable[Metric]) -> tuple[Metric, ...]:

@@ -47,8 +47,10 @@ VALUES = {
     "spawn_replicate": [0, 1],
     "threads": [1, 2],
     "device": ["cpu", "cuda"],
+    "compile": ["auto", "off"],
 }
 NEEDED = {"milestones": {"schedule": "milestones"}, "spawn_replicate": {"spawn_at": "1ep"}}
+NEEDED["compile"] = {"device": "cuda"}
 
 
 def test_every_key_of_the_schema_is_tried():
