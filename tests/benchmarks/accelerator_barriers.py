@@ -111,7 +111,7 @@ def of_points(config: ModelConfig, precision: str, split: Split, rounds: int) ->
 
 
 def in_smaller_passes(config: ModelConfig, split: Split, rounds: int) -> Iterator[Record]:
-    """A point with passes of a quarter of the examples, whose values stay in a cache of the GPU for longer."""
+    """A point in passes of a quarter of the examples, whose values stay in the caches of a GPU for longer."""
     device = split.images.device.type
     usual, times = repeated_evaluation.ROOM[device], []
     repeated_evaluation.ROOM[device] = usual // 4
