@@ -141,3 +141,40 @@ def compiled(shape, classes, width):
 def plain(shape, classes, width):
     """The same without the compiler."""
     return _layers(shape, width, width, classes)
+
+
+class Odd(nn.Module):
+    """Two layers, and between them something that a captured step must repeat or cannot repeat."""
+
+    def __init__(self, shape, classes, width, between):
+        super().__init__()
+        self.first, self.last = nn.Linear(math.prod(shape), width), nn.Linear(width, classes)
+        self.between = between
+
+    def forward(self, images):
+        return self.last(self.between(functional.relu(self.first(images.flatten(1)))))
+
+
+def dropping(shape, classes, width):
+    """Draws random numbers on the device."""
+    return Odd(shape, classes, width, nn.Dropout(0.5))
+
+
+class Waits(nn.Module):
+    def forward(self, hidden):
+        return hidden / 2 if hidden.mean().item() > 1 else hidden
+
+
+def waiting(shape, classes, width):
+    """Decides by a value that the device has computed."""
+    return Odd(shape, classes, width, Waits())
+
+
+class Skips(nn.Module):
+    def forward(self, hidden):
+        return hidden / 2 if self.training and torch.rand(()) < 0.5 else hidden
+
+
+def skipping(shape, classes, width):
+    """Draws random numbers on the host."""
+    return Odd(shape, classes, width, Skips())

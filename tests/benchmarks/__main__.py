@@ -40,7 +40,7 @@ def main() -> None:
         for record in importlib.import_module(f"tests.benchmarks.{name}").records(arguments.quick):
             print(f"{name}: {record}", flush=True)
             found[name].append(record)
-        write(arguments.out, found)
+            write(arguments.out, found)  # at once, so that nothing is lost if the next one takes too long
     print(f"written to {arguments.out}")
 
 

@@ -55,6 +55,14 @@ def _noise(examples: int) -> tuple[np.ndarray, np.ndarray]:
     return draw.integers(256, size=(examples, 1, 28, 28), dtype=np.uint8), draw.integers(10, size=examples)
 
 
+def noise(examples: int) -> Arrays:
+    """Random images of 32x32 in three channels: the time of a step does not depend on what they show."""
+    draw = np.random.default_rng(examples)
+    images = draw.integers(256, size=(examples, 3, 32, 32), dtype=np.uint8)
+    labels = draw.integers(10, size=examples)
+    return Arrays(images, labels, images[:10_000], labels[:10_000], classes=10)
+
+
 def framed(arrays: Arrays) -> Arrays:
     """Images of 28x28 in one channel as 32x32 in three."""
     frame = ((0, 0), (0, 0), (2, 2), (2, 2))
