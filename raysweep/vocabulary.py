@@ -44,6 +44,14 @@ class Way(StrEnum):
     PLAIN = auto()
 
 
+# The ways that a value of `compile` allows, the best first; a later one is taken where those before it fail.
+WAYS = {
+    "auto": (Way.COMPILED, Way.CAPTURED, Way.PLAIN),
+    "capture": (Way.CAPTURED, Way.PLAIN),
+    "off": (Way.PLAIN,),
+}
+
+
 class Interpolation(StrEnum):
     """Which mixtures of the networks are evaluated: a line of two, a simplex of three, or an equal mean."""
 

@@ -46,6 +46,7 @@ from raysweep.version import code_digest
 from raysweep.work.inputs import Inputs, TrialTask
 from raysweep.work.networks import numerics
 from raysweep.work.tile import Tile, TileWorker
+from raysweep.work.trial import ways_of
 from tests.conftest import mlp, settings
 from tests.work.plans import BASE, carry_out
 
@@ -116,6 +117,11 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
         lambda: make_optimiser(network(), "novel", 0.1, 0.9, False, 0.0),
         lambda: cost("", None, optimiser="novel"),
     ],
+    "compile": [
+        lambda: ways_of(
+            check("file", SWEEP).trainings[0].model_copy(update={"device": "cuda", "compile": "novel"})
+        )
+    ],
     "schedule": [lambda: Schedule("novel", 0.1, 1)],
     "prune.transport.partners": [lambda: plan("prune.transport.partners", "novel")],
     "prune.transport.permutations": [lambda: plan("prune.transport.permutations", ["novel"])],
@@ -134,7 +140,7 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     "align.activation_matching.tensor": [lambda: similar(tensor="novel")],
     "align.activation_matching.similarity": [lambda: similar(similarity="novel")],
     "compare.precision": [lambda: computing_in("novel", torch.device("cpu")).__enter__()],
-    "compare.compile": [lambda: numerics(Compare().model_copy(update={"compile": "novel"}))],
+    "compare.compile": [lambda: numerics(Compare().model_copy(update={"compile": "novel"}), mlp())],
     "compare.kinds": [lambda: plan("compare.kinds", ["novel"])],
     "compare.across": [lambda: plan("compare.across", ["novel"])],
     "compare.splits": [lambda: cost("compare.splits", ["novel"])],

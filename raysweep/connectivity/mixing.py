@@ -40,13 +40,14 @@ def mixed_risks(
 ) -> list[Risk]:
     """Return the risk of sum_i w_i vectors_i for every row w of `weights`, which sums to one.
 
-    `weights` has the shape (points, networks). `points` mixtures share a forward pass; by default as many as
-    suit the device and the network. Integers and masks keep the values that the network holds. Raises
-    `ImagesWritten` for a network that writes to its input.
+    `weights` has the shape (points, networks). `points` mixtures share a forward pass, in float32; unless it
+    is given, as many as suit the device and the network, and large networks on a GPU are streamed (see
+    `streamed_risks`). Integers and masks keep the values that the network holds. Raises `ImagesWritten` for a
+    network that writes to its input.
     """
     if not len(weights):
         return []
-    if _streams(network, split):
+    if points is None and _streams(network, split):
         return streamed_risks(network, vectors, weights, split)
     first, points = _way(network, vectors, weights, split, points)
     chunk, kept = _sizes(first, split)

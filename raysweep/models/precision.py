@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import torch
 
 from raysweep.choices import check_names
-from raysweep.vocabulary import Precision
+from raysweep.vocabulary import WAYS, Precision, Way
 
 
 @dataclass(frozen=True)
 class Numerics:
-    """How a network is evaluated: its precision, and whether torch.compile compiles it.
+    """How a network is evaluated: its precision, and the ways that may be tried, the best first.
 
     `bfloat16` is autocast of the forward pass; the risks are summed up from logits of float32. `tf32` rounds
     the factors of products and convolutions to 10 bits, on GPUs that can.
     """
 
     precision: str = Precision.FLOAT32
-    compile: bool = False
+    ways: tuple[Way, ...] = WAYS["capture"]
 
 
 FLOAT32 = Numerics()

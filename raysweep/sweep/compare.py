@@ -121,10 +121,11 @@ class Compare(Strict):
         description="The precision in which networks are evaluated. `bfloat16` uses autocast, and `tf32` "
         "requires `device: cuda`.",
     )
-    compile: Literal["auto", "off"] = Field(
+    compile: Literal["auto", "capture", "off"] = Field(
         default="auto",
-        description="Whether networks are compiled with torch.compile on `device: cuda`. With `auto`, a "
-        "network that cannot be compiled is evaluated without it, and the log says why.",
+        description="How a GPU evaluates networks: `auto` compiles them and captures them in a CUDA graph, "
+        "`capture` only captures them, and `off` does neither. A network for which this fails is evaluated "
+        "without it, and the log says why.",
     )
 
     @field_validator("alphas")

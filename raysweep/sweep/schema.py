@@ -46,6 +46,11 @@ class Sections(Strict):
             )
         if self.compare.precision == Precision.TF32 and self.compare.device != "cuda":
             raise ValueError("compare.precision = tf32: requires compare.device = cuda")
+        if self.compare.compile != "auto" and self.compare.device != "cuda":
+            raise ValueError(
+                f"compare.compile = {self.compare.compile}: has no effect, because only a GPU reads it; "
+                "leave it out or set compare.device = cuda"
+            )
         if self.prune and self.train.imports:
             raise ValueError("prune: imported networks cannot be pruned, because their training is not known")
         self._check_weight_matching()

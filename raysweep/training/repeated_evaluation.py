@@ -21,6 +21,7 @@ from raysweep.data.resident import Split, unwritten
 from raysweep.models.precision import FLOAT32, Numerics, computing_in
 from raysweep.training.answer_sizes import answer_bytes
 from raysweep.training.evaluation import Risk, evaluate, of_each
+from raysweep.vocabulary import Way
 
 # Bytes of a layer's output in a forward pass: few large calls suit a GPU, and a processor has caches to fill.
 ROOM = {"cuda": 2**28, "cpu": 2**23}
@@ -42,9 +43,9 @@ class Evaluation:
     must stay where they are in memory; their values may change in between. `totals`, float64 (2,), receives
     the summed cross-entropy (nats) and the number of wrong answers.
 
-    With `numerics.compile` the forward pass is compiled. Modules that are made with an equal `architecture`
-    share the compiled code, so these must compute the same function of their state. What cannot be compiled
-    or captured is evaluated as it is, and the log says why.
+    `way` is the first of `numerics.ways` that works; why the earlier ones do not is logged. Modules that are
+    made with an equal `architecture` share compiled code, so these must compute the same function of their
+    state.
     """
 
     def __init__(
@@ -60,27 +61,29 @@ class Evaluation:
         self.totals = torch.zeros(2, dtype=torch.float64, device=device)
         summing = partial(_summing, self.totals, chunks, numerics.precision)
         self._plain = plain = summing(lambda chunk: _of_chunk(model(chunk.images), chunk))
-        ways: dict[str, Callable[[], Work]] = {
-            "captured": lambda: Captured(plain, device),
-            "eager": lambda: plain,
+        makers: dict[Way, Callable[[], Work]] = {
+            Way.COMPILED: lambda: Captured(summing(_compiled(model, architecture, device)), device),
+            Way.CAPTURED: lambda: Captured(plain, device),
+            Way.PLAIN: lambda: plain,
         }
-        if numerics.compile:
-            ways = {
-                "compiled": lambda: Captured(summing(_compiled(model, architecture, device)), device)
-            } | ways
-        self.way, self._run = first_that_works(f"evaluation of {type(model).__name__}", ways)
-        self._trusted = self.way == "eager"
+        self._name = f"evaluation of {type(model).__name__}"
+        way, self._run = first_that_works(self._name, {way: makers[way] for way in numerics.ways})
+        self.way, self._trusted = Way(way), way == Way.PLAIN
 
     def start(self) -> None:
         """Enqueue the evaluation on the current stream, without waiting for it.
 
-        The first call waits: it compares the result with a plain evaluation, which takes over for good where
-        the two differ by more than rounding.
+        The first call waits. Where its result cannot be repeated bit for bit, or differs from that of a plain
+        evaluation by more than rounding, evaluations are plain from then on.
         """
         self._run()
         if not self._trusted:
             self._trusted = True
-            self._check()
+            problem = self._problem()
+            if problem:
+                _LOG.warning("%s: not %s (%s)", self._name, self.way, problem)
+                self.way, self._run = Way.PLAIN, self._plain
+                self._run()
 
     def risk(self) -> Risk:
         """Wait for what was started last and return it."""
@@ -91,16 +94,16 @@ class Evaluation:
         examples = len(self._split)
         return [Risk(loss / examples, wrong / examples) for loss, wrong in totals.tolist()]
 
-    def _check(self) -> None:
-        found = self.risk().loss
+    def _problem(self) -> str:
+        first = self.totals.clone()
+        self._run()
+        if not torch.equal(first.view(torch.int64), self.totals.view(torch.int64)):  # NaN equals NaN
+            return "repeating it gives other bits"
         with computing_in(self._precision, self.totals.device):
-            expected = evaluate(self._model, self._split).loss
-        close = AGREE[self._precision]
-        if not np.isclose(found, expected, rtol=close, atol=close, equal_nan=True):
-            name = type(self._model).__name__
-            _LOG.warning("evaluation of %s: not %s (loss %g, not %g)", name, self.way, found, expected)
-            self.way, self._run = "eager", self._plain
-            self._run()
+            plain = evaluate(self._model, self._split).loss
+        loss, close = self.risk().loss, AGREE[self._precision]
+        agrees = np.isclose(loss, plain, rtol=close, atol=close, equal_nan=True)
+        return "" if agrees else f"its loss is {loss:g}, not {plain:g}"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
+from raysweep.models.names import DEPTH_MODELS
 from raysweep.models.precision import Numerics
 from raysweep.plan.identity import Network, Trial, data_config
 from raysweep.store.memory_cache import Cache
@@ -15,6 +16,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.schema import Sections
 from raysweep.training.evaluation import Risk
+from raysweep.vocabulary import WAYS, Way
 from raysweep.work.data import model_config, pad_to, resident
 
 State = dict[str, torch.Tensor]
@@ -27,7 +29,6 @@ class Networks:
     def __init__(self, store: TrialStore, sections: Sections, limit: int) -> None:
         """Read from a store; `limit` bounds the bytes of states that are cached."""
         self._store, self._compare = store, sections.compare
-        self._numerics = numerics(sections.compare)
         self._source = (sections.train.data_root, sections.train.download)
         self._states, self._on_device = Cache(limit), Cache(_room_on_device(sections))
         self._risks: dict[tuple[Network, str, bool], Risk] = {}
@@ -77,7 +78,8 @@ class Networks:
         """
         if self._flat is None or self._flat[0] != (config, device):
             self._flat = None  # frees its memory first
-            self._flat = (config, device), FlatNetwork(build(config).to(device), self._numerics, config)
+            chosen = numerics(self._compare, config)
+            self._flat = (config, device), FlatNetwork(build(config).to(device), chosen, config)
         return self._flat[1]
 
     def risk(
@@ -99,10 +101,18 @@ class Networks:
         return self._risks[key]
 
 
-def numerics(compare: Compare) -> Numerics:
-    """Return how networks are evaluated; the names are those of the sweep file. Raises `ValueError`."""
-    compiles = choose("compile", compare.compile, {"auto": compare.device == "cuda", "off": False})
-    return Numerics(compare.precision, compiles)
+def numerics(compare: Compare, config: ModelConfig) -> Numerics:
+    """Return how networks of an architecture are evaluated.
+
+    Captured in a graph, an mlp is evaluated as fast as when it is compiled too, which takes seconds. Raises
+    `ValueError` for a name without a meaning.
+    """
+    ways = choose("compile", compare.compile, WAYS)
+    if compare.device == "cpu":
+        ways = WAYS["off"]
+    elif config.model in DEPTH_MODELS:
+        ways = tuple(way for way in ways if way != Way.COMPILED)
+    return Numerics(compare.precision, ways)
 
 
 def _room_on_device(sections: Sections) -> int:

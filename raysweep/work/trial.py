@@ -26,17 +26,12 @@ from raysweep.training.evaluation import Risk
 from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.loop import Diverged, TrainingRun
 from raysweep.training.schedule import Schedule
-from raysweep.vocabulary import Way
+from raysweep.vocabulary import WAYS, Way
 from raysweep.work.data import model_config
 from raysweep.work.device import keep_freed_memory, make_deterministic
 from raysweep.work.inputs import Inputs, TrialTask
 from raysweep.work.metrics import Metrics, SharedMetrics
 
-WAYS = {
-    "auto": (Way.COMPILED, Way.CAPTURED, Way.PLAIN),
-    "capture": (Way.CAPTURED, Way.PLAIN),
-    "off": (Way.PLAIN,),
-}
 STRIDE = 50  # steps between two checks of the time; it affects no number
 
 
@@ -211,7 +206,7 @@ def metrics_of(training: Training, config: ModelConfig, data: Resident) -> Metri
     """Return what evaluates a trial's network while it is trained."""
     if training.device == "cpu":
         return Metrics(data)
-    numerics = Numerics(training.precision, Way.COMPILED in ways_of(training))
+    numerics = Numerics(training.precision, ways_of(training))
     return SharedMetrics(config, data, numerics, training.channels_last)
 
 

@@ -54,13 +54,12 @@ CUDA = {"device": "cuda"}
 @pytest.mark.parametrize(
     ("change", "other"),
     [
-        ({"compile": "off"}, {}),
         ({"precision": "float32"}, {}),
         ({**CUDA, "precision": "float32"}, CUDA),
         ({**CUDA, "compile": "auto"}, CUDA),
     ],
 )
-def test_how_networks_are_evaluated_leaves_ids_alone_where_it_is_the_default_or_has_no_effect(change, other):
+def test_the_defaults_of_how_networks_are_evaluated_leave_ids_alone(change, other):
     assert ids(**change) == ids(**other)
 
 
@@ -76,7 +75,11 @@ def ids(**compare):
     return set(desired(check("test", sections)).barriers)
 
 
-def test_tf32_is_refused_on_a_processor():
+def test_what_only_a_gpu_does_is_refused_on_a_processor():
+    with pytest.raises(
+        UserError, match=r"compare\.compile = off: has no effect, because only a GPU reads it"
+    ):
+        ids(compile="off")
     with pytest.raises(UserError, match=r"compare\.precision = tf32: requires compare\.device = cuda"):
         ids(precision="tf32")
 

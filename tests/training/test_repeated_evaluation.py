@@ -17,6 +17,7 @@ from raysweep.models.precision import Numerics, computing_in
 from raysweep.training import repeated_evaluation
 from raysweep.training.evaluation import evaluate
 from raysweep.training.repeated_evaluation import Evaluation
+from raysweep.vocabulary import WAYS, Way
 from tests.conftest import mlp
 
 CONFIGS = [mlp(), mlp(norm="layer"), mlp(norm="batch")] + [
@@ -43,7 +44,7 @@ def test_it_agrees_with_a_plain_evaluation_and_changes_nothing(digits, config, e
         evaluation.start()
         assert_agrees(evaluation.risk(), evaluate(model, split))
         assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
-    assert evaluation.way == "captured"
+    assert evaluation.way == Way.CAPTURED
     assert torch.equal(split.images, images)
 
 
@@ -63,9 +64,9 @@ def test_networks_of_an_architecture_share_compiled_code(digits):
     config, before = mlp(), torch._dynamo.utils.counters["stats"]["unique_graphs"]
     for seed in range(2):
         model = initialised(config, "kaiming_normal", seed).eval()
-        evaluation = Evaluation(model, digits.test, Numerics(compile=True), config)
+        evaluation = Evaluation(model, digits.test, Numerics(ways=WAYS["auto"]), config)
         evaluation.start()
-        assert evaluation.way == "compiled"
+        assert evaluation.way == Way.COMPILED
         assert_agrees(evaluation.risk(), evaluate(model, digits.test))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before + 1
 
@@ -85,32 +86,36 @@ class Branching(nn.Module):
 def test_what_cannot_be_compiled_is_evaluated_as_it_is(digits, caplog):
     model = Branching().eval()
     with caplog.at_level(logging.WARNING, "raysweep"):
-        evaluation = Evaluation(model, digits.test, Numerics(compile=True))
+        evaluation = Evaluation(model, digits.test, Numerics(ways=WAYS["auto"]))
     evaluation.start()
-    assert evaluation.way == "captured"
+    assert evaluation.way == Way.CAPTURED
     assert "evaluation of Branching: not compiled (" in caplog.text
     assert_agrees(evaluation.risk(), evaluate(model, digits.test))
 
 
 class Unsteady(nn.Module):
-    """Its first use after the preparation gives other logits, like a graph that reads the wrong memory."""
+    """Some of its calls give other logits, like a graph that reads the wrong memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, wrong: set[int]) -> None:
         super().__init__()
-        self.head, self.calls = nn.Linear(64, 10), 0
+        self.head, self.calls, self.wrong = nn.Linear(64, 10), 0, wrong
 
     def forward(self, images):
         self.calls += 1
-        return self.head(images.flatten(1)) * (2 if self.calls == 3 else 1)  # before: sizes, preparation
+        return self.head(images.flatten(1)) * (2 if self.calls in self.wrong else 1)
 
 
-def test_a_result_that_differs_from_a_plain_evaluation_is_not_used(digits, caplog):
-    model = Unsteady().eval()
+@pytest.mark.parametrize(
+    ("wrong", "problem"), [({3}, "repeating it gives other bits"), ({3, 4}, "its loss is ")]
+)
+def test_a_result_that_cannot_be_right_is_not_used(digits, caplog, wrong, problem):
+    """The first two calls measure the outputs of layers and prepare the evaluation."""
+    model = Unsteady(wrong).eval()
     evaluation = Evaluation(model, digits.test)
     with caplog.at_level(logging.WARNING, "raysweep"):
         evaluation.start()
-    assert evaluation.way == "eager"
-    assert "evaluation of Unsteady: not captured (loss " in caplog.text
+    assert evaluation.way == Way.PLAIN
+    assert f"evaluation of Unsteady: not captured ({problem}" in caplog.text
     assert evaluation.risk() == evaluate(model, digits.test)
 
 
