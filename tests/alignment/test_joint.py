@@ -1,4 +1,4 @@
-from itertools import combinations
+from itertools import combinations, permutations
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from raysweep.alignment.weight_matching import objective
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
-from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry import Permutation, PermutationSpec
 from tests.conftest import mlp
 
 SPEC = PermutationSpec.trace(build(mlp()), torch.zeros(2, 1, 8, 8))
@@ -48,6 +48,34 @@ def test_two_networks_are_a_pair(trained):
     found = joint_matching(SPEC, trained[:2], seed=0)
     pair = weight_matching(SPEC, trained[0], trained[1], seed=0)
     assert found.objective >= pair.objective * (1 - 0.02)
+
+
+def test_the_ascent_starts_at_the_best_reference_and_ends_where_no_network_gains():
+    """In a fixed order of the layers no seed matters, so that every alignment can be made again."""
+    states = [initialised(mlp(), "pytorch", seed).state_dict() for seed in range(4)]
+    found = joint_matching(SPEC, states, seed=0, order="forward")
+    through = [
+        total(SPEC, states, [weight_matching(SPEC, r, s, 0, order="forward").permutation for s in states])
+        for r in states
+    ]
+    assert found.reference == max(range(4), key=through.__getitem__)
+    assert found.objective > 1.1 * max(through)
+    moved = [SPEC.apply(p, state) for p, state in zip(found.permutations, states, strict=True)]
+    for member, state in enumerate(moved):
+        rest = [other for number, other in enumerate(moved) if number != member]
+        others = {name: sum(other[name] for other in rest) for name in NAMES}
+        again = weight_matching(SPEC, others, state, 0, start=Permutation.identity(SPEC.sizes))
+        assert again.objective - again.objective_identity < 1e-6 * found.objective
+
+
+def test_every_assignment_is_counted():
+    """Of copies, those toward each reference, and one sweep in which no network moves."""
+    state, generator = initialised(mlp(), "pytorch", 0).state_dict(), torch.Generator().manual_seed(0)
+    copies = [SPEC.apply(SPEC.random(generator), state) for _ in range(3)]
+    found = joint_matching(SPEC, copies, seed=0, order="forward")
+    pairs = permutations(copies, 2)
+    starts = sum(weight_matching(SPEC, *pair, 0, order="forward").iterations for pair in pairs)
+    assert found.iterations == starts + 3 * len(SPEC.sizes)
 
 
 @pytest.mark.slow

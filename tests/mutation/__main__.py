@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 TARGETS = (
     *("alignment/weight_matching", "alignment/ascent", "alignment/assignments", "alignment/embedding"),
     *("alignment/activation_matching", "alignment/joint", "symmetry/permutation", "plan/identity"),
+    "plan/trial_ids",
     *("connectivity/barrier", "connectivity/blend", "connectivity/mixing", "connectivity/grids"),
     *("connectivity/statistics", "tables/publishing", "store/index"),
 )
@@ -21,6 +22,7 @@ OTHERS = {  # tests of modules beside those of the same name
     "alignment/assignments": ("alignment/test_blocks", "alignment/test_joint_activations"),
     "connectivity/grids": ("connectivity/test_barrier",),
     "connectivity/mixing": ("connectivity/test_one_measure",),
+    "plan/trial_ids": ("plan/test_identity",),
 }
 
 
