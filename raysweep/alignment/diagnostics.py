@@ -85,7 +85,9 @@ def _inner(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 
 def _distance(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-    return torch.stack([(one.double() - other.double()).norm() for one, other in pairs]).norm()
+    norms = [(one.double() - other.double()).norm() for one, other in pairs]
+    together: torch.Tensor = torch.stack(norms).norm()
+    return together
 
 
 def _share(spec: PermutationSpec, name: str, shares: Mapping[str, float]) -> float | None:

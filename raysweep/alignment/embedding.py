@@ -118,7 +118,7 @@ def _negative_distances(
 
 
 def _norm(state: State) -> float:
-    return total(tensor.square().sum() for tensor in state.values()) ** 0.5
+    return float(total(tensor.square().sum() for tensor in state.values()) ** 0.5)
 
 
 def _select(spec: PermutationSpec, state: State, indices: Indices) -> dict[str, torch.Tensor]:

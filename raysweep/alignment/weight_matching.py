@@ -63,11 +63,11 @@ def weight_matching(
     """Find P that makes P[source] close to target, starting from `start` (the identity unless given).
 
     States are tensors by name, as `state_dict` returns them, of the architecture of `spec`; they are not
-    changed, and similarities are computed on the device on which they are. The groups (only those in `groups`, where given) are visited in an `order`: random (drawn from
-    `seed`), forward or backward through the network. Equally long lists of states are matched by the sum of
-    their similarities (super-alignment). Without `biases` only parameters of two axes and more are matched
-    (all of them are permuted). Of several `restarts` all but the first begin at random permutations, and the
-    best is kept.
+    changed, and their similarities are computed on their device. The groups (only those in `groups`, where
+    given) are visited in an `order`: random (drawn from `seed`), forward or backward through the network.
+    Equally long lists of states are matched by the sum of their similarities (super-alignment). Without
+    `biases` only parameters of two axes and more are matched (all of them are permuted). Of several
+    `restarts` all but the first begin at random permutations, and the best is kept.
 
     With the linear kernel the objective never falls, and at the end no single group improves it; a group is
     solved again only when one that shares a parameter with it has changed. Units in blocks (of grouped

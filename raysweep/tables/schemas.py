@@ -34,8 +34,7 @@ _GROUP: list[Column] = [
 _ALIGN: list[Column] = [  # the settings of `align` that determine an alignment
     *key_columns(WeightMatching, WeightMatching.model_fields, " Null for other methods."),
     *key_columns(ActivationMatching, ActivationMatching.model_fields, " Null for other methods."),
-    *key_columns(Align, ("seed", "threads")),
-    ("device", _TEXT, "The device that computed the alignment: cpu."),
+    *key_columns(Align, ("seed", "threads", "device")),
 ]
 
 
