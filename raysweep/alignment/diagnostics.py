@@ -71,12 +71,12 @@ def _rows(
         return []
     inner = [[_inner(one[n], other[n]) for one, other in (*before, *after)] for n in names]
     distances = [_distance([(one[n], other[n]) for one, other in displaced]) for n in names]
-    numbers = torch.stack([torch.stack([*row, d]) for row, d in zip(inner, distances, strict=True)]).tolist()
+    numbers = torch.stack([torch.stack([*row, d]) for row, d in zip(inner, distances, strict=True)])
     return [
         LayerSimilarity(
             name, sum(row[: len(before)]), sum(row[len(before) : -1]), row[-1], _share(spec, name, shares)
         )
-        for name, row in zip(names, numbers, strict=True)
+        for name, row in zip(names, numbers.cpu().tolist(), strict=True)
     ]
 
 

@@ -12,4 +12,4 @@ def total(values: Iterable[torch.Tensor]) -> float:
     result on the CPU is that of adding Python's floats.
     """
     listed = list(values)
-    return sum(torch.stack(listed).tolist()) if listed else 0.0
+    return sum(torch.stack(listed).cpu().tolist()) if listed else 0.0
