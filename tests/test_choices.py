@@ -157,6 +157,7 @@ TRAINED = {"augment": step(augment="novel"), "precision": step(precision="novel"
 ELSEWHERE = {  # at work on stored networks, below; by torch; as a module of that name
     "compare.statistics",
     "device",
+    "align.device",
     "compare.device",
     "analyses",
 }

@@ -73,6 +73,7 @@ def _some_pixels(values: torch.Tensor, batch: int, pixels: int) -> torch.Tensor:
     flat = values.flatten(2)
     if pixels < flat.shape[2]:
         generator = torch.Generator().manual_seed(seed_for("pixels", batch, flat.shape[2]))
-        positions = torch.randint(flat.shape[2], (len(flat), 1, pixels), generator=generator).to(flat.device)
+        positions = torch.randint(flat.shape[2], (len(flat), 1, pixels), generator=generator)
+        positions = positions.to(flat.device, non_blocking=True)
         flat = flat.gather(2, positions.expand(-1, flat.shape[1], -1))
     return flat.movedim(1, 2).flatten(0, 1)

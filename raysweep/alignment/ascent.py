@@ -44,7 +44,8 @@ class Ascent:
     """The inputs of an ascent for two networks (or two lists of checkpoints), and the algorithms.
 
     `products` are the gains of the `objective`, which is in float64: <A, P[B]>, whose `scale` is |A||B|, or
-    minus a squared distance. `spec` holds the matched parameters alone, and only `groups` move.
+    minus a squared distance. `spec` holds the matched parameters alone, and only `groups` move. Similarities
+    are formed where the states are, and come to the CPU, where assignments are solved and permutations lie.
     """
 
     products: Similarities
@@ -77,7 +78,7 @@ class Ascent:
                 if group in stale:
                     stale.discard(group)
                     iterations += 1
-                    similarity = self.products.of(group, indices)
+                    similarity = self.products.of(group, indices).cpu()
                     new = self._assigned(group, similarity, indices)
                     if self._gains(group, similarity, indices, new, group in neighbours[group]):
                         indices[group] = new
@@ -128,7 +129,7 @@ class Ascent:
                 indices |= assignment_of_blocks(given, own.count, self.products.couplings(own))
                 settled |= set(own.groups)
             elif group not in settled:
-                similarity = self.products.given(group, indices, settled)
+                similarity = self.products.given(group, indices, settled).cpu()
                 indices[group] = self._assigned(group, similarity, indices)
                 settled.add(group)
         iterations = reached.iterations + len(self.groups)
@@ -152,8 +153,7 @@ class Ascent:
             change = self.objective({**indices, group: new}) - self.objective(indices)
             return change > TOLERANCE * self.scale
         old, new = indices[group][rows], new[rows]
-        where = [index.to(similarity.device) for index in (rows, old, new)]
-        estimate = similarity[where[0], where[2]] - similarity[where[0], where[1]]
+        estimate = similarity[rows, new] - similarity[rows, old]
         if estimate.double().sum().item() > CERTAIN * self.scale:
             return True
         return self.products.gain(group, indices, rows, old, new) > TOLERANCE * self.scale
@@ -176,7 +176,7 @@ class Ascent:
                     if group in blocks:
                         new = self._cosines_of_blocks(blocks[group], norms, indices)
                     else:
-                        similarity = _scaled(self.products.of(group, indices), *norms[group])
+                        similarity = _scaled(self.products.of(group, indices), *norms[group]).cpu()
                         new = {group: self._assigned(group, similarity, indices)}
                     changed |= any(not torch.equal(new[each], indices[each]) for each in new)
                     indices |= new
@@ -201,11 +201,12 @@ class Ascent:
         return self._cosines({group: self.products.norms(group) for group in self.groups}, indices)
 
     def _cosines(self, norms: Norms, indices: Indices) -> float:
-        total = 0.0
+        value: torch.Tensor | float = 0.0
         for group, pair in norms.items():
             similarity = _scaled(self.products.of(group, indices), *pair)
-            total += similarity.gather(1, indices[group][:, None].to(similarity.device)).sum().item()
-        return total
+            matched = indices[group][:, None].to(similarity.device, non_blocking=True)
+            value = value + similarity.gather(1, matched).sum()
+        return float(value)
 
     def _visits(self, generator: torch.Generator) -> list[str]:
         return choose("order", self.order, ORDERS)(list(self.spec.sizes), generator)

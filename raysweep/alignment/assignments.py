@@ -22,8 +22,11 @@ Norms = Mapping[str, tuple[torch.Tensor, torch.Tensor]]  # by group, of the unit
 
 
 def assignment(similarity: torch.Tensor) -> torch.Tensor:
-    """Return a distinct column for each row such that the sum is largest; shape (rows,), rows <= columns."""
-    _, columns = linear_sum_assignment(similarity.double().cpu().numpy(), maximize=True)
+    """Return a distinct column for each row such that the sum is largest; shape (rows,), rows <= columns.
+
+    The similarity is on the CPU, as is the result.
+    """
+    _, columns = linear_sum_assignment(similarity.double().numpy(), maximize=True)
     return torch.from_numpy(columns)
 
 

@@ -53,10 +53,12 @@ class Coupled:
         """Return a contribution of zero, (units of the target, units of the source)."""
         return self.left.new_zeros(*(each.shape[0] * each.shape[1] for each in (self.left, self.right)))
 
-    def gain(self, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> float:
+    def gain(
+        self, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor
+    ) -> torch.Tensor:
         """Return the gain of rematching target units `rows` from source units `old` to `new`."""
         value = self.value(indices)
-        return (value[rows, new] - value[rows, old]).sum().item()
+        return (value[rows, new] - value[rows, old]).sum()
 
     def squares(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the squared norms of the target's and the source's units."""

@@ -10,6 +10,7 @@ from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import segments
 
 State = Mapping[str, torch.Tensor]
+Pairs = Sequence[tuple[State, State]]
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,8 @@ def layer_similarities(
     targets, sources = ([states] if isinstance(states, Mapping) else states for states in (target, source))
     moved = [spec.apply(permutation, state) for state in sources]
     shares = permutation.fixed_points()
-    return [
-        LayerSimilarity(
-            name,
-            sum(_inner(a[name], b[name]) for a, b in zip(targets, sources, strict=True)),
-            sum(_inner(a[name], b[name]) for a, b in zip(targets, moved, strict=True)),
-            _distance([state[name] for state in moved], [state[name] for state in sources]),
-            _share(spec, name, shares),
-        )
-        for name in _matched(spec)
-    ]
+    before, after = list(zip(targets, sources, strict=True)), list(zip(targets, moved, strict=True))
+    return _rows(spec, before, after, list(zip(moved, sources, strict=True)), shares)
 
 
 def joint_similarities(
@@ -65,29 +58,36 @@ def joint_similarities(
     moved = [spec.apply(p, state) for p, state in zip(permutations, states, strict=True)]
     fixed = [permutation.fixed_points() for permutation in permutations]
     shares = {group: sum(each[group] for each in fixed) / len(fixed) for group in spec.sizes}
+    before, after = list(combinations(states, 2)), list(combinations(moved, 2))
+    return _rows(spec, before, after, list(zip(moved, states, strict=True)), shares)
+
+
+def _rows(
+    spec: PermutationSpec, before: Pairs, after: Pairs, displaced: Pairs, shares: Mapping[str, float]
+) -> list[LayerSimilarity]:
+    """Return a row per matched parameter, whose numbers are fetched from their device all at once."""
+    names = [name for name in spec.axes if name not in spec.buffers]
+    if not names:
+        return []
+    inner = [[_inner(one[n], other[n]) for one, other in (*before, *after)] for n in names]
+    distances = [_distance([(one[n], other[n]) for one, other in displaced]) for n in names]
+    numbers = torch.stack([torch.stack([*row, d]) for row, d in zip(inner, distances, strict=True)])
     return [
         LayerSimilarity(
-            name,
-            sum(_inner(one[name], other[name]) for one, other in combinations(states, 2)),
-            sum(_inner(one[name], other[name]) for one, other in combinations(moved, 2)),
-            _distance([state[name] for state in moved], [state[name] for state in states]),
-            _share(spec, name, shares),
+            name, sum(row[: len(before)]), sum(row[len(before) : -1]), row[-1], _share(spec, name, shares)
         )
-        for name in _matched(spec)
+        for name, row in zip(names, numbers.cpu().tolist(), strict=True)
     ]
 
 
-def _matched(spec: PermutationSpec) -> list[str]:
-    return [name for name in spec.axes if name not in spec.buffers]
+def _inner(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return torch.dot(one.reshape(-1).double(), other.reshape(-1).double())
 
 
-def _inner(one: torch.Tensor, other: torch.Tensor) -> float:
-    return torch.dot(one.reshape(-1).double(), other.reshape(-1).double()).item()
-
-
-def _distance(ones: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
-    norms = [(one.double() - other.double()).norm() for one, other in zip(ones, others, strict=True)]
-    return float(torch.stack(norms).norm().item())
+def _distance(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    norms = [(one.double() - other.double()).norm() for one, other in pairs]
+    together: torch.Tensor = torch.stack(norms).norm()
+    return together
 
 
 def _share(spec: PermutationSpec, name: str, shares: Mapping[str, float]) -> float | None:

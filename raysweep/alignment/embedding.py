@@ -12,6 +12,7 @@ import torch
 
 from raysweep.alignment.ascent import Ascent
 from raysweep.alignment.products import Indices, Similarities, State
+from raysweep.alignment.totals import total
 from raysweep.alignment.weight_matching import matched_spec
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
@@ -80,7 +81,7 @@ def embed(
 
     def closeness(indices: Indices) -> float:
         part = _select(specs[1], large, indices)
-        return -sum((small[name] - part[name]).square().sum().item() for name in small)
+        return -total((small[name] - part[name]).square().sum() for name in small)
 
     ascent = Ascent(
         _negative_distances(specs, small, large),
@@ -117,7 +118,7 @@ def _negative_distances(
 
 
 def _norm(state: State) -> float:
-    return float(sum(tensor.square().sum().item() for tensor in state.values()) ** 0.5)
+    return float(total(tensor.square().sum() for tensor in state.values()) ** 0.5)
 
 
 def _select(spec: PermutationSpec, state: State, indices: Indices) -> dict[str, torch.Tensor]:

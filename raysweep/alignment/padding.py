@@ -19,13 +19,14 @@ def pad(
     """Return the narrow network's state in the shapes of the wide one: its units first, then zeros.
 
     In a group in blocks they come first in each block. The output of the new units is zero, and no other unit
-    has a weight for it. `wide` is a state of the wide network, which gives the shapes.
+    has a weight for it. `wide` is a state of the wide network, which gives the shapes. The
+    result is on the device of the narrow network.
     """
     first = first_units(narrow_spec.blocks, narrow_spec.sizes, wide_spec.sizes)
     result = {}
     for name, tensor in narrow.items():
         axes = wide_spec.axes.get(name) or (None,) * tensor.dim()
-        padded = torch.zeros_like(wide[name], dtype=tensor.dtype)
+        padded = torch.zeros_like(wide[name], dtype=tensor.dtype, device=tensor.device)
         padded[region(axes, first, tensor.shape, padded.shape)] = tensor
         result[name] = padded
     return result

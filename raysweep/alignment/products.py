@@ -5,6 +5,9 @@ hold the parameter of the target and of the source as (entries of all other axes
 carries out the current permutations of those other axes. If these change in a few rows, only the products of
 those rows are updated, which makes late iterations cheap.
 
+Products are formed on the device of the states. Permutations are on the CPU, where they are found: what has
+changed is decided there, so that a product on a GPU waits for no synchronisation.
+
 The weight of a grouped convolution whose blocks cannot move is treated as that of a plain convolution, with
 zeros between the blocks. If the blocks can move, it couples two groups (see `couplings`).
 """
@@ -14,6 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 
 from raysweep.alignment.couplings import Coupled, couplings
+from raysweep.alignment.totals import total
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.axes import Axis, Blocks, Within, segments
 from raysweep.symmetry.selection import selection
@@ -57,18 +61,21 @@ class Product:
             changed = (index != self._index).nonzero().squeeze(1)
             if len(changed) <= UPDATED * len(index):
                 if len(changed):
-                    step = self._right[index[changed]] - self._right[self._index[changed]]
-                    self._value = torch.addmm(self._value, self._left[changed].T, step)
+                    new, old = self._here(index[changed]), self._here(self._index[changed])
+                    step = self._right[new] - self._right[old]
+                    self._value = torch.addmm(self._value, self._left[self._here(changed)].T, step)
                     self._index = index
                 return self._value
-        self._index, self._value = index, self._left.T @ self._right[index]
+        self._index, self._value = index, self._left.T @ self._right[self._here(index)]
         return self._value
 
-    def gain(self, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor) -> float:
+    def gain(
+        self, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor
+    ) -> torch.Tensor:
         """Return the gain of rematching target units `rows` from source units `old` to `new`, in float64."""
-        right = self._right[self._current(indices)].double()
-        step = right[:, new.to(right.device)] - right[:, old.to(right.device)]
-        return (self._left[:, rows.to(right.device)].double() * step).sum().item()
+        right = self._right[self._here(self._current(indices))].double()
+        step = right[:, self._here(new)] - right[:, self._here(old)]
+        return (self._left[:, self._here(rows)].double() * step).sum()
 
     def squares(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the squared norms of the target's and the source's units, in float64."""
@@ -78,11 +85,12 @@ class Product:
         """Return the contribution, in float64 for a vector, which may be the only difference of two units."""
         if len(self._left) > 1:
             return self.value(indices)
-        return self._left.double().T @ self._right[self._current(indices)].double()
+        return self._left.double().T @ self._right[self._here(self._current(indices))].double()
 
     def fingerprints(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return a number for each unit of target and source that is the same for units of equal weights."""
-        left, right = (torch.linspace(1, 2, len(t)).to(t) @ t for t in (self._left, self._right))
+        sides = self._left, self._right
+        left, right = (torch.linspace(1, 2, len(t), device=t.device).to(t) @ t for t in sides)
         return left, right
 
     def regardless_of_order(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor | float:
@@ -93,12 +101,16 @@ class Product:
         return one.T @ other
 
     def _current(self, indices: Indices) -> torch.Tensor:
+        """Return the index of the source's rows that carries out these permutations, on the CPU."""
         flat = torch.arange(self._networks)
         for size, axis in self._others:
             along = torch.arange(size) if axis is None else selection(axis, indices)
             flat = (flat[:, None] * size + along).reshape(-1)
         along = torch.arange(self._repeat)
-        return (flat[:, None] * self._repeat + along).reshape(-1).to(self._right.device)
+        return (flat[:, None] * self._repeat + along).reshape(-1)
+
+    def _here(self, index: torch.Tensor) -> torch.Tensor:
+        return index.to(self._right.device, non_blocking=True)
 
 
 def _rows(tensor: torch.Tensor, dimension: int, segment: tuple[int, int, int]) -> torch.Tensor:
@@ -122,7 +134,7 @@ def _plain(axes: Axes, tensors: list[torch.Tensor]) -> _Plain:
 def _dense(tensor: torch.Tensor, count: int) -> torch.Tensor:
     rows, columns, *rest = tensor.shape
     dense = tensor.new_zeros(count, rows // count, count, columns, *rest)
-    blocks = torch.arange(count)
+    blocks = torch.arange(count, device=tensor.device)
     dense[blocks, :, blocks] = tensor.detach().view(count, rows // count, columns, *rest)
     return dense.view(rows, count * columns, *rest)
 
@@ -222,7 +234,7 @@ class Similarities:
         self, group: str, indices: Indices, rows: torch.Tensor, old: torch.Tensor, new: torch.Tensor
     ) -> float:
         """Return the gain of rematching target units `rows` from source units `old` to `new`, in float64."""
-        return sum(product.gain(indices, rows, old, new) for product in self._all(group))
+        return total(product.gain(indices, rows, old, new) for product in self._all(group))
 
     def norms(self, group: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the norms of the concatenated weight vectors of the units of target and source."""

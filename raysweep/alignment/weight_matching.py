@@ -12,6 +12,7 @@ import torch
 
 from raysweep.alignment.ascent import Ascent, Reached
 from raysweep.alignment.products import Indices, Similarities, State
+from raysweep.alignment.totals import total
 from raysweep.choices import check_names, choose
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
@@ -62,11 +63,11 @@ def weight_matching(
     """Find P that makes P[source] close to target, starting from `start` (the identity unless given).
 
     States are tensors by name, as `state_dict` returns them, of the architecture of `spec`; they are not
-    changed. The groups (only those in `groups`, where given) are visited in an `order`: random (drawn from
-    `seed`), forward or backward through the network. Equally long lists of states are matched by the sum of
-    their similarities (super-alignment). Without `biases` only parameters of two axes and more are matched
-    (all of them are permuted). Of several `restarts` all but the first begin at random permutations, and the
-    best is kept.
+    changed, and their similarities are computed on their device. The groups (only those in `groups`, where
+    given) are visited in an `order`: random (drawn from `seed`), forward or backward through the network.
+    Equally long lists of states are matched by the sum of their similarities (super-alignment). Without
+    `biases` only parameters of two axes and more are matched (all of them are permuted). Of several
+    `restarts` all but the first begin at random permutations, and the best is kept.
 
     With the linear kernel the objective never falls, and at the end no single group improves it; a group is
     solved again only when one that shares a parameter with it has changed. Units in blocks (of grouped
@@ -105,9 +106,7 @@ def weight_matching(
 
 def objective(target: State, source: State, names: Iterable[str]) -> float:
     """Return the inner product of two states over the named parameters, summed in float64."""
-    return sum(
-        torch.dot(target[n].reshape(-1).double(), source[n].reshape(-1).double()).item() for n in names
-    )
+    return total(torch.dot(target[n].reshape(-1).double(), source[n].reshape(-1).double()) for n in names)
 
 
 def matched_spec(spec: PermutationSpec, biases: bool = True) -> PermutationSpec:
@@ -145,7 +144,7 @@ def _norm(states: Sequence[State], spec: PermutationSpec) -> float:
     norms = [
         torch.linalg.vector_norm(state[name].detach()).double() for state in states for name in spec.axes
     ]
-    return torch.stack([norm.cpu() for norm in norms]).norm().item() if norms else 0.0
+    return torch.stack(norms).norm().item() if norms else 0.0
 
 
 def _listed(states: State | Sequence[State]) -> Sequence[State]:

@@ -163,7 +163,8 @@ class _Run:
         from raysweep.work.tile import Tile
 
         def size_of(job: AlignmentJob | BarrierJob) -> int:
-            return self._sizing.size(_kind(job), self._frontier.ready, workers)
+            at_once = self._sections.alignments_at_once if isinstance(job, AlignmentJob) else 1
+            return self._sizing.size(_kind(job), self._frontier.ready, workers, at_once)
 
         jobs = self._frontier.take(size_of, before, others)
         if not jobs:

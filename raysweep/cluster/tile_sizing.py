@@ -21,14 +21,16 @@ class TileSizing:
         self._seconds = seconds
         self._sizes: dict[Hashable, int] = {}
 
-    def size(self, kind: Hashable, ready: int, workers: int) -> int:
+    def size(self, kind: Hashable, ready: int, workers: int, at_once: int = 1) -> int:
         """Return the number of jobs in the next tile, at least 1.
 
-        `ready` is the number of jobs that have their inputs, and `workers` the number of workers.
+        `ready` is the number of jobs that have their inputs, and `workers` the number of workers. A worker
+        that carries out several jobs `at_once` gets as many, unless other workers would have none.
         """
         most = self._sizes.get(kind, FIRST)
         share = -(-ready // (SHARES * workers))
-        return max(1, min(most, max(share, most // QUICK)))
+        least = min(at_once, -(-ready // workers))
+        return max(1, least, min(most, max(share, most // QUICK)))
 
     def record(self, kind: Hashable, jobs: int, seconds: float) -> None:
         """Record that a tile with this number of jobs took this many seconds."""

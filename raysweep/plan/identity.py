@@ -215,7 +215,7 @@ def alignment_settings(method: str, align: Align) -> dict[str, Any]:
         Method.ACTIVATION_MATCHING: align.activation_matching,
     }
     own = choose("method", method, options).model_dump(mode="json")
-    return {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": "cpu"}
+    return {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": align.device}
 
 
 def alignment_identity(method: str, align: Align) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from raysweep.sweep.fields import Strict
+from raysweep.sweep.fields import Device, Strict
 from raysweep.vocabulary import Kernel, Method, Order, Similarity, Tensor
 
 
@@ -63,3 +63,9 @@ class Align(Strict):
     activation_matching: ActivationMatching = ActivationMatching()
     seed: int = Field(default=0, ge=0, description="The seed of random orders and restarts.")
     threads: int = Field(default=1, gt=0, description="The threads of an align worker.")
+    device: Device = Field(
+        default="cpu",
+        description="The device on which similarities are computed; `cuda` requires `resources.align.gpu`. "
+        "Assignments are always solved on the CPU, so with `cuda` a worker computes as many alignments at a "
+        "time as it has CPUs (`resources.align.cpu`).",
+    )

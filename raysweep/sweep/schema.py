@@ -33,6 +33,11 @@ class Sections(Strict):
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
 
+    @property
+    def alignments_at_once(self) -> int:
+        """How many alignments a worker computes at a time; on the CPU one, which has all of its threads."""
+        return max(1, int(self.resources.align.cpu)) if self.align.device == "cuda" else 1
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.align.threads > max(1, self.resources.align.cpu):
@@ -40,10 +45,11 @@ class Sections(Strict):
                 f"align.threads = {self.align.threads} is more than resources.align.cpu = "
                 f"{self.resources.align.cpu:g}"
             )
-        if self.compare.device == "cuda" and not self.resources.align.gpu:
-            raise ValueError(
-                "compare.device = cuda: requires a GPU, or a fraction of one; set resources.align.gpu"
-            )
+        for section, device in (("align", self.align.device), ("compare", self.compare.device)):
+            if device == "cuda" and not self.resources.align.gpu:
+                raise ValueError(
+                    f"{section}.device = cuda: requires a GPU, or a fraction of one; set resources.align.gpu"
+                )
         if self.compare.precision == Precision.TF32 and self.compare.device != "cuda":
             raise ValueError("compare.precision = tf32: requires compare.device = cuda")
         if self.compare.compile != "auto" and self.compare.device != "cuda":

@@ -46,10 +46,11 @@ def selected(
             continue
         if isinstance(axis, Within):
             index = selection_within(axis, indices, tensor.shape[1], len(tensor))
-            index = index.reshape(*index.shape, *(1,) * (tensor.dim() - 2)).to(tensor.device)
-            tensor = tensor.take_along_dim(index, dim=1)
+            index = index.reshape(*index.shape, *(1,) * (tensor.dim() - 2))
+            tensor = tensor.take_along_dim(index.to(tensor.device, non_blocking=True), dim=1)
         else:
-            tensor = tensor.index_select(dimension, selection(axis, indices).to(tensor.device))
+            index = selection(axis, indices)
+            tensor = tensor.index_select(dimension, index.to(tensor.device, non_blocking=True))
     return tensor
 
 

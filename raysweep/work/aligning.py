@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from itertools import chain, combinations
+from threading import Lock
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from raysweep.plan.identity import AlignmentJob, Trial
 from raysweep.plan.permutations import member_prefix
 from raysweep.sweep.align import Align
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.work.at_once import AtOnce
 from raysweep.work.data import pad_to, proved_spec
 from raysweep.work.networks import Networks, State
 from raysweep.work.unit_values import UnitValues
@@ -34,10 +36,12 @@ Indices = Mapping[str, torch.Tensor]
 
 
 class Aligner:
-    """Aligns networks by the methods of a sweep file."""
+    """Aligns networks by the methods of a sweep file, on its device."""
 
-    def __init__(self, align: Align, networks: Networks, values: UnitValues) -> None:
+    def __init__(self, align: Align, networks: Networks, values: UnitValues, at_once: int = 1) -> None:
+        """Carry out as many jobs `at_once`; their number changes no result."""
         self._align, self._networks, self._values = align, networks, values
+        self._jobs, self._reading = AtOnce(at_once, align.threads), Lock()
 
     def rows(self, jobs: Sequence[AlignmentJob], trials: dict[str, Trial]) -> list[dict[str, Any]]:
         """Return the rows of alignment jobs; jobs by activation matching run their networks in one pass.
@@ -52,17 +56,21 @@ class Aligner:
         return list(chain.from_iterable(rows))
 
     def _each_by_weights(self, jobs: list[AlignmentJob], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        return [self._by_weights(job, trials) for job in jobs]
+        return self._jobs.each(lambda job: self._by_weights(job, trials), jobs)
 
     def _by_weights(self, job: AlignmentJob, trials: dict[str, Trial]) -> dict[str, Any]:
         began = time.perf_counter()
-        config, _ = self._networks.architecture_and_data(trials[job.target.trial_id])
-        spec = proved_spec(config)
-        states = [self._networks.state(network) for network in job.networks]
+        with self._reading:  # neither the caches nor tracing are made for several threads
+            config = self._config(trials[job.target.trial_id])
+            spec = proved_spec(config)
+            states = [self._networks.state(network, self._align.device) for network in job.networks]
+            if job.embeds:
+                wide = self._config(trials[job.networks[1].trial_id])
+                wide_spec, padded = proved_spec(wide), pad_to(wide, config, states[0])
         seed = seed_for("alignment", self._align.seed, job.alignment_id)
         if job.embeds:
-            wide, _ = self._networks.architecture_and_data(trials[job.networks[1].trial_id])
-            found = self._embedded(config, wide, states[0], states[1], seed)
+            embedded = self._embedded((spec, wide_spec), (states[0], states[1]), seed)
+            found = _pair(wide_spec, [padded], states[1:], embedded)
         elif job.joint:
             options = self._align.weight_matching
             joint = joint_matching(
@@ -79,53 +87,54 @@ class Aligner:
         if any(job.embeds or job.stack > 1 for job in jobs):
             raise ValueError("activation_matching aligns neither stacks nor networks of different widths")
         began = time.perf_counter()
-        config, data = self._networks.architecture_and_data(trials[jobs[0].target.trial_id])
+        device = self._align.device
+        config, data = self._networks.architecture_and_data(trials[jobs[0].target.trial_id], device)
         networks = list(dict.fromkeys(network for job in jobs for network in job.networks))
         pairs = list(dict.fromkeys(pair for job in jobs for pair in combinations(job.networks, 2)))
         matrices = self._values.similarities(
             config,
             data.train,
-            {network: self._networks.state(network) for network in networks},
+            {network: self._networks.state(network, device) for network in networks},
             [(networks.index(one), networks.index(other)) for one, other in pairs],
         )
-        similar, spec, rows = dict(zip(pairs, matrices, strict=True)), proved_spec(config), []
-        for job in jobs:
-            states = [self._networks.state(network) for network in job.networks]
+        similar, spec = dict(zip(pairs, matrices, strict=True)), proved_spec(config)
+
+        def row(job: AlignmentJob) -> dict[str, Any]:
+            with self._reading:
+                states = [self._networks.state(network, device) for network in job.networks]
             if job.joint:
                 positions = combinations(range(len(states)), 2)
                 own = zip(positions, combinations(job.networks, 2), strict=True)
-                found = match_jointly({position: similar[pair] for position, pair in own}, spec.blocks)
-                row = _joint(spec, states, found)
-            else:
-                row = _pair(
-                    spec,
-                    states[:1],
-                    states[1:],
-                    match_similarities(similar[job.networks[0], job.networks[1]], spec.blocks),
-                )
-            rows.append({"alignment_id": job.alignment_id, **row})
+                joint = match_jointly({position: similar[pair] for position, pair in own}, spec.blocks)
+                return {"alignment_id": job.alignment_id, **_joint(spec, states, joint)}
+            one, other = job.networks
+            found = match_similarities(similar[one, other], spec.blocks)
+            return {"alignment_id": job.alignment_id, **_pair(spec, states[:1], states[1:], found)}
+
+        rows = self._jobs.each(row, jobs)
         seconds = (time.perf_counter() - began) / len(jobs)
-        return [{**row, "seconds": seconds} for row in rows]
+        return [{**each, "seconds": seconds} for each in rows]
+
+    def _config(self, trial: Trial) -> ModelConfig:
+        return self._networks.architecture_and_data(trial, self._align.device)[0]
 
     def _embedded(
-        self, narrow: ModelConfig, wide: ModelConfig, small: State, large: State, seed: int
-    ) -> dict[str, Any]:
-        """Return the result for the wide architecture, whose units that match the narrow one come first."""
-        spec, options = proved_spec(wide), self._align.weight_matching
+        self, specs: tuple[PermutationSpec, PermutationSpec], states: tuple[State, State], seed: int
+    ) -> Alignment:
+        """Return the permutation of the wide network that brings the units of the narrow one to the front."""
+        options = self._align.weight_matching
         found = embed(
-            proved_spec(narrow),
-            spec,
-            small,
-            large,
+            specs[0],
+            specs[1],
+            states[0],
+            states[1],
             seed,
             order=options.order,
             biases=options.biases,
             restarts=options.restarts,
         )
-        alignment = Alignment(
-            found.permutation(spec), found.objective, found.objective_identity, found.iterations
-        )
-        return _pair(spec, [pad_to(wide, narrow, small)], [large], alignment)
+        permutation = found.permutation(specs[1])
+        return Alignment(permutation, found.objective, found.objective_identity, found.iterations)
 
     def _weights(
         self, spec: PermutationSpec, targets: list[State], sources: list[State], seed: int

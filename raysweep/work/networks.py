@@ -27,7 +27,7 @@ class Networks:
     """Reads the states of networks, caches them, and evaluates each network once per split."""
 
     def __init__(self, store: TrialStore, sections: Sections, limit: int) -> None:
-        """Read from a store; `limit` bounds the bytes of states that are cached."""
+        """Read from a store; `limit` bounds the bytes of states that are cached, on all devices together."""
         self._store, self._compare = store, sections.compare
         self._source = (sections.train.data_root, sections.train.download)
         self._states, self._on_device = Cache(limit), Cache(_room_on_device(sections))
@@ -45,12 +45,13 @@ class Networks:
         splits = {"train": data.train.first(self._compare.train_examples), "test": data.test}
         return choose("split", name, splits)
 
-    def state(self, network: Network) -> State:
-        """Read a checkpoint. Raises `CorruptObject`."""
-        state: State | None = self._states.get(network)
+    def state(self, network: Network, device: str = "cpu") -> State:
+        """Read a checkpoint onto a device, or return the one that is cached. Raises `CorruptObject`."""
+        state: State | None = self._states.get((network, device))
         if state is None:
-            state = self._store.read_checkpoint(network.trial_id, network.level, network.step)
-            self._states.put(network, state, sum(tensor.nbytes for tensor in state.values()))
+            read = self._store.read_checkpoint(network.trial_id, network.level, network.step)
+            state = {name: tensor.to(device) for name, tensor in read.items()}
+            self._states.put((network, device), state, sum(tensor.nbytes for tensor in state.values()))
         return state
 
     def padded(self, network: Network, trial: Trial, config: ModelConfig) -> State:

@@ -55,7 +55,8 @@ class TileWorker:
         self._networks = Networks(store, sections, limit - values)
         self._permutations = CommittedPermutations(self._results, KEPT_BYTES)
         unit_values = UnitValues(sections.align.activation_matching, values)
-        self._aligner = Aligner(sections.align, self._networks, unit_values)
+        at_once = sections.alignments_at_once
+        self._aligner = Aligner(sections.align, self._networks, unit_values, at_once)
         make_deterministic(sections.align.threads)
         keep_freed_memory()
 

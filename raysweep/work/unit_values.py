@@ -22,8 +22,8 @@ Values = Mapping[str, torch.Tensor]
 class UnitValues:
     """Runs networks on chunks of images, unless the values are cached from an earlier tile.
 
-    Values are cached chunk by chunk, so that memory is bounded; networks run again for chunks that were
-    dropped. Results are bitwise the same either way.
+    Values are on the device of the images and the states. They are cached chunk by chunk, so that memory is
+    bounded; networks run again for chunks that were dropped. Results are bitwise the same either way.
     """
 
     def __init__(self, options: ActivationMatching, limit: int) -> None:
@@ -45,10 +45,10 @@ class UnitValues:
         """
         images = training.first(self._options.examples).images
         model, chunks, networks = build(config), torch.split(images, CHUNK), list(states)
-        nodes = recorded_values(model, images[:2], self._options.tensor)
+        nodes = recorded_values(model, images[:2].cpu(), self._options.tensor)
         if not nodes:
             return [{} for _ in pairs]
-        recorder = Recorder(model, nodes, self._options.pixels)
+        recorder = Recorder(model.to(images.device), nodes, self._options.pixels)
 
         def values(index: int, number: int) -> Values:
             key = (networks[index], number)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.benchmarks import __main__ as command
+from tests.benchmarks.accelerator_alignment import alignment_records
 from tests.benchmarks.records import Record
 
 pytestmark = pytest.mark.slow
@@ -48,3 +49,10 @@ def test_a_goal_bounds_the_ratio_to_a_floor():
     assert not Record("r", "s", [4.0], goal=3).reached
     assert Record("r", "epochs/s", [3.0], goal=1.4, floor=[2.0], least=True).reached
     assert Record("r", "s", [4.0]).reached is None
+
+
+def test_what_is_measured_of_alignment_on_a_device_works_on_the_cpu():
+    figures = list(alignment_records("cpu", quick=True))
+    counted = [each for each in figures if each.unit in ("alignments", "tensors")]
+    assert len(counted) == 4
+    assert all(each.reached for each in counted)

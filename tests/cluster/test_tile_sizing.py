@@ -52,6 +52,13 @@ def test_tiles_become_smaller_in_the_end(job, ready, workers, more):
     assert size <= share or size * job <= 0.05
 
 
+def test_a_worker_that_does_several_jobs_at_once_gets_as_many():
+    slow = settled(100)
+    assert slow.size("kind", 1000, 2, at_once=8) == 8
+    assert slow.size("kind", 6, 2, at_once=8) == 3  # the other worker gets as many
+    assert settled(0.01).size("kind", 10**6, 1, at_once=8) == settled(0.01).size("kind", 10**6, 1)
+
+
 def test_there_are_tiles_as_long_as_there_are_jobs():
     for sizing in (TileSizing(2.0), settled(0.001), settled(10)):
         assert sizing.tiles(0) == 0

@@ -97,6 +97,17 @@ def test_correlations_over_several_pixels_alone_have_a_version_of_their_own():
     assert make_alignment("weight_matching", "g", one, other, Align()).alignment_id == "ca08e3855d6e75d0a144"
 
 
+@pytest.mark.parametrize("method", ["weight_matching", "activation_matching"])
+def test_the_device_of_an_alignment_belongs_to_its_id(method):
+    """A GPU sums in another order."""
+    one, other = Network("a", 0, 1), Network("b", 0, 1)
+    found = [
+        make_alignment(method, "g", one, other, align).alignment_id
+        for align in (Align(), Align(device="cpu"), Align(device="cuda"))
+    ]
+    assert found[0] == found[1] != found[2]
+
+
 def jobs_of_every_kind():
     """A job of every kind, of trials and networks with fixed names."""
     training = plan(replicates=3, half="replicate").sweep.trainings[0]

@@ -54,6 +54,8 @@ def test_lists_are_swept_and_overridden(tmp_path):
         (BASE + "prune: {levels: 2, level: 3}", "unknown key prune.level: did you mean 'levels'"),
         (BASE + "prune: {levels: 2, transport: {partner: all}}", "did you mean 'partners'"),
         (BASE + "compare: {alphas: 10}", "compare.alphas = 10: must be odd"),
+        (BASE + "align: {device: cuda}", "align.device = cuda: requires .* set resources.align.gpu"),
+        (BASE + "compare: {device: cuda}", "compare.device = cuda: requires .* set resources.align.gpu"),
         ("a: [", "is not YAML"),
         ("just text", "a sweep file is a mapping"),
         (BASE + "name: again\n", "'name' appears twice"),
@@ -92,3 +94,14 @@ def test_keys_that_are_lists_are_swept_by_lists_of_lists(tmp_path):
     text = "name: s\ntrain: {dataset: digits, width: 8, epochs: 9, schedule: milestones, "
     text += "milestones: [[2], [4, 6]]}"
     assert [len(t.milestones) for t in load(tmp_path, text).trainings] == [1, 2]
+
+
+def test_a_worker_with_a_gpu_aligns_as_many_pairs_at_a_time_as_it_has_cpus():
+    def at_once(device, cpu):
+        align = {"cpu": cpu, "gpu": 0.5}
+        sections = {"name": "s", "train": {"dataset": "digits", "width": 8, "epochs": 2}}
+        more = {"align": {"device": device}, "resources": {"align": align}}
+        return check("test", sections | more).sections.alignments_at_once
+
+    assert [at_once("cuda", cpu) for cpu in (0.5, 1, 4)] == [1, 1, 4]
+    assert at_once("cpu", 4) == 1

@@ -98,7 +98,7 @@ def test_runs_have_names_of_their_own(swept):
 
 def test_every_option_of_align_is_a_column_of_its_alignments():
     columns = {name for name, _, _ in TABLES["alignments"]}
-    plain = {"seed", "threads"}
+    plain = {"seed", "threads", "device"}
     assert {*METHOD_OPTIONS, *plain} <= columns
     assert Align.model_fields.keys() == {"methods", *Align().methods, "activation_matching", *plain}
 

@@ -8,8 +8,7 @@ from raysweep.vocabulary import Method
 _OPTIONS: list[Column] = [  # the settings of `align` that determine an alignment
     *key_columns(WeightMatching, WeightMatching.model_fields, " Null for other methods."),
     *key_columns(ActivationMatching, ActivationMatching.model_fields, " Null for other methods."),
-    *key_columns(Align, ("seed", "threads")),
-    ("device", TEXT, "The device that computed the alignment: cpu."),
+    *key_columns(Align, ("seed", "threads", "device")),
 ]
 
 ALIGNMENTS: list[Column] = [
