@@ -1,5 +1,6 @@
 """The READMEs: where they lie, their blocks, and how the commands in them are run."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -10,7 +11,7 @@ from glob import glob
 from itertools import chain
 from pathlib import Path
 
-from tests.inside import here
+from tests.inside import carried_out, here
 
 PROJECT = Path(__file__).parent.parent
 FOLDERS = (".", "sweeps", "analysis", "raysweep", "k8s", "tests", "tests/benchmarks")
@@ -53,10 +54,17 @@ def words_of(line, changes, cwd):
 
 
 def in_this_process(line, cwd, changes=()):
-    """Run `raysweep ...` here, with the Ray that is initialised, and return what it prints."""
-    program, *rest = words_of(line, changes, cwd)
+    """Run `raysweep ...` here, in the folder `cwd`, and return what it prints.
+
+    It starts no Ray: before `raysweep run` the jobs of its sweeps are carried out in this process.
+    """
+    program, command, *rest = words_of(line, changes, cwd)
     assert program == "raysweep", line
-    return here(*rest)
+    with contextlib.chdir(cwd):
+        if command == "run":
+            for sweep in rest[: -2 * len(changes) or None]:
+                carried_out(sweep, "runs", changes)
+        return here(command, *rest)
 
 
 def as_a_process(line, cwd, changes=()):

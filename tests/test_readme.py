@@ -1,6 +1,6 @@
 """The blocks of README.md, sweeps/ and analysis/ that need a root: one quickstart, and after it all commands.
 
-Blocks marked long run at a reduced size, in this process and on one Ray.
+Blocks marked long run at a reduced size. Only the quickstart starts Ray.
 """
 
 import re
@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file
 
 from analysis import joint
-from raysweep.cluster.session import ray_session
 from raysweep.tables.schemas import TABLES, schema
 from tests.readmes import PROJECT, as_a_process, blocks, in_this_process, marked, run_python
 
@@ -54,11 +53,9 @@ def commands(quickstart, tables):
     """The folder after the commands of these READMEs, in their order."""
     folder, _ = quickstart
     _own_networks(folder, tables)
-    with pytest.MonkeyPatch.context() as patch, ray_session(None):
-        patch.chdir(folder)
-        for each in (*blocks(".", "bash", ""), *blocks("sweeps", "bash", ""), *blocks("analysis", "bash")):
-            for line in each.lines:
-                _run(line, folder, each.mark == "long")
+    for each in (*blocks(".", "bash", ""), *blocks("sweeps", "bash", ""), *blocks("analysis", "bash")):
+        for line in each.lines:
+            _run(line, folder, each.mark == "long")
     return folder
 
 

@@ -5,7 +5,6 @@ import re
 import pytest
 import yaml
 
-from raysweep.cluster.session import ray_session
 from raysweep.commands.load_all import load_one
 from tests.data.formats import write_mnist
 from tests.readmes import PROJECT, in_this_process, marked
@@ -30,16 +29,14 @@ REDUCED = [
     "compare.splits=[test]",
     "compare.alphas=3",
     "compare.subdivisions=6",
-    "resources.workers=1",
     "tracking.enabled=false",
 ]
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path):
     write_mnist(tmp_path / "data" / "FashionMNIST" / "raw")
     (tmp_path / "sweeps").mkdir()
-    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
@@ -54,8 +51,7 @@ def test_all_small_experiments(folder):
     (line,) = marked(".", "long").lines
     changes = [*REDUCED, f"train.data_root={folder}/data"]
     link(folder, OTHERS)
-    with ray_session(None):
-        in_this_process(line.replace("sweeps/quickstart.yaml ", ""), folder, changes)
+    in_this_process(line.replace("sweeps/quickstart.yaml ", ""), folder, changes)
     assert {path.name for path in (folder / "runs/sweeps").iterdir()} == set(OTHERS)
     link(folder, SMALL)
     planned = in_this_process(line.replace("raysweep run", "raysweep plan"), folder, changes)

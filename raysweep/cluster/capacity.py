@@ -52,6 +52,14 @@ def room_for(needs: Needs, held: Iterable[tuple[str, Needs]]) -> bool:
     return any(_covers(unreserved, needs) for unreserved in capacity.values())
 
 
+def placements_pending() -> bool:
+    """Whether some placement group, in which Tune runs a trial, still waits for its resources.
+
+    If none does, a trial that is not running yet waits only for its process to start.
+    """
+    return any(group["state"] not in ("CREATED", "REMOVED") for group in placement_group_table().values())
+
+
 def lacking(resources: Resources, work: Todo) -> list[str]:
     """Return a message for each kind of process that the work requires and no node has room for."""
     asked = {"trial": work.trials, "align": [*work.alignments, *work.barriers]}

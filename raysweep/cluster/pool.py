@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import ray
 
-from raysweep.cluster.capacity import living_nodes, needs_of, room_for, slots
+from raysweep.cluster.capacity import living_nodes, needs_of, placements_pending, room_for, slots
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import FIRST
 from raysweep.sweep.schema import Sections
@@ -127,7 +127,8 @@ class Pool:
 
     def _blocks(self, waiting: dict[str, float]) -> bool:
         needs = needs_of(self._needs)
-        return room_for(waiting, ((each.node, needs) for each in self._workers if not each.starting))
+        held = ((each.node, needs) for each in self._workers if not each.starting)
+        return placements_pending() and room_for(waiting, held)
 
     def _limit(self) -> int:
         """Return the largest number of actors: as configured (an autoscaler may add nodes), or as fits."""

@@ -9,7 +9,7 @@ from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.cluster import nodes
-from raysweep.cluster.capacity import check_needs, lacking, room_for, slots
+from raysweep.cluster.capacity import check_needs, lacking, placements_pending, room_for, slots
 from raysweep.cluster.nodes import check_nodes
 from raysweep.cluster.session import ray_session
 from raysweep.cluster.trials import DEATHS, _count_deaths
@@ -73,6 +73,11 @@ def test_room_is_counted_node_by_node(cluster):
         assert not room_for({"CPU": 2}, [])
         assert room_for({"CPU": 2}, held)
         assert not room_for({"CPU": 3}, held)  # although the cluster has three
+        assert not placements_pending()
+        more = placement_group([{"CPU": 2}])
+        until(placements_pending)
+        remove_placement_group(more)
+        until(lambda: not placements_pending())
     finally:
         ray.kill(holder)
         remove_placement_group(reserved)

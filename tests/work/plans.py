@@ -69,7 +69,7 @@ def carry_out(
             if aligned and all(finished(wanted, present, needed) for needed in extent.requires):
                 task = TrialTask(trial, extent, present.alignments)
                 config, scaling = data_config(trial.training, trial.replicate), trial.training.scaling
-                data = resident(config, None, False, scaling)
+                data = resident(config, sections.train.data_root, False, scaling)
                 list(run_trial(task, data, TrialStore(files), ResultStore(files), resume_seconds, report))
                 break
         else:
