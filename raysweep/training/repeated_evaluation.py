@@ -92,7 +92,7 @@ class Evaluation:
     def risks(self, totals: torch.Tensor) -> list[Risk]:
         """Wait for the device and return the risks that belong to copies of `totals`, shape (n, 2)."""
         examples = len(self._split)
-        return [Risk(loss / examples, wrong / examples) for loss, wrong in totals.tolist()]
+        return [Risk(loss / examples, wrong / examples) for loss, wrong in totals.cpu().tolist()]
 
     def _problem(self) -> str:
         first = self.totals.clone()
