@@ -22,7 +22,7 @@ class Captured:
     """
 
     def __init__(self, work: Work, device: torch.device, stream: torch.cuda.Stream | None = None) -> None:
-        self._work, self._graph = work, None
+        self._repeat = work
         if device.type != "cuda":
             work()
             return
@@ -32,17 +32,17 @@ class Captured:
             for _ in range(WARM_UPS):
                 work()
         torch.cuda.synchronize(device)
-        self._graph = torch.cuda.CUDAGraph()
+        graph = torch.cuda.CUDAGraph()
         # Work of other threads of the process does not disturb the recording.
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             work()
         torch.cuda.synchronize(device)
+        self._repeat = (
+            graph.replay
+        )  # without the work, whose owner may own this: no cycle keeps a GPU's memory
 
     def __call__(self) -> None:
-        if self._graph is None:
-            self._work()
-        else:
-            self._graph.replay()
+        self._repeat()
 
 
 def new_stream(device: torch.device) -> torch.cuda.Stream | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -17,7 +16,7 @@ from raysweep.training.optimiser import optimiser_state
 from raysweep.training.step import Loss, Masks, Step, loss_of, stateless
 from raysweep.vocabulary import Way
 
-_COMPILED: WeakKeyDictionary[nn.Module, dict[object, Loss]] = WeakKeyDictionary()
+_LOSSES = "_compiled_losses"  # the attribute of a template with what has been compiled for it
 
 
 class Diverged(FloatingPointError):
@@ -146,7 +145,7 @@ class TrainingRun:
 
     def _compiled_loss(self) -> Loss:
         hyperparameters = self._hyperparameters
-        known = _COMPILED.setdefault(self._template, {})
+        known: dict[object, Loss] = vars(self._template).setdefault(_LOSSES, {})
         key = hyperparameters.augment, hyperparameters.precision, hyperparameters.channels_last
         if key not in known:
             known[key] = compiled(loss_of(stateless(self._template.train()), hyperparameters))
