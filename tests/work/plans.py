@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import torch
+
 from raysweep.plan.identity import data_config
 from raysweep.plan.plan import Desired, desired, done, finished, todo
 from raysweep.store.files import Files
@@ -22,6 +24,9 @@ from raysweep.work.inputs import TrialTask
 from raysweep.work.tile import Tile, TileWorker
 from raysweep.work.trial import run_trial
 
+# The first backward pass of a process starts a thread for each device that torch knows by then. Compilation
+# adds a device, and a forked process (see `killed_before`) lacks such threads; so a pass comes first.
+torch.ones((), requires_grad=True).backward()
 BASE = {"dataset": "digits", "width": 6, "epochs": 3, "batch_size": 128, "replicates": 2, "init": "pytorch"}
 
 
