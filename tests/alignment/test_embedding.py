@@ -86,9 +86,9 @@ def test_errors():
         embed(twelve, six, large, small, seed=0)
     with pytest.raises(ValueError, match="more than their widths"):
         embed(six, spec_and_state("lenet", 12)[0], small, large, seed=0)
-    reversed_axes = {name: axes[::-1] for name, axes in twelve.axes.items()}
+    crossed = {n: axes if None in axes else axes[::-1] for n, axes in twelve.axes.items()}
     with pytest.raises(ValueError, match="more than their widths"):
-        embed(six, PermutationSpec(reversed_axes, twelve.sizes, twelve.buffers), small, large, seed=0)
+        embed(six, PermutationSpec(crossed, twelve.sizes, twelve.buffers), small, large, seed=0)
     with pytest.raises(ValueError, match="unknown order 'upward'; valid: random, forward, backward"):
         embed(six, twelve, small, large, seed=0, order="upward")
     with pytest.raises(ValueError, match="restarts must be at least 1, not 0"):
