@@ -92,7 +92,7 @@ class Evaluation:
     def risks(self, totals: torch.Tensor) -> list[Risk]:
         """Wait for the device and return the risks that belong to copies of `totals`, shape (n, 2)."""
         examples = len(self._split)
-        return [Risk(loss / examples, wrong / examples) for loss, wrong in totals.tolist()]
+        return [Risk(loss / examples, wrong / examples) for loss, wrong in totals.cpu().tolist()]
 
     def _problem(self) -> str:
         first = self.totals.clone()
@@ -165,10 +165,14 @@ def _compiled(
     model: nn.Module, architecture: Hashable | None, device: torch.device
 ) -> Callable[[_Chunk], torch.Tensor]:
     """Return the compiled function of a chunk. Raises `RuntimeError` where nothing can be compiled."""
-    tensors = {name: tensor.detach() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     missing = lacking(device.type)
     if missing:
         raise RuntimeError(missing)
+    # Tied weights are given under all their names: the compiler does not know that they are tied.
+    parameters, buffers = (
+        named(remove_duplicate=False) for named in (model.named_parameters, model.named_buffers)
+    )
+    tensors = {name: tensor.detach() for name, tensor in (*parameters, *buffers)}
     function = _COMPILED.get(architecture) or _compiled_sums(model)
     if architecture is not None:
         _COMPILED[architecture] = function

@@ -27,10 +27,10 @@ class Networks:
     """Reads the states of networks, caches them, and evaluates each network once per split."""
 
     def __init__(self, store: TrialStore, sections: Sections, limit: int) -> None:
-        """Read from a store; `limit` bounds the bytes of states that are cached, on all devices together."""
+        """Read from a store; `limit` bounds the bytes of states that are cached, except on a GPU."""
         self._store, self._compare = store, sections.compare
         self._source = (sections.train.data_root, sections.train.download)
-        self._states, self._on_device = Cache(limit), Cache(_room_on_device(sections))
+        self._states, self._on_gpu = Cache(limit), Cache(_room_on_gpu(sections))
         self._risks: dict[tuple[Network, str, bool], Risk] = {}
         self._flat: tuple[tuple[ModelConfig, str], FlatNetwork] | None = None
 
@@ -47,29 +47,25 @@ class Networks:
 
     def state(self, network: Network, device: str = "cpu") -> State:
         """Read a checkpoint onto a device, or return the one that is cached. Raises `CorruptObject`."""
-        state: State | None = self._states.get((network, device))
+        cache = self._on_gpu if device == "cuda" else self._states
+        state: State | None = cache.get((network, device))
         if state is None:
             read = self._store.read_checkpoint(network.trial_id, network.level, network.step)
             state = {name: tensor.to(device) for name, tensor in read.items()}
-            self._states.put((network, device), state, sum(tensor.nbytes for tensor in state.values()))
+            cache.put((network, device), state, sum(tensor.nbytes for tensor in state.values()))
         return state
 
     def padded(self, network: Network, trial: Trial, config: ModelConfig) -> State:
-        """Return a network's state, padded to the width of `config` with units that have no effect.
+        """Return a network's state on the device of barriers, padded to the width of `config`.
 
-        It lies on the device of barriers; on a GPU it is kept there for the next barriers.
+        The units that are added have no effect.
         """
-        kept: State | None = self._on_device.get((network, config))
-        if kept is not None:
-            return kept
-        own, _ = self.architecture_and_data(trial, self._compare.device)
-        state = self.state(network)
-        padded = state if own == config else pad_to(config, own, state)
-        if self._compare.device == "cpu":
-            return padded
-        moved = {name: tensor.to(self._compare.device) for name, tensor in padded.items()}
-        self._on_device.put((network, config), moved, sum(tensor.nbytes for tensor in moved.values()))
-        return moved
+        device = self._compare.device
+        own, _ = self.architecture_and_data(trial, device)
+        if own == config:
+            return self.state(network, device)
+        padded = pad_to(config, own, self.state(network))
+        return {name: tensor.to(device) for name, tensor in padded.items()}
 
     def flat(self, config: ModelConfig, device: str) -> FlatNetwork:
         """Return a network of an architecture, into which states are written.
@@ -116,9 +112,9 @@ def numerics(compare: Compare, config: ModelConfig) -> Numerics:
     return Numerics(compare.precision, ways)
 
 
-def _room_on_device(sections: Sections) -> int:
+def _room_on_gpu(sections: Sections) -> int:
     """Return the bytes of states that are kept on a GPU: a part of this process's share of its memory."""
-    if sections.compare.device == "cpu" or not torch.cuda.is_available():
+    if "cuda" not in (sections.align.device, sections.compare.device) or not torch.cuda.is_available():
         return 0
     _, whole = torch.cuda.mem_get_info()
     return int(whole * min(1.0, sections.resources.align.gpu) / STATES_PART)

@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from raysweep.connectivity import barrier, curve, mixing, pair_grid, risk, simplex_grid, streaming
 from raysweep.connectivity.streaming import streamed_risks
+from raysweep.data.resident import Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.initialise import initialised
 from raysweep.models.precision import FLOAT32, Numerics
+from raysweep.training import repeated_evaluation
 from tests.conftest import mlp
+from tests.pretended_device import DEVICE, pretended_device
 
 CONFIGS = [mlp(norm="batch"), ModelConfig("vgg11", 4, None, "layer", (1, 8, 8), 10)]
 BFLOAT16 = Numerics("bfloat16")
@@ -84,3 +88,33 @@ def test_a_line_may_go_past_its_ends(digits):
     (found,) = streamed_risks(network, vectors, np.array([[-0.5, 1.5]]), digits.test)
     past = {name: torch.lerp(states[0][name], states[1][name], 1.5) for name in states[0]}
     assert found.loss == pytest.approx(risk(network, past, digits.test).loss, rel=1e-4)
+
+
+def test_the_processor_waits_once_for_a_line(digits, monkeypatch):
+    """However many points it has; the first line also compares its evaluation with a plain one."""
+    monkeypatch.setitem(repeated_evaluation.ROOM, DEVICE, 2**23)
+    states = [initialised(mlp(), "kaiming_normal", seed).state_dict() for seed in range(2)]
+    plain = mixing.mixed_risks(*mixtures(FlatNetwork(build(mlp())), states, 9), digits.test, points=1)
+    with pretended_device() as waits:
+        network = FlatNetwork(placed(build(mlp()), {}))
+        placed(network.model, network.views(network.vector))  # `data` is not what this device computes with
+        split = Split(*(each.to(DEVICE) for each in vars(digits.test).values()))
+        for points in (3, 5, 9):
+            line = mixtures(network, states, points)
+            waits.clear()
+            found = streamed_risks(*line, split)
+            assert points == 3 or waits == {"copy to cpu": 1}
+    assert [each.loss for each in found] == pytest.approx([each.loss for each in plain], rel=1e-5)
+
+
+def mixtures(network, states, points):
+    return network, [network.flatten(state) for state in states], pair_grid(points)
+
+
+def placed(model, tensors):
+    """The model with its parameters on the pretended device, some of which are given."""
+    for layer_name, layer in model.named_modules():
+        for name, parameter in layer._parameters.items():
+            given = tensors.get(f"{layer_name}.{name}")
+            layer._parameters[name] = nn.Parameter(parameter.data.to(DEVICE)) if given is None else given
+    return model

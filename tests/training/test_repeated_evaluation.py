@@ -18,6 +18,7 @@ from raysweep.training import repeated_evaluation
 from raysweep.training.evaluation import evaluate
 from raysweep.training.repeated_evaluation import Evaluation
 from raysweep.vocabulary import WAYS, Way
+from tests import networks
 from tests.conftest import mlp
 
 CONFIGS = [mlp(), mlp(norm="layer"), mlp(norm="batch")] + [
@@ -58,13 +59,23 @@ def test_in_bfloat16_it_agrees_with_autocast(digits):
     assert 0 < abs(evaluation.risk().loss - exact.loss) < 0.01
 
 
+def plain_layers(seed):
+    return initialised(mlp(), "kaiming_normal", seed)
+
+
+def tied_layers(seed):
+    torch.manual_seed(seed)
+    return networks.tied((1, 8, 8), 10, 6)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile requires a C++ compiler")
-def test_networks_of_an_architecture_share_compiled_code(digits):
-    config, before = mlp(), torch._dynamo.utils.counters["stats"]["unique_graphs"]
+@pytest.mark.parametrize("make", [plain_layers, tied_layers])
+def test_networks_of_an_architecture_share_compiled_code(digits, make):
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     for seed in range(2):
-        model = initialised(config, "kaiming_normal", seed).eval()
-        evaluation = Evaluation(model, digits.test, Numerics(ways=WAYS["auto"]), config)
+        model = make(seed).eval()
+        evaluation = Evaluation(model, digits.test, Numerics(ways=WAYS["auto"]), make)
         evaluation.start()
         assert evaluation.way == Way.COMPILED
         assert_agrees(evaluation.risk(), evaluate(model, digits.test))
