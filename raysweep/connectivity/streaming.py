@@ -38,7 +38,7 @@ def streamed_risks(
     own, computed on these images. Integers and masks keep the values that the network holds. Raises
     `ImagesWritten` for a network that writes to its input.
     """
-    evaluation = _evaluation(network, split)
+    evaluation = evaluation_of(network, split)
     found = torch.empty(len(weights), 2, dtype=torch.float64, device=split.images.device)
     for row, parts in zip(found, shares(weights), strict=True):
         blend(vectors, parts, network.vector)
@@ -55,7 +55,8 @@ def streams(network: FlatNetwork, split: Split) -> bool:
     return split.images.is_cuda or network.numerics.precision != Precision.FLOAT32
 
 
-def _evaluation(network: FlatNetwork, split: Split) -> Evaluation:
+def evaluation_of(network: FlatNetwork, split: Split) -> Evaluation:
+    """Return the evaluation of a network on a split, which is prepared when it is first asked for."""
     known = _EVALUATIONS.setdefault(network, {})
     key = (split.images.data_ptr(), split.images.shape, split.labels.data_ptr())
     if key not in known:
