@@ -7,7 +7,7 @@ from typing import Any
 NOTED = ("hardware", "software", "execution")
 NAMED = 8  # settings in the warnings of a sweep
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]  # of a Parquet table, or of a data frame
 
 
 def mixtures(trials: Iterable[Row]) -> list[str]:
