@@ -12,7 +12,7 @@ from raysweep.sweep.load import check
 from raysweep.tracking import Tracker
 from tests.faults import REQUESTS, WRITES
 from tests.store.faulty import Faults, faulty_server
-from tests.tracking.servers import free_port, mlflow_server
+from tests.tracking.servers import copy_database, free_port, mlflow_server
 from tests.work.plans import carry_out, compare_all, each_change, killed_before
 
 pytestmark = pytest.mark.slow
@@ -143,6 +143,7 @@ def test_killed_while_it_logs_and_marks(finished, tmp_path, monkeypatch):
     def to_the_end(folder=root):
         assert not killed_before(10**9, folder, lambda: bring(folder))
 
+    copy_database(start / "mlflow.db")
     to_the_end(start)
     with sqlite3.connect(start / "mlflow.db") as database:  # its schema stays
         database.executescript("; ".join(f"delete from {table}" for table in (*OF_RUNS, "experiments")))
