@@ -12,9 +12,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-import mlflow
-from mlflow.tracking import MlflowClient
-
 PATIENCE = 60  # seconds for a page on a loaded machine: waits end as soon as the page is there
 
 
@@ -25,15 +22,24 @@ def free_port():
         return free.getsockname()[1]
 
 
+def client_of(uri):
+    """A client of a tracking server; importing it takes seconds, which tests without one are spared."""
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(uri)
+
+
 def copy_database(path):
     """Put an empty database of MLflow's there, unless there is one: MLflow takes seconds to make its tables.
 
     They are made once on a machine for each version of MLflow.
     """
+    import mlflow
+
     made = Path(tempfile.gettempdir()) / f"raysweep-tests-{os.getuid()}-mlflow-{mlflow.__version__}.db"
     if not made.exists():
         with tempfile.TemporaryDirectory(dir=made.parent) as folder:
-            MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+            client_of(f"sqlite:///{folder}/mlflow.db").search_experiments()
             os.replace(f"{folder}/mlflow.db", made)
     if not path.exists():
         shutil.copy(made, path)
