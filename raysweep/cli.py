@@ -36,15 +36,25 @@ def options(
 
 
 @app.command()
-def plan(sweeps: SweepFiles, root: Root = "runs", override: Override = None) -> None:
+def plan(
+    sweeps: SweepFiles,
+    root: Root = "runs",
+    override: Override = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="also estimate the hours on one GPU of a kind: h100")
+    ] = None,
+) -> None:
     """Show what is left to do and what it will cost, without starting Ray."""
     from raysweep.commands.load_all import load_all
     from raysweep.commands.plan import plan_table
     from raysweep.plan.plan import done, todo
+    from raysweep.plan.rates import check_gpu
     from raysweep.store.files import Files
 
+    if gpu is not None:
+        check_gpu(gpu)
     for wanted in load_all(sweeps, override):
-        typer.echo(plan_table(wanted, todo(wanted, done(wanted, Files(root)))))
+        typer.echo(plan_table(wanted, todo(wanted, done(wanted, Files(root))), gpu))
 
 
 @app.command()

@@ -6,7 +6,7 @@ Where the number of occasions depends on the code under test (how often it write
 from tests.commands.test_verify import DAMAGES
 
 # Processes killed by signal 9, and nodes with all their processes, at random moments of whole runs
-KILLED = {"training actor": 7, "align actor": 6, "driver": 2, "tracking server": 2, "node": 3}
+KILLED = {"training actor": 4, "align actor": 4, "driver": 2, "tracking server": 2, "node": 2}
 # Nodes that are killed as soon as the first trial, and the first tile of barriers, is done
 NODES = 2
 # Changes of the store before each of which the process that makes them is killed: a write is two, the

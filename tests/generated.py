@@ -1,4 +1,7 @@
-"""The tables in READMEs that the code generates: `python -m tests.generated` writes them anew."""
+"""What the code generates: tables in READMEs, and the costs in the headers of sweep files.
+
+`python -m tests.generated` writes them anew.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ from raysweep.sweep.reference import reference
 from raysweep.symmetry.reference import describe as operations
 from raysweep.tables.schemas import describe as tables
 from tests.readmes import PROJECT, readme
+from tests.sweeps.headers import FILES, renewed
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ PARTS = (
 def main() -> None:
     for part in PARTS:
         (PROJECT / part.folder / "README.md").write_text(part.renewed())
+    for path in FILES:
+        path.write_text(renewed(path))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.environment import variables
-from tests.inside import here
-from tests.machine import connected
+from tests.inside import carried_out, here
 from tests.tracking.servers import PATIENCE, free_port, mlflow_server
 
 pytestmark = pytest.mark.slow
@@ -42,7 +41,6 @@ SWEEP = {
     },
     "align": {"methods": list(METHODS)},
     "compare": {"kinds": ["unaligned", "direct"]},
-    "resources": {"workers": 1},
     "analyses": ["width_scaling"],
 }
 OPTIONS = (
@@ -88,12 +86,13 @@ def server(chromium, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def swept(server, machine, tmp_path_factory):
+def swept(server, tmp_path_factory):
     """The root of a small sweep that has run, and the page of MLflow that it named."""
     root = tmp_path_factory.mktemp("runs")
     path = root / "methods.yaml"
     path.write_text(yaml.safe_dump(SWEEP))
-    with variables({"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{server}"}), connected(machine):
+    carried_out(path, root)
+    with variables({"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{server}"}):
         output = here("run", path, "--root", root)
     return root, re.search(r"mlflow: +(http\S+)", output)[1]
 

@@ -10,7 +10,6 @@ import time
 
 import pytest
 import yaml
-from mlflow.tracking import MlflowClient
 from ray.cluster_utils import Cluster
 
 from raysweep.commands.verify import problems
@@ -20,7 +19,7 @@ from tests.faults import KILLED
 from tests.inside import carried_out, here
 from tests.processes import ALIGNING, TRAINING, below
 from tests.test_run import PROJECT, TINY, command, same, tables
-from tests.tracking.servers import free_port, mlflow_server
+from tests.tracking.servers import client_of, free_port, mlflow_server
 
 pytestmark = pytest.mark.slow
 
@@ -158,7 +157,7 @@ def test_kills_at_random_moments(longer, tmp_path, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", machines.uri)
         for root in roots:
             here("run", longer, "--root", root)  # there is nothing left to do but to log
-        logged = all_logged(MlflowClient(machines.uri))
+        logged = all_logged(client_of(machines.uri))
     expected = tables(carried_out(longer, tmp_path / "calm"))
     for root in roots:
         assert same(tables(root), expected)

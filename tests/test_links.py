@@ -93,5 +93,6 @@ def test_every_benchmark_is_named():
     assert all(f"`{name}`" in readme("tests/benchmarks") for name in BENCHMARKS)
 
 
+@pytest.mark.slow
 def test_python_blocks_without_a_root_run(tmp_path):
     run_python([*blocks(".", "python"), *blocks("raysweep", "python")], tmp_path)

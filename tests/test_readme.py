@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from analysis import joint
 from raysweep.tables.schemas import TABLES, schema
 from tests.readmes import PROJECT, as_a_process, blocks, in_this_process, marked, run_python
+from tests.tracking.servers import client_of
 
 WIDTHS = [8, 16, 32, 64, 128]
 INSTALLATION = ("python3 -m venv", ".venv/bin/pip")
@@ -123,9 +124,7 @@ def test_tables_have_the_documented_columns(tables):
 
 
 def test_mlflow_shows_the_runs(quickstart):
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{quickstart[0] / 'runs' / 'mlflow.db'}")
+    client = client_of(f"sqlite:///{quickstart[0] / 'runs' / 'mlflow.db'}")
     (experiment,) = [e for e in client.search_experiments() if e.name.startswith("quickstart (")]
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     identities = [run.data.tags["raysweep.id"] for run in runs]

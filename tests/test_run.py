@@ -15,7 +15,8 @@ import yaml
 
 from raysweep.commands.gc import garbage
 from raysweep.store.files import Files
-from tests.inside import here
+from tests.inside import carried_out, here
+from tests.tracking.servers import copy_database
 
 pytestmark = pytest.mark.slow
 
@@ -90,16 +91,11 @@ def test_the_command_fills_all_tables_and_does_nothing_again(tiny, undisturbed, 
         return {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if "tmp" not in p.parts and p.is_file()}
 
     before = stamps()
-    assert "training:" not in raysweep("run", tiny, "--root", tmp_path)
+    assert "training:" not in here("run", tiny, "--root", tmp_path)
     after = stamps()
     changed = {path.name for path in before if after[path] != before[path]}
     assert changed <= {"sweep.yaml"}
-    assert "trials 6/6, alignments 6/6, barriers 24/24, failures 0" in raysweep("status", tmp_path)
-
-
-def test_other_workers_and_tiles_give_the_same_bits(session, tiny, undisturbed, tmp_path):
-    here("run", tiny, "--root", tmp_path, "--set", "resources.tile_seconds=0.01")
-    assert same(tables(tmp_path), tables(undisturbed))
+    assert "trials 6/6, alignments 6/6, barriers 24/24, failures 0" in here("status", tmp_path)
 
 
 def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(session, tiny, undisturbed, tmp_path):
@@ -119,11 +115,12 @@ def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(session, tiny
     assert re.search(r"trials +6 +0 +6\n", killed)
     assert not killed.endswith("the end\n")
     assert garbage(Files(str(tmp_path))) == {}
-    here("run", tiny, "--root", tmp_path)
+    here("run", tiny, "--root", tmp_path, "--set", "resources.tile_seconds=0.01")  # tiles change no bits
     assert same(tables(tmp_path), tables(undisturbed))
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/level_000/*")}
-    output = here("run", tiny, "--root", tmp_path, "--set", "train.replicates=4")
-    assert "training: 2 to do" in output
+    more = "train.replicates=4"
+    assert re.search(r"trials +8 +6 +2\n", here("plan", tiny, "--root", tmp_path, "--set", more))
+    carried_out(tiny, tmp_path, [more])
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
     assert len(tables(tmp_path)["trials"]) == 8
     assert "training:" not in here("run", tiny, "--root", tmp_path)  # the replicate is removed again
@@ -184,16 +181,15 @@ def test_pruned_networks_and_branches_from_the_command_line(session, tiny, tmp_p
     assert set(zip(direct.step, direct.permutation_level, strict=True)) == {(5, 0), (5, 2), (44, 0), (44, 2)}
     assert (barriers[barriers.permutation_level.notna()].permutation_step == 44).all()
     stored = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/level_*/*")}
-    here("run", tiny, "--root", tmp_path, *sets, "--set", "prune.levels=3")
+    carried_out(tiny, tmp_path, [*sets[1::2], "prune.levels=3"])
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stored.items())
     assert pd.read_parquet(tmp_path / "sweeps/tiny/trials").level.max() == 3
     assert not list(tmp_path.glob("trials/*/resume"))
 
 
-def test_both_methods_fill_the_tables(session, tiny, tmp_path):
-    sets = ["--set", "align.methods=[weight_matching, activation_matching]", "--set", "train.width=8"]
-    sets += ["--set", "train.replicates=2", "--set", "train.norm=batch"]
-    here("run", tiny, "--root", tmp_path, *sets)
+def test_both_methods_fill_the_tables(tiny, tmp_path):
+    changes = ["align.methods=[weight_matching, activation_matching]", "train.width=8"]
+    carried_out(tiny, tmp_path, [*changes, "train.replicates=2", "train.norm=batch"])
     alignments = pd.read_parquet(tmp_path / "sweeps/tiny/alignments")
     assert alignments.method.value_counts().to_dict() == {"weight_matching": 1, "activation_matching": 1}
     barriers = pd.read_parquet(tmp_path / "sweeps/tiny/barriers").query(
@@ -220,7 +216,7 @@ def test_more_checkpoints_are_said_to_be_recomputed(tiny, undisturbed):
     assert "6 finished levels are computed again (the same numbers)" in plan
 
 
-def test_imported_networks_are_aligned_and_compared(session, tiny, undisturbed, tmp_path):
+def test_imported_networks_are_aligned_and_compared(tiny, undisturbed, tmp_path):
     trials = pd.read_parquet(undisturbed / "sweeps/tiny/trials").query("width == 8")
     files = [
         str(undisturbed / "trials" / trial / "level_000" / "step_00000044.safetensors")
@@ -230,7 +226,7 @@ def test_imported_networks_are_aligned_and_compared(session, tiny, undisturbed, 
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump(sweep))
     assert "3 imported" in here("import", path, "--root", tmp_path)
-    here("run", path, "--root", tmp_path)
+    carried_out(path, tmp_path)
     mine = pd.read_parquet(tmp_path / "sweeps/tiny/trials")
     assert sorted(mine.test_loss) == sorted(trials.test_loss)
     assert set(mine.branch) == {"imported"}
@@ -287,6 +283,7 @@ def test_tracking_server_that_is_down_loses_nothing(tiny, undisturbed, tmp_path,
     for figure in (figures / "one.png", figures / "more/two.png"):
         figure.parent.mkdir(parents=True, exist_ok=True)
         figure.write_bytes(b"")
+    copy_database(root / "mlflow.db")
     track = ["run", tiny, "--root", root, "--set", "tracking.enabled=true"]
     with monkeypatch.context() as down:
         down.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

@@ -32,7 +32,7 @@ FIXED_POINTS = {50: 0.35, 80: 0.60}  # share of units on which P_t and the last 
 CYCLE_MODEL, CYCLE_METHOD, CYCLE_FIXED_POINTS = VGG, WEIGHTS, 0.10  # share of units that stay in place
 
 # The values that every trial must have in the table `trials`, where null stands for all of the data as they
-# are. Seeds, devices and results are free.
+# are. Seeds, devices, the precision and results are free.
 _ALL_OF_THE_DATA = dict.fromkeys(("half", "fraction", "examples", "pixel_seed", "spawn_at"))
 _PRESETS = {VGG: "paper_vgg16_cifar10", RESNET: "paper_resnet20_cifar10"}
 
@@ -52,4 +52,4 @@ def setting(model: str) -> dict[str, object]:
         "milestones": [str(Moment.parse(each)) for each in keys["milestones"]],
         "warmup": str(Moment.parse(keys["warmup"])),
     }
-    return {**keys, **moments, "precision": "float32", **_ALL_OF_THE_DATA}
+    return {**keys, **moments, **_ALL_OF_THE_DATA}

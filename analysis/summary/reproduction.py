@@ -14,7 +14,7 @@ from analysis.rows.settings import by_setting, by_width, dense_ends
 from analysis.rows.tables import Tables
 from analysis.summary import paper
 from analysis.trajectory import barriers as trajectory
-from raysweep.vocabulary import Interpolation, Kind, Split
+from raysweep.vocabulary import Interpolation, Kind, Precision, Split
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ def reproductions(tables: Tables) -> list[Reproduction]:
     for (model, dataset, group), trials in models.groupby(["model", "dataset", "group"]):
         rows = tables.barriers[tables.barriers.group == group]
         differ = tuple(differences(trials, rows, tables.alignments, str(model)))
-        widths, numbers = found.setdefault((f"{model} on {dataset}", differ), (set(), []))
+        in_precision = {f" in {name}" for name in trials.precision if name == Precision.BFLOAT16}
+        networks = f"{model} on {dataset}{''.join(in_precision)}"
+        widths, numbers = found.setdefault((networks, differ), (set(), []))
         widths.add(int(trials.width.iloc[0]))
         if not differ:
             parts = (_by_width, _along_training, _around_cycles)

@@ -9,6 +9,7 @@ import yaml
 
 from analysis.figures.style import caption_of
 from analysis.rows.tables import READ, Tables
+from raysweep.tables.mixtures import mixtures
 from raysweep.vocabulary import ANALYSES
 
 
@@ -36,6 +37,7 @@ def report(folder: Path, tables: Tables) -> Report:
     """Run the analyses of the sweep again, so that texts and figures show the tables as they are now."""
     counts = {table: len(getattr(tables, table)) for table in READ}
     notes, texts = list(tables.notes), {}
+    notes += mixtures(tables.trials.to_dict("records"))
     if counts["failures"]:
         notes.append(f"{counts['failures']} failures recorded: the sweep is not complete")
     if counts["barriers"]:

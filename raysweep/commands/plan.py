@@ -3,17 +3,22 @@
 from collections.abc import Iterable
 
 from raysweep.data.names import OWN_SPLITS
-from raysweep.plan.estimate import estimate
+from raysweep.plan.estimate import estimate, gpu_hours
 from raysweep.plan.plan import Desired, Todo
+from raysweep.plan.rates import DEFAULT, measured_like
 from raysweep.plan.remarks import remarks
 from raysweep.plan.symmetries import symmetry_warnings
 from raysweep.sweep.load import Sweep
 
-SUSTAINED = 10e12  # assumed float32 operations per second of one GPU on networks of this size
+MEASURED_MODELS = ("vgg16", "resnet20")
 
 
-def plan_table(wanted: Desired, work: Todo) -> str:
-    """Return the counts of desired, finished and remaining work, the estimate, and remarks on networks."""
+def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
+    """Return the counts of desired, finished and remaining work, the estimate, and remarks on networks.
+
+    The estimate includes hours on a `gpu` (see `raysweep.plan.rates`) where one is given, and hours of what
+    the sweep computes with `device: cuda`.
+    """
     left = work.counts()
     rows = [(what, total, left[what]) for what, total in wanted.counts().items()]
     unfinished = _checkpoints(wanted, [trial.trial_id for trial in work.trials])
@@ -30,11 +35,30 @@ def plan_table(wanted: Desired, work: Todo) -> str:
         f"to do: about {cost.bytes / 1e6:,.1f} MB to store, {cost.training_flops / 1e9:,.0f} GFLOP of "
         f"training, {cost.barrier_flops / 1e9:,.0f} GFLOP of barriers"
     )
-    hours = (cost.training_flops + cost.barrier_flops) / SUSTAINED / 3600
-    if hours >= 1:
-        lines.append(f"about {hours:,.0f} GPU-hours at {SUSTAINED / 1e12:.0f} TFLOP/s sustained")
+    lines += _hours_line(wanted, work, gpu)
     remarked = [*remarks(wanted), *symmetry_warnings(wanted), *split_notes(wanted.sweep)]
     return "\n".join([*lines, *remarked])
+
+
+def _hours_line(wanted: Desired, work: Todo, gpu: str | None) -> list[str]:
+    """Return the line with the GPU-hours; none where nothing is computed on a GPU."""
+    hours = gpu_hours(wanted, work, gpu or DEFAULT, everything=gpu is not None)
+    whole = hours.training + hours.barriers
+    if not whole:
+        return []
+    models = {trial.training.model for trial in wanted.trials.values()}
+    others = "".join(
+        f"; {model} is taken for a {measured_like(model)} of as many operations"
+        for model in sorted(models - set(MEASURED_MODELS))
+    )
+    return [
+        f"about {_number(whole)} GPU-hours on one {(gpu or DEFAULT).upper()}: {_number(hours.training)} of "
+        f"training, {_number(hours.barriers)} of barriers; alignments are not counted{others}"
+    ]
+
+
+def _number(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
 
 
 def split_notes(sweep: Sweep) -> list[str]:

@@ -5,7 +5,7 @@ are the ends of several curves. Sources: Sharma et al. 2024 (arXiv 2404.06498) f
 al. 2023 (REPAIR, arXiv 2211.08403) for the statistics of BatchNorm.
 """
 
-from raysweep.connectivity.barrier import Barrier, Curve, barrier, curve, risk
+from raysweep.connectivity.barrier import Barrier, Curve, barrier, curve, execution, risk
 from raysweep.connectivity.between import barrier_of, curve_of
 from raysweep.connectivity.grids import mean_grid, pair_grid, simplex_grid
 from raysweep.connectivity.statistics import (
@@ -21,6 +21,7 @@ __all__ = [
     "barrier_of",
     "curve",
     "curve_of",
+    "execution",
     "foreign_statistics",
     "has_running_statistics",
     "mean_grid",

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 
 from raysweep.connectivity.blend import blend, shares
-from raysweep.connectivity.mixing import mixed_risks, risks_with_ends
+from raysweep.connectivity.mixing import mixed_risks, risks_with_ends, streams_mixtures
 from raysweep.connectivity.statistics import recompute_statistics
-from raysweep.connectivity.streaming import streamed_risks, streams
+from raysweep.connectivity.streaming import evaluation_of, streamed_risks, streams
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork, State
 from raysweep.training.evaluation import Risk, evaluate
+from raysweep.vocabulary import Way
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,15 @@ def curve(
         ends[int(row.argmax())] if known else next(mixed) for row, known in zip(weights, corner, strict=True)
     ]
     return Curve(weights, np.array([r.loss for r in risks]), np.array([r.error for r in risks]), tuple(ends))
+
+
+def execution(network: FlatNetwork, split: Split, recompute: Split | None = None) -> str:
+    """Return how the points of a curve of this network are evaluated: compiled, captured or plain.
+
+    Ask after the curve, because an evaluation that turns out to be wrong falls back to a plain one.
+    """
+    streamed = streams_mixtures(network, split) if recompute is None else streams(network, split)
+    return evaluation_of(network, split).way if streamed else Way.PLAIN
 
 
 def _recomputed_risks(

@@ -47,7 +47,7 @@ def mixed_risks(
     """
     if not len(weights):
         return []
-    if points is None and _streams(network, split):
+    if points is None and streams_mixtures(network, split):
         return streamed_risks(network, vectors, weights, split)
     first, points = _way(network, vectors, weights, split, points)
     chunk, kept = _sizes(first, split)
@@ -75,7 +75,7 @@ def risks_with_ends(
     i alone. Where they share passes, so do the networks, because a pass of several mixtures rounds
     differently from a pass of one.
     """
-    if not _streams(network, split) and _way(network, vectors, weights, split, None)[1] > 1:
+    if not streams_mixtures(network, split) and _way(network, vectors, weights, split, None)[1] > 1:
         risks = mixed_risks(network, vectors, np.concatenate([weights, np.eye(len(vectors))]), split)
         return risks[: len(weights)], risks[len(weights) :]
     risks = mixed_risks(network, vectors, weights, split)  # before `end` may load other integers
@@ -86,8 +86,11 @@ def risks_with_ends(
     return risks, ends
 
 
-def _streams(network: FlatNetwork, split: Split) -> bool:
-    """Small networks in float32 share passes on a GPU too: a launch costs more than their arithmetic."""
+def streams_mixtures(network: FlatNetwork, split: Split) -> bool:
+    """Whether mixtures that keep their running statistics are evaluated one after the other on a GPU.
+
+    Small networks in float32 share passes there too: a launch costs more than their arithmetic.
+    """
     shares_passes = type(network.model) is MLP and network.numerics.precision == Precision.FLOAT32
     return streams(network, split) and not shares_passes
 

@@ -1,7 +1,7 @@
 """Rows as Arrow tables, and the reading of Parquet objects, which may come from untrusted writers."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -40,30 +40,49 @@ def _check(rows: list[dict[str, Any]], fields: Iterable[pa.Field], what: str) ->
 
 
 def parquet_table(
-    where: str, content: bytes, expected: pa.Schema, columns: Iterable[str] | None = None
+    where: str,
+    content: bytes,
+    expected: pa.Schema,
+    columns: Iterable[str] | None = None,
+    later: Collection[str] = (),
 ) -> pa.Table:
     """Return all or some of the columns of a Parquet object, whose content is given.
 
-    Raises `CorruptObject`, with the object's path `where` in its message, when the content is not Parquet,
-    has columns other than `expected`, or unpacks to more than `MOST_BYTES`.
+    The columns `later` may be absent from objects that an earlier version wrote; they are then null. Raises
+    `CorruptObject`, with the object's path `where` in its message, when the content is not Parquet, has
+    columns other than `expected`, or unpacks to more than `MOST_BYTES`.
     """
     names = expected.names if columns is None else [name for name in expected.names if name in set(columns)]
     batches, size = [], 0
     try:
         file = pq.ParquetFile(io.BytesIO(content))
-        if not file.schema_arrow.equals(expected):
+        found = file.schema_arrow
+        absent = set(later) - set(found.names)
+        if not found.equals(pa.schema([field for field in expected if field.name not in absent])):
             raise CorruptObject(f"{where}: has other columns than this version of raysweep writes")
         if _values(file.metadata) <= MOST_VALUES:
-            for batch in file.iter_batches(BATCH_ROWS, columns=names):
+            there = [name for name in names if name not in absent]
+            for batch in file.iter_batches(BATCH_ROWS, columns=there):
                 size += batch.nbytes
                 if size > MOST_BYTES:
                     break
                 batches.append(batch)
             else:
-                return pa.Table.from_batches(batches, pa.schema([expected.field(name) for name in names]))
+                table = pa.Table.from_batches(batches, pa.schema([expected.field(name) for name in there]))
+                return _completed(table, pa.schema([expected.field(name) for name in names]))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorruptObject(f"{where}: is not Parquet ({error})") from error
     raise CorruptObject(f"{where}: unpacks to more than {MOST_BYTES:,} bytes")
+
+
+def _completed(table: pa.Table, expected: pa.Schema) -> pa.Table:
+    """Return the table with all of the expected columns; those that it lacks are null."""
+    there = set(table.column_names)
+    columns = [
+        table.column(field.name) if field.name in there else pa.nulls(len(table), field.type)
+        for field in expected
+    ]
+    return pa.table(columns, schema=expected)
 
 
 def _values(metadata: pq.FileMetaData) -> int:

@@ -35,6 +35,8 @@ RESULTS: dict[str, pa.Schema] = {
             ("permutations", pa.list_(pa.list_(pa.int32()))),
             ("layers", pa.list_(_LAYER)),
             ("seconds", pa.float64()),
+            ("hardware", pa.string()),
+            ("software", pa.string()),
         ]
     ),
     "barriers": pa.schema(
@@ -51,10 +53,14 @@ RESULTS: dict[str, pa.Schema] = {
             ("curve_loss", _FLOATS),
             ("curve_error", _FLOATS),
             ("seconds", pa.float64()),
+            ("hardware", pa.string()),
+            ("software", pa.string()),
+            ("execution", pa.string()),
         ]
     ),
 }
 
+LATER = ("hardware", "software", "execution")  # columns that results of earlier versions lack
 
 ID = {"alignments": "alignment_id", "barriers": "barrier_id"}
 
@@ -85,7 +91,7 @@ class ResultStore:
         kind = name.split("/")[1]
         try:
             content = self._files.get_checked(name)
-            return parquet_table(self._files.where(name), content, RESULTS[kind], columns)
+            return parquet_table(self._files.where(name), content, RESULTS[kind], columns, LATER)
         except CorruptObject:
             self.discard_index(kind)
             raise

@@ -119,7 +119,8 @@ class _Publishing:
                     self._publication.replace(table, bucket, map(make, _sorted(rows, kind)), inputs)
 
     def alignments(self, found: pa.Table) -> pa.Table:
-        plain = ["alignment_id", "objective", "objective_identity", "iterations", "seconds", "permutations"]
+        plain = ["alignment_id", "objective", "objective_identity", "iterations", "seconds"]
+        plain += ["hardware", "software", "permutations"]
         rows = []
         for row in found.select(plain).to_pylist():
             fixed = _fixed_points(row.pop("permutations"))

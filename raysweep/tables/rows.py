@@ -71,6 +71,9 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "test_loss": end[Split.TEST].loss,
         "test_error": end[Split.TEST].error,
         "seconds": record.seconds,
+        "hardware": record.environment.get("hardware"),
+        "software": record.environment.get("software"),
+        "execution": record.environment.get("steps"),
     }
 
 

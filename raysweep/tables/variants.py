@@ -26,9 +26,12 @@ def variants(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) 
     for _, same in _families(rows, trials).groupby(["dataset", "model", "norm"]):
         words = pd.DataFrame({key: _words(key, same) for key in keys}, same.index)
         chosen: list[str] = []
-        for key in keys:
-            if _count(words[[*chosen, key]]) > _count(words[chosen]):
+        settings = 1
+        for key in words.columns[words.nunique() > 1]:
+            count = len(words[[*chosen, key]].drop_duplicates())
+            if count > settings:
                 chosen.append(key)
+                settings = count
         names = words[chosen].agg(", ".join, axis=1) if chosen else pd.Series("", same.index)
         found.update(zip(zip(same.trial_id, same.group, strict=True), names, strict=True))
     first = rows.trial_id if "trial_id" in rows else rows.networks.str[0].map(trial_of)
@@ -62,10 +65,6 @@ def _words(key: str, trials: pd.DataFrame) -> pd.Series:
     if "replicate" in trials and key in SEEDS:
         counts |= (trials[key] == trials.replicate).groupby(trials.group).transform("all")
     return words.mask(counts, f"{key.replace('_', ' ')} by replicate")
-
-
-def _count(words: pd.DataFrame) -> int:
-    return len(words.drop_duplicates()) if len(words.columns) else 1
 
 
 def word_of(key: str, value: Any) -> str:

@@ -95,13 +95,15 @@ class TrainingRun:
                 raise Diverged(f"the training loss is not finite at step {step}, learning rate {rate:g}")
 
     def _some_steps(self, to_step: int) -> torch.Tensor:
-        """Take at least one step, and return the losses, (steps,)."""
+        """Take steps of one batch size, as many as are staged at a time; return their losses, (steps,)."""
         first = self.step
+        self.step = min(first + self._batches.alike(first), to_step, first + MOST)
+        taken = range(first, self.step)
+        rates = [self._hyperparameters.schedule.rate(step) for step in taken]
         steps = self._captured[self._batches.size(first)]
-        count = 1 if steps is None else min(self._batches.alike(first), to_step - first, MOST)
-        rates = [self._hyperparameters.schedule.rate(step) for step in range(first, first + count)]
-        self.step += count
-        return self._plain_step(first, rates[0])[None] if steps is None else steps.run(first, rates)
+        if steps:
+            return steps.run(first, rates)
+        return torch.stack([self._plain_step(*each) for each in zip(taken, rates, strict=True)])
 
     def _plain_step(self, step: int, rate: float) -> torch.Tensor:
         self._step.use(rate)

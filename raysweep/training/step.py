@@ -32,12 +32,6 @@ def checked_logits(output: object) -> torch.Tensor:
     return output
 
 
-def autocast(device: str, precision: str) -> contextlib.AbstractContextManager[object]:
-    """Return a context in which forward passes have this precision. Raises `ValueError` for another name."""
-    dtype = choose("precision", precision, AUTOCAST)
-    return contextlib.nullcontext() if dtype is None else torch.autocast(device, dtype=dtype)
-
-
 def loss_of(forward: Forward, hyperparameters: Hyperparameters) -> Loss:
     """Return a function of tensors alone: the mean cross-entropy of a batch in nats.
 
@@ -45,7 +39,8 @@ def loss_of(forward: Forward, hyperparameters: Hyperparameters) -> Loss:
     of black by channel, the indices of the batch's examples, and what their augmentation has drawn.
     """
     augment = choose("augment", hyperparameters.augment, AUGMENT).apply
-    channels_last, precision = hyperparameters.channels_last, hyperparameters.precision
+    channels_last = hyperparameters.channels_last
+    dtype = choose("precision", hyperparameters.precision, AUTOCAST)
 
     def loss(
         state: State,
@@ -58,7 +53,8 @@ def loss_of(forward: Forward, hyperparameters: Hyperparameters) -> Loss:
         batch = augment(images[examples], black, draws)
         if channels_last:
             batch = batch.contiguous(memory_format=torch.channels_last)
-        with autocast(batch.device.type, precision):
+        autocast = torch.autocast(batch.device.type, dtype) if dtype else contextlib.nullcontext()
+        with autocast:
             return functional.cross_entropy(checked_logits(forward(state, batch)), labels[examples])
 
     return loss

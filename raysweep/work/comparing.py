@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from raysweep.choices import choose
-from raysweep.connectivity import barrier, curve, mean_grid, pair_grid, simplex_grid
+from raysweep.connectivity import barrier, curve, execution, mean_grid, pair_grid, simplex_grid
 from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import BarrierJob, Comparison, Trial
@@ -52,6 +52,7 @@ def compare_job(
             "curve_loss": line.loss.tolist(),
             "curve_error": line.error.tolist(),
             "seconds": time.perf_counter() - began,
+            "execution": execution(flat, split, recompute),
         }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from raysweep.accelerator.compiling import lacking
-from raysweep.accelerator.environment import environment
+from raysweep.accelerator.environment import continued, environment
 from raysweep.choices import choose
 from raysweep.data.resident import Resident
 from raysweep.models.config import ModelConfig
@@ -110,14 +110,18 @@ class _Level:
             ways_of(trial.training),
             inputs.template(),
         )
-        found = environment(trial.training.device)
-        record = point.record if point else LevelRecord(extent.total, environment=found)
+        record = point.record if point else LevelRecord(extent.total)
         if masks and not point:
             written = self._store.write_mask(trial.trial_id, self._level, masks)
             record = replace(record, mask=written, sparsity=sparsity(masks))
         began -= record.seconds
         record = yield from self._train(run, metrics, record, began, resumed=point is not None)
-        self._commit(replace(record, environment={**record.environment, "steps": run.way}))
+        self._commit(self._with_environment(run, record))
+
+    def _with_environment(self, run: TrainingRun, record: LevelRecord) -> LevelRecord:
+        """Add to the record where this process runs, and how it takes its steps."""
+        now = {**environment(self._trial.training.device), "steps": run.way}
+        return replace(record, environment=continued(record.environment, now))
 
     def _commit(self, record: LevelRecord) -> None:
         """Commit the level with all earlier checkpoints, even those that another sweep adds meanwhile."""
@@ -184,7 +188,8 @@ class _Level:
 
     def _save(self, run: TrainingRun, record: LevelRecord) -> None:
         run.check()
-        point = ResumePoint(self._level, run.step, record, run.model.state_dict(), run.optimiser_state())
+        noted = self._with_environment(run, record)
+        point = ResumePoint(self._level, run.step, noted, run.model.state_dict(), run.optimiser_state())
         self._store.write_resume(self._trial.trial_id, point)
 
 

@@ -66,12 +66,29 @@ def test_equal_widths_are_a_permutation(trained):
     assert all(sorted(index.tolist()) == list(range(16)) for index in found.indices.values())
 
 
+def test_the_permutation_brings_the_chosen_units_to_the_front():
+    (six, small), (twelve, large) = spec_and_state("mlp", 6), spec_and_state("mlp", 12, seed=1)
+    found = embed(six, twelve, small, large, seed=0)
+    indices = found.permutation(twelve).indices
+    assert indices.keys() == found.indices.keys()
+    assert all(torch.equal(indices[group][:6], units) for group, units in found.indices.items())
+
+
+def test_every_layer_of_a_part_that_comes_first_is_solved_twice():
+    """Once in the ascent, which changes nothing, and once in the forward pass: without restarts, no more."""
+    spec, state = spec_and_state("mlp", 6)
+    assert embed(spec, spec, state, state, seed=0).iterations == 2 * len(spec.sizes)
+
+
 def test_errors():
     (six, small), (twelve, large) = spec_and_state("mlp", 6), spec_and_state("mlp", 12)
     with pytest.raises(ValueError, match="12 units"):
         embed(twelve, six, large, small, seed=0)
     with pytest.raises(ValueError, match="more than their widths"):
         embed(six, spec_and_state("lenet", 12)[0], small, large, seed=0)
+    crossed = {n: axes if None in axes else axes[::-1] for n, axes in twelve.axes.items()}
+    with pytest.raises(ValueError, match="more than their widths"):
+        embed(six, PermutationSpec(crossed, twelve.sizes, twelve.buffers), small, large, seed=0)
     with pytest.raises(ValueError, match="unknown order 'upward'; valid: random, forward, backward"):
         embed(six, twelve, small, large, seed=0, order="upward")
     with pytest.raises(ValueError, match="restarts must be at least 1, not 0"):

@@ -63,6 +63,14 @@ def test_restarts_and_starts_keep_the_best(trained):
     assert again.objective >= once.objective * (1 - 1e-12)
 
 
+def test_every_layer_of_aligned_networks_is_solved_once_by_each_pass():
+    """Those of the linear kernel are the ascent and the forward pass; without restarts there are no more."""
+    state = initialised(mlp(), "pytorch", 0).state_dict()
+    found = {kernel: weight_matching(SPEC, state, state, 0, kernel=kernel) for kernel in ("linear", "cosine")}
+    assert found["linear"].iterations == 2 * len(SPEC.sizes)
+    assert found["cosine"].iterations == len(SPEC.sizes)
+
+
 def test_biases_can_be_left_out(trained):
     shifted = {n: t + 100 * torch.arange(len(t)) if t.dim() == 1 else t for n, t in trained[1].items()}
     without = weight_matching(SPEC, trained[0], shifted, seed=0, biases=False)

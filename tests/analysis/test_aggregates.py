@@ -39,7 +39,7 @@ CONSTANT = {"model", "dataset", "train_examples", "threads", "device"}  # in one
 
 @pytest.fixture(scope="module")
 def sweeps():
-    along = {**BATCHNORM, "norm": "batch", "pixel_seed": [None, 1, 2], "checkpoints": ["1ep"]}
+    along = {**BATCHNORM, "norm": "batch", "pixel_seed": [None, 1], "checkpoints": ["1ep"]}
     return planned(BATCHNORM, **EVERYTHING), planned(along, **ALONG)
 
 

@@ -146,6 +146,7 @@ def command(*arguments):
     return subprocess.run(line, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_widths_are_chosen_on_the_command_line(tmp_path):
     sweep(tmp_path / "sweeps/mine", (8, 16, 32))
     done = command(tmp_path, "--sweep", "mine", "--widths", 16)

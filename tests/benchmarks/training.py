@@ -19,7 +19,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
 from raysweep.data.arrays import Arrays
 from raysweep.data.resident import Resident
@@ -49,6 +48,8 @@ class Images(Dataset[tuple[torch.Tensor, int]]):
 
     def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
         self._images, self._labels = images, labels
+        from torchvision import transforms  # takes seconds, which the tests are spared
+
         self._transform = transforms.Compose([transforms.ToPILImage(), transforms.ToTensor()])
 
     def __len__(self) -> int:

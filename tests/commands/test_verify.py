@@ -90,7 +90,7 @@ def test_damage_is_found_and_healed(name, finished, root):
 def test_every_flipped_bit_of_a_table_is_found(root):
     path = max(root.glob("sweeps/s/barriers/*.parquet"))
     content = path.read_bytes()
-    for place in range(0, len(content), max(1, len(content) // 20)):
+    for place in range(0, len(content), max(1, len(content) // 8)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         assert any("committed results" in problem for problem in problems(Files(str(root)))), place
 

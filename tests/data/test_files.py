@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-import torchvision.datasets
 
 from raysweep.data import files
 from raysweep.data.files import DatasetSource, Layout, existing, find
@@ -65,7 +64,7 @@ def toy(write):
 
 def test_download_goes_to_the_root_and_only_when_needed(tmp_path, monkeypatch):
     download, calls = toy(lambda root: touch(root / "toy-py", "a", "b"))
-    monkeypatch.setattr(torchvision.datasets, "Toy", download, raising=False)
+    monkeypatch.setattr("torchvision.datasets.Toy", download, raising=False)
     root = tmp_path / "new"
     assert find(SOURCE, str(root), True) == find(SOURCE, str(root), True)
     assert calls == [(root, {})]
@@ -73,7 +72,7 @@ def test_download_goes_to_the_root_and_only_when_needed(tmp_path, monkeypatch):
 
 def test_download_without_a_root_goes_to_the_cache(tmp_path, monkeypatch):
     download, calls = toy(lambda root: touch(root, "a", "b"))
-    monkeypatch.setattr(torchvision.datasets, "Toy", download, raising=False)
+    monkeypatch.setattr("torchvision.datasets.Toy", download, raising=False)
     monkeypatch.setattr(files, "DEFAULT_ROOT", tmp_path / "cache")
     source = DatasetSource(
         "toy", SOURCE.layouts, "Toy", splits=("train", "test"), system=(tmp_path / "system",)
@@ -86,6 +85,6 @@ def test_a_failed_download_is_one_message(tmp_path, monkeypatch):
     def refuse(root):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(torchvision.datasets, "Toy", toy(refuse)[0], raising=False)
+    monkeypatch.setattr("torchvision.datasets.Toy", toy(refuse)[0], raising=False)
     with pytest.raises(UserError, match=r"toy cannot be downloaded into .*: no route to host"):
         find(SOURCE, str(tmp_path), True)

@@ -13,7 +13,6 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from mlflow.tracking import MlflowClient
 
 from raysweep.store.files import Files
 from tests.cluster.heads import TOKEN, ray_head
@@ -23,7 +22,7 @@ from tests.k8s.manifests import K8S, PROJECT, cluster_spec, only, overlay
 from tests.k8s.rules import parsed
 from tests.store.servers import s3_server
 from tests.test_run import logs, same, tables
-from tests.tracking.servers import free_port, mlflow_server
+from tests.tracking.servers import client_of, free_port, mlflow_server
 
 pytestmark = pytest.mark.slow
 
@@ -134,7 +133,7 @@ def test_a_killed_job_goes_on_in_a_new_cluster(workdir, storage, mlflow_address,
     assert "training: 4 to do" not in second
     assert second.endswith("the end\n")
     assert f"http://{mlflow_address}/#/experiments/" in second
-    tracked = MlflowClient(f"http://{mlflow_address}")
+    tracked = client_of(f"http://{mlflow_address}")
     (experiment,) = [each for each in tracked.search_experiments() if each.name.startswith("quickstart (")]
     assert len(tracked.search_runs([experiment.experiment_id])) == 1 + 4 + 2
 

@@ -195,6 +195,7 @@ def test_compiled_modules_are_taken_out():
     assert uncompiled(model) is model
 
 
+@pytest.mark.slow  # importing the compiler takes seconds
 def test_compiled_functions_are_refused_by_name():
     with pytest.raises(UserError, match=r"function of module 1 \(Called\) is compiled by torch.compile"):
         uncompiled(nn.Sequential(nn.ReLU(), Called(torch.compile(torch.relu))))

@@ -1,6 +1,8 @@
 import ast
 from collections import Counter
 
+import pytest
+
 from tests.mutation.__main__ import files_for
 from tests.mutation.mutants import mutants
 from tests.mutation.running import Copy
@@ -57,6 +59,7 @@ def test_each_mutant_differs_in_one_place():
         assert each.function == (4 if each.line < 10 else 10)
 
 
+@pytest.mark.slow
 def test_survivors_are_what_no_test_notices(tmp_path):
     """No test is at the upper end of the range, but one is at the lower end."""
     repository = tmp_path / "checkout"

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 
-from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
 from tests.environment import variables
@@ -14,6 +13,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGIO
 @contextlib.contextmanager
 def running_s3(bucket):
     """Yield the environment variables with which the bucket of a server is reached."""
+    from moto.server import ThreadedMotoServer  # takes seconds, which tests without it are spared
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

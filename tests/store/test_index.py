@@ -60,9 +60,13 @@ def test_one_read_tells_where_everything_lies(files):
 
 def test_a_root_with_few_objects_has_no_index(tmp_path):
     files = Files(str(tmp_path))
-    commit(files, 1, 2)
-    assert len(found(files)) == 1
+    for number in range(MOST_UNINDEXED):
+        commit(files, number)
+    assert len(found(files)) == MOST_UNINDEXED
     assert not files.exists(INDEX)
+    commit(files, MOST_UNINDEXED)
+    assert len(found(files)) == MOST_UNINDEXED + 1
+    assert files.exists(INDEX)
 
 
 @pytest.mark.parametrize("damage", ["missing", "flipped", "other columns", "not Parquet"])

@@ -57,10 +57,13 @@ def test_the_papers_plans_resolve(name, data, tmp_path):
 
 SMALL = {
     "train.device": "cpu",
+    "train.precision": "float32",
+    "train.channels_last": "false",
     "train.epochs": 2,
     "train.batch_size": 4,
     "train.checkpoints": "[]",
     "compare.device": "cpu",
+    "compare.precision": "float32",
     "compare.splits": "[test]",
     "compare.alphas": 3,
     "resources.trial": "{cpu: 1}",

@@ -1,6 +1,5 @@
 import pytest
 import torch
-import torchvision
 from torch import nn
 
 from raysweep.models.build import build
@@ -53,6 +52,8 @@ TORCHVISION = {  # number of groups, number of units
 
 def torchvision_network(name):
     """One of theirs; VGG's hidden linear layers have 64 units, not 4096: 100 million weights less."""
+    import torchvision  # takes seconds, which the fast tests are spared
+
     if not name.startswith("vgg"):
         return getattr(torchvision.models, name)(weights=None)
     with torch.device("meta"):
@@ -75,14 +76,15 @@ def test_torchvision_networks(name):
     prove(spec, model, torch.zeros(2, 3, 32, 32))
 
 
+@pytest.mark.slow
 def test_flattened_channels_keep_their_pixels_together():
     axes = traced(torchvision_network("vgg11"), (3, 32, 32)).axes["classifier.0.weight"]
     assert [(s.group, s.size, s.repeat) for s in axes[1]] == [("features.18", 512 * 49, 49)]
 
 
+@pytest.mark.slow
 def test_each_dense_layer_is_a_segment_of_its_own():
-    model = torchvision.models.densenet121(weights=None)
-    spec = traced(model, (3, 32, 32))
+    spec = traced(torchvision_network("densenet121"), (3, 32, 32))
     segments = spec.axes["features.denseblock1.denselayer3.norm1.running_var"][0]
     assert [(s.group.removeprefix("features."), s.size) for s in segments] == [
         ("conv0", 64),

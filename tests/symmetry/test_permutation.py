@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raysweep.symmetry import Permutation
@@ -29,6 +29,7 @@ def test_group_laws(three):
     assert as_lists(one.compose(two).inverse()) == as_lists(two.inverse().compose(one.inverse()))
 
 
+@settings(max_examples=25)
 @given(permutations(2))
 def test_agreement_counts_equal_indices(two):
     one, other = two

@@ -1,12 +1,15 @@
 """Tables are the plan's rows of the committed results, and only buckets that change are written."""
 
+import io
 import os
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from raysweep.plan.plan import Done, desired, done, todo
 from raysweep.store.records import LevelRecord, Metric
-from raysweep.store.results import ResultStore
+from raysweep.store.results import LATER, ResultStore
 from raysweep.sweep.load import check
 from raysweep.tables.failures import failure
 from raysweep.tables.publishing import publish_tables, wrong_tables
@@ -148,6 +151,8 @@ def alignment(job, permutations, layers):
             for name in layers
         ],
         "seconds": 1.0,
+        "hardware": "hardware",
+        "software": "software",
     }
 
 
@@ -164,6 +169,21 @@ def test_alignments_come_with_their_layers_and_the_share_of_units_that_stay(want
     assert published[one.alignment_id,]["method"] == "weight_matching"
     layers = rows(files, "layers", ("alignment_id", "parameter"))
     assert set(layers) == {(one.alignment_id, "a"), (one.alignment_id, "b"), (other.alignment_id, "c")}
+
+
+def test_results_that_an_earlier_version_stored_are_there_with_nulls(wanted, files):
+    """They lack the columns that say on what a result was computed."""
+    job = next(iter(wanted.barriers.values()))
+    name = commit_barriers(files, [job], "f" * 20, value=9.0)
+    stored, content = io.BytesIO(), files.get_checked(name)
+    pq.write_table(pq.read_table(pa.BufferReader(content)).drop_columns(list(LATER)), stored)
+    files.put_checked(name, stored.getvalue())
+    assert publish(files, wanted)[0] == []
+    found = rows(files, "barriers")
+    assert {found[job.barrier_id, "test"][column] for column in LATER} == {None}
+    assert found[job.barrier_id, "test"]["loss_barrier"] == 9.0
+    others = {row["hardware"] for key, row in found.items() if key[0] != job.barrier_id}
+    assert others == {"hardware"}
 
 
 def test_rows_are_the_same_whatever_is_made_at_once(wanted, files, monkeypatch):

@@ -58,12 +58,13 @@ def test_every_key_of_the_schema_is_tried():
     assert Training.model_fields.keys() <= {name for name, _, _ in TABLES["trials"]}
 
 
-@pytest.fixture(params=VALUES)
-def swept(request, tmp_path):
+@pytest.fixture(scope="module", params=VALUES)
+def swept(request, tmp_path_factory):
     """A key, and the tables of a sweep over its values with pairs as they are and aligned."""
-    write_mnist(tmp_path / "MNIST" / "raw")
+    folder = tmp_path_factory.mktemp("data")
+    write_mnist(folder / "MNIST" / "raw")
     key = request.param
-    train = {key: VALUES[key], "data_root": str(tmp_path), **NEEDED.get(key, {})}
+    train = {key: VALUES[key], "data_root": str(folder), **NEEDED.get(key, {})}
     if key != "dataset" and key != "batch_size":
         train["batch_size"] = 300
     resources = {"trial": {"cpu": 2, "gpu": 1}}

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from pathlib import Path
 
 PATIENCE = 60  # seconds for a page on a loaded machine: waits end as soon as the page is there
 
@@ -19,12 +22,36 @@ def free_port():
         return free.getsockname()[1]
 
 
+def client_of(uri):
+    """A client of a tracking server; importing it takes seconds, which tests without one are spared."""
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def copy_database(path):
+    """Put an empty database of MLflow's there, unless there is one: MLflow takes seconds to make its tables.
+
+    They are made once on a machine for each version of MLflow.
+    """
+    import mlflow
+
+    made = Path(tempfile.gettempdir()) / f"raysweep-tests-{os.getuid()}-mlflow-{mlflow.__version__}.db"
+    if not made.exists():
+        with tempfile.TemporaryDirectory(dir=made.parent) as folder:
+            client_of(f"sqlite:///{folder}/mlflow.db").search_experiments()
+            os.replace(f"{folder}/mlflow.db", made)
+    if not path.exists():
+        shutil.copy(made, path)
+
+
 @contextlib.contextmanager
 def mlflow_server(folder, port, **options):
     """A server with one worker and its database in a folder; its whole process group ends with the block.
 
     Yields a function that kills it.
     """
+    copy_database(folder / "mlflow.db")
     options = {
         "backend-store-uri": f"sqlite:///{folder}/mlflow.db",
         "artifacts-destination": folder / "artifacts",

@@ -4,7 +4,6 @@ import shutil
 import sqlite3
 
 import pytest
-from mlflow.tracking import MlflowClient
 
 from raysweep.plan.plan import desired
 from raysweep.store.files import Files
@@ -12,7 +11,7 @@ from raysweep.sweep.load import check
 from raysweep.tracking import Tracker
 from tests.faults import REQUESTS, WRITES
 from tests.store.faulty import Faults, faulty_server
-from tests.tracking.servers import free_port, mlflow_server
+from tests.tracking.servers import client_of, copy_database, free_port, mlflow_server
 from tests.work.plans import carry_out, compare_all, each_change, killed_before
 
 pytestmark = pytest.mark.slow
@@ -83,7 +82,7 @@ def log(finished, tmp_path, monkeypatch):
 def logged(server, line):
     """What every run of an experiment says, by its id; the line for the user names its page."""
     assert LATER not in line, line
-    client, experiment = MlflowClient(server), line.partition("experiments/")[2].partition("/")[0]
+    client, experiment = client_of(server), line.partition("experiments/")[2].partition("/")[0]
     runs = client.search_runs([experiment])
     said = {run.data.tags["raysweep.id"]: _said(client, run) for run in runs}
     assert len(said) == len(runs) == 1 + 2 + 1
@@ -143,6 +142,7 @@ def test_killed_while_it_logs_and_marks(finished, tmp_path, monkeypatch):
     def to_the_end(folder=root):
         assert not killed_before(10**9, folder, lambda: bring(folder))
 
+    copy_database(start / "mlflow.db")
     to_the_end(start)
     with sqlite3.connect(start / "mlflow.db") as database:  # its schema stays
         database.executescript("; ".join(f"delete from {table}" for table in (*OF_RUNS, "experiments")))

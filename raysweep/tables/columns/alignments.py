@@ -1,7 +1,7 @@
 """Columns of `alignments`, of their `layers`, and of `agreements`, the comparisons of two permutations."""
 
 from raysweep.sweep.align import ActivationMatching, Align, WeightMatching
-from raysweep.tables.columns.shared import BOOL, FLOAT, FLOATS, GROUP, INT, TEXT, TEXTS, listed
+from raysweep.tables.columns.shared import BOOL, COMPUTED_ON, FLOAT, FLOATS, GROUP, INT, TEXT, TEXTS, listed
 from raysweep.tables.keys import Column, key_columns
 from raysweep.vocabulary import Method
 
@@ -45,11 +45,12 @@ ALIGNMENTS: list[Column] = [
     ("iterations", INT, "The number of assignment problems that were solved."),
     ("fixed_points", FLOAT, "The share of hidden units that stay in place."),
     ("seconds", FLOAT, "The time that the alignment took (s)."),
+    *COMPUTED_ON,
 ]
 # Columns in which rows that are averaged may differ: they name the networks, or hold what was measured.
 ALIGNMENTS_WITHIN = (
     *("alignment_id", "networks", "objective", "objective_identity", "iterations", "fixed_points"),
-    "seconds",
+    *("seconds", "hardware", "software"),
 )
 
 LAYERS: list[Column] = [

@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 
-from raysweep.tables.columns.shared import BOOL, FLOAT, FLOATS, GROUP, INT, TEXT, TEXTS, listed
+from raysweep.tables.columns.shared import BOOL, COMPUTED_ON, FLOAT, FLOATS, GROUP, INT, TEXT, TEXTS, listed
 from raysweep.tables.keys import Column
-from raysweep.vocabulary import HybridLayers
+from raysweep.vocabulary import HybridLayers, Way
 
 BARRIERS: list[Column] = [
     ("barrier_id", TEXT, "The id of the comparison."),
@@ -106,11 +106,18 @@ BARRIERS: list[Column] = [
     ("loss_centre", FLOAT, "The excess cross-entropy at equal weights (nats)."),
     ("error_centre", FLOAT, "The excess 0-1 error at equal weights (share)."),
     ("seconds", FLOAT, "The time that the evaluation took (s)."),
+    *COMPUTED_ON,
+    (
+        "execution",
+        TEXT,
+        f"How the networks were evaluated: {listed(Way)}. Null where it is not known.",
+    ),
 ]
 # Columns in which rows that are averaged may differ: they name the networks, or hold what was measured.
 BARRIERS_WITHIN = (
     *("barrier_id", "networks", "reference", "alignments", "path", "loss_barrier", "error_barrier"),
-    *("loss_weights", "error_weights", "loss_centre", "error_centre", "seconds"),
+    *("loss_weights", "error_weights", "loss_centre", "error_centre", "seconds", "hardware"),
+    *("software", "execution"),
 )
 
 CURVES: list[Column] = [

@@ -23,6 +23,21 @@ GROUP: list[Column] = [
     ("width", INT, "`train.width`; null where the networks differ in it."),
 ]
 
+# They tell no rows apart: on a cluster of several kinds of machines, one setting is computed on all of them.
+COMPUTED_ON: list[Column] = [
+    (
+        "hardware",
+        TEXT,
+        "The GPU, or the kind of processor and its vector instructions, that computed this. Several, "
+        "separated by semicolons, where the work was resumed on another one. Null where it is not known.",
+    ),
+    (
+        "software",
+        TEXT,
+        "The versions of PyTorch and, on a GPU, of CUDA, cuDNN and Triton. Null where they are not known.",
+    ),
+]
+
 
 def listed(names: Iterable[str]) -> str:
     """Return names as a list in words: `a, b or c`."""

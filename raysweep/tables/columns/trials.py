@@ -1,9 +1,9 @@
 """Columns of `trials` and of `metrics`."""
 
 from raysweep.sweep.train import Training
-from raysweep.tables.columns.shared import BOOL, FLOAT, GROUP, INT, SHOWN, TEXT, listed
+from raysweep.tables.columns.shared import BOOL, COMPUTED_ON, FLOAT, GROUP, INT, SHOWN, TEXT, listed
 from raysweep.tables.keys import Column, key_columns
-from raysweep.vocabulary import Branch, MaskPermutation
+from raysweep.vocabulary import Branch, MaskPermutation, Way
 
 TRIALS: list[Column] = [
     ("trial_id", TEXT, "The id of the trial."),
@@ -56,11 +56,18 @@ TRIALS: list[Column] = [
     ("test_loss", FLOAT, "The final cross-entropy on the test set (nats)."),
     ("test_error", FLOAT, "The final 0-1 error on the test set (share)."),
     ("seconds", FLOAT, "The time that training took (s)."),
+    *COMPUTED_ON,
+    (
+        "execution",
+        TEXT,
+        f"How training steps were executed: {listed(Way)}. Null where it is not known.",
+    ),
 ]
 # Columns in which rows that are averaged may differ: they name the networks, or hold what was measured.
 TRIALS_WITHIN = (
     *("trial_id", "parent_trial", "mask_trial", "half", "init_seed", "data_seed", "guess_error"),
     *("replicate", "sparsity", "train_loss", "train_error", "test_loss", "test_error", "seconds"),
+    *("hardware", "software", "execution"),
 )
 
 METRICS: list[Column] = [

@@ -37,6 +37,12 @@ def test_numbers_of_the_papers_setting(tmp_path):
     assert "+0.015" in (tmp_path / "claims.html").read_text()
 
 
+def test_the_precision_is_named_and_compared(tmp_path):
+    (found,) = reproductions(read(vgg(tmp_path, precision="bfloat16")))
+    assert (found.networks, found.differ) == ("vgg16 on cifar10 in bfloat16, width 64", ())
+    assert [each.paper for each in found.numbers] == [0.085, 0.37]
+
+
 def test_widths_stand_in_one_table(tmp_path):
     folder = vgg(tmp_path)
     runs = pd.read_parquet(folder / "trials")
@@ -63,7 +69,7 @@ def test_widths_stand_in_one_table(tmp_path):
         ({"norm": "batch"}, "norm is batch, the paper's layer"),
         ({"milestones": ["80ep"]}, "milestones is 80ep, the paper's 80ep, 120ep"),
         ({"half": 0}, "half is 0, the paper's null"),
-        ({"precision": None}, "precision is null, the paper's float32"),
+        ({"learning_rate": None}, "learning_rate is null, the paper's 0.1"),
     ],
 )
 def test_other_settings_are_named_and_not_compared(tmp_path, changes, text):

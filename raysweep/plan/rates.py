@@ -1,0 +1,81 @@
+"""How long a GPU takes for a training step and for an evaluation, from networks that were measured on it.
+
+The time of a network is a constant, which its number of layers determines, and a part that grows with its
+products (multiplications of a weight with an activation for one example). Both follow from two widths of a
+VGG-16 and of a ResNet-20.
+"""
+
+from dataclasses import dataclass
+
+from raysweep.choices import choose
+from raysweep.errors import UserError
+from raysweep.vocabulary import Precision
+
+BATCH = 128  # examples of the measured steps
+EVALUATED = 10_000  # examples of the measured evaluations
+VGG, RESNET = "VGG-16", "ResNet-20"
+PRODUCTS = {  # at the widths 16 and 64, with LayerNorm, on images of 3 x 32 x 32
+    VGG: (19_907_840, 313_201_664),
+    RESNET: (40_813_184, 647_694_848),
+}
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Milliseconds at the widths 16 and 64: of a step per network, and of the evaluation of 10,000 images."""
+
+    step: tuple[float, float]
+    evaluation: tuple[float, float]
+
+
+# NVIDIA H100, torch 2.11 (`python -m tests.benchmarks accelerator`). Training in bfloat16: channels last,
+# compiled and captured, eight networks at a time. In float32, without TF32: one network at a time.
+# Evaluations are compiled and captured.
+MEASURED: dict[str, dict[Precision, dict[str, Rates]]] = {
+    "h100": {
+        Precision.BFLOAT16: {
+            VGG: Rates(step=(0.46, 1.39), evaluation=(11, 23)),
+            RESNET: Rates(step=(1.17, 2.94), evaluation=(20, 54)),
+        },
+        Precision.FLOAT32: {
+            VGG: Rates(step=(3.3, 12.2), evaluation=(45, 450)),
+            RESNET: Rates(step=(8.2, 28.8), evaluation=(142, 388)),
+        },
+    },
+}
+DEFAULT = "h100"
+
+
+def check_gpu(gpu: str) -> None:
+    """Raise `UserError` for a GPU of which no rates were measured."""
+    if gpu not in MEASURED:
+        raise UserError(f"--gpu {gpu}: no rates of this GPU were measured; valid: {', '.join(MEASURED)}")
+
+
+def measured_like(model: str) -> str:
+    """Return the measured network that stands for a model; for networks of a user the slower one does."""
+    return VGG if model.startswith(("vgg", "lenet", "mlp")) else RESNET
+
+
+def step_seconds(gpu: str, model: str, precision: str, products: float, batch: float) -> float:
+    """Return the time (s) of a training step of one network with a number of products, on a batch."""
+    rates = _rates(gpu, model, precision)
+    return _at(rates.step, PRODUCTS[measured_like(model)], products * batch / BATCH) / 1000
+
+
+def evaluation_seconds(gpu: str, model: str, precision: str, products: float, examples: float) -> float:
+    """Return the time (s) in which a network with a number of products is evaluated on some examples."""
+    rates = _rates(gpu, model, precision)
+    whole = _at(rates.evaluation, PRODUCTS[measured_like(model)], products)
+    return whole * examples / EVALUATED / 1000
+
+
+def _rates(gpu: str, model: str, precision: str) -> Rates:
+    by_precision = MEASURED[gpu]
+    tf32 = by_precision[Precision.FLOAT32]  # not measured; float32 takes longer
+    return choose("precision", precision, {**by_precision, Precision.TF32: tf32})[measured_like(model)]
+
+
+def _at(times: tuple[float, float], measured: tuple[int, int], products: float) -> float:
+    slope = (times[1] - times[0]) / (measured[1] - measured[0])
+    return times[0] + slope * (products - measured[0])

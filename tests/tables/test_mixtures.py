@@ -1,0 +1,40 @@
+"""A setting whose networks were trained on two kinds of machines is named with them."""
+
+import pytest
+
+from raysweep.tables.mixtures import NAMED, mixtures
+
+ROW = {
+    **{"group": "a1", "model": "vgg16", "width": 64, "dataset": "cifar10"},
+    **{"hardware": "NVIDIA A100", "software": "torch 2.11.0", "execution": "compiled"},
+}
+
+
+def test_networks_of_one_kind_are_no_mixture():
+    other = {**ROW, "group": "b2", "hardware": "NVIDIA H100"}  # settings may differ from each other
+    unknown = {**ROW, **dict.fromkeys(("hardware", "software", "execution"))}
+    assert mixtures([ROW, ROW, other, unknown]) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("hardware", "NVIDIA H100"), ("software", "torch 2.12.0"), ("execution", "plain")],
+)
+def test_a_setting_that_mixes_is_named_with_the_values(column, value):
+    (line,) = mixtures([ROW, ROW, {**ROW, column: value}])
+    assert line.startswith("warning: ")
+    for word in (
+        "vgg16, width 64, on cifar10",
+        "group a1",
+        f"{column}: ",
+        f"{ROW[column]} (2)",
+        f"{value} (1)",
+    ):
+        assert word in line
+
+
+def test_of_many_such_settings_a_few_are_named():
+    rows = [{**ROW, "group": str(number), "hardware": gpu} for number in range(20) for gpu in ("A", "B")]
+    lines = mixtures(rows)
+    assert len(lines) == NAMED + 1
+    assert lines[-1] == f"warning: so do those of {20 - NAMED} more settings"
