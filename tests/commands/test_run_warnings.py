@@ -1,0 +1,36 @@
+"""A run ends with a warning where networks that are compared were trained on different machines."""
+
+from dataclasses import replace
+
+import yaml
+
+from raysweep.commands.run import execute
+from raysweep.store.files import Files
+from raysweep.store.trials import TrialStore
+from tests.work.plans import BASE, carry_out, compare_all, plan
+
+
+def test_a_run_names_settings_that_mix_hardware(tmp_path, capsys):
+    wanted, files = plan(epochs=1), Files(str(tmp_path / "runs"))
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    sections = {
+        "name": "s",
+        "train": {**BASE, "epochs": 1},
+        "compare": {"kinds": ["unaligned", "direct"]},
+        "tracking": {"enabled": False},
+    }
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(sections))
+
+    def printed():
+        assert execute([str(tmp_path / "s.yaml")], files.root, None, None) == 0
+        return capsys.readouterr().out
+
+    assert "differ in hardware" not in printed()
+    store, trial = TrialStore(files), next(iter(wanted.trials))
+    record = store.record(trial, 0)
+    elsewhere = {**record.environment, "hardware": "NVIDIA H100"}
+    store.commit(trial, 0, replace(record, environment=elsewhere))
+    said = printed()
+    assert "warning: the networks of one setting (mlp, width 6, on digits, group " in said
+    assert "differ in hardware: NVIDIA H100 (1) and " in said
