@@ -7,6 +7,7 @@ from raysweep.cli import app
 from raysweep.errors import UserError
 from raysweep.plan.plan import desired
 from raysweep.store.files import Files
+from raysweep.store.lock import shared_root_lock
 from raysweep.sweep.load import load_sweep
 from tests.work.plans import carry_out, compare_all
 
@@ -25,8 +26,9 @@ def here(*words, code=0):
 
 
 def carried_out(path, root, overrides=()):
-    """Do what a sweep file asks for without Ray, undisturbed; returns the root."""
+    """Do what is left of a sweep file without Ray, undisturbed; returns the root."""
     wanted, files = desired(load_sweep(str(path), list(overrides))), Files(str(root))
-    carry_out(wanted, files, resume_seconds=1e9)
-    compare_all(wanted, files)
+    with shared_root_lock(files):  # which removes what killed processes left, as it does in a run
+        carry_out(wanted, files, resume_seconds=1e9)
+        compare_all(wanted, files)
     return root

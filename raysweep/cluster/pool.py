@@ -104,7 +104,8 @@ class Pool:
         """Send tiles to actors, and wait at most `timeout` seconds for one to be finished.
 
         `waiting` are the resources that a trial waits for. Trials take precedence: while the trial would fit
-        with what is free and what the pool holds, the pool sends no new tile and ends idle actors.
+        with what is free and what the pool holds, the pool sends no new tile and ends idle actors. A trial
+        whose resources are reserved waits only for its process to start, and holds up nothing.
         """
         if waiting and self._blocks(waiting):
             for worker in [each for each in self._workers if not each.flights]:

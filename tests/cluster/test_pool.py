@@ -1,6 +1,5 @@
 """The pool on a real Ray: an actor that dies, and a job that cannot be computed."""
 
-import os
 import time
 
 import pytest
@@ -110,10 +109,11 @@ class Singles(Jobs):
 
 
 def test_actors_that_a_lost_node_had_idle_cost_no_attempts(session, trained_sweep, monkeypatch):
+    monkeypatch.setattr(pool_module, "ATTEMPTS", 2)  # so few actors would use them up
     wanted, root = trained_sweep
-    *jobs, last = list(wanted.alignments.values())[:4]
+    *jobs, last = list(wanted.alignments.values())[:3]
     source = Singles(wanted, jobs)
-    pool = Pool(str(root), with_resources(wanted, workers=3), source, Hooks())
+    pool = Pool(str(root), with_resources(wanted, workers=2), source, Hooks())
     while pool.busy:
         pool.turn(1.0)
     actors = [worker.actor for worker in pool._workers]
@@ -127,7 +127,7 @@ def test_actors_that_a_lost_node_had_idle_cost_no_attempts(session, trained_swee
         while len(pool._workers) == len(actors):
             pool.turn(1.0)
     assert not work_off(pool)
-    assert len(committed(Files(str(root)), "alignments")) == 4
+    assert len(committed(Files(str(root)), "alignments")) == 3
 
 
 def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
@@ -146,27 +146,6 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     assert {failure["id"] for failure in failures} == touching
     assert all("checksum" in failure["error"] for failure in failures)
     assert {key for (key,) in committed(Files(str(root)), "alignments")} == set(wanted.alignments) - touching
-
-
-def test_a_job_that_hangs_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
-    """Reading a pipe that nobody writes to never ends."""
-    wanted, root = trained_sweep
-    stuck = next(iter(wanted.trials))
-    checkpoint = max((root / "trials" / stuck / "level_000").glob("step_*.safetensors"))
-    checkpoint.unlink()
-    os.mkfifo(checkpoint)
-    touching = [stuck in {n.trial_id for n in job.networks} for job in wanted.alignments.values()]
-    every = list(wanted.alignments.values())
-    jobs = [every[touching.index(True)], every[touching.index(False)]]
-    hooks = Hooks()
-    sections = with_resources(wanted, unit_seconds=3.0, workers=1)
-    failures = work_off(Pool(str(root), sections, Jobs(wanted, jobs), hooks))
-    assert [failure["id"] for failure in failures] == [jobs[0].alignment_id]
-    assert "took longer than resources.unit_seconds = 3" in failures[0]["error"]
-    assert failures[0]["attempts"] == 3
-    assert hooks.done == len(jobs)
-    done = committed(Files(str(root)), "alignments")
-    assert {key for (key,) in done} == {job.alignment_id for job in jobs[1:]}
 
 
 def test_a_worker_with_other_code_does_not_work(trained_sweep):
