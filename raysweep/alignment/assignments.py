@@ -3,13 +3,16 @@
 Units in blocks are matched inside each pair of blocks, and then the blocks by the total similarity of the
 matched units of each pair. These two levels of assignment problems are exact together if the similarity of
 two units does not depend on how others are matched.
+
+Solver: the shortest augmenting paths of Jonker and Volgenant 1987, in lapx, whose distances and potentials of
+square problems are in float64 whatever the type of the similarities.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
+from lap import lapjvr, lapjvr_batch
 
 from raysweep.alignment.couplings import Coupled
 from raysweep.symmetry.blocks import block_index, order_of
@@ -24,10 +27,19 @@ Norms = Mapping[str, tuple[torch.Tensor, torch.Tensor]]  # by group, of the unit
 def assignment(similarity: torch.Tensor) -> torch.Tensor:
     """Return a distinct column for each row such that the sum is largest; shape (rows,), rows <= columns.
 
-    The similarity is on the CPU, as is the result.
+    The similarity is on the CPU, as is the result. Of several best answers one is chosen, always the same.
+    Raises `ValueError` for similarities that are not finite.
     """
-    _, columns = linear_sum_assignment(similarity.double().numpy(), maximize=True)
+    _, columns = lapjvr(_costs(similarity), extend_cost=True, return_cost=False)
     return torch.from_numpy(columns)
+
+
+def _costs(similarity: torch.Tensor) -> np.ndarray:
+    """Return what is minimised, in float64 unless the problem is square. Raises `ValueError`."""
+    costs = -similarity.numpy()
+    if not np.isfinite(costs).all():
+        raise ValueError("the similarities of units are not all finite")
+    return costs if costs.shape[-2] == costs.shape[-1] else costs.astype(np.float64)
 
 
 def assignment_inside(similarity: torch.Tensor, count: int, index: torch.Tensor) -> torch.Tensor:
@@ -143,6 +155,5 @@ def _matched(worth: torch.Tensor) -> torch.Tensor:
     """Return the best matching of the units of every pair of blocks; `worth` is (pairs, units, units)."""
     if worth.shape[1] == 1:
         return worth.argmax(dim=2)
-    return torch.from_numpy(
-        np.stack([linear_sum_assignment(each, maximize=True)[1] for each in worth.numpy()])
-    )
+    _, columns = lapjvr_batch(_costs(worth), extend_cost=True, return_cost=False, n_threads=1)
+    return torch.from_numpy(np.stack(columns))

@@ -61,7 +61,7 @@ def embed(
 ) -> Embedding:
     """Find the part of a wide network that is closest to a narrow one by coordinate ascent.
 
-    Each step is a rectangular assignment of one group (Crouse 2016, the solver in scipy) and lowers the
+    Each step is a rectangular assignment of one group (Crouse 2016) and lowers the
     squared distance between the narrow network and the chosen part. The ascent starts from the first units of
     every group, and again from a forward pass if that is closer, in which each group is chosen by the weights
     whose other axes are chosen already. Hence a narrow network that is part of the wide one (with the weights

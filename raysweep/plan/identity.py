@@ -30,10 +30,10 @@ CUDA_VERSION = 6  # of training on a GPU
 PRUNING_VERSION = 1
 SPAWNED_CHAIN_VERSION = 2  # of the chains of spawned runs that keep the order of examples
 IMPORT_VERSION = 2
-ALIGNMENT_VERSION = 4
-EMBEDDING_VERSION = 5  # of alignments of a narrow network in a wide one
+ALIGNMENT_VERSION = 5
+EMBEDDING_VERSION = 6  # of alignments of a narrow network in a wide one
 PIXELS_VERSION = 2  # of correlations over several pixels of an image
-OWN_NETWORKS_VERSION = 5  # of alignments of a user's own networks, of which more symmetries are found
+OWN_NETWORKS_VERSION = 6  # of alignments of a user's own networks, of which more symmetries are found
 BARRIER_VERSION = 8
 CUDA_BARRIER_VERSION = 9  # of barriers on a GPU, where passes are captured, compiled and of another size
 

@@ -13,8 +13,8 @@ Result = TypeVar("Result")
 class AtOnce:
     """Carries out jobs in threads, each of which submits work to a CUDA stream of its own.
 
-    While one job solves an assignment on the CPU, for which scipy releases the interpreter's lock, another
-    one computes on the GPU. No job waits for the stream of another.
+    While one job solves an assignment on the CPU, which releases the interpreter's lock, another one computes
+    on the GPU. No job waits for the stream of another.
     """
 
     def __init__(self, count: int, threads: int) -> None:

@@ -19,7 +19,7 @@ from tests.symmetry.checks import as_lists
 
 pytestmark = pytest.mark.versions
 
-GOLDEN = (4, "bfec67eadfd09734fab7")
+GOLDEN = (5, "49261a71d0465fffaeeb")
 GOLDEN_NUMBERS = {
     "linear": (1546.791422, -0.944023, 31),
     "restarts": (1546.791422, -0.944023, 49),
@@ -33,7 +33,7 @@ GOLDEN_NUMBERS = {
     "embedding": (-7316.462078, -10731.147102, 50),
 }
 GOLDEN_REFERENCES = (2, 0)
-GOLDEN_EMBEDDING = (5, "6bebd73c17ebe1be9ef3")
+GOLDEN_EMBEDDING = (6, "6bebd73c17ebe1be9ef3")
 
 
 def networks(width, count):

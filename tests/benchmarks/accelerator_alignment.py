@@ -1,7 +1,7 @@
 """Alignment on a device: seconds beside those of the assignment solver alone, and whether bits are equal.
 
 Weight matching (linear kernel, float32) of networks with random weights, which share no structure, so that
-an ascent takes as many rounds as it may. The floor is the time that the same run spent in scipy's solver; of
+an ascent takes as many rounds as it may. The floor is the time that the same run spent in the solver; of
 several pairs at a time it is that time divided by their number. The permutations must be the same bits
 however many pairs are aligned at a time, and a permuted copy must be recovered exactly.
 """
@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
+from lap import lapjvr
 
 from raysweep.alignment import Alignment, match_activations, weight_matching
 from raysweep.models.build import build
@@ -28,21 +28,21 @@ from tests.benchmarks.records import Record
 
 GOAL = 1.3  # times the solver's own time, for the widest network
 PAIRS = 4
-SOLVER = "raysweep.alignment.assignments.linear_sum_assignment"
+SOLVER = "raysweep.alignment.assignments.lapjvr"
 
 
 class Solver:
-    """scipy's solver, which adds up the seconds that it takes, in all threads."""
+    """The solver, which adds up the seconds that it takes, in all threads."""
 
     def __init__(self) -> None:
         self.seconds, self._lock = 0.0, threading.Lock()
 
-    def __call__(self, matrix: np.ndarray, maximize: bool) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, costs: np.ndarray, **options: bool) -> tuple[np.ndarray, np.ndarray]:
         began = time.perf_counter()
-        found = linear_sum_assignment(matrix, maximize=maximize)
+        rows, columns = lapjvr(costs, extend_cost=True, return_cost=False)
         with self._lock:
             self.seconds += time.perf_counter() - began
-        return found
+        return rows, columns
 
 
 @dataclass
