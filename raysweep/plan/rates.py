@@ -34,8 +34,8 @@ class Rates:
 MEASURED: dict[str, dict[Precision, dict[str, Rates]]] = {
     "h100": {
         Precision.BFLOAT16: {
-            VGG: Rates(step=(0.46, 1.39), evaluation=(11, 23)),
-            RESNET: Rates(step=(1.17, 2.94), evaluation=(20, 54)),
+            VGG: Rates(step=(0.44, 1.31), evaluation=(6.5, 22.8)),
+            RESNET: Rates(step=(1.41, 3.07), evaluation=(18.2, 55.1)),
         },
         Precision.FLOAT32: {
             VGG: Rates(step=(3.3, 12.2), evaluation=(45, 450)),

@@ -62,6 +62,7 @@ SMALL = {
     "train.epochs": 2,
     "train.batch_size": 4,
     "train.checkpoints": "[]",
+    "align.device": "cpu",
     "compare.device": "cpu",
     "compare.precision": "float32",
     "compare.splits": "[test]",
