@@ -47,24 +47,26 @@ def lacking(device: str) -> str | None:
     return None if device != "cuda" or has_triton() else "Triton is missing, or does not know this GPU"
 
 
-def first_that_works(what: str, ways: Mapping[str, Callable[[], Result]]) -> tuple[str, Result]:
+def first_that_works(what: str, ways: Mapping[str, Callable[[], Result]]) -> tuple[str, Result, str]:
     """Try ways to do something in their order; return the name and the result of the first that works.
 
-    Why the earlier ones did not is logged. Raises what the last way raises, and `OutOfMemoryError` of any
-    way, because less memory later would then change bits.
+    The third value says why the earlier ones did not, which is logged as well. Raises what the last way
+    raises, and `OutOfMemoryError` of any way, because less memory later would then change bits.
     """
     *others, last = ways
+    problems: list[str] = []
     for way in others:
         try:
-            return way, ways[way]()
+            return way, ways[way](), "; ".join(problems)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # compilers raise many kinds, and so may a user's network
-            _warn(what, way, f"{type(error).__name__}: {error}".splitlines()[0])
-    return last, ways[last]()
+            problems.append(f"not {way} ({type(error).__name__}: {error})".splitlines()[0])
+            _warn(f"{what}: {problems[-1]}")
+    return last, ways[last](), "; ".join(problems)
 
 
 @lru_cache(maxsize=100)
-def _warn(what: str, way: str, why: str) -> None:
+def _warn(text: str) -> None:
     """Log it, once in each process."""
-    _LOG.warning("%s: not %s (%s)", what, way, why)
+    _LOG.warning(text)

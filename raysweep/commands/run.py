@@ -19,7 +19,7 @@ from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
-from raysweep.tables.mixtures import mixtures
+from raysweep.tables.mixtures import fallbacks, mixtures
 from raysweep.tables.publishing import write_sweep
 from raysweep.tables.schemas import TABLES, read_table
 
@@ -100,7 +100,8 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None") 
             log.print(importlib.import_module(f"analysis.{name}").analyse(directory))
         if tracker:
             log.print(tracker.finish(directory))
-    for line in mixtures(read_table(files, sweep.name, "trials").to_pylist()):
+    trials = read_table(files, sweep.name, "trials").to_pylist()
+    for line in (*mixtures(trials), *fallbacks(trials)):
         log.print(line)
     log.print(f"tables:  {files.where(folder)}/{{{','.join(TABLES)}}}")
     if sweep.sections.analyses:

@@ -1,4 +1,4 @@
-"""Warnings about settings whose networks were trained on different hardware, or by different software."""
+"""Warnings about how networks were trained: differently within one setting, or not as was asked for."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -30,6 +30,17 @@ def mixtures(trials: Iterable[Row]) -> list[str]:
             )
     more = [f"warning: so do those of {len(lines) - NAMED} more settings"] if len(lines) > NAMED else []
     return lines[:NAMED] + more
+
+
+def fallbacks(trials: Iterable[Row]) -> list[str]:
+    """Return a line for each reason for which training steps were not executed as was asked for."""
+    counts = Counter(
+        (row["execution"], row["fallback"]) for row in trials if isinstance(row["fallback"], str)
+    )
+    return [
+        f"warning: the training steps of {count} network{'s' if count > 1 else ''} are {way}, {reason}"
+        for (way, reason), count in sorted(counts.items())
+    ]
 
 
 def _differing(name: str, rows: Iterable[Row]) -> str:

@@ -74,6 +74,7 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "hardware": record.environment.get("hardware"),
         "software": record.environment.get("software"),
         "execution": record.environment.get("steps"),
+        "fallback": record.environment.get("fallback"),
     }
 
 

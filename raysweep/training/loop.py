@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from raysweep.accelerator.capture import new_stream, on
-from raysweep.accelerator.compiling import compiled, first_that_works
+from raysweep.accelerator.compiling import compiled, first_that_works, lacking
 from raysweep.data.resident import Resident
 from raysweep.training.batches import Batches
 from raysweep.training.captured import MOST, CapturedSteps
@@ -28,9 +28,9 @@ class TrainingRun:
 
     A run depends only on its data, its weights, the state of its optimiser, its hyperparameters, and the
     `way` in which steps are taken, because compilation changes bits. It is the first of `ways` that works:
-    compiled and captured, captured, or plain (see `CapturedSteps`). A captured run has a `stream` of its own;
-    several runs of a process then share the GPU, and none changes the bits of another. With `template`, a
-    module of the same architecture, they share what is compiled.
+    compiled and captured, captured, or plain (see `CapturedSteps`); `fallback` says why others did not. A
+    captured run has a `stream` of its own; several runs of a process then share the GPU, and none changes the
+    bits of another. With `template`, a module of the same architecture, they share what is compiled.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class TrainingRun:
         ways: tuple[Way, ...] = (Way.PLAIN,),
         template: nn.Module | None = None,
     ) -> None:
-        self.model, self.step, self.way = model, start, ways[0]
+        self.model, self.step, self.way, self.fallback = model, start, ways[0], ""
         self._template = template or model
         self._hyperparameters = hyperparameters
         self._device = data.train.images.device
@@ -136,9 +136,9 @@ class TrainingRun:
         }
         last = self._batches.size(step) < self._batches.size(0)
         ways = tuple(way for way in self._ways if way != Way.COMPILED) if last else self._ways
-        way, steps = first_that_works("training steps", {way: makers[way] for way in ways})
+        way, steps, problems = first_that_works("training steps", {way: makers[way] for way in ways})
         if not last:
-            self.way = Way(way)
+            self.way, self.fallback = Way(way), problems
         return steps
 
     def _captured_with(self, loss: Loss, step: int) -> CapturedSteps:
@@ -146,6 +146,8 @@ class TrainingRun:
         return CapturedSteps(self._step, loss, self._batches, step, rate)
 
     def _compiled_loss(self) -> Loss:
+        if missing := lacking(self._device.type):
+            raise RuntimeError(missing)
         hyperparameters = self._hyperparameters
         known: dict[object, Loss] = vars(self._template).setdefault(_LOSSES, {})
         key = hyperparameters.augment, hyperparameters.precision, hyperparameters.channels_last

@@ -67,7 +67,7 @@ class Evaluation:
             Way.PLAIN: lambda: plain,
         }
         self._name = f"evaluation of {type(model).__name__}"
-        way, self._run = first_that_works(self._name, {way: makers[way] for way in numerics.ways})
+        way, self._run, _ = first_that_works(self._name, {way: makers[way] for way in numerics.ways})
         self.way, self._trusted = Way(way), way == Way.PLAIN
 
     def start(self) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from raysweep.accelerator.compiling import lacking
 from raysweep.accelerator.environment import continued, environment
 from raysweep.choices import choose
 from raysweep.data.resident import Resident
@@ -121,6 +120,8 @@ class _Level:
     def _with_environment(self, run: TrainingRun, record: LevelRecord) -> LevelRecord:
         """Add to the record where this process runs, and how it takes its steps."""
         now = {**environment(self._trial.training.device), "steps": run.way}
+        if run.fallback:
+            now["fallback"] = run.fallback
         return replace(record, environment=continued(record.environment, now))
 
     def _commit(self, record: LevelRecord) -> None:
@@ -202,7 +203,7 @@ def ways_of(training: Training) -> tuple[Way, ...]:
     if training.device == "cpu":
         return (Way.PLAIN,)
     ways = choose("compile", training.compile, WAYS)
-    if Way.COMPILED in ways and (training.model in DEPTH_MODELS or lacking(training.device)):
+    if Way.COMPILED in ways and training.model in DEPTH_MODELS:
         ways = choose("compile", "capture", WAYS)
     return ways
 

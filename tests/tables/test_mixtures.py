@@ -2,7 +2,7 @@
 
 import pytest
 
-from raysweep.tables.mixtures import NAMED, mixtures
+from raysweep.tables.mixtures import NAMED, fallbacks, mixtures
 
 ROW = {
     **{"group": "a1", "model": "vgg16", "width": 64, "dataset": "cifar10"},
@@ -38,3 +38,11 @@ def test_of_many_such_settings_a_few_are_named():
     lines = mixtures(rows)
     assert len(lines) == NAMED + 1
     assert lines[-1] == f"warning: so do those of {20 - NAMED} more settings"
+
+
+def test_reasons_for_which_steps_were_not_executed_as_asked_are_counted():
+    rows = [{**ROW, "fallback": None}] + [
+        {**ROW, "execution": "captured", "fallback": "not compiled (why)"}
+    ] * 2
+    (line,) = fallbacks(rows)
+    assert line == "warning: the training steps of 2 networks are captured, not compiled (why)"

@@ -62,12 +62,13 @@ TRIALS: list[Column] = [
         TEXT,
         f"How training steps were executed: {listed(Way)}. Null where it is not known.",
     ),
+    ("fallback", TEXT, "Why they were not executed in the way that was asked for; null where they were."),
 ]
 # Columns in which rows that are averaged may differ: they name the networks, or hold what was measured.
 TRIALS_WITHIN = (
     *("trial_id", "parent_trial", "mask_trial", "half", "init_seed", "data_seed", "guess_error"),
     *("replicate", "sparsity", "train_loss", "train_error", "test_loss", "test_error", "seconds"),
-    *("hardware", "software", "execution"),
+    *("hardware", "software", "execution", "fallback"),
 )
 
 METRICS: list[Column] = [
