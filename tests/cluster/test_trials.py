@@ -52,7 +52,7 @@ def test_half_a_gpu_each_runs_four_trials_at_once(session, tmp_path):
     poison.switch("ResourceTrainable", 4, f"until 4 {tmp_path}/trials/*/config.json")
     digits = {"dataset": "digits", "model": "tests.cluster.poison:net", "width": 4, "epochs": 1}
     digits |= {"replicates": 5}
-    resources = {"trial": {"cpu": 0.5, "gpu": 0.5}}
+    resources = {"trial": {"cpu": 0.5, "gpu": 0.5, "pack": 1}}
     wanted = desired(check("test", {"name": "s", "train": digits, "resources": resources}))
     files = Files(str(tmp_path))
     running = []
