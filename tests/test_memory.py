@@ -2,6 +2,7 @@
 
 import pytest
 import ray
+from ray.cluster_utils import Cluster
 
 from raysweep.cluster.pool import Pool
 from tests.cluster.test_pool import Hooks, Jobs, trained_sweep, work_off  # noqa: F401  (fixture)
@@ -12,9 +13,13 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def scarce():
     limits = {"memory_usage_threshold": 0.001, "memory_monitor_refresh_ms": 50}
-    ray.init(address="local", num_cpus=1, include_dashboard=False, _system_config=limits)
+    # Ray that is started locally makes this process demand tokens of every other Ray that it joins later.
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": limits}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    ray.init(address=cluster.address)
     yield
     ray.shutdown()
+    cluster.shutdown()
 
 
 def test_an_actor_that_is_killed_for_memory_is_a_lost_one(scarce, trained_sweep):  # noqa: F811
