@@ -21,13 +21,13 @@ class Captured:
     device.
     """
 
-    def __init__(self, work: Work, device: torch.device, stream: torch.cuda.Stream | None = None) -> None:
+    def __init__(self, work: Work, device: torch.device) -> None:
         self._repeat = work
         if device.type != "cuda":
             work()
             return
         torch.cuda.synchronize(device)
-        stream = stream or torch.cuda.Stream(device)
+        stream = torch.cuda.Stream(device)
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
                 work()
@@ -37,9 +37,8 @@ class Captured:
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             work()
         torch.cuda.synchronize(device)
-        self._repeat = (
-            graph.replay
-        )  # without the work, whose owner may own this: no cycle keeps a GPU's memory
+        # The work is let go: its owner may own this, and such a cycle would keep a GPU's memory.
+        self._repeat = graph.replay
 
     def __call__(self) -> None:
         self._repeat()

@@ -21,11 +21,14 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def compiled(function: Callable[..., Result]) -> Callable[..., Result]:
-    """Return the function compiled as a whole, for one shape at a time.
+def compiled(function: Callable[..., Result], device: str) -> Callable[..., Result]:
+    """Return the function compiled as a whole for a device (cpu or cuda), for one shape at a time.
 
-    What cannot be compiled raises at its first call, or at the first backward pass through its result.
+    What cannot be compiled raises at its first call, or at the first backward pass through its result. Raises
+    `RuntimeError` where this machine lacks what compilation requires.
     """
+    if missing := lacking(device):
+        raise RuntimeError(missing)
     import torch._dynamo.config as dynamo
     import torch._inductor.config as inductor
 

@@ -25,6 +25,11 @@ def living_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
+def living_ids() -> set[str]:
+    """Return the ids of the nodes that are alive."""
+    return {node["NodeID"] for node in living_nodes()}
+
+
 def slots(needs: Needs) -> int:
     """Return how many processes with these needs would fit on the living nodes if nothing else ran."""
     nodes = [node["Resources"] for node in living_nodes()]

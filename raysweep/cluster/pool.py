@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import ray
 
-from raysweep.cluster.capacity import living_nodes, needs_of, placements_pending, room_for, slots
+from raysweep.cluster.capacity import living_ids, needs_of, placements_pending, room_for, slots
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import FIRST
 from raysweep.sweep.schema import Sections
@@ -229,7 +229,7 @@ class Pool:
 
         The latter would otherwise each fail an attempt at a job.
         """
-        alive = {node["NodeID"] for node in living_nodes()}
+        alive = living_ids()
         for each in list(self._workers):
             lost = each.node == worker.node and each.node and each.node not in alive and not each.flights
             if each is worker or lost:

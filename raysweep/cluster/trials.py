@@ -13,7 +13,7 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig
 from ray.tune.search import Searcher
 
-from raysweep.cluster.capacity import living_nodes, needs_of, slots
+from raysweep.cluster.capacity import living_ids, needs_of, slots
 from raysweep.cluster.events import Listener
 from raysweep.plan.identity import data_config
 from raysweep.store.files import Files
@@ -80,7 +80,7 @@ class _Trainable(tune.Trainable):
         self._files = Files(self._config["root"])
         most = len(tasks)
         with contextlib.suppress(OSError):  # of which each trial will tell
-            if _died_before(TrialStore(self._files), tasks, self._config["run"]):
+            if most > 1 and _died_before(TrialStore(self._files), tasks, self._config["run"]):
                 most = 1  # whichever trial has ended the process must not end the others again
         return run_bundle(tasks, self._start, most)
 
@@ -226,7 +226,7 @@ def train_trials(
 
 def _died_before(store: TrialStore, tasks: list[TrialTask], run: str) -> bool:
     """Whether a process of this run has died, on a node that is alive, while it trained these trials."""
-    alive = {node["NodeID"] for node in living_nodes()}
+    alive = living_ids()
     return any(not alive.isdisjoint(store.nodes_of_starts(task.trial.trial_id, run)) for task in tasks)
 
 
@@ -240,7 +240,7 @@ def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:
     point = store.read_resume(trial_id)
     here = [run, level, point.level if point else -1, point.step if point else -1]
     nodes = store.note_start(trial_id, here, ray.get_runtime_context().get_node_id())
-    alive = {node["NodeID"] for node in living_nodes()}
+    alive = living_ids()
     if sum(node in alive for node in nodes) >= DEATHS:
         raise RuntimeError(
             f"the training process died, or its storage failed, {DEATHS} times at the same step"

@@ -10,9 +10,8 @@ from raysweep.training.batches import Batches
 from raysweep.training.step import Loss, Step
 
 MOST = 50  # steps whose inputs are staged on the device at a time
-AGREE = (
-    0.25  # largest relative difference of a captured gradient from a plain one: wrong ones differ by far more
-)
+# The largest relative difference of a captured gradient from a plain one; wrong ones differ by far more.
+AGREE = 0.25
 
 
 class Unfaithful(RuntimeError):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from raysweep.accelerator.capture import new_stream, on
-from raysweep.accelerator.compiling import compiled, first_that_works, lacking
+from raysweep.accelerator.compiling import compiled, first_that_works
 from raysweep.data.resident import Resident
 from raysweep.training.batches import Batches
 from raysweep.training.captured import MOST, CapturedSteps
@@ -146,13 +146,12 @@ class TrainingRun:
         return CapturedSteps(self._step, loss, self._batches, step, rate)
 
     def _compiled_loss(self) -> Loss:
-        if missing := lacking(self._device.type):
-            raise RuntimeError(missing)
         hyperparameters = self._hyperparameters
         known: dict[object, Loss] = vars(self._template).setdefault(_LOSSES, {})
         key = hyperparameters.augment, hyperparameters.precision, hyperparameters.channels_last
         if key not in known:
-            known[key] = compiled(loss_of(stateless(self._template.train()), hyperparameters))
+            loss = loss_of(stateless(self._template.train()), hyperparameters)
+            known[key] = compiled(loss, self._device.type)
         return known[key]
 
 

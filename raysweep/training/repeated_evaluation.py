@@ -16,7 +16,7 @@ from torch import nn
 from torch.func import functional_call
 
 from raysweep.accelerator.capture import Captured, Work
-from raysweep.accelerator.compiling import compiled, first_that_works, lacking
+from raysweep.accelerator.compiling import compiled, first_that_works
 from raysweep.data.resident import Split, unwritten
 from raysweep.models.precision import FLOAT32, Numerics, computing_in
 from raysweep.training.answer_sizes import answer_bytes
@@ -165,21 +165,18 @@ def _compiled(
     model: nn.Module, architecture: Hashable | None, device: torch.device
 ) -> Callable[[_Chunk], torch.Tensor]:
     """Return the compiled function of a chunk. Raises `RuntimeError` where nothing can be compiled."""
-    missing = lacking(device.type)
-    if missing:
-        raise RuntimeError(missing)
     # Tied weights are given under all their names: the compiler does not know that they are tied.
     parameters, buffers = (
         named(remove_duplicate=False) for named in (model.named_parameters, model.named_buffers)
     )
     tensors = {name: tensor.detach() for name, tensor in (*parameters, *buffers)}
-    function = _COMPILED.get(architecture) or _compiled_sums(model)
+    function = _COMPILED.get(architecture) or _compiled_sums(model, device)
     if architecture is not None:
         _COMPILED[architecture] = function
     return lambda chunk: function(tensors, chunk.images, chunk.labels, chunk.counted)
 
 
-def _compiled_sums(model: nn.Module) -> Callable[..., torch.Tensor]:
+def _compiled_sums(model: nn.Module, device: torch.device) -> Callable[..., torch.Tensor]:
     """Return the compiled function of a state and a chunk that serves all networks like the model."""
     template = copy.deepcopy(model).eval().to("meta")  # its own weights are never read
 
@@ -189,4 +186,4 @@ def _compiled_sums(model: nn.Module) -> Callable[..., torch.Tensor]:
         logits = functional_call(template, state, (images,))
         return _of_chunk(logits, _Chunk(images, labels, counted))
 
-    return compiled(of_state)
+    return compiled(of_state, device.type)

@@ -5,6 +5,10 @@ import os
 
 import torch
 
+from raysweep.choices import choose
+from raysweep.models.names import DEPTH_MODELS
+from raysweep.vocabulary import WAYS, Way
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as in malloc.h
 KEPT = 2**28  # bytes of free memory that the heap keeps
 LARGE = 2**25  # bytes from which on a tensor is allocated outside the heap
@@ -18,6 +22,18 @@ def make_deterministic(threads: int) -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def ways_on(device: str, compile: str, model: str) -> tuple[Way, ...]:
+    """Return the ways in which a model may be run on a device (cpu or cuda), the best first.
+
+    `compile` is the key of `train` or `compare`, which only a GPU reads. The mlp is not compiled: captured it
+    is as fast, and compilation would take longer than all of its work. Raises `ValueError` for another name.
+    """
+    allowed = choose("compile", compile, WAYS)
+    if device == "cpu":
+        return WAYS["off"]
+    return tuple(way for way in allowed if way != Way.COMPILED or model not in DEPTH_MODELS)
 
 
 def keep_freed_memory() -> None:

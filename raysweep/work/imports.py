@@ -13,7 +13,7 @@ from raysweep.training.evaluation import evaluate
 from raysweep.work.data import model_config
 from raysweep.work.device import make_deterministic
 from raysweep.work.fitting import Unfitting, fitting_state
-from raysweep.work.metrics import METRIC_EXAMPLES
+from raysweep.work.metrics import splits_of
 from raysweep.work.weight_files import read_states
 
 
@@ -33,7 +33,7 @@ def import_checkpoint(trial: Trial, path: str, data: Resident, store: TrialStore
         raise UserError(f"train.imports: {path} does not fit train.model = {name}: {error}") from error
     model.eval()
     metrics = []
-    for name, split in {"train": data.train.first(METRIC_EXAMPLES), "test": data.test}.items():
+    for name, split in splits_of(data).items():
         risk = evaluate(model, split)
         if not math.isfinite(risk.loss):
             raise UserError(f"train.imports: {path}: the {name} loss of the network is {risk.loss}")

@@ -9,23 +9,19 @@ from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.precision import Numerics
+from raysweep.plan.estimate import METRIC_EXAMPLES
 from raysweep.training.evaluation import Risk, evaluate
 from raysweep.training.loop import TrainingRun
 from raysweep.training.repeated_evaluation import Evaluation
 
-METRIC_EXAMPLES = 10_000  # training images with which train_loss and train_error are computed
-
 
 def splits_of(data: Resident) -> dict[str, Split]:
+    """Return the examples on which a network is evaluated while it is trained, or when it is imported."""
     return {"train": data.train.first(METRIC_EXAMPLES), "test": data.test}
 
 
 class Metrics:
-    """Evaluates the networks of one architecture on one data set, as they are trained.
-
-    On a GPU the weights are copied into a network that all trials of the process share, so that one captured
-    evaluation with its memory serves them all. There the precision is that of training.
-    """
+    """Evaluates the networks of one trial on one data set, as they are trained."""
 
     def __init__(self, data: Resident) -> None:
         self._splits = splits_of(data)
@@ -35,7 +31,7 @@ class Metrics:
         self._run = run
 
     def risks(self) -> dict[str, Risk]:
-        """Return the risks by split; on a GPU this waits for them."""
+        """Return the risks by split of the network that was begun last; on a GPU this waits for them."""
         return {name: evaluate(self._run.model.eval(), split) for name, split in self._splits.items()}
 
 
@@ -60,7 +56,11 @@ class _Shared:
 
 
 class SharedMetrics(Metrics):
-    """The metrics of a trial whose process evaluates all its trials with one captured evaluation."""
+    """The metrics of a trial on a GPU, in the precision of training.
+
+    The weights are copied into a network that all trials of the process share, so that one captured
+    evaluation with its memory serves them all.
+    """
 
     def __init__(self, config: ModelConfig, data: Resident, numerics: Numerics, channels_last: bool) -> None:
         super().__init__(data)

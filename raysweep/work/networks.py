@@ -8,7 +8,6 @@ from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
-from raysweep.models.names import DEPTH_MODELS
 from raysweep.models.precision import Numerics
 from raysweep.plan.identity import Network, Trial, data_config
 from raysweep.store.memory_cache import Cache
@@ -16,8 +15,8 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.schema import Sections
 from raysweep.training.evaluation import Risk
-from raysweep.vocabulary import WAYS, Way
 from raysweep.work.data import model_config, pad_to, resident
+from raysweep.work.device import ways_on
 
 State = dict[str, torch.Tensor]
 STATES_PART = 4  # the states that are kept on a GPU take at most a quarter of the memory
@@ -99,17 +98,8 @@ class Networks:
 
 
 def numerics(compare: Compare, config: ModelConfig) -> Numerics:
-    """Return how networks of an architecture are evaluated.
-
-    Captured in a graph, an mlp is evaluated as fast as when it is compiled too, which takes seconds. Raises
-    `ValueError` for a name without a meaning.
-    """
-    ways = choose("compile", compare.compile, WAYS)
-    if compare.device == "cpu":
-        ways = WAYS["off"]
-    elif config.model in DEPTH_MODELS:
-        ways = tuple(way for way in ways if way != Way.COMPILED)
-    return Numerics(compare.precision, ways)
+    """Return how networks of an architecture are evaluated. Raises `ValueError` for an unknown name."""
+    return Numerics(compare.precision, ways_on(compare.device, compare.compile, config.model))
 
 
 def _room_on_gpu(sections: Sections) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from raysweep.accelerator.environment import environment
 from raysweep.digest import digest
-from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial, alignment_settings
+from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.store.files import Files
 from raysweep.store.node_cache import NodeCache, cache_folder
@@ -78,17 +78,11 @@ class TileWorker:
                 rows += compare_job(
                     job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
                 )
-        computed_on = environment(self._device(aligning))
+        computed_on = environment(self._align.device if aligning else self._compare.device)
         rows = [{**row, **{name: computed_on[name] for name in ("hardware", "software")}} for row in rows]
         # A barrier's id does not include the splits, which another sweep may choose differently.
         splits = sorted(self._compare.splits) if tile.what == "barrier" else []
         return self._results.commit(tile.stage, digest([sorted(tile.ids), splits]), rows)
-
-    def _device(self, aligning: list[AlignmentJob]) -> str:
-        """Return the device of a tile's jobs; the methods of alignment share theirs."""
-        if aligning:
-            return str(alignment_settings(aligning[0].method, self._align)["device"])
-        return self._compare.device
 
 
 def _node_cache(files: Files, sections: Sections) -> NodeCache | None:

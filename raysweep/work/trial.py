@@ -8,10 +8,8 @@ import numpy as np
 import torch
 
 from raysweep.accelerator.environment import continued, environment
-from raysweep.choices import choose
 from raysweep.data.resident import Resident
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import DEPTH_MODELS
 from raysweep.models.precision import Numerics
 from raysweep.plan.identity import Trial, trial_config
 from raysweep.plan.trials import Extent
@@ -25,9 +23,9 @@ from raysweep.training.evaluation import Risk
 from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.loop import Diverged, TrainingRun
 from raysweep.training.schedule import Schedule
-from raysweep.vocabulary import WAYS, Way
+from raysweep.vocabulary import Way
 from raysweep.work.data import model_config
-from raysweep.work.device import keep_freed_memory, make_deterministic
+from raysweep.work.device import keep_freed_memory, make_deterministic, ways_on
 from raysweep.work.inputs import Inputs, TrialTask
 from raysweep.work.metrics import Metrics, SharedMetrics
 
@@ -195,17 +193,8 @@ class _Level:
 
 
 def ways_of(training: Training) -> tuple[Way, ...]:
-    """Return the ways in which steps may be taken, the best first.
-
-    Steps of the mlp are not compiled: captured they are as fast, and compilation would take longer than all
-    of them.
-    """
-    if training.device == "cpu":
-        return (Way.PLAIN,)
-    ways = choose("compile", training.compile, WAYS)
-    if Way.COMPILED in ways and training.model in DEPTH_MODELS:
-        ways = choose("compile", "capture", WAYS)
-    return ways
+    """Return the ways in which the steps of a trial may be taken, the best first."""
+    return ways_on(training.device, training.compile, training.model)
 
 
 def metrics_of(training: Training, config: ModelConfig, data: Resident) -> Metrics:
