@@ -34,6 +34,11 @@ class Sweep:
     def name(self) -> str:
         return self.sections.name
 
+    @property
+    def text(self) -> str:
+        """The resolved file."""
+        return yaml.safe_dump(self.resolved, sort_keys=False)
+
 
 def load_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
     """Read a sweep file and apply `section.key=value` overrides.
