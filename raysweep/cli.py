@@ -61,6 +61,7 @@ def plan(
     """
     from raysweep.commands.load_all import load_all
     from raysweep.commands.plan import plan_table
+    from raysweep.plan.missing import missing_data
     from raysweep.plan.plan import done, todo
     from raysweep.plan.rates import check_gpu
     from raysweep.plan.record import adopt
@@ -68,9 +69,10 @@ def plan(
 
     if gpu is not None:
         check_gpu(gpu)
-    for wanted in load_all(sweeps, override):
+    for wanted in load_all(sweeps, override, to_plan=True):
         files = Files(root)
-        adopt(files, wanted)
+        if not missing_data(wanted):
+            adopt(files, wanted)
         typer.echo(plan_table(wanted, todo(wanted, done(wanted, files)), gpu))
 
 
