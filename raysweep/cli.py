@@ -50,6 +50,7 @@ def plan(
     from raysweep.plan.plan import done, todo
     from raysweep.plan.rates import check_gpu
     from raysweep.plan.record import adopt
+    from raysweep.plan.why_again import why_again
     from raysweep.store.files import Files
 
     if gpu is not None:
@@ -57,7 +58,9 @@ def plan(
     for wanted in load_all(sweeps, override):
         files = Files(root)
         adopt(files, wanted)
-        typer.echo(plan_table(wanted, todo(wanted, done(wanted, files)), gpu))
+        work = todo(wanted, done(wanted, files))
+        for text in (plan_table(wanted, work, gpu), *why_again(files, wanted, work)):
+            typer.echo(text)
 
 
 @app.command()
