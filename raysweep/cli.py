@@ -8,6 +8,7 @@ import typer
 from raysweep import __version__
 from raysweep.commands.process_exit import leave
 from raysweep.errors import CorruptObject, UserError
+from raysweep.interruption import exit_code, interruptible, stops
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -71,10 +72,11 @@ def run(
     from raysweep.commands.run import GOES_ON, execute
 
     try:
-        code = execute(sweeps, root, override, address)
+        with interruptible():
+            code = execute(sweeps, root, override, address)
     except KeyboardInterrupt:  # the command-line library would exit with code 1
         typer.echo("interrupted; the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code()) from None
     except OSError as error:
         typer.echo(f"error: {error}; {GOES_ON}", err=True)
         raise typer.Exit(1) from None
@@ -96,10 +98,12 @@ def submit(
         typer.echo(text, nl=False)
 
     try:
-        code = send(sweep, load_sweep(sweep, override), root, override, address, show)
+        with interruptible():
+            code = send(sweep, load_sweep(sweep, override), root, override, address, show)
     except KeyboardInterrupt:
-        typer.echo("interrupted; a submitted job keeps running (ray job stop ends it)", err=True)
-        raise typer.Exit(130) from None
+        if not stops():
+            typer.echo("interrupted; a submitted job keeps running (ray job stop ends it)", err=True)
+        raise typer.Exit(exit_code()) from None
     raise typer.Exit(code)
 
 
@@ -158,7 +162,7 @@ def _names_token() -> bool:
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 for success, 1 for recorded failures, 2 for bad input, 130 for Ctrl-C."""
+    """Run a command. Exit codes: 0 for success, 1 for failures, 2 for bad input, 128 + a signal."""
     try:
         app(standalone_mode=True)
     except UserError as error:

@@ -3,12 +3,15 @@
 import contextlib
 import logging
 import os
+import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 
 import ray
 
 from raysweep.errors import UserError
+from raysweep.interruption import holding
 
 PATIENCE = 10  # seconds within which the address of a cluster must answer
 
@@ -28,12 +31,13 @@ def ray_session(address: str | None) -> Iterator[None]:
     try:
         _check_address(address or "")
         if ours:
-            ray.init(
-                address=address or "local",  # otherwise Ray joins the cluster last started here
-                include_dashboard=False if address is None else None,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-            )
+            with holding(), _out_of_reach():
+                ray.init(
+                    address=address or "local",  # otherwise Ray joins the cluster last started here
+                    include_dashboard=False if address is None else None,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                )
     except OSError as error:
         raise UserError(f"--address {address}: {error}") from error
     try:
@@ -41,6 +45,25 @@ def ray_session(address: str | None) -> Iterator[None]:
     finally:
         if ours:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _out_of_reach() -> Iterator[None]:
+    """Have Ray's processes survive signals that are meant for the driver, which ends them itself.
+
+    `timeout` signals the whole process group, so that each of them gets a group of its own; Slurm sends
+    SIGUSR1 to every process of a step, so that they inherit a mask that blocks it.
+    """
+    defaults = subprocess.Popen.__init__.__kwdefaults__
+    assert defaults
+    before = defaults["process_group"]
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    defaults["process_group"] = 0
+    try:
+        yield
+    finally:
+        defaults["process_group"] = before
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
 
 
 def _check_address(address: str) -> None:
