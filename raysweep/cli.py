@@ -50,12 +50,15 @@ def plan(
     from raysweep.commands.plan import plan_table
     from raysweep.plan.plan import done, todo
     from raysweep.plan.rates import check_gpu
+    from raysweep.plan.record import adopt
     from raysweep.store.files import Files
 
     if gpu is not None:
         check_gpu(gpu)
     for wanted in load_all(sweeps, override):
-        typer.echo(plan_table(wanted, todo(wanted, done(wanted, Files(root))), gpu))
+        files = Files(root)
+        adopt(files, wanted)
+        typer.echo(plan_table(wanted, todo(wanted, done(wanted, files)), gpu))
 
 
 @app.command()

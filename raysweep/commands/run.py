@@ -14,13 +14,13 @@ from raysweep.commands.run_log import RunLog
 from raysweep.errors import UserError
 from raysweep.plan.estimate import estimate
 from raysweep.plan.plan import Desired, done, todo
+from raysweep.plan.record import record_sweep
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
 from raysweep.tables.mixtures import fallbacks, mixtures
-from raysweep.tables.publishing import write_sweep
 from raysweep.tables.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _run(wanted: Desired, files: Files, address: str | None, console: Console) -
         tracker = _tracker(files, sweep)
         if tracker and work:
             tracker.prepare()
-        write_sweep(files, sweep)
+        record_sweep(files, wanted)
         with LiveProgress(log) as progress:
             failures = run_sweep(files, wanted, work, address, progress)
         _answer(log, files, sweep, tracker)

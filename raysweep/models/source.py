@@ -45,9 +45,12 @@ def model_source_digest(model: str) -> str | None:
     The file is that of the module which the name gives; what it imports is not covered. Raises `UserError`
     when the module is not found or has no source file.
     """
-    if not is_custom(model):
-        return None
+    return hashlib.sha256(model_source(model)).hexdigest() if is_custom(model) else None
+
+
+def model_source(model: str) -> bytes:
+    """Return the source file of a user's network. Raises `UserError` as `model_source_digest` does."""
     origin = find_module(model).origin
     if origin is None or not origin.endswith(".py"):
         raise UserError(f"model {model!r}: its module has no source file in Python")
-    return hashlib.sha256(Path(origin).read_bytes()).hexdigest()
+    return Path(origin).read_bytes()

@@ -45,7 +45,7 @@ class BarrierMaker:
             f"[{','.join(map(self._network, (c.reference, *c.path)))}],"
             f"[{','.join(map(self._permutation, c.permutations))}]]"
         )
-        return BarrierJob(digest_of(text), comparison)
+        return BarrierJob(digest_of(text), comparison, head)
 
     def _how(
         self, interpolation: str, kind: str, statistics: str, hybrid: tuple[str, int] | None

@@ -3,7 +3,8 @@
 `trial_ids`, `alignments` and `barriers` make them, with the versions and settings that are listed here.
 """
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from raysweep.choices import choose
@@ -49,7 +50,9 @@ class Trial:
     `setting` identifies what all replicates of a configuration share. A trial with a `parent` starts from the
     parent's checkpoint. Where its masks are those of another chain, that chain is `mask_trial`, and
     `mask_permutation` names the permutation that is applied to them. An imported trial has the name of its
-    file, as the sweep file gives it, and the SHA-256 of the file's content.
+    file, as the sweep file gives it, and the SHA-256 of the file's content. `source_digest` is the
+    SHA-256 of the file that defines a user's own network, and `identity` the text of which `trial_id` is the
+    digest.
     """
 
     trial_id: str
@@ -65,6 +68,8 @@ class Trial:
     mask_permutation: str | None = None
     import_file: str | None = None
     import_digest: str | None = None
+    source_digest: str | None = None
+    identity: str = field(default="", repr=False)
 
     def settings(self) -> dict[str, Any]:
         """Return the keys of `train`, with seeds and half resolved; None for those unknown of an import."""
@@ -99,6 +104,7 @@ class AlignmentJob:
     With a `stack` of n the first n networks are checkpoints of one trial and the others are checkpoints of
     another trial; a single permutation aligns them all (super-alignment). Where it `embeds`, the target is
     narrower: its units are matched to those units of the other network that come first after the permutation.
+    `how` is the part of the text behind its id that many jobs share: all but the networks.
     """
 
     alignment_id: str
@@ -108,6 +114,7 @@ class AlignmentJob:
     joint: bool = False
     stack: int = 1
     embeds: bool = False
+    how: str = ""
 
     @property
     def target(self) -> Network:
@@ -153,10 +160,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class BarrierJob:
-    """A comparison with its id, to be evaluated on every split."""
+    """A comparison with its id, to be evaluated on every split.
+
+    `how` is the part of the text behind its id that many jobs share: all but networks and permutations.
+    """
 
     barrier_id: str
     comparison: Comparison
+    how: str = ""
 
     @property
     def setting(self) -> str:
@@ -202,7 +213,8 @@ def trial_config(trial: Trial) -> dict[str, object]:
     settings = trial.settings()
     seeds = {name: settings[name] for name in ("init_seed", "data_seed")}
     fields = {"group" if name == "setting" else name: value for name, value in asdict(trial).items()}
-    return fields | seeds | {"training": settings, "prune": prune}
+    identity = json.loads(trial.identity or "null")
+    return fields | seeds | {"training": settings, "prune": prune, "identity": identity}
 
 
 def alignment_settings(method: str, align: Align) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from raysweep.digest import digest
+from raysweep.digest import canonical, digest, digest_of
 from raysweep.plan.identity import (
     CHANNELS_LAST_VERSION,
     CUDA_VERSION,
@@ -51,7 +51,7 @@ def make_trial(
     seeds = {"init_seed": init_seed, "data_seed": data_seed}
     shared = {"data": data_digest} if training.half != "replicate" else {"data": "half by replicate"}
     return Trial(
-        trial_id=digest(["trial", determined, data_digest, seeds]),
+        **_identified(["trial", determined, data_digest, seeds]),
         setting=digest(["group", determined, shared, swept]),
         training=training,
         replicate=replicate,
@@ -59,7 +59,13 @@ def make_trial(
         data_seed=data_seed,
         branch=Branch.SPAWNED if trunk else Branch.MAIN,
         parent=trunk.trial_id if trunk else None,
+        source_digest=source_digest,
     )
+
+
+def _identified(identity: list[Any]) -> dict[str, Any]:
+    text = canonical(identity)
+    return {"trial_id": digest_of(text), "identity": text}
 
 
 def _training_version(training: Training) -> int:
@@ -75,7 +81,7 @@ def make_import(
     trial = make_trial(training, replicate, data_digest, source)
     return replace(
         trial,
-        trial_id=digest(["import", IMPORT_VERSION, trial.setting, content]),
+        **_identified(["import", IMPORT_VERSION, trial.setting, content]),
         setting=digest(["import group", trial.setting]),
         branch=Branch.IMPORTED,
         import_file=file,
@@ -90,7 +96,7 @@ def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
     identity = ["chain", SPAWNED_CHAIN_VERSION if follows_spawned else PRUNING_VERSION, settings]
     return replace(
         dense,
-        trial_id=digest([*identity, dense.trial_id]),
+        **_identified([*identity, dense.trial_id]),
         setting=digest([*identity, dense.setting]),
         branch=Branch.MAIN,
         parent=dense.trial_id,
@@ -108,7 +114,7 @@ def make_branch(
     identity = ["branch", PRUNING_VERSION, settings]
     return replace(
         chain,
-        trial_id=digest([*identity, chain.trial_id, masks.trial_id]),
+        **_identified([*identity, chain.trial_id, masks.trial_id]),
         setting=digest([*identity, chain.setting]),
         branch=branch,
         mask_trial=masks.trial_id,

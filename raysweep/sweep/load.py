@@ -35,6 +35,11 @@ class Sweep:
     def name(self) -> str:
         return self.sections.name
 
+    @property
+    def text(self) -> str:
+        """The resolved file."""
+        return yaml.safe_dump(self.resolved, sort_keys=False)
+
 
 class _Loader(yaml.SafeLoader):
     """YAML in which 1e-4 is a number (as in YAML 1.2) and a repeated key is an error."""
