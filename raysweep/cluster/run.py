@@ -1,20 +1,16 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
-from collections.abc import Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import TileSizing
-from raysweep.errors import UserError
 from raysweep.interruption import interrupted, orderly
-from raysweep.models.config import ModelConfig
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import Desired, Todo, done, finished, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.train import Training
 from raysweep.tables.failures import failure
 from raysweep.tables.publishing import publish_tables
 
@@ -30,10 +26,7 @@ PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is 
 def run_sweep(
     files: Files, wanted: Desired, work: Todo, address: str | None, listener: Listener
 ) -> list[dict[str, Any]]:
-    """Do the remaining work, publish the tables (even when interrupted), and return the failures.
-
-    Raises `SpecError`, before anything is trained, when a network's symmetries cannot be proved.
-    """
+    """Do the remaining work, publish the tables (even when interrupted), and return the failures."""
     run = _Run(files, wanted, listener)
     _drop_resume_points(files, wanted, work)
     try:
@@ -96,9 +89,7 @@ class _Run:
         """Run all stages in a Ray session until no work with inputs is left."""
         from raysweep.cluster.session import ray_session
 
-        if work.alignments:
-            _prove_all(self._wanted)
-        with ray_session(address):
+        with ray_session(address, self._listener.waits):
             self._check_cluster(work, may_grow=address is not None)
             import_networks(self._files, self._wanted, self._listener)
             self._process_jobs()
@@ -199,31 +190,3 @@ class _Run:
 def _kind(job: AlignmentJob | BarrierJob) -> Hashable:
     """Return a key that jobs share when they take about the same time."""
     return type(job), job.setting, len(job.networks)
-
-
-def _prove_all(wanted: Desired) -> None:
-    """Prove the symmetries of all networks that will be aligned. Raises `SpecError`."""
-    from raysweep.plan.probes import model_config, probe_data
-    from raysweep.work.data import prove_padding_to, proved_spec
-
-    def config_of(training: Training) -> ModelConfig:
-        facts = probe_data(data_config(training, 0).whole(), wanted.sweep.sections.train)
-        return model_config(training, facts.shape, facts.classes)
-
-    for training in dict.fromkeys(trial.training for trial in wanted.trials.values()):
-        with _naming(training):
-            proved_spec(config_of(training))
-    for job in wanted.alignments.values():
-        if job.embeds:
-            narrow, wide = (wanted.trials[network.trial_id].training for network in job.networks)
-            with _naming(wide):
-                prove_padding_to(config_of(wide), config_of(narrow))
-
-
-@contextmanager
-def _naming(training: Training) -> Iterator[None]:
-    """Name the network in the message of an error."""
-    try:
-        yield
-    except UserError as error:
-        raise type(error)(f"train.model = {training.model}, norm {training.norm}: {error}") from error

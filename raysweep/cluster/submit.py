@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
+from raysweep.cluster.tokens import TOKENS
 from raysweep.errors import UserError
 from raysweep.interruption import stops
 from raysweep.sweep.load import Sweep
@@ -131,13 +132,9 @@ def _connect(address: str) -> "JobSubmissionClient":
 
     try:
         return JobSubmissionClient(address)
-    except (AuthenticationError, ConnectionError, RuntimeError) as error:
+    except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"--address {address}: {reason} (the token is read from RAY_AUTH_TOKEN, from the file that "
-            "RAY_AUTH_TOKEN_PATH names, or from ~/.ray/auth_token; RAY_AUTH_MODE=disabled for a cluster "
-            "without tokens)"
-        ) from error
+        raise UserError(f"--address {address}: {reason} ({TOKENS})") from error
 
 
 def _send(client: "JobSubmissionClient", **job: Any) -> str:
