@@ -44,33 +44,45 @@ def test_a_signal_interrupts_with_its_exit_code(number, code):
 def test_work_in_progress_ends_by_itself_and_is_interrupted_then():
     """`timeout` sends its signal twice."""
     done = []
-    with interruptible(), pytest.raises(KeyboardInterrupt), orderly(10):
-        send(signal.SIGTERM)
-        send(signal.SIGTERM)
-        assert interrupted()
-        done.append("what was in progress")
+
+    def work():
+        with orderly(10):
+            send(signal.SIGTERM)
+            send(signal.SIGTERM)
+            assert interrupted()
+            done.append("what was in progress")
+
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        work()
     assert done
 
 
 def test_work_that_does_not_end_is_interrupted():
+    def work():
+        with orderly(0.05):
+            send(signal.SIGUSR1)
+            time.sleep(10)
+
     began = time.monotonic()
-    with interruptible(), pytest.raises(KeyboardInterrupt), orderly(0.05):
-        send(signal.SIGUSR1)
-        time.sleep(10)
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        work()
     assert time.monotonic() - began < 5
 
 
 def test_libraries_do_not_take_the_signals_over():
-    with interruptible():
+    def take_over(then=lambda: None):
         with holding():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))  # as ray.init does
+            then()
+
+    with interruptible():
+        take_over()
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # as Tune does
         hold()
         for number in CODES:
             assert signal.getsignal(number) == interruption._receive
-        with pytest.raises(KeyboardInterrupt), holding():
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))
-            send(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            take_over(lambda: send(signal.SIGTERM))
         assert exit_code() == 143
 
 

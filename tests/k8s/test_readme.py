@@ -95,7 +95,8 @@ def test_the_script_for_slurm_passes_the_signal_on_and_is_queued_again(tmp_path)
     assert (job.returncode, printed) == (138, "requeue 7\n")
 
 
-APART = "unshare --user --map-root-user --mount --pid --fork --mount-proc".split()  # sees no other process
+# A namespace in which no other process can be seen.
+APART = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]
 HOOK = """
 import json, subprocess, sys, time
 runs = [subprocess.Popen([sys.executable, sys.argv[1], word, "x.yaml"]) for word in ("run", "plan")]

@@ -48,7 +48,7 @@ def test_packed_and_alone_give_the_same_bits(tmp_path, most):
 
 
 def test_an_interrupted_bundle_goes_on_from_its_resume_points(tmp_path):
-    """Every trial notes one, those that wait are not started, and the bits are those of undisturbed trials."""
+    """Every trial notes one, those that wait are not started, and the bits are the same."""
     wanted, files = plan(replicates=3), Files(str(tmp_path / "interrupted"))
     looks = iter([False, False, *[True] * 9])
 
