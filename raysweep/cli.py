@@ -8,6 +8,7 @@ import typer
 from raysweep import __version__
 from raysweep.commands.process_exit import leave
 from raysweep.errors import CorruptObject, UserError
+from raysweep.interruption import exit_code, interruptible, stops
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -65,15 +66,20 @@ def plan(
     from raysweep.plan.plan import done, todo
     from raysweep.plan.rates import check_gpu
     from raysweep.plan.record import adopt
+    from raysweep.plan.why_again import why_again
     from raysweep.store.files import Files
 
     if gpu is not None:
         check_gpu(gpu)
     for wanted in load_all(sweeps, override, to_plan=True):
         files = Files(root)
-        if not missing_data(wanted):
+        known = not missing_data(wanted)  # else no id is that of a result
+        if known:
             adopt(files, wanted)
-        typer.echo(plan_table(wanted, todo(wanted, done(wanted, files)), gpu))
+        work = todo(wanted, done(wanted, files))
+        why = why_again(files, wanted, work) if known else []
+        for text in (plan_table(wanted, work, gpu), *why):
+            typer.echo(text)
 
 
 @app.command()
@@ -94,10 +100,11 @@ def run(
     from raysweep.commands.run import GOES_ON, execute
 
     try:
-        code = execute(sweeps, root, override, address)
+        with interruptible():
+            code = execute(sweeps, root, override, address)
     except KeyboardInterrupt:  # the command-line library would exit with code 1
         typer.echo("interrupted; the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code()) from None
     except OSError as error:
         typer.echo(f"error: {error}; {GOES_ON}", err=True)
         raise typer.Exit(1) from None
@@ -122,10 +129,12 @@ def submit(
         typer.echo(text, nl=False)
 
     try:
-        code = send(sweep, load_sweep(sweep, override), root, override, address, show)
+        with interruptible():
+            code = send(sweep, load_sweep(sweep, override), root, override, address, show)
     except KeyboardInterrupt:
-        typer.echo("interrupted; a submitted job keeps running (ray job stop ends it)", err=True)
-        raise typer.Exit(130) from None
+        if not stops():
+            typer.echo("interrupted; a submitted job keeps running (ray job stop ends it)", err=True)
+        raise typer.Exit(exit_code()) from None
     raise typer.Exit(code)
 
 
@@ -193,7 +202,7 @@ def _names_token() -> bool:
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 for success, 1 for recorded failures, 2 for bad input, 130 for Ctrl-C."""
+    """Run a command. Exit codes: 0 for success, 1 for failures, 2 for bad input, 128 + a signal."""
     try:
         app(prog_name="raysweep", standalone_mode=True)
     except UserError as error:

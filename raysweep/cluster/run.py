@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import TileSizing
+from raysweep.interruption import interrupted, orderly
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import Desired, Todo, done, finished, todo
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from raysweep.work.tile import Tile
 
 
+RESUME_POINTS = 5.0  # seconds that an interrupted run leaves its trials to note resume points
+PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is under way
+
+
 def run_sweep(
     files: Files, wanted: Desired, work: Todo, address: str | None, listener: Listener
 ) -> list[dict[str, Any]]:
@@ -28,7 +33,8 @@ def run_sweep(
         if work:
             run.stages(work, address)
     finally:
-        run.failures += publish_tables(files, wanted, done(wanted, files), run.failures)
+        with orderly(PUBLICATION):
+            run.failures += publish_tables(files, wanted, done(wanted, files), run.failures)
     return run.failures
 
 
@@ -112,11 +118,12 @@ class _Run:
             self._listener.stage(stage, count)
         self._pool = Pool(self._files.root, self._sections, self, self._listener)
         try:
-            while self._frontier.ready_trials or self._pool.busy:
-                if self._frontier.ready_trials:
-                    self._train(len(work.trials))
-                else:
-                    self._pool.turn(1.0)
+            with orderly(RESUME_POINTS):
+                while not interrupted() and (self.ready_trials or self._pool.busy):
+                    if self.ready_trials:
+                        self._train(len(work.trials))
+                    else:
+                        self._pool.turn(1.0)
         finally:
             self._pool.close()
             self.failures += self._pool.failures
@@ -128,7 +135,7 @@ class _Run:
 
     @property
     def ready_trials(self) -> int:
-        return self._frontier.ready_trials
+        return 0 if interrupted() else self._frontier.ready_trials
 
     def tasks(self, most: int) -> "list[TrialTask]":
         from raysweep.work.inputs import TrialTask

@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import os
+import signal
 import socket
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import ray
 
 from raysweep.cluster.tokens import TOKENS
 from raysweep.errors import UserError
+from raysweep.interruption import holding
 
 PATIENCE = 10  # seconds within which the address of a cluster must answer
 
@@ -34,7 +37,8 @@ def ray_session(address: str | None, say: Callable[[str], object] = lambda text:
     try:
         _check_address(address or "")
         if ours:
-            _start(address)
+            with holding(), _out_of_reach():
+                _start(address)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise UserError(reason(address, error)) from error
     try:
@@ -51,6 +55,25 @@ def _start(address: str | None) -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
+
+
+@contextlib.contextmanager
+def _out_of_reach() -> Iterator[None]:
+    """Have Ray's processes survive signals that are meant for the driver, which ends them itself.
+
+    `timeout` signals the whole process group, so that each of them gets a group of its own; Slurm sends
+    SIGUSR1 to every process of a step, so that they inherit a mask that blocks it.
+    """
+    defaults = subprocess.Popen.__init__.__kwdefaults__
+    assert defaults
+    before = defaults["process_group"]
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    defaults["process_group"] = 0
+    try:
+        yield
+    finally:
+        defaults["process_group"] = before
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
 
 
 def _check_address(address: str) -> None:

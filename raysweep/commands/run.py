@@ -15,6 +15,7 @@ from raysweep.errors import UserError
 from raysweep.plan.estimate import estimate
 from raysweep.plan.plan import Desired, done, todo
 from raysweep.plan.record import record_sweep
+from raysweep.plan.why_again import why_again
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock, sweep_lock
@@ -90,7 +91,8 @@ def _run(wanted: Desired, files: Files, address: str | None, console: Console) -
     sweep = wanted.sweep
     with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
         work = todo(wanted, done(wanted, files))
-        log.print(plan_table(wanted, work))
+        for text in (plan_table(wanted, work), *why_again(files, wanted, work)):
+            log.print(text)
         log.write()
         check_space(files, estimate(wanted, work).bytes)
         tracker = _tracker(files, sweep)

@@ -4,14 +4,8 @@ import sys
 
 from raysweep.digest import canonical, digest, digest_of
 from raysweep.plan.applied_permutations import AppliedPermutation
-from raysweep.plan.identity import (
-    ALIGNMENT_VERSION,
-    EMBEDDING_VERSION,
-    AgreementJob,
-    AlignmentJob,
-    Network,
-    alignment_identity,
-)
+from raysweep.plan.identity import AgreementJob, AlignmentJob, Network, alignment_identity
+from raysweep.plan.versions import ALIGNMENT_VERSION, EMBEDDING_VERSION
 from raysweep.sweep.align import Align
 from raysweep.vocabulary import AgreementKind
 

@@ -10,6 +10,8 @@ from typing import Any
 from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
+from raysweep.plan.later import in_id
+from raysweep.plan.versions import PIXELS_VERSION
 from raysweep.sweep.align import Align
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.train import Training
@@ -23,20 +25,6 @@ from raysweep.vocabulary import (
     Similarity,
     Statistics,
 )
-
-# Raise a version when the numbers that the same configuration gives change.
-TRAINING_VERSION = 4
-CHANNELS_LAST_VERSION = 5  # of training with the channels last
-CUDA_VERSION = 6  # of training on a GPU
-PRUNING_VERSION = 1
-SPAWNED_CHAIN_VERSION = 2  # of the chains of spawned runs that keep the order of examples
-IMPORT_VERSION = 2
-ALIGNMENT_VERSION = 5
-EMBEDDING_VERSION = 6  # of alignments of a narrow network in a wide one
-PIXELS_VERSION = 2  # of correlations over several pixels of an image
-OWN_NETWORKS_VERSION = 6  # of alignments of a user's own networks, of which more symmetries are found
-BARRIER_VERSION = 8
-CUDA_BARRIER_VERSION = 9  # of barriers on a GPU, where passes are captured, compiled and of another size
 
 # Keys of `train` that are known of an imported network too; how it was trained is not known.
 KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
@@ -233,6 +221,8 @@ def alignment_settings(method: str, align: Align) -> dict[str, Any]:
 def alignment_identity(method: str, align: Align) -> dict[str, Any]:
     """Return these settings for ids, with a version where the numbers that they give have changed."""
     settings = alignment_settings(method, align)
-    if settings.get("similarity") == Similarity.CORRELATION and settings["pixels"] > 1:
-        settings["version"] = PIXELS_VERSION
-    return settings
+    shared = {key: settings.pop(key) for key in ("method", "seed", "threads", "device")}
+    identity = {**in_id(f"align.{method}", settings), **in_id("align", shared)}
+    if identity.get("similarity") == Similarity.CORRELATION and settings["pixels"] > 1:
+        identity["version"] = PIXELS_VERSION
+    return identity
