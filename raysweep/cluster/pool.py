@@ -2,17 +2,18 @@
 
 import contextlib
 import time
+import traceback
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import ray
 
-from raysweep.cluster.capacity import living_ids, needs_of, placements_pending, room_for, slots
+from raysweep.cluster.capacity import living_ids, name_of, needs_of, placements_pending, room_for, slots
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import FIRST
 from raysweep.sweep.schema import Sections
-from raysweep.tables.failures import failure
+from raysweep.tables.failures import Failure
 from raysweep.version import code_digest
 from raysweep.work.tile import Tile, TileWorker
 
@@ -87,7 +88,7 @@ class Pool:
     """
 
     def __init__(self, root: str, sections: Sections, source: TileSource, listener: Listener) -> None:
-        self.failures: list[dict[str, Any]] = []
+        self.failures: list[Failure] = []
         self._root, self._sections, self._source, self._listener = root, sections, source, listener
         self._needs = sections.resources.align
         self._seconds = sections.resources.unit_seconds
@@ -243,6 +244,8 @@ class Pool:
         elif retry and flight.attempts < ATTEMPTS:
             self._again.append((tile, flight.attempts))
         else:
-            self.failures.append(failure(tile.ids[0], tile.what, error, flight.attempts))
+            text = "".join(traceback.format_exception(error))
+            node = name_of(flight.worker.node)
+            self.failures.append(Failure(tile.ids[0], tile.what, text, flight.attempts, node))
             self._listener.failed(self.failures[-1])
             self._listener.advance(tile.stage, 1)

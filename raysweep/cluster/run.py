@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import TileSizing
@@ -14,7 +14,7 @@ from raysweep.plan.plan import Desired, Todo, done, finished, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.train import Training
-from raysweep.tables.failures import failure
+from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def run_sweep(
     files: Files, wanted: Desired, work: Todo, address: str | None, listener: Listener
-) -> list[dict[str, Any]]:
+) -> list[Failure]:
     """Do the remaining work, publish the tables (even when interrupted), and return the failures.
 
     Raises `SpecError`, before anything is trained, when a network's symmetries cannot be proved.
@@ -74,7 +74,7 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
 
 
 class _Run:
-    """One run of a sweep; `failures` are rows of the table of this name.
+    """One run of a sweep.
 
     It is the source both of Tune's trials and of the pool's tiles, which run at the same time: each committed
     level and each finished alignment may complete the inputs of other jobs.
@@ -84,7 +84,7 @@ class _Run:
         self._files, self._wanted, self._listener = files, wanted, listener
         self._sections = wanted.sweep.sections
         self._sizing = TileSizing(self._sections.resources.tile_seconds)
-        self.failures: list[dict[str, Any]] = []
+        self.failures: list[Failure] = []
 
     def stages(self, work: Todo, address: str | None) -> None:
         """Run all stages in a Ray session until no work with inputs is left."""
@@ -183,10 +183,9 @@ class _Run:
         return {alignment: self._frontier.objects[alignment] for alignment in alignments}
 
     def _report_blocked(self) -> None:
-        """Record a failure for every trial whose inputs failed."""
-        for trial_id, missing in self._frontier.waiting():
-            text = f"not started: it requires {', '.join(missing)}, which failed"
-            self.failures.append(failure(trial_id, "trial", text, 0))
+        """Record a failure for every trial and job whose inputs failed."""
+        for what, identity, missing in self._frontier.waiting():
+            self.failures.append(Failure(identity, what, f"not started: it requires {missing}", 0, ""))
 
 
 def _kind(job: AlignmentJob | BarrierJob) -> Hashable:

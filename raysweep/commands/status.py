@@ -18,4 +18,6 @@ def status_lines(files: Files) -> list[str]:
 
 
 def _failures(files: Files, wanted: Desired) -> int:
-    return int(read_table(files, wanted.sweep.name, "failures", ["id"]).num_rows)
+    """Return how much has failed, without what could not be started because of that."""
+    attempts = read_table(files, wanted.sweep.name, "failures", ["attempts"]).column("attempts")
+    return sum(attempt.as_py() > 0 for attempt in attempts)

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import cache
 from typing import Literal
 
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
@@ -96,16 +97,28 @@ class Frontier:
         self.ready -= count
         return jobs
 
-    def waiting(self) -> Iterator[tuple[str, list[str]]]:
-        """Yield the trials whose inputs are not there, with what they wait for."""
-        found: dict[str, list[str]] = {}
+    def waiting(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the kind and the id of each trial and job that waits for inputs, and in words for which.
+
+        Where an input waits itself, the words go on to what it waits for, down to what has failed.
+        """
+        lacked: dict[str, dict[str, str]] = {}  # of what waits: the ids of what it lacks, with their kinds
+        kinds: dict[str, str] = {}
         for required, followers in self._followers.items():
+            name, kind = (required, "alignment") if isinstance(required, str) else (required[0], "trial")
             for each in followers:
-                if isinstance(each, Trial):
-                    name = f"alignment {required}" if isinstance(required, str) else f"trial {required[0]}"
-                    found.setdefault(each.trial_id, []).append(name)
-        for trial_id, names in found.items():
-            yield trial_id, list(dict.fromkeys(names))
+                kinds[_id(each)] = _kind(each)
+                lacked.setdefault(_id(each), {})[name] = kind
+
+        @cache
+        def words(identity: str) -> str:
+            return " and ".join(
+                f"{kind} {name}, which {f'requires {words(name)}' if name in lacked else 'failed'}"
+                for name, kind in lacked[identity].items()
+            )
+
+        for identity, kind in kinds.items():
+            yield kind, identity, words(identity)
 
     def _enter(self, each: Trial | Job) -> None:
         missing = set(self._inputs(each)) - self._here
@@ -188,3 +201,13 @@ def _id(each: Trial | Job) -> str:
             return each.alignment_id
         case _:
             return each.barrier_id
+
+
+def _kind(each: Trial | Job) -> str:
+    match each:
+        case Trial():
+            return "trial"
+        case AlignmentJob():
+            return "alignment"
+        case _:
+            return "barrier"

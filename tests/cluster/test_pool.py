@@ -143,8 +143,8 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
         for u in wanted.alignments.values()
         if broken in {network.trial_id for network in u.networks}
     }
-    assert {failure["id"] for failure in failures} == touching
-    assert all("checksum" in failure["error"] for failure in failures)
+    assert {failure.id for failure in failures} == touching
+    assert all("checksum" in failure.error for failure in failures)
     assert {key for (key,) in committed(Files(str(root)), "alignments")} == set(wanted.alignments) - touching
 
 
