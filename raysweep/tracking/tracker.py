@@ -45,6 +45,10 @@ class Tracker:
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._begun = False
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        # Otherwise the client of a server prints two lines for every run that ends.
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
     def prepare(self) -> None:
         """Connect in the background."""
@@ -102,10 +106,6 @@ class Tracker:
 
     def _work(self) -> None:
         """Connect, then make a pass whenever it is asked for, until the last one."""
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        # Otherwise the client of a server prints two lines for every run that ends.
-        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         self._try(self._connected)
         final = False
         while not final:
