@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 
 from raysweep.digest import digest
 from raysweep.plan.identity import AgreementJob
@@ -19,10 +18,9 @@ from raysweep.plan.plan import Desired, Done
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.parquet import table_of
 from raysweep.store.results import ID, RESULTS, ResultStore
-from raysweep.sweep.load import Sweep
 from raysweep.tables.agreements import Agreements
 from raysweep.tables.failures import Failure
-from raysweep.tables.publication import Inspection, Publication, bucket_of
+from raysweep.tables.publication import Publication, bucket_of
 from raysweep.tables.rows import Row, agreement_row, alignment_row, barrier_row, metric_rows, trial_row
 from raysweep.tables.schemas import BUCKETS, schema
 from raysweep.tables.selection import Damage, Selection
@@ -34,11 +32,6 @@ SLICE = 10_000  # rows that are made at once
 Item = TypeVar("Item")
 
 
-def write_sweep(files: Files, sweep: Sweep) -> None:
-    """Write the resolved sweep file, which records what the sweep asks for."""
-    files.put(f"sweeps/{sweep.name}/sweep.yaml", _resolved(sweep).encode())
-
-
 def publish_tables(
     files: Files, wanted: Desired, present: Done, failures: Sequence[Failure]
 ) -> list[Failure]:
@@ -48,42 +41,24 @@ def publish_tables(
     """
     publication = Publication(files, wanted.sweep.name)
     publishing = _Publishing(files, wanted, present, publication)
-    publishing.view()
+    publishing.records()
+    publishing.results("alignments", {"alignments": publishing.alignments, "layers": publishing.layers})
+    publishing.results("barriers", {"barriers": publishing.barriers, "curves": publishing.curves})
+    publishing.agreements()
     publishing.failures(failures)
     publication.finish()
     return publishing.damaged
 
 
-def wrong_tables(files: Files, wanted: Desired, present: Done) -> list[str]:
-    """Return a line for each file of the tables, except `failures`, that should be different."""
-    inspection = Inspection(files, wanted.sweep.name)
-    _Publishing(files, wanted, present, inspection).view()
-    inspection.finish()
-    return inspection.problems
-
-
-def _resolved(sweep: Sweep) -> str:
-    return yaml.safe_dump(sweep.resolved, sort_keys=False)
-
-
 class _Publishing:
     """Publishes the tables of one sweep; `damaged` lists a failure for each damaged result."""
 
-    def __init__(
-        self, files: Files, wanted: Desired, present: Done, publication: Publication | Inspection
-    ) -> None:
+    def __init__(self, files: Files, wanted: Desired, present: Done, publication: Publication) -> None:
         self._wanted, self._present = wanted, present
         self._results = ResultStore(files)
         self._publication = publication
         self.damaged: list[Failure] = []
-        self._settings = [code_digest(), _resolved(wanted.sweep)]
-
-    def view(self) -> None:
-        """Publish all tables except `failures`, which alone is not a view of what the store holds."""
-        self.records()
-        self.results("alignments", {"alignments": self.alignments, "layers": self.layers})
-        self.results("barriers", {"barriers": self.barriers, "curves": self.curves})
-        self.agreements()
+        self._settings = [code_digest(), wanted.sweep.text]
 
     def records(self) -> None:
         """Publish the tables that are made of the records of finished levels."""
@@ -97,6 +72,7 @@ class _Publishing:
             self._replace("metrics", bucket, metrics)
 
     def failures(self, failures: Sequence[Failure]) -> None:
+        """Publish the failures, which alone are no view of what the store holds."""
         found = sorted([*failures, *self.damaged], key=lambda failure: failure.id)
         for bucket, chosen in _by_bucket(found, lambda failure: failure.id):
             self._replace("failures", bucket, [asdict(failure) for failure in chosen])

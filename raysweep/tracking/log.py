@@ -54,6 +54,7 @@ class _Known:
     params: set[str] = field(default_factory=set)
     levels: set[int] = field(default_factory=set)
     content: str = ""
+    inputs: bool = False
 
 
 class Log:
@@ -71,7 +72,9 @@ class Log:
         found = find_experiment(self._client, files, sweep.name, uri)
         self.experiment, self.remark = found.experiment, found.remark
         self.answers, self.parent = 0, ""
-        self._runs = {identity: _known(run) for identity, run in _by_identity(self._search()).items()}
+        there = self._search()
+        self._runs = {identity: _known(run) for identity, run in _by_identity(there).items()}
+        self._doubled = len(there) > len(self._runs)
         self._datasets: dict[str, list[DatasetInput]] = {}
 
     def _search(self) -> list[Run]:
@@ -94,6 +97,8 @@ class Log:
         parent = self._run("sweep", self._sweep.name, began, {})
         self.parent = parent.run_id
         found = tables["barriers"]
+        # Those of the parent come first, because a server fails where two requests name a new data set.
+        self._inputs(parent, pd.concat([trials.dataset, found.dataset]))
         named = found.assign(method=found.method.fillna("unaligned"), configured=configured(found, trials))
         self._each([*self._trials(trials, metrics), *self._settings(named, trials, ended)])
         self._parent(parent, tables)
@@ -101,7 +106,7 @@ class Log:
             self._artifacts(parent.run_id, folder)
             self._lines(parent.run_id, list(by_width(named, ended)))
             self._client.set_terminated(parent.run_id, "FINISHED", ended)
-        if len(self._runs) > before:
+        if self._doubled or len(self._runs) > before:
             self._remove_doubles()
 
     def _each(self, jobs: list[Callable[[], None]]) -> None:
@@ -125,6 +130,7 @@ class Log:
 
     def _remove_doubles(self) -> None:
         """Delete duplicate runs, which arise when MLflow's client repeats a request to create one."""
+        self._doubled = False
         for run in self._search():
             ours = self._runs.get(run.data.tags.get("raysweep.id", ""))
             if ours and ours.run_id != run.info.run_id:
@@ -197,7 +203,7 @@ class Log:
         rows: pd.DataFrame,
     ) -> None:
         """Log metrics, missing parameters and the data sets of a run; then the tags that record this."""
-        self._inputs(run, rows)
+        self._inputs(run, rows.dataset)
         self._client.set_terminated(run.run_id, "FINISHED", ended)
         metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
         missing = [Param(key, value) for key, value in params.items() if key not in run.params]
@@ -212,11 +218,12 @@ class Log:
         run.params |= params.keys()
         run.new = False
 
-    def _inputs(self, run: _Known, rows: pd.DataFrame) -> None:
-        """Log the data sets of a new run."""
-        datasets = [each for name in rows.dataset.dropna().unique() for each in self._dataset(name)]
-        if run.new and datasets:
+    def _inputs(self, run: _Known, names: pd.Series) -> None:
+        """Log the data sets of a run, once."""
+        datasets = [each for name in names.dropna().unique() for each in self._dataset(name)]
+        if datasets and not run.inputs:
             self._client.log_inputs(run.run_id, datasets=datasets)
+            run.inputs = True
 
     def _dataset(self, name: str) -> list[DatasetInput]:
         """Return a data set of the sweep as MLflow describes it; nothing where its files are not here."""
@@ -234,7 +241,6 @@ class Log:
 
     def _parent(self, run: _Known, tables: dict[str, pd.DataFrame]) -> None:
         """Log as tags what changes when a sweep is extended, because parameters are immutable."""
-        self._inputs(run, tables["trials"])
         tags = {f"raysweep.{table}": str(len(rows)) for table, rows in tables.items()}
         tags["raysweep.tables"] = self._files.where(f"sweeps/{self._sweep.name}")
         self._client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in tags.items()])
@@ -273,7 +279,8 @@ def _job(act: Callable[..., None], *arguments: Any) -> Callable[[], None]:
 def _known(run: Run) -> _Known:
     tags = run.data.tags
     levels = set(json.loads(tags.get(LEVELS, "[]")))
-    return _Known(run.info.run_id, False, set(run.data.params), levels, tags.get(CONTENT, ""))
+    inputs = bool(run.inputs and run.inputs.dataset_inputs)
+    return _Known(run.info.run_id, False, set(run.data.params), levels, tags.get(CONTENT, ""), inputs)
 
 
 def _by_identity(runs: list[Run]) -> dict[str, Run]:

@@ -9,6 +9,7 @@ import torch
 
 from raysweep.work.device import end_if_cuda_is_broken
 from raysweep.work.inputs import TrialTask
+from raysweep.work.trial import Interrupted
 
 Start = Callable[[TrialTask], Iterator[int | None]]  # `run_trial` of a task
 
@@ -26,8 +27,9 @@ def run_bundle(tasks: Sequence[TrialTask], start: Start, most: int) -> Iterator[
     """Train the trials, at most `most` at a time, and yield what happens.
 
     The trials take turns whenever they have queued steps on the device. A trial that fails leaves the others
-    alone. One for which memory or storage fails is set aside and trained alone at the end. Raises the
-    `OSError` of a trial that trains alone, so that another process goes on.
+    alone. One for which memory or storage fails is set aside and trained alone at the end. When the run is
+    interrupted, those that wait are not started. Raises the `OSError` of a trial that trains alone, so that
+    another process goes on.
     """
     waiting, aside = deque(tasks), deque[TrialTask]()
     running: dict[str, tuple[TrialTask, Iterator[int | None]]] = {}
@@ -50,6 +52,10 @@ def run_bundle(tasks: Sequence[TrialTask], start: Start, most: int) -> Iterator[
                     raise
                 else:
                     yield Event(trial_id, failure=traceback.format_exc())
+                del running[trial_id]
+            except Interrupted:
+                waiting.clear()
+                aside.clear()
                 del running[trial_id]
             except Exception:
                 end_if_cuda_is_broken()
