@@ -31,7 +31,7 @@ def command(
     own = vars(parser.parse_args())
     root, sweep = own.pop("root"), own.pop("sweep")
     try:
-        files, folder = Files(root), f"sweeps/{sweep}"
+        files, folder = Files.existing(root), f"sweeps/{sweep}"
         if not files.list(folder):
             found = ", ".join(sorted({name.split("/")[1] for name in files.list("sweeps")})) or "none"
             raise UserError(f"no sweep {sweep!r} under {root}; there: {found}")

@@ -8,15 +8,23 @@ import typer
 from raysweep import __version__
 from raysweep.commands.process_exit import leave
 from raysweep.errors import CorruptObject, UserError
+from raysweep.interruption import exit_code, interruptible, stops
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 SweepFiles = Annotated[
-    list[str], typer.Argument(metavar="SWEEP...", help="YAML files of sweeps, run one after the other")
+    list[str], typer.Argument(metavar="SWEEP", help="YAML files of sweeps, taken one after the other")
 ]
 SweepFile = Annotated[str, typer.Argument(metavar="SWEEP", help="the sweep's YAML file")]
-Root = Annotated[str, typer.Option(help="directory of trials, results and tables")]
-Override = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE")]
+ROOT = "a directory, s3://bucket/prefix or gs://bucket/prefix"
+Root = Annotated[str, typer.Option(metavar="ROOT", help=f"where everything is stored: {ROOT}")]
+UsedRoot = Annotated[str, typer.Argument(metavar="ROOT", help=f"where sweeps were run: {ROOT}")]
+Override = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="SECTION.KEY=VALUE", help="a key of the sweep file and its value; may be repeated"
+    ),
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -32,7 +40,11 @@ def options(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Test at scale whether neural networks are linearly connected modulo permutation."""
+    """Test at scale whether neural networks are linearly connected modulo permutation.
+
+    A YAML file describes a sweep. `plan` says what it takes, and `run` does it and answers its question.
+    `status`, `verify` and `gc` look after what was stored.
+    """
 
 
 @app.command()
@@ -44,17 +56,26 @@ def plan(
         str | None, typer.Option(help="also estimate the hours on one GPU of a kind: h100")
     ] = None,
 ) -> None:
-    """Show what is left to do and what it will cost, without starting Ray."""
+    """Say what a sweep takes before it runs: its jobs, how many are done, and the cost of the rest.
+
+    Nothing is started or written.
+    """
     from raysweep.commands.load_all import load_all
     from raysweep.commands.plan import plan_table
     from raysweep.plan.plan import done, todo
     from raysweep.plan.rates import check_gpu
+    from raysweep.plan.record import adopt
+    from raysweep.plan.why_again import why_again
     from raysweep.store.files import Files
 
     if gpu is not None:
         check_gpu(gpu)
     for wanted in load_all(sweeps, override):
-        typer.echo(plan_table(wanted, todo(wanted, done(wanted, Files(root))), gpu))
+        files = Files(root)
+        adopt(files, wanted)
+        work = todo(wanted, done(wanted, files))
+        for text in (plan_table(wanted, work, gpu), *why_again(files, wanted, work)):
+            typer.echo(text)
 
 
 @app.command()
@@ -64,17 +85,22 @@ def run(
     override: Override = None,
     address: Annotated[str | None, typer.Option(help="address of a running Ray cluster, or auto")] = None,
 ) -> None:
-    """Run what is left of the sweeps, publish their tables and answer their questions."""
+    """Train, align and compare what is left of the sweeps, and answer their questions.
+
+    All files are checked before the first starts. Stored results are not computed again: the same command
+    goes on after an interruption, and extends a sweep after its file has changed.
+    """
     address = address or os.environ.get("RAY_ADDRESS")
     if address and _names_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads this only when it is imported
     from raysweep.commands.run import GOES_ON, execute
 
     try:
-        code = execute(sweeps, root, override, address)
+        with interruptible():
+            code = execute(sweeps, root, override, address)
     except KeyboardInterrupt:  # the command-line library would exit with code 1
         typer.echo("interrupted; the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code()) from None
     except OSError as error:
         typer.echo(f"error: {error}; {GOES_ON}", err=True)
         raise typer.Exit(1) from None
@@ -88,7 +114,10 @@ def submit(
     address: Annotated[str, typer.Option(help="address of the cluster's dashboard, http://host:8265")],
     override: Override = None,
 ) -> None:
-    """Run a sweep as a job on a Ray cluster, with the code installed here, and follow the job's log."""
+    """Run a sweep as a job on a Ray cluster that this machine only reaches by its dashboard.
+
+    The code installed here and the sweep file are sent, and the job's log is followed.
+    """
     from raysweep.cluster.submit import submit as send
     from raysweep.sweep.load import load_sweep
 
@@ -96,38 +125,46 @@ def submit(
         typer.echo(text, nl=False)
 
     try:
-        code = send(sweep, load_sweep(sweep, override), root, override, address, show)
+        with interruptible():
+            code = send(sweep, load_sweep(sweep, override), root, override, address, show)
     except KeyboardInterrupt:
-        typer.echo("interrupted; a submitted job keeps running (ray job stop ends it)", err=True)
-        raise typer.Exit(130) from None
+        if not stops():
+            typer.echo("interrupted; a submitted job keeps running (ray job stop ends it)", err=True)
+        raise typer.Exit(exit_code()) from None
     raise typer.Exit(code)
 
 
 @app.command("import")
 def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) -> None:
-    """Import the networks that train.imports names as finished trials, which run then aligns and compares."""
+    """Bring in networks that you have trained elsewhere (train.imports), as finished trials.
+
+    Their files are checked and stored; `run` then aligns and compares them.
+    """
     from raysweep.commands.import_networks import import_sweep
 
     import_sweep(sweep, root, override)
 
 
 @app.command()
-def status(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
-    """Show the progress of every sweep under a root."""
+def status(root: UsedRoot) -> None:
+    """Say how far each sweep under a root is, and how many jobs have failed."""
     from raysweep.commands.status import status_lines
     from raysweep.store.files import Files
 
-    for line in status_lines(Files(root)):
+    for line in status_lines(Files.existing(root)):
         typer.echo(line)
 
 
 @app.command()
-def verify(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
-    """Check every object under a root: checksums, schemas, completeness. The exit code is 1 for problems."""
+def verify(root: UsedRoot) -> None:
+    """Look for damage: read every object under a root, and say what is wrong or missing and how to repair it.
+
+    The exit code is 1 where there are problems.
+    """
     from raysweep.commands.verify import objects, problems
     from raysweep.store.files import Files
 
-    files, found = Files(root), 0
+    files, found = Files.existing(root), 0
     for problem in problems(files):
         typer.echo(problem)
         found += 1
@@ -137,14 +174,17 @@ def verify(root: Annotated[str, typer.Argument(metavar="ROOT")]) -> None:
 
 @app.command()
 def gc(
-    root: Annotated[str, typer.Argument(metavar="ROOT")],
+    root: UsedRoot,
     delete: Annotated[bool, typer.Option("--delete", help="remove them (while no run is at work)")] = False,
 ) -> None:
-    """List trials and results that no sweep under a root asks for, and logs of removed sweeps."""
+    """Find what may be thrown away: trials and results that no sweep under a root asks for any more.
+
+    They are listed, and removed only with --delete.
+    """
     from raysweep.commands.gc import collect
     from raysweep.store.files import Files
 
-    for line in collect(Files(root), delete):
+    for line in collect(Files.existing(root), delete):
         typer.echo(line)
 
 
@@ -158,14 +198,17 @@ def _names_token() -> bool:
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 for success, 1 for recorded failures, 2 for bad input, 130 for Ctrl-C."""
+    """Run a command. Exit codes: 0 for success, 1 for failures, 2 for bad input, 128 + a signal."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="raysweep", standalone_mode=True)
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         leave(2)
     except CorruptObject as error:
         typer.echo(f"error: {error}; raysweep verify lists all problems and how to repair them", err=True)
+        leave(1)
+    except OSError as error:  # of a disk or of storage
+        typer.echo(f"error: {error}", err=True)
         leave(1)
     except SystemExit as end:
         leave(end.code if isinstance(end.code, int) else 1)

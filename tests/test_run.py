@@ -165,6 +165,27 @@ def test_interrupt_ends_with_130(tiny, tmp_path):
     assert logs(tmp_path)[0].endswith("interrupted; the same command goes on from here\n")
 
 
+def test_sigterm_to_the_whole_group_leaves_resume_points_and_tables(tiny, tmp_path):
+    """As `timeout` sends it: Ray's processes survive it, and the driver ends them."""
+    sets = ["train.epochs=[1, 100_000]", "train.width=4", "train.replicates=2", "train.checkpoints=[]"]
+    sets += ["resources.workers=3", "resources.trial.cpu=0.5", "resources.resume_seconds=1000"]
+    words = command("run", tiny, "--root", tmp_path, *(word for each in sets for word in ("--set", each)))
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    driver = subprocess.Popen(words, cwd=PROJECT, process_group=0, **output)
+    while not list(tmp_path.glob("trials/*/level_000/done")):  # of a network of one epoch
+        assert driver.poll() is None
+        time.sleep(0.05)
+    began = time.monotonic()
+    os.killpg(driver.pid, signal.SIGTERM)
+    printed = driver.communicate(timeout=60)[0].decode()
+    assert driver.returncode == 143, printed
+    assert time.monotonic() - began < 20
+    assert "the same command goes on from here" in printed
+    assert not [word for word in ("Traceback", "SIGTERM", "***") if word in printed], printed
+    assert len(list(tmp_path.glob("trials/*/resume"))) == 2
+    assert len(pd.read_parquet(tmp_path / "sweeps/tiny/trials")) in (1, 2)
+
+
 @pytest.mark.versions
 def test_pruned_networks_and_branches_from_the_command_line(session, tiny, tmp_path):
     """Branches wait for trials and alignments; more levels do only what is new."""

@@ -1,19 +1,16 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
-from collections.abc import Container, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import TileSizing
-from raysweep.errors import UserError
-from raysweep.models.config import ModelConfig
+from raysweep.interruption import interrupted, orderly
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import Desired, Todo, done, finished, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.train import Training
 from raysweep.tables.failures import failure
 from raysweep.tables.publishing import publish_tables
 
@@ -22,20 +19,22 @@ if TYPE_CHECKING:
     from raysweep.work.tile import Tile
 
 
+RESUME_POINTS = 5.0  # seconds that an interrupted run leaves its trials to note resume points
+PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is under way
+
+
 def run_sweep(
     files: Files, wanted: Desired, work: Todo, address: str | None, listener: Listener
 ) -> list[dict[str, Any]]:
-    """Do the remaining work, publish the tables (even when interrupted), and return the failures.
-
-    Raises `SpecError`, before anything is trained, when a network's symmetries cannot be proved.
-    """
+    """Do the remaining work, publish the tables (even when interrupted), and return the failures."""
     run = _Run(files, wanted, listener)
     _drop_resume_points(files, wanted, work)
     try:
         if work:
             run.stages(work, address)
     finally:
-        run.failures += publish_tables(files, wanted, done(wanted, files), run.failures)
+        with orderly(PUBLICATION):
+            run.failures += publish_tables(files, wanted, done(wanted, files), run.failures)
     return run.failures
 
 
@@ -90,9 +89,7 @@ class _Run:
         """Run all stages in a Ray session until no work with inputs is left."""
         from raysweep.cluster.session import ray_session
 
-        if work.alignments:
-            _prove_all(self._wanted)
-        with ray_session(address):
+        with ray_session(address, self._listener.waits):
             self._check_cluster(work, may_grow=address is not None)
             import_networks(self._files, self._wanted, self._listener)
             self._process_jobs()
@@ -121,11 +118,12 @@ class _Run:
             self._listener.stage(stage, count)
         self._pool = Pool(self._files.root, self._sections, self, self._listener)
         try:
-            while self._frontier.ready_trials or self._pool.busy:
-                if self._frontier.ready_trials:
-                    self._train(len(work.trials))
-                else:
-                    self._pool.turn(1.0)
+            with orderly(RESUME_POINTS):
+                while not interrupted() and (self.ready_trials or self._pool.busy):
+                    if self.ready_trials:
+                        self._train(len(work.trials))
+                    else:
+                        self._pool.turn(1.0)
         finally:
             self._pool.close()
             self.failures += self._pool.failures
@@ -137,7 +135,7 @@ class _Run:
 
     @property
     def ready_trials(self) -> int:
-        return self._frontier.ready_trials
+        return 0 if interrupted() else self._frontier.ready_trials
 
     def tasks(self, most: int) -> "list[TrialTask]":
         from raysweep.work.inputs import TrialTask
@@ -192,31 +190,3 @@ class _Run:
 def _kind(job: AlignmentJob | BarrierJob) -> Hashable:
     """Return a key that jobs share when they take about the same time."""
     return type(job), job.setting, len(job.networks)
-
-
-def _prove_all(wanted: Desired) -> None:
-    """Prove the symmetries of all networks that will be aligned. Raises `SpecError`."""
-    from raysweep.plan.probes import model_config, probe_data
-    from raysweep.work.data import prove_padding_to, proved_spec
-
-    def config_of(training: Training) -> ModelConfig:
-        facts = probe_data(data_config(training, 0).whole(), wanted.sweep.sections.train)
-        return model_config(training, facts.shape, facts.classes)
-
-    for training in dict.fromkeys(trial.training for trial in wanted.trials.values()):
-        with _naming(training):
-            proved_spec(config_of(training))
-    for job in wanted.alignments.values():
-        if job.embeds:
-            narrow, wide = (wanted.trials[network.trial_id].training for network in job.networks)
-            with _naming(wide):
-                prove_padding_to(config_of(wide), config_of(narrow))
-
-
-@contextmanager
-def _naming(training: Training) -> Iterator[None]:
-    """Name the network in the message of an error."""
-    try:
-        yield
-    except UserError as error:
-        raise type(error)(f"train.model = {training.model}, norm {training.norm}: {error}") from error

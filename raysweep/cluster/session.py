@@ -3,21 +3,28 @@
 import contextlib
 import logging
 import os
+import signal
 import socket
-from collections.abc import Iterator
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import ray
 
+from raysweep.cluster.tokens import TOKENS
 from raysweep.errors import UserError
+from raysweep.interruption import holding
 
 PATIENCE = 10  # seconds within which the address of a cluster must answer
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None) -> Iterator[None]:
+def ray_session(address: str | None, say: Callable[[str], object] = lambda text: None) -> Iterator[None]:
     """Use an already initialised Ray, join the cluster at `address`, or start Ray on this machine.
 
-    Raises `UserError` for an address that does not answer.
+    What takes seconds is announced by `say`. Raises `UserError` for an address that does not answer or that
+    refuses the token, and where Ray cannot start.
     """
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
@@ -25,17 +32,15 @@ def ray_session(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ours = not ray.is_initialized()
+    if ours:
+        say(f"joining the Ray cluster at {address}" if address else "starting Ray on this machine")
     try:
         _check_address(address or "")
         if ours:
-            ray.init(
-                address=address or "local",  # otherwise Ray joins the cluster last started here
-                include_dashboard=False if address is None else None,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-            )
-    except OSError as error:
-        raise UserError(f"--address {address}: {error}") from error
+            with holding(), _out_of_reach():
+                _start(address)
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise UserError(reason(address, error)) from error
     try:
         yield
     finally:
@@ -43,8 +48,54 @@ def ray_session(address: str | None) -> Iterator[None]:
             ray.shutdown()
 
 
+def _start(address: str | None) -> None:
+    ray.init(
+        address=address or "local",  # otherwise Ray joins the cluster last started here
+        include_dashboard=False if address is None else None,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
+
+
+@contextlib.contextmanager
+def _out_of_reach() -> Iterator[None]:
+    """Have Ray's processes survive signals that are meant for the driver, which ends them itself.
+
+    `timeout` signals the whole process group, so that each of them gets a group of its own; Slurm sends
+    SIGUSR1 to every process of a step, so that they inherit a mask that blocks it.
+    """
+    defaults = subprocess.Popen.__init__.__kwdefaults__
+    assert defaults
+    before = defaults["process_group"]
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    defaults["process_group"] = 0
+    try:
+        yield
+    finally:
+        defaults["process_group"] = before
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+
+
 def _check_address(address: str) -> None:
     """Raise `OSError` when nothing listens at the address, to which Ray would try to connect for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+
+
+def reason(address: str | None, error: Exception) -> str:
+    """Return what is to be changed so that Ray starts or is joined."""
+    text = " ".join(str(error).strip().splitlines()[:1])
+    if isinstance(error, ray.exceptions.AuthenticationError):
+        return f"--address {address}: the cluster refuses the token, or there is none ({TOKENS})"
+    if "AF_UNIX" in str(error):
+        folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+        return f"the temporary folder {folder} has too long a path for Ray's sockets; set RAY_TMPDIR=/tmp"
+    if address:
+        return f"--address {address}: {text} (if the cluster asks for a token: {TOKENS})"
+    path = getattr(error, "filename", None)
+    if path and Path(path).is_relative_to(Path.home()):
+        return (
+            f"Ray cannot write to HOME = {Path.home()}, where it keeps its token; set HOME to another folder"
+        )
+    return f"Ray cannot start on this machine: {text}"

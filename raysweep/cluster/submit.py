@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
+from raysweep.cluster.tokens import TOKENS
 from raysweep.errors import UserError
+from raysweep.interruption import stops
 from raysweep.sweep.load import Sweep
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 FOLDER = "sweeps"  # the folder of the sweep file in the job's directory
 SHIPPED = ("raysweep", "analysis")
 PATIENCE = 60  # seconds within which a cluster must accept a job
+STOPPING = 20  # seconds that a stopped job has to end; Ray would kill it after 3
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 KEPT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
 
@@ -31,7 +34,8 @@ def submit(
 ) -> int:
     """Send the project and the sweep file to a cluster, follow the job's log, and return its exit code.
 
-    The job runs `raysweep run`. Credentials are never sent: those for storage and tracking, and the
+    The job runs `raysweep run`. SIGTERM and SIGUSR1 end the job, as they end a run; Ctrl-C leaves it running.
+    Credentials are never sent: those for storage and tracking, and the
     cluster's token, must be present on the cluster. Raises `UserError` for a root that the job could not
     find, and for an address that does not answer or that refuses the token.
     """
@@ -50,7 +54,13 @@ def submit(
             metadata={"sweep": sweep.name},
         )
     show(f"job {job} on {address}\n")
-    return follow(client, job, show)
+    try:
+        return follow(client, job, show)
+    except KeyboardInterrupt:
+        if stops():
+            client.stop_job(job)
+            show(f"job {job} is told to stop\n")
+        raise
 
 
 def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None]) -> int:
@@ -111,7 +121,8 @@ def _entrypoint(path: str, root: str, overrides: list[str] | None) -> str:
 def _environment() -> dict[str, str]:
     """Return the variables that locate storage and tracking, without credentials."""
     given = {key: os.environ[key] for key in KEPT if key in os.environ}
-    return {key: value for key, value in given.items() if urlparse(value).username is None}
+    plain = {key: value for key, value in given.items() if urlparse(value).username is None}
+    return plain | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOPPING)}
 
 
 def _connect(address: str) -> "JobSubmissionClient":
@@ -121,13 +132,9 @@ def _connect(address: str) -> "JobSubmissionClient":
 
     try:
         return JobSubmissionClient(address)
-    except (AuthenticationError, ConnectionError, RuntimeError) as error:
+    except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"--address {address}: {reason} (the token is read from RAY_AUTH_TOKEN, from the file that "
-            "RAY_AUTH_TOKEN_PATH names, or from ~/.ray/auth_token; RAY_AUTH_MODE=disabled for a cluster "
-            "without tokens)"
-        ) from error
+        raise UserError(f"--address {address}: {reason} ({TOKENS})") from error
 
 
 def _send(client: "JobSubmissionClient", **job: Any) -> str:

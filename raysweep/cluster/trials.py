@@ -16,6 +16,8 @@ from ray.tune.search import Searcher
 
 from raysweep.cluster.capacity import living_ids, needs_of, slots
 from raysweep.cluster.events import Listener
+from raysweep.cluster.stopping import ask_to_stop, asked_to_stop
+from raysweep.interruption import hold, interrupted
 from raysweep.plan.identity import data_config
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
@@ -97,7 +99,8 @@ class _Trainable(tune.Trainable):
         config = data_config(training, task.trial.replicate)
         data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
         seconds = self._sections.resources.resume_seconds
-        yield from run_trial(task, data, store, ResultStore(self._files), seconds)
+        stops = asked_to_stop(self._config["run"])
+        yield from run_trial(task, data, store, ResultStore(self._files), seconds, stops=stops)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing, because checkpoints are kept in the trial store."""
@@ -146,18 +149,27 @@ class _Ready(Searcher):
 
 
 class _Progress(Callback):
-    """Notifies the source and the listener of finished levels, and gives the source its turns."""
+    """Notifies the source and the listener of finished levels, and gives the source its turns.
 
-    def __init__(self, source: TrialSource, needs: dict[str, float], listener: Listener) -> None:
+    When the run is interrupted, it asks the processes of the trials to note resume points and to end.
+    """
+
+    def __init__(self, source: TrialSource, run: str, needs: dict[str, float], listener: Listener) -> None:
         self.failures: list[dict[str, Any]] = []
         self._ended: set[str] = set()
-        self._source, self._needs, self._listener = source, needs, listener
+        self._source, self._run, self._needs, self._listener = source, run, needs, listener
+
+    def setup(self, *_: Any, **info: Any) -> None:
+        hold()  # Tune has just installed a handler of SIGUSR1
 
     def __getstate__(self) -> dict[str, Any]:
         """Return no state: Tune pickles callbacks for a restore, and a terminal cannot be pickled."""
         return {}
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if interrupted():
+            ask_to_stop(self._run)
+            return
         waits = any(trial.status == "PENDING" for trial in trials)
         self._source.turn(self._needs if waits else None)
 
@@ -196,14 +208,15 @@ def train_trials(
     resources = sections.resources
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported by the listener
     needs = {"cpu": resources.trial.cpu, "gpu": resources.trial.gpu}
-    progress = _Progress(source, {kind.upper(): amount for kind, amount in needs.items()}, listener)
+    run = uuid.uuid4().hex
+    progress = _Progress(source, run, {kind.upper(): amount for kind, amount in needs.items()}, listener)
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(_Trainable, needs),
             param_space={
                 "root": root,
                 "code": code_digest(),
-                "run": uuid.uuid4().hex,
+                "run": run,
                 "sections": [ray.put(sections)],
             },
             tune_config=tune.TuneConfig(

@@ -1,67 +1,128 @@
-"""`raysweep gc`: lists and removes trials and results that no sweep asks for, and logs of removed sweeps."""
+"""`raysweep gc`: lists and removes what no sweep asks for: trials, results, sources and old logs.
+
+What a sweep asks for is what it recorded when it last ran (`raysweep.plan.record`), whatever its file and the
+user's modules say today.
+"""
 
 import contextlib
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.commands.run_log import FOLDER
-from raysweep.commands.stored_sweeps import stored_sweeps
-from raysweep.plan.plan import desired
+from raysweep.plan.record import SOURCES, Record, forget_former, read_record, sweep_names
 from raysweep.store.files import Files
 from raysweep.store.lock import exclusive_root_lock
 from raysweep.store.results import ResultStore
 
+UNKNOWN = "no sweep under this root has recorded that it asked for it"
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """An object that no sweep asks for: its size in bytes, and why nobody does."""
+
+    size: int
+    reason: str
+
 
 def collect(files: Files, delete: bool) -> Iterator[str]:
-    """Yield a line for every object that belongs to no sweep, and a summary; remove the objects if asked.
+    """Yield a line for every object that no sweep asks for, by reason; remove the objects if asked.
 
-    Raises `UserError` when objects are to be removed while a run or an import is at work.
+    Raises `UserError` for a sweep without a record, and when objects are to be removed while a run or an
+    import is, or may be, at work.
     """
     with exclusive_root_lock(files) if delete else contextlib.nullcontext():
-        found = garbage(files)
-        for name, size in found.items():
-            yield f"{size:12,} {name}"
-            if delete:
-                files.delete(name)
+        records = _records(files)
+        found = _garbage(files, records)
+        for reason in sorted({each.reason for each in found.values()}):
+            chosen = {name: each for name, each in found.items() if each.reason == reason}
+            yield f"{reason}: {summary(chosen)}"
+            for name, each in chosen.items():
+                yield f"{each.size:12,} {name}"
+                if delete:
+                    files.delete(name)
         if delete:
-            files.remove_empty_folders("trials")
-            files.remove_empty_folders("results")
-    yield f"{summary(found)}{', removed' if delete else ''}"
+            for record in records:
+                forget_former(files, record)
+            for folder in ("trials", "results"):
+                files.remove_empty_folders(folder)
+    yield f"in all: {summary(found)}{', removed' if delete else ''}"
 
 
-def garbage(files: Files) -> dict[str, int]:
-    """Return the objects that belong to no sweep, with their sizes in bytes.
-
-    The `sweep.yaml` under the root says what each sweep asked for when it last ran.
-    """
-    wanted = [desired(sweep) for sweep in stored_sweeps(files)]
-    names = {each.sweep.name for each in wanted}
-    trials = {trial_id for each in wanted for trial_id in each.trials}
-    found = {name: size for name, size in files.sizes("trials").items() if name.split("/")[1] not in trials}
-    found |= _results(files, "alignments", [key for each in wanted for key in each.alignments])
-    found |= _results(files, "barriers", [key for each in wanted for key in each.barriers])
-    logs = files.sizes(FOLDER).items()
-    return found | {name: size for name, size in logs if name.split("/")[1] not in names}
+def garbage(files: Files) -> dict[str, Garbage]:
+    """Return the objects that no sweep asks for. Raises `UserError` for a sweep without a record."""
+    return _garbage(files, _records(files))
 
 
-def _results(files: Files, kind: str, wanted: list[str]) -> dict[str, int]:
+def _records(files: Files) -> list[Record]:
+    return [read_record(files, name) for name in sweep_names(files)]
+
+
+def _garbage(files: Files, records: list[Record]) -> dict[str, Garbage]:
+    asked, reasons = _asked(records), _Reasons(records)
+    found = {}
+    for folder in ("trials", SOURCES):
+        for name, size in files.sizes(folder).items():
+            identity = name.split("/")[1].removesuffix(".py")
+            if identity not in asked:
+                found[name] = Garbage(size, reasons.of([identity]))
+    for kind in ("alignments", "barriers"):
+        found |= _results(files, kind, records, reasons)
+    names = {record.sweep for record in records}
+    for name, size in files.sizes(FOLDER).items():
+        sweep = name.split("/")[1]
+        if sweep not in names:
+            found[name] = Garbage(size, f"the sweep {sweep} has been removed")
+    return found
+
+
+def _asked(records: list[Record]) -> set[str]:
+    """The ids of the trials and the digests of the sources that sweeps ask for."""
+    kinds = [(record, kind) for record in records for kind in ("trials", "source")]
+    return {identity for record, kind in kinds for identity in record.ids(kind).to_pylist()}
+
+
+class _Reasons:
+    """Says of an id which sweep asked for it, and until when."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self._known: dict[str, str] = {}
+        for record in records:
+            columns = (record.former.column(name).to_pylist() for name in ("id", "dropped"))
+            for identity, dropped in zip(*columns, strict=True):
+                when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(dropped))
+                self._known[identity] = f"the sweep {record.sweep} asked for it until {when} UTC"
+
+    def of(self, ids: list[str]) -> str:
+        return next((self._known[each] for each in ids if each in self._known), UNKNOWN)
+
+
+def _results(files: Files, kind: str, records: list[Record], reasons: _Reasons) -> dict[str, Garbage]:
     """Return the result objects of which no row is wanted; an object holds all the rows of a tile."""
     index = ResultStore(files).index(kind)
     rows = index.rows()
-    asked = rows.column("object").filter(pc.is_in(rows.column("id"), pa.array(wanted, pa.string()))).unique()
+    wanted = pa.chunked_array([chunk for record in records for chunk in record.ids(kind).chunks], pa.string())
+    asked = rows.column("object").filter(pc.is_in(rows.column("id"), wanted.combine_chunks())).unique()
     used = set(index.objects.column("object").take(asked).to_pylist())
-    return {name: size for name, size in files.sizes(f"results/{kind}").items() if name not in used}
+    held: dict[str, list[str]] = {}
+    if any(len(record.former) for record in records):
+        columns = (index.objects.column(name).to_pylist() for name in ("object", "ids"))
+        held = dict(zip(*columns, strict=True))
+    return {
+        name: Garbage(size, reasons.of(held.get(name, [])))
+        for name, size in files.sizes(f"results/{kind}").items()
+        if name not in used
+    }
 
 
-def summary(found: dict[str, int]) -> str:
-    """Return a line with the numbers of trials, result objects and logs, and their total size."""
+def summary(found: dict[str, Garbage]) -> str:
+    """Return the numbers of trials, result objects and other files, and their total size."""
     trials = {name.split("/")[1] for name in found if name.startswith("trials/")}
     results = sum(name.startswith("results/") for name in found)
-    logs = sum(name.startswith(f"{FOLDER}/") for name in found)
-    size = sum(found.values()) / 1e6
-    return (
-        f"{len(trials)} trials and {results} result objects that no sweep asks for, {logs} logs of removed "
-        f"sweeps, {size:,.1f} MB"
-    )
+    others = sum(not name.startswith(("trials/", "results/")) for name in found)
+    size = sum(each.size for each in found.values()) / 1e6
+    return f"{len(trials)} trials, {results} result objects, {others} logs and sources, {size:,.1f} MB"

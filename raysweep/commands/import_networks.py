@@ -8,9 +8,9 @@ from raysweep.commands.plan import split_notes
 from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
 from raysweep.errors import UserError
+from raysweep.plan.record import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
-from raysweep.tables.publishing import write_sweep
 
 
 def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
@@ -23,7 +23,7 @@ def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
     with shared_root_lock(files):
         files.check_writable()
         with RunLog(files, sweep.name, console) as log:
-            write_sweep(files, sweep)
+            record_sweep(files, wanted)
             with LiveProgress(log) as progress:
                 imported = import_networks(files, wanted, progress)
             present = len(wanted.trials) - imported

@@ -14,13 +14,14 @@ from raysweep.commands.run_log import RunLog
 from raysweep.errors import UserError
 from raysweep.plan.estimate import estimate
 from raysweep.plan.plan import Desired, done, todo
+from raysweep.plan.record import record_sweep
+from raysweep.plan.why_again import why_again
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
 from raysweep.tables.mixtures import fallbacks, mixtures
-from raysweep.tables.publishing import write_sweep
 from raysweep.tables.schemas import TABLES, read_table
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def execute(paths: list[str], root: str, overrides: list[str] | None, address: s
     code = 0
     with shared_root_lock(files):
         files.check_writable()
-        with _one_session(sweeps, files, address):
+        busy = [wanted for wanted in sweeps if _prepared(wanted, files)]
+        with _one_session(busy, address, console):
             for wanted in sweeps:
                 try:
                     failures = _run(wanted, files, address, console)
@@ -60,15 +62,28 @@ def _print_error(problem: str) -> None:
     Console(stderr=True, soft_wrap=True).print(problem, markup=False, highlight=False)
 
 
+def _prepared(wanted: Desired, files: Files) -> bool:
+    """Prove the symmetries of the networks that will be aligned; returns whether there is any work.
+
+    Raises `SpecError`.
+    """
+    work = todo(wanted, done(wanted, files))
+    if work.alignments:
+        from raysweep.work.proving import prove_all
+
+        prove_all(wanted)
+    return bool(work)
+
+
 def _one_session(
-    sweeps: list[Desired], files: Files, address: str | None
+    busy: list[Desired], address: str | None, console: Console
 ) -> contextlib.AbstractContextManager[None]:
-    """Start Ray once for several sweeps; a single sweep starts it after its symmetries are proved."""
-    if len(sweeps) == 1 or not any(todo(wanted, done(wanted, files)) for wanted in sweeps):
+    """Start Ray once for several sweeps with work; a single sweep starts it when its plan is printed."""
+    if len(busy) < 2:
         return contextlib.nullcontext()
     from raysweep.cluster.session import ray_session
 
-    return ray_session(address)
+    return ray_session(address, console.print)
 
 
 def _run(wanted: Desired, files: Files, address: str | None, console: Console) -> list[dict[str, Any]]:
@@ -76,13 +91,14 @@ def _run(wanted: Desired, files: Files, address: str | None, console: Console) -
     sweep = wanted.sweep
     with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
         work = todo(wanted, done(wanted, files))
-        log.print(plan_table(wanted, work))
+        for text in (plan_table(wanted, work), *why_again(files, wanted, work)):
+            log.print(text)
         log.write()
         check_space(files, estimate(wanted, work).bytes)
         tracker = _tracker(files, sweep)
         if tracker and work:
             tracker.prepare()
-        write_sweep(files, sweep)
+        record_sweep(files, wanted)
         with LiveProgress(log) as progress:
             failures = run_sweep(files, wanted, work, address, progress)
         _answer(log, files, sweep, tracker)

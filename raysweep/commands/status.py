@@ -1,21 +1,27 @@
 """`raysweep status`: the progress of every sweep under a root."""
 
-from raysweep.commands.stored_sweeps import stored_sweeps
-from raysweep.plan.plan import Desired, desired, done, todo
+from raysweep.errors import CorruptObject, UserError
+from raysweep.plan.record import finished, read_record, sweep_names
 from raysweep.store.files import Files
 from raysweep.tables.schemas import read_table
 
 
 def status_lines(files: Files) -> list[str]:
-    """Return a line per sweep under the root, with its finished and desired jobs and its failures."""
-    lines = []
-    for sweep in stored_sweeps(files):
-        wanted = desired(sweep)
-        left = todo(wanted, done(wanted, files)).counts()
-        parts = [f"{what} {total - left[what]}/{total}" for what, total in wanted.counts().items()]
-        lines.append(f"{wanted.sweep.name}: {', '.join(parts)}, failures {_failures(files, wanted)}")
-    return lines or [f"no sweep under {files.root}"]
+    """Return a line per sweep under the root, with its finished and desired jobs and its failures.
+
+    They are those of its record. Where that, or the table of failures, cannot be read, the line says so.
+    """
+    return [_line(files, name) for name in sweep_names(files)] or [f"no sweep under {files.root}"]
 
 
-def _failures(files: Files, wanted: Desired) -> int:
-    return int(read_table(files, wanted.sweep.name, "failures", ["id"]).num_rows)
+def _line(files: Files, name: str) -> str:
+    try:
+        record = read_record(files, name)
+        left = finished(files, record).left(record)
+        failures = read_table(files, name, "failures", ["id"]).num_rows
+    except UserError as error:
+        return f"{name}: {error}"
+    except CorruptObject as error:
+        return f"{name}: {error}; raysweep run writes it again"
+    parts = [f"{what} {total - left[what]}/{total}" for what, total in record.counts().items()]
+    return f"{name}: {', '.join(parts)}, failures {failures}"

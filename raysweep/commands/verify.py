@@ -1,17 +1,26 @@
 """`raysweep verify`: checks every object under a root, and says how to repair what is wrong."""
 
+import hashlib
 from collections.abc import Iterator
 
 from raysweep.commands.run_log import FOLDER
-from raysweep.commands.stored_sweeps import stored_sweep, sweep_files
 from raysweep.errors import UserError
-from raysweep.plan.plan import Desired, Done, desired, done, todo
+from raysweep.plan.record import (
+    RESOLVED,
+    SOURCES,
+    Finished,
+    Record,
+    among,
+    finished,
+    read_record,
+    source_name,
+    sweep_names,
+)
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import discard_index, index_name
-from raysweep.store.results import RESULTS, ResultStore
+from raysweep.store.results import ID, RESULTS, ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.tables.publication import forget_published
-from raysweep.tables.publishing import wrong_tables
+from raysweep.tables.publication import wrong_files
 from raysweep.tables.schemas import read_table
 
 AGAIN = "raysweep run computes it again"
@@ -25,22 +34,48 @@ def problems(files: Files) -> Iterator[str]:
     """
     yield from _trials(files)
     yield from _results(files)
-    for name in sweep_files(files):
+    yield from _sources(files)
+    for name in sweep_names(files):
         try:
-            yield from _sweep(files, name)
-        except UserError as error:
-            yield f"{error}; raysweep run with the sweep's original file writes it again"
+            yield from _sweep(files, read_record(files, name))
+        except (UserError, CorruptObject) as error:
+            yield str(error)
     when = "" if files.directory else " when it is a day old"
     for name in files.list("tmp"):
         yield f"{files.where(name)}: left behind by a process that was killed; a run removes it{when}"
 
 
-def _sweep(files: Files, name: str) -> Iterator[str]:
-    """Check a sweep against its stored file. Raises `UserError` when the file is invalid."""
-    wanted = desired(stored_sweep(files, name))
-    present = done(wanted, files)
-    yield from _complete(wanted, present)
-    yield from _tables(files, wanted, present)
+def _sources(files: Files) -> Iterator[str]:
+    for name in files.list(SOURCES):
+        if source_name(hashlib.sha256(files.find(name) or b"").hexdigest()) != name:
+            yield f"{files.where(name)}: the checksum does not match; raysweep run writes it again"
+
+
+def _sweep(files: Files, record: Record) -> Iterator[str]:
+    """Check a sweep against its record."""
+    present = finished(files, record)
+    name = f"sweeps/{record.sweep}/{RESOLVED}"
+    if not files.holds(name, record.resolved().encode()):
+        yield f"{files.where(name)}: is not what was run; raysweep run writes it again"
+    for what, count in present.left(record).items():
+        if count:
+            yield f"sweep {record.sweep}: {count} {what} are not done; raysweep run completes them"
+    wrong = wrong_files(files, record.sweep)
+    for problem in wrong or _unpublished(files, record.sweep, present):
+        yield f"{problem}; raysweep run publishes it again"
+
+
+def _unpublished(files: Files, sweep: str, present: Finished) -> Iterator[str]:
+    """Check that the tables have the rows of all that is done. Raises `CorruptObject`."""
+    trials = read_table(files, sweep, "trials", ["trial_id", "level"])
+    levels = set(zip(*(trials.column(name).to_pylist() for name in trials.column_names), strict=True))
+    lacking = {"trials": len(present.levels - levels)}
+    for kind, column in ID.items():
+        rows = read_table(files, sweep, kind, [column]).column(column)
+        lacking[kind] = len(present.ids[kind]) - len(among(present.ids[kind], rows))
+    for kind, count in lacking.items():
+        if count:
+            yield f"sweep {sweep}: the table {kind} lacks {count} rows that are done"
 
 
 def _trials(files: Files) -> Iterator[str]:
@@ -93,26 +128,6 @@ def _index(files: Files, kind: str) -> Iterator[str]:
         discard_index(files, kind)
 
 
-def _complete(wanted: Desired, present: Done) -> Iterator[str]:
-    for what, count in todo(wanted, present).counts().items():
-        if count:
-            yield f"sweep {wanted.sweep.name}: {count} {what} are not done; raysweep run completes them"
-
-
-def _tables(files: Files, wanted: Desired, present: Done) -> Iterator[str]:
-    """Check the tables; committed results determine every byte of them, except of `failures`."""
-    again = "raysweep run publishes it again"
-    forget_published(files, wanted.sweep.name)
-    for problem in wrong_tables(files, wanted, present):
-        yield f"{problem}; {again}"
-    try:
-        if not files.list(f"sweeps/{wanted.sweep.name}/failures"):
-            yield f"sweep {wanted.sweep.name}: the table failures is missing; {again}"
-        read_table(files, wanted.sweep.name, "failures")
-    except CorruptObject as error:
-        yield f"{error}; {again}"
-
-
 def objects(files: Files) -> int:
     """Return how many objects a root holds."""
-    return sum(len(files.list(folder)) for folder in ("trials", "results", "sweeps", FOLDER))
+    return sum(len(files.list(folder)) for folder in ("trials", "results", "sweeps", SOURCES, FOLDER))

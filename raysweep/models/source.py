@@ -1,5 +1,6 @@
 """Finds the source of a user's own network, named `module:function`, without importing torch."""
 
+import ast
 import hashlib
 import importlib.util
 import os
@@ -45,9 +46,43 @@ def model_source_digest(model: str) -> str | None:
     The file is that of the module which the name gives; what it imports is not covered. Raises `UserError`
     when the module is not found or has no source file.
     """
-    if not is_custom(model):
-        return None
+    return hashlib.sha256(model_source(model)).hexdigest() if is_custom(model) else None
+
+
+def model_source(model: str) -> bytes:
+    """Return the source file of a user's network. Raises `UserError` as `model_source_digest` does."""
     origin = find_module(model).origin
     if origin is None or not origin.endswith(".py"):
         raise UserError(f"model {model!r}: its module has no source file in Python")
-    return hashlib.sha256(Path(origin).read_bytes()).hexdigest()
+    return Path(origin).read_bytes()
+
+
+def changed_parts(before: bytes, now: bytes) -> str:
+    """Say in which functions, methods and classes two versions of a source file differ."""
+    try:
+        old, new = _parts(before), _parts(now)
+    except (SyntaxError, ValueError):
+        return "a file that is not Python"
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return ", ".join(changed) or "comments or layout alone"
+
+
+def _parts(source: bytes) -> dict[str, str]:
+    """The syntax trees of the functions and methods of a file, as text; and those of what is between them."""
+    found: dict[str, str] = {}
+
+    def add(body: list[ast.stmt], prefix: str, rest: str) -> None:
+        between = []
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                head = [*node.bases, *node.keywords, *node.decorator_list]
+                found[f"class {prefix}{node.name}"] = "".join(map(ast.dump, head))
+                add(node.body, f"{prefix}{node.name}.", f"class {prefix}{node.name}")
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                found[f"function {prefix}{node.name}"] = ast.dump(node)
+            else:
+                between.append(ast.dump(node))
+        found[rest] = found.get(rest, "") + "".join(between)
+
+    add(ast.parse(source).body, "", "the statements outside functions")
+    return found

@@ -1,17 +1,22 @@
 """Alignment jobs, and comparisons of their permutations, with their ids."""
 
-from raysweep.digest import digest
+import sys
+
+from raysweep.digest import canonical, digest, digest_of
 from raysweep.plan.applied_permutations import AppliedPermutation
-from raysweep.plan.identity import (
-    ALIGNMENT_VERSION,
-    EMBEDDING_VERSION,
-    AgreementJob,
-    AlignmentJob,
-    Network,
-    alignment_identity,
-)
+from raysweep.plan.identity import AgreementJob, AlignmentJob, Network, alignment_identity
+from raysweep.plan.versions import ALIGNMENT_VERSION, EMBEDDING_VERSION
 from raysweep.sweep.align import Align
 from raysweep.vocabulary import AgreementKind
+
+
+def _how(kind: str, version: int, method: str, align: Align) -> str:
+    """Return the text that begins every identity of this kind; a sweep has one, which its jobs share."""
+    return sys.intern(canonical([kind, version, alignment_identity(method, align)]))
+
+
+def _id(how: str, networks: tuple[Network, ...]) -> str:
+    return digest_of(f"{how[:-1]},{canonical([*map(str, networks)])[1:]}")
 
 
 def make_alignment(
@@ -19,8 +24,8 @@ def make_alignment(
 ) -> AlignmentJob:
     """Return the alignment of a pair of equal architecture, always toward the network with the smaller id."""
     pair = tuple(sorted((one, other)))
-    identity = ["alignment", version, alignment_identity(method, align), *map(str, pair)]
-    return AlignmentJob(digest(identity), method, setting, pair)
+    how = _how("alignment", version, method, align)
+    return AlignmentJob(_id(how, pair), method, setting, pair, how=how)
 
 
 def make_stacked(
@@ -34,15 +39,15 @@ def make_stacked(
     """Return the alignment of the checkpoints of two trials, given in corresponding order, at once."""
     targets, sources = sorted((ones, others))
     networks = (*targets, *sources)
-    identity = ["stacked", version, alignment_identity(method, align), *map(str, networks)]
-    return AlignmentJob(digest(identity), method, setting, networks, stack=len(targets))
+    how = _how("stacked", version, method, align)
+    return AlignmentJob(_id(how, networks), method, setting, networks, stack=len(targets), how=how)
 
 
 def make_embedding(method: str, setting: str, narrow: Network, wide: Network, align: Align) -> AlignmentJob:
     """Return the alignment that matches units of a wide network to those of a narrow one."""
     pair = (narrow, wide)
-    identity = ["embedding", EMBEDDING_VERSION, alignment_identity(method, align), *map(str, pair)]
-    return AlignmentJob(digest(identity), method, setting, pair, embeds=True)
+    how = _how("embedding", EMBEDDING_VERSION, method, align)
+    return AlignmentJob(_id(how, pair), method, setting, pair, embeds=True, how=how)
 
 
 def make_joint(
@@ -50,8 +55,8 @@ def make_joint(
 ) -> AlignmentJob:
     """Return the alignment of networks at once, which gives each a permutation of its own."""
     ordered = tuple(sorted(networks))
-    identity = ["joint alignment", version, alignment_identity(method, align), *map(str, ordered)]
-    return AlignmentJob(digest(identity), method, setting, ordered, joint=True)
+    how = _how("joint alignment", version, method, align)
+    return AlignmentJob(_id(how, ordered), method, setting, ordered, joint=True, how=how)
 
 
 def make_agreement(

@@ -6,15 +6,11 @@ from typing import Any, TypeVar
 from raysweep.choices import choose
 from raysweep.digest import canonical, digest_of
 from raysweep.plan.applied_permutations import AppliedPermutation
-from raysweep.plan.identity import (
-    BARRIER_VERSION,
-    CUDA_BARRIER_VERSION,
-    BarrierJob,
-    Comparison,
-    Network,
-)
+from raysweep.plan.identity import BarrierJob, Comparison, Network
+from raysweep.plan.later import in_id
+from raysweep.plan.versions import BARRIER_VERSION, CUDA_BARRIER_VERSION
 from raysweep.sweep.compare import Compare
-from raysweep.vocabulary import Interpolation, Precision
+from raysweep.vocabulary import Interpolation
 
 Key = TypeVar("Key")
 
@@ -45,7 +41,7 @@ class BarrierMaker:
             f"[{','.join(map(self._network, (c.reference, *c.path)))}],"
             f"[{','.join(map(self._permutation, c.permutations))}]]"
         )
-        return BarrierJob(digest_of(text), comparison)
+        return BarrierJob(digest_of(text), comparison, head)
 
     def _how(
         self, interpolation: str, kind: str, statistics: str, hybrid: tuple[str, int] | None
@@ -57,9 +53,7 @@ class BarrierMaker:
             Interpolation.SIMPLEX: compare.subdivisions,
             Interpolation.MEAN: None,
         }
-        numerics: dict[str, str] = {"compile": compare.compile} if compare.device == "cuda" else {}
-        if compare.precision != Precision.FLOAT32:
-            numerics["precision"] = compare.precision
+        numerics = {name: getattr(compare, name) for name in ("device", "compile", "precision")}
         return {
             "interpolation": interpolation,
             "kind": kind,
@@ -68,8 +62,7 @@ class BarrierMaker:
             "grid": choose("interpolation", interpolation, grids),
             "examples": compare.train_examples,
             "threads": self._threads,
-            "device": compare.device,
-            **numerics,
+            **in_id("compare", numerics),
         }
 
 

@@ -9,15 +9,8 @@ from raysweep.digest import digest
 from raysweep.plan.alignments import make_agreement, make_alignment, make_joint
 from raysweep.plan.applied_permutations import ComposedPermutation, FoundPermutation
 from raysweep.plan.barriers import BarrierMaker
-from raysweep.plan.identity import (
-    ALIGNMENT_VERSION,
-    OWN_NETWORKS_VERSION,
-    AgreementJob,
-    AlignmentJob,
-    BarrierJob,
-    Comparison,
-    Network,
-)
+from raysweep.plan.identity import AgreementJob, AlignmentJob, BarrierJob, Comparison, Network
+from raysweep.plan.versions import ALIGNMENT_VERSION, OWN_NETWORKS_VERSION
 from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
 from raysweep.vocabulary import AgreementKind, Interpolation, Kind

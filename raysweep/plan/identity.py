@@ -3,12 +3,15 @@
 `trial_ids`, `alignments` and `barriers` make them, with the versions and settings that are listed here.
 """
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
+from raysweep.plan.later import in_id
+from raysweep.plan.versions import PIXELS_VERSION
 from raysweep.sweep.align import Align
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.train import Training
@@ -23,20 +26,6 @@ from raysweep.vocabulary import (
     Statistics,
 )
 
-# Raise a version when the numbers that the same configuration gives change.
-TRAINING_VERSION = 4
-CHANNELS_LAST_VERSION = 5  # of training with the channels last
-CUDA_VERSION = 6  # of training on a GPU
-PRUNING_VERSION = 1
-SPAWNED_CHAIN_VERSION = 2  # of the chains of spawned runs that keep the order of examples
-IMPORT_VERSION = 2
-ALIGNMENT_VERSION = 5
-EMBEDDING_VERSION = 6  # of alignments of a narrow network in a wide one
-PIXELS_VERSION = 2  # of correlations over several pixels of an image
-OWN_NETWORKS_VERSION = 6  # of alignments of a user's own networks, of which more symmetries are found
-BARRIER_VERSION = 8
-CUDA_BARRIER_VERSION = 9  # of barriers on a GPU, where passes are captured, compiled and of another size
-
 # Keys of `train` that are known of an imported network too; how it was trained is not known.
 KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
 KNOWN_OF_IMPORTS |= {"scaling", "model", "width", "depth", "norm", "threads"}
@@ -49,7 +38,9 @@ class Trial:
     `setting` identifies what all replicates of a configuration share. A trial with a `parent` starts from the
     parent's checkpoint. Where its masks are those of another chain, that chain is `mask_trial`, and
     `mask_permutation` names the permutation that is applied to them. An imported trial has the name of its
-    file, as the sweep file gives it, and the SHA-256 of the file's content.
+    file, as the sweep file gives it, and the SHA-256 of the file's content. `source_digest` is the
+    SHA-256 of the file that defines a user's own network, and `identity` the text of which `trial_id` is the
+    digest.
     """
 
     trial_id: str
@@ -65,6 +56,8 @@ class Trial:
     mask_permutation: str | None = None
     import_file: str | None = None
     import_digest: str | None = None
+    source_digest: str | None = None
+    identity: str = field(default="", repr=False)
 
     def settings(self) -> dict[str, Any]:
         """Return the keys of `train`, with seeds and half resolved; None for those unknown of an import."""
@@ -99,6 +92,7 @@ class AlignmentJob:
     With a `stack` of n the first n networks are checkpoints of one trial and the others are checkpoints of
     another trial; a single permutation aligns them all (super-alignment). Where it `embeds`, the target is
     narrower: its units are matched to those units of the other network that come first after the permutation.
+    `how` is the part of the text behind its id that many jobs share: all but the networks.
     """
 
     alignment_id: str
@@ -108,6 +102,7 @@ class AlignmentJob:
     joint: bool = False
     stack: int = 1
     embeds: bool = False
+    how: str = ""
 
     @property
     def target(self) -> Network:
@@ -153,10 +148,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class BarrierJob:
-    """A comparison with its id, to be evaluated on every split."""
+    """A comparison with its id, to be evaluated on every split.
+
+    `how` is the part of the text behind its id that many jobs share: all but networks and permutations.
+    """
 
     barrier_id: str
     comparison: Comparison
+    how: str = ""
 
     @property
     def setting(self) -> str:
@@ -202,7 +201,8 @@ def trial_config(trial: Trial) -> dict[str, object]:
     settings = trial.settings()
     seeds = {name: settings[name] for name in ("init_seed", "data_seed")}
     fields = {"group" if name == "setting" else name: value for name, value in asdict(trial).items()}
-    return fields | seeds | {"training": settings, "prune": prune}
+    identity = json.loads(trial.identity or "null")
+    return fields | seeds | {"training": settings, "prune": prune, "identity": identity}
 
 
 def alignment_settings(method: str, align: Align) -> dict[str, Any]:
@@ -221,6 +221,8 @@ def alignment_settings(method: str, align: Align) -> dict[str, Any]:
 def alignment_identity(method: str, align: Align) -> dict[str, Any]:
     """Return these settings for ids, with a version where the numbers that they give have changed."""
     settings = alignment_settings(method, align)
-    if settings.get("similarity") == Similarity.CORRELATION and settings["pixels"] > 1:
-        settings["version"] = PIXELS_VERSION
-    return settings
+    shared = {key: settings.pop(key) for key in ("method", "seed", "threads", "device")}
+    identity = {**in_id(f"align.{method}", settings), **in_id("align", shared)}
+    if identity.get("similarity") == Similarity.CORRELATION and settings["pixels"] > 1:
+        identity["version"] = PIXELS_VERSION
+    return identity

@@ -2,7 +2,7 @@
 
 import contextlib
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -160,9 +160,22 @@ def _desired(sweep: Sweep) -> Desired:
 
 def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
-    store, results = TrialStore(files), ResultStore(files)
+    results = ResultStore(files)
+    records, stale = finished_levels(TrialStore(files), wanted.extents)
+    return Done(
+        records,
+        stale,
+        results.index("alignments").last(wanted.alignments),
+        _barriers(wanted, results.index("barriers")),
+    )
+
+
+def finished_levels(
+    store: TrialStore, extents: Mapping[str, Extent]
+) -> tuple[dict[tuple[str, int], LevelRecord], frozenset[tuple[str, int]]]:
+    """Return the records of the finished levels of trials, and the levels that lack a checkpoint."""
     records, stale = {}, set()
-    for trial_id, extent in wanted.extents.items():
+    for trial_id, extent in extents.items():
         for level in extent.levels:
             record = store.record(trial_id, level)
             if record is None:
@@ -171,20 +184,19 @@ def done(wanted: Desired, files: Files) -> Done:
                 records[trial_id, level] = record
             else:
                 stale.add((trial_id, level))
-    return Done(
-        records,
-        frozenset(stale),
-        results.index("alignments").last(wanted.alignments),
-        _barriers(wanted, results.index("barriers")),
-    )
+    return records, frozenset(stale)
+
+
+def complete_barriers(index: Index, splits: Collection[str]) -> pa.ChunkedArray:
+    """Return the ids of the barriers all of whose splits are there."""
+    rows = index.rows()
+    rows = rows.filter(pc.is_in(rows.column("split"), pa.array(list(splits), pa.string())))
+    counts = rows.group_by("id").aggregate([("split", "count_distinct")])
+    return counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
 
 
 def _barriers(wanted: Desired, index: Index) -> frozenset[str]:
-    """The barriers all of whose splits are there."""
-    rows, splits = index.rows(), wanted.sweep.sections.compare.splits
-    rows = rows.filter(pc.is_in(rows.column("split"), pa.array(splits, pa.string())))
-    counts = rows.group_by("id").aggregate([("split", "count_distinct")])
-    whole = counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
+    whole = complete_barriers(index, wanted.sweep.sections.compare.splits)
     found = (wanted.barriers.get(identity) for chunk in whole.iterchunks() for identity in chunk.to_pylist())
     return frozenset(job.barrier_id for job in found if job)
 

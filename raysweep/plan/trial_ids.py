@@ -3,16 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
-from raysweep.digest import digest
-from raysweep.plan.identity import (
+from raysweep.digest import canonical, digest, digest_of
+from raysweep.plan.identity import Trial, alignment_identity
+from raysweep.plan.later import in_id
+from raysweep.plan.versions import (
     CHANNELS_LAST_VERSION,
     CUDA_VERSION,
     IMPORT_VERSION,
     PRUNING_VERSION,
     SPAWNED_CHAIN_VERSION,
     TRAINING_VERSION,
-    Trial,
-    alignment_identity,
 )
 from raysweep.sweep.align import Align
 from raysweep.sweep.prune import Prune
@@ -20,8 +20,8 @@ from raysweep.sweep.train import Training
 from raysweep.vocabulary import Branch
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
-_INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
-_INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
+INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
 # Keys of `prune` that say how many levels follow and what else is trained; they change no level's numbers.
 _EXTENT = {"levels", "branches", "transport"}
 
@@ -38,20 +38,19 @@ def make_trial(
     `source_digest` stands for the code of a user's own network. A trial that is spawned from a `trunk` has
     the trunk's initialisation.
     """
-    determined = training.model_dump(mode="json", exclude=_INDIRECT)
+    settings = in_id("train", training.model_dump(mode="json"))
+    determined: dict[str, Any] = {key: value for key, value in settings.items() if key not in INDIRECT}
     determined |= {"version": _training_version(training), "source": source_digest}
-    if training.device == "cpu":
-        del determined["compile"]  # which only a GPU reads
     init_seed = replicate if training.init_seed == "replicate" else training.init_seed
     data_seed = replicate if training.data_seed == "replicate" else training.data_seed
     if trunk:
         init_seed = trunk.init_seed
         determined |= {"trunk": trunk.trial_id, "spawn_at": str(training.spawn_at)}
-    swept = training.model_dump(mode="json", include=_INDIRECT)
+    swept = {key: value for key, value in settings.items() if key in INDIRECT}
     seeds = {"init_seed": init_seed, "data_seed": data_seed}
     shared = {"data": data_digest} if training.half != "replicate" else {"data": "half by replicate"}
     return Trial(
-        trial_id=digest(["trial", determined, data_digest, seeds]),
+        **_identified(["trial", determined, data_digest, seeds]),
         setting=digest(["group", determined, shared, swept]),
         training=training,
         replicate=replicate,
@@ -59,7 +58,13 @@ def make_trial(
         data_seed=data_seed,
         branch=Branch.SPAWNED if trunk else Branch.MAIN,
         parent=trunk.trial_id if trunk else None,
+        source_digest=source_digest,
     )
+
+
+def _identified(identity: list[Any]) -> dict[str, Any]:
+    text = canonical(identity)
+    return {"trial_id": digest_of(text), "identity": text}
 
 
 def _training_version(training: Training) -> int:
@@ -75,7 +80,7 @@ def make_import(
     trial = make_trial(training, replicate, data_digest, source)
     return replace(
         trial,
-        trial_id=digest(["import", IMPORT_VERSION, trial.setting, content]),
+        **_identified(["import", IMPORT_VERSION, trial.setting, content]),
         setting=digest(["import group", trial.setting]),
         branch=Branch.IMPORTED,
         import_file=file,
@@ -85,12 +90,12 @@ def make_import(
 
 def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
     """Return the pruned levels of a dense trial; their number does not enter the id."""
-    settings = {**prune.model_dump(mode="json", exclude=_EXTENT), "rewind": rewind}
+    settings = {**in_id("prune", prune.model_dump(mode="json", exclude=_EXTENT)), "rewind": rewind}
     follows_spawned = dense.spawned and prune.data_order == "same"
     identity = ["chain", SPAWNED_CHAIN_VERSION if follows_spawned else PRUNING_VERSION, settings]
     return replace(
         dense,
-        trial_id=digest([*identity, dense.trial_id]),
+        **_identified([*identity, dense.trial_id]),
         setting=digest([*identity, dense.setting]),
         branch=Branch.MAIN,
         parent=dense.trial_id,
@@ -108,7 +113,7 @@ def make_branch(
     identity = ["branch", PRUNING_VERSION, settings]
     return replace(
         chain,
-        trial_id=digest([*identity, chain.trial_id, masks.trial_id]),
+        **_identified([*identity, chain.trial_id, masks.trial_id]),
         setting=digest([*identity, chain.setting]),
         branch=branch,
         mask_trial=masks.trial_id,

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,6 +16,7 @@ from raysweep.choices import choose
 from raysweep.errors import UserError
 
 SCHEMES = ("s3", "gs")
+EXPECTED = f"expected a directory, or {' or '.join(f'{s}://bucket/prefix' for s in SCHEMES)}"
 S3_SECONDS = 60  # how long a request may remain unanswered
 GS_SECONDS = 300  # how long a failing request is repeated
 S3_ATTEMPTS = 8  # attempts of a request that fails with status 503, a timeout or a lost connection
@@ -51,7 +53,15 @@ class Directory:
     """A directory of this machine, or one that all machines share."""
 
     def __init__(self, root: str) -> None:
-        self.path = Path(root).resolve()
+        """Raises `UserError` for a path that is none, such as an empty one, or the path of a file."""
+        if not root.strip():
+            raise UserError(f"root {root!r}: is empty; {EXPECTED}")
+        try:
+            self.path = Path(root).expanduser().resolve()
+        except (RuntimeError, OSError, ValueError) as error:  # a user or a path that does not exist
+            raise UserError(f"root {root!r}: {error}") from error
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"root {root!r}: is a file; {EXPECTED}")
 
     def put(self, name: str, content: bytes) -> None:
         """Write a temporary file in `tmp/`, then rename it to its final name."""
@@ -199,12 +209,15 @@ def _gs() -> fs.GcsFileSystem:
 
 
 def backend_of(root: str) -> Backend:
-    """Return the backend of a root. Raises `UserError` for an unknown scheme or a missing bucket."""
+    """Return the backend of a root; `~` stands for the user's home.
+
+    Raises `UserError` for an unknown or mistyped scheme, a missing bucket, an empty root and that of a file.
+    """
     scheme, separator, rest = root.partition("://")
     if not separator:
+        if found := re.match(rf"({'|'.join(SCHEMES)}):/*", root):  # which would be a folder of this name
+            raise UserError(f"root {root!r}: did you mean {found[1]}://{root[found.end() :]}? {EXPECTED}")
         return Directory(root)
-    if scheme not in SCHEMES or not rest.strip("/"):
-        raise UserError(
-            f"root {root!r}: expected a directory, or {' or '.join(f'{s}://bucket/prefix' for s in SCHEMES)}"
-        )
+    if scheme not in SCHEMES or not rest.strip("/") or rest.startswith("/"):
+        raise UserError(f"root {root!r}: {EXPECTED}")
     return Bucket(root)

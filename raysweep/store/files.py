@@ -11,6 +11,7 @@ from raysweep.store.backends import READS, Directory, Stamp, backend_of
 
 MAGIC = b"raysweep"  # a checked object consists of this, the SHA-256 of the payload, and the payload
 HEADER = len(MAGIC) + 32
+FOLDERS = ("sweeps", "logs", "trials", "results")  # the small ones first
 MOST_BYTES = 2**34  # the largest object that is read; raysweep writes smaller ones
 
 
@@ -24,6 +25,16 @@ class Files:
         self._backend = backend_of(root)
         self.directory: Path | None = self._backend.path if isinstance(self._backend, Directory) else None
         self.root = str(self.directory) if self.directory else root.rstrip("/")
+
+    @classmethod
+    def existing(cls, root: str) -> "Files":
+        """Return a root that was used before. Raises `UserError` for one under which nothing lies."""
+        files = cls(root)
+        if files.directory and not files.directory.is_dir():
+            raise UserError(f"root {root!r}: there is no such directory")
+        if not any(files.list(folder) for folder in FOLDERS):
+            raise UserError(f"root {root!r}: raysweep has stored nothing there")
+        return files
 
     def where(self, name: str) -> str:
         """Return the full path of an object, for messages."""

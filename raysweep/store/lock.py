@@ -1,7 +1,7 @@
 """Locks of a local root, which the system releases even when their process is killed.
 
-Object storage has no locks. Two drivers may work there at once, and because every result has one name and one
-content, the tables are still right.
+Object storage has no locks, but leases (`raysweep.store.lease`), which expire. Two drivers may work on one
+sweep there at once, and because every result has one name and one content, the tables are still right.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from typing import IO
 
 from raysweep.errors import UserError
 from raysweep.store.files import Files
+from raysweep.store.lease import DELETE, WORK, lease
 
 ROOT = ".root"  # the lock of the root; no sweep can have this name
 ABANDONED = 24 * 3600.0  # seconds after which a temporary object is no longer being written
@@ -24,11 +25,12 @@ def shared_root_lock(files: Files) -> Iterator[None]:
 
     Temporary objects that killed processes left in `tmp/` are removed. When nobody else holds the lock, all
     are removed. Otherwise, and in object storage, where this is unknown, those that are a day old are
-    removed.
+    removed. Raises `UserError` when objects of a bucket are being deleted.
     """
     if files.directory is None:
         _clear(files, ABANDONED)
-        yield
+        with lease(files, WORK):
+            yield
         return
     with _opened(files, ROOT) as file:
         _clear(files, 0 if _taken(file) else ABANDONED)
@@ -38,9 +40,10 @@ def shared_root_lock(files: Files) -> Iterator[None]:
 
 @contextlib.contextmanager
 def exclusive_root_lock(files: Files) -> Iterator[None]:
-    """Exclude all runs and imports from a local root. Raises `UserError` when one is at work."""
+    """Exclude all runs and imports from a root. Raises `UserError` when one is, or may be, at work."""
     if files.directory is None:
-        yield
+        with lease(files, DELETE):
+            yield
         return
     with _opened(files, ROOT) as file:
         if not _taken(file):

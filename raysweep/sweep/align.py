@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from raysweep.sweep.fields import Device, Strict
+from raysweep.sweep.fields import Device, Strict, Whole
 from raysweep.vocabulary import Kernel, Method, Order, Similarity, Tensor
 
 
@@ -17,7 +17,7 @@ class WeightMatching(Strict):
     biases: bool = Field(
         default=True, description="Whether biases and other vectors are matched along with the weights."
     )
-    restarts: int = Field(
+    restarts: Whole = Field(
         default=1,
         gt=0,
         description="The number of ascents for each pair; the one that reaches the best objective is kept.",
@@ -34,13 +34,13 @@ class ActivationMatching(Strict):
         default=Similarity.CORRELATION,
         description="Which similarity of the activations of two units is maximised.",
     )
-    examples: int = Field(
+    examples: Whole = Field(
         default=10_000,
         gt=0,
         description="The number of training examples on which activations are recorded, without "
         "augmentation.",
     )
-    pixels: int = Field(
+    pixels: Whole = Field(
         default=1,
         gt=0,
         description="The number of pixels of each example at which the value of a channel is recorded.",
@@ -61,8 +61,8 @@ class Align(Strict):
     )
     weight_matching: WeightMatching = WeightMatching()
     activation_matching: ActivationMatching = ActivationMatching()
-    seed: int = Field(default=0, ge=0, description="The seed of random orders and restarts.")
-    threads: int = Field(default=1, gt=0, description="The threads of an align worker.")
+    seed: Whole = Field(default=0, ge=0, description="The seed of random orders and restarts.")
+    threads: Whole = Field(default=1, gt=0, description="The threads of an align worker.")
     device: Device = Field(
         default="cpu",
         description="The device on which similarities are computed; `cuda` requires `resources.align.gpu`. "

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from raysweep.sweep.fields import Device, Strict, Time, json_names, one_of
+from raysweep.sweep.fields import Device, Strict, Time, Whole, json_names, one_of
 from raysweep.vocabulary import (
     LISTED_KINDS,
     Across,
@@ -17,7 +17,7 @@ from raysweep.vocabulary import (
     Statistics,
 )
 
-AtLeastTwo = Annotated[int, Field(ge=2)]
+AtLeastTwo = Annotated[Whole, Field(ge=2)]
 ListedKind = Annotated[Kind, BeforeValidator(one_of(LISTED_KINDS)), json_names(LISTED_KINDS)]
 
 
@@ -59,11 +59,11 @@ class Compare(Strict):
     mean_networks: list[AtLeastTwo] = Field(
         default=[], description="How many networks are averaged to evaluate their mean."
     )
-    path_networks: list[Annotated[int, Field(ge=3)]] = Field(
+    path_networks: list[Annotated[Whole, Field(ge=3)]] = Field(
         default=[3, 4, 5],
         description="How many networks lie on the paths along which permutations are composed.",
     )
-    paths: int = Field(
+    paths: Whole = Field(
         default=24,
         gt=0,
         description="The largest number of paths of each length, and of cycles of each length.",
@@ -85,20 +85,20 @@ class Compare(Strict):
     splits: list[Split] = Field(
         default=list(Split), description="The splits of the data on which networks are evaluated."
     )
-    alphas: int = Field(
+    alphas: Whole = Field(
         default=25,
         ge=3,
         le=10_001,
         description="The number of points on the line between two networks, which must be odd.",
     )
-    subdivisions: int = Field(
+    subdivisions: Whole = Field(
         default=12,
         ge=6,
         le=600,
         multiple_of=6,
         description="The number of parts into which each edge of the triangle of three networks is divided.",
     )
-    train_examples: int = Field(
+    train_examples: Whole = Field(
         default=10_000,
         gt=0,
         description="How many examples of the split train are evaluated, from its first example on.",

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
+from raysweep.choices import valid_choices
 from raysweep.training.moment import Moment
 
 
 def one_of(valid: tuple[str, ...]) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if value not in valid:
-            raise ValueError(f"valid choices: {', '.join(valid)}")
+            raise ValueError(valid_choices(value, valid))
         return value
 
     return check
@@ -21,6 +23,15 @@ def json_names(valid: tuple[str, ...]) -> WithJsonSchema:
     return WithJsonSchema({"enum": list(valid), "type": "string"})
 
 
+def _no_text(value: Any) -> Any:
+    """Refuse what pydantic would take for a number: true, and texts such as 010 and 1_000."""
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("number", "not a number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_text)]
+Number = Annotated[float, BeforeValidator(_no_text)]
 Time = Annotated[
     Moment, BeforeValidator(Moment.parse), PlainSerializer(str), WithJsonSchema({"type": "moment"})
 ]
@@ -28,4 +39,4 @@ Device = Literal["cpu", "cuda"]
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False)

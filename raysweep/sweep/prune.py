@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from raysweep.choices import choose
-from raysweep.sweep.fields import Strict, Time, json_names, one_of
+from raysweep.sweep.fields import Number, Strict, Time, Whole, json_names, one_of
 from raysweep.training.moment import Moment
 from raysweep.vocabulary import CONTROLS, Branch, MaskPermutation, Scope
 
@@ -30,8 +30,10 @@ class Transport(Strict):
 class Prune(Strict):
     """Iterative magnitude pruning: every level removes a fraction of the weights that are left."""
 
-    levels: int = Field(gt=0, le=1000, description="The number of pruned levels; level 0 is the dense trial.")
-    fraction: float = Field(
+    levels: Whole = Field(
+        gt=0, le=1000, description="The number of pruned levels; level 0 is the dense trial."
+    )
+    fraction: Number = Field(
         default=0.2, gt=0, lt=1, description="The share of the remaining weights that each level removes."
     )
     scope: Scope = Field(

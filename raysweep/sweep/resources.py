@@ -2,18 +2,18 @@
 
 from pydantic import Field
 
-from raysweep.sweep.fields import Strict
+from raysweep.sweep.fields import Number, Strict, Whole
 
 
 class Worker(Strict):
-    cpu: float = Field(default=1, gt=0, description="The CPUs of one process.")
-    gpu: float = Field(
+    cpu: Number = Field(default=1, gt=0, description="The CPUs of one process.")
+    gpu: Number = Field(
         default=0, ge=0, description="The GPUs of one process; 0.25 lets four processes share one GPU."
     )
 
 
 class TrialWorker(Worker):
-    pack: int | None = Field(
+    pack: Whole | None = Field(
         default=None,
         gt=0,
         description="The largest number of trials of one architecture that a process trains at a time, in "
@@ -25,32 +25,32 @@ class TrialWorker(Worker):
 class Resources(Strict):
     trial: TrialWorker = TrialWorker()
     align: Worker = Worker()
-    workers: int | None = Field(
+    workers: Whole | None = Field(
         default=None,
         gt=0,
         description="The largest number of processes of each kind at a time; as many as fit unless given.",
     )
-    tile_seconds: float = Field(
+    tile_seconds: Number = Field(
         default=2, gt=0, description="How many seconds of work an align worker is given at a time."
     )
-    cache_mb: int = Field(
+    cache_mb: Whole = Field(
         default=1000,
         ge=0,
         description="The memory in MB in which each align worker keeps checkpoints and activations.",
     )
-    disk_cache_mb: int = Field(
+    disk_cache_mb: Whole = Field(
         default=20_000,
         ge=0,
         description="The disk space in MB in which each node keeps what it read from s3:// or gs://; it "
         "lies in `RAYSWEEP_CACHE` or in the node's temporary folder.",
     )
-    unit_seconds: float = Field(
+    unit_seconds: Number = Field(
         default=3600,
         gt=0,
         description="How many seconds one alignment or barrier may take before its worker is considered hung "
         "and is killed.",
     )
-    resume_seconds: float = Field(
+    resume_seconds: Number = Field(
         default=30, ge=0, description="The seconds between two resume points of a trial."
     )
 

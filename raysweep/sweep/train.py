@@ -4,14 +4,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from raysweep.choices import valid_choices
 from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
-from raysweep.sweep.fields import Device, Strict, Time
+from raysweep.sweep.fields import Device, Number, Strict, Time, Whole
 from raysweep.training.moment import Moment
 from raysweep.training.names import OPTIMISERS, PRECISIONS, SCHEDULES
 
-Seed = Annotated[int, Field(ge=0)] | Literal["replicate"]
-Share = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[Whole, Field(ge=0)] | Literal["replicate"]
+Half = Annotated[Whole, Field(ge=0, le=1)] | Literal["replicate"]
+Share = Annotated[Number, Field(gt=0, le=1)]
 MLP_DEPTH = 3
 CHOICES: dict[str, tuple[str, ...]] = {
     "dataset": tuple(DATASETS),
@@ -36,12 +38,12 @@ class Training(Strict):
         description="The name of the data set. The digits come with scikit-learn; the others are read from "
         "files."
     )
-    split_seed: int = Field(
+    split_seed: Whole = Field(
         default=0,
         ge=0,
         description="The seed that draws the test set of a data set without an official one.",
     )
-    half: Literal[0, 1, "replicate"] | None = Field(
+    half: Half | None = Field(
         default=None,
         description="The half of the training examples that is used, 0 or 1; `replicate` alternates between "
         "the two. Null means all examples.",
@@ -50,15 +52,15 @@ class Training(Strict):
         default=None,
         description="The share of the training examples that is used. Null means all examples.",
     )
-    examples: tuple[int, int] | None = Field(
+    examples: tuple[Whole, Whole] | None = Field(
         default=None,
         description="The range [start, stop) of the shuffled training examples that is used. Null means all "
         "examples.",
     )
-    subset_seed: int = Field(
+    subset_seed: Whole = Field(
         default=0, ge=0, description="The seed that draws `half`, `fraction` and `examples`."
     )
-    pixel_seed: int | None = Field(
+    pixel_seed: Whole | None = Field(
         default=None,
         description="The seed of one permutation of the pixels that is applied to all images. Null means "
         "that the pixels stay in place.",
@@ -77,14 +79,14 @@ class Training(Strict):
         default="mlp",
         description="The architecture, or `module:function` for a network of your own.",
     )
-    width: int = Field(
+    width: Whole = Field(
         gt=0,
         le=100_000,
         description="The units of a hidden layer of the mlp. For other models it is the number of channels "
         "of the first stage, with which all other layers scale (the standard is 6 for LeNet-5, 64 for VGG "
         "and 16 for ResNet).",
     )
-    depth: int | None = Field(
+    depth: Whole | None = Field(
         default=None,
         gt=0,
         le=1000,
@@ -99,26 +101,26 @@ class Training(Strict):
         default="kaiming_normal",
         description="The initialisation. `own` keeps what the constructor of the network draws.",
     )
-    epochs: int = Field(
+    epochs: Whole = Field(
         ge=0,
         le=1_000_000,
         description="The number of passes over the training data. The key is required unless networks are "
         "imported.",
     )
-    batch_size: int = Field(default=128, gt=0, description="The number of examples in a training step.")
+    batch_size: Whole = Field(default=128, gt=0, description="The number of examples in a training step.")
     drop_last: bool = Field(
         default=False,
         description="Whether each epoch leaves out its last batch where that is smaller than the others.",
     )
     optimiser: str = Field(default="sgd", description="The optimiser.")
-    learning_rate: float = Field(
+    learning_rate: Number = Field(
         default=0.1, gt=0, description="The largest learning rate that the schedule reaches."
     )
-    momentum: float = Field(
+    momentum: Number = Field(
         default=0.9, ge=0, lt=1, description="The momentum of SGD, or the coefficient beta1 of AdamW."
     )
     nesterov: bool = Field(default=False, description="Whether SGD uses Nesterov's momentum.")
-    weight_decay: float = Field(
+    weight_decay: Number = Field(
         default=1e-4, ge=0, description="The weight decay, which every step applies to all weights."
     )
     schedule: str = Field(
@@ -129,7 +131,7 @@ class Training(Strict):
         description="The moments at which the schedule `milestones` multiplies the learning rate by `gamma` "
         "(ep: epochs, st: steps).",
     )
-    gamma: float = Field(
+    gamma: Number = Field(
         default=0.1, gt=0, description="The factor by which the learning rate changes at each milestone."
     )
     warmup: Time = Field(
@@ -156,10 +158,10 @@ class Training(Strict):
         description="The moment at which the replicates leave a common trunk. Null means that there is no "
         "trunk.",
     )
-    spawn_replicate: int = Field(
+    spawn_replicate: Whole = Field(
         default=0, ge=0, description="The number of the replicate whose training is the trunk."
     )
-    threads: int = Field(
+    threads: Whole = Field(
         default=1,
         gt=0,
         description="The threads of a trial. Their number changes floating-point sums and is therefore part "
@@ -183,7 +185,7 @@ class Training(Strict):
         if value in names or (info.field_name == "model" and ":" in value):
             return value
         own = ", or module:function for a network of your own" if info.field_name == "model" else ""
-        raise ValueError(f"valid choices: {', '.join(names)}{own}")
+        raise ValueError(f"{valid_choices(value, names)}{own}")
 
     @model_validator(mode="before")
     @classmethod

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from raysweep.sweep.fields import Strict, Time
+from raysweep.sweep.fields import Number, Strict, Time, Whole
 from raysweep.training.moment import Moment
 
 
@@ -16,13 +16,13 @@ class Geometric(Strict):
     first: Time = Field(
         default=Moment(1, "st"), description="The moment of the first checkpoint of a geometric series."
     )
-    factor: float = Field(gt=1, description="The factor from the moment of one checkpoint to the next.")
+    factor: Number = Field(gt=1, description="The factor from the moment of one checkpoint to the next.")
 
 
 class TrainRest(Strict):
     """The keys of `train` that are not swept: they do not change the numbers of a trial."""
 
-    replicates: Annotated[int, Field(gt=0, le=100_000)] | list[Annotated[int, Field(ge=0)]] = Field(
+    replicates: Annotated[Whole, Field(gt=0, le=100_000)] | list[Annotated[Whole, Field(ge=0)]] = Field(
         default=2,
         description="How many networks are trained of each configuration, or a list of the replicates' "
         "numbers.",

@@ -1,33 +1,78 @@
 """Publishing the tables of a sweep: a file per bucket, each replaced atomically and only when it changes."""
 
 import contextlib
+import hashlib
 import io
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
-from raysweep.store.files import Files
+from raysweep.store.files import CorruptObject, Files
 from raysweep.tables.schemas import BUCKETS, schema
 
-MANIFEST = "published.json"  # the inputs that each bucket was made from, and the stamp of its file
+MANIFEST = "published.json"
 
 
-def forget_published(files: Files, sweep: str) -> None:
-    """Have all tables of a sweep made again. Where the manifest cannot be deleted, nothing is lost."""
-    with contextlib.suppress(OSError):
-        files.delete(f"sweeps/{sweep}/{MANIFEST}")
+class Published(NamedTuple):
+    """A published file: the digest of its inputs (None: make it again), its stamp, and its SHA-256."""
+
+    inputs: str | None
+    size: int
+    modified: int
+    sha256: str
+
+
+_MANIFEST = TypeAdapter(dict[str, Published])
+
+
+def published(files: Files, sweep: str) -> dict[str, Published]:
+    """Return what the manifest of a sweep's tables says of each file; nothing where there is no manifest."""
+    try:
+        return _MANIFEST.validate_json(files.get(f"sweeps/{sweep}/{MANIFEST}"))
+    except (FileNotFoundError, CorruptObject, ValueError):
+        return {}
+
+
+def wrong_files(files: Files, sweep: str) -> list[str]:
+    """Return a line for each file of the tables that is not what was published; the next run makes it again.
+
+    Where the manifest cannot be written, a file of another size or time is made again anyway.
+    """
+    made, problems = published(files, sweep), []
+    if not made:
+        return [f"{files.where(f'sweeps/{sweep}/{MANIFEST}')}: is missing, or does not describe the tables"]
+    there = {name for name in files.list(f"sweeps/{sweep}") if name.endswith(".parquet")}
+    for name in sorted(there | made.keys()):
+        if name not in there:
+            problems.append(f"{files.where(name)}: is missing")
+        elif name not in made or _sha256(files, name) != made[name].sha256:
+            problems.append(f"{files.where(name)}: is not the file that was published")
+            if name in made:
+                made[name] = made[name]._replace(inputs=None)
+    if problems:
+        with contextlib.suppress(OSError):
+            _write(files, sweep, made)
+    return problems
+
+
+def _sha256(files: Files, name: str) -> str:
+    try:
+        return hashlib.sha256(files.find(name) or b"").hexdigest()
+    except CorruptObject:
+        return "too large to be one of ours"
+
+
+def _write(files: Files, sweep: str, made: dict[str, Published]) -> None:
+    files.put(f"sweeps/{sweep}/{MANIFEST}", json.dumps(made, indent=0).encode())
 
 
 def bucket_of(identity: str) -> int:
     """Return the bucket in which the rows of an id lie."""
     return int(identity[0], 16) % BUCKETS
-
-
-def bucket_name(folder: str, table: str, bucket: int) -> str:
-    return f"{folder}/{table}/{bucket:02d}.parquet"
 
 
 def packed(table: str, parts: Iterable[pa.Table], empty: bool) -> bytes | None:
@@ -43,25 +88,23 @@ def packed(table: str, parts: Iterable[pa.Table], empty: bool) -> bytes | None:
 class Publication:
     """Replaces the buckets of a sweep's tables; `finish` removes those that are not part of them.
 
-    A bucket that was made from the same inputs, and whose file has not been changed since, is kept. The
-    manifest that records this only saves work: without it every bucket is made again.
+    A bucket that was made from the same inputs, and whose file has not been changed since, is kept. Without
+    the manifest that records this, every bucket is made again.
     """
 
     def __init__(self, files: Files, sweep: str) -> None:
-        self._files, self._folder = files, f"sweeps/{sweep}"
+        self._files, self._sweep, self._folder = files, sweep, f"sweeps/{sweep}"
         self._stamps = files.stamps(self._folder)
-        self._made = self._manifest()
-        self._inputs: dict[str, str] = {}
-        self._wanted: set[str] = set()
+        self._made = published(files, sweep)
+        self._wanted: dict[str, tuple[str | None, str]] = {}  # the inputs and the SHA-256 of each file
 
     def keep(self, table: str, bucket: int, inputs: str) -> bool:
         """Keep a bucket if it was made from inputs with this digest; returns False where it must be made."""
         name = self._name(table, bucket)
-        stamp = self._stamps.get(name)
-        if stamp is None or self._made.get(name) != [inputs, *stamp]:
+        stamp, made = self._stamps.get(name), self._made.get(name)
+        if stamp is None or made is None or made[:3] != (inputs, *stamp):
             return False
-        self._wanted.add(name)
-        self._inputs[name] = inputs
+        self._wanted[name] = inputs, made.sha256
         return True
 
     def replace(self, table: str, bucket: int, parts: Iterable[pa.Table], inputs: str | None = None) -> None:
@@ -73,9 +116,7 @@ class Publication:
         if content is None:
             return
         name = self._name(table, bucket)
-        self._wanted.add(name)
-        if inputs:
-            self._inputs[name] = inputs
+        self._wanted[name] = inputs, hashlib.sha256(content).hexdigest()
         if name not in self._stamps or not self._files.holds(name, content):
             self._files.put(name, content)
 
@@ -85,50 +126,13 @@ class Publication:
             if name.endswith(".parquet") and name not in self._wanted:
                 self._files.delete(name)
         stamps = self._files.stamps(self._folder)
-        made = {name: [inputs, *stamps[name]] for name, inputs in self._inputs.items() if name in stamps}
+        made = {
+            name: Published(inputs, *stamps[name], sha256)
+            for name, (inputs, sha256) in self._wanted.items()
+            if name in stamps
+        }
         if made != self._made:
-            self._files.put(f"{self._folder}/{MANIFEST}", json.dumps(made, indent=0).encode())
+            _write(self._files, self._sweep, made)
 
     def _name(self, table: str, bucket: int) -> str:
-        return bucket_name(self._folder, table, bucket)
-
-    def _manifest(self) -> dict[str, Any]:
-        try:
-            made = json.loads(self._files.get(f"{self._folder}/{MANIFEST}"))
-        except (FileNotFoundError, ValueError):
-            return {}
-        return made if isinstance(made, dict) else {}
-
-
-class Inspection:
-    """Compares what a `Publication` would publish with what is there; `problems` says which buckets differ.
-
-    The table `failures` is not compared, because only a run knows its rows.
-    """
-
-    def __init__(self, files: Files, sweep: str) -> None:
-        self.problems: list[str] = []
-        self._files, self._folder = files, f"sweeps/{sweep}"
-        self._left = {name for name in files.list(self._folder) if name.endswith(".parquet")}
-
-    def keep(self, table: str, bucket: int, inputs: str) -> bool:
-        """Return False, so that every bucket is made and compared."""
-        return False
-
-    def replace(self, table: str, bucket: int, parts: Iterable[pa.Table], inputs: str | None = None) -> None:
-        """Compare a bucket with the file that is there."""
-        content = packed(table, parts, bucket == 0)
-        if content is None:
-            return
-        name = bucket_name(self._folder, table, bucket)
-        if name not in self._left:
-            self.problems.append(f"{self._files.where(name)}: is missing")
-        elif not self._files.holds(name, content):
-            self.problems.append(f"{self._files.where(name)}: does not match the committed results")
-        self._left.discard(name)
-
-    def finish(self) -> None:
-        """Report the files in the folders of the tables that were not published."""
-        for name in sorted(self._left):
-            if name.split("/")[-2] != "failures":
-                self.problems.append(f"{self._files.where(name)}: does not match the committed results")
+        return f"{self._folder}/{table}/{bucket:02d}.parquet"

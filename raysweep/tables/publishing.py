@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 
 from raysweep.digest import digest
 from raysweep.plan.identity import AgreementJob
@@ -17,10 +16,9 @@ from raysweep.plan.plan import Desired, Done
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.parquet import table_of
 from raysweep.store.results import ID, RESULTS, ResultStore
-from raysweep.sweep.load import Sweep
 from raysweep.tables.agreements import Agreements
 from raysweep.tables.failures import failure
-from raysweep.tables.publication import Inspection, Publication, bucket_of
+from raysweep.tables.publication import Publication, bucket_of
 from raysweep.tables.rows import Row, agreement_row, alignment_row, barrier_row, metric_rows, trial_row
 from raysweep.tables.schemas import BUCKETS, schema
 from raysweep.tables.selection import Damage, Selection
@@ -32,11 +30,6 @@ SLICE = 10_000  # rows that are made at once
 Item = TypeVar("Item")
 
 
-def write_sweep(files: Files, sweep: Sweep) -> None:
-    """Write the resolved sweep file, which records what the sweep asks for."""
-    files.put(f"sweeps/{sweep.name}/sweep.yaml", _resolved(sweep).encode())
-
-
 def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[Row]) -> list[Row]:
     """Publish all tables of a sweep.
 
@@ -44,42 +37,24 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
     """
     publication = Publication(files, wanted.sweep.name)
     publishing = _Publishing(files, wanted, present, publication)
-    publishing.view()
+    publishing.records()
+    publishing.results("alignments", {"alignments": publishing.alignments, "layers": publishing.layers})
+    publishing.results("barriers", {"barriers": publishing.barriers, "curves": publishing.curves})
+    publishing.agreements()
     publishing.failures(failures)
     publication.finish()
     return publishing.damaged
 
 
-def wrong_tables(files: Files, wanted: Desired, present: Done) -> list[str]:
-    """Return a line for each file of the tables, except `failures`, that should be different."""
-    inspection = Inspection(files, wanted.sweep.name)
-    _Publishing(files, wanted, present, inspection).view()
-    inspection.finish()
-    return inspection.problems
-
-
-def _resolved(sweep: Sweep) -> str:
-    return yaml.safe_dump(sweep.resolved, sort_keys=False)
-
-
 class _Publishing:
     """Publishes the tables of one sweep; `damaged` lists a failure for each damaged result."""
 
-    def __init__(
-        self, files: Files, wanted: Desired, present: Done, publication: Publication | Inspection
-    ) -> None:
+    def __init__(self, files: Files, wanted: Desired, present: Done, publication: Publication) -> None:
         self._wanted, self._present = wanted, present
         self._results = ResultStore(files)
         self._publication = publication
         self.damaged: list[Row] = []
-        self._settings = [code_digest(), _resolved(wanted.sweep)]
-
-    def view(self) -> None:
-        """Publish all tables except `failures`, which alone is not a view of what the store holds."""
-        self.records()
-        self.results("alignments", {"alignments": self.alignments, "layers": self.layers})
-        self.results("barriers", {"barriers": self.barriers, "curves": self.curves})
-        self.agreements()
+        self._settings = [code_digest(), wanted.sweep.text]
 
     def records(self) -> None:
         """Publish the tables that are made of the records of finished levels."""
@@ -93,6 +68,7 @@ class _Publishing:
             self._replace("metrics", bucket, metrics)
 
     def failures(self, failures: list[Row]) -> None:
+        """Publish the failures, which alone are no view of what the store holds."""
         rows = sorted([*failures, *self.damaged], key=lambda row: str(row["id"]))
         for bucket, chosen in _by_bucket(rows, lambda row: row["id"]):
             self._replace("failures", bucket, chosen)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from raysweep.choices import choose
 
-_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*(ep|epochs?|st|steps?)?")
+_TEXT = re.compile(r"((?:0|[1-9]\d*)(?:\.\d+)?)\s*(ep|epochs?|st|steps?)?")
 FORMS = "a number of epochs (3, 0.5), '3ep' or '200st'"
 
 

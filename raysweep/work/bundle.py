@@ -9,6 +9,7 @@ import torch
 
 from raysweep.work.device import end_if_cuda_is_broken
 from raysweep.work.inputs import TrialTask
+from raysweep.work.trial import Interrupted
 
 Start = Callable[[TrialTask], Iterator[int | None]]  # `run_trial` of a task
 Free = Callable[[], int]  # bytes of memory
@@ -54,8 +55,8 @@ def run_bundle(
 
     The trials take turns whenever they have queued steps on the device, whose `free` memory is in bytes. A
     trial that fails leaves the others alone. One for which memory or storage fails nevertheless is set aside
-    and trained alone at the end. Raises the `OSError` of a trial that trains alone, so that another process
-    goes on.
+    and trained alone at the end. When the run is interrupted, those that wait are not started. Raises the
+    `OSError` of a trial that trains alone, so that another process goes on.
     """
     waiting, aside, room = deque(tasks), deque[TrialTask](), _Room(free)
     running: dict[str, tuple[TrialTask, Iterator[int | None]]] = {}
@@ -78,6 +79,10 @@ def run_bundle(
                     raise
                 else:
                     yield Event(trial_id, failure=traceback.format_exc())
+                del running[trial_id]
+            except Interrupted:
+                waiting.clear()
+                aside.clear()
                 del running[trial_id]
             except Exception:
                 end_if_cuda_is_broken()

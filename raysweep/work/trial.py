@@ -32,6 +32,10 @@ from raysweep.work.metrics import Metrics, SharedMetrics
 STRIDE = 50  # steps between two checks of the time; it affects no number
 
 
+class Interrupted(Exception):
+    """The run is interrupted; the trial has noted a resume point."""
+
+
 def run_trial(
     task: TrialTask,
     data: Resident,
@@ -39,13 +43,15 @@ def run_trial(
     results: ResultStore,
     resume_seconds: float,
     report: Callable[[int, int], None] = lambda level, step: None,
+    stops: Callable[[], bool] = lambda: False,
 ) -> Iterator[int | None]:
     """Train and commit every level that is missing, and yield the number of each level once it is stored.
 
     In between it yields None whenever it has queued steps on the device, so that other trials of the process
     can do the same. `report` is called with the level and the step of every evaluation. A killed trial
     resumes from its last resume point or its last level, and its results are bitwise the same. Raises
-    `Diverged` when a loss is not finite.
+    `Diverged` when a loss is not finite, and `Interrupted`, with a new resume point, once `stops` returns
+    True.
     """
     trial, extent = task.trial, task.extent
     make_deterministic(trial.training.threads)
@@ -57,7 +63,7 @@ def run_trial(
         record = store.record(trial.trial_id, level)
         if record is None or not record.has(extent.checkpoints, extent.optimisers):
             usable = point if point and point.level == level and _complete(point, extent) else None
-            yield from _Level(task, level, data, store, resume_seconds, report).run(inputs, usable)
+            yield from _Level(task, level, data, store, resume_seconds, report, stops).run(inputs, usable)
         yield level
     store.drop_resume(trial.trial_id)
 
@@ -81,10 +87,11 @@ class _Level:
         store: TrialStore,
         resume_seconds: float,
         report: Callable[[int, int], None],
+        stops: Callable[[], bool],
     ) -> None:
         self._trial, self._extent, self._level = task.trial, task.extent, level
-        self._data, self._store, self._report = data, store, report
-        self._resume_seconds = resume_seconds
+        self._data, self._store, self._report, self._stops = data, store, report, stops
+        self._resume_seconds, self._saved = resume_seconds, time.time()
 
     def run(self, inputs: Inputs, point: ResumePoint | None) -> Iterator[None]:
         trial, extent = self._trial, self._extent
@@ -147,23 +154,20 @@ class _Level:
             -(-run.step // extent.per_epoch) * extent.per_epoch, extent.total + 1, extent.per_epoch
         )
         stops = {*epochs, *extent.checkpoints, *extent.optimisers, extent.start, extent.total}
-        saved = time.time()
         for stop in sorted(step for step in stops if step > run.step or (step == run.step and not resumed)):
             while run.step < stop:
                 run.begin(min(stop, run.step + STRIDE))
                 yield
                 run.check(but=1)  # the device takes these steps while the next ones are prepared
-                if run.step < stop and time.time() - saved >= self._resume_seconds:
-                    self._save(run, replace(record, seconds=time.time() - began))
-                    saved = time.time()
+                if run.step < stop:
+                    self._keep(run, replace(record, seconds=time.time() - began))
             metrics.start(run)
             yield
             run.check()
             record = replace(self._stop(run, metrics.risks(), record), seconds=time.time() - began)
             self._report(self._level, run.step)
-            if run.step < extent.total and time.time() - saved >= self._resume_seconds:
-                self._save(run, record)
-                saved = time.time()
+            if run.step < extent.total:
+                self._keep(run, record)
         return record
 
     def _stop(self, run: TrainingRun, risks: dict[str, Risk], record: LevelRecord) -> LevelRecord:
@@ -184,6 +188,15 @@ class _Level:
             written = self._store.write_optimiser(*position, run.optimiser_state())
             record = replace(record, optimisers={**record.optimisers, step: written})
         return record
+
+    def _keep(self, run: TrainingRun, record: LevelRecord) -> None:
+        """Note a resume point when it is time, or when the run is interrupted. Raises `Interrupted`."""
+        stops = self._stops()
+        if stops or time.time() - self._saved >= self._resume_seconds:
+            self._save(run, record)
+            self._saved = time.time()
+        if stops:
+            raise Interrupted
 
     def _save(self, run: TrainingRun, record: LevelRecord) -> None:
         run.check()

@@ -13,7 +13,7 @@ from raysweep.alignment import (
 from raysweep.digest import digest
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.plan.identity import ALIGNMENT_VERSION, EMBEDDING_VERSION
+from raysweep.plan.versions import ALIGNMENT_VERSION, EMBEDDING_VERSION
 from raysweep.symmetry import PermutationSpec
 from tests.symmetry.checks import as_lists
 

@@ -1,12 +1,28 @@
-from raysweep.commands.gc import garbage, summary
+import shutil
+import sys
+
+import pytest
+
+from raysweep.commands.gc import UNKNOWN, collect, garbage, summary
+from raysweep.commands.status import status_lines
+from raysweep.commands.verify import problems
+from raysweep.digest import digest_of
+from raysweep.errors import UserError
+from raysweep.plan.record import read_record, record_sweep
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
-from raysweep.tables.publishing import write_sweep
 from tests.inside import here
 from tests.work.plans import carry_out, compare_all, plan
 
+NETWORK = """
+from torch import nn
 
-def test_what_no_sweep_asks_for_is_listed(tmp_path):
+def build(width, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
+"""
+
+
+def test_what_no_sweep_asks_for_is_listed_with_who_asked_for_it(tmp_path):
     files = Files(str(tmp_path))
     for wanted in (plan(replicates=3), plan(replicates=2)):  # the second is the sweep as it is now
         carry_out(wanted, files)
@@ -14,10 +30,13 @@ def test_what_no_sweep_asks_for_is_listed(tmp_path):
     found = garbage(files)
     assert len({name.split("/")[1] for name in found if name.startswith("trials/")}) == 1
     assert sum(name.startswith("results/alignments") for name in found) == 2
-    assert summary(found).startswith("1 trials and ")
-    for name in found:
-        files.delete(name)
+    assert {each.reason.partition(" until ")[0] for each in found.values()} == {"the sweep s asked for it"}
+    assert summary(found).startswith("1 trials, ")
+    files.put("trials/unknown/config.json", b"{}")
+    assert garbage(files)["trials/unknown/config.json"].reason == UNKNOWN
+    assert list(collect(files, delete=True))[-1].endswith("removed")
     assert garbage(files) == {}
+    assert not len(read_record(files, "s").former)
     carry_out(wanted, files)
     assert files.list("tmp") == []
 
@@ -26,7 +45,7 @@ def test_an_object_is_kept_while_one_of_its_rows_is_wanted(tmp_path):
     files, wide, narrow = Files(str(tmp_path)), plan(replicates=3), plan(replicates=2)
     carry_out(wide, files)
     compare_all(wide, files)  # all barriers in one object
-    write_sweep(files, narrow.sweep)
+    record_sweep(files, narrow)
     found = garbage(files)
     assert not any(name.startswith("results/barriers") for name in found)
     assert any(name.startswith("trials/") for name in found)
@@ -34,10 +53,62 @@ def test_an_object_is_kept_while_one_of_its_rows_is_wanted(tmp_path):
 
 def test_logs_stay_while_their_sweep_is_there(tmp_path):
     files, wanted = Files(str(tmp_path)), plan(replicates=2)
-    write_sweep(files, wanted.sweep)
+    record_sweep(files, wanted)
     for sweep in (wanted.sweep.name, "gone"):
         files.put(f"logs/{sweep}/20260101T000000Z-0.log", b"")
     assert list(garbage(files)) == ["logs/gone/20260101T000000Z-0.log"]
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The finished sweep of a network whose module lies in the folder where its user worked."""
+    here = tmp_path / "user"
+    here.mkdir()
+    (here / "nets_of_gc.py").write_text(NETWORK)
+    monkeypatch.chdir(here)
+    files, wanted = Files(str(tmp_path / "root")), plan(model="nets_of_gc:build", epochs=1)
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    yield files, wanted, here
+    sys.path.remove(str(here))
+    sys.modules.pop("nets_of_gc", None)
+
+
+def test_what_was_recorded_counts_not_the_modules_of_today(own, tmp_path, monkeypatch):
+    """A comment in a user's file, or no such file, once made all of its networks garbage."""
+    files, wanted, user = own
+    (line,) = status_lines(files)
+    assert line == "s: trials 2/2, alignments 1/1, barriers 2/2, failures 0"
+    (user / "nets_of_gc.py").write_text(f"raise SystemExit('code of the user ran')  # a comment{NETWORK}")
+    sys.modules.pop("nets_of_gc")
+    for _ in range(2):
+        assert (status_lines(files), garbage(files), list(problems(files))) == ([line], {}, [])
+        shutil.rmtree(user)
+        monkeypatch.chdir(tmp_path)
+        user.mkdir()
+    assert files.get(f"sources/{next(iter(wanted.trials.values())).source_digest}.py") == NETWORK.encode()
+
+
+def test_a_record_holds_the_texts_behind_the_ids(own):
+    files, wanted, _ = own
+    rows = read_record(files, "s").wanted.to_pylist()
+    assert {row["id"] for row in rows} >= {*wanted.trials, *wanted.alignments, *wanted.barriers}
+    assert all(digest_of(row["identity"]) == row["id"] for row in rows if row["kind"] == "trials")
+    content = files.get("sweeps/s/record")
+    record_sweep(files, wanted)
+    assert files.get("sweeps/s/record") == content
+
+
+def test_a_root_of_an_earlier_version_is_recorded_before_anything_is_removed(own):
+    files, *_ = own
+    files.delete("sweeps/s/record")
+    with pytest.raises(UserError, match=r"record: is missing.*raysweep plan \(or run\)"):
+        list(collect(files, delete=True))
+    assert "raysweep plan" in status_lines(files)[0]
+    path = files.directory.parent / "s.yaml"
+    path.write_bytes(files.get("sweeps/s/sweep.yaml"))
+    here("plan", path, "--root", files.root)
+    assert garbage(files) == {}
 
 
 def test_the_command_removes_only_when_it_is_told_to_and_never_beside_a_run(tmp_path):

@@ -1,6 +1,7 @@
 """`raysweep verify` finds every kind of damage, and the next run heals it."""
 
 import errno
+import re
 import shutil
 
 import pyarrow as pa
@@ -8,9 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.commands.verify import problems
+from raysweep.plan.plan import done
 from raysweep.store.files import Files
+from raysweep.store.results import ResultStore
 from raysweep.store.resume import ResumePoint
 from raysweep.store.trials import TrialStore
+from raysweep.tables.publishing import publish_tables
 from tests.work.plans import carry_out, compare_all, contents, plan
 
 
@@ -64,11 +68,13 @@ DAMAGES = {
     "a flipped bit in a record": ("trials/*/level_000/done", flip, "checksum"),
     "a truncated alignment": ("results/alignments/*/*", truncate, "checksum"),
     "a flipped bit in a barrier": ("results/barriers/*/*", flip, "checksum"),
-    "a table with rows twice": ("sweeps/s/barriers/*.parquet", duplicate, "committed results"),
-    "a table with other columns": ("sweeps/s/trials/*.parquet", rename_column, "committed results"),
-    "a table that is not Parquet": ("sweeps/s/curves/*.parquet", truncate, "committed results"),
+    "a table with rows twice": ("sweeps/s/barriers/*.parquet", duplicate, "was published"),
+    "a table with other columns": ("sweeps/s/trials/*.parquet", rename_column, "was published"),
+    "a table that is not Parquet": ("sweeps/s/curves/*.parquet", truncate, "was published"),
     "a part of a table that is gone": ("sweeps/s/barriers/*.parquet", lambda path: path.unlink(), "missing"),
-    "failures that are not Parquet": ("sweeps/s/failures/*.parquet", truncate, "not Parquet"),
+    "a record that is damaged": ("sweeps/s/record", flip, "writes it again"),
+    "a sweep file that was edited": ("sweeps/s/sweep.yaml", flip, "is not what was run"),
+    "failures that are not Parquet": ("sweeps/s/failures/*.parquet", truncate, "was published"),
 }
 
 
@@ -92,7 +98,7 @@ def test_every_flipped_bit_of_a_table_is_found(root):
     content = path.read_bytes()
     for place in range(0, len(content), max(1, len(content) // 8)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        assert any("committed results" in problem for problem in problems(Files(str(root)))), place
+        assert any("was published" in problem for problem in problems(Files(str(root)))), place
 
 
 class ReadOnly(Files):
@@ -102,6 +108,20 @@ class ReadOnly(Files):
         raise OSError(errno.EROFS, "Read-only file system")
 
     delete = put
+
+
+def test_a_driver_that_died_before_it_published_is_noticed(root):
+    """Every file of the tables is intact, but the rows of what was computed last are not there."""
+    store = ResultStore(Files(str(root)))
+    (name,) = Files(str(root)).list("results/barriers")
+    rows = store.read(name).to_pylist()
+    for path in (root / name, *root.glob("sweeps/s/*/*.parquet"), root / "sweeps/s/published.json"):
+        path.unlink()
+    wanted = plan(prune={"levels": 1, "rewind": "5st"})
+    publish_tables(Files(str(root)), wanted, done(wanted, Files(str(root))), [])
+    store.commit("barriers", "a" * 20, rows)
+    (problem,) = problems(Files(str(root)))
+    assert re.search(r"the table barriers lacks \d+ rows that are done; raysweep run publishes", problem)
 
 
 def test_a_root_that_can_only_be_read_is_verified(root):

@@ -1,7 +1,13 @@
 """k8s/README.md: raysweep's commands parse, kubectl's name what is there, the outputs are the real ones."""
 
+import json
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +19,7 @@ from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import load_sweep
 from tests.k8s import image
-from tests.k8s.manifests import K8S, OVERLAYS, PROJECT, build, overlay
+from tests.k8s.manifests import K8S, OVERLAYS, PROJECT, build, cluster_spec, only, overlay
 from tests.k8s.rules import parsed
 
 README = (K8S / "README.md").read_text()
@@ -69,6 +75,46 @@ def test_kubectl_commands_name_what_is_there(line):
             assert Path(source.partition("=")[2]).name == "storage.env"
         else:
             assert f"key: {source.split('=')[1]}" in (K8S / "base/mlflow.yaml").read_text()
+
+
+RUN = "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: exit(138)); time.sleep(60)"
+
+
+@pytest.mark.slow
+def test_the_script_for_slurm_passes_the_signal_on_and_is_queued_again(tmp_path):
+    (tmp_path / "job.sh").write_text(output("slurm"))
+    for name, body in {"raysweep": f"{sys.executable} -c '{RUN}'", "scontrol": 'echo "$@"'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\nexec {body}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    script = ["bash", tmp_path / "job.sh"]
+    with subprocess.Popen(script, env=variables, stdout=subprocess.PIPE, text=True) as job:
+        time.sleep(1)
+        job.send_signal(signal.SIGUSR1)
+        printed, _ = job.communicate(timeout=30)
+    assert (job.returncode, printed) == (138, "requeue 7\n")
+
+
+# A namespace in which no other process can be seen.
+APART = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]
+HOOK = """
+import json, subprocess, sys, time
+runs = [subprocess.Popen([sys.executable, sys.argv[1], word, "x.yaml"]) for word in ("run", "plan")]
+time.sleep(0.5)
+subprocess.run(json.loads(sys.argv[2]))
+print([run.poll() for run in runs])
+"""
+
+
+@pytest.mark.slow
+def test_a_head_that_ends_interrupts_its_runs(tmp_path):
+    """And no other process."""
+    (head,) = cluster_spec(only(overlay("cpu"), "RayJob"))["headGroupSpec"]["template"]["spec"]["containers"]
+    (tmp_path / "raysweep").write_text("import time; time.sleep(60)")
+    hook = json.dumps(head["lifecycle"]["preStop"]["exec"]["command"])
+    command = [*APART, sys.executable, "-c", HOOK, str(tmp_path / "raysweep"), hook]
+    done = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout == f"[{-signal.SIGTERM}, None]\n"
 
 
 def used_secrets():

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from raysweep.plan import identity
+from raysweep.plan import versions
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
 from tests.plan.compared import comparisons
@@ -63,13 +63,13 @@ def test_own_networks_have_a_version_of_their_own_in_the_ids_of_alignments(plan,
     own, before = plan(", groups=2", across=[])
     _, plain_before = plan(model="mlp")
     version = "raysweep.plan.comparisons.OWN_NETWORKS_VERSION"
-    monkeypatch.setattr(version, identity.OWN_NETWORKS_VERSION + 1)
+    monkeypatch.setattr(version, versions.OWN_NETWORKS_VERSION + 1)
     _, after = plan(model=own)
     _, plain_after = plan(model="mlp")
     assert len(before.alignments) == 4
     assert not before.alignments.keys() & after.alignments.keys()
     assert before.trials.keys() == after.trials.keys()
     assert plain_before.alignments.keys() == plain_after.alignments.keys()
-    monkeypatch.setattr("raysweep.plan.comparisons.ALIGNMENT_VERSION", identity.ALIGNMENT_VERSION + 1)
+    monkeypatch.setattr("raysweep.plan.comparisons.ALIGNMENT_VERSION", versions.ALIGNMENT_VERSION + 1)
     _, again = plan(model="mlp")
     assert not again.alignments.keys() & plain_after.alignments.keys()

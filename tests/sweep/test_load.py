@@ -1,8 +1,11 @@
+import re
+
 import pytest
 import yaml
 
 from raysweep.errors import UserError
 from raysweep.sweep.load import check, load_sweep
+from raysweep.sweep.reference import keys
 
 BASE = "name: s\ntrain: {dataset: digits, width: [8, 16], epochs: 2}\n"
 
@@ -30,8 +33,8 @@ def test_lists_are_swept_and_overridden(tmp_path):
     [
         (BASE.replace("width", "widht"), r"unknown key train.widht: did you mean 'width'\?"),
         (BASE + "align: {methods: [magic]}", "align.methods.0 = 'magic'"),
-        (BASE.replace("[8, 16]", "[8, 0]"), "train.width = 0: .*greater than 0"),
-        (BASE.replace("digits", "digit"), "train.dataset = 'digit': valid choices: digits, mnist"),
+        (BASE.replace("[8, 16]", "[8, 0]"), "train.width = 0: expected an integer above 0"),
+        (BASE.replace("digits", "digit"), "train.dataset = 'digit': did you mean 'digits'"),
         (
             BASE.replace("epochs: 2", "epochs: 2, preset: paper_vgg"),
             "train.preset = 'paper_vgg': did you mean",
@@ -46,7 +49,7 @@ def test_lists_are_swept_and_overridden(tmp_path):
         ),
         (BASE.replace("epochs: 2", "epochs: 2, half: 0, fraction: 0.5"), "exclude one another"),
         (BASE.replace("epochs: 2", "epochs: 2, warmup: soon"), "train.warmup = 'soon': expected a number of"),
-        (BASE.replace("epochs: 2", "epochs: 2, model: mpl"), "train.model = 'mpl': valid choices: .*mlp"),
+        (BASE.replace("epochs: 2", "epochs: 2, model: mpl"), "train.model = 'mpl': .*valid choices: .*mlp"),
         (
             BASE.replace("epochs: 2", "epochs: 2, model: vgg11, depth: 2"),
             "train.depth: vgg11 has no such setting",
@@ -66,6 +69,107 @@ def test_bad_input_is_one_clear_message(tmp_path, text, message):
     with pytest.raises(UserError, match=message) as caught:
         load(tmp_path, text)
     assert "s.yaml" in str(caught.value)
+
+
+OTHER = "name: s\ntrain: {dataset: digits, width: 8, epochs: 2, KEY}\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [  # in YAML 1.1 these are numbers
+        ("depth: true", "train.depth = true: expected an integer above 0"),
+        ("depth: 010", "train.depth = '010': expected an integer .* without a leading 0"),
+        ("depth: 0x10", "train.depth = '0x10': expected an integer"),
+        ("depth: 1_0", "train.depth = '1_0': expected an integer"),
+        ("depth: 1:30", "train.depth = '1:30': expected an integer"),
+        ("depth: [1:30, 2:00]", "train.depth = '2:00': expected an integer"),
+        ("depth: '8'", "train.depth = '8': expected an integer .* quotes"),
+        ("depth: 2026-11-26", "train.depth = '2026-11-26': expected an integer"),
+        ("learning_rate: yes", "train.learning_rate = 'yes': expected a number above 0"),
+        ("learning_rate: .inf", "train.learning_rate = inf: expected a number above 0; it must be finite"),
+        ("learning_rate: 1e400", "train.learning_rate = inf: .* finite"),
+        ("momentum: .nan", "train.momentum = nan: .* finite"),
+        ("replicates: true", "train.replicates = true: expected an integer above 0 .* or a list"),
+        ("init_seed: true", "train.init_seed = true: expected an integer from 0 or replicate"),
+        ("init_seed: 010", "train.init_seed = '010': expected an integer from 0 or replicate"),
+        ("half: true", "train.half = true: expected an integer from 0 up to 1 or replicate"),
+        ("warmup: 010", "train.warmup = '010': expected a number of epochs"),
+        ("checkpoints: {factor: .inf}", "train.checkpoints.factor = inf: .* finite"),
+        ("epochs: 0o10", "the key 'epochs' appears twice in the mapping of line 2"),
+        (
+            "checkpoints: 3",
+            "train.checkpoints = 3: expected {every: moment} or {first: .*a moment is a number of",
+        ),
+        ("replicates: [1, a]", r"train.replicates = \[1, 'a'\]: expected an integer"),
+        ("examples: 5", r"train.examples = 5: expected \[integer, integer\]"),
+    ],
+)
+def test_only_plain_numbers_are_numbers(tmp_path, written, said):
+    with pytest.raises(UserError, match=said):
+        load(tmp_path, OTHER.replace("KEY", written))
+
+
+def _numeric():
+    """Every key that takes a number, but not one that lies in a list or in one of several forms."""
+    for path, key in keys().items():
+        if key.numeric and not key.below and "checkpoints" not in path:
+            yield path
+
+
+@pytest.mark.parametrize("path", list(_numeric()))
+@pytest.mark.parametrize("value", [True, "010", "1:30", float("inf"), float("nan"), None, {}])
+def test_every_numeric_key_refuses_what_is_no_number(path, value):
+    *sections, name = path.split(".")
+    raw = {"name": "s", "train": {"dataset": "digits", "width": 8, "epochs": 2}, "prune": {"levels": 1}}
+    section = raw
+    for each in sections:
+        section = section.setdefault(each, {})
+    section[name] = value
+    if value is None and keys()[path].optional:
+        check("file", raw)
+        return
+    with pytest.raises(UserError) as caught:
+        check("file", raw)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"file: {path}")
+    assert "expected" in line
+    assert not re.search(r"constrained|function-|literal\[|Input|instance", line)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "name: s\ntrian: {dataset: digits, width: 8, epochs: 2}\n",
+            "unknown key trian: did you mean 'train'",
+        ),
+        ("name: s\n", "the section train is missing"),
+        (OTHER.replace("KEY", "lr: 0.1"), "unknown key train.lr: did you mean 'learning_rate'"),
+        (OTHER.replace("KEY", "wd: 0.1"), "unknown key train.wd: did you mean 'weight_decay'"),
+        (OTHER.replace("KEY", "bs: 10"), "unknown key train.bs: did you mean 'batch_size'"),
+        (OTHER.replace("KEY", "batchsize: 10"), "did you mean 'batch_size'"),
+        (OTHER.replace("KEY", "optimizer: sgd"), "did you mean 'optimiser'"),
+        (OTHER.replace("KEY", "seeds: 4"), "did you mean 'replicates'"),
+        (OTHER.replace("KEY", "optimiser: adam"), "did you mean 'adamw'"),
+        (OTHER.replace("KEY", "device: gpu"), "train.device = 'gpu': did you mean 'cuda'"),
+        (OTHER.replace("KEY", "kinds: [via]"), "unknown key train.kinds: did you mean 'compare.kinds'"),
+        (BASE + "lr: 0.1", "unknown key lr: did you mean 'train.learning_rate'"),
+        (BASE + "align: {methods: [weightmatching]}", "did you mean 'weight_matching'"),
+        (BASE + "5: 3", "unknown key 5: "),
+        (BASE + "compare: 3", "compare = 3: expected a section with keys among across, alphas"),
+        (BASE + "compare:\n", "compare = null: expected a section with keys among"),
+    ],
+)
+def test_the_key_that_may_be_meant_is_named(tmp_path, text, said):
+    with pytest.raises(UserError, match=said) as caught:
+        load(tmp_path, text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_off_and_whole_numbers_with_an_exponent_are_what_they_look_like(tmp_path):
+    sweep = load(tmp_path, OTHER.replace("KEY", "compile: off, nesterov: yes"), "compare.train_examples=1e3")
+    assert (sweep.trainings[0].compile, sweep.trainings[0].nesterov) == ("off", True)
+    assert sweep.sections.compare.train_examples == 1000
 
 
 def test_presets_can_be_overridden(tmp_path):

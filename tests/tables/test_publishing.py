@@ -12,7 +12,8 @@ from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.results import LATER, ResultStore
 from raysweep.sweep.load import check
 from raysweep.tables.failures import failure
-from raysweep.tables.publishing import publish_tables, wrong_tables
+from raysweep.tables.publication import wrong_files
+from raysweep.tables.publishing import publish_tables
 from raysweep.tables.schemas import read_table
 from tests.store.committed import committed
 from tests.store.results import CountingFiles, commit_barriers
@@ -200,7 +201,7 @@ def test_failures_are_in_the_order_of_their_ids(wanted, files):
     failures = [failure(identity, "barrier", "text", 3) for identity in ("a2", "0f", "a1", "a3")]
     publish_tables(files, wanted, done(wanted, files), failures)
     assert list(rows(files, "failures", ("id",))) == [("0f",), ("a1",), ("a2",), ("a3",)]
-    assert wrong_tables(files, wanted, done(wanted, files)) == []
+    assert wrong_files(files, "s") == []
     publish_tables(files, wanted, done(wanted, files), [])
     assert read_table(files, "s", "failures").num_rows == 0
 

@@ -12,12 +12,13 @@ import torch
 
 from raysweep.plan.identity import data_config
 from raysweep.plan.plan import Desired, desired, done, finished, todo
+from raysweep.plan.record import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
-from raysweep.tables.publishing import publish_tables, write_sweep
+from raysweep.tables.publishing import publish_tables
 from raysweep.version import code_digest
 from raysweep.work.data import resident
 from raysweep.work.inputs import TrialTask
@@ -92,7 +93,7 @@ def compare_all(wanted: Desired, files: Files) -> None:
     left = tuple(todo(wanted, present).barriers)
     if left:
         worker.run(Tile(left, wanted.trials, present.alignments))
-    write_sweep(files, wanted.sweep)
+    record_sweep(files, wanted)
     publish_tables(files, wanted, done(wanted, files), [])
 
 

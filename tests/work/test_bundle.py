@@ -47,6 +47,24 @@ def test_packed_and_alone_give_the_same_bits(tmp_path, most):
     assert alone.items() <= contents(tmp_path / "packed").items()
 
 
+def test_an_interrupted_bundle_goes_on_from_its_resume_points(tmp_path):
+    """Every trial notes one, those that wait are not started, and the bits are the same."""
+    wanted, files = plan(replicates=3), Files(str(tmp_path / "interrupted"))
+    looks = iter([False, False, *[True] * 9])
+
+    def start(task):
+        data = resident(data_config(task.trial.training, task.trial.replicate), None, False, "unit")
+        stops = looks.__next__
+        return run_trial(task, data, TrialStore(files), ResultStore(files), 1e9, stops=stops)
+
+    assert list(run_bundle(tasks(wanted), start, 2)) == []
+    points = [TrialStore(files).read_resume(key) for key in wanted.trials]
+    assert [point is not None and point.step > 0 for point in points] == [True, True, False]
+    list(run_bundle(tasks(wanted), training(files), 2))
+    carry_out(wanted, Files(str(tmp_path / "undisturbed")))
+    assert contents(tmp_path / "undisturbed").items() <= contents(tmp_path / "interrupted").items()
+
+
 def test_turns_are_taken():
     """A trial starts when the one before it has had a turn, which shows how much memory it takes."""
     order = []

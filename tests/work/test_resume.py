@@ -8,10 +8,11 @@ import pytest
 
 from raysweep.cluster.run import import_networks
 from raysweep.plan.plan import desired, done
+from raysweep.plan.record import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
-from raysweep.tables.publishing import publish_tables, write_sweep
+from raysweep.tables.publishing import publish_tables
 from tests.faults import WRITES
 from tests.test_run import same, tables
 from tests.work.plans import (
@@ -87,7 +88,7 @@ def test_killed_while_aligning_comparing_and_publishing(tmp_path):
         compare_all(wanted, Files(str(root)))
 
     def publish():
-        write_sweep(Files(str(root)), wanted.sweep)
+        record_sweep(Files(str(root)), wanted)
         publish_tables(Files(str(root)), wanted, done(wanted, Files(str(root))), [])
 
     carry_out(wanted, Files(str(trained)), align=False)

@@ -1,0 +1,132 @@
+"""Signals that interrupt a run: Ctrl-C, SIGTERM (Kubernetes, Slurm, `timeout`) and SIGUSR1 (Slurm, if asked).
+
+The first signal ends the run in order, with the exit code 128 + its number; a second one ends the process at
+once. Ray and Tune install handlers of their own, which would end the driver with a C++ stack or be ignored.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+LIMIT = 18.0  # seconds after a signal at which the process ends, whatever it is doing
+SAME = 1.0  # seconds within which a signal counts as the same: `timeout` sends it to a process and its group
+
+
+@dataclass
+class _State:
+    installed: bool = False
+    received: int | None = None
+    when: float = 0.0
+    limit: threading.Timer | None = None
+    patience: float = 0.0  # seconds for which `orderly` still waits; 0 outside of it
+
+
+_state = _State()
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Have signals raise `KeyboardInterrupt`, or, within `orderly`, be noted first.
+
+    Outside of the main thread, where Python delivers no signals, this does nothing.
+    """
+    global _state
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)}
+    _state = _State(installed=True)
+    hold()
+    try:
+        yield
+    finally:
+        _state.installed = False
+        if _state.limit:
+            _state.limit.cancel()
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def hold() -> None:
+    """Install the handlers again, over those of a library, if `interruptible` has installed them."""
+    if _state.installed:
+        for number in SIGNALS:
+            signal.signal(number, _receive)
+        signal.signal(signal.SIGALRM, _give_up)
+
+
+@contextlib.contextmanager
+def holding() -> Iterator[None]:
+    """Survive a call of a library that installs handlers which raise `SystemExit` on SIGTERM."""
+    try:
+        yield
+    except SystemExit:
+        hold()
+        _receive(signal.SIGTERM, None)
+        raise KeyboardInterrupt from None  # within `orderly` too: the call did not do its work
+    finally:
+        hold()
+
+
+@contextlib.contextmanager
+def orderly(seconds: float) -> Iterator[None]:
+    """Have the first signal noted by `interrupted`, and let the block end by itself for so many seconds.
+
+    Raises `KeyboardInterrupt` after that time, or at the end of the block.
+    """
+    _state.patience = seconds
+    try:
+        yield
+    finally:
+        _state.patience = 0.0
+        if _state.installed:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    if interrupted():
+        raise KeyboardInterrupt
+
+
+def interrupted() -> bool:
+    """Whether a signal has been received since `interruptible` was entered."""
+    return _state.installed and _state.received is not None
+
+
+def exit_code() -> int:
+    """Return 128 + the number of the signal: 130 for Ctrl-C, 138 for SIGUSR1, 143 for SIGTERM."""
+    return 128 + (_state.received or signal.SIGINT)
+
+
+def stops() -> bool:
+    """Whether the signal asks that the work ends, wherever it runs, rather than this command alone."""
+    return _state.received not in (None, signal.SIGINT)
+
+
+def _receive(number: int, _: FrameType | None) -> None:
+    if _state.received is not None:
+        if time.monotonic() - _state.when > SAME:
+            _end(128 + number)
+        return
+    _state.received, _state.when = number, time.monotonic()
+    _state.limit = threading.Timer(LIMIT, _end, [128 + number])
+    _state.limit.daemon = True
+    _state.limit.start()
+    if not _state.patience:
+        raise KeyboardInterrupt
+    signal.setitimer(signal.ITIMER_REAL, _state.patience)
+
+
+def _give_up(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _end(code: int) -> None:
+    """End the process. What it had stored is complete, and Ray's processes end when it is gone."""
+    if sys.stdout.isatty():
+        os.write(1, b"\x1b[?25h\n")  # the progress bars hide the cursor
+    os._exit(code)

@@ -1,0 +1,261 @@
+"""The record of a sweep: what it asked for when it last ran, by ids, with what these are digests of.
+
+sweeps/<name>/record           one checksummed Parquet object: a row for every trial, alignment and barrier
+sweeps/<name>/sweep.yaml       the resolved sweep file, for readers
+sources/<SHA-256>.py           the file of a user's own network
+
+Commands that look after a root go by the record alone. They need neither the user's modules nor the data, and
+run no code that a file under the root names.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from raysweep.digest import canonical
+from raysweep.errors import UserError
+from raysweep.models.source import model_source
+from raysweep.plan.plan import Desired, complete_barriers, finished_levels
+from raysweep.plan.trials import Extent
+from raysweep.store.files import CorruptObject, Files
+from raysweep.store.parquet import parquet_table
+from raysweep.store.results import ResultStore
+from raysweep.store.trials import TrialStore
+
+RECORD, RESOLVED, SOURCES = "record", "sweep.yaml", "sources"
+KINDS = ("trials", "alignments", "barriers")
+# A row is of one of `KINDS`, of a `source` (its digest, with the model that it defines) or of the
+# `sweep` (its name, with the text of the resolved file). The `identity` of a trial is the text whose
+# digest is its id; that of an alignment or a barrier is the part that many share: all but networks and
+# permutations. `extent` has in JSON what is in no id: how far a trial goes, and the splits of a barrier.
+# `dropped` is null for what the sweep asks for; for what it asked for earlier it is the time (s since
+# 1970) at which it ceased to.
+SCHEMA = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("id", pa.string()),
+        ("identity", pa.string()),
+        ("extent", pa.string()),
+        ("dropped", pa.float64()),
+    ]
+)
+_EXTENT = ("per_epoch", "total", "start", "levels", "checkpoints", "optimisers")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a sweep asked for, and how far its trials go; `rows` also has what it asked for before."""
+
+    sweep: str
+    rows: pa.Table
+    extents: dict[str, Extent]
+
+    @cached_property
+    def wanted(self) -> pa.Table:
+        """The rows of what the sweep asks for."""
+        return self.rows.filter(pc.is_null(self.rows.column("dropped")))
+
+    @cached_property
+    def former(self) -> pa.Table:
+        """The rows of what the sweep asked for before, and no longer does."""
+        return self.rows.filter(pc.is_valid(self.rows.column("dropped")))
+
+    def ids(self, kind: str) -> pa.ChunkedArray:
+        """Return the ids of what the sweep asks for of one of `KINDS`."""
+        return _of(self.wanted, kind).column("id")
+
+    def splits(self) -> list[str]:
+        """Return the splits on which barriers are evaluated."""
+        rows = _of(self.wanted, "barriers")
+        return [str(split) for split in json.loads(str(rows.column("extent")[0]))] if len(rows) else []
+
+    def resolved(self) -> str:
+        """Return the text of the resolved sweep file."""
+        rows = _of(self.wanted, "sweep")
+        return str(rows.column("identity")[0]) if len(rows) else ""
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of trials, alignments and barriers that the sweep asks for."""
+        return {kind: len(self.ids(kind)) for kind in KINDS}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What the store has of what a sweep asked for: ids, and the finished levels by trial."""
+
+    levels: frozenset[tuple[str, int]]
+    ids: dict[str, pa.ChunkedArray]
+
+    def left(self, record: Record) -> dict[str, int]:
+        """Return the numbers of trials, alignments and barriers that are not done."""
+        return {kind: count - len(self.ids[kind]) for kind, count in record.counts().items()}
+
+
+def finished(files: Files, record: Record) -> Finished:
+    """Return what the store has of what a sweep asked for."""
+    extents, results = record.extents, ResultStore(files)
+    levels, _ = finished_levels(TrialStore(files), extents)
+    trials = [
+        key for key, extent in extents.items() if all((key, level) in levels for level in extent.levels)
+    ]
+    found = {
+        "trials": pa.chunked_array([pa.array(trials, pa.string())]),
+        "alignments": results.index("alignments").rows().column("id"),
+        "barriers": complete_barriers(results.index("barriers"), record.splits()),
+    }
+    return Finished(frozenset(levels), {kind: among(record.ids(kind), ids) for kind, ids in found.items()})
+
+
+def among(ids: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return those ids that are among others."""
+    return ids.filter(pc.is_in(ids, others.combine_chunks()))
+
+
+def record_sweep(files: Files, wanted: Desired) -> None:
+    """Record what a sweep asks for, before any of it is computed.
+
+    What the last record asked for and this one does not is kept as such, so that `raysweep gc` can say whose
+    it was. Raises `UserError` when a user's network was changed after the sweep was planned.
+    """
+    sweep, rows = wanted.sweep, _rows(wanted)
+    _store_sources(files, wanted)
+    try:
+        before = read_record(files, sweep.name).rows
+        rows = pa.concat_tables([rows, _dropped(before, rows)])
+    except UserError:  # there is none that can be read
+        before = None
+    if before is None or not rows.equals(before):
+        _write(files, sweep.name, rows)
+    files.put(f"sweeps/{sweep.name}/{RESOLVED}", sweep.text.encode())
+
+
+def adopt(files: Files, wanted: Desired) -> None:
+    """Record a sweep that an earlier version of raysweep ran with the same file and did not record."""
+    folder, text = f"sweeps/{wanted.sweep.name}", wanted.sweep.text.encode()
+    if not files.exists(f"{folder}/{RECORD}") and files.holds(f"{folder}/{RESOLVED}", text):
+        with contextlib.suppress(OSError):  # under a root that can only be read
+            record_sweep(files, wanted)
+
+
+def forget_former(files: Files, record: Record) -> None:
+    """Record no longer what a sweep asked for before, because it has been removed."""
+    if len(record.former):
+        _write(files, record.sweep, record.wanted)
+
+
+def sweep_names(files: Files) -> list[str]:
+    """Return the names of the sweeps that were run under a root, whether or not they have a record."""
+    names = (name.split("/") for name in files.list("sweeps"))
+    return sorted({parts[1] for parts in names if len(parts) == 3 and parts[2] in (RECORD, RESOLVED)})
+
+
+def read_record(files: Files, sweep: str) -> Record:
+    """Return the record of a sweep. Raises `UserError` when there is none, or when it is damaged."""
+    name = f"sweeps/{sweep}/{RECORD}"
+    where = files.where(name)
+    try:
+        content = files.find_checked(name)
+        if content is None:
+            raise UserError(
+                f"{where}: is missing, because an earlier version of raysweep ran this sweep; raysweep plan "
+                "(or run) with the sweep's file writes it"
+            )
+        rows = parquet_table(where, content, SCHEMA)
+        return Record(sweep, rows, _extents(where, rows))
+    except CorruptObject as error:
+        raise UserError(f"{error}; raysweep run with the sweep's file writes it again") from error
+
+
+def source_name(source_digest: str) -> str:
+    """Return the name of the object that holds a source file with this SHA-256."""
+    return f"{SOURCES}/{source_digest}.py"
+
+
+def _store_sources(files: Files, wanted: Desired) -> None:
+    for source_digest, model in _sources(wanted).items():
+        content = model_source(model)
+        if hashlib.sha256(content).hexdigest() != source_digest:
+            raise UserError(f"model {model!r}: its file has changed since the sweep was planned; start again")
+        if not files.holds(source_name(source_digest), content):
+            files.put(source_name(source_digest), content)
+
+
+def _sources(wanted: Desired) -> dict[str, str]:
+    """The models that a user's files define, by the digest of the file."""
+    return {each.source_digest: each.training.model for each in wanted.trials.values() if each.source_digest}
+
+
+def _rows(wanted: Desired) -> pa.Table:
+    extents = {key: _text(extent) for key, extent in wanted.extents.items()}
+    splits = canonical(wanted.sweep.sections.compare.splits)
+    parts = [
+        _part("sweep", [wanted.sweep.name], [wanted.sweep.text], [None]),
+        _part("source", list(_sources(wanted)), list(_sources(wanted).values()), None),
+        _part(
+            "trials",
+            list(wanted.trials),
+            [each.identity for each in wanted.trials.values()],
+            [extents[key] for key in wanted.trials],
+        ),
+        _part("alignments", list(wanted.alignments), [job.how for job in wanted.alignments.values()], None),
+        _part(
+            "barriers",
+            list(wanted.barriers),
+            [job.how for job in wanted.barriers.values()],
+            [splits] * len(wanted.barriers),
+        ),
+    ]
+    return pa.concat_tables(parts)
+
+
+def _part(kind: str, ids: list[str], identities: list[str], extents: list[str | None] | None) -> pa.Table:
+    count = len(ids)
+    columns = [[kind] * count, ids, identities, extents or [None] * count, [None] * count]
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+
+
+def _dropped(before: pa.Table, now: pa.Table) -> pa.Table:
+    """The rows of a record that a later one lacks, with the time at which they ceased to be asked for."""
+    gone = pc.invert(pc.is_in(before.column("id"), now.column("id").combine_chunks()))
+    rows = before.filter(pc.and_(gone, pc.not_equal(before.column("kind"), "sweep")))
+    when = pc.fill_null(rows.column("dropped"), time.time())
+    return rows.set_column(SCHEMA.get_field_index("dropped"), SCHEMA.field("dropped"), when)
+
+
+def _of(rows: pa.Table, kind: str) -> pa.Table:
+    return rows.filter(pc.equal(rows.column("kind"), kind))
+
+
+def _write(files: Files, sweep: str, rows: pa.Table) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer, compression="zstd")
+    files.put_checked(f"sweeps/{sweep}/{RECORD}", buffer.getvalue())
+
+
+def _text(extent: Extent) -> str:
+    return canonical({name: getattr(extent, name) for name in _EXTENT})
+
+
+def _extents(where: str, rows: pa.Table) -> dict[str, Extent]:
+    """Return the extents of the trials that are asked for. Raises `CorruptObject`."""
+    trials = _of(rows.filter(pc.is_null(rows.column("dropped"))), "trials")
+    columns = (trials.column(name).to_pylist() for name in ("id", "extent"))
+    try:
+        return {trial_id: _extent(text) for trial_id, text in zip(*columns, strict=True)}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CorruptObject(f"{where}: has an extent that cannot be read ({error})") from error
+
+
+def _extent(text: str) -> Extent:
+    found = json.loads(text)
+    values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else int(v) for n, v in found.items()}
+    return Extent(**values)

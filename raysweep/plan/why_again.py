@@ -1,0 +1,251 @@
+"""Why work is to do that looks done: the nearest stored results, and the keys in which they differ."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.compute as pc
+
+from raysweep.digest import canonical
+from raysweep.errors import UserError
+from raysweep.models.source import changed_parts, model_source, split_name
+from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
+from raysweep.plan.plan import Desired, Todo
+from raysweep.plan.record import Record, read_record, source_name, sweep_names
+from raysweep.plan.trial_ids import INDIRECT
+from raysweep.plan.versions import reasons
+from raysweep.store.files import CorruptObject, Files
+from raysweep.store.records import json_object
+from raysweep.store.results import ResultStore
+from raysweep.vocabulary import Interpolation
+
+MOST_CHANGES = 3  # with more keys that differ, work is not called the same
+MOST_KINDS = 100  # of trials that are looked into
+NAMED = 8  # lines
+OF_IMPORTS = {"file": "the content of the imported file", "setting": "the model or the data"}
+SEEDS = ("train.init_seed", "train.data_seed")
+VERSION = "version"  # how keys begin that hold one; the word of the text follows
+Keys = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Trials that differ in their seeds alone: their keys, and one of them with its sweep."""
+
+    keys: Keys
+    example: str
+    sweep: str
+
+
+def why_again(files: Files, wanted: Desired, work: Todo) -> list[str]:
+    """Return a line for each reason for which work is to do again; none where the work is new."""
+    records = list(_records(files, wanted.sweep.name)) if work else []
+    try:
+        counts = Counter((*_trials(files, wanted, work, records), *_jobs(files, work, records)))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return ["why again: cannot be told, because a record under this root holds foreign texts"]
+    lines = [f"why again: {what}: {count:,}" for what, count in counts.items()]
+    more = [f"why again: {len(lines) - NAMED} more reasons"] if len(lines) > NAMED else []
+    return lines[:NAMED] + more
+
+
+def _records(files: Files, first: str) -> Iterator[Record]:
+    """The records under a root that can be read; that of the sweep itself comes first."""
+    for name in sorted(sweep_names(files), key=lambda name: name != first):
+        try:
+            yield read_record(files, name)
+        except UserError:
+            continue
+
+
+def _trials(files: Files, wanted: Desired, work: Todo, records: list[Record]) -> Iterator[str]:
+    """Yield what is to be said of each trial that is like one that is stored."""
+    texts = {key: trial.identity for key, trial in wanted.trials.items()}
+    owners: dict[str, str] = {}
+    for record in records:
+        rows = record.rows.filter(pc.equal(record.rows.column("kind"), "trials"))
+        for identity, text in zip(*(rows.column(n).to_pylist() for n in ("id", "identity")), strict=True):
+            if identity not in wanted.trials:
+                texts[identity] = text
+                owners.setdefault(identity, record.sweep)
+    names = files.list("trials") if owners and work.trials else []
+    there = {name.split("/")[1] for name in names if name.endswith("/done")}
+    stored: dict[str, _Kind] = {}
+    for identity in filter(there.__contains__, owners):
+        keys = _keys(identity, texts)
+        stored.setdefault(_without_seeds(keys), _Kind(keys, identity, owners[identity]))
+    known: dict[str, str] = {}
+    for trial in work.trials:
+        if trial.trial_id in there:  # it only lacks checkpoints or levels
+            continue
+        keys = _keys(trial.trial_id, texts)
+        kind = _without_seeds(keys)
+        if kind not in known and len(known) < MOST_KINDS:
+            known[kind] = _nearest(files, trial, keys, stored.values())
+        if known.get(kind):
+            yield known[kind]
+
+
+def _without_seeds(keys: Keys) -> str:
+    return canonical({key: value for key, value in keys.items() if key not in SEEDS})
+
+
+def _keys(identity: str, texts: dict[str, str]) -> Keys:
+    """Return what determines a trial, with what determines the trials that it starts from."""
+    word, *rest = json.loads(texts.get(identity) or '["unknown"]')
+    match word, rest:
+        case "trial", [determined, data, seeds]:
+            own = {f"{VERSION} {word}": determined.pop("version"), "data": data}
+            own["source"] = determined.pop("source")
+            trunk = determined.pop("trunk", None)
+            found = _keys(trunk, texts) if trunk else {}
+            own["word"] = "spawned" if trunk else word
+            return found | own | {f"train.{key}": value for key, value in {**determined, **seeds}.items()}
+        case "import", [version, setting, content]:
+            return {"word": word, f"{VERSION} {word}": version, "setting": setting, "file": content}
+        case "chain", [version, settings, parent]:
+            own = {f"prune.{key}": value for key, value in settings.items()}
+            return {**_keys(parent, texts), **own, "word": word, f"{VERSION} {word}": version}
+        case "branch", [version, how, chain, _]:
+            return {**_keys(chain, texts), "word": canonical(how[:2]), f"{VERSION} {word}": version}
+        case _:
+            return {"word": identity}
+
+
+def _nearest(files: Files, trial: Trial, keys: Keys, stored: Iterable[_Kind]) -> str:
+    """Return in what a trial differs from the stored one that is most like it; nothing where none is."""
+    best: _Kind | None = None
+    least: list[str] = [""] * (MOST_CHANGES + 1)
+    for kind in stored:
+        if kind.keys["word"] == keys["word"]:
+            differing = _differing(kind.keys, keys)
+            if len(differing) < len(least):
+                best, least = kind, differing
+    if best is None:
+        return ""
+    changes = [_change(files, best, trial, key, keys.get(key)) for key in least]
+    return (
+        f"trials like stored ones of the sweep {best.sweep} (such as {best.example}) but for "
+        f"{'; '.join(changes)}"
+    )
+
+
+def _differing(before: Keys, now: Keys) -> list[str]:
+    """Return the keys in which two differ, and seeds only where there are no others."""
+    keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if {"train.device", "train.channels_last"} & set(keys):
+        keys = [key for key in keys if key != f"{VERSION} trial"]
+    return [key for key in keys if key not in SEEDS] or keys
+
+
+def _change(files: Files, before: _Kind, trial: Trial, key: str, new: Any) -> str:
+    old = before.keys.get(key)
+    if key.startswith(VERSION):
+        word = key.removeprefix(f"{VERSION} ")
+        return _new_version(word, old, new)
+    if key == "source":
+        return _source_change(files, old, trial.training.model)
+    if key == "data":
+        return _data_change(files, before.example, trial)
+    if key in OF_IMPORTS:
+        return OF_IMPORTS[key]
+    return f"{key} {_shown(old)} -> {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _new_version(word: str, old: Any, new: Any) -> str:
+    why = "; ".join(reasons(word, int(old), int(new))) or "no reason is recorded"
+    return f"raysweep's version of a {word}, {old} -> {new} ({why})"
+
+
+def _source_change(files: Files, before: str | None, model: str) -> str:
+    """Say which parts of a user's file differ from the stored one."""
+    named = f"source of {split_name(model)[0]}"
+    try:
+        stored = files.find(source_name(before or ""))
+    except CorruptObject:
+        stored = None
+    return f"{named} changed{f' in {changed_parts(stored, model_source(model))}' if stored else ''}"
+
+
+def _data_change(files: Files, example: str, trial: Trial) -> str:
+    """Say which of the keys that choose the data differ; where none does, the files hold other data."""
+    try:
+        config = json_object(files.find(f"trials/{example}/config.json") or b"{}")
+    except CorruptObject:
+        config = {}
+    before, now = config.get("training"), trial.settings()
+    changed = [
+        f"train.{key} {_shown(before.get(key))} -> {_shown(now[key])}"
+        for key in sorted(INDIRECT & now.keys())
+        if isinstance(before, dict) and f"train.{key}" not in SEEDS and before.get(key) != now[key]
+    ]
+    return "; ".join(changed) or f"the data of {trial.training.dataset}, which are other ones"
+
+
+def _jobs(files: Files, work: Todo, records: list[Record]) -> Iterator[str]:
+    """Yield what is to be said of each job that was done with other settings."""
+    left: dict[str, list[AlignmentJob] | list[BarrierJob]] = {
+        "alignments": work.alignments,
+        "barriers": work.barriers,
+    }
+    for kind, jobs in left.items():
+        if not jobs or not records:
+            continue
+        done = _done(files, kind, records)
+        known = {text: _nearest_settings(kind, text, done) for text in {job.how for job in jobs}}
+        texts = (known[job.how] for job in jobs)
+        yield from (f"{kind} like stored ones but for {text}" for text in texts if text)
+
+
+def _done(files: Files, kind: str, records: list[Record]) -> set[str]:
+    """The texts of the jobs of a kind that are recorded and done."""
+    ids = ResultStore(files).index(kind).rows().column("id").combine_chunks()
+    found: set[str] = set()
+    for record in records:
+        rows = record.rows.filter(pc.equal(record.rows.column("kind"), kind))
+        found.update(rows.filter(pc.is_in(rows.column("id"), ids)).column("identity").unique().to_pylist())
+    return found
+
+
+def _nearest_settings(kind: str, text: str, done: set[str]) -> str:
+    """Return in what the settings of a job differ from those of the nearest jobs that are done.
+
+    Nothing where jobs of the same settings are done: then its networks are other ones.
+    """
+    if text in done:
+        return ""
+    (now, same), least = _settings(kind, text), ""
+    fewest = MOST_CHANGES + 1
+    for each in sorted(done):
+        before, what = _settings(kind, each)
+        differing = _differing(before, now)
+        if what == same and len(differing) < fewest:
+            fewest = len(differing)
+            least = "; ".join(
+                _new_version(key.removeprefix(f"{VERSION} "), before.get(key, 0), now.get(key, 0))
+                if key.startswith(VERSION)
+                else f"{key} {_shown(before.get(key))} -> {_shown(now.get(key))}"
+                for key in differing
+            )
+    return least
+
+
+def _settings(kind: str, text: str) -> tuple[Keys, Keys]:
+    """Return the keys of the sweep file behind a job, and what it is: jobs of another kind are other work."""
+    word, version, how = json.loads(text)
+    own = {f"{VERSION} {word}": version}
+    if kind == "alignments":
+        same = {"word": word, "method": how.pop("method")}
+        shared = ("seed", "threads", "device")
+        names = {key: f"align.{key}" if key in shared else f"align.{same['method']}.{key}" for key in how}
+        return {**own, **{names[key]: value for key, value in how.items()}}, same
+    same = {key: how.pop(key) for key in ("interpolation", "kind", "statistics", "hybrid")}
+    grid = "alphas" if same["interpolation"] == Interpolation.PAIR else "subdivisions"
+    names = {"grid": f"compare.{grid}", "examples": "compare.train_examples", "threads": "align.threads"}
+    return {**own, **{names.get(key, f"compare.{key}"): value for key, value in how.items()}}, same

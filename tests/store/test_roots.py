@@ -1,0 +1,43 @@
+"""Roots as users type them."""
+
+from pathlib import Path
+
+import pytest
+
+from raysweep.errors import UserError
+from raysweep.store.files import Files
+from tests.inside import here
+
+
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [
+        ("", "is empty; expected a directory, or s3://bucket/prefix or gs://bucket/prefix"),
+        (" ", "is empty"),
+        ("s3:/bucket/prefix", r"did you mean s3://bucket/prefix\?"),
+        ("gs:bucket", r"did you mean gs://bucket\?"),
+        ("s3:///prefix", "expected a directory, or s3://bucket/prefix"),
+        ("s3://", "expected a directory"),
+        ("http://bucket", "expected a directory"),
+        (__file__, "is a file"),
+        ("~nobody-of-this-name/runs", "nobody-of-this-name|home"),
+        ("a\0b", "null"),
+    ],
+)
+def test_what_is_no_root_is_refused(root, said):
+    with pytest.raises(UserError, match=said) as caught:
+        Files(root)
+    assert str(caught.value).startswith("root ")
+
+
+def test_the_home_of_the_user(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Files("~/runs").directory == Path(tmp_path).resolve() / "runs"
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "gc"])
+def test_a_mistyped_root_is_an_error(command, tmp_path):
+    assert "there is no such directory" in here(command, tmp_path / "rusn", code=2)
+    assert "raysweep has stored nothing there" in here(command, tmp_path, code=2)
+    assert not (tmp_path / "rusn").exists()
+    assert not list(tmp_path.iterdir())
