@@ -1,6 +1,6 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable
 from typing import TYPE_CHECKING
 
 from raysweep.cluster.events import Listener
@@ -157,14 +157,14 @@ class _Run:
     def tiles(self) -> int:
         return self._sizing.tiles(self._frontier.ready)
 
-    def take(self, workers: int, before: str | None, others: set[str]) -> "Tile | None":
+    def take(self, workers: int, before: str | None, used: Container[str | None]) -> "Tile | None":
         from raysweep.work.tile import Tile
 
         def size_of(job: AlignmentJob | BarrierJob) -> int:
             at_once = self._sections.alignments_at_once if isinstance(job, AlignmentJob) else 1
             return self._sizing.size(_kind(job), self._frontier.ready, workers, at_once)
 
-        jobs = self._frontier.take(size_of, before, others)
+        jobs = self._frontier.take(size_of, before, used)
         if not jobs:
             return None
         networks = {network.trial_id for job in jobs for network in job.networks}

@@ -6,6 +6,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import ray
@@ -28,6 +29,7 @@ from raysweep.tables.failures import Failure
 from raysweep.version import check_code, code_digest
 from raysweep.work.bundle import Event, run_bundle
 from raysweep.work.data import resident
+from raysweep.work.device import free_memory
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import run_trial
 
@@ -98,7 +100,7 @@ class _Trainable(tune.Trainable):
         with contextlib.suppress(OSError):  # of which each trial will tell
             if most > 1 and _died_before(TrialStore(self._files), tasks, self._config["run"]):
                 most = 1  # whichever trial has ended the process must not end the others again
-        return run_bundle(tasks, self._start, most)
+        return run_bundle(tasks, self._start, most, partial(free_memory, tasks[0].trial.training.device))
 
     def _start(self, task: TrialTask) -> Iterator[int | None]:
         store = TrialStore(self._files)

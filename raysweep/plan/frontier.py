@@ -1,7 +1,7 @@
 """The frontier of a run: the work that is left, and the part of it whose inputs are there."""
 
 import heapq
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from functools import cache
 from typing import Literal
 
@@ -71,11 +71,13 @@ class Frontier:
             del self._trials[alike]
         return found
 
-    def take(self, size_of: Callable[[Job], int], before: str | None, others: set[str]) -> tuple[Job, ...]:
+    def take(
+        self, size_of: Callable[[Job], int], before: str | None, used: Container[str | None]
+    ) -> tuple[Job, ...]:
         """Return jobs of one kind and setting, as many as `size_of` the first; empty where none can be done.
 
         Alignments come first, because barriers wait for them. A worker continues with the setting `before`,
-        whose checkpoints it holds. Next come settings at which none of the `others` works, with the widest
+        whose checkpoints it holds. Next come settings that no worker has `used` last, with the widest
         networks first. The jobs of a setting come by the moments of training, and at each moment in the order
         of a curve that fills the matrix of the setting's pairs square by square: any n consecutive jobs read
         about 2 sqrt(n) networks.
@@ -86,7 +88,7 @@ class Frontier:
         setting = (
             before
             if before in settings
-            else min(settings, key=lambda name: (name in others, *self._size(settings[name])))
+            else min(settings, key=lambda name: (name in used, *self._size(settings[name])))
         )
         assert setting is not None
         heap = settings[setting]

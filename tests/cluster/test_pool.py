@@ -26,7 +26,7 @@ class Jobs:
     def tiles(self):
         return -(-len(self.jobs) // 4)
 
-    def take(self, workers, before, others):
+    def take(self, workers, before, used):
         jobs, self.jobs = self.jobs[:4], self.jobs[4:]
         return Tile(tuple(jobs), self.wanted.trials) if jobs else None
 
@@ -104,7 +104,7 @@ class Singles(Jobs):
     def tiles(self):
         return len(self.jobs)
 
-    def take(self, workers, before, others):
+    def take(self, workers, before, used):
         return Tile((self.jobs.pop(),), self.wanted.trials) if self.jobs else None
 
 
