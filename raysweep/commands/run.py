@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -22,6 +22,7 @@ from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
+from raysweep.tables.failures import Failure, counted
 from raysweep.tables.mixtures import fallbacks, mixtures
 from raysweep.tables.schemas import read_table
 
@@ -94,8 +95,8 @@ def _one_session(
 
 def _run(
     wanted: Desired, files: Files, address: str | None, console: Console, verbose: bool
-) -> list[dict[str, Any]]:
-    """Run one sweep and return the rows of its failures."""
+) -> list[Failure]:
+    """Run one sweep and return its failures."""
     sweep = wanted.sweep
     with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
         work = todo(wanted, done(wanted, files))
@@ -112,7 +113,7 @@ def _run(
         _answer(log, files, sweep, tracker, verbose)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
-            log.print(f"{len(failures)} failures: see {where}; the same command tries them again")
+            log.print(f"{counted(failures)}: see {where}; the same command tries them again")
     return failures
 
 
