@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -21,6 +21,7 @@ from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
+from raysweep.tables.failures import Failure, counted
 from raysweep.tables.mixtures import warnings
 from raysweep.tables.schemas import TABLES
 
@@ -86,8 +87,8 @@ def _one_session(
     return ray_session(address, console.print)
 
 
-def _run(wanted: Desired, files: Files, address: str | None, console: Console) -> list[dict[str, Any]]:
-    """Run one sweep and return the rows of its failures."""
+def _run(wanted: Desired, files: Files, address: str | None, console: Console) -> list[Failure]:
+    """Run one sweep and return its failures."""
     sweep = wanted.sweep
     with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
         work = todo(wanted, done(wanted, files))
@@ -104,7 +105,7 @@ def _run(wanted: Desired, files: Files, address: str | None, console: Console) -
         _answer(log, files, sweep, tracker)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
-            log.print(f"{len(failures)} failures: see {where}; the same command tries them again")
+            log.print(f"{counted(failures)}: see {where}; the same command tries them again")
     return failures
 
 

@@ -5,7 +5,9 @@ a bucket is made of before any row is read, so that a bucket that would not chan
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +22,7 @@ from raysweep.store.parquet import table_of
 from raysweep.store.provenance import PROVENANCE, read_provenance
 from raysweep.store.results import ID, RESULTS, ResultStore
 from raysweep.tables.agreements import Agreements
-from raysweep.tables.failures import failure
+from raysweep.tables.failures import Failure
 from raysweep.tables.publication import Publication, bucket_of
 from raysweep.tables.rows import Row, agreement_row, alignment_row, barrier_row, metric_rows, trial_row
 from raysweep.tables.schemas import BUCKETS, schema
@@ -33,7 +35,9 @@ SLICE = 10_000  # rows that are made at once
 Item = TypeVar("Item")
 
 
-def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[Row]) -> list[Row]:
+def publish_tables(
+    files: Files, wanted: Desired, present: Done, failures: Sequence[Failure]
+) -> list[Failure]:
     """Publish all tables of a sweep.
 
     Returns a failure for each result that turned out to be damaged; the next run computes these again.
@@ -57,7 +61,7 @@ class _Publishing:
         self._wanted, self._present = wanted, present
         self._files, self._results = files, ResultStore(files)
         self._publication = publication
-        self.damaged: list[Row] = []
+        self.damaged: list[Failure] = []
         self._settings = [code_digest(), wanted.sweep.text]
 
     def records(self) -> None:
@@ -71,11 +75,11 @@ class _Publishing:
             self._replace("trials", bucket, trials)
             self._replace("metrics", bucket, metrics)
 
-    def failures(self, failures: list[Row]) -> None:
+    def failures(self, failures: Sequence[Failure]) -> None:
         """Publish the failures, which alone are no view of what the store holds."""
-        rows = sorted([*failures, *self.damaged], key=lambda row: str(row["id"]))
-        for bucket, chosen in _by_bucket(rows, lambda row: row["id"]):
-            self._replace("failures", bucket, chosen)
+        found = sorted([*failures, *self.damaged], key=lambda failure: failure.id)
+        for bucket, chosen in _by_bucket(found, lambda failure: failure.id):
+            self._replace("failures", bucket, [asdict(failure) for failure in chosen])
 
     def results(self, kind: str, tables: dict[str, Callable[[pa.Table], pa.Table]]) -> None:
         """Publish tables that are made of the committed rows of one kind."""
@@ -90,7 +94,7 @@ class _Publishing:
         with Spill(RESULTS[kind], ID[kind]) as spill:
             for rows in selection.read(stale):
                 if isinstance(rows, Damage):
-                    self.damaged += [failure(each, kind[:-1], rows.error, 1) for each in rows.ids]
+                    self.damaged += [_damage(each, kind[:-1], rows.error) for each in rows.ids]
                 else:
                     spill.add(rows)
             for bucket, inputs in stale.items():
@@ -165,10 +169,15 @@ class _Publishing:
             try:
                 yield agreement_row(self._wanted, job, agreements.of(job))
             except CorruptObject as error:
-                self.damaged.append(failure(job.agreement_id, "agreement", str(error), 1))
+                self.damaged.append(_damage(job.agreement_id, "agreement", str(error)))
 
     def _replace(self, table: str, bucket: int, rows: list[Row], inputs: str | None = None) -> None:
         self._publication.replace(table, bucket, [table_of(rows, schema(table))], inputs)
+
+
+def _damage(identity: str, what: str, error: str) -> Failure:
+    """Return the failure of a result that this process, which makes the tables, cannot read."""
+    return Failure(identity, what, error, 1, os.uname().nodename)
 
 
 def _by_bucket(items: Iterable[Item], key: Callable[[Item], str]) -> Iterator[tuple[int, list[Item]]]:
