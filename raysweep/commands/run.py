@@ -23,8 +23,7 @@ from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
 from raysweep.tables.failures import Failure, counted
-from raysweep.tables.mixtures import fallbacks, mixtures
-from raysweep.tables.schemas import read_table
+from raysweep.tables.mixtures import warnings
 
 if TYPE_CHECKING:
     from raysweep.tracking import Tracker
@@ -129,12 +128,11 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", 
         for name in sweep.sections.analyses:
             say(importlib.import_module(f"analysis.{name}").analyse(directory))
         logged = [tracker.finish(directory)] if tracker else []
-    trials = read_table(files, sweep.name, "trials").to_pylist()
     figures = " and figures" if sweep.sections.analyses else ""
     where = [f"tables{figures}: {_shown(files.where(folder))}", *logged]
     where += [f"page:    {_shown(files.where(PAGE))}"] if files.exists(PAGE) else []
     where.append(f"log:     {_shown(files.where(log.name))} (with the tables of the analyses)")
-    for line in (*mixtures(trials), *fallbacks(trials), *lines, *where):
+    for line in (*warnings(files, sweep.name), *lines, *where):
         log.print(line)
 
 
