@@ -128,10 +128,11 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", 
         for name in sweep.sections.analyses:
             say(importlib.import_module(f"analysis.{name}").analyse(directory))
         logged = [tracker.finish(directory)] if tracker else []
-    figures = " and figures" if sweep.sections.analyses else ""
+    drawn = sweep.sections.analyses
+    figures, texts = (" and figures", " (with the tables of the analyses)") if drawn else ("", "")
     where = [f"tables{figures}: {_shown(files.where(folder))}", *logged]
     where += [f"page:    {_shown(files.where(PAGE))}"] if files.exists(PAGE) else []
-    where.append(f"log:     {_shown(files.where(log.name))} (with the tables of the analyses)")
+    where.append(f"log:     {_shown(files.where(log.name))}{texts}")
     for line in (*warnings(files, sweep.name), *lines, *where):
         log.print(line)
 
