@@ -2,6 +2,7 @@ import shutil
 import sys
 
 import pytest
+import yaml
 
 from raysweep.commands.gc import UNKNOWN, collect, garbage, summary
 from raysweep.commands.status import status_lines
@@ -123,6 +124,11 @@ def test_a_root_of_an_earlier_version_is_recorded_before_anything_is_removed(own
     assert "raysweep plan" in status_lines(files)[0]
     path = files.directory.parent / "s.yaml"
     path.write_bytes(files.get("sweeps/s/sweep.yaml"))
+    earlier = yaml.safe_load(path.read_text())
+    del earlier["resources"]  # as if its keys had been added since
+    files.put("sweeps/s/sweep.yaml", yaml.safe_dump(earlier).encode())
+    here("plan", path, "--root", files.root, "--set", "align.seed=1")  # another sweep than the one that ran
+    assert not files.exists("sweeps/s/record")
     here("plan", path, "--root", files.root)
     assert garbage(files) == {}
 
