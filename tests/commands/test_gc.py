@@ -89,7 +89,12 @@ def test_what_was_recorded_counts_not_the_modules_of_today(own, tmp_path, monkey
         shutil.rmtree(user)
         monkeypatch.chdir(tmp_path)
         user.mkdir()
-    assert files.get(f"sources/{next(iter(wanted.trials.values())).source_digest}.py") == NETWORK.encode()
+    (name,) = files.list("sources")
+    assert name == f"sources/{next(iter(wanted.trials.values())).source_digest}.py"
+    assert files.get(name) == NETWORK.encode()
+    files.put(name, b"# other")
+    (problem,) = problems(files)
+    assert problem.endswith(f"{name}: is missing or damaged; raysweep run writes it again")
 
 
 def test_an_own_network_is_built_again_from_the_root_alone(own, digits):
