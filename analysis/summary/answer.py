@@ -69,7 +69,7 @@ def _one(families: dict[str, Cells], tables: Tables) -> list[str]:
     claims = "; ".join(f"{column}: {_holds(found)}" for column, found in cells.items())
     errors = _own_errors(_setting(cells), tables)
     own = ", ".join(f"{width}: {_mean(same)}" for width, same in errors.items())
-    return [*_wrapped(claims), *_wrapped(f"test error of the networks themselves by width: {own}")]
+    return [*_wrapped(claims), *_wrapped(f"the networks' own test error by width: {own}")]
 
 
 def _table(families: dict[str, Cells], tables: Tables) -> list[str]:
