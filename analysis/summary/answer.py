@@ -21,7 +21,7 @@ COLUMNS: dict[str, Callable[[Verdict], bool]] = {  # the claims of the answer; t
     "weak": lambda each: each.claim == WEAK,
     "strong via a third": lambda each: each.claim == STRONG and each.what == STRONG_WORDS[Kind.VIA],
     "jointly": lambda each: each.claim == STRONG and each.what == STRONG_WORDS[Kind.JOINT],
-    "along training": lambda each: each.claim == TRAINING,  # the last permutation comes last
+    "along a training run": lambda each: each.claim == TRAINING,  # the last permutation comes last
     "along pruning": lambda each: each.claim == PRUNING,  # the ends of the levels come last
 }
 COLUMNS_OF_TEXT = 100
