@@ -18,10 +18,10 @@ def _line(files: Files, name: str) -> str:
     try:
         record = read_record(files, name)
         left = finished(files, record).left(record)
-        failures = read_table(files, name, "failures", ["id"]).num_rows
+        attempts = read_table(files, name, "failures", ["attempts"]).column("attempts").to_pylist()
     except UserError as error:
         return f"{name}: {error}"
     except CorruptObject as error:
         return f"{name}: {error}; raysweep run writes it again"
     parts = [f"{what} {total - left[what]}/{total}" for what, total in record.counts().items()]
-    return f"{name}: {', '.join(parts)}, failures {failures}"
+    return f"{name}: {', '.join(parts)}, failures {sum(map(bool, attempts))}"

@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from raysweep.sweep.load import load_sweep
+from raysweep.version import CHECKOUTS, checkouts
 from tests.k8s import image
 from tests.k8s.manifests import BUILDS, K8S, OVERLAYS, PROJECT, cluster_spec, containers, only, overlay
 from tests.k8s.rules import parsed
@@ -49,6 +50,13 @@ def test_versions_agree(name):
     (found,) = {each["image"].rpartition("/")[2] for each in ours}
     assert found == f"raysweep{variant}:{image.TAG}-commit"
     assert f"/raysweep{variant}:{image.TAG}-COMMIT ." in image.DOCKERFILE
+
+
+def test_an_image_knows_its_commit(monkeypatch):
+    """Which provenance asks for, and the image has no checkout."""
+    (text,) = re.findall(r'^ENV RAYSWEEP_CHECKOUTS="(.*)"$', image.DOCKERFILE, re.M)
+    monkeypatch.setenv(CHECKOUTS, text.replace("\\", "").replace("$COMMIT", "0123abcd"))
+    assert checkouts() == ("0123abcd", None, "0123abcd", None)
 
 
 def test_the_build_is_named_in_one_place():
