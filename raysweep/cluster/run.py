@@ -1,5 +1,7 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
+import contextlib
+import time
 from collections.abc import Container, Hashable, Iterable
 from typing import TYPE_CHECKING
 
@@ -9,10 +11,11 @@ from raysweep.interruption import interrupted, orderly
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import Desired, Todo, done, finished, todo
-from raysweep.store.files import Files
+from raysweep.store.files import CorruptObject, Files
 from raysweep.store.trials import TrialStore
 from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
+from raysweep.tables.schemas import read_table
 
 if TYPE_CHECKING:
     from raysweep.work.inputs import TrialTask
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 
 RESUME_POINTS = 5.0  # seconds that an interrupted run leaves its trials to note resume points
+USE = 5.0  # seconds between two notices of what is in use
 PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is under way
 
 
@@ -39,10 +43,16 @@ def run_sweep(
 
 
 def _drop_resume_points(files: Files, wanted: Desired, work: Todo) -> None:
-    """Remove the resume points of finished trials whose processes were killed after their last commit."""
-    store = TrialStore(files)
-    for trial_id in wanted.trials.keys() - {trial.trial_id for trial in work.trials}:
-        store.drop_resume(trial_id)
+    """Remove the resume points of finished trials whose processes were killed after their last commit.
+
+    In object storage, where this takes several requests a trial, those are passed over that were finished
+    when the tables were last published.
+    """
+    ended = wanted.trials.keys() - {trial.trial_id for trial in work.trials}
+    if files.directory is None:
+        with contextlib.suppress(CorruptObject):  # then all tables are made again, and all trials looked at
+            ended -= set(read_table(files, wanted.sweep.name, "trials", ["trial_id"]).column(0).to_pylist())
+    files.at_once(TrialStore(files).drop_resume, sorted(ended))
 
 
 def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
@@ -82,6 +92,7 @@ class _Run:
     def __init__(self, files: Files, wanted: Desired, listener: Listener) -> None:
         self._files, self._wanted, self._listener = files, wanted, listener
         self._sections = wanted.sweep.sections
+        self._told = 0.0
         self._sizing = TileSizing(self._sections.resources.tile_seconds)
         self.failures: list[Failure] = []
 
@@ -124,6 +135,7 @@ class _Run:
                         self._train(len(work.trials))
                     else:
                         self._pool.turn(1.0)
+                        self._tell_use()
         finally:
             self._pool.close()
             self.failures += self._pool.failures
@@ -152,6 +164,15 @@ class _Run:
 
     def turn(self, waiting: dict[str, float] | None) -> None:
         self._pool.turn(0, waiting)
+        self._tell_use()
+
+    def _tell_use(self) -> None:
+        """Tell the listener now and then what of the cluster is in use."""
+        from raysweep.cluster.capacity import in_use
+
+        if time.monotonic() - self._told > USE:
+            self._told = time.monotonic()
+            self._listener.uses(in_use())
 
     @property
     def tiles(self) -> int:
