@@ -1,6 +1,7 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
 from collections.abc import Hashable, Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cluster.events import Listener
@@ -24,14 +25,23 @@ PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is 
 
 
 def run_sweep(
-    files: Files, wanted: Desired, work: Todo, address: str | None, listener: Listener
+    files: Files,
+    wanted: Desired,
+    work: Todo,
+    address: str | None,
+    listener: Listener,
+    beside: AbstractContextManager[object],
 ) -> list[dict[str, Any]]:
-    """Do the remaining work, publish the tables (even when interrupted), and return the failures."""
+    """Do the remaining work, publish the tables (even when interrupted), and return the failures.
+
+    `beside` is entered while the work goes on, and left before the tables are published.
+    """
     run = _Run(files, wanted, listener)
     _drop_resume_points(files, wanted, work)
     try:
         if work:
-            run.stages(work, address)
+            with beside:
+                run.stages(work, address)
     finally:
         with orderly(PUBLICATION):
             run.failures += publish_tables(files, wanted, done(wanted, files), run.failures)

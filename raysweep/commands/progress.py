@@ -18,7 +18,7 @@ class LiveProgress:
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
-        self._failures = 0
+        self.failures: list[dict[str, Any]] = []
         self._progress = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(),
@@ -59,7 +59,7 @@ class LiveProgress:
             self._line(", ".join([*done, *self._failed()]))
 
     def failed(self, failure: dict[str, Any]) -> None:
-        self._failures += 1
+        self.failures.append(failure)
         for task in self._stages.values():
             self._progress.update(task, failures=" ".join(self._failed()))
         last = failure["error"].strip().splitlines()[-1]
@@ -73,4 +73,4 @@ class LiveProgress:
             self._log.print(text)
 
     def _failed(self) -> list[str]:
-        return [f"{self._failures} failed"] if self._failures else []
+        return [f"{len(self.failures)} failed"] if self.failures else []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from raysweep.cluster.run import run_sweep
+from raysweep.commands.live import LivePublication
 from raysweep.commands.load_all import load_all
 from raysweep.commands.plan import plan_table
 from raysweep.commands.progress import LiveProgress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from raysweep.tracking import Tracker
 
 
+PAGE = "claims.html"
 GOES_ON = "all stored results are complete, and the same command goes on from here"
 
 
@@ -100,8 +102,13 @@ def _run(wanted: Desired, files: Files, address: str | None, console: Console) -
             tracker.prepare()
         record_sweep(files, wanted)
         with LiveProgress(log) as progress:
-            failures = run_sweep(files, wanted, work, address, progress)
+            live = LivePublication(files, sweep, lambda: progress.failures, log)
+            failures = run_sweep(files, wanted, work, address, progress, live)
+        if tracker and live.begun:
+            tracker = _tracker(files, sweep)  # one that finds what was logged meanwhile
         _answer(log, files, sweep, tracker)
+        if work:
+            _renew_page(log, files, live.begun)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
             log.print(f"{len(failures)} failures: see {where}; the same command tries them again")
@@ -123,6 +130,13 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None") 
     if sweep.sections.analyses:
         log.print(f"figures: {files.where(folder)}/figures")
     log.print(f"log:     {files.where(log.name)}")
+
+
+def _renew_page(log: RunLog, files: Files, begun: bool) -> None:
+    """Write the page of the root once more if the run has written it, or if there was one before."""
+    if begun or files.exists(PAGE):
+        importlib.import_module("analysis.claims").analyse(files.root)
+        log.print(f"page:    {files.where(PAGE)}")
 
 
 def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":
