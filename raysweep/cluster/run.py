@@ -1,7 +1,7 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
 from collections.abc import Hashable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cluster.events import Listener
@@ -30,7 +30,7 @@ def run_sweep(
     work: Todo,
     address: str | None,
     listener: Listener,
-    beside: AbstractContextManager[object],
+    beside: AbstractContextManager[object] | None = None,
 ) -> list[dict[str, Any]]:
     """Do the remaining work, publish the tables (even when interrupted), and return the failures.
 
@@ -40,7 +40,7 @@ def run_sweep(
     _drop_resume_points(files, wanted, work)
     try:
         if work:
-            with beside:
+            with beside or nullcontext():
                 run.stages(work, address)
     finally:
         with orderly(PUBLICATION):
