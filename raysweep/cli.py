@@ -62,6 +62,7 @@ def plan(
     """
     from raysweep.commands.load_all import load_all
     from raysweep.commands.plan import plan_table
+    from raysweep.plan.missing import missing_data
     from raysweep.plan.plan import done, todo
     from raysweep.plan.rates import check_gpu
     from raysweep.plan.record import adopt
@@ -70,11 +71,14 @@ def plan(
 
     if gpu is not None:
         check_gpu(gpu)
-    for wanted in load_all(sweeps, override):
+    for wanted in load_all(sweeps, override, to_plan=True):
         files = Files(root)
-        adopt(files, wanted)
+        known = not missing_data(wanted)  # else no id is that of a result
+        if known:
+            adopt(files, wanted)
         work = todo(wanted, done(wanted, files))
-        for text in (plan_table(wanted, work, gpu), *why_again(files, wanted, work)):
+        why = why_again(files, wanted, work) if known else []
+        for text in (plan_table(wanted, work, gpu), *why):
             typer.echo(text)
 
 

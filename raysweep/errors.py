@@ -5,6 +5,10 @@ class UserError(Exception):
     """Bad usage, configuration or input; its text names the place, the value and what would be valid."""
 
 
+class MissingFiles(UserError):
+    """Files of a data set that are on no disk of this machine."""
+
+
 class SpecError(UserError):
     """A network whose permutation symmetries are not understood, or whose spec fails its proof."""
 

@@ -87,12 +87,14 @@ def reason(address: str | None, error: Exception) -> str:
     """Return what is to be changed so that Ray starts or is joined."""
     text = " ".join(str(error).strip().splitlines()[:1])
     if isinstance(error, ray.exceptions.AuthenticationError):
-        return f"--address {address}: the cluster refuses the token, or there is none ({TOKENS})"
+        where = f"--address {address}: the cluster" if address else "Ray on this machine"
+        return f"{where} refuses the token, or there is none ({TOKENS})"
     if "AF_UNIX" in str(error):
         folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
         return f"the temporary folder {folder} has too long a path for Ray's sockets; set RAY_TMPDIR=/tmp"
     if address:
-        return f"--address {address}: {text} (if the cluster asks for a token: {TOKENS})"
+        hint = "" if isinstance(error, OSError | ValueError) else f" (if it asks for a token: {TOKENS})"
+        return f"--address {address}: {text}{hint}"
     path = getattr(error, "filename", None)
     if path and Path(path).is_relative_to(Path.home()):
         return (

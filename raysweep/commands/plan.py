@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from raysweep.data.names import OWN_SPLITS
 from raysweep.plan.estimate import estimate, gpu_hours
+from raysweep.plan.fruitless import fruitless
+from raysweep.plan.missing import missing_data
 from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.rates import DEFAULT, measured_like
 from raysweep.plan.remarks import remarks
@@ -24,7 +26,15 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
     unfinished = _checkpoints(wanted, [trial.trial_id for trial in work.trials])
     rows.insert(1, ("checkpoints", _checkpoints(wanted, wanted.trials), unfinished))
     lines = [f"sweep {wanted.sweep.name}", f"{'':12}{'all':>9}{'done':>9}{'to do':>9}"]
-    lines += [f"{what:12}{total:9,}{total - to_do:9,}{to_do:9,}" for what, total, to_do in rows]
+    missing = missing_data(wanted)
+    for what, total, to_do in rows:
+        finished = "?" if missing else f"{total - to_do:,}"
+        lines.append(f"{what:12}{total:9,}{finished:>9}{to_do:9,}")
+    lines += [
+        f"the files of {dataset} are not on this machine: its sizes are known, but not which results are "
+        "there already, so all of it counts as to do"
+        for dataset in missing
+    ]
     if work.recomputed:
         lines.append(
             f"{work.recomputed:,} finished levels are computed again (the same numbers), because they lack "
@@ -36,7 +46,8 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
         f"training, {cost.barrier_flops / 1e9:,.0f} GFLOP of barriers"
     )
     lines += _hours_line(wanted, work, gpu)
-    remarked = [*remarks(wanted), *symmetry_warnings(wanted), *split_notes(wanted.sweep)]
+    warned = [f"warning: {line}" for line in fruitless(wanted)]
+    remarked = [*warned, *remarks(wanted), *symmetry_warnings(wanted), *split_notes(wanted.sweep)]
     return "\n".join([*lines, *remarked])
 
 

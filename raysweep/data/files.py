@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from raysweep.errors import UserError
+from raysweep.errors import MissingFiles, UserError
 
 DEFAULT_ROOT = Path.home() / ".cache" / "raysweep" / "data"
 
@@ -48,7 +48,7 @@ def find(source: DatasetSource, data_root: str | None, download: bool) -> tuple[
     """Return the first folder with a complete layout of the dataset, and that layout.
 
     Searches `data_root` if it is given, or else the system's folders and the default cache. A download goes
-    to `data_root` or to the cache. Raises `UserError` when files are missing or a download fails.
+    to `data_root` or to the cache. Raises `MissingFiles`, or `UserError` when a download fails.
     """
     roots = [Path(data_root)] if data_root else [*source.system, DEFAULT_ROOT]
     found = _search(source, roots)
@@ -56,7 +56,7 @@ def find(source: DatasetSource, data_root: str | None, download: bool) -> tuple[
         _download(source, roots[-1])
         found = _search(source, roots)
     if found is None:
-        raise UserError(_missing(source, roots))
+        raise MissingFiles(_missing(source, roots))
     return found
 
 

@@ -7,7 +7,7 @@ imports may change.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ import numpy as np
 from raysweep.choices import choose
 from raysweep.data.arrays import dataset_digest
 from raysweep.data.config import DataConfig
+from raysweep.data.known import known_sizes
 from raysweep.data.load import files_of, load_arrays
-from raysweep.errors import UserError
+from raysweep.digest import canonical
+from raysweep.errors import MissingFiles, UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.names import RUNNING_STATISTICS, is_custom
 from raysweep.plan.own_networks import EXAMPLES, training_only
@@ -33,7 +35,8 @@ class DataFacts:
     """A data set as a plan sees it; `shape` is (channels, height, width).
 
     `guess_error` is the 0-1 error (share) of a classifier that always answers the most frequent class of the
-    test set.
+    test set. Where the files of the data set are not on this machine, `missing` says so, and the digest and
+    the `guess_error` are not those of the data.
     """
 
     digest: str
@@ -42,6 +45,7 @@ class DataFacts:
     shape: tuple[int, int, int]
     classes: int
     guess_error: float
+    missing: str = ""
 
 
 @lru_cache(maxsize=64)
@@ -63,7 +67,7 @@ def data_facts(config: DataConfig, data_root: str | None, download: bool) -> Dat
     train, test = len(arrays.train_labels), len(arrays.test_labels)
     guess_error = 1 - int(np.bincount(arrays.test_labels).max()) / test
     facts = DataFacts(digest, train, test, arrays.shape, arrays.classes, guess_error)
-    remember(question, astuple(facts))
+    remember(question, [digest, train, test, arrays.shape, arrays.classes, guess_error])
     return facts
 
 
@@ -86,8 +90,19 @@ def fact_of(what: str, config: ModelConfig, find: Callable[[ModelConfig], Any]) 
 
 
 def probe_data(config: DataConfig, rest: TrainRest) -> DataFacts:
-    """Return the facts of the data of a sweep. Raises `UserError` for missing or malformed files."""
-    return data_facts(config, rest.data_root, rest.download)
+    """Return the facts of the data of a sweep, or what is known of them where their files are missing.
+
+    Raises `UserError` for malformed files, and for missing ones of a data set of which nothing is known.
+    """
+    try:
+        return data_facts(config, rest.data_root, rest.download)
+    except MissingFiles as error:
+        sizes = known_sizes(config)
+        if sizes is None:
+            raise
+        train, test, shape, classes = sizes.train_examples, sizes.test_examples, sizes.shape, sizes.classes
+        digest = f"not known: {canonical(asdict(config))}"
+        return DataFacts(digest, train, test, shape, classes, float("nan"), str(error))
 
 
 def model_config(training: Training, shape: tuple[int, int, int], classes: int) -> ModelConfig:

@@ -55,6 +55,7 @@ class Align(Strict):
     """
 
     methods: list[Method] = Field(
+        min_length=1,
         default=[Method.WEIGHT_MATCHING],
         description="The methods that find permutations. Weight matching is that of Ainsworth et al. 2023 "
         "and maximises the inner product of all weights.",

@@ -77,13 +77,16 @@ class Compare(Strict):
         "configuration.",
     )
     statistics: list[Statistics] = Field(
+        min_length=1,
         default=list(Statistics),
         description="What becomes of the running statistics of BatchNorm, and of InstanceNorm that keeps "
         "them: they are `kept` and mixed like weights, or `recomputed` at every point, which includes the "
         "networks themselves. Other networks have none.",
     )
     splits: list[Split] = Field(
-        default=list(Split), description="The splits of the data on which networks are evaluated."
+        min_length=1,
+        default=list(Split),
+        description="The splits of the data on which networks are evaluated.",
     )
     alphas: Whole = Field(
         default=25,

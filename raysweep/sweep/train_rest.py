@@ -7,6 +7,8 @@ from pydantic import Field, field_validator
 from raysweep.sweep.fields import Number, Strict, Time, Whole
 from raysweep.training.moment import Moment
 
+Numbers = Annotated[list[Annotated[Whole, Field(ge=0)]], Field(min_length=1)]
+
 
 class Every(Strict):
     every: Time = Field(description="The distance between two checkpoints.")
@@ -22,10 +24,10 @@ class Geometric(Strict):
 class TrainRest(Strict):
     """The keys of `train` that are not swept: they do not change the numbers of a trial."""
 
-    replicates: Annotated[Whole, Field(gt=0, le=100_000)] | list[Annotated[Whole, Field(ge=0)]] = Field(
-        default=2,
+    replicates: Annotated[Whole, Field(gt=0, le=100_000)] | Numbers = Field(
+        default=4,
         description="How many networks are trained of each configuration, or a list of the replicates' "
-        "numbers.",
+        "numbers. With fewer than four there are no intervals, and no claim is decided.",
     )
     checkpoints: Every | Geometric | list[Time] = Field(
         default=[],
