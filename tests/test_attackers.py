@@ -201,7 +201,7 @@ def test_a_resume_point_that_is_none_is_not_used(content, tmp_path):
         files.put_checked(f"trials/t/{name}", content)
     store = TrialStore(files)
     assert store.read_resume("t") is None
-    assert [store.note_start("t", [1], node) for node in ("one", "two")] == [[], ["one"]]
+    assert [store.note_start("t", [1], node).nodes for node in ("one", "two")] == [["one"], ["one", "two"]]
 
 
 @pytest.mark.parametrize("kind", ["alignments", "barriers"])

@@ -26,7 +26,7 @@ from tests.tracking.servers import PATIENCE, free_port, mlflow_server
 pytestmark = pytest.mark.slow
 
 NAME, FOREIGN = "mlflow.example", "foreign.example"  # the browser finds both on this machine
-METRIC = "test/pair_direct/error_barrier_mean"
+METRIC = "test/pair_direct/error"
 METHODS = ("activation_matching", "weight_matching")
 WIDTHS = (4, 16)
 SWEEP = {

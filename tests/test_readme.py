@@ -136,7 +136,7 @@ def test_mlflow_shows_the_runs(quickstart):
     )
     assert len(history) == 31
     direct = [run for run in runs if run.data.tags["raysweep.id"].endswith("weight_matching")]
-    assert all("test/pair_direct/error_barrier_mean" in run.data.metrics for run in direct)
+    assert all("test/pair_direct/error" in run.data.metrics for run in direct)
 
 
 def test_commands_run(commands):

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).parent.parent
 TABLES = ("trials", "metrics", "alignments", "barriers", "curves", "failures")
-TIMES = ("seconds", "time")
+TIMES = ("seconds", "time", "provenance")
 TINY = {
     "name": "tiny",
     "train": {
@@ -86,6 +86,10 @@ def test_the_command_fills_all_tables_and_does_nothing_again(tiny, undisturbed, 
     assert found["failures"].empty
     assert found["barriers"].drop_duplicates(["barrier_id", "split"]).shape == found["barriers"].shape
     assert same(found, tables(undisturbed))
+    computed = pd.read_parquet(tmp_path / "sweeps/tiny/provenance")
+    assert computed.command.str.contains("run .*tiny.yaml --root").all()
+    for table in ("trials", "alignments", "barriers"):
+        assert set(pd.read_parquet(tmp_path / "sweeps/tiny" / table).provenance) <= set(computed.provenance)
 
     def stamps():
         return {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if "tmp" not in p.parts and p.is_file()}
@@ -138,14 +142,18 @@ def test_diverged_training_is_a_failure_and_the_rest_goes_on(session, tiny, tmp_
         "train.replicates=2",
     ]
     output = here("run", tiny, "--root", tmp_path, *sets, code=1)
-    failures = pd.read_parquet(tmp_path / "sweeps/tiny/failures")
+    rows = pd.read_parquet(tmp_path / "sweeps/tiny/failures")
+    failures = rows[rows.attempts > 0]
     assert len(failures) == 2
+    assert set(rows.what) == {"trial", "alignment", "barrier"}
+    assert all(rows.error.str.contains(trial).any() for trial in failures.id)
     assert failures.error.str.contains(r"not finite at step \d+, learning rate").all()
     assert "Diverged" in output
     assert "Traceback" not in output
     (log,) = logs(tmp_path)
     assert log.count("Traceback") == 2
-    assert f"2 failures: see {tmp_path}/sweeps/tiny/failures" in log
+    told = f"2 failures, for which {len(rows) - 2} other jobs could not be started"
+    assert f"{told}: see {tmp_path}/sweeps/tiny/failures" in log
     for trial in failures.id:  # the last good checkpoint is kept
         assert (tmp_path / "trials" / trial / "level_000" / "step_00000000.safetensors").exists()
     assert len(pd.read_parquet(tmp_path / "sweeps/tiny/barriers")) == 4

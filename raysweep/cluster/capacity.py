@@ -30,6 +30,14 @@ def living_ids() -> set[str]:
     return {node["NodeID"] for node in living_nodes()}
 
 
+def name_of(node: str) -> str:
+    """Return the host name and the address of a node, given by its id, also of one that is lost."""
+    for each in ray.nodes():  # type: ignore[no-untyped-call]
+        if each["NodeID"] == node:
+            return f"{each['NodeManagerHostname']} ({each['NodeManagerAddress']})"
+    return node
+
+
 def slots(needs: Needs) -> int:
     """Return how many processes with these needs would fit on the living nodes if nothing else ran."""
     nodes = [node["Resources"] for node in living_nodes()]

@@ -1,6 +1,8 @@
 """The events of a run, for whatever shows its progress."""
 
-from typing import Any, Protocol
+from typing import Protocol
+
+from raysweep.tables.failures import Failure
 
 
 class Listener(Protocol):
@@ -15,5 +17,5 @@ class Listener(Protocol):
     def advance(self, stage: str, jobs: int) -> None:
         """This number of jobs of a stage has ended, whether finished or failed."""
 
-    def failed(self, failure: dict[str, Any]) -> None:
-        """A trial or a job has failed; `failure` is a row of the table `failures`."""
+    def failed(self, failure: Failure) -> None:
+        """A trial or a job has failed."""

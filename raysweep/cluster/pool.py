@@ -1,33 +1,47 @@
 """A pool of actors that align and compare, with at most two tiles in flight per actor."""
 
 import contextlib
+import math
+import pickle
 import time
+import traceback
 from collections import deque
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import ray
 
-from raysweep.cluster.capacity import living_ids, needs_of, placements_pending, room_for, slots
+from raysweep.cluster.capacity import living_ids, name_of, needs_of, placements_pending, room_for, slots
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import FIRST
 from raysweep.sweep.schema import Sections
-from raysweep.tables.failures import failure
+from raysweep.tables.failures import Failure
 from raysweep.version import code_digest
 from raysweep.work.tile import Tile, TileWorker
 
 IN_FLIGHT = 2
 IDLE = 10.0  # seconds without work after which an actor is ended, so that an autoscaler can remove its node
+GATHER = 5e-5  # seconds per actor in which a turn collects further results: fewer turns cost less
+LOOK = 1.0  # seconds between two looks at what takes its time: hung tiles, idle actors, new nodes
 ATTEMPTS = 3  # at a job whose process dies or whose storage fails; other exceptions would recur
 
 
-@ray.remote
-class AlignWorker(TileWorker):
-    """A `TileWorker` in a process of its own, which Ray shows under this name."""
+class PoolWorker(TileWorker):
+    """A `TileWorker` in a process of its own."""
 
     def node(self) -> str:
         """Return the id of the node on which the process runs."""
         return str(ray.get_runtime_context().get_node_id())
+
+    def run_pickled(self, tile: bytes) -> tuple[str, float]:
+        """Run a tile that the driver has pickled, because Ray's own pickler takes three times as long."""
+        return self.run(pickle.loads(tile))
+
+
+@ray.remote
+class AlignWorker(PoolWorker):
+    """Ray shows the processes under this name."""
 
 
 class TileSource(Protocol):
@@ -38,11 +52,11 @@ class TileSource(Protocol):
         """An estimate of how many tiles are ready for a worker, which is 0 only if there are none."""
         ...
 
-    def take(self, workers: int, before: str | None, others: set[str]) -> Tile | None:
+    def take(self, workers: int, before: str | None, used: Container[str | None]) -> Tile | None:
         """Return a tile for a worker, or None when none is ready.
 
-        `workers` is the number of workers, `before` the setting of this worker's last tile, and `others` are
-        the settings of the other workers' last tiles.
+        `workers` is the number of workers, `before` the setting of this worker's last tile, and `used` holds
+        the settings of all workers' last tiles.
         """
         ...
 
@@ -87,13 +101,15 @@ class Pool:
     """
 
     def __init__(self, root: str, sections: Sections, source: TileSource, listener: Listener) -> None:
-        self.failures: list[dict[str, Any]] = []
+        self.failures: list[Failure] = []
         self._root, self._sections, self._source, self._listener = root, sections, source, listener
         self._needs = sections.resources.align
         self._seconds = sections.resources.unit_seconds
         self._workers: list[_Worker] = []
         self._again: deque[tuple[Tile, int]] = deque()
         self._flying: dict[Any, _Flight] = {}
+        self._starting: dict[Any, _Worker] = {}
+        self._fitting, self._looked = 1, -math.inf
 
     @property
     def busy(self) -> bool:
@@ -101,30 +117,37 @@ class Pool:
         return bool(self._flying or self._again or self._source.tiles)
 
     def turn(self, timeout: float, waiting: dict[str, float] | None = None) -> None:
-        """Send tiles to actors, and wait at most `timeout` seconds for one to be finished.
+        """Send tiles to actors, wait at most `timeout` seconds until some are finished, and receive them.
+
+        A turn costs more the more actors there are, but a tile does not, because one turn then receives and
+        sends more of them.
 
         `waiting` are the resources that a trial waits for. Trials take precedence: while the trial would fit
         with what is free and what the pool holds, the pool sends no new tile and ends idle actors. A trial
         whose resources are reserved waits only for its process to start, and holds up nothing.
         """
+        if time.monotonic() - self._looked >= LOOK:
+            self._look()
         if waiting and self._blocks(waiting):
             for worker in [each for each in self._workers if not each.flights]:
                 self._end(worker)
         else:
             self._start()
             self._send()
-        awaited = [*self._flying, *(each.starting for each in self._workers if each.starting)]
-        if awaited:
-            ready, _ = ray.wait(awaited, num_returns=len(awaited) if timeout == 0 else 1, timeout=timeout)
-            for reference in ready:
-                self._arrived(reference)
-        self._end_overdue()
-        self._release_idle()
+        gather = min(timeout, GATHER * len(self._workers))
+        for reference in _ready([*self._flying, *self._starting], timeout, gather):
+            self._arrived(reference)
 
     def close(self) -> None:
         """End all actors, which frees their resources."""
         while self._workers:
             self._end(self._workers[-1])
+
+    def _look(self) -> None:
+        self._end_overdue()
+        self._release_idle()
+        self._fitting = slots(needs_of(self._needs))
+        self._looked = time.monotonic()
 
     def _blocks(self, waiting: dict[str, float]) -> bool:
         needs = needs_of(self._needs)
@@ -133,7 +156,7 @@ class Pool:
 
     def _limit(self) -> int:
         """Return the largest number of actors: as configured (an autoscaler may add nodes), or as fits."""
-        return max(1, self._sections.resources.workers or slots(needs_of(self._needs)))
+        return max(1, self._sections.resources.workers or self._fitting)
 
     def _start(self) -> None:
         """Start actors for the tiles that are ready."""
@@ -143,7 +166,9 @@ class Pool:
             return
         limit = self._limit()
         while len(self._workers) < min(limit, busy + tiles):
-            self._workers.append(self._new())
+            worker = self._new()
+            self._workers.append(worker)
+            self._starting[worker.starting] = worker
 
     def _new(self) -> _Worker:
         options = {"num_cpus": self._needs.cpu, "num_gpus": self._needs.gpu}
@@ -153,38 +178,46 @@ class Pool:
         return _Worker(actor, actor.node.remote())
 
     def _send(self) -> None:
+        """Send tiles to the workers that have room, as long as there are any."""
+        used = {worker.setting for worker in self._workers}
         for worker in self._workers:
-            while (found := self._next(worker)) is not None:
+            while self._has_room(worker):
+                found = self._next(worker, used)
+                if not found:
+                    return
                 tile, attempts = found
                 since = None if worker.flights else time.monotonic()
                 worker.setting, worker.idle = tile.jobs[0].setting, None
+                used.add(worker.setting)
                 flight = _Flight(tile, attempts + 1, worker, since)
                 worker.flights.append(flight)
-                self._flying[worker.actor.run.remote(tile)] = flight
+                self._flying[worker.actor.run_pickled.remote(pickle.dumps(tile))] = flight
 
-    def _next(self, worker: _Worker) -> tuple[Tile, int] | None:
-        """Return a tile and its earlier attempts for a worker, or None when the worker gets no tile.
+    def _has_room(self, worker: _Worker) -> bool:
+        """Whether a worker may be sent the next tile.
 
         A tile whose process has died before is run alone on its actor, because it may kill this one too.
         """
         flights = worker.flights
-        if worker.starting or len(flights) >= IN_FLIGHT or any(each.attempts > 1 for each in flights):
-            return None
+        if worker.starting or len(flights) >= IN_FLIGHT:
+            return False
+        alone = bool(self._again and self._again[0][1]) or any(each.attempts > 1 for each in flights)
+        return not (alone and flights)
+
+    def _next(self, worker: _Worker, used: Container[str | None]) -> tuple[Tile, int] | None:
+        """Return a tile and its earlier attempts, or None when none is ready."""
         if self._again:
-            alone = self._again[0][1] > 0
-            return None if alone and flights else self._again.popleft()
-        others = {each.setting for each in self._workers if each is not worker and each.setting}
-        tile = self._source.take(len(self._workers), worker.setting, others)
+            return self._again.popleft()
+        tile = self._source.take(len(self._workers), worker.setting, used)
         return (tile, 0) if tile else None
 
     def _arrived(self, reference: Any) -> None:
         if reference in self._flying:
             self._land(self._flying.pop(reference), reference)
-        for worker in self._workers:
-            if worker.starting == reference:
-                worker.starting = None
-                with contextlib.suppress(ray.exceptions.RayError):  # its first tile will report the error
-                    worker.node = ray.get(reference)
+        elif worker := self._starting.pop(reference, None):
+            worker.starting = None
+            with contextlib.suppress(ray.exceptions.RayError):  # its first tile will report the error
+                worker.node = ray.get(reference)
 
     def _land(self, flight: _Flight, reference: Any) -> None:
         flight.worker.flights.remove(flight)
@@ -243,6 +276,18 @@ class Pool:
         elif retry and flight.attempts < ATTEMPTS:
             self._again.append((tile, flight.attempts))
         else:
-            self.failures.append(failure(tile.ids[0], tile.what, error, flight.attempts))
+            text = "".join(traceback.format_exception(error))
+            node = name_of(flight.worker.node)
+            self.failures.append(Failure(tile.ids[0], tile.what, text, flight.attempts, node))
             self._listener.failed(self.failures[-1])
             self._listener.advance(tile.stage, 1)
+
+
+def _ready(awaited: list[Any], timeout: float, gather: float) -> list[Any]:
+    """Wait at most `timeout` seconds for a result; return it and all that arrive within `gather` seconds."""
+    if not awaited:
+        return []
+    first, others = ray.wait(awaited, num_returns=1, timeout=timeout)
+    if not first or not others:
+        return first
+    return first + ray.wait(others, num_returns=len(others), timeout=gather)[0]

@@ -1,8 +1,8 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import TileSizing
@@ -12,7 +12,7 @@ from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import Desired, Todo, done, finished, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
-from raysweep.tables.failures import failure
+from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run_sweep(
     address: str | None,
     listener: Listener,
     beside: AbstractContextManager[object] | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Failure]:
     """Do the remaining work, publish the tables (even when interrupted), and return the failures.
 
     `beside` is entered while the work goes on, and left before the tables are published.
@@ -83,7 +83,7 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
 
 
 class _Run:
-    """One run of a sweep; `failures` are rows of the table of this name.
+    """One run of a sweep.
 
     It is the source both of Tune's trials and of the pool's tiles, which run at the same time: each committed
     level and each finished alignment may complete the inputs of other jobs.
@@ -93,7 +93,7 @@ class _Run:
         self._files, self._wanted, self._listener = files, wanted, listener
         self._sections = wanted.sweep.sections
         self._sizing = TileSizing(self._sections.resources.tile_seconds)
-        self.failures: list[dict[str, Any]] = []
+        self.failures: list[Failure] = []
 
     def stages(self, work: Todo, address: str | None) -> None:
         """Run all stages in a Ray session until no work with inputs is left."""
@@ -167,14 +167,14 @@ class _Run:
     def tiles(self) -> int:
         return self._sizing.tiles(self._frontier.ready)
 
-    def take(self, workers: int, before: str | None, others: set[str]) -> "Tile | None":
+    def take(self, workers: int, before: str | None, used: Container[str | None]) -> "Tile | None":
         from raysweep.work.tile import Tile
 
         def size_of(job: AlignmentJob | BarrierJob) -> int:
             at_once = self._sections.alignments_at_once if isinstance(job, AlignmentJob) else 1
             return self._sizing.size(_kind(job), self._frontier.ready, workers, at_once)
 
-        jobs = self._frontier.take(size_of, before, others)
+        jobs = self._frontier.take(size_of, before, used)
         if not jobs:
             return None
         networks = {network.trial_id for job in jobs for network in job.networks}
@@ -191,10 +191,9 @@ class _Run:
         return {alignment: self._frontier.objects[alignment] for alignment in alignments}
 
     def _report_blocked(self) -> None:
-        """Record a failure for every trial whose inputs failed."""
-        for trial_id, missing in self._frontier.waiting():
-            text = f"not started: it requires {', '.join(missing)}, which failed"
-            self.failures.append(failure(trial_id, "trial", text, 0))
+        """Record a failure for every trial and job whose inputs failed."""
+        for what, identity, missing in self._frontier.waiting():
+            self.failures.append(Failure(identity, what, f"not started: it requires {missing}", 0, ""))
 
 
 def _kind(job: AlignmentJob | BarrierJob) -> Hashable:

@@ -5,7 +5,8 @@ import logging
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import ray
@@ -13,20 +14,22 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig
 from ray.tune.search import Searcher
 
-from raysweep.cluster.capacity import living_ids, needs_of, slots
+from raysweep.cluster.capacity import living_ids, name_of, needs_of, slots
 from raysweep.cluster.events import Listener
 from raysweep.cluster.stopping import ask_to_stop, asked_to_stop
 from raysweep.interruption import hold, interrupted
 from raysweep.plan.identity import data_config
 from raysweep.store.files import Files
+from raysweep.store.records import Starts
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.resources import TrialWorker
 from raysweep.sweep.schema import Sections
-from raysweep.tables.failures import failure
+from raysweep.tables.failures import Failure
 from raysweep.version import check_code, code_digest
 from raysweep.work.bundle import Event, run_bundle
 from raysweep.work.data import resident
+from raysweep.work.device import free_memory
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import run_trial
 
@@ -55,8 +58,16 @@ class TrialSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Tried:
+    """How often a run has started a trial, and the id of the node where it was last tried."""
+
+    attempts: int
+    node: str
+
+
 class _Trainable(tune.Trainable):
-    """Trains a bundle of trials; each result is an `Event`.
+    """Trains a bundle of trials; each result is an `Event`, and that of a failure says how it was tried.
 
     An exception of a trial becomes a result, so that the actor survives. An error of the storage is raised,
     and Tune starts the bundle again, as it does when the process dies. If the storage does not even accept
@@ -66,6 +77,7 @@ class _Trainable(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         self._config = config
         self._events: Iterator[Event] | None = None
+        self._tried: dict[str, _Tried] = {}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
@@ -74,7 +86,11 @@ class _Trainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         self._events = self._events or self._begin()
         event = next(self._events, None)
-        return {"done": True} if event is None else {"done": False, "event": asdict(event)}
+        if event is None:
+            return {"done": True}
+        here = _Tried(1, ray.get_runtime_context().get_node_id())
+        tried = self._tried.get(event.trial_id, here)
+        return {"done": False, "event": asdict(event), "tried": asdict(tried)}
 
     def _begin(self) -> Iterator[Event]:
         self._sections, tasks = ray.get(self._config["sections"][0]), ray.get(self._config["tasks"][0])
@@ -83,15 +99,21 @@ class _Trainable(tune.Trainable):
         with contextlib.suppress(OSError):  # of which each trial will tell
             if most > 1 and _died_before(TrialStore(self._files), tasks, self._config["run"]):
                 most = 1  # whichever trial has ended the process must not end the others again
-        return run_bundle(tasks, self._start, most)
+        return run_bundle(tasks, self._start, most, partial(free_memory, tasks[0].trial.training.device))
 
     def _start(self, task: TrialTask) -> Iterator[int | None]:
         store = TrialStore(self._files)
         check_code(self._config["code"])
         try:
-            _count_deaths(store, task, self._config["run"])
+            starts = _note_start(store, task, self._config["run"])
         except OSError as error:
             raise RuntimeError("the storage does not accept the record of a trial's start") from error
+        self._tried[task.trial.trial_id] = _Tried(starts.attempts, starts.nodes[-1])
+        if _deaths(starts) >= DEATHS:
+            self._tried[task.trial.trial_id] = _Tried(starts.attempts - 1, starts.nodes[-2])
+            raise RuntimeError(
+                f"the training process died, or its storage failed, {DEATHS} times at the same step"
+            )
         training, rest = task.trial.training, self._sections.train
         config = data_config(training, task.trial.replicate)
         data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
@@ -151,10 +173,13 @@ class _Progress(Callback):
     When the run is interrupted, it asks the processes of the trials to note resume points and to end.
     """
 
-    def __init__(self, source: TrialSource, run: str, needs: dict[str, float], listener: Listener) -> None:
-        self.failures: list[dict[str, Any]] = []
+    def __init__(
+        self, source: TrialSource, run: str, needs: dict[str, float], listener: Listener, store: TrialStore
+    ) -> None:
+        self.failures: list[Failure] = []
         self._ended: set[str] = set()
         self._source, self._run, self._needs, self._listener = source, run, needs, listener
+        self._store = store
 
     def setup(self, *_: Any, **info: Any) -> None:
         hold()  # Tune has just installed a handler of SIGUSR1
@@ -177,36 +202,47 @@ class _Progress(Callback):
             return
         event = Event(**result["event"])
         if event.level is None:
-            self._end(event.trial_id, event.failure, str(result.get("hostname", "")))
+            self._end(event.trial_id, event.failure, _Tried(**result["tried"]))
         else:
             self._source.level_done(event.trial_id, event.level)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tune has given up: none of its processes told of the failures."""
         for trial_id in trial.config["trial_ids"]:
-            self._end(trial_id, f"the training process could not be started, or died {MOST_DEATHS} times", "")
+            starts = None
+            with contextlib.suppress(OSError):
+                starts = self._store.starts(trial_id, self._run)
+            tried = (
+                _Tried(starts.attempts, starts.nodes[-1])
+                if starts and starts.nodes
+                else _Tried(trial.num_failures, "")
+            )
+            text = f"the training process could not be started, or died {MOST_DEATHS} times"
+            self._end(trial_id, text, tried)
 
-    def _end(self, trial_id: str, error: str, node: str) -> None:
+    def _end(self, trial_id: str, error: str, tried: _Tried) -> None:
         if trial_id in self._ended:  # a bundle that is started again tells everything again
             return
         self._ended.add(trial_id)
         if error:
-            self.failures.append(failure(trial_id, "trial", error, 1, node))
-            self._listener.failed(self.failures[-1])
+            failure = Failure(trial_id, "trial", error, tried.attempts, name_of(tried.node))
+            self.failures.append(failure)
+            self._listener.failed(failure)
         self._listener.advance("training", 1)
 
 
 def train_trials(
     root: str, sections: Sections, count: int, source: TrialSource, listener: Listener
-) -> list[dict[str, Any]]:
+) -> list[Failure]:
     """Train at most `count` trials of a source, as many at once as resources allow.
 
-    Returns the rows of failures when no trial runs and none is ready.
+    Returns the failures when no trial runs and none is ready.
     """
     resources = sections.resources
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported by the listener
     needs = {"cpu": resources.trial.cpu, "gpu": resources.trial.gpu}
-    run = uuid.uuid4().hex
-    progress = _Progress(source, run, {kind.upper(): amount for kind, amount in needs.items()}, listener)
+    amounts, run = {kind.upper(): amount for kind, amount in needs.items()}, uuid.uuid4().hex
+    progress = _Progress(source, run, amounts, listener, TrialStore(Files(root)))
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(_Trainable, needs),
@@ -239,21 +275,23 @@ def train_trials(
 def _died_before(store: TrialStore, tasks: list[TrialTask], run: str) -> bool:
     """Whether a process of this run has died, on a node that is alive, while it trained these trials."""
     alive = living_ids()
-    return any(not alive.isdisjoint(store.nodes_of_starts(task.trial.trial_id, run)) for task in tasks)
+    found = (store.starts(task.trial.trial_id, run) for task in tasks)
+    return any(not alive.isdisjoint(starts.nodes) for starts in found if starts)
 
 
-def _count_deaths(store: TrialStore, task: TrialTask, run: str) -> None:
-    """Record that a process starts the trial. Raises `RuntimeError` when too many failed at the same step.
-
-    Processes on nodes that were lost are not counted, because the trial did not cause their failure.
-    """
+def _note_start(store: TrialStore, task: TrialTask, run: str) -> Starts:
+    """Record that this process starts the trial; return the starts at the same step, this one included."""
     trial_id = task.trial.trial_id
     level = sum(store.record(trial_id, level) is not None for level in task.extent.levels)
     point = store.read_resume(trial_id)
     here = [run, level, point.level if point else -1, point.step if point else -1]
-    nodes = store.note_start(trial_id, here, ray.get_runtime_context().get_node_id())
+    return store.note_start(trial_id, here, ray.get_runtime_context().get_node_id())
+
+
+def _deaths(starts: Starts) -> int:
+    """Return how many earlier processes failed at the same step.
+
+    Processes on nodes that were lost are not counted, because the trial did not cause their failure.
+    """
     alive = living_ids()
-    if sum(node in alive for node in nodes) >= DEATHS:
-        raise RuntimeError(
-            f"the training process died, or its storage failed, {DEATHS} times at the same step"
-        )
+    return sum(node in alive for node in starts.nodes[:-1])

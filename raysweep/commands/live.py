@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import asdict
 
 from raysweep.commands.run_log import RunLog
 from raysweep.commands.standing import end_progress
 from raysweep.store.files import Files
 from raysweep.sweep.load import Sweep
+from raysweep.tables.failures import Failure
 
 
 class LivePublication:
@@ -27,7 +28,7 @@ class LivePublication:
     """
 
     def __init__(
-        self, files: Files, sweep: Sweep, failures: Callable[[], list[dict[str, Any]]], log: RunLog
+        self, files: Files, sweep: Sweep, failures: Callable[[], list[Failure]], log: RunLog
     ) -> None:
         self._files, self._sweep, self._failures, self._log = files, sweep, failures, log
         self._every = sweep.sections.resources.publish_seconds
@@ -72,7 +73,7 @@ class LivePublication:
                 self._process = self._start()
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps(self._failures()) + "\n")
+        self._process.stdin.write(json.dumps([asdict(each) for each in self._failures()]) + "\n")
         self._process.stdin.flush()
         for problem in json.loads(self._process.stdout.readline()):
             if problem not in self._told:

@@ -1,11 +1,11 @@
 """The live progress of a run: finished and total jobs, rate, time left and failures."""
 
 import time
-from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from raysweep.commands.run_log import RunLog
+from raysweep.tables.failures import Failure
 
 EVERY = 30.0  # seconds between two lines in the log, and on an output that is no terminal
 
@@ -18,7 +18,7 @@ class LiveProgress:
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
-        self.failures: list[dict[str, Any]] = []
+        self.failures: list[Failure] = []
         self._progress = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(),
@@ -58,13 +58,13 @@ class LiveProgress:
             ]
             self._line(", ".join([*done, *self._failed()]))
 
-    def failed(self, failure: dict[str, Any]) -> None:
+    def failed(self, failure: Failure) -> None:
         self.failures.append(failure)
         for task in self._stages.values():
             self._progress.update(task, failures=" ".join(self._failed()))
-        last = failure["error"].strip().splitlines()[-1]
-        self._log.print(f"failed: {failure['what']} {failure['id']}: {last}")
-        self._log.record(failure["error"])
+        last = failure.error.strip().splitlines()[-1]
+        self._log.print(f"failed: {failure.what} {failure.id}: {last}")
+        self._log.record(failure.error)
 
     def _line(self, text: str) -> None:
         if self._log.console.is_terminal:

@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from raysweep.commands.standing import Meter
 from raysweep.plan.plan import desired, done
@@ -18,6 +17,7 @@ from raysweep.plan.record import RESOLVED
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 from raysweep.sweep.load import check, parse
+from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
 
 KILLED_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -34,7 +34,7 @@ class Publisher:
         self._wanted = desired(check(files.where(name), parse(files.where(name), files.get(name))))
         self._meter, self._page = Meter(files, self._wanted), Page(files)
 
-    def publish(self, failures: list[dict[str, Any]]) -> Iterator[str]:
+    def publish(self, failures: list[Failure]) -> Iterator[str]:
         """Publish everything, and yield what went wrong: nothing of it may end the run or the rest."""
         present = done(self._wanted, self._files)
         for act in (
@@ -65,7 +65,9 @@ def main() -> None:
     os.dup2(2, 1)  # whatever prints does not answer
     publisher = Publisher(Files(sys.argv[1]), sys.argv[2])
     for line in sys.stdin:
-        answers.write(json.dumps(list(publisher.publish(json.loads(line)))) + "\n")
+        answers.write(
+            json.dumps(list(publisher.publish([Failure(**each) for each in json.loads(line)]))) + "\n"
+        )
         answers.flush()
 
 

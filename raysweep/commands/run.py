@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -22,8 +22,9 @@ from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
-from raysweep.tables.mixtures import fallbacks, mixtures
-from raysweep.tables.schemas import TABLES, read_table
+from raysweep.tables.failures import Failure, counted
+from raysweep.tables.mixtures import warnings
+from raysweep.tables.schemas import TABLES
 
 if TYPE_CHECKING:
     from raysweep.tracking import Tracker
@@ -88,8 +89,8 @@ def _one_session(
     return ray_session(address, console.print)
 
 
-def _run(wanted: Desired, files: Files, address: str | None, console: Console) -> list[dict[str, Any]]:
-    """Run one sweep and return the rows of its failures."""
+def _run(wanted: Desired, files: Files, address: str | None, console: Console) -> list[Failure]:
+    """Run one sweep and return its failures."""
     sweep = wanted.sweep
     with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
         work = todo(wanted, done(wanted, files))
@@ -111,7 +112,7 @@ def _run(wanted: Desired, files: Files, address: str | None, console: Console) -
             _renew_page(log, files, live.begun)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
-            log.print(f"{len(failures)} failures: see {where}; the same command tries them again")
+            log.print(f"{counted(failures)}: see {where}; the same command tries them again")
     return failures
 
 
@@ -123,8 +124,7 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None") 
             log.print(importlib.import_module(f"analysis.{name}").analyse(directory))
         if tracker:
             log.print(tracker.finish(directory))
-    trials = read_table(files, sweep.name, "trials").to_pylist()
-    for line in (*mixtures(trials), *fallbacks(trials)):
+    for line in warnings(files, sweep.name):
         log.print(line)
     log.print(f"tables:  {files.where(folder)}/{{{','.join(TABLES)}}}")
     if sweep.sections.analyses:

@@ -101,13 +101,13 @@ def _standing(files: Files, name: str) -> Standing:
     try:
         record = read_record(files, name)
         left = finished(files, record).left(record)
-        failures = read_table(files, name, "failures", ["id"]).num_rows
+        attempts = read_table(files, name, "failures", ["attempts"]).column("attempts").to_pylist()
     except UserError as error:
         return Standing(name, {}, 0, problem=str(error))
     except CorruptObject as error:
         return Standing(name, {}, 0, problem=f"{error}; raysweep run writes it again")
     jobs = {kind: (total - left[kind], total) for kind, total in record.counts().items()}
-    return Standing(name, jobs, failures, _read_progress(files, name))
+    return Standing(name, jobs, sum(map(bool, attempts)), _read_progress(files, name))
 
 
 class Meter:

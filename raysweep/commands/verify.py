@@ -18,11 +18,13 @@ from raysweep.plan.record import (
 )
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import discard_index, index_name
+from raysweep.store.provenance import PROVENANCE, read_provenance
 from raysweep.store.results import ID, RESULTS, ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.tables.publication import wrong_files
 from raysweep.tables.schemas import read_table
 
+FOLDERS = ("trials", "results", "sweeps", SOURCES, PROVENANCE, FOLDER)
 AGAIN = "raysweep run computes it again"
 
 
@@ -35,6 +37,7 @@ def problems(files: Files) -> Iterator[str]:
     yield from _trials(files)
     yield from _results(files)
     yield from _sources(files)
+    yield from _provenance(files)
     for name in sweep_names(files):
         try:
             yield from _sweep(files, read_record(files, name))
@@ -49,6 +52,14 @@ def _sources(files: Files) -> Iterator[str]:
     for name in files.list(SOURCES):
         if source_name(hashlib.sha256(files.find(name) or b"").hexdigest()) != name:
             yield f"{files.where(name)}: the checksum does not match; raysweep run writes it again"
+
+
+def _provenance(files: Files) -> Iterator[str]:
+    for name in files.list(PROVENANCE):
+        try:
+            read_provenance(files, name)
+        except CorruptObject as error:
+            yield f"{error}; remove it"
 
 
 def _sweep(files: Files, record: Record) -> Iterator[str]:
@@ -130,4 +141,4 @@ def _index(files: Files, kind: str) -> Iterator[str]:
 
 def objects(files: Files) -> int:
     """Return how many objects a root holds."""
-    return sum(len(files.list(folder)) for folder in ("trials", "results", "sweeps", SOURCES, FOLDER))
+    return sum(len(files.list(folder)) for folder in FOLDERS)

@@ -1,6 +1,10 @@
 """Finding, downloading and checking the files of datasets."""
 
-from collections.abc import Sequence
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +57,9 @@ def find(source: DatasetSource, data_root: str | None, download: bool) -> tuple[
     roots = [Path(data_root)] if data_root else [*source.system, DEFAULT_ROOT]
     found = _search(source, roots)
     if found is None and download:
-        _download(source, roots[-1])
+        with _lock(roots[-1]):
+            if _search(source, roots) is None:  # another process may have downloaded it meanwhile
+                _download(source, roots[-1])
         found = _search(source, roots)
     if found is None:
         raise MissingFiles(_missing(source, roots))
@@ -84,18 +90,46 @@ def _missing(source: DatasetSource, roots: Sequence[Path]) -> str:
     )
 
 
+@contextlib.contextmanager
+def _lock(root: Path) -> Iterator[None]:
+    """Exclude other downloads to a folder. Raises `UserError` when it cannot be written."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        file = (root / ".download").open("a")
+    except OSError as error:
+        raise UserError(f"{root} cannot be written: {error}") from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _download(source: DatasetSource, root: Path) -> None:
+    """Download to a temporary folder first, so that nobody ever finds half of a file."""
     import torchvision.datasets
 
     dataset = getattr(torchvision.datasets, source.torchvision)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        for split in source.splits:
-            dataset(str(root), split=split, download=True)
-        if not source.splits:
-            dataset(str(root), download=True)
+        with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as folder:
+            for split in source.splits:
+                dataset(folder, split=split, download=True)
+            if not source.splits:
+                dataset(folder, download=True)
+            _move(source, Path(folder), root)
     except (OSError, RuntimeError) as error:
         raise UserError(f"dataset {source.dataset} cannot be downloaded into {root}: {error}") from error
+
+
+def _move(source: DatasetSource, folder: Path, root: Path) -> None:
+    found = _search(source, [folder])
+    if found is None:
+        raise RuntimeError(f"torchvision's {source.torchvision} has not all the files that it should have")
+    origin, layout = found
+    target = root / origin.relative_to(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    for name in layout.files:
+        path = existing(origin, name)
+        assert path is not None
+        os.replace(path, target / path.name)
 
 
 def read_bytes(path: Path) -> bytes:

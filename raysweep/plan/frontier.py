@@ -1,7 +1,8 @@
 """The frontier of a run: the work that is left, and the part of it whose inputs are there."""
 
 import heapq
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
+from functools import cache
 from typing import Literal
 
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
@@ -70,11 +71,13 @@ class Frontier:
             del self._trials[alike]
         return found
 
-    def take(self, size_of: Callable[[Job], int], before: str | None, others: set[str]) -> tuple[Job, ...]:
+    def take(
+        self, size_of: Callable[[Job], int], before: str | None, used: Container[str | None]
+    ) -> tuple[Job, ...]:
         """Return jobs of one kind and setting, as many as `size_of` the first; empty where none can be done.
 
         Alignments come first, because barriers wait for them. A worker continues with the setting `before`,
-        whose checkpoints it holds. Next come settings at which none of the `others` works, with the widest
+        whose checkpoints it holds. Next come settings that no worker has `used` last, with the widest
         networks first. The jobs of a setting come by the moments of training, and at each moment in the order
         of a curve that fills the matrix of the setting's pairs square by square: any n consecutive jobs read
         about 2 sqrt(n) networks.
@@ -85,7 +88,7 @@ class Frontier:
         setting = (
             before
             if before in settings
-            else min(settings, key=lambda name: (name in others, *self._size(settings[name])))
+            else min(settings, key=lambda name: (name in used, *self._size(settings[name])))
         )
         assert setting is not None
         heap = settings[setting]
@@ -96,16 +99,28 @@ class Frontier:
         self.ready -= count
         return jobs
 
-    def waiting(self) -> Iterator[tuple[str, list[str]]]:
-        """Yield the trials whose inputs are not there, with what they wait for."""
-        found: dict[str, list[str]] = {}
+    def waiting(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the kind and the id of each trial and job that waits for inputs, and in words for which.
+
+        Where an input waits itself, the words go on to what it waits for, down to what has failed.
+        """
+        lacked: dict[str, dict[str, str]] = {}  # of what waits: the ids of what it lacks, with their kinds
+        kinds: dict[str, str] = {}
         for required, followers in self._followers.items():
+            name, kind = (required, "alignment") if isinstance(required, str) else (required[0], "trial")
             for each in followers:
-                if isinstance(each, Trial):
-                    name = f"alignment {required}" if isinstance(required, str) else f"trial {required[0]}"
-                    found.setdefault(each.trial_id, []).append(name)
-        for trial_id, names in found.items():
-            yield trial_id, list(dict.fromkeys(names))
+                kinds[_id(each)] = _kind(each)
+                lacked.setdefault(_id(each), {})[name] = kind
+
+        @cache
+        def words(identity: str) -> str:
+            return " and ".join(
+                f"{kind} {name}, which {f'requires {words(name)}' if name in lacked else 'failed'}"
+                for name, kind in lacked[identity].items()
+            )
+
+        for identity, kind in kinds.items():
+            yield kind, identity, words(identity)
 
     def _enter(self, each: Trial | Job) -> None:
         missing = set(self._inputs(each)) - self._here
@@ -188,3 +203,13 @@ def _id(each: Trial | Job) -> str:
             return each.alignment_id
         case _:
             return each.barrier_id
+
+
+def _kind(each: Trial | Job) -> str:
+    match each:
+        case Trial():
+            return "trial"
+        case AlignmentJob():
+            return "alignment"
+        case _:
+            return "barrier"

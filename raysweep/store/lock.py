@@ -69,6 +69,17 @@ def sweep_lock(files: Files, sweep: str) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def waiting_lock(files: Files, name: str) -> Iterator[None]:
+    """Hold a lock of a local root, and wait for it while another process has it."""
+    if files.directory is None:
+        yield
+        return
+    with _opened(files, name) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _clear(files: Files, age: float) -> None:
     for name in files.older("tmp", age):
         files.delete(name)

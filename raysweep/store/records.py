@@ -57,10 +57,14 @@ class LevelRecord:
 
 @dataclass(frozen=True)
 class Starts:
-    """The progress of a trial, and the nodes of the processes that have started from there."""
+    """The progress of a trial, and the nodes of the processes that have started from there.
+
+    The progress begins with the run, and `attempts` counts all starts of this run, whatever their progress.
+    """
 
     progress: list[Any]
     nodes: list[str]
+    attempts: int = 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.errors import CorruptObject
 from raysweep.store.files import Files
 from raysweep.store.node_cache import NodeCache
+from raysweep.store.provenance import Facts, write_provenance
 from raysweep.store.records import LevelRecord, Starts, json_object
 from raysweep.store.resume import ResumePoint
 from raysweep.store.tensors import decode, encode, pack_masks, unpack_masks
@@ -46,6 +47,10 @@ class TrialStore:
             return json_object(content or b"").get("trial_id") == trial_id
         except CorruptObject:
             return False
+
+    def note_provenance(self, facts: Facts) -> str:
+        """Store what computes a level, unless it is there, and return its digest for the level's record."""
+        return write_provenance(self._files, facts)
 
     def write_checkpoint(self, trial_id: str, level: int, step: int, state: "Tensors") -> str:
         """Write the weights at a step and return their SHA-256."""
@@ -97,17 +102,21 @@ class TrialStore:
         except CorruptObject:
             return None
 
-    def note_start(self, trial_id: str, progress: list[Any], node: str) -> list[str]:
-        """Record that a process starts on `node` from `progress`; return the nodes of earlier such starts."""
-        before = self._starts(trial_id)
-        nodes = before.nodes if before and before.progress == progress else []
-        self._files.put_checked(_starts(trial_id), Starts(progress, [*nodes, node]).to_json().encode())
-        return nodes
+    def note_start(self, trial_id: str, progress: list[Any], node: str) -> Starts:
+        """Record that a process starts on `node` from `progress`, whose first entry names the run.
 
-    def nodes_of_starts(self, trial_id: str, run: str) -> list[str]:
-        """Return the nodes of the processes of a run that have started a trial where it is now."""
+        Returns the starts from there, of which this is the last.
+        """
+        before = self.starts(trial_id, progress[0]) or Starts(progress, [])
+        nodes = [*(before.nodes if before.progress == progress else []), node]
+        starts = Starts(progress, nodes, before.attempts + 1)
+        self._files.put_checked(_starts(trial_id), starts.to_json().encode())
+        return starts
+
+    def starts(self, trial_id: str, run: str) -> Starts | None:
+        """Return the starts of a trial where it is now, or None when this run has recorded none."""
         found = self._starts(trial_id)
-        return found.nodes if found and found.progress[:1] == [run] else []
+        return found if found and found.progress[:1] == [run] else None
 
     def has_starts(self, trial_id: str) -> bool:
         """Whether `note_start` has recorded a start that can be read."""

@@ -20,7 +20,8 @@ class TrialWorker(Worker):
         default=None,
         gt=0,
         description="The largest number of trials of one architecture that a process trains at a time, in "
-        "turns; 8 on a GPU and 1 on a CPU unless given. Packed trials have the same bits as trials alone.",
+        "turns; 8 on a GPU, but no more than fit into its memory, and 1 on a CPU unless given. Packed trials "
+        "have the same bits as trials alone.",
     )
 
     @property

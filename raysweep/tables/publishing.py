@@ -4,7 +4,11 @@ They are published bucket by bucket, and at most one bucket is in memory at a ti
 a bucket is made of before any row is read, so that a bucket that would not change is not made again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
@@ -15,9 +19,10 @@ from raysweep.plan.identity import AgreementJob
 from raysweep.plan.plan import Desired, Done
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.parquet import table_of
+from raysweep.store.provenance import PROVENANCE, read_provenance
 from raysweep.store.results import ID, RESULTS, ResultStore
 from raysweep.tables.agreements import Agreements
-from raysweep.tables.failures import failure
+from raysweep.tables.failures import Failure
 from raysweep.tables.publication import Publication, bucket_of
 from raysweep.tables.rows import Row, agreement_row, alignment_row, barrier_row, metric_rows, trial_row
 from raysweep.tables.schemas import BUCKETS, schema
@@ -30,7 +35,9 @@ SLICE = 10_000  # rows that are made at once
 Item = TypeVar("Item")
 
 
-def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[Row]) -> list[Row]:
+def publish_tables(
+    files: Files, wanted: Desired, present: Done, failures: Sequence[Failure]
+) -> list[Failure]:
     """Publish all tables of a sweep.
 
     Returns a failure for each result that turned out to be damaged; the next run computes these again.
@@ -41,6 +48,7 @@ def publish_tables(files: Files, wanted: Desired, present: Done, failures: list[
     publishing.results("alignments", {"alignments": publishing.alignments, "layers": publishing.layers})
     publishing.results("barriers", {"barriers": publishing.barriers, "curves": publishing.curves})
     publishing.agreements()
+    publishing.provenance()
     publishing.failures(failures)
     publication.finish()
     return publishing.damaged
@@ -51,9 +59,9 @@ class _Publishing:
 
     def __init__(self, files: Files, wanted: Desired, present: Done, publication: Publication) -> None:
         self._wanted, self._present = wanted, present
-        self._results = ResultStore(files)
+        self._files, self._results = files, ResultStore(files)
         self._publication = publication
-        self.damaged: list[Row] = []
+        self.damaged: list[Failure] = []
         self._settings = [code_digest(), wanted.sweep.text]
 
     def records(self) -> None:
@@ -67,11 +75,11 @@ class _Publishing:
             self._replace("trials", bucket, trials)
             self._replace("metrics", bucket, metrics)
 
-    def failures(self, failures: list[Row]) -> None:
+    def failures(self, failures: Sequence[Failure]) -> None:
         """Publish the failures, which alone are no view of what the store holds."""
-        rows = sorted([*failures, *self.damaged], key=lambda row: str(row["id"]))
-        for bucket, chosen in _by_bucket(rows, lambda row: row["id"]):
-            self._replace("failures", bucket, chosen)
+        found = sorted([*failures, *self.damaged], key=lambda failure: failure.id)
+        for bucket, chosen in _by_bucket(found, lambda failure: failure.id):
+            self._replace("failures", bucket, [asdict(failure) for failure in chosen])
 
     def results(self, kind: str, tables: dict[str, Callable[[pa.Table], pa.Table]]) -> None:
         """Publish tables that are made of the committed rows of one kind."""
@@ -86,7 +94,7 @@ class _Publishing:
         with Spill(RESULTS[kind], ID[kind]) as spill:
             for rows in selection.read(stale):
                 if isinstance(rows, Damage):
-                    self.damaged += [failure(each, kind[:-1], rows.error, 1) for each in rows.ids]
+                    self.damaged += [_damage(each, kind[:-1], rows.error) for each in rows.ids]
                 else:
                     spill.add(rows)
             for bucket, inputs in stale.items():
@@ -96,7 +104,7 @@ class _Publishing:
 
     def alignments(self, found: pa.Table) -> pa.Table:
         plain = ["alignment_id", "objective", "objective_identity", "iterations", "seconds"]
-        plain += ["hardware", "software", "permutations"]
+        plain += ["hardware", "software", "provenance", "permutations"]
         rows = []
         for row in found.select(plain).to_pylist():
             fixed = _fixed_points(row.pop("permutations"))
@@ -141,15 +149,35 @@ class _Publishing:
                 rows = list(self._agreement_rows(agreements, ready))
                 self._replace("agreements", bucket, rows, inputs)
 
+    def provenance(self) -> None:
+        """Publish what computed the results under the root; what is damaged is left out."""
+        names = sorted(self._files.list(PROVENANCE))
+        for bucket, chosen in _by_bucket(names, lambda name: name.split("/")[1]):
+            inputs = digest([self._settings, chosen])
+            if not self._publication.keep("provenance", bucket, inputs):
+                self._replace("provenance", bucket, list(self._provenance_rows(chosen)), inputs)
+
+    def _provenance_rows(self, names: Iterable[str]) -> Iterator[Row]:
+        columns = schema("provenance").names
+        for name in names:
+            with contextlib.suppress(CorruptObject):
+                facts = {**read_provenance(self._files, name), "provenance": Path(name).stem}
+                yield {column: facts.get(column) for column in columns}
+
     def _agreement_rows(self, agreements: Agreements, jobs: Iterable[AgreementJob]) -> Iterator[Row]:
         for job in jobs:
             try:
                 yield agreement_row(self._wanted, job, agreements.of(job))
             except CorruptObject as error:
-                self.damaged.append(failure(job.agreement_id, "agreement", str(error), 1))
+                self.damaged.append(_damage(job.agreement_id, "agreement", str(error)))
 
     def _replace(self, table: str, bucket: int, rows: list[Row], inputs: str | None = None) -> None:
         self._publication.replace(table, bucket, [table_of(rows, schema(table))], inputs)
+
+
+def _damage(identity: str, what: str, error: str) -> Failure:
+    """Return the failure of a result that this process, which makes the tables, cannot read."""
+    return Failure(identity, what, error, 1, os.uname().nodename)
 
 
 def _by_bucket(items: Iterable[Item], key: Callable[[Item], str]) -> Iterator[tuple[int, list[Item]]]:

@@ -1,26 +1,36 @@
 """Logs a sweep to MLflow as a parent run, a child run per trial, and a child run per setting and method.
 
-Existing runs are found by the tag `raysweep.id`, and timestamps come from the stored rows, so logging again
-changes nothing.
+Existing runs are found by the tag `raysweep.id`, and what has been logged by further tags, which are set
+last. So logging again changes nothing, and logging more adds what is new.
 """
 
 import json
 import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from mlflow.entities import Metric, Param, Run
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
+from raysweep.data.config import DataConfig
 from raysweep.digest import digest
+from raysweep.errors import UserError
+from raysweep.plan.probes import probe_data
 from raysweep.store.files import Files
 from raysweep.sweep.load import Sweep
+from raysweep.tracking.experiment import find_experiment
 from raysweep.tracking.links import ORDER, description
 from raysweep.tracking.values import (
     AT_END,
     Value,
     barriers,
     by_step,
+    by_width,
     configured,
     label,
     order,
@@ -29,30 +39,43 @@ from raysweep.tracking.values import (
     trial_words,
 )
 
-BATCH = 1000  # metrics per request
+BATCH = 900  # metrics per request, which with parameters and tags must be at most 1000
+WRITERS = 8  # requests to a server at a time; an SQLite database takes one
 LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags, set last, that record what has been logged
 NOTE = "mlflow.note.content"
 
 
+@dataclass
+class _Known:
+    """A run: what has been logged under it, and whether it is `new`, so that nothing can have been."""
+
+    run_id: str
+    new: bool
+    params: set[str] = field(default_factory=set)
+    levels: set[int] = field(default_factory=set)
+    content: str = ""
+    inputs: bool = False
+
+
 class Log:
-    """One pass over the tables of a sweep."""
+    """An experiment, and what is known to have been logged to it.
+
+    `answers` counts the jobs that were logged, and `parent` is the id of the sweep's run once it exists.
+    """
 
     def __init__(self, files: Files, sweep: Sweep, uri: str) -> None:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         self._client = MlflowClient(uri)
         self._files, self._sweep = files, sweep
-        # MLflow displays only what follows the last slash of a name, and truncates its end.
-        name = f"{sweep.name} (raysweep {digest(files.root)[:8]})"
-        artifacts = files.directory / "mlartifacts" if files.directory else None
-        local = uri.startswith("sqlite")
-        self.experiment = self._find_experiment(name, str(artifacts) if local and artifacts else None)
-        self._known = _by_identity(self._search())
-        self._ours: dict[str, str] = {identity: run.info.run_id for identity, run in self._known.items()}
-
-    def _find_experiment(self, name: str, artifacts: str | None) -> str:
-        found = self._client.get_experiment_by_name(name)
-        return found.experiment_id if found else self._client.create_experiment(name, artifacts)
+        self._writers = 1 if uri.startswith("sqlite") else WRITERS
+        found = find_experiment(self._client, files, sweep.name, uri)
+        self.experiment, self.remark = found.experiment, found.remark
+        self.answers, self.parent = 0, ""
+        there = self._search()
+        self._runs = {identity: _known(run) for identity, run in _by_identity(there).items()}
+        self._doubled = len(there) > len(self._runs)
+        self._datasets: dict[str, list[DatasetInput]] = {}
 
     def _search(self) -> list[Run]:
         runs: list[Run] = []
@@ -64,55 +87,74 @@ class Log:
             if not token:
                 return runs
 
-    def everything(self, folder: Path) -> None:
-        """Log the parent, trials, settings and artifacts from the tables and figures in a folder."""
+    def everything(self, folder: Path, final: bool = True) -> None:
+        """Log what is new in the tables of a folder; `final` adds the artifacts and the lines by width."""
         tables = {name: pd.read_parquet(folder / name) for name in ("trials", "metrics", "barriers")}
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
         ended = int(metrics.time.max() * 1000) if len(metrics) else 0
+        before = len(self._runs)
         parent = self._run("sweep", self._sweep.name, began, {})
-        by_trial = dict(list(metrics.groupby("trial_id")))
-        for trial_id, levels in trials.assign(configured=configured(trials, trials)).groupby("trial_id"):
-            name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
-            self._trial(str(trial_id), name, levels, by_trial[trial_id], parent)
+        self.parent = parent.run_id
         found = tables["barriers"]
+        # Those of the parent come first, because a server fails where two requests name a new data set.
+        self._inputs(parent, pd.concat([trials.dataset, found.dataset]))
         named = found.assign(method=found.method.fillna("unaligned"), configured=configured(found, trials))
-        for (setting, method), rows in named.groupby(["group", "method"]):
-            members = trials[trials.group == setting]
-            # Networks of different settings share only the parameters in the rows of their comparison.
-            shared = parameters(rows if members.empty else members)
-            name = label(rows.iloc[0], *setting_words(str(method), rows, trials))
-            self._setting(str(setting), str(method), name, rows, shared, parent, ended)
-        self._parent(parent, tables, folder, ended)
-        self._remove_doubles()
+        self._each([*self._trials(trials, metrics), *self._settings(named, trials, ended)])
+        self._parent(parent, tables)
+        if final:
+            self._artifacts(parent.run_id, folder)
+            self._lines(parent.run_id, list(by_width(named, ended)))
+            self._client.set_terminated(parent.run_id, "FINISHED", ended)
+        if self._doubled or len(self._runs) > before:
+            self._remove_doubles()
 
-    def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> str:
-        if identity in self._known:
-            return str(self._known[identity].info.run_id)
-        own = {"raysweep.id": identity, "mlflow.runName": name, "mlflow.user": "raysweep"}
-        run = self._client.create_run(self.experiment, start_time=began, tags=own | tags)
-        self._ours[identity] = run.info.run_id
-        return self._ours[identity]
+    def _each(self, jobs: list[Callable[[], None]]) -> None:
+        """Carry out jobs, several at a time, and raise the first of their errors."""
+        with ThreadPoolExecutor(self._writers) as pool:
+            waiting = [pool.submit(job) for job in jobs]
+            try:
+                for each in waiting:
+                    each.result()
+                    self.answers += 1
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> _Known:
+        if identity not in self._runs:
+            own = {"raysweep.id": identity, "mlflow.runName": name, "mlflow.user": "raysweep"}
+            run = self._client.create_run(self.experiment, start_time=began, tags=own | tags)
+            self._runs[identity] = _Known(run.info.run_id, new=True)
+        return self._runs[identity]
 
     def _remove_doubles(self) -> None:
         """Delete duplicate runs, which arise when MLflow's client repeats a request to create one."""
+        self._doubled = False
         for run in self._search():
-            ours = self._ours.get(run.data.tags.get("raysweep.id", ""))
-            if ours not in (None, run.info.run_id):
+            ours = self._runs.get(run.data.tags.get("raysweep.id", ""))
+            if ours and ours.run_id != run.info.run_id:
                 self._client.delete_run(run.info.run_id)
 
+    def _trials(self, trials: pd.DataFrame, metrics: pd.DataFrame) -> list[Callable[[], None]]:
+        """Return a job for each trial with levels that have not been logged."""
+        by_trial = dict(list(metrics.groupby("trial_id")))
+        jobs: list[Callable[[], None]] = []
+        for trial_id, levels in trials.assign(configured=configured(trials, trials)).groupby("trial_id"):
+            known = self._runs.get(f"trial {trial_id}")
+            new = levels[~levels.level.isin(known.levels)] if known else levels
+            if not new.empty:
+                name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
+                rows = by_trial[trial_id]
+                jobs.append(_job(self._trial, str(trial_id), name, levels, new, rows))
+        return jobs
+
     def _trial(
-        self, trial_id: str, name: str, levels: pd.DataFrame, metrics: pd.DataFrame, parent: str
+        self, trial_id: str, name: str, levels: pd.DataFrame, new: pd.DataFrame, metrics: pd.DataFrame
     ) -> None:
         """Log loss and error by step of each level, and their values at the end of each level by level."""
-        identity = f"trial {trial_id}"
-        known = self._known.get(identity)
-        logged = set(json.loads(known.data.tags.get(LEVELS, "[]"))) if known else set()
-        new = levels[~levels.level.isin(logged)]
-        if new.empty:
-            return
-        tags = {"mlflow.parentRunId": parent, "raysweep.group": levels.iloc[0].group}
-        run = self._run(identity, name, int(metrics.time.min() * 1000), tags)
+        tags = {"mlflow.parentRunId": self.parent, "raysweep.group": levels.iloc[0].group}
+        run = self._run(f"trial {trial_id}", name, int(metrics.time.min() * 1000), tags)
         values: list[Value] = []
         for level in new.to_dict("records"):
             rows = metrics[metrics.level == level["level"]]
@@ -120,60 +162,125 @@ class Log:
             if level["level"]:
                 end = int(rows.time.max() * 1000)
                 values += [(f"end/{name}", level[name], end, level["level"]) for name in AT_END]
-        self._log(run, values, parameters(levels), known)
-        self._client.set_terminated(run, "FINISHED", int(metrics.time.max() * 1000))
-        self._client.set_tag(run, LEVELS, json.dumps(sorted(levels.level.tolist())))
+        ended = int(metrics.time.max() * 1000)
+        logged = sorted(levels.level.tolist())
+        self._log(run, values, parameters(levels), ended, {LEVELS: json.dumps(logged)}, levels)
+        run.levels = set(logged)
+
+    def _settings(self, named: pd.DataFrame, trials: pd.DataFrame, ended: int) -> list[Callable[[], None]]:
+        """Return a job for each setting and method whose barriers are not those that have been logged."""
+        jobs: list[Callable[[], None]] = []
+        for (setting, method), rows in named.groupby(["group", "method"]):
+            values = barriers(rows, ended)
+            content = digest([(name, value, step) for name, value, _, step in values])
+            known = self._runs.get(f"group {setting} {method}")
+            if not known or known.content != content:
+                jobs.append(_job(self._setting, str(setting), str(method), rows, trials, content, ended))
+        return jobs
 
     def _setting(
-        self,
-        setting: str,
-        method: str,
-        name: str,
-        rows: pd.DataFrame,
-        shared: dict[str, str],
-        parent: str,
-        time: int,
+        self, setting: str, method: str, rows: pd.DataFrame, trials: pd.DataFrame, content: str, ended: int
     ) -> None:
         """Log mean, spread and count of every kind of barrier, to compare widths and methods."""
-        identity = f"group {setting} {method}"
-        tags = {"mlflow.parentRunId": parent, "raysweep.group": setting, ORDER: order(rows.iloc[0], method)}
-        run = self._run(identity, name, time, tags)
-        values = barriers(rows, time)
-        known = self._known.get(identity)
-        content = digest([(name, value, step) for name, value, _, step in values])
-        if known and known.data.tags.get(CONTENT) == content:
-            return
-        self._log(run, values, shared | {"method": method}, known)
-        self._client.set_terminated(run, "FINISHED", time)
-        self._client.set_tag(run, CONTENT, content)
+        members = trials[trials.group == setting]
+        # Networks of different settings share only the parameters in the rows of their comparison.
+        shared = parameters(rows if members.empty else members)
+        name = label(rows.iloc[0], *setting_words(method, rows, trials))
+        tags = {"mlflow.parentRunId": self.parent, "raysweep.group": setting}
+        run = self._run(f"group {setting} {method}", name, ended, tags | {ORDER: order(rows.iloc[0], method)})
+        # Of several values of a step MLflow shows the latest, so that new ones must be later.
+        values = barriers(rows, ended if run.new else int(time.time() * 1000))
+        self._log(run, values, shared | {"method": method}, ended, {CONTENT: content}, rows)
+        run.content = content
 
-    def _parent(self, run: str, tables: dict[str, pd.DataFrame], folder: Path, time: int) -> None:
+    def _log(
+        self,
+        run: _Known,
+        values: list[Value],
+        params: dict[str, str],
+        ended: int,
+        last: dict[str, str],
+        rows: pd.DataFrame,
+    ) -> None:
+        """Log metrics, missing parameters and the data sets of a run; then the tags that record this."""
+        self._inputs(run, rows.dataset)
+        self._client.set_terminated(run.run_id, "FINISHED", ended)
+        metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
+        missing = [Param(key, value) for key, value in params.items() if key not in run.params]
+        batches = [metrics[start : start + BATCH] for start in range(0, len(metrics), BATCH)] or [[]]
+        for number, batch in enumerate(batches):
+            self._client.log_batch(
+                run.run_id,
+                metrics=batch,
+                params=missing if number == 0 else [],
+                tags=[RunTag(*tag) for tag in last.items()] if number == len(batches) - 1 else [],
+            )
+        run.params |= params.keys()
+        run.new = False
+
+    def _inputs(self, run: _Known, names: pd.Series) -> None:
+        """Log the data sets of a run, once."""
+        datasets = [each for name in names.dropna().unique() for each in self._dataset(name)]
+        if datasets and not run.inputs:
+            self._client.log_inputs(run.run_id, datasets=datasets)
+            run.inputs = True
+
+    def _dataset(self, name: str) -> list[DatasetInput]:
+        """Return a data set of the sweep as MLflow describes it; nothing where its files are not here."""
+        if name not in self._datasets:
+            try:
+                facts = probe_data(DataConfig(name), self._sweep.sections.train)
+            except UserError:
+                self._datasets[name] = []
+            else:
+                shown = ("train_examples", "test_examples", "shape", "classes")
+                profile = json.dumps({key: getattr(facts, key) for key in shown})
+                described = Dataset(name, facts.digest[:36], "raysweep", name, profile=profile)
+                self._datasets[name] = [DatasetInput(described)]
+        return self._datasets[name]
+
+    def _parent(self, run: _Known, tables: dict[str, pd.DataFrame]) -> None:
         """Log as tags what changes when a sweep is extended, because parameters are immutable."""
-        for table, rows in tables.items():
-            self._client.set_tag(run, f"raysweep.{table}", str(len(rows)))
-        self._client.set_tag(run, "raysweep.tables", self._files.where(f"sweeps/{self._sweep.name}"))
-        self._describe(run)
+        tags = {f"raysweep.{table}": str(len(rows)) for table, rows in tables.items()}
+        tags["raysweep.tables"] = self._files.where(f"sweeps/{self._sweep.name}")
+        self._client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in tags.items()])
+        run.new = False
+        note = description(self.experiment, run.run_id)
+        if NOTE not in self._client.get_experiment(self.experiment).tags:  # which a user may have written
+            self._client.set_experiment_tag(self.experiment, NOTE, note)
+        if NOTE not in self._client.get_run(run.run_id).data.tags:
+            self._client.set_tag(run.run_id, NOTE, note)
+
+    def _artifacts(self, run: str, folder: Path) -> None:
         self._client.log_artifact(run, str(folder / "sweep.yaml"))
         if (folder / "figures").exists():
             self._client.log_artifacts(run, str(folder / "figures"), "figures")
-        self._client.set_terminated(run, "FINISHED", time)
 
-    def _describe(self, parent: str) -> None:
-        """Describe the experiment and its parent run, unless a user has written a description."""
-        note = description(self.experiment, parent)
-        if NOTE not in self._client.get_experiment(self.experiment).tags:
-            self._client.set_experiment_tag(self.experiment, NOTE, note)
-        if NOTE not in self._client.get_run(parent).data.tags:
-            self._client.set_tag(parent, NOTE, note)
+    def _lines(self, run: str, values: list[Value]) -> None:
+        """Log those points of the lines by width that MLflow does not show yet."""
+        shown = {
+            name: {each.step: each.value for each in self._client.get_metric_history(run, name)}
+            for name in {name for name, *_ in values}
+        }
+        later = int(time.time() * 1000)
+        new = [
+            Metric(name, float(value), later if step in shown[name] else ended, step)
+            for name, value, ended, step in values
+            if shown[name].get(step) != float(value)
+        ]
+        for start in range(0, len(new), BATCH):
+            self._client.log_batch(run, metrics=new[start : start + BATCH])
 
-    def _log(self, run: str, values: list[Value], params: dict[str, str], known: Run | None) -> None:
-        """Log metrics, and those parameters that an earlier, interrupted pass has not logged."""
-        present = known.data.params if known else {}
-        metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
-        missing = [Param(key, value) for key, value in params.items() if key not in present]
-        self._client.log_batch(run, params=missing)
-        for start in range(0, len(metrics), BATCH):
-            self._client.log_batch(run, metrics=metrics[start : start + BATCH])
+
+def _job(act: Callable[..., None], *arguments: Any) -> Callable[[], None]:
+    return lambda: act(*arguments)
+
+
+def _known(run: Run) -> _Known:
+    tags = run.data.tags
+    levels = set(json.loads(tags.get(LEVELS, "[]")))
+    inputs = bool(run.inputs and run.inputs.dataset_inputs)
+    return _Known(run.info.run_id, False, set(run.data.params), levels, tags.get(CONTENT, ""), inputs)
 
 
 def _by_identity(runs: list[Run]) -> dict[str, Run]:

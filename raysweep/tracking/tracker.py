@@ -1,108 +1,146 @@
-"""When to log to MLflow, and the line about it for the user.
+"""When to log to MLflow, and the line about it for the user."""
 
-When a marker under the root shows that the server is up to date, mlflow is not even imported.
-"""
-
+import contextlib
 import hashlib
-import json
 import os
+import shlex
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from raysweep.errors import UserError
+from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
+from raysweep.store.lock import waiting_lock
 from raysweep.sweep.load import Sweep
+from raysweep.tracking.address import is_own_database, shown, tracking_uri, without_password
 from raysweep.tracking.links import runs_page
+from raysweep.tracking.marker import Marker, read_marker, still_there, write_marker
 
-PATIENCE = 120  # seconds for which the end of a run waits for the tracking server
+if TYPE_CHECKING:
+    from raysweep.tracking.log import Log
+
+PATIENCE = 120  # seconds without an answer for which the end of a run waits for the tracking server
 MARKER = "tracking.json"
 LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` answers
+LATER = "the next run logs what is missing"
 
 
 class Tracker:
     """Brings MLflow up to date with the published tables, in one daemon thread of the driver.
 
     Importing MLflow and its first migration take seconds, so `prepare` starts them in parallel with the
-    work. Nothing is lost when a server is down or hangs: `finish` reports it, and the next run logs what is
-    missing.
+    work, and `update` logs what is there so far. Nothing is lost when a server is down or hangs: `finish`
+    reports it, and the next run logs what is missing.
     """
 
     def __init__(self, files: Files, sweep: Sweep) -> None:
         self._files, self._sweep = files, sweep
-        self._marker = f"sweeps/{sweep.name}/{MARKER}"
+        self._folder = f"sweeps/{sweep.name}"
+        self._marker = f"{self._folder}/{MARKER}"
         self._uri = tracking_uri(files)
-        self._folder: Path | None = None
-        self._ready = threading.Event()
+        self._log: Log | None = None
+        self._last: Path | None = None
+        self._asked = threading.Event()
         self._error: Exception | None = None
-        self._experiment = ""
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
-
-    def prepare(self) -> None:
-        """Connect in the background."""
-        self._thread.start()
-
-    def finish(self, folder: Path) -> str:
-        """Log the tables in this folder, for at most `PATIENCE` seconds, and return a line for the user."""
-        self._folder = folder
-        state = {"uri": self._uri, "content": _content(folder)}
-        marked = self._marked()
-        if state.items() <= marked.items() and "experiment" in marked:
-            return self._hint(marked["experiment"])
-        if not self._thread.is_alive() and self._error is None:
-            self._thread.start()
-        self._ready.set()
-        self._thread.join(PATIENCE)
-        if self._thread.is_alive():
-            return f"mlflow:  {self._uri} does not answer; the next run logs what is missing"
-        if self._error is not None:
-            first = f"{type(self._error).__name__}: {self._error}".splitlines()[0]
-            return f"mlflow:  {self._uri} is not up to date ({first}); the next run logs what is missing"
-        self._files.put(self._marker, json.dumps(state | {"experiment": self._experiment}).encode())
-        return self._hint(self._experiment)
-
-    def _marked(self) -> dict[str, Any]:
-        return json.loads(self._files.get(self._marker)) if self._files.exists(self._marker) else {}
-
-    def _hint(self, experiment: str) -> str:
-        page = runs_page(experiment)
-        if self._uri.startswith("sqlite"):
-            return f"mlflow:  mlflow ui --backend-store-uri {self._uri}\n         {LOCAL}/{page}"
-        if self._uri.startswith("http"):
-            return f"mlflow:  {self._uri.rstrip('/')}/{page}"
-        return f"mlflow:  {self._uri}"
-
-    def _work(self) -> None:
+        self._begun = False
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         # Otherwise the client of a server prints two lines for every run that ends.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+    def prepare(self) -> None:
+        """Connect in the background."""
+        if not self._begun:
+            self._begun = True
+            self._thread.start()
+
+    def update(self) -> None:
+        """Have the tables that are published by now logged in the background, and return at once.
+
+        While an earlier pass goes on, any number of calls ask for one more. What fails is tried again at the
+        next call.
+        """
+        self.prepare()
+        self._asked.set()
+
+    def finish(self, folder: Path) -> str:
+        """Log all that is in this folder, and return a line for the user.
+
+        Waits while the server answers, and for `PATIENCE` seconds after its last answer.
+        """
+        content, uri = _content(folder), shown(self._uri)
+        marked = read_marker(self._files, self._marker)
+        known = marked and (marked.uri, marked.content) == (uri, content)
+        if marked and known and still_there(self._files, self._uri, marked.parent):
+            return self._hint(marked.experiment)
+        self._last = folder
+        self.update()
+        answers = -1
+        while self._thread.is_alive() and answers < self._answers:
+            answers = self._answers
+            self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            return f"mlflow:  {uri} does not answer; {LATER}"
+        if self._error is not None:
+            first = f"{type(self._error).__name__}: {self._error}".splitlines()[0]
+            return f"mlflow:  {uri} is not up to date ({without_password(first, self._uri)}); {LATER}"
+        assert self._log
+        marker = Marker(uri, content, self._log.experiment, self._log.parent)
+        write_marker(self._files, self._marker, marker)
+        return self._hint(self._log.experiment, self._log.remark)
+
+    @property
+    def _answers(self) -> int:
+        return self._log.answers if self._log else 0
+
+    def _hint(self, experiment: str, remark: str = "") -> str:
+        page, uri = runs_page(experiment), shown(self._uri)
+        said = f"\n         {remark}" if remark else ""
+        if uri.startswith("sqlite"):
+            return f"mlflow:  mlflow ui --backend-store-uri {shlex.quote(uri)}\n         {LOCAL}/{page}{said}"
+        if uri.startswith("http"):
+            return f"mlflow:  {uri.rstrip('/')}/{page}{said}"
+        return f"mlflow:  {uri}{said}"
+
+    def _work(self) -> None:
+        """Connect, then make a pass whenever it is asked for, until the last one."""
+        self._try(self._connected)
+        final = False
+        while not final:
+            self._asked.wait()
+            self._asked.clear()
+            final = self._last is not None
+            self._try(self._pass)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        """Do something, and keep its error: none may end the sweep or write the marker."""
+        self._error = None
         try:
-            from raysweep.tracking.log import Log
+            with self._alone():
+                act()
+        except Exception as error:
+            self._log, self._error = None, error
 
-            log = Log(self._files, self._sweep, self._uri)
-            self._experiment = log.experiment
-            self._ready.wait()
-            assert self._folder
-            log.everything(self._folder)
-        except Exception as error:  # no error may end the sweep or write the marker
-            self._error = error
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other drivers away from the root's own database, which is for one process at a time."""
+        own = is_own_database(self._files, self._uri)
+        return waiting_lock(self._files, ".mlflow") if own else contextlib.nullcontext()
 
+    def _connected(self) -> "Log":
+        from raysweep.tracking.log import Log
 
-def tracking_uri(files: Files) -> str:
-    """Return the URI of the tracking server or database.
+        self._log = self._log or Log(self._files, self._sweep, self._uri)
+        return self._log
 
-    Raises `UserError` for a root in object storage when MLFLOW_TRACKING_URI is not set.
-    """
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    if given:
-        return given
-    if files.directory is None:
-        raise UserError(
-            f"root {files.root}: object storage holds no MLflow database; set MLFLOW_TRACKING_URI to a "
-            "tracking server, or tracking.enabled to false"
-        )
-    return f"sqlite:///{files.directory / 'mlflow.db'}"
+    def _pass(self) -> None:
+        log = self._connected()
+        if self._last:
+            log.everything(self._last)
+            return
+        with as_directory(self._files, self._folder) as folder:
+            log.everything(folder, final=False)
 
 
 def _content(folder: Path) -> str:

@@ -1,5 +1,7 @@
 """The parameters, metrics and names of runs, from rows of the tables."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -10,9 +12,15 @@ from raysweep.tables.variants import variants
 Value = tuple[str, float, int, int]  # name, value, time in milliseconds, step
 AT_END = ("sparsity", "train_loss", "train_error", "test_loss", "test_error")
 # All other columns are parameters, except `group`: a digest, which charts would show as an axis.
-RESULTS = {"trial_id", "group", "level", "start", "steps", "seconds", "guess_error", *AT_END}
+RESULTS = {"trial_id", "group", "level", "start", "steps", "seconds", "guess_error", "provenance", *AT_END}
 PARAMETERS: list[str] = [name for name, _, _ in TABLES["trials"] if name not in RESULTS]
-RISKS = ("loss_barrier", "error_barrier", "loss_centre", "error_centre")
+# Columns of `barriers` and what metrics call them: the titles of MLflow's charts are short.
+RISKS = {
+    "loss_barrier": "loss",
+    "error_barrier": "error",
+    "loss_centre": "loss_centre",
+    "error_centre": "error_centre",
+}
 
 
 def parameters(rows: pd.DataFrame) -> dict[str, str]:
@@ -94,11 +102,38 @@ def barriers(rows: pd.DataFrame, time: int) -> list[Value]:
     values: list[Value] = []
     for key, part in rows.groupby([_names(rows), _steps(rows)]):
         name, step = str(key[0]), int(key[1])  # type: ignore[call-overload]
-        for column in RISKS:
-            values.append((f"{name}/{column}_mean", part[column].mean(), time, step))
-            values.append((f"{name}/{column}_std", part[column].std(ddof=0), time, step))
+        for column, risk in RISKS.items():
+            values.append((f"{name}/{risk}", part[column].mean(), time, step))
+            values.append((f"{name}/{risk}_std", part[column].std(ddof=0), time, step))
         values.append((f"{name}/n", len(part), time, step))
     return values
+
+
+def by_width(rows: pd.DataFrame, time: int) -> Iterator[Value]:
+    """Yield mean barriers of pairs of dense networks at the end of training, with the width as the step.
+
+    There is a line for each kind and method and for everything else in which settings differ beside their
+    width; `rows` must have the column `configured`. A line of a single width is left out.
+    """
+    at_end = rows["step"] == rows.groupby("group")["step"].transform("max")
+    at_end &= rows.permutation_step.isna() | (rows.permutation_step == rows["step"])
+    dense = (rows.level == 0) & (rows.interpolation == "pair") & rows.width.notna()
+    special = rows[["across", "hybrid", "path_networks", "transferred_from"]].notna().any(axis=1)
+    chosen = rows[at_end & dense & ~special]
+    if chosen.width.nunique() < 2:
+        return
+    names = pd.concat([_names(same) for _, same in chosen.groupby("group")])
+    several = [name for name in ("dataset", "model") if chosen[name].nunique() > 1]
+    lines = names.str.partition("/pair_")[2]
+    for name in ("method", "configured", *several):
+        lines = (lines + " " + chosen[name].map(text).replace("unaligned", "")).str.strip()
+    for (split, line), same in chosen.groupby(["split", lines.str[:200]]):
+        if same.width.nunique() < 2:
+            continue
+        name = re.sub(r"[^/\w.\- :]", "_", str(line))  # what MLflow accepts
+        for width, part in same.groupby("width"):
+            for column, risk in (("loss_barrier", "loss"), ("error_barrier", "error")):
+                yield f"{split} {risk} by width/{name}", part[column].mean(), time, int(text(width))
 
 
 def _names(rows: pd.DataFrame) -> pd.Series:

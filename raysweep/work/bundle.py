@@ -12,6 +12,7 @@ from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import Interrupted
 
 Start = Callable[[TrialTask], Iterator[int | None]]  # `run_trial` of a task
+Free = Callable[[], int]  # bytes of memory
 
 
 @dataclass(frozen=True)
@@ -23,20 +24,46 @@ class Event:
     failure: str = ""
 
 
-def run_bundle(tasks: Sequence[TrialTask], start: Start, most: int) -> Iterator[Event]:
-    """Train the trials, at most `most` at a time, and yield what happens.
+class _Room:
+    """Whether there is memory for another trial: at least what one has taken in its first turn so far.
 
-    The trials take turns whenever they have queued steps on the device. A trial that fails leaves the others
-    alone. One for which memory or storage fails is set aside and trained alone at the end. When the run is
-    interrupted, those that wait are not started. Raises the `OSError` of a trial that trains alone, so that
-    another process goes on.
+    A turn ends when a trial's steps are captured and queued, so that it has what it will need.
     """
-    waiting, aside = deque(tasks), deque[TrialTask]()
+
+    def __init__(self, free: Free) -> None:
+        self._free, self._needs = free, 0
+        self._before: int | None = None  # the free memory before the newest trial
+        self._full_with = 0  # how many trials left no room for another
+
+    def fits(self, running: int) -> bool:
+        """Whether a trial may be started beside those that run."""
+        if running and running == self._full_with:
+            return False
+        free = self._free()
+        if self._before is not None:
+            self._needs = max(self._needs, self._before - free)
+        fits = not running or free >= self._needs
+        self._before = free if fits else None
+        self._full_with = 0 if fits else running
+        return fits
+
+
+def run_bundle(
+    tasks: Sequence[TrialTask], start: Start, most: int, free: Free = lambda: 0
+) -> Iterator[Event]:
+    """Train the trials, at most `most` at a time and no more than fit into memory; yield what happens.
+
+    The trials take turns whenever they have queued steps on the device, whose `free` memory is in bytes. A
+    trial that fails leaves the others alone. One for which memory or storage fails nevertheless is set aside
+    and trained alone at the end. When the run is interrupted, those that wait are not started. Raises the
+    `OSError` of a trial that trains alone, so that another process goes on.
+    """
+    waiting, aside, room = deque(tasks), deque[TrialTask](), _Room(free)
     running: dict[str, tuple[TrialTask, Iterator[int | None]]] = {}
     while waiting or running or aside:
         if not waiting and not running:
             waiting.append(aside.popleft())
-        while waiting and len(running) < most:
+        if waiting and len(running) < most and room.fits(len(running)):
             task = waiting.popleft()
             running[task.trial.trial_id] = task, start(task)
         for trial_id, (task, levels) in list(running.items()):

@@ -49,6 +49,17 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
+def free_memory(device: str) -> int:
+    """Return how many bytes of memory of a GPU no process holds; 0 for the CPU, whose memory is not counted.
+
+    This process first gives back what it no longer uses, for which it waits for the device.
+    """
+    if device != "cuda":
+        return 0
+    torch.cuda.empty_cache()
+    return torch.cuda.mem_get_info()[0]
+
+
 def end_if_cuda_is_broken() -> None:
     """End this process when every CUDA call fails, so that another process continues its work.
 

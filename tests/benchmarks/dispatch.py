@@ -1,62 +1,170 @@
 """How well one driver keeps many workers busy: the real plan, frontier, pool and Ray; workers that sleep.
 
-A tile sleeps 0.05 s per job, times a draw from a lognormal distribution (sigma 0.5, mean 1). There are as
-many workers as the free memory holds (400 MB each), at most 24. What is extrapolated says so: it assumes that
-the cost of a tile to the driver stays what it is with these workers.
+A few processes stand for all workers, because none computes anything: each of their workers takes one tile
+after the other, and sleeps as long as the tile would take. A tile is one job. The share of the time at tiles
+is that of all workers, from when the last one has its first tile until the last tile begins.
+
+`python -m tests.benchmarks.dispatch CASE` carries out one case, given as JSON, and prints what it found.
 """
 
+import asyncio
+import json
+import pickle
+import subprocess
+import sys
 import tempfile
+import time
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from typing import Any
+from unittest import mock
 
-from tests.benchmarks.engine import Case, Found, carried_out, fill
+import ray
+
+from raysweep.cluster.run import run_sweep
+from raysweep.plan.plan import Desired, Done, todo
+from raysweep.store.files import Files
+from raysweep.store.records import LevelRecord
+from raysweep.work.tile import Tile
+from tests.benchmarks.engine import Case, Clock, planned
 from tests.benchmarks.records import Record
 
-SECONDS = 0.05  # that a job sleeps, on average
-MEGABYTES = 400  # of memory that a worker takes, torch being imported
-TILES = (0.5, 2.0)  # seconds
-FEW = 4  # workers, beside which the many show whether a tile costs the driver more
-GPU_SECONDS = (0.5, 2.0, 10.0)  # of a tile, for which numbers of GPUs are extrapolated
+PROCESSES = 3  # that stand for the workers; each carries out about a thousand calls a second
+CASES = ((24, 0.5), (24, 2.0), (1000, 2.0), (4000, 2.0), (4000, 10.0))  # workers, seconds of a tile
+TILES = 12  # of each worker
 EFFICIENCY = 0.95
+SPREAD = 0.5  # a tile takes at most this share more or less than its seconds
 
 
-def available() -> float:
-    """Megabytes of memory that can be taken."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    return next(float(line.split()[1]) / 1000 for line in lines if line.startswith("MemAvailable"))
+@dataclass(frozen=True)
+class Dispatch:
+    """So many workers, with tiles that take so many seconds."""
+
+    workers: int
+    seconds: float
+    tiles: int = TILES
+
+    @property
+    def networks(self) -> int:
+        """How many networks have enough pairs, at two checkpoints, to align and to compare."""
+        pairs = self.workers * self.tiles / 4
+        return next(n for n in range(3, 10_000) if n * (n - 1) / 2 >= pairs)
 
 
 def records(quick: bool) -> Iterator[Record]:
-    """Yield the figures for few workers and for many, at two sizes of tiles (quick: for some, at one)."""
-    networks, checkpoints, tiles = (5, 2, TILES[:1]) if quick else (32, 8, TILES)
-    many = 3 if quick else max(FEW, min(24, int(available() / MEGABYTES)))
-    with tempfile.TemporaryDirectory() as folder:
-        case = Case(f"{folder}/root", networks, checkpoints, sleep=SECONDS)
-        fill(case)
-        if not quick:
-            less = replace(case, networks=14, workers=FEW)
-            yield from figures(less, carried_out(less))
-        for seconds in tiles:
-            more = replace(case, workers=many, tile_seconds=seconds)
-            found = carried_out(more)
-            yield from figures(more, found)
-        yield from extrapolated(found)
+    """Yield the figures of all cases (quick: of a small one)."""
+    cases = (Dispatch(3, 0.2, 4),) if quick else [Dispatch(*case) for case in CASES]
+    for case in cases:
+        found = carried_out(case)
+        name = f"{case.workers} workers, tiles of {case.seconds:g} s"
+        note = f"{found['tiles']:.0f} tiles"
+        yield Record(f"{name}, share of time at tiles", "", [found["busy"]], EFFICIENCY, note, least=True)
+        cost = 1000 * found["processor"] / found["tiles"]
+        yield Record(f"{name}, processor of the driver per tile", "ms", [cost])
 
 
-def figures(case: Case, found: Found) -> Iterator[Record]:
-    name = f"{case.workers} workers, tiles of {case.tile_seconds:g} s"
-    note = f"{found.tiles} tiles in {found.seconds:.3g} s"
-    yield Record(f"{name}, share of time at tiles", "", [found.busy], EFFICIENCY, note, least=True)
-    for what, seconds in (("the driver", found.processor), ("Ray's own processes", found.ray_processor)):
-        cost = 1000 * seconds / found.tiles
-        yield Record(f"{name}, processor of {what} per tile", "ms", [cost])
+def carried_out(case: Dispatch) -> dict[str, float]:
+    """Do the case in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.dispatch", json.dumps(asdict(case))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{case}: {done.stderr}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def extrapolated(found: Found) -> Iterator[Record]:
-    """Yield how many workers take tiles of so many seconds as fast as one core of the driver sends them."""
-    cost = found.processor / found.tiles
-    for seconds in GPU_SECONDS:
-        name = f"extrapolated: GPUs kept busy by one driver with tiles of {seconds:g} s"
-        note = f"{1000 * cost:.3g} ms of the driver's processor a tile"
-        yield Record(name, "GPUs", [seconds / cost], None, note)
+@ray.remote
+class _Sleepers:
+    """Many workers in one process; `spans` are the worker, the beginning and the end of each tile."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._spans: list[tuple[int, float, float]] = []
+
+    async def node(self) -> str:
+        return str(ray.get_runtime_context().get_node_id())
+
+    async def run(self, worker: int, pickled: bytes) -> tuple[str, float]:
+        tile: Tile = pickle.loads(pickled)
+        seconds = self._seconds * (1 + SPREAD * (int(tile.ids[0][:8], 16) / 2**31 - 1))
+        async with self._turns[worker]:
+            began = time.monotonic()
+            await asyncio.sleep(seconds)
+            self._spans.append((worker, began, time.monotonic()))
+        return f"results/{tile.stage}/{tile.ids[0]}", seconds
+
+    async def spans(self) -> list[tuple[int, float, float]]:
+        return self._spans
+
+
+class _Handle:
+    """One of the workers of a process, in place of an actor's handle."""
+
+    def __init__(self, process: Any, worker: int) -> None:
+        self._process, self._worker = process, worker
+        self.run_pickled = self.node = self
+
+    def remote(self, tile: bytes | None = None) -> Any:
+        return self._process.run.remote(self._worker, tile) if tile else self._process.node.remote()
+
+
+class _Handles:
+    """In place of the class of actors: starts workers."""
+
+    def __init__(self, seconds: float) -> None:
+        several = _Sleepers.options(num_cpus=0, max_concurrency=10**6)  # type: ignore[attr-defined]
+        self.processes = [several.remote(seconds) for _ in range(PROCESSES)]
+        self._workers = 0
+
+    def options(self, **needs: float) -> "_Handles":
+        return self
+
+    def remote(self, *arguments: object) -> _Handle:
+        self._workers += 1
+        return _Handle(self.processes[self._workers % PROCESSES], self._workers)
+
+
+def busy(spans: list[tuple[int, float, float]], workers: int) -> float:
+    """The share of the time at tiles, from the last worker's first tile to the last tile's beginning."""
+    first: dict[int, float] = {}
+    for worker, began, _ in sorted(spans):
+        first.setdefault(worker, began)
+    start, end = max(first.values()), max(began for _, began, _ in spans)
+    worked = sum(max(0.0, min(end, ended) - max(start, began)) for _, began, ended in spans)
+    return worked / (workers * (end - start))
+
+
+def _trained(wanted: Desired) -> Done:
+    """All networks, and nothing else."""
+    records = {
+        (key, 0): LevelRecord(extent.total, checkpoints=dict.fromkeys(extent.checkpoints, ""))
+        for key, extent in wanted.extents.items()
+    }
+    return Done(records, frozenset(), {}, frozenset())
+
+
+def _drive(case: Dispatch) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        wanted = planned(
+            Case(root, case.networks, 2, width=2, workers=case.workers, tile_seconds=case.seconds / 100)
+        )
+        present = _trained(wanted)
+        ray.init(address="local", num_cpus=PROCESSES, include_dashboard=False, log_to_driver=False)
+        handles, clock = _Handles(case.seconds), Clock()
+        ray.get([each.node.remote() for each in handles.processes])
+        with (
+            mock.patch("raysweep.cluster.pool.AlignWorker", handles),
+            mock.patch("raysweep.cluster.pool.ray.kill"),
+            mock.patch("raysweep.cluster.run.done", return_value=present),
+            mock.patch("raysweep.cluster.run.publish_tables", return_value=[]),
+        ):
+            failures = run_sweep(Files(root), wanted, todo(wanted, present), None, clock)
+        assert not failures
+        spans = [span for each in handles.processes for span in ray.get(each.spans.remote())]
+        ray.shutdown()
+    print(json.dumps({"tiles": len(spans), "busy": busy(spans, case.workers), "processor": clock.spent()}))
+
+
+if __name__ == "__main__":
+    _drive(Dispatch(**json.loads(sys.argv[1])))

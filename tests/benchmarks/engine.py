@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,18 +28,14 @@ from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
-from tests.benchmarks.watched import SleepingWorker, WatchedWorker, notes_of
+from tests.benchmarks.watched import WatchedWorker, notes_of
 
 PERTURBATION = 0.01  # of the weights, from a checkpoint to the next
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Case:
-    """Networks of one architecture on the digits, all pairs (or a ring of them) at every checkpoint.
-
-    With `sleep` the workers compute nothing and sleep so many seconds per job.
-    """
+    """Networks of one architecture on the digits, all pairs (or a ring of them) at every checkpoint."""
 
     root: str
     networks: int
@@ -52,7 +47,6 @@ class Case:
     cache_mb: int = 1000
     alphas: int = 5
     ring: bool = False
-    sleep: float = 0.0
     method: str = "weight_matching"
 
 
@@ -60,15 +54,13 @@ class Case:
 class Found:
     """What the driver used, from its first tile to its last, and what the workers noted, by process.
 
-    Memory in MB: `planned` when the plan was made, `peak` in all. `processor`: seconds of the driver;
-    `ray_processor`: of the processes of Ray that it started.
+    Memory in MB: `planned` when the plan was made, `peak` in all. `processor`: seconds of the driver.
     """
 
     pairs: int
     planned: float
     peak: float
     processor: float
-    ray_processor: float
     notes: list[list[dict[str, Any]]]
 
     @property
@@ -179,7 +171,6 @@ def carried_out(case: Case) -> Found:
     notes = notes_of(case.root)
     shutil.rmtree(notes, ignore_errors=True)
     notes.mkdir(parents=True)
-    (notes / "sleep").write_text(str(case.sleep))
     command = [sys.executable, "-m", "tests.benchmarks.engine", json.dumps(asdict(case))]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -193,39 +184,25 @@ class Clock:
     """Listens from the first stage to the last job; seconds of the processor until then."""
 
     def __init__(self) -> None:
-        self.began: tuple[float, float] | None = None
-        self.ended = (0.0, 0.0)
+        self.began: float | None = None
+        self.ended = 0.0
         self.left = 0
 
     def stage(self, name: str, total: int) -> None:
         self.left += total
-        self.began = self.began or self._now()
+        self.began = self.began or time.process_time()
 
     def advance(self, stage: str, jobs: int) -> None:
         self.left -= jobs
         if not self.left:
-            self.ended = self._now()
+            self.ended = time.process_time()
 
     def failed(self, failure: dict[str, Any]) -> None:
         raise RuntimeError(failure)
 
-    def spent(self) -> tuple[float, float]:
+    def spent(self) -> float:
         assert self.began is not None
-        return self.ended[0] - self.began[0], self.ended[1] - self.began[1]
-
-    def _now(self) -> tuple[float, float]:
-        return time.process_time(), sum(_children_seconds())
-
-
-def _children_seconds() -> Iterator[float]:
-    """The processor seconds of the processes that this one started and that are alive."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended
-            continue
-        if int(fields[1]) == os.getpid():
-            yield (int(fields[11]) + int(fields[12])) / TICKS
+        return self.ended - self.began
 
 
 def _resident() -> float:
@@ -240,7 +217,7 @@ def _drive(case: Case) -> None:
     if work.trials:
         raise RuntimeError(f"{len(work.trials)} trials have no checkpoints")
     before = _resident()
-    actor = ray.remote(SleepingWorker if case.sleep else WatchedWorker)
+    actor = ray.remote(WatchedWorker)
     ray.init(address="local", num_cpus=case.workers, include_dashboard=False, log_to_driver=False)
     with mock.patch("raysweep.cluster.pool.AlignWorker", actor):
         failures = run_sweep(files, wanted, work, None, clock)
@@ -248,9 +225,8 @@ def _drive(case: Case) -> None:
     if failures:
         raise RuntimeError(f"{len(failures)} failures: {failures[0]}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    processor, ray_processor = clock.spent()
-    found = {"pairs": len(wanted.barriers), "planned": before, "peak": peak}
-    print(json.dumps(found | {"processor": processor, "ray_processor": ray_processor}))
+    found = {"pairs": len(wanted.barriers), "planned": before, "peak": peak, "processor": clock.spent()}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Workers of the pool that say what they do: real ones, and some that sleep instead."""
+"""Workers of the pool that say what they do."""
 
 import json
 import os
-import random
 import resource
 import time
 from collections.abc import Iterator
@@ -11,22 +10,15 @@ from pathlib import Path
 from typing import ClassVar
 from unittest import mock
 
-import ray
-
+from raysweep.cluster.pool import PoolWorker
 from raysweep.store.files import Files
 from raysweep.sweep.schema import Sections
-from raysweep.work.tile import Tile, TileWorker
-
-SPREAD = 0.5  # sigma of the logarithm of a sleeping tile's seconds
+from raysweep.work.tile import Tile
 
 
 def notes_of(root: str) -> Path:
     """Where the workers of a root write what they did."""
     return Path(f"{root}.notes")
-
-
-def node() -> str:
-    return str(ray.get_runtime_context().get_node_id())
 
 
 class CountedFiles(Files):
@@ -53,7 +45,7 @@ def _timed() -> Iterator[None]:
     CountedFiles.counts["files"] += time.perf_counter() - began
 
 
-class WatchedWorker(TileWorker):
+class WatchedWorker(PoolWorker):
     """A real worker that notes what each tile cost."""
 
     def __init__(self, root: str, sections: Sections, code: str) -> None:
@@ -61,30 +53,9 @@ class WatchedWorker(TileWorker):
         with mock.patch("raysweep.work.tile.Files", CountedFiles):
             super().__init__(root, sections, code)
 
-    def node(self) -> str:
-        return node()
-
     def run(self, tile: Tile) -> tuple[str, float]:
         with self._notes.of(tile):
             return super().run(tile)
-
-
-class SleepingWorker:
-    """Sleeps as long as a tile might take, and says that its results were committed."""
-
-    def __init__(self, root: str, sections: Sections, code: str) -> None:
-        self._notes = Notes(root)
-        self._seconds = float((notes_of(root) / "sleep").read_text())
-
-    def node(self) -> str:
-        return node()
-
-    def run(self, tile: Tile) -> tuple[str, float]:
-        factor = random.Random(tile.ids[0]).lognormvariate(-(SPREAD**2) / 2, SPREAD)  # of mean 1
-        seconds = self._seconds * len(tile.jobs) * factor
-        with self._notes.of(tile):
-            time.sleep(seconds)
-        return f"results/{tile.stage}/{tile.ids[0]}", seconds
 
 
 class Notes:

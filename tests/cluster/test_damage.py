@@ -120,7 +120,7 @@ def test_damage_in_the_middle_of_a_run(session, path, expected, damage, monkeypa
     monkeypatch.undo()
     assert {kind: len(names) for kind, names in damager.done.items()} == DAMAGED
     failures = pd.read_parquet(f"{root}/sweeps/tiny/failures")
-    assert failures.error.str.contains("checksum").all()
+    assert failures[failures.attempts > 0].error.str.contains("checksum").all()
     for table in ("alignments", "barriers"):
         found = tables(root)[table]
         assert len(found) < len(expected[table])

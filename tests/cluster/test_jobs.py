@@ -1,8 +1,10 @@
 """Jobs that can never be computed, in a whole run: the others are, and the next run tries again."""
 
 import pandas as pd
+import ray
 import yaml
 
+from raysweep.cluster.capacity import name_of
 from tests.cluster import poison
 from tests.faults import ATTEMPTS
 from tests.inside import carried_out, here
@@ -37,11 +39,17 @@ def test_jobs_that_raise_hang_or_kill_their_process(session, tmp_path):
     for action, width in WIDTHS.items():
         poison.switch("AlignWorker", width, action)
     here("run", path, "--root", root, code=1)
-    failures = pd.read_parquet(root / "sweeps/tiny/failures").set_index("error").attempts
-    assert len(failures) == len(SAID)
+    rows = pd.read_parquet(root / "sweeps/tiny/failures")
+    failed, blocked = rows[rows.attempts > 0], rows[rows.attempts == 0].set_index("what")
+    assert len(failed) == len(SAID)
+    assert set(failed.node) == {name_of(ray.nodes()[0]["NodeID"])}
     for action, words in SAID.items():
-        (attempts,) = failures[failures.index.str.contains(words)]
+        (attempts,) = failed[failed.error.str.contains(words)].attempts
         assert attempts == ATTEMPTS[action]
+    assert set(blocked.index) == {"barrier"}
+    assert set(blocked.error) == {
+        f"not started: it requires alignment {alignment}, which failed" for alignment in failed.id
+    }
     assert set(pd.read_parquet(root / "sweeps/tiny/barriers").width) == {2}
     poison.reset()
     here("run", path, "--root", root)

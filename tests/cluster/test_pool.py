@@ -26,7 +26,7 @@ class Jobs:
     def tiles(self):
         return -(-len(self.jobs) // 4)
 
-    def take(self, workers, before, others):
+    def take(self, workers, before, used):
         jobs, self.jobs = self.jobs[:4], self.jobs[4:]
         return Tile(tuple(jobs), self.wanted.trials) if jobs else None
 
@@ -104,7 +104,7 @@ class Singles(Jobs):
     def tiles(self):
         return len(self.jobs)
 
-    def take(self, workers, before, others):
+    def take(self, workers, before, used):
         return Tile((self.jobs.pop(),), self.wanted.trials) if self.jobs else None
 
 
@@ -143,8 +143,8 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
         for u in wanted.alignments.values()
         if broken in {network.trial_id for network in u.networks}
     }
-    assert {failure["id"] for failure in failures} == touching
-    assert all("checksum" in failure["error"] for failure in failures)
+    assert {failure.id for failure in failures} == touching
+    assert all("checksum" in failure.error for failure in failures)
     assert {key for (key,) in committed(Files(str(root)), "alignments")} == set(wanted.alignments) - touching
 
 

@@ -6,7 +6,9 @@ import threading
 import time
 
 import pytest
+import ray
 
+from raysweep.cluster.capacity import name_of
 from raysweep.cluster.trials import train_trials
 from raysweep.plan.plan import desired, done, finished
 from raysweep.store.files import Files
@@ -112,4 +114,5 @@ def test_a_training_process_that_dies_every_time_is_a_failure(session, tmp_path)
     poison.switch("ResourceTrainable", 5, "kill")
     digits = {"dataset": "digits", "model": "tests.cluster.poison:net", "width": 5, "epochs": 1}
     (failure,) = train(tmp_path, desired(check("test", {"name": "s", "train": digits | {"replicates": 1}})))
-    assert "the training process died, or its storage failed, 3 times at the same step" in failure["error"]
+    assert "the training process died, or its storage failed, 3 times at the same step" in failure.error
+    assert (failure.attempts, failure.node) == (3, name_of(ray.nodes()[0]["NodeID"]))

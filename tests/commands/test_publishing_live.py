@@ -17,6 +17,7 @@ from raysweep.plan.plan import desired, done
 from raysweep.plan.record import record_sweep
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
+from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
 from tests.work.plans import BASE, carry_out, compare_all
 
@@ -90,7 +91,7 @@ def test_a_process_publishes_beside_the_run_and_ends_with_it(tmp_path):
     """One that was killed is replaced."""
     wanted, files = recorded(tmp_path, publish_seconds=0.5)
     carry_out(wanted, files, align=False)
-    failed = [{"id": "f" * 16, "what": "trial", "error": "e", "attempts": 1, "node": "", "time": 0.0}]
+    failed = [Failure("f" * 16, "trial", "an error", 1, "node")]
     log = RunLog(files, "s", Console(quiet=True))
     with log, LivePublication(files, wanted.sweep, lambda: failed, log) as live:
         wait_for(lambda: (tmp_path / "claims.html").exists())

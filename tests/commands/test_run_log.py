@@ -11,6 +11,7 @@ from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
 from raysweep.errors import UserError
 from raysweep.store.files import Files
+from raysweep.tables.failures import Failure
 from tests.test_run import logs
 
 
@@ -49,7 +50,7 @@ def test_a_terminal_has_bars_and_the_log_lines(tmp_path):
     console = Console(file=shown, force_terminal=True)
     with RunLog(Files(str(tmp_path)), "s", console) as log, LiveProgress(log) as progress:
         progress.stage("training", 6)
-        progress.failed({"what": "trial", "id": "abc", "error": "Traceback\nValueError: bad"})
+        progress.failed(Failure("abc", "trial", "Traceback\nValueError: bad", 1, "host"))
     assert "training: 6 to do" not in shown.getvalue()
     (kept,) = logs(tmp_path)
     assert "training: 6 to do" in kept

@@ -1,3 +1,5 @@
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -67,7 +69,7 @@ def test_download_goes_to_the_root_and_only_when_needed(tmp_path, monkeypatch):
     monkeypatch.setattr("torchvision.datasets.Toy", download, raising=False)
     root = tmp_path / "new"
     assert find(SOURCE, str(root), True) == find(SOURCE, str(root), True)
-    assert calls == [(root, {})]
+    assert [options for _, options in calls] == [{}]
 
 
 def test_download_without_a_root_goes_to_the_cache(tmp_path, monkeypatch):
@@ -78,7 +80,42 @@ def test_download_without_a_root_goes_to_the_cache(tmp_path, monkeypatch):
         "toy", SOURCE.layouts, "Toy", splits=("train", "test"), system=(tmp_path / "system",)
     )
     assert find(source, None, True)[0] == tmp_path / "cache"
-    assert calls == [(tmp_path / "cache", {"split": split}) for split in ("train", "test")]
+    assert [options for _, options in calls] == [{"split": split} for split in ("train", "test")]
+
+
+def test_two_that_download_at_once_do_so_once_and_never_see_half_of_it(tmp_path, monkeypatch):
+    began, seen = threading.Event(), []
+
+    def slowly(root):
+        touch(root / "toy-py", "a")
+        began.set()
+        time.sleep(0.1)
+        (root / "toy-py" / "b").write_text("whole")
+
+    download, calls = toy(slowly)
+    monkeypatch.setattr("torchvision.datasets.Toy", download, raising=False)
+
+    def look():
+        folder, _ = find(SOURCE, str(tmp_path), True)
+        seen.append((folder / "b").read_text())
+
+    first, second = (threading.Thread(target=look) for _ in range(2))
+    first.start()
+    began.wait()
+    with pytest.raises(UserError):
+        find(SOURCE, str(tmp_path), False)
+    second.start()
+    for thread in (first, second):
+        thread.join()
+    assert seen == ["whole", "whole"]
+    assert len(calls) == 1
+
+
+def test_a_download_that_lacks_a_file_is_one_message(tmp_path, monkeypatch):
+    monkeypatch.setattr("torchvision.datasets.Toy", toy(lambda root: touch(root, "a"))[0], raising=False)
+    with pytest.raises(UserError, match="Toy has not all the files"):
+        find(SOURCE, str(tmp_path), True)
+    assert [path.name for path in tmp_path.iterdir()] == [".download"]
 
 
 def test_a_failed_download_is_one_message(tmp_path, monkeypatch):

@@ -79,9 +79,11 @@ def test_what_a_lost_trial_would_have_given_is_waited_for(pruned):
     wanted, work, frontier = pruned
     chain = next(trial for trial in work.trials if trial.prune and trial.branch == "main")
     taken = carry_out(wanted, frontier, random.Random(0), lost={chain.parent})
-    waiting = dict(frontier.waiting())
-    assert f"trial {chain.parent}" in waiting[chain.trial_id]
-    assert set(waiting) == {trial.trial_id for trial in work.trials} - set(taken)
+    waiting = {identity: (what, words) for what, identity, words in frontier.waiting()}
+    assert waiting[chain.trial_id] == ("trial", f"trial {chain.parent}, which failed")
+    everything = {trial.trial_id for trial in work.trials} | {job.alignment_id for job in work.alignments}
+    assert set(waiting) == (everything | {job.barrier_id for job in work.barriers}) - set(taken)
+    assert all(f"trial {chain.parent}, which failed" in words for _, words in waiting.values())
     touching = [u for u in work.barriers if chain.parent in {network.trial_id for network in u.networks}]
     assert touching
     assert not {job.barrier_id for job in touching} & set(taken)

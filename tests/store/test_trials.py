@@ -23,14 +23,23 @@ def test_what_another_driver_removes_meanwhile_is_not_there(tmp_path):
     other.start()
     try:
         for step in range(200):
-            assert store.note_start("t", [step], "node") == []
-            assert store.note_start("t", [step], "node") in ([], ["node"])
+            assert store.note_start("t", [step], "node").nodes == ["node"]
+            assert store.note_start("t", [step], "node").nodes in (["node"], ["node", "node"])
             store.write_resume("t", ResumePoint(0, step, LevelRecord(9), STATE, {}))
             found = store.read_resume("t")
             assert found is None or found.step == step
     finally:
         over.set()
         other.join()
+
+
+def test_attempts_are_those_of_the_run_and_nodes_those_at_the_step(tmp_path):
+    store = TrialStore(Files(str(tmp_path)))
+    for run, step in (("first", 0), ("second", 0), ("second", 0), ("second", 50)):
+        starts = store.note_start("t", [run, step], f"node of {run}")
+    assert (starts.attempts, starts.nodes) == (3, ["node of second"])
+    assert store.starts("t", "second") == starts
+    assert store.starts("t", "first") is None
 
 
 def test_a_step_that_was_not_asked_for_is_no_damage(tmp_path):

@@ -11,7 +11,7 @@ from raysweep.plan.plan import Done, desired, done, todo
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.results import LATER, ResultStore
 from raysweep.sweep.load import check
-from raysweep.tables.failures import failure
+from raysweep.tables.failures import Failure
 from raysweep.tables.publication import wrong_files
 from raysweep.tables.publishing import publish_tables
 from raysweep.tables.schemas import read_table
@@ -128,9 +128,9 @@ def test_damage_that_nothing_showed_is_a_failure_and_done_again(wanted, files):
     path.write_bytes(content)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     failures, _ = publish(files, wanted)
-    assert {failure["what"] for failure in failures} == {"barrier"}
+    assert {failure.what for failure in failures} == {"barrier"}
     assert {row["id"] for row in read_table(files, "s", "failures").to_pylist()} == {
-        failure["id"] for failure in failures
+        failure.id for failure in failures
     }
     failures, written = publish(files, wanted)  # the objects that hold the same rows count again
     assert failures == []
@@ -154,6 +154,7 @@ def alignment(job, permutations, layers):
         "seconds": 1.0,
         "hardware": "hardware",
         "software": "software",
+        "provenance": "provenance",
     }
 
 
@@ -198,7 +199,7 @@ def test_rows_are_the_same_whatever_is_made_at_once(wanted, files, monkeypatch):
 
 
 def test_failures_are_in_the_order_of_their_ids(wanted, files):
-    failures = [failure(identity, "barrier", "text", 3) for identity in ("a2", "0f", "a1", "a3")]
+    failures = [Failure(identity, "barrier", "text", 3, "node") for identity in ("a2", "0f", "a1", "a3")]
     publish_tables(files, wanted, done(wanted, files), failures)
     assert list(rows(files, "failures", ("id",))) == [("0f",), ("a1",), ("a2",), ("a3",)]
     assert wrong_files(files, "s") == []
@@ -257,8 +258,8 @@ def test_an_agreement_of_a_damaged_alignment_is_a_failure_after_one_attempt(agre
     present = done(wanted, files)
     files.put(name, files.get(name)[:-1] + b"?")
     failures = publish_tables(files, wanted, present, [])
-    agreements = [failure for failure in failures if failure["what"] == "agreement"]
-    assert {failure["id"] for failure in agreements} < set(wanted.agreements)
-    assert [failure["attempts"] for failure in agreements] == [1] * 4
-    assert all(name in failure["error"] for failure in agreements)
+    agreements = [failure for failure in failures if failure.what == "agreement"]
+    assert {failure.id for failure in agreements} < set(wanted.agreements)
+    assert [failure.attempts for failure in agreements] == [1] * 4
+    assert all(name in failure.error for failure in agreements)
     assert rows(files, "agreements", ("agreement_id",)) == {}

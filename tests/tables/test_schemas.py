@@ -1,11 +1,13 @@
 """Rows are strict: what a schema lacks is not dropped, and what a row lacks is not null."""
 
+from dataclasses import asdict
+
 import pytest
 
 from raysweep.store.files import Files
 from raysweep.store.parquet import table_of
 from raysweep.store.results import RESULTS, ResultStore
-from raysweep.tables.failures import failure
+from raysweep.tables.failures import Failure
 from raysweep.tables.schemas import TABLES, schema
 from tests.store.results import barrier_rows
 
@@ -55,4 +57,4 @@ def test_all_that_is_committed_is_published():
 
 
 def test_a_failure_is_a_row():
-    table_of([failure("a" * 20, "trial", "why", 1)], schema("failures"))
+    table_of([asdict(Failure("a" * 20, "trial", "why", 1, "node"))], schema("failures"))

@@ -65,16 +65,17 @@ def test_an_interrupted_bundle_goes_on_from_its_resume_points(tmp_path):
     assert contents(tmp_path / "undisturbed").items() <= contents(tmp_path / "interrupted").items()
 
 
-def test_turns_are_taken(tmp_path):
+def test_turns_are_taken():
+    """A trial starts when the one before it has had a turn, which shows how much memory it takes."""
     order = []
 
     def start(task):
-        for turn in range(2):
+        for turn in range(3):
             order.append((task.trial.replicate, turn))
             yield None
 
     found = list(run_bundle(tasks(plan(replicates=3)), start, 2))
-    assert order == [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0), (2, 1)]
+    assert order == [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
     assert [event.failure for event in found] == ["", "", ""]
 
 
@@ -113,3 +114,20 @@ def test_errors_of_a_trial_alone():
         list(run_bundle([task], start(OSError("storage")), 8))
     (event,) = run_bundle([task], start(torch.OutOfMemoryError("full")), 8)
     assert "full" in event.failure
+
+
+@pytest.mark.parametrize(("memory", "most"), [(2, 1), (8, 2), (13, 3), (100, 5)])
+def test_no_more_trials_are_packed_than_fit_into_memory(memory, most):
+    """Each takes 4 bytes at its first turn, and gives them back at its end."""
+    taken, order = {}, []
+
+    def start(task):
+        taken[task.trial.trial_id] = 4
+        for _ in range(9):
+            order.append(len(taken))
+            yield None
+        del taken[task.trial.trial_id]
+
+    found = list(run_bundle(tasks(plan(replicates=5)), start, 5, lambda: memory - sum(taken.values())))
+    assert [event.failure for event in found] == [""] * 5
+    assert max(order) == most

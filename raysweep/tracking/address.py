@@ -1,0 +1,59 @@
+"""Where MLflow is: the address of its server or database, and how it is shown."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from raysweep.errors import UserError
+from raysweep.store.files import Files
+
+DATABASE = "mlflow.db"
+
+
+def tracking_uri(files: Files) -> str:
+    """Return the URI of the tracking server or database.
+
+    Raises `UserError` for a root in object storage when MLFLOW_TRACKING_URI is not set.
+    """
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if given:
+        return given
+    if files.directory is None:
+        raise UserError(
+            f"root {files.root}: object storage holds no MLflow database; set MLFLOW_TRACKING_URI to a "
+            "tracking server, or tracking.enabled to false"
+        )
+    return database_uri(files.directory / DATABASE)
+
+
+def database_uri(path: Path) -> str:
+    """Return the URI of an SQLite database at an absolute path.
+
+    MLflow makes the folder that follows `sqlite:///` as it is written. Where that is quoted it is another
+    folder, so that such a URI names the driver, which keeps MLflow from making any.
+    """
+    quoted = quote(str(path))
+    return f"sqlite:///{path}" if quoted == str(path) else f"sqlite+pysqlite:///{quoted}"
+
+
+def is_own_database(files: Files, uri: str) -> bool:
+    """Whether this is the database that lies in the root."""
+    return files.directory is not None and uri == database_uri(files.directory / DATABASE)
+
+
+def shown(uri: str) -> str:
+    """Return a URI without the name and the password of a user."""
+    parts = urlsplit(uri)
+    _, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=host)) if at else uri
+
+
+def without_password(text: str, uri: str) -> str:
+    """Return a message of MLflow's without the name and the password that the URI holds."""
+    user, at, _ = urlsplit(uri).netloc.rpartition("@")
+    if not at:
+        return text
+    secrets = [f"{user}@", user, user.partition(":")[2]]
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "" if secret.endswith("@") else "***")
+    return text

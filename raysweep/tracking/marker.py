@@ -1,0 +1,57 @@
+"""The note under the root of what a server or database has been told, and whether that is still there."""
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from raysweep.store.files import CorruptObject, Files
+from raysweep.tracking.address import DATABASE, is_own_database
+
+
+@dataclass(frozen=True)
+class Marker:
+    """All that was logged, by the digest `content`, to the parent run and the experiment of these ids."""
+
+    uri: str
+    content: str
+    experiment: str
+    parent: str
+
+
+def read_marker(files: Files, name: str) -> Marker | None:
+    """Return the marker, or None where there is none or it is damaged: then all is compared again."""
+    try:
+        return TypeAdapter(Marker).validate_json(files.find(name) or b"")
+    except (CorruptObject, ValidationError):
+        return None
+
+
+def write_marker(files: Files, name: str, marker: Marker) -> None:
+    files.put(name, json.dumps(asdict(marker)).encode())
+
+
+def still_there(files: Files, uri: str, parent: str) -> bool:
+    """Whether nobody has deleted a run or its experiment in MLflow, as one request tells.
+
+    The root's own database is asked without MLflow, whose import takes seconds. An error of any kind, such as
+    that of a server that does not know the run, is for a pass over everything to tell.
+    """
+    if is_own_database(files, uri):
+        assert files.directory
+        path = (files.directory / DATABASE).as_uri()
+        try:
+            with closing(sqlite3.connect(f"{path}?mode=ro", uri=True)) as database:
+                query = "select lifecycle_stage from runs where run_uuid = ?"
+                return bool(database.execute(query, (parent,)).fetchone() == ("active",))
+        except sqlite3.Error:
+            return False
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    try:
+        return bool(MlflowClient(uri).get_run(parent).info.lifecycle_stage == "active")
+    except MlflowException:
+        return False

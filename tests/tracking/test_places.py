@@ -1,0 +1,131 @@
+"""Databases and experiments that are deleted, moved or copied: what MLflow shows is never taken on trust."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from raysweep.plan.plan import desired
+from raysweep.store.files import Files
+from raysweep.sweep.load import check
+from raysweep.tracking import Tracker
+from raysweep.tracking.address import database_uri
+from raysweep.tracking.root_id import root_id
+from tests.tracking.servers import client_of, copy_database
+from tests.work.plans import carry_out, compare_all
+
+pytestmark = pytest.mark.slow
+
+WIDTHS = (4, 8)
+RUNS = 1 + 2 * 2 + 2 * 2  # the sweep, its trials, and each width with and without alignment
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    train = {"dataset": "digits", "width": list(WIDTHS), "epochs": 1, "replicates": 2}
+    compare = {"kinds": ["unaligned", "direct"], "splits": ["test"], "alphas": 3}
+    wanted = desired(check("test", {"name": "s", "train": train, "compare": compare}))
+    carry_out(wanted, Files(str(root)))
+    compare_all(wanted, Files(str(root)))
+    copy_database(root / "mlflow.db")
+    return wanted, root
+
+
+@pytest.fixture
+def bring(finished, monkeypatch):
+    """A function that brings the database of a root up to date; returns what the user is told."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def act(root):
+        if not root.exists():
+            shutil.copytree(finished[1], root)
+        return Tracker(Files(str(root)), finished[0].sweep).finish(root / "sweeps" / "s")
+
+    return act
+
+
+def shown(root):
+    """The runs of the one experiment of the sweep that a root's database shows, by their ids."""
+    client = client_of(database_uri(root / "mlflow.db"))
+    (experiment,) = [each for each in client.search_experiments() if each.name.startswith("s (")]
+    runs = client.search_runs([experiment.experiment_id])
+    found = {run.data.tags["raysweep.id"]: run for run in runs}
+    assert len(found) == len(runs) == RUNS
+    return client, experiment, found
+
+
+def test_a_root_of_any_name_that_is_moved_and_copied(bring, finished, tmp_path):
+    """Everything lies in the root, wherever it is; nothing goes to where it was, or to the original."""
+    root, moved, copied = (tmp_path / name for name in ("a?b c%20d#e", "moved", "copied"))
+    assert "--backend-store-uri sqlite+pysqlite:///" in bring(root)
+    shown(root)
+    identity = json.loads((root / "root.json").read_text())["id"]
+    shutil.move(root, moved)
+    assert "the root was moved or copied" in bring(moved)
+    shutil.copytree(moved, copied)
+    assert "the root was moved or copied" in bring(copied)
+    for place in (moved, copied):
+        _, experiment, found = shown(place)
+        assert experiment.artifact_location == (place / "mlartifacts").as_uri()
+        parent = found["sweep"].info.run_id
+        assert (place / "mlartifacts" / parent / "artifacts" / "sweep.yaml").exists()
+        assert "the root was" not in bring(place)
+    assert {path.name for path in tmp_path.iterdir()} == {"moved", "copied"}
+    assert root_id(Files(str(moved))) == identity != root_id(Files(str(copied)))
+
+
+def test_means_by_width_and_data_sets(bring, finished, tmp_path):
+    """The lines have a point for each width, whose value is the mean of the table; told again, no more."""
+    root = tmp_path / "root"
+    bring(root)
+    client, _, found = shown(root)
+    parent = found["sweep"].info.run_id
+    line = client.get_metric_history(parent, "test error by width/direct weight_matching")
+    assert [each.step for each in line] == list(WIDTHS)
+    settings = {
+        run.data.params["width"]: run for key, run in found.items() if key.endswith("weight_matching")
+    }
+    means = [settings[str(width)].data.metrics["test/pair_direct/error"] for width in WIDTHS]
+    assert [each.value for each in line] == means
+    assert "test loss by width/unaligned" in found["sweep"].data.metrics
+    inputs = {run.inputs.dataset_inputs[0].dataset.name for run in found.values()}
+    assert inputs == {"digits"}
+    (root / "sweeps/s/tracking.json").write_text("{damaged")
+    bring(root)
+    assert client.get_metric_history(parent, line[0].key) == line
+
+
+def test_what_is_deleted_in_mlflow_is_restored_or_logged_again(bring, tmp_path):
+    root = tmp_path / "root"
+    bring(root)
+    client, experiment, found = shown(root)
+    client.delete_experiment(experiment.experiment_id)
+    assert "had been deleted in MLflow and is restored" in bring(root)
+    assert shown(root)[1].experiment_id == experiment.experiment_id
+    client.delete_run(found["sweep"].info.run_id)
+    bring(root)
+    assert shown(root)[2]["sweep"].info.run_id != found["sweep"].info.run_id
+    with closing(sqlite3.connect(root / "mlflow.db")) as database, database:
+        database.executescript("; ".join(f"delete from {table}" for table in ("latest_metrics", "metrics")))
+        database.execute("delete from runs")
+    bring(root)
+    shown(root)
+
+
+def test_passes_while_the_sweep_runs_tell_nothing_twice(bring, finished, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(finished[1], root)
+    files = Files(str(root))
+    tracker = Tracker(files, finished[0].sweep)
+    for _ in range(3):
+        tracker.update()
+    tracker.finish(root / "sweeps" / "s")
+    client, _, found = shown(root)
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    for key, run in found.items():
+        for metric in run.data.metrics:
+            history = client.get_metric_history(run.info.run_id, metric)
+            assert len({each.step for each in history}) == len(history), (key, metric)
