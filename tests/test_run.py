@@ -175,7 +175,7 @@ def test_interrupt_ends_with_130(tiny, tmp_path):
 
 def test_sigterm_to_the_whole_group_leaves_resume_points_and_tables(tiny, tmp_path):
     """As `timeout` sends it: Ray's processes survive it, and the driver ends them."""
-    sets = ["train.epochs=[1, 100_000]", "train.width=4", "train.replicates=2", "train.checkpoints=[]"]
+    sets = ["train.epochs=[1, 100000]", "train.width=4", "train.replicates=2", "train.checkpoints=[]"]
     sets += ["resources.workers=3", "resources.trial.cpu=0.5", "resources.resume_seconds=1000"]
     sets += ["resources.publish_seconds=1"]
     words = command("run", tiny, "--root", tmp_path, *(word for each in sets for word in ("--set", each)))

@@ -10,15 +10,18 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from raysweep.commands.standing import Meter
 from raysweep.plan.plan import desired, done
 from raysweep.plan.record import RESOLVED
-from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 from raysweep.sweep.load import check, parse
 from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
+
+if TYPE_CHECKING:
+    from raysweep.tracking import Tracker
 
 KILLED_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
@@ -33,6 +36,7 @@ class Publisher:
         self._files = files
         self._wanted = desired(check(files.where(name), parse(files.where(name), files.get(name))))
         self._meter, self._page = Meter(files, self._wanted), Page(files)
+        self._tracker: Tracker | None = None
 
     def publish(self, failures: list[Failure]) -> Iterator[str]:
         """Publish everything, and yield what went wrong: nothing of it may end the run or the rest."""
@@ -49,12 +53,13 @@ class Publisher:
                 yield f"{type(error).__name__}: {error}"
 
     def _track(self) -> None:
-        sweep = self._wanted.sweep
-        if sweep.sections.tracking.enabled:
+        """Log to MLflow what is new, in the background: a server that is down holds up nothing."""
+        if self._tracker is None and self._wanted.sweep.sections.tracking.enabled:
             from raysweep.tracking import Tracker
 
-            with as_directory(self._files, f"sweeps/{sweep.name}") as folder:
-                Tracker(self._files, sweep).finish(folder)
+            self._tracker = Tracker(self._files, self._wanted.sweep)
+        if self._tracker:
+            self._tracker.update()
 
 
 def main() -> None:
@@ -65,9 +70,8 @@ def main() -> None:
     os.dup2(2, 1)  # whatever prints does not answer
     publisher = Publisher(Files(sys.argv[1]), sys.argv[2])
     for line in sys.stdin:
-        answers.write(
-            json.dumps(list(publisher.publish([Failure(**each) for each in json.loads(line)]))) + "\n"
-        )
+        failures = [Failure(**each) for each in json.loads(line)]
+        answers.write(json.dumps(list(publisher.publish(failures))) + "\n")
         answers.flush()
 
 
