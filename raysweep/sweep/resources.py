@@ -61,7 +61,7 @@ class Resources(Strict):
     resume_seconds: Number = Field(
         default=30, ge=0, description="The seconds between two resume points of a trial."
     )
-    publish_seconds: float = Field(
+    publish_seconds: Number = Field(
         default=120,
         gt=0,
         description="The seconds between two publications while a run goes on: of the tables, the figures, "
