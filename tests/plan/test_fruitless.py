@@ -1,7 +1,5 @@
 """What a sweep asks for and does not get is said; nothing at all is an error."""
 
-import re
-
 import pytest
 import yaml
 
@@ -122,7 +120,7 @@ def test_a_plan_needs_no_files_of_a_named_data_set(tmp_path):
     for more in ([], ["--set", "train.download=true"]):
         output = here("plan", path, *sets, *more)
         assert "the files of mnist are not on this machine" in output
-        assert re.search(r"^trials +4 +\? +4$", output, re.M)
+        assert ["trials", "4", "?", "4"] in map(str.split, output.splitlines())
     assert "dataset mnist: no folder among" in here("run", path, *sets, code=2)
     assert not (tmp_path / "runs").exists()
     write_mnist(tmp_path)
