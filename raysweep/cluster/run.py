@@ -1,7 +1,9 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
 import contextlib
+import time
 from collections.abc import Container, Hashable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from raysweep.cluster.events import Listener
@@ -22,18 +24,28 @@ if TYPE_CHECKING:
 
 
 RESUME_POINTS = 5.0  # seconds that an interrupted run leaves its trials to note resume points
+USE = 5.0  # seconds between two notices of what is in use
 PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is under way
 
 
 def run_sweep(
-    files: Files, wanted: Desired, work: Todo, address: str | None, listener: Listener
+    files: Files,
+    wanted: Desired,
+    work: Todo,
+    address: str | None,
+    listener: Listener,
+    beside: AbstractContextManager[object] | None = None,
 ) -> list[Failure]:
-    """Do the remaining work, publish the tables (even when interrupted), and return the failures."""
+    """Do the remaining work, publish the tables (even when interrupted), and return the failures.
+
+    `beside` is entered while the work goes on, and left before the tables are published.
+    """
     run = _Run(files, wanted, listener)
     _drop_resume_points(files, wanted, work)
     try:
         if work:
-            run.stages(work, address)
+            with beside or nullcontext():
+                run.stages(work, address)
     finally:
         with orderly(PUBLICATION):
             run.failures += publish_tables(files, wanted, done(wanted, files), run.failures)
@@ -90,6 +102,7 @@ class _Run:
     def __init__(self, files: Files, wanted: Desired, listener: Listener) -> None:
         self._files, self._wanted, self._listener = files, wanted, listener
         self._sections = wanted.sweep.sections
+        self._told = 0.0
         self._sizing = TileSizing(self._sections.resources.tile_seconds)
         self.failures: list[Failure] = []
 
@@ -132,6 +145,7 @@ class _Run:
                         self._train(len(work.trials))
                     else:
                         self._pool.turn(1.0)
+                        self._tell_use()
         finally:
             self._pool.close()
             self.failures += self._pool.failures
@@ -160,6 +174,15 @@ class _Run:
 
     def turn(self, waiting: dict[str, float] | None) -> None:
         self._pool.turn(0, waiting)
+        self._tell_use()
+
+    def _tell_use(self) -> None:
+        """Tell the listener now and then what of the cluster is in use."""
+        from raysweep.cluster.capacity import in_use
+
+        if time.monotonic() - self._told > USE:
+            self._told = time.monotonic()
+            self._listener.uses(in_use())
 
     @property
     def tiles(self) -> int:
