@@ -1,5 +1,7 @@
 """Trials of one process take turns, and none changes or ends another."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from raysweep.plan.plan import done, finished
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
+from raysweep.work import step_count
 from raysweep.work.bundle import Event, run_bundle
 from raysweep.work.data import resident
 from raysweep.work.inputs import TrialTask
@@ -131,3 +134,20 @@ def test_no_more_trials_are_packed_than_fit_into_memory(memory, most):
     found = list(run_bundle(tasks(plan(replicates=5)), start, 5, lambda: memory - sum(taken.values())))
     assert [event.failure for event in found] == [""] * 5
     assert max(order) == most
+
+
+def test_a_bundle_tells_of_the_steps_that_its_trials_take(tmp_path, monkeypatch):
+    monkeypatch.setattr(step_count, "EVERY", 0.0)
+    wanted, files, count = plan(replicates=2), Files(str(tmp_path)), step_count.StepCount()
+
+    def start(task):
+        data = resident(data_config(task.trial.training, task.trial.replicate), None, False, "unit")
+        report = partial(count.report, task.trial.trial_id)
+        return run_trial(task, data, TrialStore(files), ResultStore(files), 1e9, report)
+
+    events = list(run_bundle(tasks(wanted), start, 2, taken=count.taken))
+    taken = sum(extent.total for extent in wanted.extents.values())
+    told = [event.steps for event in events if event.steps]
+    assert len(told) > 2
+    assert sum(told) + count.taken() == taken
+    assert all(event.level is None and not event.failure for event in events if event.steps)
