@@ -1,6 +1,7 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
 from collections.abc import Container, Hashable, Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from raysweep.cluster.events import Listener
@@ -28,6 +29,8 @@ def run_sweep(
 ) -> list[Failure]:
     """Do the remaining work, publish the tables (even when interrupted), and return the failures."""
     run = _Run(files, wanted, listener)
+    run.failures += [Failure(key, "trial", **asdict(found)) for key, found in work.diverged.items()]
+    run.failures += [_blocked(kind, key, why) for key, (kind, why) in work.lost.items()]
     _drop_resume_points(files, wanted, work)
     try:
         if work:
@@ -183,7 +186,12 @@ class _Run:
     def _report_blocked(self) -> None:
         """Record a failure for every trial and job whose inputs failed."""
         for what, identity, missing in self._frontier.waiting():
-            self.failures.append(Failure(identity, what, f"not started: it requires {missing}", 0, ""))
+            self.failures.append(_blocked(what, identity, missing))
+
+
+def _blocked(what: str, identity: str, inputs: str) -> Failure:
+    """Return the failure of what was never started, because of its inputs."""
+    return Failure(identity, what, f"not started: it requires {inputs}", 0, "")
 
 
 def _kind(job: AlignmentJob | BarrierJob) -> Hashable:

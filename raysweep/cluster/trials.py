@@ -19,6 +19,7 @@ from raysweep.cluster.events import Listener
 from raysweep.cluster.stopping import ask_to_stop, asked_to_stop
 from raysweep.interruption import hold, interrupted
 from raysweep.plan.identity import data_config
+from raysweep.store.divergence import Divergence, note_divergence
 from raysweep.store.files import Files
 from raysweep.store.records import Starts
 from raysweep.store.results import ResultStore
@@ -175,12 +176,12 @@ class _Progress(Callback):
     """
 
     def __init__(
-        self, source: TrialSource, run: str, needs: dict[str, float], listener: Listener, store: TrialStore
+        self, source: TrialSource, run: str, needs: dict[str, float], listener: Listener, files: Files
     ) -> None:
         self.failures: list[Failure] = []
         self._ended: set[str] = set()
         self._source, self._run, self._needs, self._listener = source, run, needs, listener
-        self._store = store
+        self._files = files
 
     def setup(self, *_: Any, **info: Any) -> None:
         hold()  # Tune has just installed a handler of SIGUSR1
@@ -203,7 +204,7 @@ class _Progress(Callback):
             return
         event = Event(**result["event"])
         if event.level is None:
-            self._end(event.trial_id, event.failure, _Tried(**result["tried"]))
+            self._end(event.trial_id, event.failure, _Tried(**result["tried"]), event.diverged)
         else:
             self._source.level_done(event.trial_id, event.level)
 
@@ -212,7 +213,7 @@ class _Progress(Callback):
         for trial_id in trial.config["trial_ids"]:
             starts = None
             with contextlib.suppress(OSError):
-                starts = self._store.starts(trial_id, self._run)
+                starts = TrialStore(self._files).starts(trial_id, self._run)
             tried = (
                 _Tried(starts.attempts, starts.nodes[-1])
                 if starts and starts.nodes
@@ -221,7 +222,7 @@ class _Progress(Callback):
             text = f"the training process could not be started, or died {MOST_DEATHS} times"
             self._end(trial_id, text, tried)
 
-    def _end(self, trial_id: str, error: str, tried: _Tried) -> None:
+    def _end(self, trial_id: str, error: str, tried: _Tried, diverged: bool = False) -> None:
         if trial_id in self._ended:  # a bundle that is started again tells everything again
             return
         self._ended.add(trial_id)
@@ -229,6 +230,9 @@ class _Progress(Callback):
             failure = Failure(trial_id, "trial", error, tried.attempts, name_of(tried.node))
             self.failures.append(failure)
             self._listener.failed(failure)
+            if diverged:
+                how = Divergence(error, failure.attempts, failure.node, failure.time)
+                note_divergence(self._files, trial_id, how)
         self._listener.advance("training", 1)
 
 
@@ -243,7 +247,7 @@ def train_trials(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported by the listener
     needs = {"cpu": resources.trial.cpu, "gpu": resources.trial.gpu}
     amounts, run = {kind.upper(): amount for kind, amount in needs.items()}, uuid.uuid4().hex
-    progress = _Progress(source, run, amounts, listener, TrialStore(Files(root)))
+    progress = _Progress(source, run, amounts, listener, Files(root))
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(_Trainable, needs),

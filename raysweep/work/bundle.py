@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from raysweep.training.loop import Diverged
 from raysweep.work.device import end_if_cuda_is_broken
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import Interrupted
@@ -17,11 +18,15 @@ Free = Callable[[], int]  # bytes of memory
 
 @dataclass(frozen=True)
 class Event:
-    """A level of a trial that is stored, or the end of a trial, whose `failure` is empty if all went well."""
+    """A level of a trial that is stored, or the end of a trial, whose `failure` is empty if all went well.
+
+    A training that has `diverged` would diverge again.
+    """
 
     trial_id: str
     level: int | None = None
     failure: str = ""
+    diverged: bool = False
 
 
 class _Room:
@@ -84,10 +89,11 @@ def run_bundle(
                 waiting.clear()
                 aside.clear()
                 del running[trial_id]
-            except Exception:
+            except Exception as error:
                 end_if_cuda_is_broken()
                 del running[trial_id]
-                yield Event(trial_id, failure=traceback.format_exc())
+                diverged = isinstance(error, Diverged)
+                yield Event(trial_id, failure=traceback.format_exc(), diverged=diverged)
             else:
                 if level is not None:
                     yield Event(trial_id, level)
