@@ -113,13 +113,15 @@ class _Run:
     def _process_jobs(self) -> None:
         """Train, align and compare until nothing that is left has its inputs."""
         from raysweep.cluster.pool import Pool
+        from raysweep.cluster.suspects import Suspects
 
         present = done(self._wanted, self._files)
         work = todo(self._wanted, present)
         self._frontier = Frontier(self._wanted, present, work)
         for stage, count in work.stages().items():
             self._listener.stage(stage, count)
-        self._pool = Pool(self._files.root, self._sections, self, self._listener)
+        self._suspects = Suspects(self._listener)
+        self._pool = Pool(self._files.root, self._sections, self, self._listener, self._suspects)
         try:
             with orderly(RESUME_POINTS):
                 while not interrupted() and (self.ready_trials or self._pool.busy):
@@ -134,7 +136,9 @@ class _Run:
     def _train(self, count: int) -> None:
         from raysweep.cluster.trials import train_trials
 
-        self.failures += train_trials(self._files.root, self._sections, count, self, self._listener)
+        self.failures += train_trials(
+            self._files.root, self._sections, count, self, self._listener, self._suspects
+        )
 
     @property
     def ready_trials(self) -> int:

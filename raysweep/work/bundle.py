@@ -9,6 +9,7 @@ import torch
 
 from raysweep.training.loop import Diverged
 from raysweep.work.device import end_if_cuda_is_broken
+from raysweep.work.environment_faults import due_to_node
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import Interrupted
 
@@ -20,13 +21,14 @@ Free = Callable[[], int]  # bytes of memory
 class Event:
     """A level of a trial that is stored, or the end of a trial, whose `failure` is empty if all went well.
 
-    A training that has `diverged` would diverge again.
+    A training that has `diverged` would diverge again; what failed because of its `node` may go on elsewhere.
     """
 
     trial_id: str
     level: int | None = None
     failure: str = ""
     diverged: bool = False
+    node: bool = False
 
 
 class _Room:
@@ -92,8 +94,8 @@ def run_bundle(
             except Exception as error:
                 end_if_cuda_is_broken()
                 del running[trial_id]
-                diverged = isinstance(error, Diverged)
-                yield Event(trial_id, failure=traceback.format_exc(), diverged=diverged)
+                diverged, node = isinstance(error, Diverged), due_to_node(error)
+                yield Event(trial_id, failure=traceback.format_exc(), diverged=diverged, node=node)
             else:
                 if level is not None:
                     yield Event(trial_id, level)
