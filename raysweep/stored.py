@@ -1,5 +1,6 @@
-"""The weights and the permutations that the tables name, for use in a notebook."""
+"""The weights, the permutations and the sources that the tables name, for use in a notebook."""
 
+import hashlib
 import re
 
 import torch
@@ -7,7 +8,8 @@ import torch
 from raysweep.errors import UserError
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.permutations import CommittedPermutations, permutation_of
-from raysweep.store.files import Files
+from raysweep.plan.record import source_name
+from raysweep.store.files import CorruptObject, Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.symmetry import Permutation
@@ -25,6 +27,20 @@ def stored_state(root: str, network: str) -> dict[str, torch.Tensor]:
     if parts is None:
         raise UserError(f"network {network!r}: expected trial_id@level@step, as in the tables")
     return TrialStore(Files(root)).read_checkpoint(parts[1], int(parts[2]), int(parts[3]))
+
+
+def stored_source(root: str, source_digest: str) -> str:
+    """Return the text of the file that defines a user's own network, by the digest in the table `trials`.
+
+    Nothing of it is run. Raises `UserError` where there is no such file, `CorruptObject` where it is damaged.
+    """
+    files, name = Files(root), source_name(source_digest)
+    content = files.find(name)
+    if content is None:
+        raise UserError(f"source {source_digest!r}: there is none under {root}")
+    if hashlib.sha256(content).hexdigest() != source_digest:
+        raise CorruptObject(f"{files.where(name)}: the checksum does not match the content")
+    return content.decode()
 
 
 def stored_permutation(root: str, alignment_id: str, member: int | None = None) -> Permutation:

@@ -29,6 +29,6 @@ def test_an_actor_that_is_killed_for_memory_is_a_lost_one(scarce, trained_sweep)
     (failure,) = work_off(
         Pool(str(root), wanted.sweep.sections, Jobs(wanted, jobs), Hooks(), Suspects(Hooks()))
     )
-    assert failure["id"] == jobs[0].alignment_id
-    assert failure["attempts"] == 3
-    assert "memory" in failure["error"]
+    assert failure.id == jobs[0].alignment_id
+    assert failure.attempts == 3
+    assert "memory" in failure.error

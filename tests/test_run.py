@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).parent.parent
 TABLES = ("trials", "metrics", "alignments", "barriers", "curves", "failures")
-TIMES = ("seconds", "time")
+TIMES = ("seconds", "time", "provenance")
 TINY = {
     "name": "tiny",
     "train": {
@@ -86,6 +86,10 @@ def test_the_command_fills_all_tables_and_does_nothing_again(tiny, undisturbed, 
     assert found["failures"].empty
     assert found["barriers"].drop_duplicates(["barrier_id", "split"]).shape == found["barriers"].shape
     assert same(found, tables(undisturbed))
+    computed = pd.read_parquet(tmp_path / "sweeps/tiny/provenance")
+    assert computed.command.str.contains("run .*tiny.yaml --root").all()
+    for table in ("trials", "alignments", "barriers"):
+        assert set(pd.read_parquet(tmp_path / "sweeps/tiny" / table).provenance) <= set(computed.provenance)
 
     def stamps():
         return {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if "tmp" not in p.parts and p.is_file()}

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 
 import torch
 
@@ -14,8 +15,9 @@ from raysweep import __version__
 def environment(device: str) -> dict[str, str]:
     """Return the versions, the machine and the hardware with which work on a device (cpu or cuda) runs.
 
-    `hardware` is the model of the GPU, or the kind of processor with the vector instructions that torch uses
-    on it. `software` is one line with the versions of what computes on the device.
+    What the device lacks has no entry. `hardware` is the model of the GPU, or the kind of processor with the
+    vector instructions that torch uses on it. `software` is one line with the versions of what computes on
+    the device.
     """
     found = {
         "raysweep": __version__,
@@ -23,9 +25,15 @@ def environment(device: str) -> dict[str, str]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "node": platform.node(),
+        "ray": _version("ray"),
+        "lapx": _version("lapx"),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "hardware": _hardware(device),
     }
+    if processor := _processor():
+        found["cpu"] = processor
     if device == "cuda":
+        found["gpu"] = torch.cuda.get_device_name()
         found["cuda"], found["cudnn"] = str(torch.version.cuda), str(torch.backends.cudnn.version())
         found["triton"] = _version("triton")
     return {**found, "software": _software(found)}
@@ -52,6 +60,16 @@ def _hardware(device: str) -> str:
 def _software(found: Mapping[str, str]) -> str:
     names = {"torch": "torch", "cuda": "CUDA", "cudnn": "cuDNN", "triton": "Triton"}
     return ", ".join(f"{name} {found[key]}" for key, name in names.items() if key in found)
+
+
+def _processor() -> str:
+    """Return the model of the processor, or nothing where the system does not tell it in Linux's way."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "")
 
 
 def _version(package: str) -> str:

@@ -23,8 +23,8 @@ from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
 from raysweep.tables.failures import Failure, counted
-from raysweep.tables.mixtures import fallbacks, mixtures
-from raysweep.tables.schemas import TABLES, read_table
+from raysweep.tables.mixtures import warnings
+from raysweep.tables.schemas import TABLES
 
 if TYPE_CHECKING:
     from raysweep.tracking import Tracker
@@ -139,8 +139,7 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None") 
             log.print(importlib.import_module(f"analysis.{name}").analyse(directory))
         if tracker:
             log.print(tracker.finish(directory))
-    trials = read_table(files, sweep.name, "trials").to_pylist()
-    for line in (*mixtures(trials), *fallbacks(trials)):
+    for line in warnings(files, sweep.name):
         log.print(line)
     log.print(f"tables:  {files.where(folder)}/{{{','.join(TABLES)}}}")
     if sweep.sections.analyses:

@@ -20,12 +20,13 @@ from raysweep.store.divergence import FOLDER as DIVERGED
 from raysweep.store.divergence import read_divergence
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import discard_index, index_name
+from raysweep.store.provenance import PROVENANCE, read_provenance
 from raysweep.store.results import ID, RESULTS, ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.tables.publication import wrong_files
 from raysweep.tables.schemas import read_table
 
-FOLDERS = ("trials", "results", "sweeps", SOURCES, DIVERGED, FOLDER)
+FOLDERS = ("trials", "results", "sweeps", SOURCES, PROVENANCE, DIVERGED, FOLDER)
 AGAIN = "raysweep run computes it again"
 
 
@@ -38,6 +39,7 @@ def problems(files: Files) -> Iterator[str]:
     yield from _trials(files)
     yield from _results(files)
     yield from _sources(files)
+    yield from _provenance(files)
     for name in files.list(DIVERGED):
         if read_divergence(files, name.removeprefix(f"{DIVERGED}/")) is None:
             yield f"{files.where(name)}: is damaged; the next raysweep run trains the trial again"
@@ -55,6 +57,14 @@ def _sources(files: Files) -> Iterator[str]:
     for name in files.list(SOURCES):
         if source_name(hashlib.sha256(files.find(name) or b"").hexdigest()) != name:
             yield f"{files.where(name)}: the checksum does not match; raysweep run writes it again"
+
+
+def _provenance(files: Files) -> Iterator[str]:
+    for name in files.list(PROVENANCE):
+        try:
+            read_provenance(files, name)
+        except CorruptObject as error:
+            yield f"{error}; remove it"
 
 
 def _sweep(files: Files, record: Record) -> Iterator[str]:

@@ -37,6 +37,7 @@ RESULTS: dict[str, pa.Schema] = {
             ("seconds", pa.float64()),
             ("hardware", pa.string()),
             ("software", pa.string()),
+            ("provenance", pa.string()),
         ]
     ),
     "barriers": pa.schema(
@@ -56,11 +57,12 @@ RESULTS: dict[str, pa.Schema] = {
             ("hardware", pa.string()),
             ("software", pa.string()),
             ("execution", pa.string()),
+            ("provenance", pa.string()),
         ]
     ),
 }
 
-LATER = ("hardware", "software", "execution")  # columns that results of earlier versions lack
+LATER = ("hardware", "software", "execution", "provenance")  # columns that results of earlier versions lack
 
 ID = {"alignments": "alignment_id", "barriers": "barrier_id"}
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.errors import CorruptObject
 from raysweep.store.files import Files
 from raysweep.store.node_cache import NodeCache
+from raysweep.store.provenance import Facts, write_provenance
 from raysweep.store.records import LevelRecord, Starts, json_object
 from raysweep.store.resume import ResumePoint
 from raysweep.store.tensors import decode, encode, pack_masks, unpack_masks
@@ -46,6 +47,10 @@ class TrialStore:
             return json_object(content or b"").get("trial_id") == trial_id
         except CorruptObject:
             return False
+
+    def note_provenance(self, facts: Facts) -> str:
+        """Store what computes a level, unless it is there, and return its digest for the level's record."""
+        return write_provenance(self._files, facts)
 
     def write_checkpoint(self, trial_id: str, level: int, step: int, state: "Tensors") -> str:
         """Write the weights at a step and return their SHA-256."""

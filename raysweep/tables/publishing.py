@@ -4,9 +4,11 @@ They are published bucket by bucket, and at most one bucket is in memory at a ti
 a bucket is made of before any row is read, so that a bucket that would not change is not made again.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
@@ -17,6 +19,7 @@ from raysweep.plan.identity import AgreementJob
 from raysweep.plan.plan import Desired, Done
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.parquet import table_of
+from raysweep.store.provenance import PROVENANCE, read_provenance
 from raysweep.store.results import ID, RESULTS, ResultStore
 from raysweep.tables.agreements import Agreements
 from raysweep.tables.failures import Failure
@@ -45,6 +48,7 @@ def publish_tables(
     publishing.results("alignments", {"alignments": publishing.alignments, "layers": publishing.layers})
     publishing.results("barriers", {"barriers": publishing.barriers, "curves": publishing.curves})
     publishing.agreements()
+    publishing.provenance()
     publishing.failures(failures)
     publication.finish()
     return publishing.damaged
@@ -55,7 +59,7 @@ class _Publishing:
 
     def __init__(self, files: Files, wanted: Desired, present: Done, publication: Publication) -> None:
         self._wanted, self._present = wanted, present
-        self._results = ResultStore(files)
+        self._files, self._results = files, ResultStore(files)
         self._publication = publication
         self.damaged: list[Failure] = []
         self._settings = [code_digest(), wanted.sweep.text]
@@ -100,7 +104,7 @@ class _Publishing:
 
     def alignments(self, found: pa.Table) -> pa.Table:
         plain = ["alignment_id", "objective", "objective_identity", "iterations", "seconds"]
-        plain += ["hardware", "software", "permutations"]
+        plain += ["hardware", "software", "provenance", "permutations"]
         rows = []
         for row in found.select(plain).to_pylist():
             fixed = _fixed_points(row.pop("permutations"))
@@ -144,6 +148,21 @@ class _Publishing:
                 ready = [job for job in chosen if job.agreement_id in required]
                 rows = list(self._agreement_rows(agreements, ready))
                 self._replace("agreements", bucket, rows, inputs)
+
+    def provenance(self) -> None:
+        """Publish what computed the results under the root; what is damaged is left out."""
+        names = sorted(self._files.list(PROVENANCE))
+        for bucket, chosen in _by_bucket(names, lambda name: name.split("/")[1]):
+            inputs = digest([self._settings, chosen])
+            if not self._publication.keep("provenance", bucket, inputs):
+                self._replace("provenance", bucket, list(self._provenance_rows(chosen)), inputs)
+
+    def _provenance_rows(self, names: Iterable[str]) -> Iterator[Row]:
+        columns = schema("provenance").names
+        for name in names:
+            with contextlib.suppress(CorruptObject):
+                facts = {**read_provenance(self._files, name), "provenance": Path(name).stem}
+                yield {column: facts.get(column) for column in columns}
 
     def _agreement_rows(self, agreements: Agreements, jobs: Iterable[AgreementJob]) -> Iterator[Row]:
         for job in jobs:

@@ -57,6 +57,7 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "mask_permutation": trial.mask_permutation,
         "import_file": trial.import_file,
         "import_digest": trial.import_digest,
+        "source_digest": trial.source_digest,
         "running_statistics": has_running_statistics(
             model_config(trial.training, facts.shape, facts.classes)
         ),
@@ -73,6 +74,7 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "seconds": record.seconds,
         "hardware": record.environment.get("hardware"),
         "software": record.environment.get("software"),
+        "provenance": record.environment.get("provenance"),
         "execution": record.environment.get("steps"),
         "fallback": record.environment.get("fallback"),
     }

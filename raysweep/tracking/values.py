@@ -12,7 +12,7 @@ from raysweep.tables.variants import variants
 Value = tuple[str, float, int, int]  # name, value, time in milliseconds, step
 AT_END = ("sparsity", "train_loss", "train_error", "test_loss", "test_error")
 # All other columns are parameters, except `group`: a digest, which charts would show as an axis.
-RESULTS = {"trial_id", "group", "level", "start", "steps", "seconds", "guess_error", *AT_END}
+RESULTS = {"trial_id", "group", "level", "start", "steps", "seconds", "guess_error", "provenance", *AT_END}
 PARAMETERS: list[str] = [name for name, _, _ in TABLES["trials"] if name not in RESULTS]
 # Columns of `barriers` and what metrics call them: the titles of MLflow's charts are short.
 RISKS = {

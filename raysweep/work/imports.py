@@ -10,10 +10,12 @@ from raysweep.plan.identity import Trial, trial_config
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.trials import TrialStore
 from raysweep.training.evaluation import evaluate
+from raysweep.version import driver
 from raysweep.work.data import model_config
 from raysweep.work.device import make_deterministic
 from raysweep.work.fitting import Unfitting, fitting_state
 from raysweep.work.metrics import splits_of
+from raysweep.work.provenance import provenance
 from raysweep.work.weight_files import read_states
 
 
@@ -40,5 +42,12 @@ def import_checkpoint(trial: Trial, path: str, data: Resident, store: TrialStore
         metrics.append(Metric(0, 0.0, name, risk.loss, risk.error, time.time()))
     store.write_config(trial.trial_id, trial_config(trial))
     written = store.write_checkpoint(trial.trial_id, 0, 0, model.state_dict())
-    record = LevelRecord(0, time.time() - began, metrics=tuple(metrics), checkpoints={0: written})
+    found = store.note_provenance(provenance("cpu", driver()))
+    record = LevelRecord(
+        0,
+        time.time() - began,
+        metrics=tuple(metrics),
+        checkpoints={0: written},
+        environment={"provenance": found},
+    )
     store.commit(trial.trial_id, 0, record)

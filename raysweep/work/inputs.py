@@ -1,6 +1,6 @@
 """The inputs of a trial's level: the weights, the masks and the optimiser's state from which it starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from raysweep.plan.trials import Extent
 from raysweep.pruning import Masks, dense_masks, one_shot_masks, prune, random_masks
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
+from raysweep.version import Driver, driver
 from raysweep.work.data import architecture, proved_spec
 
 State = dict[str, torch.Tensor]
@@ -25,11 +26,15 @@ State = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class TrialTask:
-    """A trial, its extent, and the names of the objects that hold its alignments, by alignment id."""
+    """A trial, its extent, and the names of the objects that hold its alignments, by alignment id.
+
+    `driver` is the process that hands it out.
+    """
 
     trial: Trial
     extent: Extent
     objects: dict[str, str]
+    driver: Driver = field(default_factory=driver)
 
 
 class Inputs:

@@ -3,30 +3,35 @@
 import time
 from dataclasses import dataclass, field
 
-from raysweep.accelerator.environment import environment
 from raysweep.digest import digest
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.store.files import Files
 from raysweep.store.node_cache import NodeCache, cache_folder
+from raysweep.store.provenance import write_provenance
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.schema import Sections
-from raysweep.version import check_code
+from raysweep.version import Driver, check_code, driver
 from raysweep.work.aligning import Aligner
 from raysweep.work.comparing import compare_job
 from raysweep.work.device import end_if_cuda_is_broken, keep_freed_memory, make_deterministic
 from raysweep.work.networks import Networks
+from raysweep.work.provenance import provenance
 from raysweep.work.unit_values import UnitValues
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Jobs of one type, the trials that they use, and their alignments' object names by alignment id."""
+    """Jobs of one type, the trials that they use, and their alignments' object names by alignment id.
+
+    `driver` is the process that hands it out.
+    """
 
     jobs: tuple[AlignmentJob | BarrierJob, ...]
     trials: dict[str, Trial]
     objects: dict[str, str] = field(default_factory=dict)
+    driver: Driver = field(default_factory=driver)
 
     @property
     def what(self) -> str:
@@ -48,7 +53,7 @@ class TileWorker:
     def __init__(self, root: str, sections: Sections, code: str) -> None:
         """Open the root. Raises `CodeDiffers` unless this process runs the code with the digest `code`."""
         check_code(code)
-        files = Files(root)
+        self._files = files = Files(root)
         self._results, self._align, self._compare = ResultStore(files), sections.align, sections.compare
         limit = sections.resources.cache_mb * 1_000_000
         values = limit // 2 if "activation_matching" in sections.align.methods else 0
@@ -78,8 +83,10 @@ class TileWorker:
                 rows += compare_job(
                     job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
                 )
-        computed_on = environment(self._align.device if aligning else self._compare.device)
-        rows = [{**row, **{name: computed_on[name] for name in ("hardware", "software")}} for row in rows]
+        facts = provenance(self._align.device if aligning else self._compare.device, tile.driver)
+        computed = {name: facts[name] for name in ("hardware", "software")}
+        computed["provenance"] = write_provenance(self._files, facts)
+        rows = [row | computed for row in rows]
         # A barrier's id does not include the splits, which another sweep may choose differently.
         splits = sorted(self._compare.splits) if tile.what == "barrier" else []
         return self._results.commit(tile.stage, digest([sorted(tile.ids), splits]), rows)

@@ -28,6 +28,7 @@ from raysweep.work.data import model_config
 from raysweep.work.device import keep_freed_memory, make_deterministic, ways_on
 from raysweep.work.inputs import Inputs, TrialTask
 from raysweep.work.metrics import Metrics, SharedMetrics
+from raysweep.work.provenance import provenance
 
 STRIDE = 50  # steps between two checks of the time; it affects no number
 
@@ -90,6 +91,7 @@ class _Level:
         stops: Callable[[], bool],
     ) -> None:
         self._trial, self._extent, self._level = task.trial, task.extent, level
+        self._driver = task.driver
         self._data, self._store, self._report, self._stops = data, store, report, stops
         self._resume_seconds, self._saved = resume_seconds, time.time()
 
@@ -124,7 +126,9 @@ class _Level:
 
     def _with_environment(self, run: TrainingRun, record: LevelRecord) -> LevelRecord:
         """Add to the record where this process runs, and how it takes its steps."""
-        now = {**environment(self._trial.training.device), "steps": run.way}
+        device = self._trial.training.device
+        found = self._store.note_provenance(provenance(device, self._driver))
+        now = {**environment(device), "steps": run.way, "provenance": found}
         if run.fallback:
             now["fallback"] = run.fallback
         return replace(record, environment=continued(record.environment, now))

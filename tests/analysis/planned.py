@@ -80,7 +80,7 @@ def _alignments(wanted):
         "iterations": 1,
         "fixed_points": 0.0,
         "seconds": 0.0,
-        **dict.fromkeys(("hardware", "software")),
+        **dict.fromkeys(("hardware", "software", "provenance")),
     }
     return [
         {**alignment_row(wanted, job), "alignment_id": identity, **found}
@@ -95,7 +95,7 @@ def _agreements(wanted):
 def _barriers(wanted):
     found = dict.fromkeys(MEASURED["barriers"], 0.0)
     found |= {"loss_weights": [0.5, 0.5], "error_weights": [0.5, 0.5], "seconds": 0.0}
-    found |= dict.fromkeys(("hardware", "software", "execution"))
+    found |= dict.fromkeys(("hardware", "software", "execution", "provenance"))
     return [
         {**barrier_row(wanted, job.comparison), "barrier_id": identity, "split": split, **found}
         for identity, job in wanted.barriers.items()

@@ -11,6 +11,8 @@ from raysweep.errors import UserError
 from raysweep.plan.record import read_record, record_sweep
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
+from raysweep.stored import stored_source, stored_state
+from raysweep.tables.schemas import read_table
 from tests.inside import here
 from tests.work.plans import carry_out, compare_all, plan
 
@@ -87,6 +89,20 @@ def test_what_was_recorded_counts_not_the_modules_of_today(own, tmp_path, monkey
         monkeypatch.chdir(tmp_path)
         user.mkdir()
     assert files.get(f"sources/{next(iter(wanted.trials.values())).source_digest}.py") == NETWORK.encode()
+
+
+def test_an_own_network_is_built_again_from_the_root_alone(own, digits):
+    files, _, user = own
+    shutil.rmtree(user)
+    row = read_table(files, "s", "trials").to_pylist()[0]
+    namespace = {}
+    exec(stored_source(files.root, row["source_digest"]), namespace)  # by who trusts the root
+    network = namespace["build"](row["width"], 10)
+    network.load_state_dict(stored_state(files.root, f"{row['trial_id']}@0@{row['steps']}"))
+    wrong = network(digits.test.images).argmax(1) != digits.test.labels
+    assert wrong.float().mean().item() == pytest.approx(row["test_error"])
+    with pytest.raises(UserError, match="there is none under"):
+        stored_source(files.root, "0" * 64)
 
 
 def test_a_record_holds_the_texts_behind_the_ids(own):

@@ -37,7 +37,7 @@ def barrier_rows(barrier_id, value=0.5, interpolation="pair", splits=("train", "
             "curve_loss": [value + place for place in range(points)],
             "curve_error": [value] * points,
             "seconds": 1.0,
-            **{name: name for name in ("hardware", "software", "execution")},
+            **{name: name for name in ("hardware", "software", "execution", "provenance")},
         }
         for split in splits
     ]

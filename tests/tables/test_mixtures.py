@@ -2,7 +2,12 @@
 
 import pytest
 
-from raysweep.tables.mixtures import NAMED, fallbacks, mixtures
+from raysweep.store.files import Files
+from raysweep.store.parquet import table_of
+from raysweep.store.provenance import write_provenance
+from raysweep.tables.mixtures import NAMED, fallbacks, mixtures, warnings
+from raysweep.tables.publication import packed
+from raysweep.tables.schemas import schema
 
 ROW = {
     **{"group": "a1", "model": "vgg16", "width": 64, "dataset": "cifar10"},
@@ -31,6 +36,32 @@ def test_a_setting_that_mixes_is_named_with_the_values(column, value):
         f"{value} (1)",
     ):
         assert word in line
+
+
+def test_the_alignments_of_a_setting_on_two_models_of_processors_are_named(tmp_path):
+    """They have the same vector instructions, but libraries choose by the model."""
+    files = Files(str(tmp_path))
+    facts = [{"device": "cpu", "cpu": name} for name in ("EPYC", "Xeon")]
+    facts += [{"device": "cuda", "cpu": name} for name in ("Grace", "Vera")]  # they computed nothing
+    digests = [write_provenance(files, each) for each in facts]
+    alone = {**dict.fromkeys(schema("alignments").names), **ROW, "group": "b2"}
+    found = [{**alone, "group": "a1", "provenance": digests[n], "alignment_id": str(n)} for n in (0, 0, 1)]
+    found += [{**alone, "provenance": each, "alignment_id": "9"} for each in digests[2:]]
+    rows = {
+        "alignments": found,
+        "provenance": [
+            {**dict.fromkeys(schema("provenance").names), **each, "provenance": name}
+            for name, each in zip(digests, facts, strict=True)
+        ],
+    }
+    for table, content in rows.items():
+        names = schema(table).names
+        kept = [{name: row[name] for name in names} for row in content]
+        packed_rows = packed(table, [table_of(kept, schema(table))], empty=True)
+        files.put(f"sweeps/s/{table}/00.parquet", packed_rows)
+    (line,) = warnings(files, "s")
+    assert "the alignments of one setting (vgg16, width 64, on cifar10, group a1)" in line
+    assert line.endswith("differ in processor: EPYC (2) and Xeon (1)")
 
 
 def test_of_many_such_settings_a_few_are_named():

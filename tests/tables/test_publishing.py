@@ -154,6 +154,7 @@ def alignment(job, permutations, layers):
         "seconds": 1.0,
         "hardware": "hardware",
         "software": "software",
+        "provenance": "provenance",
     }
 
 

@@ -50,7 +50,7 @@ ALIGNMENTS: list[Column] = [
 # Columns in which rows that are averaged may differ: they name the networks, or hold what was measured.
 ALIGNMENTS_WITHIN = (
     *("alignment_id", "networks", "objective", "objective_identity", "iterations", "fixed_points"),
-    *("seconds", "hardware", "software"),
+    *("seconds", "hardware", "software", "provenance"),
 )
 
 LAYERS: list[Column] = [

@@ -117,7 +117,7 @@ BARRIERS: list[Column] = [
 BARRIERS_WITHIN = (
     *("barrier_id", "networks", "reference", "alignments", "path", "loss_barrier", "error_barrier"),
     *("loss_weights", "error_weights", "loss_centre", "error_centre", "seconds", "hardware"),
-    *("software", "execution"),
+    *("software", "provenance", "execution"),
 )
 
 CURVES: list[Column] = [

@@ -36,6 +36,12 @@ COMPUTED_ON: list[Column] = [
         TEXT,
         "The versions of PyTorch and, on a GPU, of CUDA, cuDNN and Triton. Null where they are not known.",
     ),
+    (
+        "provenance",
+        TEXT,
+        "The row of `provenance` that says what computed this, and by which command. Several, separated by "
+        "semicolons, where the work was resumed. Null where it is not known.",
+    ),
 ]
 
 

@@ -37,6 +37,12 @@ TRIALS: list[Column] = [
     ),
     ("import_digest", TEXT, "The SHA-256 of that file's content. Null for other trials."),
     (
+        "source_digest",
+        TEXT,
+        "The SHA-256 of the file that defines your own network, which is kept in `sources/` under the root. "
+        "Null for raysweep's networks.",
+    ),
+    (
         "running_statistics",
         BOOL,
         "Whether the network keeps running statistics, as BatchNorm does.",
@@ -68,7 +74,7 @@ TRIALS: list[Column] = [
 TRIALS_WITHIN = (
     *("trial_id", "parent_trial", "mask_trial", "half", "init_seed", "data_seed", "guess_error"),
     *("replicate", "sparsity", "train_loss", "train_error", "test_loss", "test_error", "seconds"),
-    *("hardware", "software", "execution", "fallback"),
+    *("hardware", "software", "provenance", "execution", "fallback"),
 )
 
 METRICS: list[Column] = [
