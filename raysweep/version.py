@@ -1,6 +1,7 @@
 """Which code a process runs, and who handed out its work."""
 
 import hashlib
+import json
 import os
 import shlex
 import subprocess
@@ -8,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+CHECKOUTS = "RAYSWEEP_CHECKOUTS"  # `raysweep submit` sets it, because it sends no checkout
 
 
 class CodeDiffers(Exception):
@@ -51,7 +54,15 @@ class Driver:
 def driver() -> Driver:
     """Return what is known of this process as a driver."""
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    return Driver(command, code_digest(), *checkout(Path(__file__)), *checkout(Path(os.getcwd())))
+    return Driver(command, code_digest(), *checkouts())
+
+
+def checkouts() -> tuple[str | None, bool | None, str | None, bool | None]:
+    """Return the commits that a `Driver` names; of a submitted job, those where it was submitted."""
+    if CHECKOUTS in os.environ:
+        commit, dirty, folder_commit, folder_dirty = json.loads(os.environ[CHECKOUTS])
+        return commit, dirty, folder_commit, folder_dirty
+    return (*checkout(Path(__file__)), *checkout(Path.cwd()))
 
 
 def checkout(path: Path) -> tuple[str | None, bool | None]:

@@ -1,5 +1,6 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
+import contextlib
 from collections.abc import Container, Hashable, Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -10,10 +11,11 @@ from raysweep.interruption import interrupted, orderly
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import Desired, Todo, done, finished, todo
-from raysweep.store.files import Files
+from raysweep.store.files import CorruptObject, Files
 from raysweep.store.trials import TrialStore
 from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
+from raysweep.tables.schemas import read_table
 
 if TYPE_CHECKING:
     from raysweep.work.inputs import TrialTask
@@ -42,10 +44,16 @@ def run_sweep(
 
 
 def _drop_resume_points(files: Files, wanted: Desired, work: Todo) -> None:
-    """Remove the resume points of finished trials whose processes were killed after their last commit."""
-    store = TrialStore(files)
-    for trial_id in wanted.trials.keys() - {trial.trial_id for trial in work.trials}:
-        store.drop_resume(trial_id)
+    """Remove the resume points of finished trials whose processes were killed after their last commit.
+
+    In object storage, where this takes several requests a trial, those are passed over that were finished
+    when the tables were last published.
+    """
+    ended = wanted.trials.keys() - {trial.trial_id for trial in work.trials}
+    if files.directory is None:
+        with contextlib.suppress(CorruptObject):  # then all tables are made again, and all trials looked at
+            ended -= set(read_table(files, wanted.sweep.name, "trials", ["trial_id"]).column(0).to_pylist())
+    files.at_once(TrialStore(files).drop_resume, sorted(ended))
 
 
 def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:

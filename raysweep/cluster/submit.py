@@ -1,6 +1,7 @@
 """`raysweep submit`: runs a sweep as a job on a cluster, with the code that is installed here."""
 
 import asyncio
+import json
 import os
 import shlex
 import shutil
@@ -17,6 +18,7 @@ from raysweep.cluster.tokens import TOKENS
 from raysweep.errors import UserError
 from raysweep.interruption import stops
 from raysweep.sweep.load import Sweep
+from raysweep.version import CHECKOUTS, checkouts
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -119,10 +121,10 @@ def _entrypoint(path: str, root: str, overrides: list[str] | None) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Return the variables that locate storage and tracking, without credentials."""
+    """Return the variables that locate storage and tracking, without credentials; and the commits sent."""
     given = {key: os.environ[key] for key in KEPT if key in os.environ}
     plain = {key: value for key, value in given.items() if urlparse(value).username is None}
-    return plain | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOPPING)}
+    return plain | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOPPING), CHECKOUTS: json.dumps(checkouts())}
 
 
 def _connect(address: str) -> "JobSubmissionClient":

@@ -38,7 +38,6 @@ def problems(files: Files) -> Iterator[str]:
     """
     yield from _trials(files)
     yield from _results(files)
-    yield from _sources(files)
     yield from _provenance(files)
     for name in files.list(DIVERGED):
         if read_divergence(files, name.removeprefix(f"{DIVERGED}/")) is None:
@@ -53,10 +52,15 @@ def problems(files: Files) -> Iterator[str]:
         yield f"{files.where(name)}: left behind by a process that was killed; a run removes it{when}"
 
 
-def _sources(files: Files) -> Iterator[str]:
-    for name in files.list(SOURCES):
-        if source_name(hashlib.sha256(files.find(name) or b"").hexdigest()) != name:
-            yield f"{files.where(name)}: the checksum does not match; raysweep run writes it again"
+def _sources(files: Files, record: Record) -> Iterator[str]:
+    for source_digest in record.ids("source").to_pylist():
+        name = source_name(source_digest)
+        try:
+            whole = hashlib.sha256(files.get(name)).hexdigest() == source_digest
+        except (FileNotFoundError, CorruptObject):
+            whole = False
+        if not whole:
+            yield f"{files.where(name)}: is missing or damaged; raysweep run writes it again"
 
 
 def _provenance(files: Files) -> Iterator[str]:
@@ -69,6 +73,7 @@ def _provenance(files: Files) -> Iterator[str]:
 
 def _sweep(files: Files, record: Record) -> Iterator[str]:
     """Check a sweep against its record."""
+    yield from _sources(files, record)
     present = finished(files, record)
     name = f"sweeps/{record.sweep}/{RESOLVED}"
     if not files.holds(name, record.resolved().encode()):

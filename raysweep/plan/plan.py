@@ -187,16 +187,14 @@ def finished_levels(
     store: TrialStore, extents: Mapping[str, Extent]
 ) -> tuple[dict[tuple[str, int], LevelRecord], frozenset[tuple[str, int]]]:
     """Return the records of the finished levels of trials, and the levels that lack a checkpoint."""
+    found = store.records((key, level) for key, extent in extents.items() for level in extent.levels)
     records, stale = {}, set()
-    for trial_id, extent in extents.items():
-        for level in extent.levels:
-            record = store.record(trial_id, level)
-            if record is None:
-                continue
-            if record.has(extent.checkpoints, extent.optimisers):
-                records[trial_id, level] = record
-            else:
-                stale.add((trial_id, level))
+    for (trial_id, level), record in found.items():
+        extent = extents[trial_id]
+        if record.has(extent.checkpoints, extent.optimisers):
+            records[trial_id, level] = record
+        else:
+            stale.add((trial_id, level))
     return records, frozenset(stale)
 
 

@@ -30,6 +30,7 @@ from raysweep.store.files import CorruptObject, Files
 from raysweep.store.parquet import parquet_table
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
+from raysweep.sweep.load import check, parse
 
 RECORD, RESOLVED, SOURCES = "record", "sweep.yaml", "sources"
 KINDS = ("trials", "alignments", "barriers")
@@ -140,9 +141,12 @@ def record_sweep(files: Files, wanted: Desired) -> None:
 
 def adopt(files: Files, wanted: Desired) -> None:
     """Record a sweep that an earlier version of raysweep ran with the same file and did not record."""
-    folder, text = f"sweeps/{wanted.sweep.name}", wanted.sweep.text.encode()
-    if not files.exists(f"{folder}/{RECORD}") and files.holds(f"{folder}/{RESOLVED}", text):
-        with contextlib.suppress(OSError):  # under a root that can only be read
+    folder = f"sweeps/{wanted.sweep.name}"
+    if files.exists(f"{folder}/{RECORD}"):
+        return
+    with contextlib.suppress(OSError, UserError, CorruptObject):  # no such file; nothing can be written
+        stored = check("", parse("", files.get(f"{folder}/{RESOLVED}")))  # keys may have been added since
+        if stored.text == wanted.sweep.text:
             record_sweep(files, wanted)
 
 

@@ -165,7 +165,7 @@ def _new_version(word: str, old: Any, new: Any) -> str:
 
 def _source_change(files: Files, before: str | None, model: str) -> str:
     """Say which parts of a user's file differ from the stored one."""
-    named = f"source of {split_name(model)[0]}"
+    named = f"source of {split_name(model)[0].replace('.', '/')}.py"
     try:
         stored = files.find(source_name(before or ""))
     except CorruptObject:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlparse
 
+import pyarrow as pa
 from pyarrow import fs
 
 from raysweep.choices import choose
@@ -20,6 +21,7 @@ EXPECTED = f"expected a directory, or {' or '.join(f'{s}://bucket/prefix' for s 
 S3_SECONDS = 60  # how long a request may remain unanswered
 GS_SECONDS = 300  # how long a failing request is repeated
 S3_ATTEMPTS = 8  # attempts of a request that fails with status 503, a timeout or a lost connection
+AT_ONCE = 100  # requests to object storage at a time, where one takes tens of milliseconds
 READS = 4  # attempts to read an object that changes while it is read
 REMOVED = ("NO_SUCH_KEY", "RESOURCE_NOT_FOUND")  # in Arrow's error when an object is removed during a read
 NO_ROOM = "Failed to flush response stream"  # Arrow's error when an answer is longer than the object was
@@ -188,6 +190,7 @@ def _below(folder: str, name: str) -> Iterator[tuple[str, Stamp]]:
 
 
 def _s3() -> fs.S3FileSystem:
+    pa.set_io_thread_count(max(AT_ONCE, pa.io_thread_count()))  # Arrow opens as many connections
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     where = urlparse(endpoint) if endpoint else None
     return fs.S3FileSystem(

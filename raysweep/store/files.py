@@ -3,11 +3,17 @@
 import hashlib
 import time
 import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from raysweep.errors import CorruptObject as CorruptObject
 from raysweep.errors import UserError
-from raysweep.store.backends import READS, Directory, Stamp, backend_of
+from raysweep.store.backends import AT_ONCE, READS, Directory, Stamp, backend_of
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 MAGIC = b"raysweep"  # a checked object consists of this, the SHA-256 of the payload, and the payload
 HEADER = len(MAGIC) + 32
@@ -100,6 +106,13 @@ class Files:
             return self.get_checked(name)
         except FileNotFoundError:
             return None
+
+    def at_once(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Return `work` of every item; where every request to the storage takes long, of many at once."""
+        if self.directory is not None or len(items) < 2:
+            return [work(item) for item in items]
+        with ThreadPoolExecutor(min(AT_ONCE, len(items)), "storage") as pool:
+            return list(pool.map(work, items))
 
     def delete(self, name: str) -> None:
         """Remove an object, if there is one."""

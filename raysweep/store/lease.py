@@ -27,12 +27,15 @@ EXCLUDED = {WORK: (DELETE,), DELETE: (WORK, DELETE)}
 def lease(files: Files, purpose: str) -> Iterator[None]:
     """Hold a lease to `WORK` (with others that work) or to `DELETE` (alone).
 
-    Raises `UserError` when somebody who is excluded by it holds one, and `OSError` when it cannot be written.
+    Raises `UserError` when somebody who is excluded by it holds one, and when it cannot be written.
     """
     name = f"{FOLDER}/{purpose}-{uuid.uuid4().hex}"
     over = threading.Event()
     renewal = threading.Thread(target=_renew, args=(files, name, over), name="lease", daemon=True)
-    _write(files, name)
+    try:
+        _write(files, name)
+    except OSError as error:
+        raise UserError(f"root {files.root} cannot be written: {error.strerror or error}") from error
     renewal.start()
     try:
         _check_others(files, name, purpose)

@@ -12,6 +12,7 @@ trials/<trial_id>/starts                                the nodes of the process
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import CorruptObject
@@ -89,6 +90,12 @@ class TrialStore:
             return None if content is None else LevelRecord.from_json(content)
         except CorruptObject:
             return None
+
+    def records(self, levels: Iterable[tuple[str, int]]) -> dict[tuple[str, int], LevelRecord]:
+        """Return the records of those levels of trials that are finished."""
+        wanted = list(levels)
+        found = self._files.at_once(lambda level: self.record(*level), wanted)
+        return {level: record for level, record in zip(wanted, found, strict=True) if record is not None}
 
     def write_resume(self, trial_id: str, point: ResumePoint) -> None:
         """Replace the trial's resume point."""

@@ -96,7 +96,8 @@ class Publication:
         self._files, self._sweep, self._folder = files, sweep, f"sweeps/{sweep}"
         self._stamps = files.stamps(self._folder)
         self._made = published(files, sweep)
-        self._wanted: dict[str, tuple[str | None, str]] = {}  # the inputs and the SHA-256 of each file
+        self._kept: dict[str, Published] = {}
+        self._written: dict[str, tuple[str | None, str]] = {}  # the inputs and the SHA-256 of each file
 
     def keep(self, table: str, bucket: int, inputs: str) -> bool:
         """Keep a bucket if it was made from inputs with this digest; returns False where it must be made."""
@@ -104,7 +105,7 @@ class Publication:
         stamp, made = self._stamps.get(name), self._made.get(name)
         if stamp is None or made is None or made[:3] != (inputs, *stamp):
             return False
-        self._wanted[name] = inputs, made.sha256
+        self._kept[name] = made
         return True
 
     def replace(self, table: str, bucket: int, parts: Iterable[pa.Table], inputs: str | None = None) -> None:
@@ -116,23 +117,30 @@ class Publication:
         if content is None:
             return
         name = self._name(table, bucket)
-        self._wanted[name] = inputs, hashlib.sha256(content).hexdigest()
+        self._written[name] = inputs, hashlib.sha256(content).hexdigest()
         if name not in self._stamps or not self._files.holds(name, content):
             self._files.put(name, content)
 
     def finish(self) -> None:
         """Remove the buckets that are no longer part of the tables; record what the others were made from."""
         for name in self._stamps:
-            if name.endswith(".parquet") and name not in self._wanted:
+            if name.endswith(".parquet") and name not in self._kept and name not in self._written:
                 self._files.delete(name)
         stamps = self._files.stamps(self._folder)
-        made = {
-            name: Published(inputs, *stamps[name], sha256)
-            for name, (inputs, sha256) in self._wanted.items()
+        made = self._kept | {
+            name: Published(inputs if self._is_ours(name, sha256) else None, *stamps[name], sha256)
+            for name, (inputs, sha256) in self._written.items()
             if name in stamps
         }
         if made != self._made:
             _write(self._files, self._sweep, made)
+
+    def _is_ours(self, name: str, sha256: str) -> bool:
+        """Whether a file is still the one that was written; in object storage another driver may replace it.
+
+        A local sweep has one driver at a time.
+        """
+        return self._files.directory is not None or _sha256(self._files, name) == sha256
 
     def _name(self, table: str, bucket: int) -> str:
         return f"{self._folder}/{table}/{bucket:02d}.parquet"

@@ -2,6 +2,7 @@ import shutil
 import sys
 
 import pytest
+import yaml
 
 from raysweep.commands.gc import UNKNOWN, collect, garbage, summary
 from raysweep.commands.status import status_lines
@@ -88,7 +89,12 @@ def test_what_was_recorded_counts_not_the_modules_of_today(own, tmp_path, monkey
         shutil.rmtree(user)
         monkeypatch.chdir(tmp_path)
         user.mkdir()
-    assert files.get(f"sources/{next(iter(wanted.trials.values())).source_digest}.py") == NETWORK.encode()
+    (name,) = files.list("sources")
+    assert name == f"sources/{next(iter(wanted.trials.values())).source_digest}.py"
+    assert files.get(name) == NETWORK.encode()
+    files.put(name, b"# other")
+    (problem,) = problems(files)
+    assert problem.endswith(f"{name}: is missing or damaged; raysweep run writes it again")
 
 
 def test_an_own_network_is_built_again_from_the_root_alone(own, digits):
@@ -123,6 +129,11 @@ def test_a_root_of_an_earlier_version_is_recorded_before_anything_is_removed(own
     assert "raysweep plan" in status_lines(files)[0]
     path = files.directory.parent / "s.yaml"
     path.write_bytes(files.get("sweeps/s/sweep.yaml"))
+    earlier = yaml.safe_load(path.read_text())
+    del earlier["resources"]  # as if its keys had been added since
+    files.put("sweeps/s/sweep.yaml", yaml.safe_dump(earlier).encode())
+    here("plan", path, "--root", files.root, "--set", "align.seed=1")  # another sweep than the one that ran
+    assert not files.exists("sweeps/s/record")
     here("plan", path, "--root", files.root)
     assert garbage(files) == {}
 

@@ -173,14 +173,14 @@ def test_the_function_of_the_own_network_that_changed_is_named(files, tmp_path, 
 
     path.write_text(NETWORK)
     finish(files, plan({"model": f"{name}:build"}))
-    assert said(NETWORK + "# a remark\n") == f"source of {name} changed in comments or layout alone"
-    named = f"source of {name} changed in"
+    assert said(NETWORK + "# a remark\n") == f"source of {name}.py changed in comments or layout alone"
+    named = f"source of {name}.py changed in"
     assert said(NETWORK.replace("nn.ReLU()", "nn.Tanh()")) == f"{named} function helper"
     method = NETWORK.replace("flatten(1))", "flatten(1)) * 2").replace("import nn", "import nn  #")
     assert said(method) == f"{named} function Net.forward"
     assert said(f"import math{NETWORK}") == f"{named} the statements outside functions"
     files.delete(files.list("sources")[0])
-    assert said(NETWORK.replace("nn.ReLU()", "nn.Tanh()")) == f"source of {name} changed"
+    assert said(NETWORK.replace("nn.ReLU()", "nn.Tanh()")) == f"source of {name}.py changed"
 
 
 def test_many_reasons_are_cut(files):

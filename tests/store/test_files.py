@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from raysweep.errors import UserError
@@ -54,7 +56,7 @@ def test_names_never_leave_the_root(root, name):
 
 def test_root_that_is_a_file_is_one_message(tmp_path):
     (tmp_path / "root").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="is a file"):
         Files(str(tmp_path / "root")).check_writable()
 
 
@@ -74,3 +76,21 @@ def test_google_storage_that_does_not_answer_is_one_message(monkeypatch):
 def test_unknown_schemes_are_one_message(root):
     with pytest.raises(UserError, match="s3://bucket/prefix or gs://bucket/prefix"):
         Files(root)
+
+
+def test_requests_to_object_storage_are_made_at_once(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nothing is asked of it
+    all_there = threading.Barrier(8, timeout=20)
+
+    def work(item):
+        all_there.wait()
+        return -item
+
+    assert Files("s3://bucket/root").at_once(work, range(8)) == [0, -1, -2, -3, -4, -5, -6, -7]
+
+
+def test_errors_of_one_of_many_requests_are_raised(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    for root in ("s3://bucket/root", str(tmp_path)):
+        with pytest.raises(ZeroDivisionError):
+            Files(root).at_once(lambda item: 1 / item, [1, 0])

@@ -81,6 +81,24 @@ def test_no_driver_keeps_another_from_its_sweep(tmp_path):
     assert [driver.communicate(b"")[0] for driver in drivers] == [b"held\n"] * 6
 
 
+def test_in_a_bucket_nobody_deletes_beside_a_run(storage):
+    files = Files("s3://bucket/lease")
+    with (
+        shared_root_lock(files),
+        shared_root_lock(files),
+        pytest.raises(UserError, match="is at work under s3://bucket/lease"),
+        exclusive_root_lock(files),
+    ):
+        pass
+    with (
+        exclusive_root_lock(files),
+        pytest.raises(UserError, match="deletes under"),
+        shared_root_lock(files),
+    ):
+        pass
+    assert files.list("leases") == []
+
+
 def test_in_a_bucket_what_is_old_goes(storage, monkeypatch):
     """Nobody knows who is at work there."""
     files = Files("s3://bucket/lock")
