@@ -8,7 +8,7 @@ import torch
 from raysweep.errors import UserError
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.permutations import CommittedPermutations, permutation_of
-from raysweep.plan.record import source_name
+from raysweep.plan.record import read_record, source_name
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
@@ -29,18 +29,19 @@ def stored_state(root: str, network: str) -> dict[str, torch.Tensor]:
     return TrialStore(Files(root)).read_checkpoint(parts[1], int(parts[2]), int(parts[3]))
 
 
-def stored_source(root: str, source_digest: str) -> str:
-    """Return the text of the file that defines a user's own network, by the digest in the table `trials`.
+def stored_sources(root: str, sweep: str) -> dict[str, str]:
+    """Return the texts of the files that define a user's own networks, by the paths at which they lay.
 
-    Nothing of it is run. Raises `UserError` where there is no such file, `CorruptObject` where it is damaged.
+    With them in a folder of the Python path, `train.model` can be built again. Nothing of them is run here.
+    Raises `UserError` for a sweep without a record, `CorruptObject` for a missing or damaged file.
     """
-    files, name = Files(root), source_name(source_digest)
-    content = files.find(name)
-    if content is None:
-        raise UserError(f"source {source_digest!r}: there is none under {root}")
-    if hashlib.sha256(content).hexdigest() != source_digest:
-        raise CorruptObject(f"{files.where(name)}: the checksum does not match the content")
-    return content.decode()
+    files, found = Files(root), {}
+    for path, source_digest in read_record(files, sweep).sources().items():
+        content = files.find(source_name(source_digest)) or b""
+        if hashlib.sha256(content).hexdigest() != source_digest:
+            raise CorruptObject(f"{files.where(source_name(source_digest))}: missing or damaged")
+        found[path] = content.decode()
+    return found
 
 
 def stored_permutation(root: str, alignment_id: str, member: int | None = None) -> Permutation:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def test_tables_and_figures_are_those_of_a_directory(session, tiny, undisturbed):
     root = "s3://bucket/runs"
     output = here("run", tiny, "--root", root, "--set", "analyses=[width_scaling]")
-    assert f"figures: {root}/sweeps/tiny/figures" in output
+    assert f"tables and figures: {root}/sweeps/tiny" in output
     (log,) = logs(root)
     assert log.startswith("20")
     assert "alignments: 6 to do" in log

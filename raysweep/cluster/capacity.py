@@ -38,6 +38,13 @@ def name_of(node: str) -> str:
     return node
 
 
+def in_use() -> dict[str, tuple[float, float]]:
+    """Return how many CPUs and GPUs of the cluster are in use, and how many there are."""
+    there, free = ray.cluster_resources(), ray.available_resources()
+    kinds = [kind for kind in ("CPU", "GPU") if there.get(kind)]
+    return {kind: (there[kind] - free.get(kind, 0), there[kind]) for kind in kinds}
+
+
 def slots(needs: Needs) -> int:
     """Return how many processes with these needs would fit on the living nodes if nothing else ran."""
     return sum(_fit(node, needs) for node in living_nodes())

@@ -17,5 +17,11 @@ class Listener(Protocol):
     def advance(self, stage: str, jobs: int) -> None:
         """This number of jobs of a stage has ended, whether finished or failed."""
 
+    def stepped(self, steps: int) -> None:
+        """This number of training steps was taken since the last such event."""
+
+    def uses(self, resources: dict[str, tuple[float, float]]) -> None:
+        """So much of each kind of resource (`CPU`, `GPU`) is in use, and so much is there."""
+
     def failed(self, failure: Failure) -> None:
         """A trial or a job has failed."""

@@ -1,6 +1,7 @@
 """A run: trains, aligns and compares whatever has its inputs until nothing is left, then publishes."""
 
 import contextlib
+import time
 from collections.abc import Container, Hashable, Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 RESUME_POINTS = 5.0  # seconds that an interrupted run leaves its trials to note resume points
+USE = 5.0  # seconds between two notices of what is in use
 PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is under way
 
 
@@ -93,6 +95,7 @@ class _Run:
     def __init__(self, files: Files, wanted: Desired, listener: Listener) -> None:
         self._files, self._wanted, self._listener = files, wanted, listener
         self._sections = wanted.sweep.sections
+        self._told = 0.0
         self._sizing = TileSizing(self._sections.resources.tile_seconds)
         self.failures: list[Failure] = []
 
@@ -137,6 +140,7 @@ class _Run:
                         self._train(len(work.trials))
                     else:
                         self._pool.turn(1.0)
+                        self._tell_use()
         finally:
             self._pool.close()
             self.failures += self._pool.failures
@@ -167,6 +171,15 @@ class _Run:
 
     def turn(self, waiting: dict[str, float] | None) -> None:
         self._pool.turn(0, waiting)
+        self._tell_use()
+
+    def _tell_use(self) -> None:
+        """Tell the listener now and then what of the cluster is in use."""
+        from raysweep.cluster.capacity import in_use
+
+        if time.monotonic() - self._told > USE:
+            self._told = time.monotonic()
+            self._listener.uses(in_use())
 
     @property
     def tiles(self) -> int:

@@ -34,6 +34,7 @@ from raysweep.work.bundle import Event, run_bundle
 from raysweep.work.data import resident
 from raysweep.work.device import free_memory
 from raysweep.work.inputs import TrialTask
+from raysweep.work.step_count import StepCount
 from raysweep.work.trial import run_trial
 
 DEATHS = 3  # failures of a trial's process or storage without progress; other exceptions would recur
@@ -82,6 +83,7 @@ class _Trainable(tune.Trainable):
         self._config = config
         self._events: Iterator[Event] | None = None
         self._tried: dict[str, _Tried] = {}
+        self._steps = getattr(self, "_steps", None) or StepCount()  # of the process, which is reused
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
@@ -103,7 +105,8 @@ class _Trainable(tune.Trainable):
         with contextlib.suppress(OSError):  # of which each trial will tell
             if most > 1 and _died_before(TrialStore(self._files), tasks, self._config["run"]):
                 most = 1  # whichever trial has ended the process must not end the others again
-        return run_bundle(tasks, self._start, most, partial(free_memory, tasks[0].trial.training.device))
+        free = partial(free_memory, tasks[0].trial.training.device)
+        return run_bundle(tasks, self._start, most, free, self._steps.taken)
 
     def _start(self, task: TrialTask) -> Iterator[int | None]:
         store = TrialStore(self._files)
@@ -123,7 +126,8 @@ class _Trainable(tune.Trainable):
         data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
         seconds = self._sections.resources.resume_seconds
         stops = asked_to_stop(self._config["run"])
-        yield from run_trial(task, data, store, ResultStore(self._files), seconds, stops=stops)
+        report = partial(self._steps.report, task.trial.trial_id)
+        yield from run_trial(task, data, store, ResultStore(self._files), seconds, report, stops)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing, because checkpoints are kept in the trial store."""
@@ -226,7 +230,9 @@ class _Progress(Callback):
         if "event" not in result:
             return
         event = Event(**result["event"])
-        if event.level is None and self._goes_elsewhere(event, result["tried"]["node"]):
+        if event.steps:
+            self._listener.stepped(event.steps)
+        elif event.level is None and self._goes_elsewhere(event, result["tried"]["node"]):
             self._ready.again(event.trial_id)
         elif event.level is None:
             self._end(event.trial_id, event.failure, _Tried(**result["tried"]), event.diverged)

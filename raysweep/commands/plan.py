@@ -11,6 +11,7 @@ from raysweep.plan.rates import DEFAULT, measured_like
 from raysweep.plan.remarks import remarks
 from raysweep.plan.symmetries import symmetry_warnings
 from raysweep.sweep.load import Sweep
+from raysweep.version import code_digest
 
 MEASURED_MODELS = ("vgg16", "resnet20")
 
@@ -25,7 +26,8 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
     rows = [(what, total, left[what]) for what, total in wanted.counts().items()]
     unfinished = _checkpoints(wanted, [trial.trial_id for trial in work.trials])
     rows.insert(1, ("checkpoints", _checkpoints(wanted, wanted.trials), unfinished))
-    lines = [f"sweep {wanted.sweep.name}", f"{'':12}{'all':>9}{'done':>9}{'to do':>9}"]
+    lines = [f"sweep {wanted.sweep.name}", _digests(wanted.sweep)]
+    lines.append(f"{'':12}{'all':>9}{'done':>9}{'to do':>9}")
     missing = missing_data(wanted)
     for what, total, to_do in rows:
         finished = "?" if missing else f"{total - to_do:,}"
@@ -49,6 +51,11 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
     warned = [f"warning: {line}" for line in fruitless(wanted)]
     remarked = [*warned, *remarks(wanted), *symmetry_warnings(wanted), *split_notes(wanted.sweep)]
     return "\n".join([*lines, *remarked])
+
+
+def _digests(sweep: Sweep) -> str:
+    """Return the digests by which a run on a cluster is compared with the plan on a laptop."""
+    return f"digests: sweep {sweep.fingerprint}, code {code_digest()}"
 
 
 def _hours_line(wanted: Desired, work: Todo, gpu: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -24,12 +25,12 @@ from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
 from raysweep.tables.failures import Failure, counted
 from raysweep.tables.mixtures import warnings
-from raysweep.tables.schemas import TABLES
 
 if TYPE_CHECKING:
     from raysweep.tracking import Tracker
 
 
+PAGE = "claims.html"  # under the root; `analysis.claims` writes it
 GOES_ON = "all stored results are complete, and the same command goes on from here"
 
 
@@ -38,9 +39,12 @@ def execute(
     root: str,
     overrides: list[str] | None,
     address: str | None,
+    verbose: bool = False,
     retry_diverged: bool = False,
 ) -> int:
     """Run sweep files one after the other, and return the worst exit code.
+
+    With `verbose` the texts of the analyses are printed; otherwise they are only in the log.
 
     All files are checked first; raises `UserError` for errors in them. A sweep that cannot be run (exit code
     2) or of which parts failed (1) does not prevent the later ones from running.
@@ -58,7 +62,7 @@ def execute(
         with _one_session(busy, address, console):
             for wanted in sweeps:
                 try:
-                    failures = _run(wanted, files, address, console)
+                    failures = _run(wanted, files, address, console, verbose)
                     code = max(code, 1 if failures else 0)
                 except UserError as error:
                     _print_error(f"error: {error}")
@@ -97,7 +101,9 @@ def _one_session(
     return ray_session(address, console.print)
 
 
-def _run(wanted: Desired, files: Files, address: str | None, console: Console) -> list[Failure]:
+def _run(
+    wanted: Desired, files: Files, address: str | None, console: Console, verbose: bool
+) -> list[Failure]:
     """Run one sweep and return its failures."""
     sweep = wanted.sweep
     with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
@@ -112,7 +118,7 @@ def _run(wanted: Desired, files: Files, address: str | None, console: Console) -
         record_sweep(files, wanted)
         with LiveProgress(log) as progress:
             failures = run_sweep(files, wanted, work, address, progress)
-        _answer(log, files, sweep, tracker)
+        _answer(log, files, sweep, tracker, verbose)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
             again = "the same command tries them again, those that diverged with --retry-diverged"
@@ -131,20 +137,31 @@ def _diverged(work: Todo) -> list[str]:
     ]
 
 
-def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None") -> None:
-    """Run the analyses, update MLflow, and print where the tables, the figures and the log are."""
+def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", verbose: bool) -> None:
+    """Run the analyses, update MLflow, and print the answer and where everything is.
+
+    The texts of the analyses are printed where they are asked for, or where no claim is decided by the sweep.
+    """
     folder = f"sweeps/{sweep.name}"
     with as_directory(files, folder) as directory:
+        lines = importlib.import_module("analysis.summary.answer").answer(directory)
+        say = log.record if lines and not verbose else log.print
         for name in sweep.sections.analyses:
-            log.print(importlib.import_module(f"analysis.{name}").analyse(directory))
-        if tracker:
-            log.print(tracker.finish(directory))
-    for line in warnings(files, sweep.name):
+            say(importlib.import_module(f"analysis.{name}").analyse(directory))
+        logged = [tracker.finish(directory)] if tracker else []
+    drawn = sweep.sections.analyses
+    figures, texts = (" and figures", " (with the tables of the analyses)") if drawn else ("", "")
+    where = [f"tables{figures}: {_shown(files.where(folder))}", *logged]
+    where += [f"page:    {_shown(files.where(PAGE))}"] if files.exists(PAGE) else []
+    where.append(f"log:     {_shown(files.where(log.name))}{texts}")
+    for line in (*warnings(files, sweep.name), *lines, *where):
         log.print(line)
-    log.print(f"tables:  {files.where(folder)}/{{{','.join(TABLES)}}}")
-    if sweep.sections.analyses:
-        log.print(f"figures: {files.where(folder)}/figures")
-    log.print(f"log:     {files.where(log.name)}")
+
+
+def _shown(path: str) -> str:
+    """Return a path as seen from the current folder, where it lies below that."""
+    here = f"{os.getcwd()}/"
+    return path.removeprefix(here)
 
 
 def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":

@@ -11,6 +11,9 @@ from pathlib import Path
 from raysweep.errors import UserError
 from raysweep.models.names import is_custom
 
+INSTALLED = {"site-packages", "dist-packages"}
+NOT_THE_USERS = {"raysweep", "analysis"}  # they may lie beside a user's modules, in a checkout
+
 
 def split_name(model: str) -> tuple[str, str]:
     """Return module and function of `module:function`. Raises `UserError` when either is missing."""
@@ -51,10 +54,59 @@ def model_source_digest(model: str) -> str | None:
 
 def model_source(model: str) -> bytes:
     """Return the source file of a user's network. Raises `UserError` as `model_source_digest` does."""
+    return Path(_origin(model)).read_bytes()
+
+
+def _origin(model: str) -> str:
     origin = find_module(model).origin
     if origin is None or not origin.endswith(".py"):
         raise UserError(f"model {model!r}: its module has no source file in Python")
-    return Path(origin).read_bytes()
+    return origin
+
+
+def source_files(model: str) -> dict[str, bytes]:
+    """Return the file of a user's network and those of the user's modules that it imports, by relative path.
+
+    The user's modules are those beside it on the Python path. An installed package is recorded by its file
+    alone. Nothing is run. Raises `UserError` as `model_source_digest` does.
+    """
+    origin, (module, _) = Path(_origin(model)), split_name(model)
+    package = origin.name == "__init__.py"
+    base = origin.parents[module.count(".") + package]
+    found: dict[str, bytes] = {}
+    left = [origin]
+    while left:
+        path = left.pop()
+        name = path.relative_to(base).as_posix()
+        if name not in found:
+            found[name] = path.read_bytes()
+            if not INSTALLED & set(base.parts):
+                left += _imported(path, found[name], base)
+    return found
+
+
+def _imported(path: Path, content: bytes, base: Path) -> list[Path]:
+    """The files below `base` that a file may import, with those of the packages around them."""
+    try:
+        nodes = list(ast.walk(ast.parse(content)))
+    except (SyntaxError, ValueError):
+        return []
+    modules: list[Path] = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            modules += [Path(*alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            around = [Path(), *path.relative_to(base).parents]
+            if node.level >= len(around):
+                continue  # a relative import beyond the top, which fails
+            start = around[node.level]
+            start = start.joinpath(*(node.module or "").split("."))
+            modules += [start, *(start / alias.name for alias in node.names)]
+    own = [module for module in modules if module.parts and module.parts[0] not in NOT_THE_USERS]
+    files = [base / module.with_suffix(".py") for module in own]
+    packages = {each for module in own for each in (module, *module.parents) if each.parts}
+    files += [base / package / "__init__.py" for package in sorted(packages)]
+    return [file for file in files if file.is_file()]
 
 
 def changed_parts(before: bytes, now: bytes) -> str:

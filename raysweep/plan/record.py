@@ -2,7 +2,7 @@
 
 sweeps/<name>/record           one checksummed Parquet object: a row for every trial, alignment and barrier
 sweeps/<name>/sweep.yaml       the resolved sweep file, for readers
-sources/<SHA-256>.py           the file of a user's own network
+sources/<SHA-256>.py           the file of a user's own network, or of a module that it imports
 
 Commands that look after a root go by the record alone. They need neither the user's modules nor the data, and
 run no code that a file under the root names.
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from raysweep.digest import canonical
 from raysweep.errors import UserError
-from raysweep.models.source import model_source
+from raysweep.models.source import source_files
 from raysweep.plan.plan import Desired, complete_barriers, finished_levels
 from raysweep.plan.trials import Extent
 from raysweep.store.files import CorruptObject, Files
@@ -34,7 +34,7 @@ from raysweep.sweep.load import check, parse
 
 RECORD, RESOLVED, SOURCES = "record", "sweep.yaml", "sources"
 KINDS = ("trials", "alignments", "barriers")
-# A row is of one of `KINDS`, of a `source` (its digest, with the model that it defines) or of the
+# A row is of one of `KINDS`, of a `source` (its digest, with its relative path) or of the
 # `sweep` (its name, with the text of the resolved file). The `identity` of a trial is the text whose
 # digest is its id; that of an alignment or a barrier is the part that many share: all but networks and
 # permutations. `extent` has in JSON what is in no id: how far a trial goes, and the splits of a barrier.
@@ -78,6 +78,11 @@ class Record:
         """Return the splits on which barriers are evaluated."""
         rows = _of(self.wanted, "barriers")
         return [str(split) for split in json.loads(str(rows.column("extent")[0]))] if len(rows) else []
+
+    def sources(self) -> dict[str, str]:
+        """Return the digests of the user's files by their relative paths."""
+        rows = _of(self.wanted, "source")
+        return dict(zip(*(rows.column(name).to_pylist() for name in ("identity", "id")), strict=True))
 
     def resolved(self) -> str:
         """Return the text of the resolved sweep file."""
@@ -127,8 +132,9 @@ def record_sweep(files: Files, wanted: Desired) -> None:
     What the last record asked for and this one does not is kept as such, so that `raysweep gc` can say whose
     it was. Raises `UserError` when a user's network was changed after the sweep was planned.
     """
-    sweep, rows = wanted.sweep, _rows(wanted)
-    _store_sources(files, wanted)
+    sweep, sources = wanted.sweep, user_sources(wanted)
+    rows = _rows(wanted, sources)
+    _store_sources(files, wanted, sources)
     try:
         before = read_record(files, sweep.name).rows
         rows = pa.concat_tables([rows, _dropped(before, rows)])
@@ -184,26 +190,33 @@ def source_name(source_digest: str) -> str:
     return f"{SOURCES}/{source_digest}.py"
 
 
-def _store_sources(files: Files, wanted: Desired) -> None:
-    for source_digest, model in _sources(wanted).items():
-        content = model_source(model)
-        if hashlib.sha256(content).hexdigest() != source_digest:
-            raise UserError(f"model {model!r}: its file has changed since the sweep was planned; start again")
+def _store_sources(files: Files, wanted: Desired, sources: dict[str, bytes]) -> None:
+    found = {_sha256(content): content for content in sources.values()}
+    for trial in wanted.trials.values():
+        if trial.source_digest and trial.source_digest not in found:
+            named = f"model {trial.training.model!r}"
+            raise UserError(f"{named}: its file has changed since this command read it; start again")
+    for source_digest, content in found.items():
         if not files.holds(source_name(source_digest), content):
             files.put(source_name(source_digest), content)
 
 
-def _sources(wanted: Desired) -> dict[str, str]:
-    """The models that a user's files define, by the digest of the file."""
-    return {each.source_digest: each.training.model for each in wanted.trials.values() if each.source_digest}
+def user_sources(wanted: Desired) -> dict[str, bytes]:
+    """Return the files of the user's networks, and of what they import, by relative path."""
+    models = {trial.training.model for trial in wanted.trials.values() if trial.source_digest}
+    return {path: content for model in sorted(models) for path, content in source_files(model).items()}
 
 
-def _rows(wanted: Desired) -> pa.Table:
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _rows(wanted: Desired, sources: dict[str, bytes]) -> pa.Table:
     extents = {key: _text(extent) for key, extent in wanted.extents.items()}
     splits = canonical(wanted.sweep.sections.compare.splits)
     parts = [
         _part("sweep", [wanted.sweep.name], [wanted.sweep.text], [None]),
-        _part("source", list(_sources(wanted)), list(_sources(wanted).values()), None),
+        _part("source", [_sha256(content) for content in sources.values()], list(sources), None),
         _part(
             "trials",
             list(wanted.trials),

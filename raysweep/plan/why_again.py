@@ -1,5 +1,6 @@
 """Why work is to do that looks done: the nearest stored results, and the keys in which they differ."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from raysweep.errors import UserError
 from raysweep.models.source import changed_parts, model_source, split_name
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
 from raysweep.plan.plan import Desired, Todo
-from raysweep.plan.record import Record, read_record, source_name, sweep_names
+from raysweep.plan.record import Record, read_record, source_name, sweep_names, user_sources
 from raysweep.plan.trial_ids import INDIRECT
 from raysweep.plan.versions import reasons
 from raysweep.store.files import CorruptObject, Files
@@ -40,15 +41,39 @@ class _Kind:
 
 
 def why_again(files: Files, wanted: Desired, work: Todo) -> list[str]:
-    """Return a line for each reason for which work is to do again; none where the work is new."""
-    records = list(_records(files, wanted.sweep.name)) if work else []
+    """Return a line for each reason for which work is to do again; none where the work is new.
+
+    A further line names changes of a user's modules for which nothing is done again.
+    """
+    own = any(trial.source_digest for trial in wanted.trials.values())
+    records = list(_records(files, wanted.sweep.name)) if work or own else []
     try:
         counts = Counter((*_trials(files, wanted, work, records), *_jobs(files, work, records)))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return ["why again: cannot be told, because a record under this root holds foreign texts"]
     lines = [f"why again: {what}: {count:,}" for what, count in counts.items()]
+    lines += _unnoticed(wanted, records)
     more = [f"why again: {len(lines) - NAMED} more reasons"] if len(lines) > NAMED else []
     return lines[:NAMED] + more
+
+
+def _unnoticed(wanted: Desired, records: list[Record]) -> list[str]:
+    """Return a line where modules changed that a user's network imports: no id notices that."""
+    before = next((record.sources() for record in records if record.sweep == wanted.sweep.name), {})
+    of_models = {trial.source_digest for trial in wanted.trials.values()}
+    changed = [
+        path
+        for path, content in user_sources(wanted).items()
+        if path in before
+        and before[path] != (now := hashlib.sha256(content).hexdigest())
+        and now not in of_models
+    ]
+    if not changed:
+        return []
+    return [
+        f"warning: {', '.join(changed)} changed since this sweep last ran, but results count as the same, "
+        "because ids cover only the file that train.model names"
+    ]
 
 
 def _records(files: Files, first: str) -> Iterator[Record]:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from raysweep.choices import nearest, valid_choices
+from raysweep.digest import digest
 from raysweep.errors import UserError
 from raysweep.sweep.presets import PRESETS
 from raysweep.sweep.problems import explain
@@ -18,6 +19,8 @@ from raysweep.sweep.schema import Sections
 from raysweep.sweep.train import Training
 
 LIST_KEYS = ("milestones", "examples")  # their values are lists, so a sweep over them is a list of lists
+
+ELSEWHERE = ("resources", "tracking", "data_root", "download")  # what differs from a laptop to a cluster
 
 MOST_TRAININGS = 10_000  # combinations of its lists
 
@@ -38,6 +41,13 @@ class Sweep:
     def text(self) -> str:
         """The resolved file."""
         return yaml.safe_dump(self.resolved, sort_keys=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what the sweep asks for, wherever it runs: of all keys but those of `ELSEWHERE`."""
+        asked = {name: section for name, section in self.resolved.items() if name not in ELSEWHERE}
+        asked["train"] = {key: value for key, value in asked["train"].items() if key not in ELSEWHERE}
+        return digest(asked)
 
 
 def load_sweep(path: str, overrides: list[str] | None = None) -> Sweep:

@@ -28,7 +28,7 @@ class Sections(Strict):
     compare: Compare = Compare()
     analyses: list[Analysis] = Field(
         default=[],
-        description="The analyses that run at the end; each prints a table and saves its figures.",
+        description="The analyses that run at the end; each logs a table and saves its figures.",
     )
     resources: Resources = Resources()
     tracking: Tracking = Tracking()

@@ -22,6 +22,7 @@ class Event:
     """A level of a trial that is stored, or the end of a trial, whose `failure` is empty if all went well.
 
     A training that has `diverged` would diverge again; what failed because of its `node` may go on elsewhere.
+    Or, in between, a number of `steps` that the trials have taken.
     """
 
     trial_id: str
@@ -29,6 +30,7 @@ class Event:
     failure: str = ""
     diverged: bool = False
     node: bool = False
+    steps: int = 0
 
 
 class _Room:
@@ -56,14 +58,19 @@ class _Room:
 
 
 def run_bundle(
-    tasks: Sequence[TrialTask], start: Start, most: int, free: Free = lambda: 0
+    tasks: Sequence[TrialTask],
+    start: Start,
+    most: int,
+    free: Free = lambda: 0,
+    taken: Callable[[], int] = lambda: 0,
 ) -> Iterator[Event]:
     """Train the trials, at most `most` at a time and no more than fit into memory; yield what happens.
 
     The trials take turns whenever they have queued steps on the device, whose `free` memory is in bytes. A
     trial that fails leaves the others alone. One for which memory or storage fails nevertheless is set aside
-    and trained alone at the end. When the run is interrupted, those that wait are not started. Raises the
-    `OSError` of a trial that trains alone, so that another process goes on.
+    and trained alone at the end. `taken` returns the steps to tell of, or 0. When the run is interrupted,
+    those that wait are not started. Raises the `OSError` of a trial that trains alone, so that another
+    process goes on.
     """
     waiting, aside, room = deque(tasks), deque[TrialTask](), _Room(free)
     running: dict[str, tuple[TrialTask, Iterator[int | None]]] = {}
@@ -99,3 +106,5 @@ def run_bundle(
             else:
                 if level is not None:
                     yield Event(trial_id, level)
+                elif steps := taken():
+                    yield Event(trial_id, steps=steps)

@@ -16,6 +16,7 @@ from raysweep.models.config import ModelConfig
 from raysweep.plan import probes as facts
 from raysweep.sweep.train import Training
 from raysweep.symmetry import PermutationSpec
+from raysweep.work.cuda_driver import why_no_cuda
 
 State = dict[str, torch.Tensor]
 EXAMPLES = 2  # images in the batch with which a network is traced and its spec is proved
@@ -27,10 +28,12 @@ def resident(
 ) -> Resident:
     """Load a data set onto a device, once per process; a subset is scaled like the whole data set.
 
-    Raises `UserError` for missing or malformed files, and for a CUDA device that this process does not have.
+    Raises `UserError` for missing or malformed files, and for a CUDA device that this process does not have
+    or cannot use.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device = cuda: this worker has no CUDA device; see the resources in the sweep file")
+        reason = why_no_cuda() or "this worker has no CUDA device; see the resources in the sweep file"
+        raise UserError(f"device = cuda: {reason}")
     whole = load_arrays(config.whole(), data_root, download)
     arrays = load_arrays(config, data_root, download)
     return make_resident(arrays, torch.device(device), scaling_of(whole, scaling))

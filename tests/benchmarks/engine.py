@@ -197,6 +197,9 @@ class Clock:
         if not self.left:
             self.ended = time.process_time()
 
+    def uses(self, resources: dict[str, tuple[float, float]]) -> None:
+        pass
+
     def failed(self, failure: dict[str, Any]) -> None:
         raise RuntimeError(failure)
 

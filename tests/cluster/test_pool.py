@@ -57,6 +57,9 @@ class Hooks:
             self.first()
         self.done += jobs
 
+    def stepped(self, steps):
+        pass
+
     def failed(self, failure):
         self.failures.append(failure)
 

@@ -8,11 +8,11 @@ from raysweep.commands.gc import UNKNOWN, collect, garbage, summary
 from raysweep.commands.status import status_lines
 from raysweep.commands.verify import problems
 from raysweep.digest import digest_of
-from raysweep.errors import UserError
+from raysweep.errors import CorruptObject, UserError
 from raysweep.plan.record import read_record, record_sweep
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
-from raysweep.stored import stored_source, stored_state
+from raysweep.stored import stored_sources, stored_state
 from raysweep.tables.schemas import read_table
 from tests.inside import here
 from tests.work.plans import carry_out, compare_all, plan
@@ -101,14 +101,16 @@ def test_an_own_network_is_built_again_from_the_root_alone(own, digits):
     files, _, user = own
     shutil.rmtree(user)
     row = read_table(files, "s", "trials").to_pylist()[0]
+    (text,) = stored_sources(files.root, "s").values()
     namespace = {}
-    exec(stored_source(files.root, row["source_digest"]), namespace)  # by who trusts the root
+    exec(text, namespace)  # by who trusts the root
     network = namespace["build"](row["width"], 10)
     network.load_state_dict(stored_state(files.root, f"{row['trial_id']}@0@{row['steps']}"))
     wrong = network(digits.test.images).argmax(1) != digits.test.labels
     assert wrong.float().mean().item() == pytest.approx(row["test_error"])
-    with pytest.raises(UserError, match="there is none under"):
-        stored_source(files.root, "0" * 64)
+    files.delete(files.list("sources")[0])
+    with pytest.raises(CorruptObject, match="missing or damaged"):
+        stored_sources(files.root, "s")
 
 
 def test_a_record_holds_the_texts_behind_the_ids(own):

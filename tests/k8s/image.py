@@ -27,7 +27,7 @@ def copied():
 
 def installed():
     """The requirements that the Dockerfile installs."""
-    named = re.search(r"^RUN pip install .* '\.\[(\w+)\]'$", DOCKERFILE, re.M)[1]
+    named = re.search(r"^ +pip install .* '\.\[(\w+)\]'$", DOCKERFILE, re.M)[1]
     return [
         Requirement(each) for each in [*PYPROJECT["dependencies"], *PYPROJECT["optional-dependencies"][named]]
     ]

@@ -1,7 +1,8 @@
 """What KubeRay's operator, Kueue and this project ask for beyond any schema; each rule yields its breaches.
 
-The operator's rules are those of KubeRay v1.7 (ValidateRayJobMetadata, ValidateRayJobSpec,
-ValidateRayClusterSpec), Kueue's those of its webhook for RayJobs.
+What is admitted: the rules of KubeRay v1.7 (ValidateRayJobMetadata, ValidateRayJobSpec,
+ValidateRayClusterSpec) and of Kueue's webhook for RayJobs. What lives on: the rules that follow from what
+controllers do to a job that runs, when a node is lost, a submitter dies, or manifests are applied again.
 """
 
 import re
@@ -15,8 +16,19 @@ from tests.k8s.manifests import cluster_spec, groups
 QUEUE = "kueue.x-k8s.io/queue-name"
 LONGEST_JOB = 47  # its cluster's name has six more letters, and services of that name ten more, of 63
 LONGEST_CLUSTER = 53
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 FIRST_WITH_TOKENS = (2, 52)
+PATIENCE = 60  # seconds for which the head's pod may stay on a node that is gone
+SUBMITTERS = 10  # deaths that a job outlives; the operator's default is 2
+SPOT = {  # the labels by which clouds tell their spot nodes
+    "karpenter.sh/capacity-type": "spot",
+    "eks.amazonaws.com/capacityType": "SPOT",
+    "cloud.google.com/gke-spot": "true",
+    "cloud.google.com/gke-preemptible": "true",
+    "kubernetes.azure.com/scalesetpriority": "spot",
+}
+STAYS = {"karpenter.sh/do-not-disrupt": "true", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 WORDS = re.compile(r"[A-Za-z0-9_./:=,@+ -]+")  # that mean the same to every shell
 USAGE_ERROR = typer.BadParameter.__mro__[1]  # click's, of which typer brings its own copy
 
@@ -89,6 +101,53 @@ def replicas(thing):
             yield f"group {group['groupName']}: replicas lie outside minReplicas and maxReplicas"
 
 
+def owned_replicas(thing):
+    """`replicas` belongs to the autoscaler: to apply a manifest that has it undoes its work."""
+    scales = cluster_spec(thing).get("enableInTreeAutoscaling")
+    for group in cluster_spec(thing)["workerGroupSpecs"]:
+        if scales and "replicas" in group:
+            yield f"group {group['groupName']}: replicas belong to the autoscaler"
+        if not scales and "replicas" not in group:
+            yield f"group {group['groupName']}: a group of a fixed size needs replicas"
+
+
+def lost_node(thing):
+    """A head whose node is gone has to be replaced soon, and should not be on a node that goes soon."""
+    pod = cluster_spec(thing)["headGroupSpec"]["template"]["spec"]
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        stays = [each.get("tolerationSeconds") for each in pod.get("tolerations", []) if each["key"] == key]
+        if not stays or stays[0] is None or stays[0] > PATIENCE:
+            yield f"the head must not tolerate {key} for longer than {PATIENCE} seconds"
+    wanted = pod.get("affinity", {}).get("nodeAffinity", {}).get(REQUIRED, {}).get("nodeSelectorTerms", [{}])
+    for key, value in SPOT.items():
+        barred = {"key": key, "operator": "NotIn", "values": [value]}
+        if not all(barred in term.get("matchExpressions", []) for term in wanted):
+            yield f"the head may be placed on a spot node ({key})"
+
+
+def undisturbed(thing):
+    """Whoever tidies up nodes must not move the driver."""
+    annotations = cluster_spec(thing)["headGroupSpec"]["template"].get("metadata", {}).get("annotations", {})
+    for key, value in STAYS.items():
+        if annotations.get(key) != value:
+            yield f"the head may be moved: no {key}"
+
+
+def submitters(job):
+    """When its submitters are used up the operator ends the job, with whatever its cluster is doing."""
+    if job["spec"].get("submitterConfig", {}).get("backoffLimit", 2) < SUBMITTERS:
+        yield f"submitterConfig.backoffLimit must be {SUBMITTERS} or more"
+    (submitter,) = job["spec"]["submitterPodTemplate"]["spec"]["containers"]
+    if "livenessProbe" not in submitter:
+        yield "the submitter must have a livenessProbe: it does not notice that its head's node is gone"
+
+
+def owned_suspend(job):
+    """`suspend` belongs to Kueue, which sets it at creation: applied again, it would stop a job that runs."""
+    if "suspend" in job["spec"]:
+        yield "suspend belongs to Kueue"
+
+
 def autoscaling(thing):
     spec = cluster_spec(thing)
     if not spec.get("enableInTreeAutoscaling"):
@@ -128,8 +187,8 @@ def head_without_tasks(thing):
 def queue(job):
     if QUEUE not in job["metadata"].get("labels", {}):
         return
-    if not job["spec"].get("suspend") or not job["spec"].get("shutdownAfterJobFinishes"):
-        yield "a job in a queue must be created suspended, with shutdownAfterJobFinishes"
+    if not job["spec"].get("shutdownAfterJobFinishes"):
+        yield "a job in a queue must have shutdownAfterJobFinishes"
     if job["spec"].get("clusterSelector"):
         yield "a job in a queue must bring its own cluster"
     if cluster_spec(job).get("enableInTreeAutoscaling"):
@@ -170,5 +229,9 @@ def parsed(text):
     return name, command.make_context(name, list(rest)).params
 
 
-CLUSTER_RULES = (name, replicas, autoscaling, tokens, gates, head_without_tasks)
-JOB_RULES = (deletion, time_to_live, suspension, retries, sidecar, queue, entrypoint)
+CLUSTER_ADMISSION = (name, replicas, autoscaling, tokens, gates, head_without_tasks)
+CLUSTER_LIFE = (owned_replicas, lost_node, undisturbed)
+CLUSTER_RULES = CLUSTER_ADMISSION + CLUSTER_LIFE
+JOB_ADMISSION = (deletion, time_to_live, suspension, retries, sidecar, queue, entrypoint)
+JOB_LIFE = (submitters, owned_suspend)
+JOB_RULES = JOB_ADMISSION + JOB_LIFE

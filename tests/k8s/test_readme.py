@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +14,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
 from raysweep.commands.plan import plan_table
 from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import load_sweep
 from tests.k8s import image
-from tests.k8s.manifests import K8S, OVERLAYS, PROJECT, build, cluster_spec, only, overlay
+from tests.k8s.manifests import BUILDS, K8S, PROJECT, build, cluster_spec, combined, only, overlay
 from tests.k8s.rules import parsed
 
 README = (K8S / "README.md").read_text()
@@ -44,7 +46,7 @@ def output(name):
 
 
 def every_object():
-    return {(each["kind"].lower(), each["metadata"]["name"]) for name in OVERLAYS for each in overlay(name)}
+    return {(each["kind"].lower(), each["metadata"]["name"]) for name in BUILDS for each in overlay(name)}
 
 
 @pytest.mark.parametrize("line", commands("raysweep"))
@@ -65,16 +67,26 @@ def test_kubectl_commands_name_what_is_there(line):
         if option == "-n":
             assert path in ("raysweep", "kuberay-system")
     known = every_object() | MADE
-    for kind in ("rayjob", "raycluster", "service", "secret"):
-        for name in re.findall(rf"\b(?:get|delete|port-forward) {kind}[ /]([\w-]+)", line):
+    for kind in ("rayjob", "raycluster", "service", "secret", "statefulset", "deployment", "cronjob"):
+        for name in re.findall(rf"\b(?:(?:get|delete|port-forward) {kind} |{kind}/)([\w-]+)", line):
             assert (kind, name) in known, line
-    if "create secret" in line:
+    if "create secret docker-registry" in line:
+        assert f"imagePullSecrets\n        value: [{{name: {words[6]}}}]" in component("pull-secret")
+    elif "create secret" in line:
         name, source = words[words.index("generic") + 1 :][:2]
         assert name in used_secrets()
         if "from-env-file" in source:
             assert Path(source.partition("=")[2]).name == "storage.env"
-        else:
-            assert f"key: {source.split('=')[1]}" in (K8S / "base/mlflow.yaml").read_text()
+        for key in re.findall(r"--from-literal=(\w+)=", line):
+            assert f"{{name: {name}, key: {key}" in manifests()
+
+
+def component(name):
+    return (K8S / "components" / name / "kustomization.yaml").read_text()
+
+
+def manifests():
+    return "".join(path.read_text() for path in K8S.rglob("*.yaml"))
 
 
 RUN = "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: exit(138)); time.sleep(60)"
@@ -118,32 +130,60 @@ def test_a_head_that_ends_interrupts_its_runs(tmp_path):
 
 
 def used_secrets():
-    text = "".join(path.read_text() for path in (K8S / "base").glob("*.yaml"))
-    return set(re.findall(r"(?:secretRef|secretKeyRef): \{name: (\w+)", text))
+    return set(re.findall(r"(?:secretRef|secretKeyRef): \{name: (\w+)", manifests()))
 
 
 def test_every_secret_is_created():
     created = {
-        line.split("generic ")[1].split()[0] for line in commands("kubectl") if "create secret" in line
+        line.split("generic ")[1].split()[0]
+        for line in commands("kubectl")
+        if "create secret generic" in line
     }
     assert created == used_secrets()
 
 
 def test_other_commands_name_what_is_there():
+    registry = component("registry")
     for line in commands("docker"):
-        assert line.split("raysweep:")[1].split()[0] == image.TAG
+        name, _, tag = re.search(r"registry\S+", line)[0].rpartition(":")
+        assert f"newName: {name}\n" in registry
+        assert tag == "$TAG"
     (install,) = [line for line in commands("helm") if "install" in line]
     assert f"--version {KUBERAY}" in install
+    assert (PROJECT / install.split("--values ")[1]).exists()
     for line in commands("python"):
         module = shlex.split(line)[2]
         assert find_spec(module), line
     programs = {line.split()[0] for line in COMMANDS if line}
-    assert programs <= {"raysweep", "kubectl", "docker", "helm", "python", "cp", "set", "export"}
+    assert programs <= {"raysweep", "kubectl", "docker", "helm", "python", "cp", "sed", "set", "export"}
+
+
+def test_a_build_is_named_by_its_commit(tmp_path):
+    """The README's two commands write the tag of the commit for both images."""
+    (tag,) = [line for line in COMMANDS if line.startswith("export TAG")]
+    (write,) = commands("sed")
+    (tmp_path / "k8s/components").mkdir(parents=True)
+    shutil.copytree(K8S / "components/registry", tmp_path / "k8s/components/registry")
+    (tmp_path / "git").write_text("#!/bin/sh\necho 0123456789ab\n")
+    (tmp_path / "git").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["bash", "-ec", f"{tag}\n{write}"], cwd=tmp_path, check=True, env={"PATH": path})
+    written = (tmp_path / "k8s/components/registry/kustomization.yaml").read_text()
+    assert written.count(f"newTag: {image.TAG}-0123456789ab\n") == written.count("newTag") == 2
+
+
+def test_an_overlay_of_ones_own_is_made_of_components():
+    found = yaml.safe_load(output("overlay"))
+    assert found["resources"] == ["../../base"]
+    built = combined([Path(each).name for each in found["components"]])
+    assert only(built, "RayJob")
 
 
 def test_the_plan_is_the_real_one(tmp_path):
     wanted = desired(load_sweep(str(PROJECT / "sweeps/quickstart.yaml")))
-    assert output("plan") == plan_table(wanted, todo(wanted, done(wanted, Files(str(tmp_path)))))
+    real = plan_table(wanted, todo(wanted, done(wanted, Files(str(tmp_path)))))
+    digests = re.compile(r"[0-9a-f]{16,}")  # they change with the code
+    assert digests.sub("", output("plan")) == digests.sub("", real)
 
 
 def test_what_is_created_is_what_is_there():

@@ -1,17 +1,17 @@
-"""What makes the manifests safe by default, in every overlay."""
+"""What makes the manifests safe by default, in every overlay and combination of components."""
 
 import re
 
 import pytest
 
-from tests.k8s.manifests import OVERLAYS, cluster_spec, containers, only, overlay, pods
+from tests.k8s.manifests import BUILDS, OVERLAYS, cluster_spec, containers, only, overlay, pods
 
 WRITTEN_BY_RAY = ("/tmp/ray", "/dev/shm")
 OPERATOR = "kuberay-system"
 SECRET_WORDS = re.compile(r"PASSWORD|SECRET|TOKEN|ACCESS_KEY", re.I)
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", BUILDS)
 def test_no_container_has_privileges(name):
     for where, (container, pod) in containers(overlay(name)).items():
         own, shared = container["securityContext"], pod["securityContext"]
@@ -29,14 +29,14 @@ def test_no_container_has_privileges(name):
     assert levels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", BUILDS)
 def test_every_container_has_requests_and_limits(name):
     for where, (container, _) in containers(overlay(name)).items():
         for kind in ("requests", "limits"):
             assert {"cpu", "memory"} <= set(container["resources"][kind]), (where, kind)
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", BUILDS)
 def test_images_have_versions(name):
     for where, (container, _) in containers(overlay(name)).items():
         if "autoscaler" not in where:  # the operator gives it the head's image
@@ -45,7 +45,7 @@ def test_images_have_versions(name):
             assert tag != "latest", where
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", BUILDS)
 def test_ray_writes_to_volumes_that_are_empty_at_first(name):
     for where, pod in pods(overlay(name)).items():
         empty = {volume["name"] for volume in pod["spec"].get("volumes", []) if "emptyDir" in volume}
@@ -63,14 +63,14 @@ def test_ray_writes_to_volumes_that_are_empty_at_first(name):
             assert {mounts[path] for path in WRITTEN_BY_RAY} <= empty, where
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", BUILDS)
 def test_only_the_head_may_talk_to_the_api_server(name):
     """Its service account, which the operator makes, is the autoscaler's."""
     for where, pod in pods(overlay(name)).items():
         assert where.endswith("head") or pod["spec"]["automountServiceAccountToken"] is False, where
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", BUILDS)
 def test_credentials_come_from_secrets_only(name):
     for thing in overlay(name):
         assert thing["kind"] not in ("Secret", "ConfigMap")
@@ -79,7 +79,7 @@ def test_credentials_come_from_secrets_only(name):
             if SECRET_WORDS.search(variable["name"]):
                 assert "secretKeyRef" in variable["valueFrom"], where
             else:
-                assert not re.search(r"://[^/]*:(?!\$\()[^/]*@", variable["value"]), where
+                assert not re.search(r"://[^/]*:(?!\$\()[^/]*@", variable.get("value", "")), where
         words = " ".join([*container.get("command", []), *container.get("args", [])])
         assert not SECRET_WORDS.search(words), where  # arguments can be read in a list of processes
 
@@ -103,9 +103,9 @@ SUBMITTER = {"app.kubernetes.io/component": "submitter"}
 ANY = {}
 
 
-def reaches(source, namespace, target, port):
+def reaches(source, namespace, target, port, name="cpu"):
     """Whether network policies let a pod of a namespace reach a port of a pod in ours."""
-    applying = [each for each in policies("cpu") if selects(each["podSelector"], target)]
+    applying = [each for each in policies(name) if selects(each["podSelector"], target)]
     assert applying, "a pod to which no policy applies is open to all"
     for policy in applying:
         for rule in policy.get("ingress", []):
@@ -154,6 +154,17 @@ def test_every_overlay_has_the_same_network_policies(name):
 )
 def test_who_reaches_whom(source, namespace, target, port, open_):
     assert reaches(source, namespace, target, port) is open_
+
+
+def test_components_open_what_they_need_and_no_more():
+    backup = pods(overlay("volume-and-roles"))["CronJob mlflow-backup"]["metadata"]["labels"]
+    monitors = {"kubernetes.io/metadata.name": "monitoring"}
+    for build in ("cpu", "volume-and-roles"):
+        assert reaches(backup, HOME, POSTGRES, 5432, build) is (build != "cpu")
+        assert reaches(ANY, monitors, HEAD, 8080, build) is (build != "cpu")
+        assert not reaches(ANY, monitors, HEAD, 8265, build)
+        assert not reaches(ANY, ABROAD, WORKER, 8080, build)
+        assert not reaches(backup, HOME, MLFLOW, 5432, build)
 
 
 def test_policies_name_the_labels_that_our_pods_have():

@@ -6,24 +6,19 @@ import kubernetes_validate
 import pytest
 
 from tests.k8s.crds import faults, strict
-from tests.k8s.manifests import OVERLAYS, cluster_spec, only, overlay
+from tests.k8s.manifests import BUILDS, OVERLAYS, cluster_spec, only, overlay, ray_resource
 from tests.k8s.rules import QUEUE, broken
 
 RAY = ("RayCluster", "RayJob")
 
 
-def ray_resource(name):
-    (found,) = [each for each in overlay(name) if each["kind"] in RAY]
-    return found
-
-
-@pytest.mark.parametrize("name", OVERLAYS)
-def test_overlays_are_valid(name):
+@pytest.mark.parametrize("name", BUILDS)
+def test_what_is_built_is_valid(name):
     for thing in overlay(name):
         if thing["kind"] in RAY:
             assert faults(thing) == []
             assert broken(thing) == []
-        else:
+        elif thing["kind"] != "PodMonitor":  # Prometheus's, whose definition is not here
             kubernetes_validate.validate(thing, "1.33", strict=True)
 
 
@@ -45,7 +40,7 @@ def test_gpu_workers_start_from_none():
         spec = cluster_spec(ray_resource(name))
         (group,) = [each for each in spec["workerGroupSpecs"] if each["groupName"] == "gpu"]
         assert spec["enableInTreeAutoscaling"]
-        assert group["minReplicas"] == group["replicas"] == 0
+        assert group["minReplicas"] == 0
         pod = group["template"]["spec"]
         assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
         assert pod["tolerations"][0]["key"] == "nvidia.com/gpu"
@@ -111,12 +106,20 @@ def test_fields_are_open_only_where_the_definition_says_so():
 SELECTED = {"ray.io/cluster": "raysweep"}
 RULE = {"policy": "DeleteCluster", "condition": {"jobStatus": "SUCCEEDED"}}
 GROUP = ("spec", "rayClusterSpec", "workerGroupSpecs", 0)
+SUBMITTER = ("spec", "submitterPodTemplate", "spec", "containers", 0)
 BREACHES = [  # what breaks a rule of the job on CPUs, and what is said
     ({("metadata", "name"): "s" * 48}, "48 characters"),
     ({("metadata", "name"): "Sweep"}, "no DNS label"),
     ({("spec", "deletionStrategy"): {"deletionRules": [RULE]}}, "deletionRules and shutdownAfterJobFinishes"),
     ({("spec", "shutdownAfterJobFinishes"): False}, "ttlSecondsAfterFinished needs"),
     ({("spec", "shutdownAfterJobFinishes"): False, ("spec", "suspend"): True}, "suspend needs"),
+    ({("spec", "suspend"): False}, "suspend belongs to Kueue"),
+    ({("spec", "submitterConfig"): None}, "submitterConfig.backoffLimit"),
+    ({(*SUBMITTER, "livenessProbe"): None}, "the submitter must have a livenessProbe"),
+    ({("spec", *HEAD[:-1], "metadata"): None}, "the head may be moved: no karpenter.sh/do-not-disrupt"),
+    ({("spec", *HEAD, "tolerations"): []}, "must not tolerate node.kubernetes.io/unreachable"),
+    ({("spec", *HEAD, "tolerations", 0, "tolerationSeconds"): 300}, "node.kubernetes.io/not-ready"),
+    ({("spec", *HEAD, "affinity"): {}}, "spot node (eks.amazonaws.com/capacityType)"),
     ({("spec", "clusterSelector"): SELECTED, ("spec", "suspend"): True}, "suspend and clusterSelector"),
     ({("spec", "clusterSelector"): SELECTED}, "backoffLimit and clusterSelector"),
     ({("spec", "submissionMode"): "InteractiveMode"}, "backoffLimit and InteractiveMode"),
@@ -125,6 +128,7 @@ BREACHES = [  # what breaks a rule of the job on CPUs, and what is said
     ({(*GROUP, "minReplicas"): None}, "minReplicas and maxReplicas must be given"),
     ({(*GROUP, "maxReplicas"): None}, "minReplicas and maxReplicas must be given"),
     ({(*GROUP, "replicas"): 9}, "replicas lie outside"),
+    ({(*GROUP, "replicas"): 1}, "belong to the autoscaler"),
     ({(*GROUP, "suspend"): True}, "cannot be suspended"),
     ({(*GROUP, "template", "spec", "restartPolicy"): "Always"}, "must be Never"),
     ({("spec", "rayClusterSpec", "enableInTreeAutoscaling"): False}, "autoscalerOptions without"),
@@ -159,8 +163,9 @@ def test_a_breach_of_a_rule_is_named(changes, words):
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        (("spec", "suspend"), False, "created suspended"),
-        (("spec", "shutdownAfterJobFinishes"), False, "created suspended"),
+        (("spec", "suspend"), True, "suspend belongs to Kueue"),
+        (("spec", "shutdownAfterJobFinishes"), False, "must have shutdownAfterJobFinishes"),
+        ((*GROUP, "replicas"), None, "a fixed size needs replicas"),
         (("spec", "rayClusterSpec", "enableInTreeAutoscaling"), True, "must not scale itself"),
         (("spec", "clusterSelector"), SELECTED, "bring its own cluster"),
         (("spec", "rayClusterSpec", "workerGroupSpecs"), "seven", "six groups"),

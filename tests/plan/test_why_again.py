@@ -18,6 +18,7 @@ from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord
 from raysweep.store.results import RESULTS, ResultStore
 from raysweep.store.trials import TrialStore
+from raysweep.stored import stored_sources
 from raysweep.sweep.load import check
 from tests.store.results import commit_barriers
 
@@ -181,6 +182,24 @@ def test_the_function_of_the_own_network_that_changed_is_named(files, tmp_path, 
     assert said(f"import math{NETWORK}") == f"{named} the statements outside functions"
     files.delete(files.list("sources")[0])
     assert said(NETWORK.replace("nn.ReLU()", "nn.Tanh()")) == f"source of {name}.py changed"
+
+
+def test_changes_that_no_id_notices_are_named(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    package = tmp_path / f"package_{next(NUMBERS)}"
+    package.mkdir()
+    head, tail = NETWORK.split("def build")
+    contents = {"__init__": "", "nets": f"from .parts import helper\n\ndef build{tail}", "parts": head}
+    for name, text in contents.items():
+        (package / f"{name}.py").write_text(text)
+    model = {"model": f"{package.name}.nets:build"}
+    finish(files, plan(model))
+    assert why(files, plan(model)) == []
+    assert stored_sources(files.root, "s") == {f"{package.name}/{n}.py": t for n, t in contents.items()}
+    (package / "parts.py").write_text(f"{head}# a remark")
+    (line,) = why(files, plan(model))
+    assert line.startswith(f"warning: {package.name}/parts.py changed since this sweep last ran")
 
 
 def test_many_reasons_are_cut(files):

@@ -28,6 +28,16 @@ def test_lists_are_swept_and_overridden(tmp_path):
     assert sweep.resolved["train"]["width"] == [8, 16]
 
 
+def test_the_fingerprint_is_of_what_is_asked_for_and_not_of_where_it_runs(tmp_path):
+    """So that a plan on a laptop can be compared with a run on a cluster."""
+    plain = load(tmp_path, BASE).fingerprint
+    elsewhere = ["resources.workers=8", "train.data_root=/tmp/data", "train.download=true"]
+    assert load(tmp_path, f"# a comment\n{BASE}", *elsewhere, "tracking.enabled=false").fingerprint == plain
+    assert load(tmp_path, BASE, "train.width=[8, 16]").fingerprint == plain
+    for override in ("train.epochs=3", "train.width=[16, 8]", "train.replicates=3", "compare.alphas=5"):
+        assert load(tmp_path, BASE, override).fingerprint != plain
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

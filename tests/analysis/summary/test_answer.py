@@ -1,0 +1,98 @@
+"""The answer of a sweep in a few lines that fit a terminal."""
+
+import pandas as pd
+import pytest
+
+from analysis.summary.answer import answer
+from tests.analysis.barrier_rows import joint_alignments, joint_rows, pair_alignments, pair_rows, via_rows
+from tests.analysis.planned import planned
+from tests.analysis.sweeps import trials, weak_tables, write
+
+METHOD = "weight_matching"
+WIDTHS = (8, 16, 32)
+
+
+def sweep(tmp_path, weak, via, jointly):
+    """A sweep over widths with these error barriers, which are those of all pairs."""
+    barriers, alignments, runs = [], [], []
+    for width, *found in zip(WIDTHS, weak, via, jointly, strict=True):
+        names = tuple(f"{name}{width}@0@9" for name in "abcd")
+        barriers += pair_rows("unaligned", width, 0.3, networks=names, splits=("test",))
+        barriers += pair_rows("direct", width, found[0], METHOD, names, splits=("test",))
+        barriers += via_rows(width, found[1], names) + joint_rows(width, found[2], networks=names)
+        alignments += [pair_alignments(names), joint_alignments(networks=names)]
+        runs += [{**row, "trial_id": f"{row['trial_id']}{width}"} for row in trials(width)]
+    tables = {"trials": runs, "alignments": pd.concat(alignments)}
+    return write(tmp_path, "mine", barriers=barriers, **tables)
+
+
+def test_one_setting_takes_three_lines(tmp_path):
+    folder = sweep(tmp_path, weak=(0.1, 0.02, 0.01), via=(0.3, 0.2, 0.1), jointly=(0.1, 0.01, 0.03))
+    assert answer(folder) == [
+        "mlp on digits, weight matching: is the mean test error barrier at most 0.02?",
+        "weak: from width 16 on; strong via a third: fails at width 32; jointly: fails at width 32",
+        "test error of the networks themselves by width: 8: 0.050, 16: 0.050, 32: 0.050",
+    ]
+
+
+def test_what_is_undecided_names_the_replicates_that_would_do(tmp_path):
+    folder = sweep(tmp_path, weak=(0.1, 0.1, 0.01), via=(0.1, 0.1, 0.1), jointly=(0.1, 0.1, 0.1))
+    path = folder / "barriers" / "00.parquet"
+    barriers = pd.read_parquet(path)
+    with_a = (
+        barriers.kind.eq("direct")
+        & barriers.width.eq(16)
+        & barriers.networks.map(lambda each: "a16@0@9" in each)
+    )
+    barriers.loc[with_a, "error_barrier"] = 0.07  # one network stands out, so that the interval is wide
+    barriers.loc[barriers.kind.eq("via") & barriers.width.eq(32), "error_barrier"] = [0.0, 0.05] * 6
+    barriers.to_parquet(path)
+    lines = answer(folder)
+    assert lines[1].startswith("weak: from width 32 on; strong via a third: ")
+    undecided = " ".join(lines[3:])
+    assert undecided.startswith("undecided (replicates that would do): weak at width 16 (11); strong via a")
+
+
+def test_fewer_than_four_networks_decide_nothing(tmp_path):
+    three = ("a@0@9", "b@0@9", "c@0@9")
+    barriers = pair_rows("unaligned", 8, 0.3, networks=three) + pair_rows("direct", 8, 0.01, METHOD, three)
+    folder = write(tmp_path, "mine", trials=trials()[:3], alignments=pair_alignments(), barriers=barriers)
+    assert answer(folder)[1] == "weak: undecided"
+    assert answer(folder)[3] == "undecided (replicates that would do): weak at width 8 (4)"
+
+
+def test_nothing_to_decide_takes_no_line(tmp_path):
+    tables = weak_tables()
+    tables["barriers"] = pair_rows("unaligned", 8, 0.3)
+    assert answer(write(tmp_path, "mine", **tables)) == []
+
+
+def test_one_table_across_any_swept_keys(tmp_path):
+    swept = {"learning_rate": [0.1, 0.01], "norm": ["none", "layer"], "width": [4, 8]}
+    tables = planned(swept, compare={"kinds": ["unaligned", "direct", "via"]})
+    rows = tables["barriers"]
+    low = rows.kind.eq("direct") & rows.norm.eq("layer") & rows.width.eq(8)
+    rows["error_barrier"] = 0.3 - 0.29 * low
+    tables["trials"]["test_error"] = 0.05
+    lines = answer(write(tmp_path, "s", **{name: frame for name, frame in tables.items() if len(frame)}))
+    assert lines[0] == "mlp on digits, weight matching: is the mean test error barrier at most 0.02?"
+    assert [line.split("  ")[0] for line in lines[2:6]] == [
+        "norm layer, learning rate 0.01",
+        "norm layer, learning rate 0.1",
+        "learning rate 0.01",
+        "learning rate 0.1",
+    ]
+    assert [line.split()[-6:] for line in lines[2:6]] == [
+        *[["from", "8", "on", "fails", "at", "8"]] * 2,
+        *[["fails", "at", "8", "fails", "at", "8"]] * 2,
+    ]
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("kinds", [["direct"], ["unaligned", "direct", "via", "joint"]])
+def test_lines_fit_a_terminal(tmp_path, kinds):
+    tables = planned({"width": [4, 8, 16, 32, 64, 128, 256, 512]}, compare={"kinds": kinds})
+    tables["trials"]["test_error"] = 0.123456
+    lines = answer(write(tmp_path, "s", **{name: frame for name, frame in tables.items() if len(frame)}))
+    assert max(map(len, lines)) <= 100
+    assert len(lines) <= 7
