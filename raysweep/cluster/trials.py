@@ -154,6 +154,8 @@ class _Ready(Searcher):
         return {}
 
     def suggest(self, trial_id: str) -> Any:
+        if interrupted():
+            self._again.clear()
         if not self._again and not self._source.ready_trials:
             return None if self._running else Searcher.FINISHED
         tasks = [self._again.popleft()] if self._again else self._source.tasks(self._most())
