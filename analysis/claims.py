@@ -1,6 +1,8 @@
 """Which of the claims hold? A page of all sweeps under a root: verdicts, figures and the paper's numbers."""
 
 import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analysis.command import ROOT
@@ -8,12 +10,71 @@ from analysis.rows.tables import read
 from analysis.summary.evidence import evidence
 from analysis.summary.page import CLAIMS, Claim, render
 from analysis.summary.reproduction import Reproduction, reproductions
-from analysis.summary.sweep_report import report
+from analysis.summary.sweep_report import Report, report
 from analysis.summary.verdict import Verdict
 from raysweep.commands.process_exit import leave
+from raysweep.commands.standing import standings
 from raysweep.errors import UserError
+from raysweep.store.backends import Stamp
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
+
+PAGE = "claims.html"
+
+
+@dataclass(frozen=True)
+class _Analysed:
+    """What the page says of a sweep, and the stamps of the objects that it was made from."""
+
+    stamps: dict[str, Stamp]
+    verdicts: list[Verdict]
+    reproductions: list[Reproduction]
+    report: Report
+
+
+class Page:
+    """The page of a root, written any number of times; only sweeps that have changed are analysed again.
+
+    Figures are drawn again with the analyses. The verdicts of a sweep of which jobs are left are marked.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._analysed: dict[str, _Analysed] = {}
+
+    def write(self) -> list[Verdict]:
+        """Write `claims.html` under the root, if it has changed, and return the verdicts."""
+        found = self._renewed()
+        how_far = standings(self._files)
+        partial = {each.sweep for each in how_far if not each.problem and not each.complete}
+        verdicts = [
+            replace(verdict, partial=verdict.sweep in partial) for each in found for verdict in each.verdicts
+        ]
+        beside = [(each.report.name, number) for each in found for number in each.reproductions]
+        page = render(verdicts, beside, [each.report for each in found], how_far).encode()
+        if not self._files.holds(PAGE, page):
+            self._files.put(PAGE, page)
+        return verdicts
+
+    def _renewed(self) -> list[_Analysed]:
+        """Analyse the sweeps whose tables or file have changed, and return all of them by name."""
+        stamps: dict[str, dict[str, Stamp]] = {}
+        for name, stamp in self._files.stamps("sweeps").items():
+            _, sweep, *rest = name.split("/")
+            if rest:
+                of = stamps.setdefault(sweep, {})
+                if name.endswith((".parquet", ".yaml")):
+                    of[name] = stamp
+        before, self._analysed = self._analysed, {}
+        for sweep in sorted(stamps):
+            if sweep in before and before[sweep].stamps == stamps[sweep]:
+                self._analysed[sweep] = before[sweep]
+                continue
+            with as_directory(self._files, f"sweeps/{sweep}") as folder:
+                tables = read(folder)
+                found = evidence(tables), list(reproductions(tables)), report(folder, tables)
+            self._analysed[sweep] = _Analysed(stamps[sweep], *found)
+        return list(self._analysed.values())
 
 
 def analyse(root: str | Path) -> str:
@@ -22,21 +83,12 @@ def analyse(root: str | Path) -> str:
     The root is a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. Figures are drawn again.
     """
     files = Files(str(root))
-    verdicts: list[Verdict] = []
-    beside: list[tuple[str, Reproduction]] = []
-    reports = []
-    with as_directory(files, "sweeps") as sweeps:
-        for folder in sorted(path for path in sweeps.glob("*") if path.is_dir()):
-            tables = read(folder)
-            verdicts += evidence(tables)
-            beside += [(folder.name, found) for found in reproductions(tables)]
-            reports.append(report(folder, tables))
-    files.put("claims.html", render(verdicts, beside, reports).encode())
+    verdicts = Page(files).write()
     lines = [line for claim in CLAIMS for line in _lines(claim, verdicts)]
-    return "\n".join([*lines, f"page: {files.where('claims.html')}"])
+    return "\n".join([*lines, f"page: {files.where(PAGE)}"])
 
 
-def _lines(claim: Claim, verdicts: list[Verdict]) -> list[str]:
+def _lines(claim: Claim, verdicts: Iterable[Verdict]) -> list[str]:
     own = [str(each) for each in verdicts if each.claim == claim.name]
     command = f"raysweep run sweeps/{claim.sweeps[0]}.yaml"
     return own or [f"{claim.name}: missing: no sweep has rows for it; run `{command}`"]

@@ -154,11 +154,23 @@ def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) ->
 
 
 @app.command()
-def status(root: UsedRoot) -> None:
-    """Say how far each sweep under a root is, and how many jobs have failed."""
+def status(
+    root: UsedRoot,
+    watch: Annotated[bool, typer.Option("--watch", help="show it again every 5 s, until Ctrl-C")] = False,
+) -> None:
+    """Say how far each sweep under a root is, and how many jobs have failed.
+
+    Of a run in progress it also says the rate, the time left, and the hours of CPUs and GPUs spent and left.
+    """
     from raysweep.commands.status import status_lines
+    from raysweep.commands.status import watch as keep_watching
     from raysweep.store.files import Files
 
+    if watch:
+        try:
+            keep_watching(Files.existing(root))
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
     for line in status_lines(Files.existing(root)):
         typer.echo(line)
 

@@ -182,14 +182,20 @@ def test_interrupt_ends_with_130(tiny, tmp_path):
 
 def test_sigterm_to_the_whole_group_leaves_resume_points_and_tables(tiny, tmp_path):
     """As `timeout` sends it: Ray's processes survive it, and the driver ends them."""
-    sets = ["train.epochs=[1, 100_000]", "train.width=4", "train.replicates=2", "train.checkpoints=[]"]
+    sets = ["train.epochs=[1, 100000]", "train.width=4", "train.replicates=2", "train.checkpoints=[]"]
     sets += ["resources.workers=3", "resources.trial.cpu=0.5", "resources.resume_seconds=1000"]
+    sets += ["resources.publish_seconds=1"]
     words = command("run", tiny, "--root", tmp_path, *(word for each in sets for word in ("--set", each)))
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     driver = subprocess.Popen(words, cwd=PROJECT, process_group=0, **output)
     while not list(tmp_path.glob("trials/*/level_000/done")):  # of a network of one epoch
         assert driver.poll() is None
         time.sleep(0.05)
+    while not (tmp_path / "claims.html").exists():  # published while the run goes on
+        assert driver.poll() is None
+        time.sleep(0.05)
+    assert len(pd.read_parquet(tmp_path / "sweeps/tiny/trials")) in (1, 2)
+    assert "; running, " in here("status", tmp_path)
     began = time.monotonic()
     os.killpg(driver.pid, signal.SIGTERM)
     printed = driver.communicate(timeout=60)[0].decode()
@@ -198,6 +204,7 @@ def test_sigterm_to_the_whole_group_leaves_resume_points_and_tables(tiny, tmp_pa
     assert "the same command goes on from here" in printed
     assert not [word for word in ("Traceback", "SIGTERM", "***") if word in printed], printed
     assert len(list(tmp_path.glob("trials/*/resume"))) == 2
+    assert "running" not in here("status", tmp_path)
     assert len(pd.read_parquet(tmp_path / "sweeps/tiny/trials")) in (1, 2)
 
 

@@ -13,6 +13,7 @@ from analysis.summary.evidence import PRUNING, STRONG, TRAINING, WEAK
 from analysis.summary.reproduction import Reproduction
 from analysis.summary.sweep_report import Report
 from analysis.summary.verdict import Verdict
+from raysweep.commands.standing import Standing
 from raysweep.vocabulary import Split
 
 
@@ -103,11 +104,15 @@ def _gathered(verdicts: Iterable[Verdict], key: Callable[[Verdict], Key]) -> dic
 
 
 def render(
-    verdicts: list[Verdict], reproductions: list[tuple[str, Reproduction]], reports: list[Report]
+    verdicts: list[Verdict],
+    reproductions: list[tuple[str, Reproduction]],
+    reports: list[Report],
+    standings: list[Standing],
 ) -> str:
     """Return the page; each reproduction comes with the name of its sweep.
 
-    Everything that comes from tables, names and files is escaped.
+    While a run is in progress, the page has itself loaded again and again. Everything that comes from tables,
+    names and files is escaped.
     """
     environment = Environment(
         loader=PackageLoader("analysis.summary"),
@@ -122,6 +127,8 @@ def render(
         tables=tables,
         reproductions=reproductions,
         reports=reports,
+        standings=standings,
+        refresh=min((each.progress.every for each in standings if each.progress), default=None),
         splits=tuple(Split),
         threshold=THRESHOLD,
         reading=paper.READING,

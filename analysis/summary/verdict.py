@@ -13,7 +13,8 @@ class Verdict(DecidedSpread):
     """The decision on a claim on one split, with the spread of the pairs or triples behind it.
 
     `what` describes the permutations, and `where` the epoch or level to which the spread belongs. `reason`
-    says why the claim is undecided, or at which epochs or levels it fails.
+    says why the claim is undecided, or at which epochs or levels it fails. `partial` says that the sweep has
+    jobs left, so that the verdict is one on what is done.
     """
 
     claim: str
@@ -22,6 +23,7 @@ class Verdict(DecidedSpread):
     setting: Setting
     split: str
     where: str = ""
+    partial: bool = False
 
     @property
     def family(self) -> str:
@@ -30,8 +32,9 @@ class Verdict(DecidedSpread):
 
     @property
     def wording(self) -> str:
-        """The state in words, with its reason."""
-        return with_reason(self.state, self.reason)
+        """The state in words, with its reason, and `so far` where the sweep is not complete."""
+        words = with_reason(self.state, self.reason)
+        return f"so far {words}" if self.partial else words
 
     def __str__(self) -> str:
         where = f" {self.where}" if self.where else ""

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Container, Hashable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -29,16 +30,25 @@ PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is 
 
 
 def run_sweep(
-    files: Files, wanted: Desired, work: Todo, address: str | None, listener: Listener
+    files: Files,
+    wanted: Desired,
+    work: Todo,
+    address: str | None,
+    listener: Listener,
+    beside: AbstractContextManager[object] | None = None,
 ) -> list[Failure]:
-    """Do the remaining work, publish the tables (even when interrupted), and return the failures."""
+    """Do the remaining work, publish the tables (even when interrupted), and return the failures.
+
+    `beside` is entered while the work goes on, and left before the tables are published.
+    """
     run = _Run(files, wanted, listener)
     run.failures += [Failure(key, "trial", **asdict(found)) for key, found in work.diverged.items()]
     run.failures += [_blocked(kind, key, why) for key, (kind, why) in work.lost.items()]
     _drop_resume_points(files, wanted, work)
     try:
         if work:
-            run.stages(work, address)
+            with beside or nullcontext():
+                run.stages(work, address)
     finally:
         with orderly(PUBLICATION):
             run.failures += publish_tables(files, wanted, done(wanted, files), run.failures)

@@ -38,7 +38,6 @@ from raysweep.work.step_count import StepCount
 from raysweep.work.trial import run_trial
 
 DEATHS = 3  # failures of a trial's process or storage without progress; other exceptions would recur
-PACKED = 8  # trials that share a GPU unless the sweep file says otherwise: more are no faster (measured)
 MOST_DEATHS = 100  # failures with progress, by lost nodes, or before the process could record its start
 
 
@@ -175,7 +174,7 @@ class _Ready(Searcher):
 
     def _most(self) -> int:
         """Return how many trials a process gets: not more than its share of those that are ready."""
-        pack = self._worker.pack or (PACKED if self._worker.gpu else 1)
+        pack = self._worker.packed
         share = -(-self._source.ready_trials // max(1, slots(needs_of(self._worker)))) if pack > 1 else 1
         return min(pack, share)
 

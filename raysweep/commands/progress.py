@@ -20,7 +20,7 @@ class LiveProgress:
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
-        self._failures = 0
+        self.failures: list[Failure] = []
         self._progress = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(),
@@ -87,7 +87,7 @@ class LiveProgress:
         return f"{steps / (self._steps[-1][0] - self._steps[0][0]):,.0f} steps/s" if steps else ""
 
     def failed(self, failure: Failure) -> None:
-        self._failures += 1
+        self.failures.append(failure)
         self._show()
         last = failure.error.strip().splitlines()[-1]
         self._log.print(f"failed: {failure.what} {failure.id}: {last}")
@@ -100,4 +100,4 @@ class LiveProgress:
             self._log.print(text)
 
     def _failed(self) -> list[str]:
-        return [f"{self._failures} failed"] if self._failures else []
+        return [f"{len(self.failures)} failed"] if self.failures else []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from raysweep.cluster.run import run_sweep
+from raysweep.commands.live import LivePublication
 from raysweep.commands.load_all import load_all
 from raysweep.commands.plan import plan_table
 from raysweep.commands.progress import LiveProgress
@@ -117,7 +118,12 @@ def _run(
             tracker.prepare()
         record_sweep(files, wanted)
         with LiveProgress(log) as progress:
-            failures = run_sweep(files, wanted, work, address, progress)
+            live = LivePublication(files, sweep, lambda: progress.failures, log)
+            failures = run_sweep(files, wanted, work, address, progress, live)
+        if tracker and live.begun:
+            tracker = _tracker(files, sweep)  # one that finds what was logged meanwhile
+        if work:
+            _renew_page(files, live.begun)
         _answer(log, files, sweep, tracker, verbose)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
@@ -162,6 +168,12 @@ def _shown(path: str) -> str:
     """Return a path as seen from the current folder, where it lies below that."""
     here = f"{os.getcwd()}/"
     return path.removeprefix(here)
+
+
+def _renew_page(files: Files, begun: bool) -> None:
+    """Write the page of the root once more if the run has written it, or if there was one before."""
+    if begun or files.exists(PAGE):
+        importlib.import_module("analysis.claims").analyse(files.root)
 
 
 def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":

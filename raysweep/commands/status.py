@@ -1,27 +1,27 @@
 """`raysweep status`: the progress of every sweep under a root."""
 
-from raysweep.errors import CorruptObject, UserError
-from raysweep.plan.record import finished, read_record, sweep_names
+import time
+
+from rich.console import Console
+from rich.live import Live
+
+from raysweep.commands.standing import standings
 from raysweep.store.files import Files
-from raysweep.tables.schemas import read_table
+
+EVERY = 5.0  # seconds between two looks of --watch
 
 
 def status_lines(files: Files) -> list[str]:
-    """Return a line per sweep under the root, with its finished and desired jobs and its failures.
+    """Return a line per sweep under the root: its jobs, its failures, and the progress of its run.
 
     They are those of its record. Where that, or the table of failures, cannot be read, the line says so.
     """
-    return [_line(files, name) for name in sweep_names(files)] or [f"no sweep under {files.root}"]
+    return [str(each) for each in standings(files)] or [f"no sweep under {files.root}"]
 
 
-def _line(files: Files, name: str) -> str:
-    try:
-        record = read_record(files, name)
-        left = finished(files, record).left(record)
-        attempts = read_table(files, name, "failures", ["attempts"]).column("attempts").to_pylist()
-    except UserError as error:
-        return f"{name}: {error}"
-    except CorruptObject as error:
-        return f"{name}: {error}; raysweep run writes it again"
-    parts = [f"{what} {total - left[what]}/{total}" for what, total in record.counts().items()]
-    return f"{name}: {', '.join(parts)}, failures {sum(map(bool, attempts))}"
+def watch(files: Files) -> None:
+    """Show the lines anew every few seconds, until Ctrl-C."""
+    with Live(console=Console(highlight=False, markup=False), auto_refresh=False) as live:
+        while True:
+            live.update("\n".join(status_lines(files)), refresh=True)
+            time.sleep(EVERY)

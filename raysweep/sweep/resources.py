@@ -12,6 +12,9 @@ class Worker(Strict):
     )
 
 
+PACKED = 8  # trials that share a GPU unless the sweep file says otherwise: more are no faster (measured)
+
+
 class TrialWorker(Worker):
     pack: Whole | None = Field(
         default=None,
@@ -20,6 +23,11 @@ class TrialWorker(Worker):
         "turns; 8 on a GPU, but no more than fit into its memory, and 1 on a CPU unless given. Packed trials "
         "have the same bits as trials alone.",
     )
+
+    @property
+    def packed(self) -> int:
+        """The largest number of trials that a process trains at a time."""
+        return self.pack or (PACKED if self.gpu else 1)
 
 
 class Resources(Strict):
@@ -52,6 +60,12 @@ class Resources(Strict):
     )
     resume_seconds: Number = Field(
         default=30, ge=0, description="The seconds between two resume points of a trial."
+    )
+    publish_seconds: Number = Field(
+        default=120,
+        gt=0,
+        description="The seconds between two publications while a run goes on: of the tables, the figures, "
+        "the page and MLflow.",
     )
 
 

@@ -18,6 +18,7 @@ BENCHMARKS = (
     "dispatch",
     "memory",
     "planning",
+    "live",
     "commands",
     "accelerator",
     "coverage",

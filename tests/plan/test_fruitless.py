@@ -120,7 +120,7 @@ def test_a_plan_needs_no_files_of_a_named_data_set(tmp_path):
     for more in ([], ["--set", "train.download=true"]):
         output = here("plan", path, *sets, *more)
         assert "the files of mnist are not on this machine" in output
-        assert output.splitlines()[2].split() == ["trials", "4", "?", "4"]
+        assert ["trials", "4", "?", "4"] in map(str.split, output.splitlines())
     assert "dataset mnist: no folder among" in here("run", path, *sets, code=2)
     assert not (tmp_path / "runs").exists()
     write_mnist(tmp_path)

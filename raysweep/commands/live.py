@@ -1,0 +1,94 @@
+"""Results while a run goes on: tables, analyses, the page and MLflow, by a process of their own.
+
+The process has the lowest priority and does what `raysweep run` does at the end, through the same functions.
+The run only tells it when, and what has failed. It is killed before the run publishes its last tables.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+from raysweep.commands.run_log import RunLog
+from raysweep.commands.standing import end_progress
+from raysweep.store.files import Files
+from raysweep.sweep.load import Sweep
+from raysweep.tables.failures import Failure
+
+
+class LivePublication:
+    """Has a run in progress published every `resources.publish_seconds`; `begun` says whether it ever was.
+
+    A publication that takes longer than that is followed by the next one at once, so that no committed row
+    waits longer than for the rest of one publication and the whole of another.
+    """
+
+    def __init__(
+        self, files: Files, sweep: Sweep, failures: Callable[[], list[Failure]], log: RunLog
+    ) -> None:
+        self._files, self._sweep, self._failures, self._log = files, sweep, failures, log
+        self._every = sweep.sections.resources.publish_seconds
+        self._process: subprocess.Popen[str] | None = None
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._told: set[str] = set()
+        self._thread = threading.Thread(target=self._keep_publishing, name="live", daemon=True)
+
+    @property
+    def begun(self) -> bool:
+        return self._process is not None
+
+    def __enter__(self) -> "LivePublication":
+        end_progress(self._files, self._sweep.name)  # of a run that was killed
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._over.set()
+            if self._process:
+                self._process.kill()
+        self._thread.join()
+        if self._process:
+            self._process.wait()
+            end_progress(self._files, self._sweep.name)
+
+    def _keep_publishing(self) -> None:
+        due = time.monotonic() + self._every
+        while not self._over.wait(max(0.0, due - time.monotonic())):
+            due = time.monotonic() + self._every
+            try:
+                self._publish()
+            except (OSError, ValueError):  # the process was killed; the next publication starts another
+                continue
+
+    def _publish(self) -> None:
+        with self._lock:
+            if self._over.is_set():
+                return
+            if self._process is None or self._process.poll() is not None:
+                self._process = self._start()
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps([asdict(each) for each in self._failures()]) + "\n")
+        self._process.stdin.flush()
+        for problem in json.loads(self._process.stdout.readline()):
+            if problem not in self._told:
+                self._told.add(problem)
+                self._log.record(f"a publication while the run goes on: {problem}")
+
+    def _start(self) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "raysweep.commands.publisher", self._files.root, self._sweep.name]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            process_group=0,  # Ctrl-C is for the run, which ends this process
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
