@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from urllib.parse import urlparse
 from raysweep.cluster.tokens import TOKENS
 from raysweep.errors import UserError
 from raysweep.interruption import stops
+from raysweep.models.names import is_custom
 from raysweep.sweep.load import Sweep
 from raysweep.version import CHECKOUTS, checkouts
 
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
 
 FOLDER = "sweeps"  # the folder of the sweep file in the job's directory
 SHIPPED = ("raysweep", "analysis")
+AWAY = 600.0  # seconds without an answer after which a job is no longer followed
+LONGEST_WAIT = 30.0  # seconds between two attempts to connect again
 PATIENCE = 60  # seconds within which a cluster must accept a job
 STOPPING = 20  # seconds that a stopped job has to end; Ray would kill it after 3
+INSTALLED = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 KEPT = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
 
@@ -37,9 +42,9 @@ def submit(
     """Send the project and the sweep file to a cluster, follow the job's log, and return its exit code.
 
     The job runs `raysweep run`. SIGTERM and SIGUSR1 end the job, as they end a run; Ctrl-C leaves it running.
-    Credentials are never sent: those for storage and tracking, and the
-    cluster's token, must be present on the cluster. Raises `UserError` for a root that the job could not
-    find, and for an address that does not answer or that refuses the token.
+    Credentials are never sent: those for storage and tracking, and the cluster's token, must be present on
+    the cluster. Raises `UserError` for a root that the job could not find, and for an address that does not
+    answer or that refuses the token.
     """
     if "://" not in root and not Path(root).is_absolute():
         raise UserError(
@@ -57,7 +62,7 @@ def submit(
         )
     show(f"job {job} on {address}\n")
     try:
-        return follow(client, job, show)
+        return follow(client, job, show, address)
     except KeyboardInterrupt:
         if stops():
             client.stop_job(job)
@@ -65,16 +70,57 @@ def submit(
         raise
 
 
-def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None]) -> int:
-    """Show a job's log until the job ends, and return its exit code, or 1 when it was stopped."""
-    try:
-        asyncio.run(_show_log(client, job, show))
-    except (RuntimeError, OSError):
-        show(f"the connection to the log of {job} is lost; waiting for the job's end\n")
-    while not client.get_job_status(job).is_terminal():
-        time.sleep(1)
-    code = client.get_job_info(job).driver_exit_code
-    return 1 if code is None else int(code)
+def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None], address: str) -> int:
+    """Show a job's log until the job ends, and return its exit code, or 1 when it was stopped.
+
+    A connection that is lost is made again, and the log goes on where it ended. Raises `UserError` when the
+    cluster has not answered for `AWAY` seconds, with the command that follows the job later.
+    """
+    log, waits, answered = _Log(show), 1.0, time.monotonic()
+    while True:
+        lost: Exception | None = None
+        try:
+            asyncio.run(log.follow(client, job))
+        except (RuntimeError, OSError) as error:
+            lost = error
+        try:
+            if client.get_job_status(job).is_terminal():
+                if lost:
+                    log.show(client.get_job_logs(job))
+                code = client.get_job_info(job).driver_exit_code
+                return 1 if code is None else int(code)
+            answered = time.monotonic()
+        except (RuntimeError, OSError) as error:
+            lost = error
+            if time.monotonic() - answered > AWAY:
+                raise UserError(
+                    f"--address {address}: does not answer any more ({error}); the job goes on, and this "
+                    f"follows it: ray job logs --follow --address {address} {job}"
+                ) from error
+        if lost and waits == 1:
+            show(f"the connection to the log of {job} is lost; trying again\n")
+        waits = min(2 * waits, LONGEST_WAIT) if lost else 1.0
+        time.sleep(waits)
+
+
+class _Log:
+    """Shows a log, which Ray sends from its beginning at every connection, once."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show, self._shown = show, 0
+
+    async def follow(self, client: "JobSubmissionClient", job: str) -> None:
+        """Show the log as it grows, until the job ends."""
+        received = 0
+        async for text in client.tail_job_logs(job):
+            self.show(text, received)
+            received += len(text)
+
+    def show(self, text: str, position: int = 0) -> None:
+        """Show what is new of a part of the log, which begins at a position."""
+        if position + len(text) > self._shown:
+            self._show(text[max(0, self._shown - position) :])
+            self._shown = position + len(text)
 
 
 def _stage(folder: Path, path: str, sweep: Sweep) -> None:
@@ -87,14 +133,30 @@ def _stage(folder: Path, path: str, sweep: Sweep) -> None:
     for name in sweep.sections.train.imports:
         _stage_import(folder, Path(name))
     sys.path.insert(0, os.getcwd())
-    for module in {training.model.split(":")[0].split(".")[0] for training in sweep.trainings}:
-        found = find_spec(module) if module not in SHIPPED else None
-        if found and found.origin:
-            origin = Path(found.origin)
-            if found.submodule_search_locations:
-                shutil.copytree(origin.parent, folder / module, ignore=IGNORED)
-            else:
-                shutil.copy(origin, folder / origin.name)
+    for model in {training.model for training in sweep.trainings if is_custom(training.model)}:
+        _stage_module(folder, model)
+
+
+def _stage_module(folder: Path, model: str) -> None:
+    """Copy the module or the package of a user's network, unless it is installed, as torch is.
+
+    Raises `UserError` for a namespace package.
+    """
+    module = model.partition(":")[0].partition(".")[0]
+    found = find_spec(module) if module not in SHIPPED else None
+    if found is None:
+        return
+    if found.origin is None:
+        raise UserError(
+            f"train.model = {model}: the folder {module} has no __init__.py, so it cannot be sent; add one"
+        )
+    origin = Path(found.origin)
+    if any(origin.is_relative_to(path) for path in INSTALLED) or not origin.is_file():
+        return
+    if found.submodule_search_locations:
+        shutil.copytree(origin.parent, folder / module, ignore=IGNORED, dirs_exist_ok=True)
+    else:
+        shutil.copy(origin, folder / origin.name)
 
 
 def _stage_import(folder: Path, path: Path) -> None:
@@ -149,8 +211,3 @@ def _send(client: "JobSubmissionClient", **job: Any) -> str:
             if "No available agent" not in str(error) or time.monotonic() > deadline:
                 raise UserError(f"the cluster does not accept the job: {error}") from error
             time.sleep(1)
-
-
-async def _show_log(client: "JobSubmissionClient", job: str, show: Callable[[str], None]) -> None:
-    async for text in client.tail_job_logs(job):
-        show(text)

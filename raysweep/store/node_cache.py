@@ -2,12 +2,16 @@
 
 import contextlib
 import hashlib
+import math
 import os
 import tempfile
 import uuid
 from pathlib import Path
 
 VARIABLE = "RAYSWEEP_CACHE"
+# Listing a folder of 100,000 objects takes a second. So a process lists it only when it has added this share
+# of the limit, and then leaves room for what 16 processes add until they list it again.
+ADDED, ROOM = 1 / 128, 1 / 8
 
 
 def cache_folder() -> Path:
@@ -23,7 +27,7 @@ class NodeCache:
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
-        self._folder, self._limit = folder, limit
+        self._folder, self._limit, self._added = folder, limit, math.inf
 
     def get(self, checksum: str) -> bytes | None:
         """Return the object with this SHA-256, or None when it is missing or damaged."""
@@ -50,9 +54,12 @@ class NodeCache:
                 temporary.replace(self._folder / checksum)
             finally:
                 temporary.unlink(missing_ok=True)
-            self._make_room()
+            self._added += len(content)
+            if self._added >= ADDED * self._limit:
+                self._make_room()
 
     def _make_room(self) -> None:
+        self._added = 0
         found = []
         for path in self._folder.iterdir():
             with contextlib.suppress(FileNotFoundError):  # another process may have removed it
@@ -61,7 +68,7 @@ class NodeCache:
                 found.append((path.stat().st_mtime, path.stat().st_size, path))
         held = sum(size for _, size, _ in found)
         for _, size, path in sorted(found):
-            if held <= self._limit:
+            if held <= (1 - ROOM) * self._limit:
                 return
             path.unlink(missing_ok=True)
             held -= size

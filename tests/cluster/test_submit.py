@@ -26,19 +26,30 @@ def net(shape, classes, width):
 """
 
 
-class Unreliable:
-    """A client that loses the connection to the log, and whose job has ended at the third question."""
+LOG = ["the first line\n", "the second", " line\n", "the end\n"]
 
-    def __init__(self, code):
-        self.code, self.asked = code, 0
+
+class Unreliable:
+    """A client that loses the connection: after so many parts of the log at the first, second, ... time."""
+
+    def __init__(self, parts, code=0):
+        self.parts, self.code, self.asked = parts, code, 0
 
     async def tail_job_logs(self, job):
-        yield "half of a log\n"
-        raise RuntimeError("WebSocket connection closed unexpectedly with close code 1006")
+        parts = self.parts[min(self.asked, len(self.parts) - 1)]
+        for text in LOG[:parts]:
+            yield text
+        if parts < len(LOG):
+            raise RuntimeError("WebSocket connection closed unexpectedly with close code 1006")
 
     def get_job_status(self, job):
         self.asked += 1
+        if self.asked == 2:
+            raise ConnectionError("no route to host")
         return JobStatus.RUNNING if self.asked < 3 else JobStatus.FAILED
+
+    def get_job_logs(self, job):
+        return "".join(LOG)
 
     def get_job_info(self, job):
         return JobDetails(
@@ -50,11 +61,42 @@ class Unreliable:
 
 
 @pytest.mark.parametrize(("code", "expected"), [(2, 2), (0, 0), (None, 1)])
-def test_a_job_is_followed_to_its_end_without_its_log(code, expected, monkeypatch):
+@pytest.mark.parametrize("parts", [[0], [1, 2, 4], [4]])
+def test_a_job_is_followed_to_its_end_though_connections_are_lost(parts, code, expected, monkeypatch):
+    """Every line is shown once."""
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     said = []
-    assert follow(Unreliable(code), "job", said.append) == expected
-    assert "the connection to the log of job is lost" in said[-1]
+    assert follow(Unreliable(parts, code), "job", said.append, "http://head:8265") == expected
+    assert "".join(text for text in said if "connection" not in text) == "".join(LOG)
+    assert sum("connection to the log of job is lost" in text for text in said) == 1
+
+
+def test_a_cluster_that_does_not_come_back_is_left_with_the_command_to_return(monkeypatch):
+    now = iter(range(0, 100_000, 300))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    client = Unreliable([0])
+    client.get_job_status = lambda job: (_ for _ in ()).throw(ConnectionError("no route to host"))
+    with pytest.raises(UserError, match="ray job logs --follow --address http://head:8265 job"):
+        follow(client, "job", [].append, "http://head:8265")
+
+
+def of_model(model):
+    train = {"dataset": "digits", "width": 4, "epochs": 1, "model": model}
+    return check("test", {"name": "s", "train": train})
+
+
+def test_what_is_installed_is_not_sent(small, tmp_path):
+    _stage(tmp_path / "staged", str(small), of_model("torch.nn:Linear"))
+    assert {path.name for path in (tmp_path / "staged").iterdir()} == {"analysis", "raysweep", "sweeps"}
+
+
+def test_a_namespace_package_is_refused_by_name(small, tmp_path, monkeypatch):
+    (tmp_path / "own_space").mkdir()
+    (tmp_path / "own_space" / "nets.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=r"train.model = own_space.nets:net: .* own_space has no __init__.py"):
+        _stage(tmp_path / "staged", str(small), of_model("own_space.nets:net"))
 
 
 def test_relative_imports_travel(small, tmp_path, monkeypatch):

@@ -1,5 +1,9 @@
-"""The RayJob's entrypoint with its environment, for real: killed once, and retried as the operator does."""
+"""The RayJob's entrypoint with its environment, for real: killed once, and retried as the operator does.
 
+So is its submitter, which must follow the job again and not start it twice.
+"""
+
+import contextlib
 import json
 import os
 import re
@@ -79,22 +83,65 @@ def environment(storage, mlflow_address):
 
 
 class Submitted:
-    """A job, sent as the operator's submitter does: the entrypoint goes through a shell."""
+    """A job, sent and followed as the operator's submitter does (KubeRay v1.7, K8sJobMode).
 
-    def __init__(self, address, name):
-        self._job = f"{address}/api/jobs/{name}"
-        ray = Path(sys.executable).parent / "ray"
-        options = f"--address {address} --submission-id {name} --no-wait"
-        command = ["bash", "-ce", f"{ray} job submit {options} -- {ENTRYPOINT} {SMALL}"]
-        environment = {**os.environ, "RAY_ADDRESS": address, "RAY_AUTH_MODE": "token"}  # the operator sets it
+    A submitter submits a job that the head does not know, and then follows its log.
+    """
+
+    def __init__(self, address, name, start=True):
+        self._jobs, self._name = f"{address}/api/jobs/", name
+        ray, at = f"{Path(sys.executable).parent / 'ray'} job", f"--address {address}"
+        submit = f"{ray} submit {at} --no-wait --submission-id {name} -- {ENTRYPOINT} {SMALL}"
+        known = f"{ray} status {at} {name} >/dev/null 2>&1"
+        self._shell = ["bash", "-ce", f"if ! {known}; then {submit}; fi; {ray} logs {at} --follow {name}"]
+        self._environment = {**os.environ, "RAY_ADDRESS": address, "RAY_AUTH_MODE": "token"}
+        if start:
+            self._submit()
+
+    def _submit(self):
         deadline = time.monotonic() + 120
-        while (sent := subprocess.run(command, env=environment, capture_output=True, text=True)).returncode:
-            assert "No available agent" in sent.stderr, sent.stderr  # else the head is still starting
-            assert time.monotonic() < deadline, sent.stderr
+        self.start_submitter()
+        while not self.known:  # a submitter that comes too early ends, and Kubernetes starts the next one
+            if self.submitter.poll() is not None:
+                self.start_submitter()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    def start_submitter(self):
+        """Start a submitter, in the place of one that has ended."""
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+        self.submitter = subprocess.Popen(self._shell, env=self._environment, **quiet)
+
+    def replace_submitter(self):
+        """Kill the submitter, as a node that is drained does, and start the next one."""
+        os.killpg(self.submitter.pid, signal.SIGKILL)
+        self.submitter.wait()
+        self.start_submitter()
+
+    def _get(self, path):
+        request = Request(f"{self._jobs}{path}", headers={"Authorization": f"Bearer {TOKEN}"})
+        return json.load(urlopen(request, timeout=60))
 
     def _ask(self, what=""):
-        request = Request(f"{self._job}{what}", headers={"Authorization": f"Bearer {TOKEN}"})
-        return json.load(urlopen(request, timeout=60))
+        return self._get(f"{self._name}{what}")
+
+    @property
+    def known(self):
+        with contextlib.suppress(HTTPError):
+            return bool(self._ask())
+        return False
+
+    def probed(self):
+        """Whether the submitter's liveness probe finds the job."""
+        told = {"RAY_DASHBOARD_ADDRESS": self._jobs.split("/")[2], "RAY_JOB_SUBMISSION_ID": self._name}
+        (submitter,) = JOB["spec"]["submitterPodTemplate"]["spec"]["containers"]
+        command = submitter["livenessProbe"]["exec"]["command"]
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return not subprocess.run(command, env={**self._environment, **told, "PATH": path}).returncode
+
+    def submissions(self):
+        """How many jobs were submitted to the head."""
+        return sum(each["type"] == "SUBMISSION" for each in self._get(""))
 
     @property
     def over(self):
@@ -115,15 +162,24 @@ def test_a_killed_job_goes_on_in_a_new_cluster(workdir, storage, mlflow_address,
     head = {"before": IN_A_POD, "cwd": workdir, "environment": environment(storage, mlflow_address)}
     files = Files(ROOT)
     with ray_head(**head) as address:
-        job = Submitted(address, "first")
+        job = Submitted(address, "sweep")
+        job.replace_submitter()
         while not [name for name in files.list("trials") if name.endswith("/done")]:
             assert not job.over, job.end()
             time.sleep(0.1)
+        assert job.submitter.poll() is None  # it follows the job
+        assert job.probed()
         os.kill(job.driver(), signal.SIGKILL)
         assert job.end()[0] == "FAILED"
-    with ray_head(**head) as address:
-        status, output = Submitted(address, "second").end()
+        assert job.submitter.wait(60) == 0  # so the operator goes by the job's status alone
+        assert job.submissions() == 1
+    with ray_head(**head) as address:  # which does not know the job, and so gets it again
+        job = Submitted(address, "sweep")
+        assert not Submitted(address, "another", start=False).probed()
+        status, output = job.end()
         assert status == "SUCCEEDED", output
+        assert job.submitter.wait(60) == 0
+        assert job.submissions() == 1
     overrides = [word for word in shlex.split(SMALL) if word != "--set"]
     calm = carried_out(PROJECT / "sweeps/quickstart.yaml", tmp_path / "calm", overrides)
     assert same(tables(ROOT, "quickstart"), tables(calm, "quickstart"))

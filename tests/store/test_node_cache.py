@@ -3,6 +3,7 @@
 import hashlib
 import os
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import torch
 
@@ -32,6 +33,18 @@ def test_keeps_what_was_used_last_within_its_bytes(tmp_path):
     assert [cache.get(name(contents[index])) for index in (0, 2)] == [contents[0], contents[2]]
     cache.put(name(b"x" * 251), b"x" * 251)
     assert bytes_in(tmp_path / "cache") == 200
+
+
+def test_the_folder_is_not_listed_at_every_put(tmp_path, monkeypatch):
+    listed, iterdir = [], Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: listed.append(path) or iterdir(path))
+    cache = NodeCache(tmp_path, 100_000)
+    for index in range(1000):
+        content = index.to_bytes(2, "big") * 100
+        cache.put(name(content), content)
+    monkeypatch.undo()
+    assert len(listed) <= 1000 * 200 / 100_000 * 128 + 1
+    assert 80_000 < bytes_in(tmp_path) <= 100_000
 
 
 def test_a_flipped_bit_is_not_given_back(tmp_path):
