@@ -207,7 +207,7 @@ def test_pruned_networks_and_branches_from_the_command_line(session, tiny, tmp_p
     prune = "{levels: 2, rewind: 5st, branches: [random, transport]}"
     sets = ["--set", "train.width=4", "--set", "train.replicates=2", "--set", f"prune={prune}"]
     sets += ["--set", "analyses=[pruning, transport]"]
-    output = here("run", tiny, "--root", tmp_path, *sets)
+    output = here("run", tiny, "--root", tmp_path, *sets, "--verbose")
     assert "mask transport, level permutation" in output
     trials = pd.read_parquet(tmp_path / "sweeps/tiny/trials")
     assert trials.groupby("branch").trial_id.nunique().to_dict() == {"main": 4, "random": 2, "transport": 6}

@@ -21,7 +21,7 @@ COLUMNS: dict[str, Callable[[Verdict], bool]] = {  # the claims of the answer; t
     "weak": lambda each: each.claim == WEAK,
     "strong via a third": lambda each: each.claim == STRONG and each.what == STRONG_WORDS[Kind.VIA],
     "jointly": lambda each: each.claim == STRONG and each.what == STRONG_WORDS[Kind.JOINT],
-    "along training": lambda each: each.claim == TRAINING,  # the last permutation comes last
+    "along a training run": lambda each: each.claim == TRAINING,  # the last permutation comes last
     "along pruning": lambda each: each.claim == PRUNING,  # the ends of the levels come last
 }
 COLUMNS_OF_TEXT = 100
@@ -69,7 +69,7 @@ def _one(families: dict[str, Cells], tables: Tables) -> list[str]:
     claims = "; ".join(f"{column}: {_holds(found)}" for column, found in cells.items())
     errors = _own_errors(_setting(cells), tables)
     own = ", ".join(f"{width}: {_mean(same)}" for width, same in errors.items())
-    return [*_wrapped(claims), *_wrapped(f"test error of the networks themselves by width: {own}")]
+    return [*_wrapped(claims), *_wrapped(f"the networks' own test error by width: {own}")]
 
 
 def _table(families: dict[str, Cells], tables: Tables) -> list[str]:

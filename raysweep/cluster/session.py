@@ -39,7 +39,7 @@ def ray_session(address: str | None, say: Callable[[str], object] = lambda text:
         if ours:
             with holding(), _out_of_reach():
                 _start(address)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises plain ones, for example when its processes take too long to start
         raise UserError(reason(address, error)) from error
     try:
         yield
@@ -85,7 +85,7 @@ def _check_address(address: str) -> None:
 
 def reason(address: str | None, error: Exception) -> str:
     """Return what is to be changed so that Ray starts or is joined."""
-    text = " ".join(str(error).strip().splitlines()[:1])
+    text = " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__
     if isinstance(error, ray.exceptions.AuthenticationError):
         where = f"--address {address}: the cluster" if address else "Ray on this machine"
         return f"{where} refuses the token, or there is none ({TOKENS})"

@@ -31,6 +31,7 @@ from raysweep.work.bundle import Event, run_bundle
 from raysweep.work.data import resident
 from raysweep.work.device import free_memory
 from raysweep.work.inputs import TrialTask
+from raysweep.work.origin import check_origin
 from raysweep.work.step_count import StepCount
 from raysweep.work.trial import run_trial
 
@@ -118,6 +119,7 @@ class _Trainable(tune.Trainable):
                 f"the training process died, or its storage failed, {DEATHS} times at the same step"
             )
         training, rest = task.trial.training, self._sections.train
+        check_origin(task.trial, rest)
         config = data_config(training, task.trial.replicate)
         data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
         seconds = self._sections.resources.resume_seconds

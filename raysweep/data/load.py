@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from raysweep.data import cifar, digits, idx, svhn
-from raysweep.data.arrays import Arrays
+from raysweep.data.arrays import Arrays, dataset_digest
 from raysweep.data.config import DataConfig
 from raysweep.data.names import DATASETS
 from raysweep.data.subset import permute_pixels, subset_indices, take_training_examples
@@ -26,6 +26,16 @@ def load_arrays(config: DataConfig, data_root: str | None = None, download: bool
     if config.pixel_seed is not None:
         arrays = permute_pixels(arrays, config.pixel_seed)
     return arrays
+
+
+@lru_cache(maxsize=256)
+def data_digest(config: DataConfig, data_root: str | None = None, download: bool = False) -> str:
+    """Return the digest of a dataset with its subset, and of the whole, by which a subset is scaled.
+
+    Raises `UserError` as `load_arrays` does.
+    """
+    configs = dict.fromkeys([config, config.whole()])
+    return "".join(dataset_digest(load_arrays(each, data_root, download)) for each in configs)
 
 
 def files_of(dataset: str, data_root: str | None = None, download: bool = False) -> list[Path]:

@@ -38,9 +38,9 @@ class Trial:
     `setting` identifies what all replicates of a configuration share. A trial with a `parent` starts from the
     parent's checkpoint. Where its masks are those of another chain, that chain is `mask_trial`, and
     `mask_permutation` names the permutation that is applied to them. An imported trial has the name of its
-    file, as the sweep file gives it, and the SHA-256 of the file's content. `source_digest` is the
-    SHA-256 of the file that defines a user's own network, and `identity` the text of which `trial_id` is the
-    digest.
+    file, as the sweep file gives it, and the SHA-256 of the file's content. `data_digest` is that of the data
+    set with its subset, `source_digest` the SHA-256 of the file that defines a user's own network, and
+    `identity` the text of which `trial_id` is the digest.
     """
 
     trial_id: str
@@ -56,6 +56,7 @@ class Trial:
     mask_permutation: str | None = None
     import_file: str | None = None
     import_digest: str | None = None
+    data_digest: str = ""
     source_digest: str | None = None
     identity: str = field(default="", repr=False)
 

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from raysweep.choices import choose
-from raysweep.data.arrays import dataset_digest
 from raysweep.data.config import DataConfig
 from raysweep.data.known import known_sizes
-from raysweep.data.load import files_of, load_arrays
+from raysweep.data.load import data_digest, files_of, load_arrays
 from raysweep.digest import canonical
 from raysweep.errors import MissingFiles, UserError
 from raysweep.models.config import ModelConfig
@@ -61,9 +60,7 @@ def data_facts(config: DataConfig, data_root: str | None, download: bool) -> Dat
         digest, train, test, shape, classes, guess_error = known
         return DataFacts(digest, train, test, tuple(shape), classes, guess_error)
     arrays = load_arrays(config, data_root, download)
-    digest = dataset_digest(arrays)
-    if config != config.whole():  # a subset is scaled by the statistics of the whole
-        digest += dataset_digest(load_arrays(config.whole(), data_root, download))
+    digest = data_digest(config, data_root, download)
     train, test = len(arrays.train_labels), len(arrays.test_labels)
     guess_error = 1 - int(np.bincount(arrays.test_labels).max()) / test
     facts = DataFacts(digest, train, test, arrays.shape, arrays.classes, guess_error)

@@ -58,6 +58,7 @@ def make_trial(
         data_seed=data_seed,
         branch=Branch.SPAWNED if trunk else Branch.MAIN,
         parent=trunk.trial_id if trunk else None,
+        data_digest=data_digest,
         source_digest=source_digest,
     )
 

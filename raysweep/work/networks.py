@@ -17,6 +17,7 @@ from raysweep.sweep.schema import Sections
 from raysweep.training.evaluation import Risk
 from raysweep.work.data import model_config, pad_to, resident
 from raysweep.work.device import ways_on
+from raysweep.work.origin import check_origin
 
 State = dict[str, torch.Tensor]
 STATES_PART = 4  # the states that are kept on a GPU take at most a quarter of the memory
@@ -28,15 +29,17 @@ class Networks:
     def __init__(self, store: TrialStore, sections: Sections, limit: int) -> None:
         """Read from a store; `limit` bounds the bytes of states that are cached, except on a GPU."""
         self._store, self._compare = store, sections.compare
-        self._source = (sections.train.data_root, sections.train.download)
+        self._train = sections.train
         self._states, self._on_gpu = Cache(limit), Cache(_room_on_gpu(sections))
         self._risks: dict[tuple[Network, str, bool], Risk] = {}
         self._flat: tuple[tuple[ModelConfig, str], FlatNetwork] | None = None
 
     def architecture_and_data(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:
         """Return a trial's architecture, and the whole data set on which its networks are compared."""
+        check_origin(trial, self._train)
         whole = data_config(trial.training, trial.replicate).whole()
-        data = resident(whole, *self._source, trial.training.scaling, device)
+        source = self._train.data_root, self._train.download
+        data = resident(whole, *source, trial.training.scaling, device)
         return model_config(trial.training, data), data
 
     def split(self, data: Resident, name: str) -> Split:

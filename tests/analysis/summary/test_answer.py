@@ -31,7 +31,7 @@ def test_one_setting_takes_three_lines(tmp_path):
     assert answer(folder) == [
         "mlp on digits, weight matching: is the mean test error barrier at most 0.02?",
         "weak: from width 16 on; strong via a third: fails at width 32; jointly: fails at width 32",
-        "test error of the networks themselves by width: 8: 0.050, 16: 0.050, 32: 0.050",
+        "the networks' own test error by width: 8: 0.050, 16: 0.050, 32: 0.050",
     ]
 
 

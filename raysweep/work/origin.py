@@ -1,0 +1,33 @@
+"""Checks that a worker computes with the data and the code that ids stand for."""
+
+from functools import lru_cache
+
+from raysweep.data.load import data_digest
+from raysweep.errors import UserError
+from raysweep.models.source import model_source_digest
+from raysweep.plan.identity import Trial, data_config
+from raysweep.sweep.train_rest import TrainRest
+from raysweep.version import CodeDiffers
+
+
+def check_origin(trial: Trial, rest: TrainRest) -> None:
+    """Compare the data set and the file of a user's own network with those that were planned with.
+
+    Each is read once in a process. Raises `UserError` for other data and `CodeDiffers` for another file.
+    """
+    training = trial.training
+    config = data_config(training, trial.replicate)
+    if data_digest(config, rest.data_root, rest.download) != trial.data_digest:
+        raise UserError(
+            f"dataset {training.dataset}: this node has other images or labels than the driver planned with; "
+            "compare the files in train.data_root"
+        )
+    if _source_digest(training.model) != trial.source_digest:
+        raise CodeDiffers(
+            f"model {training.model}: the file on this node is not the one that the driver planned with"
+        )
+
+
+@lru_cache(maxsize=64)
+def _source_digest(model: str) -> str | None:
+    return model_source_digest(model)
