@@ -89,6 +89,9 @@ def run(
     override: Override = None,
     address: Annotated[str | None, typer.Option(help="address of a running Ray cluster, or auto")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="print the tables of all analyses")] = False,
+    retry_diverged: Annotated[
+        bool, typer.Option("--retry-diverged", help="train again what has diverged in an earlier run")
+    ] = False,
 ) -> None:
     """Train, align and compare what is left of the sweeps, and answer their questions.
 
@@ -102,7 +105,7 @@ def run(
 
     try:
         with interruptible():
-            code = execute(sweeps, root, override, address, verbose)
+            code = execute(sweeps, root, override, address, verbose, retry_diverged)
     except KeyboardInterrupt:  # the command-line library would exit with code 1
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(exit_code()) from None

@@ -5,6 +5,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from raysweep.cluster.pool import Pool
+from raysweep.cluster.suspects import Suspects
 from tests.cluster.test_pool import Hooks, Jobs, trained_sweep, work_off  # noqa: F401  (fixture)
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,9 @@ def scarce():
 def test_an_actor_that_is_killed_for_memory_is_a_lost_one(scarce, trained_sweep):  # noqa: F811
     wanted, root = trained_sweep
     jobs = list(wanted.alignments.values())[:1]
-    (failure,) = work_off(Pool(str(root), wanted.sweep.sections, Jobs(wanted, jobs), Hooks()))
-    assert failure["id"] == jobs[0].alignment_id
-    assert failure["attempts"] == 3
-    assert "memory" in failure["error"]
+    (failure,) = work_off(
+        Pool(str(root), wanted.sweep.sections, Jobs(wanted, jobs), Hooks(), Suspects(Hooks()))
+    )
+    assert failure.id == jobs[0].alignment_id
+    assert failure.attempts == 3
+    assert "memory" in failure.error

@@ -157,6 +157,13 @@ def test_diverged_training_is_a_failure_and_the_rest_goes_on(session, tiny, tmp_
     for trial in failures.id:  # the last good checkpoint is kept
         assert (tmp_path / "trials" / trial / "level_000" / "step_00000000.safetensors").exists()
     assert len(pd.read_parquet(tmp_path / "sweeps/tiny/barriers")) == 4
+    again = here("run", tiny, "--root", tmp_path, *sets, code=1)
+    assert "2 trainings have diverged and are not repeated" in again
+    assert "training:" not in again
+    kept = pd.read_parquet(tmp_path / "sweeps/tiny/failures")
+    assert set(kept.id) == set(rows.id)
+    assert kept[kept.attempts > 0].equals(failures)
+    assert "training: 2 to do" in here("run", tiny, "--root", tmp_path, *sets, "--retry-diverged", code=1)
 
 
 def test_interrupt_ends_with_130(tiny, tmp_path):

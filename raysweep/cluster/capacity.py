@@ -47,8 +47,12 @@ def in_use() -> dict[str, tuple[float, float]]:
 
 def slots(needs: Needs) -> int:
     """Return how many processes with these needs would fit on the living nodes if nothing else ran."""
-    nodes = [node["Resources"] for node in living_nodes()]
-    return sum(min(_times(kind, node.get(kind, 0), needs[kind]) for kind in needs) for node in nodes)
+    return sum(_fit(node, needs) for node in living_nodes())
+
+
+def fitting_nodes(needs: Needs) -> frozenset[str]:
+    """Return the ids of the living nodes that have room for such a process if nothing else runs."""
+    return frozenset(node["NodeID"] for node in living_nodes() if _fit(node, needs))
 
 
 def room_for(needs: Needs, held: Iterable[tuple[str, Needs]]) -> bool:
@@ -112,6 +116,11 @@ def _add(total: Needs, amounts: Needs, sign: int) -> None:
 
 def _covers(amounts: Needs, needs: Needs) -> bool:
     return all(amounts[kind] + TOLERANCE >= needs[kind] for kind in needs)
+
+
+def _fit(node: dict[str, Any], needs: Needs) -> int:
+    """Return how many processes with these needs fit on a node."""
+    return min(_times(kind, node["Resources"].get(kind, 0), needs[kind]) for kind in needs)
 
 
 def _times(kind: str, there: float, amount: float) -> int:

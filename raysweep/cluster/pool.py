@@ -14,10 +14,12 @@ import ray
 
 from raysweep.cluster.capacity import living_ids, name_of, needs_of, placements_pending, room_for, slots
 from raysweep.cluster.events import Listener
+from raysweep.cluster.suspects import Suspects, labels
 from raysweep.cluster.tile_sizing import FIRST
 from raysweep.sweep.schema import Sections
 from raysweep.tables.failures import Failure
 from raysweep.version import code_digest
+from raysweep.work.environment_faults import due_to_node
 from raysweep.work.tile import Tile, TileWorker
 
 IN_FLIGHT = 2
@@ -100,10 +102,12 @@ class Pool:
     times and then recorded in `failures`. A tile that fails is halved until the failing job is alone.
     """
 
-    def __init__(self, root: str, sections: Sections, source: TileSource, listener: Listener) -> None:
+    def __init__(
+        self, root: str, sections: Sections, source: TileSource, listener: Listener, suspects: Suspects
+    ) -> None:
         self.failures: list[Failure] = []
         self._root, self._sections, self._source, self._listener = root, sections, source, listener
-        self._needs = sections.resources.align
+        self._needs, self._suspects = sections.resources.align, suspects
         self._seconds = sections.resources.unit_seconds
         self._workers: list[_Worker] = []
         self._again: deque[tuple[Tile, int]] = deque()
@@ -171,7 +175,9 @@ class Pool:
             self._starting[worker.starting] = worker
 
     def _new(self) -> _Worker:
-        options = {"num_cpus": self._needs.cpu, "num_gpus": self._needs.gpu}
+        options: dict[str, Any] = {"num_cpus": self._needs.cpu, "num_gpus": self._needs.gpu}
+        if self._suspects.avoided:
+            options["label_selector"] = labels(self._suspects.avoided)
         actor: Any = AlignWorker.options(**options).remote(  # type: ignore[attr-defined]
             self._root, self._sections, code_digest()
         )
@@ -199,7 +205,7 @@ class Pool:
         A tile whose process has died before is run alone on its actor, because it may kill this one too.
         """
         flights = worker.flights
-        if worker.starting or len(flights) >= IN_FLIGHT:
+        if worker.starting or len(flights) >= IN_FLIGHT or worker.node in self._suspects.avoided:
             return False
         alone = bool(self._again and self._again[0][1]) or any(each.attempts > 1 for each in flights)
         return not (alone and flights)
@@ -226,7 +232,11 @@ class Pool:
         try:
             name, seconds = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
-            self._failed(flight, isinstance(error.cause, OSError), error)
+            node = flight.worker.node
+            if due_to_node(error.cause) and self._goes_elsewhere(flight.tile, node, str(error.cause)):
+                self._again.append((flight.tile, flight.attempts))
+            else:
+                self._failed(flight, isinstance(error.cause, OSError), error)
         except ray.exceptions.RayError as error:  # the actor died, was killed for memory, or fits nowhere
             self._drop_lost(flight.worker)
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
@@ -234,6 +244,9 @@ class Pool:
         else:
             self._source.landed(flight.tile, name, seconds)
             self._listener.advance(flight.tile.stage, len(flight.tile.jobs))
+
+    def _goes_elsewhere(self, tile: Tile, node: str, error: str) -> bool:
+        return bool(node) and self._suspects.elsewhere(tile.ids[0], node, needs_of(self._needs), error)
 
     def _end_overdue(self) -> None:
         """Kill the actors of tiles that take too long, so that these tiles fail."""
@@ -246,6 +259,9 @@ class Pool:
         """End actors that have had no work for `IDLE` seconds."""
         now, more = time.monotonic(), bool(self._again or self._source.tiles)
         for worker in list(self._workers):
+            if worker.node in self._suspects.avoided and not worker.flights:
+                self._end(worker)
+                continue
             if more or worker.flights:
                 worker.idle = None
                 continue

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Container, Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from raysweep.cluster.events import Listener
@@ -41,6 +42,8 @@ def run_sweep(
     `beside` is entered while the work goes on, and left before the tables are published.
     """
     run = _Run(files, wanted, listener)
+    run.failures += [Failure(key, "trial", **asdict(found)) for key, found in work.diverged.items()]
+    run.failures += [_blocked(kind, key, why) for key, (kind, why) in work.lost.items()]
     _drop_resume_points(files, wanted, work)
     try:
         if work:
@@ -131,13 +134,15 @@ class _Run:
     def _process_jobs(self) -> None:
         """Train, align and compare until nothing that is left has its inputs."""
         from raysweep.cluster.pool import Pool
+        from raysweep.cluster.suspects import Suspects
 
         present = done(self._wanted, self._files)
         work = todo(self._wanted, present)
         self._frontier = Frontier(self._wanted, present, work)
         for stage, count in work.stages().items():
             self._listener.stage(stage, count)
-        self._pool = Pool(self._files.root, self._sections, self, self._listener)
+        self._suspects = Suspects(self._listener)
+        self._pool = Pool(self._files.root, self._sections, self, self._listener, self._suspects)
         try:
             with orderly(RESUME_POINTS):
                 while not interrupted() and (self.ready_trials or self._pool.busy):
@@ -153,7 +158,9 @@ class _Run:
     def _train(self, count: int) -> None:
         from raysweep.cluster.trials import train_trials
 
-        self.failures += train_trials(self._files.root, self._sections, count, self, self._listener)
+        self.failures += train_trials(
+            self._files.root, self._sections, count, self, self._listener, self._suspects
+        )
 
     @property
     def ready_trials(self) -> int:
@@ -214,7 +221,12 @@ class _Run:
     def _report_blocked(self) -> None:
         """Record a failure for every trial and job whose inputs failed."""
         for what, identity, missing in self._frontier.waiting():
-            self.failures.append(Failure(identity, what, f"not started: it requires {missing}", 0, ""))
+            self.failures.append(_blocked(what, identity, missing))
+
+
+def _blocked(what: str, identity: str, inputs: str) -> Failure:
+    """Return the failure of what was never started, because of its inputs."""
+    return Failure(identity, what, f"not started: it requires {inputs}", 0, "")
 
 
 def _kind(job: AlignmentJob | BarrierJob) -> Hashable:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import tempfile
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,8 +18,10 @@ from ray.tune.search import Searcher
 from raysweep.cluster.capacity import living_ids, name_of, needs_of, slots
 from raysweep.cluster.events import Listener
 from raysweep.cluster.stopping import ask_to_stop, asked_to_stop
+from raysweep.cluster.suspects import ATTEMPTS, Suspects, placement
 from raysweep.interruption import hold, interrupted
 from raysweep.plan.identity import data_config
+from raysweep.store.divergence import Divergence, note_divergence
 from raysweep.store.files import Files
 from raysweep.store.records import Starts
 from raysweep.store.results import ResultStore
@@ -135,25 +138,41 @@ class _Trainable(tune.Trainable):
 
 
 class _Ready(Searcher):
-    """Gives Tune bundles of trials that have their inputs.
+    """Gives Tune bundles of trials that have their inputs, and again those that go on elsewhere.
 
     While trials run, others may become ready. The search ends when no trial runs and none is ready.
     """
 
-    def __init__(self, source: TrialSource, worker: TrialWorker) -> None:
+    def __init__(self, source: TrialSource, worker: TrialWorker, suspects: Suspects) -> None:
         super().__init__()
         self._source, self._worker, self._running = source, worker, 0
+        self._suspects = suspects
+        self._given: dict[str, TrialTask] = {}
+        self._again: deque[TrialTask] = deque()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return no state: Tune pickles searchers for a restore, which raysweep never does."""
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        if self._source.ready_trials:
-            tasks = self._source.tasks(self._most())
-            self._running += 1
-            return {"trial_ids": [task.trial.trial_id for task in tasks], "tasks": [ray.put(tasks)]}
-        return None if self._running else Searcher.FINISHED
+        if interrupted():
+            self._again.clear()
+        if not self._again and not self._source.ready_trials:
+            return None if self._running else Searcher.FINISHED
+        tasks = [self._again.popleft()] if self._again else self._source.tasks(self._most())
+        self._running += 1
+        ids = [task.trial.trial_id for task in tasks]
+        self._given |= dict(zip(ids, tasks, strict=True))
+        return {"trial_ids": ids, "tasks": [ray.put(tasks)], "avoided": sorted(self._suspects.avoided)}
+
+    def again(self, trial_id: str) -> None:
+        """Give a trial that is being trained once more."""
+        if trial_id in self._given:
+            self._again.append(self._given.pop(trial_id))
+
+    def over(self, trial_id: str) -> None:
+        """A trial has ended, so that it will not be given again."""
+        self._given.pop(trial_id, None)
 
     def _most(self) -> int:
         """Return how many trials a process gets: not more than its share of those that are ready."""
@@ -180,12 +199,19 @@ class _Progress(Callback):
     """
 
     def __init__(
-        self, source: TrialSource, run: str, needs: dict[str, float], listener: Listener, store: TrialStore
+        self,
+        source: TrialSource,
+        run: str,
+        needs: dict[str, float],
+        listener: Listener,
+        files: Files,
+        ready: _Ready,
+        suspects: Suspects,
     ) -> None:
         self.failures: list[Failure] = []
         self._ended: set[str] = set()
         self._source, self._run, self._needs, self._listener = source, run, needs, listener
-        self._store = store
+        self._files, self._ready, self._suspects = files, ready, suspects
 
     def setup(self, *_: Any, **info: Any) -> None:
         hold()  # Tune has just installed a handler of SIGUSR1
@@ -209,17 +235,25 @@ class _Progress(Callback):
         event = Event(**result["event"])
         if event.steps:
             self._listener.stepped(event.steps)
+        elif event.level is None and self._goes_elsewhere(event, result["tried"]["node"]):
+            self._ready.again(event.trial_id)
         elif event.level is None:
-            self._end(event.trial_id, event.failure, _Tried(**result["tried"]))
+            self._end(event.trial_id, event.failure, _Tried(**result["tried"]), event.diverged)
         else:
             self._source.level_done(event.trial_id, event.level)
+
+    def _goes_elsewhere(self, event: Event, node: str) -> bool:
+        """Whether a trial that failed because of its node is tried on another one."""
+        if not event.node or event.trial_id in self._ended:
+            return False
+        return self._suspects.elsewhere(event.trial_id, node, _asked(self._needs), event.failure)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tune has given up: none of its processes told of the failures."""
         for trial_id in trial.config["trial_ids"]:
             starts = None
             with contextlib.suppress(OSError):
-                starts = self._store.starts(trial_id, self._run)
+                starts = TrialStore(self._files).starts(trial_id, self._run)
             tried = (
                 _Tried(starts.attempts, starts.nodes[-1])
                 if starts and starts.nodes
@@ -228,19 +262,23 @@ class _Progress(Callback):
             text = f"the training process could not be started, or died {MOST_DEATHS} times"
             self._end(trial_id, text, tried)
 
-    def _end(self, trial_id: str, error: str, tried: _Tried) -> None:
+    def _end(self, trial_id: str, error: str, tried: _Tried, diverged: bool = False) -> None:
         if trial_id in self._ended:  # a bundle that is started again tells everything again
             return
         self._ended.add(trial_id)
+        self._ready.over(trial_id)
         if error:
             failure = Failure(trial_id, "trial", error, tried.attempts, name_of(tried.node))
             self.failures.append(failure)
             self._listener.failed(failure)
+            if diverged:
+                how = Divergence(error, failure.attempts, failure.node, failure.time)
+                note_divergence(self._files, trial_id, how)
         self._listener.advance("training", 1)
 
 
 def train_trials(
-    root: str, sections: Sections, count: int, source: TrialSource, listener: Listener
+    root: str, sections: Sections, count: int, source: TrialSource, listener: Listener, suspects: Suspects
 ) -> list[Failure]:
     """Train at most `count` trials of a source, as many at once as resources allow.
 
@@ -250,10 +288,11 @@ def train_trials(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported by the listener
     needs = {"cpu": resources.trial.cpu, "gpu": resources.trial.gpu}
     amounts, run = {kind.upper(): amount for kind, amount in needs.items()}, uuid.uuid4().hex
-    progress = _Progress(source, run, amounts, listener, TrialStore(Files(root)))
+    ready = _Ready(source, resources.trial, suspects)
+    progress = _Progress(source, run, amounts, listener, Files(root), ready, suspects)
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
         tune.Tuner(
-            tune.with_resources(_Trainable, needs),
+            tune.with_resources(_Trainable, lambda config: placement(_asked(amounts), config["avoided"])),
             param_space={
                 "root": root,
                 "code": code_digest(),
@@ -261,8 +300,8 @@ def train_trials(
                 "sections": [ray.put(sections)],
             },
             tune_config=tune.TuneConfig(
-                search_alg=_Ready(source, resources.trial),
-                num_samples=count,
+                search_alg=ready,
+                num_samples=count * ATTEMPTS,
                 reuse_actors=True,
                 max_concurrent_trials=resources.workers,
                 metric=None,
@@ -278,6 +317,11 @@ def train_trials(
             ),
         ).fit()
     return progress.failures
+
+
+def _asked(amounts: dict[str, float]) -> dict[str, float]:
+    """Return the resources of which a trial has any."""
+    return {kind: amount for kind, amount in amounts.items() if amount}
 
 
 def _died_before(store: TrialStore, tasks: list[TrialTask], run: str) -> bool:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from raysweep.commands.run_log import FOLDER
 from raysweep.plan.record import SOURCES, Record, forget_former, read_record, sweep_names
+from raysweep.store.divergence import FOLDER as DIVERGED
 from raysweep.store.files import Files
 from raysweep.store.lock import exclusive_root_lock
 from raysweep.store.results import ResultStore
@@ -65,7 +66,7 @@ def _records(files: Files) -> list[Record]:
 def _garbage(files: Files, records: list[Record]) -> dict[str, Garbage]:
     asked, reasons = _asked(records), _Reasons(records)
     found = {}
-    for folder in ("trials", SOURCES):
+    for folder in ("trials", SOURCES, DIVERGED):
         for name, size in files.sizes(folder).items():
             identity = name.split("/")[1].removesuffix(".py")
             if identity not in asked:

@@ -15,10 +15,11 @@ from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
 from raysweep.errors import UserError
 from raysweep.plan.estimate import estimate
-from raysweep.plan.plan import Desired, done, todo
+from raysweep.plan.plan import Desired, Todo, done, todo
 from raysweep.plan.record import record_sweep
 from raysweep.plan.why_again import why_again
 from raysweep.store.copies import as_directory
+from raysweep.store.divergence import forget_divergences
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
@@ -35,7 +36,12 @@ GOES_ON = "all stored results are complete, and the same command goes on from he
 
 
 def execute(
-    paths: list[str], root: str, overrides: list[str] | None, address: str | None, verbose: bool = False
+    paths: list[str],
+    root: str,
+    overrides: list[str] | None,
+    address: str | None,
+    verbose: bool = False,
+    retry_diverged: bool = False,
 ) -> int:
     """Run sweep files one after the other, and return the worst exit code.
 
@@ -50,6 +56,9 @@ def execute(
     code = 0
     with shared_root_lock(files):
         files.check_writable()
+        if retry_diverged:
+            for wanted in sweeps:
+                forget_divergences(files, wanted.trials)
         busy = [wanted for wanted in sweeps if _prepared(wanted, files)]
         with _one_session(busy, address, console):
             for wanted in sweeps:
@@ -100,7 +109,7 @@ def _run(
     sweep = wanted.sweep
     with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
         work = todo(wanted, done(wanted, files))
-        for text in (plan_table(wanted, work), *why_again(files, wanted, work)):
+        for text in (plan_table(wanted, work), *_diverged(work), *why_again(files, wanted, work)):
             log.print(text)
         log.write()
         check_space(files, estimate(wanted, work).bytes)
@@ -118,8 +127,20 @@ def _run(
         _answer(log, files, sweep, tracker, verbose)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
-            log.print(f"{counted(failures)}: see {where}; the same command tries them again")
+            again = "the same command tries them again, those that diverged with --retry-diverged"
+            log.print(f"{counted(failures)}: see {where}; {again}")
     return failures
+
+
+def _diverged(work: Todo) -> list[str]:
+    """Return a line about trainings that have diverged in earlier runs."""
+    if not work.diverged:
+        return []
+    lost = f", and {len(work.lost):,} jobs that require them are left out" if work.lost else ""
+    return [
+        f"{len(work.diverged):,} trainings have diverged and are not repeated{lost}; --retry-diverged tries "
+        "them again"
+    ]
 
 
 def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", verbose: bool) -> None:

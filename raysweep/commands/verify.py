@@ -16,6 +16,8 @@ from raysweep.plan.record import (
     source_name,
     sweep_names,
 )
+from raysweep.store.divergence import FOLDER as DIVERGED
+from raysweep.store.divergence import read_divergence
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import discard_index, index_name
 from raysweep.store.provenance import PROVENANCE, read_provenance
@@ -24,7 +26,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.tables.publication import wrong_files
 from raysweep.tables.schemas import read_table
 
-FOLDERS = ("trials", "results", "sweeps", SOURCES, PROVENANCE, FOLDER)
+FOLDERS = ("trials", "results", "sweeps", SOURCES, PROVENANCE, DIVERGED, FOLDER)
 AGAIN = "raysweep run computes it again"
 
 
@@ -37,6 +39,9 @@ def problems(files: Files) -> Iterator[str]:
     yield from _trials(files)
     yield from _results(files)
     yield from _provenance(files)
+    for name in files.list(DIVERGED):
+        if read_divergence(files, name.removeprefix(f"{DIVERGED}/")) is None:
+            yield f"{files.where(name)}: is damaged; the next raysweep run trains the trial again"
     for name in sweep_names(files):
         try:
             yield from _sweep(files, read_record(files, name))

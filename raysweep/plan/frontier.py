@@ -6,6 +6,7 @@ from functools import cache
 from typing import Literal
 
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
+from raysweep.plan.lost import Input, inputs_of
 from raysweep.plan.plan import Desired, Done, Todo
 from raysweep.sweep.train import Training
 
@@ -13,7 +14,6 @@ Job = AlignmentJob | BarrierJob
 # Keys of `train` in which trials that are trained together may differ.
 _OWN = {"epochs", "learning_rate", "weight_decay", "schedule", "milestones", "gamma", "warmup"}
 _OWN |= {"init", "init_seed", "data_seed", "spawn_at", "spawn_replicate"}
-Input = tuple[str, int] | str  # a level of a trial, or an alignment
 _Moments = tuple[tuple[int, int], ...]  # level and step of each network
 _Position = tuple[_Moments, int]  # the moments of training, and the position on the curve through all pairs
 
@@ -123,23 +123,12 @@ class Frontier:
             yield kind, identity, words(identity)
 
     def _enter(self, each: Trial | Job) -> None:
-        missing = set(self._inputs(each)) - self._here
+        missing = set(inputs_of(self._wanted, each)) - self._here
         for required in missing:
             self._followers.setdefault(required, []).append(each)
         self._missing[_id(each)] = len(missing)
         if not missing:
             self._release(each)
-
-    def _inputs(self, each: Trial | Job) -> Iterator[Input]:
-        if isinstance(each, Trial):
-            extent = self._wanted.extents[each.trial_id]
-            for required in extent.requires:
-                yield from ((required, level) for level in self._wanted.extents[required].levels)
-            yield from (found.alignment_id for found in extent.mask_permutations.values())
-            return
-        yield from ((network.trial_id, network.level) for network in each.networks)
-        if isinstance(each, BarrierJob):
-            yield from each.comparison.alignments
 
     def _arrived(self, finished: Input) -> None:
         self._here.add(finished)

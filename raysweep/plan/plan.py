@@ -3,7 +3,7 @@
 import contextlib
 import gc
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -22,9 +22,11 @@ from raysweep.plan.identity import (
     alignment_settings,
 )
 from raysweep.plan.levels import Levels
+from raysweep.plan.lost import lost_by
 from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
+from raysweep.store.divergence import Divergence, divergences
 from raysweep.store.files import Files
 from raysweep.store.index import Index
 from raysweep.store.records import LevelRecord
@@ -63,13 +65,14 @@ class Done:
     """What the store holds: records of finished levels, the object of each alignment, and complete barriers.
 
     A barrier is complete when all its splits are there. The levels in `stale` are finished but lack a
-    checkpoint that the sweep asks for.
+    checkpoint that the sweep asks for. The trials in `diverged` have unfinished levels that never will be.
     """
 
     records: dict[tuple[str, int], LevelRecord]
     stale: frozenset[tuple[str, int]]
     alignments: dict[str, str]
     barriers: frozenset[str]
+    diverged: dict[str, Divergence] = field(default_factory=dict)
 
     def has(self, networks: Iterable[Network]) -> bool:
         """Whether these checkpoints can be read."""
@@ -78,12 +81,18 @@ class Done:
 
 @dataclass(frozen=True)
 class Todo:
-    """Desired minus done; `recomputed` counts the finished levels that are computed once more."""
+    """Desired minus done; `recomputed` counts the finished levels that are computed once more.
+
+    Trials that have diverged are not to do. Neither is what requires them, which `lost` lists by id: its kind
+    and in words why.
+    """
 
     trials: list[Trial]
     alignments: list[AlignmentJob]
     barriers: list[BarrierJob]
     recomputed: int
+    diverged: dict[str, Divergence] = field(default_factory=dict)
+    lost: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.trials or self.alignments or self.barriers)
@@ -162,11 +171,15 @@ def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
     results = ResultStore(files)
     records, stale = finished_levels(TrialStore(files), wanted.extents)
+    unfinished = {
+        key for key, extent in wanted.extents.items() if any((key, n) not in records for n in extent.levels)
+    }
     return Done(
         records,
         stale,
         results.index("alignments").last(wanted.alignments),
         _barriers(wanted, results.index("barriers")),
+        divergences(files, unfinished) if unfinished else {},
     )
 
 
@@ -210,9 +223,19 @@ def todo(wanted: Desired, present: Done) -> Todo:
     An alignment that is missing is work even where all its barriers are done, because its row belongs to the
     tables.
     """
+    trials = {key: each for key, each in wanted.trials.items() if not finished(wanted, present, key)}
+    alignments = {key: job for key, job in wanted.alignments.items() if key not in present.alignments}
+    barriers = {key: job for key, job in wanted.barriers.items() if key not in present.barriers}
+    reason = lost_by(wanted, present)
+    lost: dict[str, tuple[str, str]] = {}
+    for kind, left in (("trial", trials), ("alignment", alignments), ("barrier", barriers)):
+        lost |= {key: (kind, why) for key in left if key not in present.diverged and (why := reason(key))}
+    gone = lost.keys() | present.diverged.keys()
     return Todo(
-        [trial for key, trial in wanted.trials.items() if not finished(wanted, present, key)],
-        [job for key, job in wanted.alignments.items() if key not in present.alignments],
-        [job for key, job in wanted.barriers.items() if key not in present.barriers],
+        [each for key, each in trials.items() if key not in gone],
+        [job for key, job in alignments.items() if key not in gone],
+        [job for key, job in barriers.items() if key not in gone],
         len(present.stale),
+        present.diverged,
+        lost,
     )

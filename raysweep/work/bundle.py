@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from raysweep.training.loop import Diverged
 from raysweep.work.device import end_if_cuda_is_broken
+from raysweep.work.environment_faults import due_to_node
 from raysweep.work.inputs import TrialTask
 from raysweep.work.trial import Interrupted
 
@@ -19,12 +21,15 @@ Free = Callable[[], int]  # bytes of memory
 class Event:
     """A level of a trial that is stored, or the end of a trial, whose `failure` is empty if all went well.
 
+    A training that has `diverged` would diverge again; what failed because of its `node` may go on elsewhere.
     Or, in between, a number of `steps` that the trials have taken.
     """
 
     trial_id: str
     level: int | None = None
     failure: str = ""
+    diverged: bool = False
+    node: bool = False
     steps: int = 0
 
 
@@ -93,10 +98,11 @@ def run_bundle(
                 waiting.clear()
                 aside.clear()
                 del running[trial_id]
-            except Exception:
+            except Exception as error:
                 end_if_cuda_is_broken()
                 del running[trial_id]
-                yield Event(trial_id, failure=traceback.format_exc())
+                diverged, node = isinstance(error, Diverged), due_to_node(error)
+                yield Event(trial_id, failure=traceback.format_exc(), diverged=diverged, node=node)
             else:
                 if level is not None:
                     yield Event(trial_id, level)

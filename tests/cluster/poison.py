@@ -16,8 +16,8 @@ PATIENCE = 120  # seconds that a process waits for what must happen meanwhile
 
 
 def switch(kind, width, action):
-    """From now on processes called `kind` do this for networks of a width: `raise`, `hang`, `kill`, or
-    `until N PATTERN`: wait until there are N such files."""
+    """From now on processes called `kind` do this for networks of a width: `raise`, `hang`, `kill`,
+    `missing NODE`: lack a module on this node, or `until N PATTERN`: wait until there are N such files."""
     (Path(os.environ[FOLDER]) / f"{kind}-{width}").write_text(action)
 
 
@@ -56,6 +56,10 @@ def _act(action, count="0", pattern=""):
         time.sleep(3600)
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if action == "missing":
+        if ray.get_runtime_context().get_node_id() == count:
+            raise ModuleNotFoundError("no such module on this node")
+        return
     deadline = time.monotonic() + PATIENCE
     while len(glob(pattern)) < int(count):
         assert time.monotonic() < deadline, f"never {count} of {pattern}"

@@ -9,15 +9,17 @@ from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.cluster import nodes
-from raysweep.cluster.capacity import check_needs, lacking, placements_pending, room_for, slots
+from raysweep.cluster.capacity import check_needs, fitting_nodes, lacking, placements_pending, room_for, slots
 from raysweep.cluster.nodes import check_nodes
 from raysweep.cluster.session import ray_session
+from raysweep.cluster.suspects import Suspects
 from raysweep.cluster.trials import DEATHS, _deaths, _note_start
 from raysweep.errors import UserError
 from raysweep.plan.plan import done, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.work.inputs import TrialTask
+from tests.cluster.test_pool import Hooks
 from tests.work.plans import plan
 
 
@@ -109,3 +111,17 @@ def test_a_trial_is_not_blamed_for_lost_nodes(cluster, tmp_path):
     for _ in range(DEATHS + 1):
         store.note_start(task.trial.trial_id, ["run", 0, -1, -1], "a node that is lost")
     assert [_deaths(_note_start(store, task, "run")) for _ in range(DEATHS + 1)] == list(range(DEATHS + 1))
+
+
+def test_a_node_is_avoided_as_long_as_another_one_is_not(cluster):
+    """Both nodes have room for a process of one CPU, and one of them for a process of four."""
+    suspects, needs = Suspects(Hooks()), {"CPU": 1}
+    first, second = sorted(fitting_nodes(needs))
+    assert suspects.elsewhere("a", first, needs, "missing")
+    assert suspects.elsewhere("b", first, needs, "missing")
+    assert suspects.avoided == {first}
+    assert not suspects.elsewhere("a", second, needs, "missing")
+    assert suspects.avoided == frozenset()
+    (large,) = fitting_nodes({"CPU": 4})
+    assert not suspects.elsewhere("c", large, {"CPU": 4}, "missing")
+    assert suspects.avoided == frozenset()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -168,3 +169,22 @@ def test_trials_on_gpu_nodes_and_alignment_on_cpus_or_shares_of_gpus(cluster, tm
         assert not poison.notes("ResourceTrainable")
     finally:
         cluster.remove_node(node)
+
+
+def test_a_node_that_lacks_something_is_avoided_and_named(cluster, tmp_path):
+    """Its trials and pairs are done by the others, and nothing is a failure."""
+    path, root = tmp_path / "tiny.yaml", tmp_path / "root"
+    train = {**MIXED["train"], "width": 7, "replicates": 5}
+    path.write_text(yaml.safe_dump({**MIXED, "train": train}))
+    bad = min(cluster.worker_nodes, key=lambda node: node.unique_id)
+    poison.reset()
+    for kind in ("ResourceTrainable", "AlignWorker"):
+        poison.switch(kind, 7, f"missing {bad.node_id}")
+    try:
+        output = raysweep("run", path, "--root", root, "--address", cluster.address, *ALL)
+    finally:
+        poison.reset()
+    assert re.search(r"node \S+ \(\S+\) is avoided: .*no such module on this node", output)
+    assert len(tables(root)["trials"]) == 5
+    assert len(tables(root)["barriers"]) == 10
+    assert tables(root)["failures"].empty

@@ -7,6 +7,7 @@ import ray
 
 from raysweep.cluster import pool as pool_module
 from raysweep.cluster.pool import Pool
+from raysweep.cluster.suspects import Suspects
 from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
@@ -62,6 +63,9 @@ class Hooks:
     def failed(self, failure):
         self.failures.append(failure)
 
+    def waits(self, reason):
+        pass
+
 
 @pytest.fixture
 def trained_sweep(tmp_path):
@@ -79,7 +83,7 @@ def with_resources(wanted, **resources):
 def test_killed_actor_loses_nothing(session, trained_sweep):
     wanted, root = trained_sweep
     hooks = Hooks(first=lambda: ray.kill(pool._workers[0].actor))
-    pool = Pool(str(root), wanted.sweep.sections, Jobs(wanted), hooks)
+    pool = Pool(str(root), wanted.sweep.sections, Jobs(wanted), hooks, Suspects(hooks))
     assert work_off(pool) == []
     assert hooks.done == 6
     rows = committed(Files(str(root)), "alignments")
@@ -90,7 +94,7 @@ def test_workers_without_work_end(session, trained_sweep, monkeypatch):
     """All of them, while the run goes on: an autoscaler may want their nodes."""
     monkeypatch.setattr(pool_module, "IDLE", 0.0)
     wanted, root = trained_sweep
-    pool = Pool(str(root), wanted.sweep.sections, Jobs(wanted), Hooks())
+    pool = Pool(str(root), wanted.sweep.sections, Jobs(wanted), Hooks(), Suspects(Hooks()))
     while pool.busy:
         pool.turn(1.0)
     deadline = time.monotonic() + 60
@@ -116,7 +120,7 @@ def test_actors_that_a_lost_node_had_idle_cost_no_attempts(session, trained_swee
     wanted, root = trained_sweep
     *jobs, last = list(wanted.alignments.values())[:3]
     source = Singles(wanted, jobs)
-    pool = Pool(str(root), with_resources(wanted, workers=2), source, Hooks())
+    pool = Pool(str(root), with_resources(wanted, workers=2), source, Hooks(), Suspects(Hooks()))
     while pool.busy:
         pool.turn(1.0)
     actors = [worker.actor for worker in pool._workers]
@@ -140,7 +144,7 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
     content = bytearray(checkpoint.read_bytes())
     content[-1] ^= 1
     checkpoint.write_bytes(content)
-    failures = work_off(Pool(str(root), wanted.sweep.sections, Jobs(wanted), Hooks()))
+    failures = work_off(Pool(str(root), wanted.sweep.sections, Jobs(wanted), Hooks(), Suspects(Hooks())))
     touching = {
         u.alignment_id
         for u in wanted.alignments.values()

@@ -9,6 +9,7 @@ import pytest
 import ray
 
 from raysweep.cluster.capacity import name_of
+from raysweep.cluster.suspects import Suspects
 from raysweep.cluster.trials import train_trials
 from raysweep.plan.plan import desired, done, finished
 from raysweep.store.files import Files
@@ -43,7 +44,8 @@ class Waiting:
 
 def train(root, wanted):
     """Train all trials; returns the failures."""
-    return train_trials(str(root), wanted.sweep.sections, len(wanted.trials), Waiting(wanted), Hooks())
+    hooks, count = Hooks(), len(wanted.trials)
+    return train_trials(str(root), wanted.sweep.sections, count, Waiting(wanted), hooks, Suspects(hooks))
 
 
 def test_half_a_gpu_each_runs_four_trials_at_once(session, tmp_path):
