@@ -134,13 +134,14 @@ class Meter:
         passed = now - then
         rates = {kind: 3600 * (counts[kind] - before[kind]) / passed if passed else 0.0 for kind in KINDS}
         parallel = (sum(spent.values()) - used) / passed if passed else 0.0
-        known = None not in left.values() and parallel > 0
+        rest = sum(seconds or 0.0 for seconds in left.values())
+        known = None not in left.values() and (parallel > 0 or not rest)
         resources = self._wanted.sweep.sections.resources
         progress = Progress(
             now,
             resources.publish_seconds,
             rates,
-            sum(seconds or 0.0 for seconds in left.values()) / parallel if known else None,
+            rest / (parallel or 1.0) if known else None,
             *(_hours(resources, spent, left, of) for of in ("cpu", "gpu")),
         )
         self._files.put(_name(self._wanted.sweep.name), json.dumps(asdict(progress)).encode())

@@ -28,7 +28,6 @@ def load_arrays(config: DataConfig, data_root: str | None = None, download: bool
     return arrays
 
 
-@lru_cache(maxsize=256)
 def data_digest(config: DataConfig, data_root: str | None = None, download: bool = False) -> str:
     """Return the digest of a dataset with its subset, and of the whole, by which a subset is scaled.
 

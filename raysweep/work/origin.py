@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from raysweep.data.config import DataConfig
 from raysweep.data.load import data_digest
 from raysweep.errors import UserError
 from raysweep.models.source import model_source_digest
@@ -17,7 +18,7 @@ def check_origin(trial: Trial, rest: TrainRest) -> None:
     """
     training = trial.training
     config = data_config(training, trial.replicate)
-    if data_digest(config, rest.data_root, rest.download) != trial.data_digest:
+    if _data_digest(config, rest.data_root, rest.download) != trial.data_digest:
         raise UserError(
             f"dataset {training.dataset}: this node has other images or labels than the driver planned with; "
             "compare the files in train.data_root"
@@ -26,6 +27,11 @@ def check_origin(trial: Trial, rest: TrainRest) -> None:
         raise CodeDiffers(
             f"model {training.model}: the file on this node is not the one that the driver planned with"
         )
+
+
+@lru_cache(maxsize=256)
+def _data_digest(config: DataConfig, data_root: str | None, download: bool) -> str:
+    return data_digest(config, data_root, download)
 
 
 @lru_cache(maxsize=64)
