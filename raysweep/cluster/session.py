@@ -93,7 +93,8 @@ def reason(address: str | None, error: Exception) -> str:
         folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
         return f"the temporary folder {folder} has too long a path for Ray's sockets; set RAY_TMPDIR=/tmp"
     if address:
-        hint = "" if isinstance(error, OSError | ValueError) else f" (if it asks for a token: {TOKENS})"
+        known = isinstance(error, ValueError) or getattr(error, "errno", None)  # else it may be the token
+        hint = "" if known else f" (if it asks for a token: {TOKENS})"
         return f"--address {address}: {text}{hint}"
     path = getattr(error, "filename", None)
     if path and Path(path).is_relative_to(Path.home()):

@@ -19,7 +19,7 @@ def test_an_address_that_does_not_answer_is_one_message():
         (None, OSError("AF_UNIX path length cannot exceed 107 bytes: /x"), "set RAY_TMPDIR=/tmp"),
         (None, RuntimeError("no\nmore"), "Ray cannot start on this machine: no"),
         ("auto", AuthenticationError("Unauthenticated"), "--address auto: .* token .*RAY_AUTH_TOKEN_PATH"),
-        ("auto", ConnectionError("no Ray"), "--address auto: no Ray"),
+        ("auto", ConnectionError("no Ray"), "--address auto: no Ray .*RAY_AUTH_TOKEN_PATH"),
     ],
 )
 def test_what_keeps_ray_from_starting_is_named_for_what_it_is(address, error, said, monkeypatch, tmp_path):
