@@ -15,6 +15,7 @@ SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request ra
 ANSWERS = {
     "unavailable": (503, "Service Unavailable", [], SLOW_DOWN),
     "forbidden": (403, "Forbidden", [], b"Invalid Host header"),
+    "unauthorised": (401, "Unauthorized", [], b"You are not authenticated"),
     "broken": (500, "Internal Server Error", [], b""),
 }
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "expect"}
@@ -53,6 +54,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self):
         fault = self.server.faults.next((self.command, self.path))
+        if fault == "guarded" and self.headers.get("Authorization") != self.server.faults.authorization:
+            fault = "unauthorised"
         if fault == "drop":
             self.rfile.read(int(self.headers.get("Content-Length", 0)) // 2)
             return self._cut()

@@ -46,6 +46,16 @@ class LosesAnswers:
         return "unanswered" if self._lost else None
 
 
+class Guard:
+    """Lets only those pass who send this header."""
+
+    def __init__(self, authorization):
+        self.authorization = authorization
+
+    def next(self, request):
+        return "guarded"
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     port = free_port()
@@ -118,6 +128,26 @@ def test_a_server_that_refuses(kind, server, log):
     with faulty_server(server, Faults([kind], times=1000)) as address:
         assert LATER in log(address)
     assert LATER not in log(server)
+
+
+@pytest.mark.parametrize(
+    ("given", "authorization"),
+    [
+        (
+            {"MLFLOW_TRACKING_USERNAME": "somebody", "MLFLOW_TRACKING_PASSWORD": "hidden"},
+            "Basic c29tZWJvZHk6aGlkZGVu",
+        ),
+        ({"MLFLOW_TRACKING_TOKEN": "hidden"}, "Bearer hidden"),
+    ],
+)
+def test_a_server_that_wants_to_know_who_asks(given, authorization, server, log, monkeypatch):
+    with faulty_server(server, Guard(authorization)) as address:
+        assert LATER in log(address)
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        line = log(address)
+        assert LATER not in line
+        assert "hidden" not in line
 
 
 def test_lost_answers_double_nothing(server, log, monkeypatch):
