@@ -13,7 +13,7 @@ from raysweep.commands.load_all import load_all
 from raysweep.commands.plan import plan_table
 from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
-from raysweep.errors import UserError
+from raysweep.errors import CorruptObject, UserError
 from raysweep.plan.estimate import estimate
 from raysweep.plan.plan import Desired, Todo, done, todo
 from raysweep.plan.record import record_sweep
@@ -122,8 +122,8 @@ def _run(
             failures = run_sweep(files, wanted, work, address, progress, live)
         if tracker and live.begun:
             tracker = _tracker(files, sweep)  # one that finds what was logged meanwhile
-        if work:
-            _renew_page(files, live.begun)
+        if work and (live.begun or sweep.sections.analyses or files.exists(PAGE)):
+            _renew_page(files, log)
         _answer(log, files, sweep, tracker, verbose)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
@@ -170,10 +170,12 @@ def _shown(path: str) -> str:
     return path.removeprefix(here)
 
 
-def _renew_page(files: Files, begun: bool) -> None:
-    """Write the page of the root once more if the run has written it, or if there was one before."""
-    if begun or files.exists(PAGE):
+def _renew_page(files: Files, log: RunLog) -> None:
+    """Write the page of the root; other sweeps there, which it shows too, must not make this one fail."""
+    try:
         importlib.import_module("analysis.claims").analyse(files.root)
+    except (UserError, CorruptObject, OSError) as error:
+        log.print(f"the page of all sweeps cannot be written: {error}")
 
 
 def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":
