@@ -39,7 +39,7 @@ def longer(tmp_path):
         "train": train,
         "resources": {"resume_seconds": 0},
         "compare": {"alphas": 101, "subdivisions": 24},
-        "tracking": {"enabled": True},
+        "tracking": {"system_metrics": True},
         "analyses": [],
     }
     path.write_text(yaml.safe_dump({**TINY, **sections}))
@@ -157,7 +157,9 @@ def test_kills_at_random_moments(longer, tmp_path, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", machines.uri)
         for root in roots:
             here("run", longer, "--root", root)  # there is nothing left to do but to log
-        logged = all_logged(client_of(machines.uri))
+        client = client_of(machines.uri)
+        logged = all_logged(client)
+        assert any("system/memory_megabytes" in run.data.metrics for run in all_runs(client))
     expected = tables(carried_out(longer, tmp_path / "calm"))
     for root in roots:
         assert same(tables(root), expected)
@@ -169,10 +171,13 @@ def test_kills_at_random_moments(longer, tmp_path, monkeypatch):
     assert len(logged) == len(roots)
 
 
+def all_runs(client):
+    return client.search_runs([each.experiment_id for each in client.search_experiments()])
+
+
 def all_logged(client):
     """The ids of the runs of every experiment that has some."""
-    found = {
-        each.name: [run.data.tags["raysweep.id"] for run in client.search_runs([each.experiment_id])]
-        for each in client.search_experiments()
-    }
-    return {name: ids for name, ids in found.items() if ids}
+    found = collections.defaultdict(list)
+    for run in all_runs(client):
+        found[run.info.experiment_id].append(run.data.tags["raysweep.id"])
+    return found

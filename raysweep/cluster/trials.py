@@ -36,6 +36,7 @@ from raysweep.work.device import free_memory
 from raysweep.work.inputs import TrialTask
 from raysweep.work.origin import check_origin
 from raysweep.work.step_count import StepCount
+from raysweep.work.system_use import SystemUse
 from raysweep.work.trial import run_trial
 
 DEATHS = 3  # failures of a trial's process or storage without progress; other exceptions would recur
@@ -127,8 +128,18 @@ class _Trainable(tune.Trainable):
         data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
         seconds = self._sections.resources.resume_seconds
         stops = asked_to_stop(self._config["run"])
-        report = partial(self._steps.report, task.trial.trial_id)
-        yield from run_trial(task, data, store, ResultStore(self._files), seconds, report, stops)
+        trial_id, report = task.trial.trial_id, partial(self._steps.report, task.trial.trial_id)
+        use = SystemUse(training.device) if self._sections.tracking.system_metrics else None
+
+        def told(level: int, step: int) -> None:
+            report(level, step)
+            if use:
+                use.look()
+
+        for level in run_trial(task, data, store, ResultStore(self._files), seconds, told, stops):
+            if use and level is not None:
+                store.write_system_use(trial_id, level, use.taken())
+            yield level
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing, because checkpoints are kept in the trial store."""

@@ -4,6 +4,7 @@ trials/<trial_id>/config.json                           what determines the tria
 trials/<trial_id>/level_000/step_00000660.safetensors   the weights at a step
 trials/<trial_id>/level_000/optimiser_00000110.safetensors
 trials/<trial_id>/level_003/mask.safetensors            the weights that are kept, one bit each
+trials/<trial_id>/level_000/system                      samples of the process that trained it, if asked for
 trials/<trial_id>/level_000/done                        metrics, checksums and environment: commits the level
 trials/<trial_id>/resume                                from where an unfinished trial resumes
 trials/<trial_id>/starts                                the nodes of the processes that started from there
@@ -15,6 +16,8 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from raysweep.errors import CorruptObject
 from raysweep.store.files import Files
 from raysweep.store.node_cache import NodeCache
@@ -25,6 +28,9 @@ from raysweep.store.tensors import decode, encode, pack_masks, unpack_masks
 
 if TYPE_CHECKING:
     from raysweep.store.tensors import Tensors
+
+
+_SAMPLES = TypeAdapter(list[dict[str, float]])
 
 
 class TrialStore:
@@ -96,6 +102,17 @@ class TrialStore:
         wanted = list(levels)
         found = self._files.at_once(lambda level: self.record(*level), wanted)
         return {level: record for level, record in zip(wanted, found, strict=True) if record is not None}
+
+    def write_system_use(self, trial_id: str, level: int, samples: list[dict[str, float]]) -> None:
+        """Write samples of the process that trained a level; no number depends on them."""
+        self._files.put_checked(_system(trial_id, level), json.dumps(samples).encode())
+
+    def read_system_use(self, trial_id: str, level: int) -> list[dict[str, float]]:
+        """Return the samples of the process that trained a level; none where nothing sound is stored."""
+        try:
+            return _SAMPLES.validate_json(self._files.find_checked(_system(trial_id, level)) or b"[]")
+        except (CorruptObject, ValidationError):
+            return []
 
     def write_resume(self, trial_id: str, point: ResumePoint) -> None:
         """Replace the trial's resume point."""
@@ -181,6 +198,10 @@ class TrialStore:
 
 def _done(trial_id: str, level: int) -> str:
     return f"trials/{trial_id}/level_{level:03d}/done"
+
+
+def _system(trial_id: str, level: int) -> str:
+    return f"trials/{trial_id}/level_{level:03d}/system"
 
 
 def _mask(trial_id: str, level: int) -> str:

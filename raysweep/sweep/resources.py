@@ -71,3 +71,8 @@ class Resources(Strict):
 
 class Tracking(Strict):
     enabled: bool = Field(default=True, description="Whether the sweep is logged to MLflow.")
+    system_metrics: bool = Field(
+        default=False,
+        description="Whether MLflow also shows how much of a CPU, a GPU and their memory the process of each "
+        "trial used, every ten seconds of its training (the tab of system metrics).",
+    )

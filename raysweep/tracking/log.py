@@ -22,6 +22,7 @@ from raysweep.digest import digest
 from raysweep.errors import UserError
 from raysweep.plan.probes import probe_data
 from raysweep.store.files import Files
+from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
 from raysweep.tracking.experiment import find_experiment
 from raysweep.tracking.links import ORDER, description
@@ -159,6 +160,7 @@ class Log:
         for level in new.to_dict("records"):
             rows = metrics[metrics.level == level["level"]]
             values += by_step(rows, f"level_{level['level']:02d}/" if level["level"] else "")
+            values += self._system(trial_id, level["level"], metrics.time.min())
             if level["level"]:
                 end = int(rows.time.max() * 1000)
                 values += [(f"end/{name}", level[name], end, level["level"]) for name in AT_END]
@@ -166,6 +168,18 @@ class Log:
         logged = sorted(levels.level.tolist())
         self._log(run, values, parameters(levels), ended, {LEVELS: json.dumps(logged)}, levels)
         run.levels = set(logged)
+
+    def _system(self, trial_id: str, level: int, began: float) -> list[Value]:
+        """Return the system metrics of a level, if the sweep has them, by the second of the trial."""
+        if not self._sweep.sections.tracking.system_metrics:
+            return []
+        samples = TrialStore(self._files).read_system_use(trial_id, level)
+        return [
+            (f"system/{name}", value, int(sample["time"] * 1000), int(sample["time"] - began))
+            for sample in samples
+            for name, value in sample.items()
+            if name != "time"
+        ]
 
     def _settings(self, named: pd.DataFrame, trials: pd.DataFrame, ended: int) -> list[Callable[[], None]]:
         """Return a job for each setting and method whose barriers are not those that have been logged."""

@@ -2,11 +2,14 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from raysweep.plan.plan import desired
 from raysweep.store.files import Files
+from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.tracking import Tracker
 from tests.faults import REQUESTS, WRITES
@@ -148,6 +151,24 @@ def test_a_server_that_wants_to_know_who_asks(given, authorization, server, log,
         line = log(address)
         assert LATER not in line
         assert "hidden" not in line
+
+
+def test_system_metrics_are_logged_where_a_sweep_asks_for_them(finished, server, tmp_path, monkeypatch):
+    wanted, root = finished
+    trial_id = next(iter(wanted.trials))
+    shutil.copytree(root / "sweeps", tmp_path / "root" / "sweeps")
+    files = Files(str(tmp_path / "root"))
+    began = pd.read_parquet(root / "sweeps/s/metrics").query("trial_id == @trial_id").time.min()
+    samples = [{"time": began + second, "memory_megabytes": 100.0 + second} for second in (10, 20)]
+    TrialStore(files).write_system_use(trial_id, 0, samples)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    tracking = wanted.sweep.sections.tracking.model_copy(update={"system_metrics": True})
+    sections = wanted.sweep.sections.model_copy(update={"tracking": tracking})
+    line = Tracker(files, replace(wanted.sweep, sections=sections)).finish(tmp_path / "root/sweeps/s")
+    client, experiment = client_of(server), line.partition("experiments/")[2].partition("/")[0]
+    named = {run.data.tags["raysweep.id"]: run.info.run_id for run in client.search_runs([experiment])}
+    history = client.get_metric_history(named[f"trial {trial_id}"], "system/memory_megabytes")
+    assert [(each.step, each.value) for each in history] == [(10, 110.0), (20, 120.0)]
 
 
 def test_lost_answers_double_nothing(server, log, monkeypatch):
