@@ -316,9 +316,10 @@ def test_a_network_of_ones_own(tiny, tmp_path, monkeypatch):
 def test_bad_input_exits_with_2(tiny, tmp_path):
     assert "did you mean 'width'" in raysweep("plan", tiny, "--set", "train.widht=3", code=2)
     missing = ["--set", "train.dataset=fashion_mnist", "--set", f"train.data_root={tmp_path}"]
-    assert "dataset-fashion-mnist" in here("plan", tiny, *missing, code=2)
+    assert "dataset-fashion-mnist" in here("run", tiny, "--root", tmp_path / "runs", *missing, code=2)
+    assert "are not on this machine" in here("plan", tiny, *missing)
     (tmp_path / "file").write_text("")
-    assert "cannot be written" in here("run", tiny, "--root", tmp_path / "file", code=2)
+    assert "is a file" in here("run", tiny, "--root", tmp_path / "file", code=2)
 
 
 @pytest.mark.versions
