@@ -19,6 +19,7 @@ from unittest import mock
 import ray
 import torch
 
+from raysweep.cluster.events import Listener
 from raysweep.cluster.run import run_sweep
 from raysweep.models.initialise import initialised
 from raysweep.plan.identity import data_config
@@ -28,6 +29,7 @@ from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
+from raysweep.tables.failures import Failure
 from tests.benchmarks.watched import WatchedWorker, notes_of
 
 PERTURBATION = 0.01  # of the weights, from a checkpoint to the next
@@ -180,7 +182,7 @@ def carried_out(case: Case) -> Found:
     return Found(**found, notes=[[json.loads(line) for line in each] for each in lines])
 
 
-class Clock:
+class Clock(Listener):
     """Listens from the first stage to the last job; seconds of the processor until then."""
 
     def __init__(self) -> None:
@@ -200,7 +202,7 @@ class Clock:
     def uses(self, resources: dict[str, tuple[float, float]]) -> None:
         pass
 
-    def failed(self, failure: dict[str, Any]) -> None:
+    def failed(self, failure: Failure) -> None:
         raise RuntimeError(failure)
 
     def spent(self) -> float:
