@@ -5,6 +5,7 @@ answers with a line: what could not be done. It ends with its input, and is kill
 """
 
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -30,12 +31,11 @@ class Publisher:
     """Publishes what the store holds of a sweep; the page analyses only sweeps whose tables have changed."""
 
     def __init__(self, files: Files, sweep: str) -> None:
-        from analysis.claims import Page
-
         name = f"sweeps/{sweep}/{RESOLVED}"
         self._files = files
         self._wanted = desired(check(files.where(name), parse(files.where(name), files.get(name))))
-        self._meter, self._page = Meter(files, self._wanted), Page(files)
+        self._meter = Meter(files, self._wanted)
+        self._page = importlib.import_module("analysis.claims").Page(files)
         self._tracker: Tracker | None = None
 
     def publish(self, failures: list[Failure]) -> Iterator[str]:
