@@ -257,7 +257,7 @@ class _Progress(Callback):
         """Whether a trial that failed because of its node is tried on another one."""
         if not event.node or event.trial_id in self._ended:
             return False
-        return self._suspects.elsewhere(event.trial_id, node, _asked(self._needs), event.failure)
+        return self._suspects.elsewhere(event.trial_id, node, self._needs, event.failure)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tune has given up: none of its processes told of the failures."""
@@ -297,13 +297,12 @@ def train_trials(
     """
     resources = sections.resources
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported by the listener
-    needs = {"cpu": resources.trial.cpu, "gpu": resources.trial.gpu}
-    amounts, run = {kind.upper(): amount for kind, amount in needs.items()}, uuid.uuid4().hex
+    needs, run = needs_of(resources.trial), uuid.uuid4().hex
     ready = _Ready(source, resources.trial, suspects)
-    progress = _Progress(source, run, amounts, listener, Files(root), ready, suspects)
+    progress = _Progress(source, run, needs, listener, Files(root), ready, suspects)
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
         tune.Tuner(
-            tune.with_resources(_Trainable, lambda config: placement(_asked(amounts), config["avoided"])),
+            tune.with_resources(_Trainable, lambda config: placement(needs, config["avoided"])),
             param_space={
                 "root": root,
                 "code": code_digest(),
@@ -328,11 +327,6 @@ def train_trials(
             ),
         ).fit()
     return progress.failures
-
-
-def _asked(amounts: dict[str, float]) -> dict[str, float]:
-    """Return the resources of which a trial has any."""
-    return {kind: amount for kind, amount in amounts.items() if amount}
 
 
 def _died_before(store: TrialStore, tasks: list[TrialTask], run: str) -> bool:

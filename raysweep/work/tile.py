@@ -54,6 +54,7 @@ class TileWorker:
         """Open the root. Raises `CodeDiffers` unless this process runs the code with the digest `code`."""
         check_code(code)
         self._files = files = Files(root)
+        self._known: dict[tuple[str, Driver], dict[str, str]] = {}
         self._results, self._align, self._compare = ResultStore(files), sections.align, sections.compare
         limit = sections.resources.cache_mb * 1_000_000
         values = limit // 2 if "activation_matching" in sections.align.methods else 0
@@ -83,13 +84,19 @@ class TileWorker:
                 rows += compare_job(
                     job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
                 )
-        facts = provenance(self._align.device if aligning else self._compare.device, tile.driver)
-        computed = {name: facts[name] for name in ("hardware", "software")}
-        computed["provenance"] = write_provenance(self._files, facts)
+        computed = self._computed(self._align.device if aligning else self._compare.device, tile.driver)
         rows = [row | computed for row in rows]
         # A barrier's id does not include the splits, which another sweep may choose differently.
         splits = sorted(self._compare.splits) if tile.what == "barrier" else []
         return self._results.commit(tile.stage, digest([sorted(tile.ids), splits]), rows)
+
+    def _computed(self, device: str, driver: Driver) -> dict[str, str]:
+        """Return the columns that say what computes a tile; what they refer to is stored at the first one."""
+        if (device, driver) not in self._known:
+            facts = provenance(device, driver)
+            columns = {name: facts[name] for name in ("hardware", "software")}
+            self._known[device, driver] = columns | {"provenance": write_provenance(self._files, facts)}
+        return self._known[device, driver]
 
 
 def _node_cache(files: Files, sections: Sections) -> NodeCache | None:
