@@ -119,8 +119,9 @@ def _by_pair(matrix: torch.Tensor, count: int) -> torch.Tensor:
 def _along(tensor: torch.Tensor, dimension: int, axis: Axis, matrices: Matrices) -> torch.Tensor:
     parts = []
     for segment, part in zip(axis, tensor.split([s.size for s in axis], dim=dimension), strict=True):
-        if segment.group in matrices:
-            matrix, units = _alike(matrices[segment.group], part.unflatten(dimension, (-1, segment.repeat)))
+        matrix = matrices.get(segment.group or "")
+        if matrix is not None:
+            matrix, units = _alike(matrix, part.unflatten(dimension, (-1, segment.repeat)))
             moved = torch.tensordot(matrix, units, dims=([1], [dimension]))
             part = moved.movedim(0, dimension).flatten(dimension, dimension + 1)
         parts.append(part)
@@ -139,7 +140,8 @@ def _grouped(
     mass = others.sum(dim=3, keepdim=True)
     given = others / mass.clamp(min=torch.finfo(mass.dtype).tiny)
     blocks = tensor.unflatten(0, (within.count, -1))
-    return torch.einsum("brcs,bkct,cst...->brk...", ones, given, blocks).flatten(0, 1)
+    result: torch.Tensor = torch.einsum("brcs,bkct,cst...->brk...", ones, given, blocks)
+    return result.flatten(0, 1)
 
 
 def _whole(axis: Axis | None, size: int, like: torch.Tensor, matrices: Matrices) -> torch.Tensor:
