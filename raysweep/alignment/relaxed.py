@@ -113,7 +113,8 @@ def harden(spec: PermutationSpec, matrices: Matrices) -> Permutation:
 
 def _by_pair(matrix: torch.Tensor, count: int) -> torch.Tensor:
     """Return a matrix as (blocks, blocks, units, units)."""
-    return matrix.unflatten(1, (count, -1)).unflatten(0, (count, -1)).transpose(1, 2)
+    pairs: torch.Tensor = matrix.unflatten(1, (count, -1)).unflatten(0, (count, -1))
+    return pairs.transpose(1, 2)
 
 
 def _along(tensor: torch.Tensor, dimension: int, axis: Axis, matrices: Matrices) -> torch.Tensor:
