@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from raysweep.data.arrays import Arrays
+from raysweep.data.arrays import Arrays, channel_axis
 from raysweep.data.scaling import Scaling
 
 
@@ -26,7 +26,7 @@ def unwritten(images: torch.Tensor) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Split:
-    """Scaled images, float32 (examples, channels, height, width), and their labels, int64 (examples,)."""
+    """Scaled inputs, float32 (examples, ...) as in `Arrays`, and their labels, int64 (examples,)."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -43,7 +43,7 @@ class Split:
 class Resident:
     """Both splits of a dataset on one device.
 
-    `black`, float32 (channels,), is the scaled value of the pixel 0, with which augmentation pads images.
+    `black`, float32 (channels,), is the scaled value of the number 0, with which augmentation pads images.
     """
 
     train: Split
@@ -54,7 +54,7 @@ class Resident:
 
 def make_resident(arrays: Arrays, device: torch.device, scaling: Scaling) -> Resident:
     """Move a dataset to the device and scale its pixels; see `raysweep.data.scaling.scaling_of`."""
-    black = np.zeros((1, arrays.shape[0], 1, 1), np.uint8)
+    black = np.zeros((1, *_by_channel(arrays.shape, len(scaling.scale))), np.uint8)
     return Resident(
         Split(
             _scaled(arrays.train_images, device, scaling), torch.from_numpy(arrays.train_labels).to(device)
@@ -68,7 +68,12 @@ def make_resident(arrays: Arrays, device: torch.device, scaling: Scaling) -> Res
 def _scaled(images: np.ndarray, device: torch.device, scaling: Scaling) -> torch.Tensor:
     inputs = torch.from_numpy(images).to(device).to(torch.float32)  # the transfer is of bytes, not of floats
     offset, scale = (
-        torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
+        torch.tensor(values, dtype=torch.float32, device=device).view(_by_channel(images.shape[1:], -1))
         for values in (scaling.offset, scaling.scale)
     )
     return inputs.sub_(offset).div_(scale)
+
+
+def _by_channel(shape: tuple[int, ...], count: int) -> list[int]:
+    """Return the shape of one number per channel that applies to inputs of a shape."""
+    return [count if axis == channel_axis(shape) else 1 for axis in range(len(shape))]

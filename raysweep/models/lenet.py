@@ -12,7 +12,7 @@ class LeNet(nn.Module):
     The convolutions pad by two; the norm precedes each ReLU. Images of 4x4 pixels or more.
     """
 
-    def __init__(self, shape: tuple[int, int, int], classes: int, width: int, norm: str) -> None:
+    def __init__(self, shape: tuple[int, ...], classes: int, width: int, norm: str) -> None:
         super().__init__()
         channels, height, breadth = shape
         second, third, fourth = max(1, 8 * width // 3), 20 * width, 14 * width

@@ -31,7 +31,7 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """Three stages of blocks with width, 2 width and 4 width channels; width 16 is the standard network."""
 
-    def __init__(self, name: str, shape: tuple[int, int, int], classes: int, width: int, norm: str) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], classes: int, width: int, norm: str) -> None:
         super().__init__()
         self.conv = convolution(norm, shape[0], width)
         self.norm = channel_norm(norm, width)

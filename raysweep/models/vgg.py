@@ -20,7 +20,7 @@ class VGG(nn.Module):
     A pool is left out where an image has come down to one pixel.
     """
 
-    def __init__(self, name: str, shape: tuple[int, int, int], classes: int, width: int, norm: str) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], classes: int, width: int, norm: str) -> None:
         super().__init__()
         channels, side = shape[0], min(shape[1:])
         layers: list[nn.Module] = []

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from raysweep.data.names import OWN_SPLITS
+from raysweep.data.load import draws_split
 from raysweep.errors import UserError
 from raysweep.plan.identity import KNOWN_OF_IMPORTS, data_config
 from raysweep.plan.probes import arguments_of, probe_data
@@ -17,7 +17,7 @@ from raysweep.sweep.train_rest import TrainRest
 Rule = tuple[str, Callable[[Training], bool], str]
 
 UNREAD: tuple[Rule, ...] = (  # a key, when it is not read, and why
-    ("split_seed", lambda t: t.dataset not in OWN_SPLITS, "{dataset} has a test set of its own"),
+    ("split_seed", lambda t: not draws_split(t.dataset), "{dataset} has a test set of its own"),
     (
         "subset_seed",
         lambda t: t.half is None and t.fraction is None and t.examples is None,

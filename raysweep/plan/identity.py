@@ -10,6 +10,7 @@ from typing import Any
 
 from raysweep.choices import choose
 from raysweep.data.config import DataConfig
+from raysweep.digest import canonical
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
 from raysweep.plan.later import in_id
 from raysweep.plan.versions import PIXELS_VERSION
@@ -29,7 +30,7 @@ from raysweep.vocabulary import (
 
 # Keys of `train` that are known of an imported network too; how it was trained is not known.
 KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
-KNOWN_OF_IMPORTS |= {"scaling", "model", "width", "depth", "norm", "threads"}
+KNOWN_OF_IMPORTS |= {"dataset_options", "scaling", "model", "width", "depth", "norm", "threads"}
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ def data_config(training: Training, replicate: int) -> DataConfig:
         examples=training.examples,
         subset_seed=training.subset_seed,
         pixel_seed=training.pixel_seed,
+        options=canonical(training.dataset_options),
     )
 
 

@@ -19,7 +19,7 @@ PRESET = {
     "default": None,
     "description": "The name of a published setting whose keys are the defaults; every key overrides them.",
 }
-WORDS = {"integer": "integer", "number": "number", "boolean": "`true`, `false`", "string": "text"}
+WORDS = {"boolean": "`true`, `false`", "string": "text", "object": "mapping"}
 ARTICLES = {"integer": "an", "number": "a", "moment": "a"}
 LIMITS = {  # the second name is that within lists and alternatives
     "minimum": "from",
@@ -99,7 +99,7 @@ def _with_article(values: str) -> str:
 
 
 def _swept(schema: Json) -> Json:
-    return {name: {"enum": CHOICES.get(name), **key} for name, key in schema["properties"].items()}
+    return {name: {"enum": list(CHOICES.get(name, ())), **key} for name, key in schema["properties"].items()}
 
 
 def reference() -> str:

@@ -1,14 +1,15 @@
 """The keys of the section `train` that may be swept: what is trained, and how."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from raysweep.choices import valid_choices
-from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
+from raysweep.data.registry import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
-from raysweep.registry import OwnFunction, is_own
-from raysweep.sweep.fields import Device, Number, Strict, Time, Whole
+from raysweep.registry import OwnFunction, Registry, is_own
+from raysweep.sweep.fields import NO_OPTIONS, Device, Number, Options, Strict, Time, Whole
 from raysweep.training.moment import Moment
 from raysweep.training.names import OPTIMISERS, PRECISIONS, SCHEDULES
 
@@ -16,8 +17,8 @@ Seed = Annotated[Whole, Field(ge=0)] | Literal["replicate"]
 Half = Annotated[Whole, Field(ge=0, le=1)] | Literal["replicate"]
 Share = Annotated[Number, Field(gt=0, le=1)]
 MLP_DEPTH = 3
-CHOICES: dict[str, tuple[str, ...]] = {
-    "dataset": tuple(DATASETS),
+CHOICES: dict[str, Collection[str]] = {
+    "dataset": DATASETS,
     "scaling": SCALINGS,
     "augment": AUGMENTATIONS,
     "model": MODELS,
@@ -36,9 +37,9 @@ class Training(Strict):
     The columns of the table `trials` that have these names take their types and meanings from here.
     """
 
-    dataset: str = Field(
-        description="The name of the data set. The digits come with scikit-learn; the others are read from "
-        "files."
+    dataset: str = Field(description="The data set, or `module:function` for one of your own.")
+    dataset_options: Options = Field(
+        default=NO_OPTIONS, description="Further arguments of the function of `dataset`, by name."
     )
     split_seed: Whole = Field(
         default=0,
@@ -69,13 +70,12 @@ class Training(Strict):
     )
     scaling: str = Field(
         default="unit",
-        description="How pixels are scaled: `unit` makes the largest training pixel 1, `standardise` gives "
-        "each channel mean 0 and standard deviation 1.",
+        description="How inputs are scaled.",
     )
     augment: str = Field(
         default="none",
-        description="How training images are augmented: `flip_crop` mirrors them at random and shifts them "
-        "by up to 4 pixels.",
+        description="How training images are changed in each batch, or `module:function` for an "
+        "augmentation of your own.",
     )
     model: str = Field(
         default="mlp",
@@ -183,12 +183,18 @@ class Training(Strict):
     def own_functions(self) -> dict[str, OwnFunction]:
         """Return the user's functions by the keys that name them."""
         values = {key: getattr(self, key) for key in OPEN}
-        return {key: OwnFunction(key, value) for key, value in values.items() if is_own(value)}
+        found = {key: OwnFunction(key, value) for key, value in values.items() if is_own(value)}
+        for key, valid in CHOICES.items():
+            if isinstance(valid, Registry) and valid.is_own(getattr(self, key)):
+                found[key] = valid.own_function(getattr(self, key))
+        return found
 
     @field_validator(*CHOICES)
     @classmethod
     def _known(cls, value: str, info: Any) -> str:
         names = CHOICES[info.field_name]
+        if isinstance(names, Registry):
+            return names.check(value)
         if value in names or (info.field_name in OPEN and is_own(value)):
             return value
         what = OPEN.get(info.field_name)

@@ -1,30 +1,12 @@
 """What each optimiser step uses: its examples, the draws of its augmentation and the seed of its dropout."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 
-from raysweep.choices import choose
-from raysweep.data.augment import draw_flips_and_crops, flipped_and_cropped
+from raysweep.data.augment import augmentation
 from raysweep.digest import seed_for
 from raysweep.training.hyperparameters import Hyperparameters
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """`draw(count, seed)` returns random numbers, (kinds, count); `apply(images, black, draws)` uses them."""
-
-    draw: Callable[[int, int], torch.Tensor]
-    apply: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-AUGMENT: dict[str, Augmentation] = {
-    "none": Augmentation(
-        lambda count, seed: torch.empty(0, count, dtype=torch.int64), lambda images, black, draws: images
-    ),
-    "flip_crop": Augmentation(draw_flips_and_crops, flipped_and_cropped),
-}
 
 
 @dataclass
@@ -44,7 +26,7 @@ class Batches:
         self._examples, self._hyperparameters, self._device = examples, hyperparameters, device
         self.per_epoch = hyperparameters.steps_per_epoch(examples)
         self._epoch = _Epoch()
-        self._augmentation = choose("augment", hyperparameters.augment, AUGMENT)
+        self._augmentation = augmentation(hyperparameters.augment)
 
     def size(self, step: int) -> int:
         """Return the number of examples of a step."""

@@ -9,8 +9,8 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from raysweep.choices import choose
+from raysweep.data.augment import augmentation
 from raysweep.data.resident import Resident
-from raysweep.training.batches import AUGMENT
 from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.optimiser import begin_momentum, load_optimiser_state, make_optimiser
 
@@ -38,7 +38,7 @@ def loss_of(forward: Forward, hyperparameters: Hyperparameters) -> Loss:
     Its arguments are the state of the network, the images and the labels of all training examples, the value
     of black by channel, the indices of the batch's examples, and what their augmentation has drawn.
     """
-    augment = choose("augment", hyperparameters.augment, AUGMENT).apply
+    augment = augmentation(hyperparameters.augment).apply
     channels_last = hyperparameters.channels_last
     dtype = choose("precision", hyperparameters.precision, AUTOCAST)
 

@@ -41,8 +41,7 @@ def resident(
 
 def model_config(training: Training, data: Resident) -> ModelConfig:
     """Return the architecture of a trial for the images and classes of its data set."""
-    channels, height, width = data.train.images.shape[1:]
-    return facts.model_config(training, (channels, height, width), data.classes)
+    return facts.model_config(training, tuple(data.test.images.shape[1:]), data.classes)
 
 
 def pad_to(wide: ModelConfig, narrow: ModelConfig, state: State) -> State:

@@ -44,7 +44,9 @@ def test_every_channel_has_the_same_order_of_pixels(tmp_path):
 
 
 def test_an_unknown_dataset_lists_the_valid_names():
-    with pytest.raises(UserError, match=r"unknown dataset 'cifar'; valid names: digits, mnist"):
+    with pytest.raises(
+        ValueError, match=r"unknown dataset 'cifar'; did you mean 'cifar10'\? .*: digits, mnist"
+    ):
         load_arrays(DataConfig("cifar"))
 
 
