@@ -4,6 +4,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from raysweep.errors import UserError
+
 MODES = {1: "L", 3: "RGB"}  # PIL's names, by the number of channels
 
 
@@ -25,3 +27,20 @@ def pixels_of(image: Any, size: tuple[int, int] | None = None, channels: int | N
         image = image.resize((size[1], size[0]), Resampling.BILINEAR)
     pixels = np.asarray(image)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def checked_size(dataset: str, size: Any, channels: Any) -> tuple[int, int] | None:
+    """Return the options `size` (a number, or [height, width]) and check `channels`. Raises `UserError`."""
+    both = [size, size] if isinstance(size, int) else size
+    if both is not None and not (
+        isinstance(both, list) and len(both) == 2 and all(type(each) is int and each > 0 for each in both)
+    ):
+        raise UserError(
+            f"train.dataset_options.size = {size!r}: dataset {dataset!r} takes a number of pixels, or "
+            "[height, width]"
+        )
+    if channels not in (None, *MODES):
+        raise UserError(
+            f"train.dataset_options.channels = {channels!r}: dataset {dataset!r} takes 1 (grey) or 3 (colour)"
+        )
+    return (both[0], both[1]) if both else None

@@ -72,14 +72,16 @@ def _load_whole(dataset: str, options: str, split_seed: int, data_root: str | No
     function = _checked_function(dataset, options)
     given = arguments(function, _offered(dataset, split_seed, data_root, download), json.loads(options))
     what = f"dataset {dataset!r}"
-    if not DATASETS.is_own(dataset):
-        found = function(**given)
-        assert isinstance(found, Arrays)
-        return found
     try:
         found = function(**given)
+    except UserError:
+        raise
     except Exception as error:
-        raise UserError(f"{what} fails: {type(error).__name__}: {error}") from error
+        if not DATASETS.is_own(dataset) and options == "{}":
+            raise
+        raise UserError(
+            f"{what} with the options {options} fails: {type(error).__name__}: {error}"
+        ) from error
     return arrays_of(what, found)
 
 

@@ -56,7 +56,7 @@ DATASETS = Datasets(
     {
         "digits": Dataset(
             "raysweep.data.digits:load",
-            "Handwritten digits of 8x8 pixels, which come with scikit-learn. `split_seed` draws the test set.",
+            "Handwritten digits of 8x8 pixels from scikit-learn; `split_seed` draws the test set.",
             "raysweep.data.digits:files",
         ),
         "mnist": Dataset(
@@ -88,6 +88,29 @@ DATASETS = Datasets(
             "House numbers in colour images of 32x32 pixels.",
             "raysweep.data.svhn:files",
             Sizes(73_257, 26_032, (3, 32, 32), 10),
+        ),
+        "torchvision:NAME": Dataset(
+            "raysweep.data.torchvision_sets:load",
+            "A data set of images by its name in torchvision, such as `torchvision:Flowers102`. Options: "
+            "`size` (pixels, or [height, width]) and `channels` (1 or 3), to which images are brought, and "
+            "`arguments` of the class.",
+        ),
+        "folder:PATH": Dataset(
+            "raysweep.data.folder:load",
+            "Images in `PATH/train/CLASS/` and `PATH/test/CLASS/` (or `val`). Options: `size`, `channels`.",
+            "raysweep.data.folder:files",
+        ),
+        "gaussian_mixture": Dataset(
+            "raysweep.data.gaussian_mixture:load",
+            "Vectors with unit variance around a random point for each class. Options: `examples`, "
+            "`test_examples`, `features`, `classes`, `distance`, `seed`.",
+            "raysweep.data.files:none",
+        ),
+        "teacher_network": Dataset(
+            "raysweep.data.teacher_network:load",
+            "Random vectors, labelled by a random network. Options: `examples`, `test_examples`, `features`, "
+            "`classes`, `width`, `depth`, `seed`.",
+            "raysweep.data.files:none",
         ),
     },
 )

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from raysweep.choices import choose
 from raysweep.data.augment import augmentation
-from raysweep.data.resident import Resident
+from raysweep.data.resident import Resident, Split
 from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.optimiser import begin_momentum, load_optimiser_state, make_optimiser
 
@@ -122,6 +122,7 @@ class Step:
         """
         self.optimiser.zero_grad(set_to_none=True)
         train = self._data.train
+        assert isinstance(train, Split)  # the rows of a window, where the data are streamed
         value = loss(self._state, train.images, train.labels, self._data.black, examples, draws)
         if value.requires_grad:  # otherwise this step used no trainable parameter
             value.backward()  # type: ignore[no-untyped-call]

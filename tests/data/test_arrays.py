@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from raysweep.data import DATASETS, DataConfig, dataset_digest, load_arrays
-from raysweep.errors import UserError
 from tests.data.formats import write_cifar_binary, write_cifar_python, write_mnist, write_svhn
 
 WRITERS = {
