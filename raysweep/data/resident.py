@@ -84,8 +84,8 @@ class Streamed:
     def chosen(self, examples: torch.Tensor) -> Split:
         """Return examples by their indices, int64 (examples,), on the host.
 
-        They are gathered in pinned memory and sent on a stream of their own, so that a GPU receives them while
-        it computes what was queued before, and the host does not wait.
+        They are gathered in pinned memory and sent on a stream of their own, so that a GPU receives them
+        while it computes what was queued before, and the host does not wait.
         """
         images, labels = self._images[examples], self._labels[examples]
         if self._device.type != "cuda":

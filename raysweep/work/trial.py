@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from raysweep.accelerator.environment import continued, environment
+from raysweep.data.registry import AUGMENTATIONS
 from raysweep.data.resident import Resident
 from raysweep.models.config import ModelConfig
 from raysweep.models.precision import Numerics
@@ -211,7 +212,12 @@ class _Level:
 
 
 def ways_of(training: Training) -> tuple[Way, ...]:
-    """Return the ways in which the steps of a trial may be taken, the best first."""
+    """Return the ways in which the steps of a trial may be taken, the best first.
+
+    A user's own augmentation draws anew in each step, which a recorded step would not repeat.
+    """
+    if AUGMENTATIONS.is_own(training.augment):
+        return (Way.PLAIN,)
     return ways_on(training.device, training.compile, training.model)
 
 
@@ -219,7 +225,8 @@ def metrics_of(training: Training, config: ModelConfig, data: Resident) -> Metri
     """Return what evaluates a trial's network while it is trained."""
     if training.device == "cpu":
         return Metrics(data)
-    numerics = Numerics(training.precision, ways_of(training))
+    ways = ways_on(training.device, training.compile, training.model)
+    numerics = Numerics(training.precision, ways)
     return SharedMetrics(config, data, numerics, training.channels_last)
 
 
