@@ -15,7 +15,6 @@ from raysweep.tables.variants import trial_of, variants
 from raysweep.vocabulary import Method, Statistics
 
 PREFERRED = (Statistics.RECOMPUTED, Statistics.KEPT, Statistics.REPAIRED)  # one is answered by
-_TREATED = {Statistics.REPAIRED: "hidden units"}
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,8 @@ class Setting:
         words += [] if self.norm == "none" else [f"norm {self.norm}"]
         words += [self.method.replace("_", " ")] if self.method else []
         words += [self.variant] if self.variant else []
-        words += [f"{self.statistics} {_TREATED.get(self.statistics, 'running statistics')}"] * bool(
-            self.statistics
-        )
+        of = "hidden units" if self.statistics == Statistics.REPAIRED else "running statistics"
+        words += [f"{self.statistics} {of}"] if self.statistics else []
         words += [f"{self.chance.upper()} NETWORKS AT CHANCE"] if self.chance else []
         return ", ".join(words)
 

@@ -1,18 +1,17 @@
 """Forms mixtures of networks one after the other, and mends their statistics where that is asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from raysweep.connectivity.blend import blend
 from raysweep.connectivity.repair import interpolated, rescaled
 from raysweep.connectivity.statistics import recompute_statistics
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.precision import computing_in
-
-Module = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Mixtures:
                     self._moments.append(self._rescaled.measured(mending.repair))
 
     @torch.no_grad()
-    def form(self, parts: np.ndarray) -> Module:
+    def form(self, parts: np.ndarray) -> nn.Module:
         """Form the mixture with these `shares` of the weights, (networks,); returns what evaluates it."""
         blend(self._vectors, parts, self._network.vector)
         with computing_in(*self._computing):

@@ -12,8 +12,10 @@ from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.settling import Symmetries, settled
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-CONVOLUTIONS += (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTIONS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
 
 
 class _Tracer(fx.Tracer):
@@ -105,11 +107,11 @@ def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> dict[str, in
 
 def _axis_of_units(interpreter: Interpreter, node: fx.Node) -> int | None:
     """Return the axis along which a linear layer or convolution has its units; None for other operations."""
-    target = str(node.target) if node.op == "call_module" else getattr(node.target, "__name__", node.target)
-    module = interpreter.fetch_attr(target) if node.op == "call_module" else None
-    if isinstance(module, nn.Linear) or target in ("linear", "matmul", "mm"):
-        return -1
-    return 1 if isinstance(module, CONVOLUTIONS) or str(target).startswith("conv") else None
+    if node.op == "call_module":
+        module = interpreter.fetch_attr(str(node.target))
+        return -1 if isinstance(module, nn.Linear) else 1 if isinstance(module, CONVOLUTIONS) else None
+    name = str(getattr(node.target, "__name__", node.target))
+    return -1 if name in ("linear", "matmul", "mm") else 1 if name.startswith("conv") else None
 
 
 def traced_graph(model: nn.Module) -> fx.Graph:
