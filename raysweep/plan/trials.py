@@ -8,6 +8,7 @@ from raysweep.models.config import ModelConfig
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import Network, Trial, data_config
 from raysweep.plan.own_networks import check_training
+from raysweep.plan.own_training import check_functions
 from raysweep.plan.probes import (
     DataFacts,
     file_digest,
@@ -117,7 +118,8 @@ class Trials:
     def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Extent]:
         rest = self._sections.train
         facts = probe_data(data_config(training, replicate), rest)
-        check_training(model_config(training, facts.shape, facts.classes))
+        config = model_config(training, facts.shape, facts.classes)
+        check_training(config)
         per_epoch = steps_per_epoch(facts.train_examples, training.batch_size, training.drop_last)
         if per_epoch == 0:
             raise UserError(
@@ -125,6 +127,7 @@ class Trials:
                 "examples, so that drop_last leaves no batch"
             )
         total = training.epochs * per_epoch
+        check_functions(training, config, total, per_epoch)
         steps = checkpoint_steps(rest, per_epoch, start, total)
         return facts, Extent(per_epoch, total, start, (0,), steps)
 

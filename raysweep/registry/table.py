@@ -37,6 +37,9 @@ class Registry(Mapping[str, E], Generic[E]):
             raise ValueError(f"unknown {self.noun} {name!r}; {self._choices(name)}")
         return self.entries[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
 

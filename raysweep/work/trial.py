@@ -252,6 +252,8 @@ def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters
             tuple(moment.step(extent.per_epoch) for moment in training.milestones),
             training.gamma,
             training.warmup.step(extent.per_epoch),
+            extent.per_epoch,
+            training.schedule_options,
         ),
         data_seed=trial.data_seed,
         order=order,
@@ -259,4 +261,5 @@ def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters
         precision=training.precision,
         channels_last=training.channels_last,
         drop_last=training.drop_last,
+        optimiser_options=training.optimiser_options,
     )
