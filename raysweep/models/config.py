@@ -1,6 +1,9 @@
 """What determines an architecture."""
 
 from dataclasses import dataclass
+from typing import Any
+
+OFFERED = ("shape", "classes", "width", "depth", "norm")
 
 
 @dataclass(frozen=True)
@@ -17,3 +20,8 @@ class ModelConfig:
     norm: str
     shape: tuple[int, ...]
     classes: int
+
+    def offered(self) -> dict[str, Any]:
+        """Return the arguments that a function may take which builds the network; without a depth of None."""
+        found = {name: getattr(self, name) for name in OFFERED}
+        return {name: value for name, value in found.items() if value is not None}

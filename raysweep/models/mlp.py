@@ -7,8 +7,6 @@ from torch import nn
 
 from raysweep.models.norms import unit_norm
 
-DEPTH = 3  # hidden layers unless the configuration says otherwise
-
 
 class MLP(nn.Module):
     """`depth` hidden layers of `width` units with ReLU; the norm precedes each ReLU.
@@ -23,8 +21,8 @@ class MLP(nn.Module):
         features = math.prod(shape)
         for _ in range(depth):
             layers.append(nn.Linear(features, width))
-            if norm != "none":
-                layers.append(unit_norm(norm, width))
+            normalising = unit_norm(norm, width)
+            layers += [] if isinstance(normalising, nn.Identity) else [normalising]
             layers.append(nn.ReLU(inplace=True))
             features = width
         layers.append(nn.Linear(features, classes))

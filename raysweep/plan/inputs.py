@@ -5,6 +5,7 @@ from functools import lru_cache
 from raysweep.data.arrays import is_image
 from raysweep.data.registry import AUGMENTATIONS
 from raysweep.errors import UserError
+from raysweep.models.registry import MODELS
 from raysweep.sweep.train import Training
 
 EXAMPLES = 8  # in the batch on which a user's own augmentation is tried
@@ -21,6 +22,7 @@ def check_inputs(training: Training, shape: tuple[int, ...]) -> None:
     if is_image(shape):
         return
     needs = {
+        "model": not MODELS.is_own(training.model) and MODELS[training.model].convolutional,
         "augment": not AUGMENTATIONS.is_own(training.augment) and AUGMENTATIONS[training.augment].images_only,
         "channels_last": training.channels_last,
     }

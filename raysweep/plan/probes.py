@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.data.known import known_sizes
 from raysweep.data.load import data_digest, files_of, load_arrays
 from raysweep.digest import canonical
 from raysweep.errors import MissingFiles, UserError
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import RUNNING_STATISTICS
+from raysweep.models.registry import NORMS
 from raysweep.plan.own_networks import EXAMPLES, training_only
 from raysweep.registry import is_own
 from raysweep.store.disk_cache import recall, remember
@@ -189,7 +188,7 @@ def _size(config: ModelConfig) -> tuple[int, int, int]:
 def has_running_statistics(config: ModelConfig) -> bool:
     """Return whether a network has norms that keep running statistics; `norm` says so for our own."""
     if not is_own(config.model):
-        return choose("norm", config.norm, RUNNING_STATISTICS)
+        return NORMS[config.norm].running_statistics
     from raysweep.connectivity.statistics import has_running_statistics as found
     from raysweep.models.build import build
 

@@ -37,9 +37,8 @@ def check_options(
         if name in offered:
             raise UserError(f"{key}.{name}: {what} is given this argument by raysweep")
         if name not in own and not _takes_all(parameters):
-            raise UserError(
-                f"{key}.{name}: {what} has no such option; {valid_choices(name, own) if own else 'it has none'}"
-            )
+            valid = valid_choices(name, own) if own else "it has none"
+            raise UserError(f"{key}.{name}: {what} has no such option; {valid}")
     for name, each in own.items():
         if each.default is inspect.Parameter.empty and name not in options:
             raise UserError(

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -53,7 +52,9 @@ class Arguments(dict[str, Any]):
         return hash(canonical(self))
 
 
-def _json_like(value: dict[str, Any]) -> Arguments:
+def _json_like(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value  # which is then refused for its type
     try:
         canonical(value)
     except (TypeError, ValueError) as error:
@@ -61,7 +62,7 @@ def _json_like(value: dict[str, Any]) -> Arguments:
     return Arguments(value)
 
 
-Options = Annotated[dict[str, Any], AfterValidator(_json_like), WithJsonSchema({"type": "object"})]
+Options = Annotated[Arguments, BeforeValidator(_json_like), WithJsonSchema({"type": "object"})]
 NO_OPTIONS = Arguments()
 
 

@@ -1,6 +1,6 @@
 """Training over resident tensors: deterministic, and resumable at every optimiser step."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -9,11 +9,13 @@ from torch import nn
 
 from raysweep.accelerator.capture import new_stream, on
 from raysweep.accelerator.compiling import compiled, first_that_works
+from raysweep.data.registry import AUGMENTATIONS
 from raysweep.data.resident import Resident, Split, Window
 from raysweep.training.batches import Batches
-from raysweep.training.captured import MOST, CapturedSteps
+from raysweep.training.captured import MOST, CapturedSteps, Unfaithful
 from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.optimiser import optimiser_state
+from raysweep.training.registry import optimiser_entry
 from raysweep.training.step import Loss, Masks, Step, loss_of, stateless
 from raysweep.vocabulary import Way
 
@@ -60,7 +62,7 @@ class TrainingRun:
         self.stream = None if ways == (Way.PLAIN,) else new_stream(self._device)
 
     def optimiser_state(self) -> dict[str, torch.Tensor]:
-        return optimiser_state(self.model, self._step.optimiser)
+        return optimiser_state(self.model, self._step.optimiser, self._hyperparameters.optimiser)
 
     def advance(self, to_step: int) -> None:
         """Take optimiser steps until `step` is `to_step`, and leave the model in evaluation mode.
@@ -135,8 +137,8 @@ class TrainingRun:
         Steps with a smaller last batch are not compiled, which would take longer than it saves.
         """
         makers = {
-            Way.COMPILED: lambda: self._captured_with(self._compiled_loss(), step),
-            Way.CAPTURED: lambda: self._captured_with(self._step.loss, step),
+            Way.COMPILED: lambda: self._captured_with(self._compiled_loss, step),
+            Way.CAPTURED: lambda: self._captured_with(lambda: self._step.loss, step),
             Way.PLAIN: lambda: None,
         }
         last = self._batches.size(step) < self._batches.size(0)
@@ -146,10 +148,15 @@ class TrainingRun:
             self.way, self.fallback = Way(way), problems
         return steps
 
-    def _captured_with(self, loss: Loss, step: int) -> CapturedSteps:
+    def _captured_with(self, loss: Callable[[], Loss], step: int) -> CapturedSteps:
+        name = self._hyperparameters.optimiser
+        if not optimiser_entry(name).captured:
+            raise Unfaithful(f"a replay would not repeat what the optimiser {name} does on the host")
+        if AUGMENTATIONS.is_own(self._hyperparameters.augment):
+            raise Unfaithful("a replay would not draw again what the augmentation draws on the host")
         rate = self._hyperparameters.schedule.rate(self.step)
         self._batches.stage(range(step, step + 1))
-        return CapturedSteps(self._step, loss, self._batches, step, rate)
+        return CapturedSteps(self._step, loss(), self._batches, step, rate)
 
     def _compiled_loss(self) -> Loss:
         hyperparameters = self._hyperparameters

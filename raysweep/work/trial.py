@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from raysweep.accelerator.environment import continued, environment
-from raysweep.data.registry import AUGMENTATIONS
 from raysweep.data.resident import Resident
 from raysweep.models.config import ModelConfig
 from raysweep.models.precision import Numerics
@@ -212,12 +211,7 @@ class _Level:
 
 
 def ways_of(training: Training) -> tuple[Way, ...]:
-    """Return the ways in which the steps of a trial may be taken, the best first.
-
-    A user's own augmentation draws anew in each step, which a recorded step would not repeat.
-    """
-    if AUGMENTATIONS.is_own(training.augment):
-        return (Way.PLAIN,)
+    """Return the ways in which the steps of a trial may be taken, the best first."""
     return ways_on(training.device, training.compile, training.model)
 
 
@@ -225,8 +219,7 @@ def metrics_of(training: Training, config: ModelConfig, data: Resident) -> Metri
     """Return what evaluates a trial's network while it is trained."""
     if training.device == "cpu":
         return Metrics(data)
-    ways = ways_on(training.device, training.compile, training.model)
-    numerics = Numerics(training.precision, ways)
+    numerics = Numerics(training.precision, ways_of(training))
     return SharedMetrics(config, data, numerics, training.channels_last)
 
 
@@ -259,6 +252,8 @@ def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters
             tuple(moment.step(extent.per_epoch) for moment in training.milestones),
             training.gamma,
             training.warmup.step(extent.per_epoch),
+            extent.per_epoch,
+            training.schedule_options,
         ),
         data_seed=trial.data_seed,
         order=order,
@@ -266,4 +261,5 @@ def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters
         precision=training.precision,
         channels_last=training.channels_last,
         drop_last=training.drop_last,
+        optimiser_options=training.optimiser_options,
     )
