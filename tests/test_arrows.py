@@ -18,6 +18,7 @@ FLOORS = (  # from the top of the house to its ground; rooms of one floor do not
     ("training",),
     ("symmetry", "data"),
     ("models", "accelerator"),
+    ("registry",),
     ("choices", "digest", "errors", "interruption", "version", "vocabulary"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -18,7 +18,7 @@ from urllib.parse import urlparse
 from raysweep.cluster.tokens import TOKENS
 from raysweep.errors import UserError
 from raysweep.interruption import stops
-from raysweep.models.names import is_custom
+from raysweep.registry import OwnFunction
 from raysweep.sweep.load import Sweep
 from raysweep.version import CHECKOUTS, checkouts
 
@@ -133,23 +133,21 @@ def _stage(folder: Path, path: str, sweep: Sweep) -> None:
     for name in sweep.sections.train.imports:
         _stage_import(folder, Path(name))
     sys.path.insert(0, os.getcwd())
-    for model in {training.model for training in sweep.trainings if is_custom(training.model)}:
-        _stage_module(folder, model)
+    for own in sweep.own_functions():
+        _stage_module(folder, own)
 
 
-def _stage_module(folder: Path, model: str) -> None:
-    """Copy the module or the package of a user's network, unless it is installed, as torch is.
+def _stage_module(folder: Path, own: OwnFunction) -> None:
+    """Copy the module or the package of a user's function, unless it is installed, as torch is.
 
     Raises `UserError` for a namespace package.
     """
-    module = model.partition(":")[0].partition(".")[0]
+    module = own.split()[0].partition(".")[0]
     found = find_spec(module) if module not in SHIPPED else None
     if found is None:
         return
     if found.origin is None:
-        raise UserError(
-            f"train.model = {model}: the folder {module} has no __init__.py, so it cannot be sent; add one"
-        )
+        raise UserError(f"{own}: the folder {module} has no __init__.py, so it cannot be sent; add one")
     origin = Path(found.origin)
     if any(origin.is_relative_to(path) for path in INSTALLED) or not origin.is_file():
         return

@@ -10,10 +10,11 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.custom import build_custom
 from raysweep.models.lenet import LeNet
 from raysweep.models.mlp import DEPTH, MLP
-from raysweep.models.names import MODELS, NORMS, is_custom
+from raysweep.models.names import MODELS, NORMS
 from raysweep.models.resnet import BLOCKS, ResNet
 from raysweep.models.seeding import seeded
 from raysweep.models.vgg import STAGES, VGG
+from raysweep.registry import is_own
 
 __all__ = ["MODELS", "NORMS", "ModelConfig", "build"]
 
@@ -25,11 +26,11 @@ def build(config: ModelConfig, seed: int = 0) -> nn.Module:
     model or norm, for images that are too small, and for a user's own network that cannot be built.
     """
     _check(config)
-    return seeded(seed, lambda: build_custom(config) if is_custom(config.model) else _build_ours(config))
+    return seeded(seed, lambda: build_custom(config) if is_own(config.model) else _build_ours(config))
 
 
 def _check(config: ModelConfig) -> None:
-    if config.model not in MODELS and not is_custom(config.model):
+    if config.model not in MODELS and not is_own(config.model):
         raise UserError(f"unknown model {config.model!r}; valid: {', '.join(MODELS)}, or module:function")
     if config.norm not in NORMS:
         raise UserError(f"unknown norm {config.norm!r}; valid: {', '.join(NORMS)}")

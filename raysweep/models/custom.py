@@ -1,7 +1,5 @@
 """A user's own network: calling the function that builds it and checking what it returns."""
 
-import importlib
-import inspect
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -16,7 +14,7 @@ from raysweep.models.constants import differing_constants
 from raysweep.models.measurable import unmeasurable
 from raysweep.models.memory import aliased
 from raysweep.models.seeding import seeded
-from raysweep.models.source import find_module, split_name
+from raysweep.registry import OwnFunction, taken
 
 OFFERED = ("shape", "classes", "width", "depth", "norm")  # arguments that the function may take
 IMAGES = 2  # in the batch of zeros with which the shape of the output is checked
@@ -36,7 +34,7 @@ def build_custom(config: ModelConfig) -> nn.Module:
 
 
 def _called(config: ModelConfig) -> nn.Module:
-    function = _function(config.model)
+    function = OwnFunction("model", config.model).load()
     try:
         model = function(**_arguments(function, config))
     except Exception as error:
@@ -74,36 +72,14 @@ def _check_once(config: ModelConfig) -> None:
         raise UserError(f"model {config.model!r}: {problem}")
 
 
-def _function(model: str) -> Callable[..., Any]:
-    find_module(model)
-    module, name = split_name(model)
-    try:
-        function: object = getattr(importlib.import_module(module), name, None)
-    except Exception as error:
-        raise UserError(
-            f"model {model!r}: importing {module} fails: {type(error).__name__}: {error}"
-        ) from error
-    if function is None:
-        raise UserError(f"model {model!r}: module {module} has no {name!r}")
-    if not callable(function):
-        raise UserError(f"model {model!r}: {name} is not callable but of type {type(function).__name__}")
-    return function
-
-
 def arguments_of(model: str) -> set[str]:
     """Return which of `OFFERED` the function takes. Raises `UserError` when it cannot be found."""
-    return _taken(_function(model))
-
-
-def _taken(function: Callable[..., Any]) -> set[str]:
-    parameters = inspect.signature(function).parameters
-    takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    return {name for name in OFFERED if takes_all or name in parameters}
+    return taken(OwnFunction("model", model).load(), OFFERED)
 
 
 def _arguments(function: Callable[..., Any], config: ModelConfig) -> dict[str, Any]:
-    taken = _taken(function)
-    return {name: value for name in OFFERED if name in taken and (value := getattr(config, name)) is not None}
+    names = taken(function, OFFERED)
+    return {name: value for name in OFFERED if name in names and (value := getattr(config, name)) is not None}
 
 
 def _check_state(model: nn.Module, config: ModelConfig) -> None:

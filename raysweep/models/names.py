@@ -5,8 +5,3 @@ DEPTH_MODELS = ("mlp",)  # the models that read `depth`; that of all others is p
 NORMS = ("none", "layer", "batch")
 RUNNING_STATISTICS = {"none": False, "layer": False, "batch": True}  # whether a norm keeps them
 INITS = ("kaiming_normal", "pytorch", "own")
-
-
-def is_custom(model: str) -> bool:
-    """Whether a name is a user's own network, written `module:function`."""
-    return ":" in model

@@ -6,7 +6,6 @@ from itertools import combinations
 from raysweep.choices import choose
 from raysweep.digest import digest
 from raysweep.errors import UserError
-from raysweep.models.names import is_custom
 from raysweep.plan.alignments import make_embedding
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.comparisons import Comparisons
@@ -14,6 +13,7 @@ from raysweep.plan.identity import Comparison, Network, Trial, data_config
 from raysweep.plan.layer_groups import group_blocks, group_sizes
 from raysweep.plan.probes import has_running_statistics
 from raysweep.plan.trials import Family, Trials
+from raysweep.registry import is_own
 from raysweep.sweep.schema import Sections
 from raysweep.vocabulary import BY_WEIGHTS, Across, Interpolation, Kind, Method
 
@@ -121,7 +121,7 @@ class AcrossSettings:
         setting = digest(["across", across, first.dense[0].setting, second.dense[0].setting])
         if has_running_statistics(self._trials.model(first.dense[0])):
             self._comparisons.batchnorm.add(setting)
-        if is_custom(first.training.model):
+        if is_own(first.training.model):
             self._comparisons.own.add(setting)
         return setting
 

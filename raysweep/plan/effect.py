@@ -7,9 +7,9 @@ from pydantic_core import PydanticUndefined
 
 from raysweep.data.names import OWN_SPLITS
 from raysweep.errors import UserError
-from raysweep.models.names import is_custom
 from raysweep.plan.identity import KNOWN_OF_IMPORTS, data_config
 from raysweep.plan.probes import arguments_of, probe_data
+from raysweep.registry import is_own
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.train import Training
 from raysweep.sweep.train_rest import TrainRest
@@ -47,7 +47,7 @@ def refuse_without_effect(path: str, sweep: Sweep) -> None:
 def _unread(training: Training, rest: TrainRest) -> dict[str, str]:
     """The keys that change nothing in a configuration, and why."""
     found = {key: why.format(**vars(training)) for key, unread, why in UNREAD if unread(training)}
-    if is_custom(training.model):
+    if is_own(training.model):
         taken = arguments_of(training.model)
         for key in {"width", "depth", "norm"} - taken:
             found[key] = f"{training.model} has no such argument"

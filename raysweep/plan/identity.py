@@ -4,6 +4,7 @@
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -39,8 +40,8 @@ class Trial:
     parent's checkpoint. Where its masks are those of another chain, that chain is `mask_trial`, and
     `mask_permutation` names the permutation that is applied to them. An imported trial has the name of its
     file, as the sweep file gives it, and the SHA-256 of the file's content. `data_digest` is that of the data
-    set with its subset, `source_digest` the SHA-256 of the file that defines a user's own network, and
-    `identity` the text of which `trial_id` is the digest.
+    set with its subset. `sources` has the SHA-256 of the files of the user's own functions, by the
+    key of `train` that names them. `identity` is the text of which `trial_id` is the digest.
     """
 
     trial_id: str
@@ -57,7 +58,7 @@ class Trial:
     import_file: str | None = None
     import_digest: str | None = None
     data_digest: str = ""
-    source_digest: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict, hash=False)
     identity: str = field(default="", repr=False)
 
     def settings(self) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from raysweep.errors import SpecError
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import is_custom
 from raysweep.plan.own_networks import EXAMPLES
 from raysweep.plan.probes import fact_of
+from raysweep.registry import is_own
 
 if TYPE_CHECKING:  # both import torch, which a plan whose facts are known does without
     from raysweep.symmetry import PermutationSpec
@@ -27,7 +27,7 @@ def _groups(config: ModelConfig) -> list[tuple[str, int]]:
 @lru_cache(maxsize=64)
 def group_blocks(config: ModelConfig) -> tuple["Blocks", ...]:
     """Return the layer groups whose units lie in blocks; none for our own networks or one without a spec."""
-    if not is_custom(config.model):
+    if not is_own(config.model):
         return ()
     try:
         return unproved_spec(config).blocks

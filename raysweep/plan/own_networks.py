@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import is_custom
+from raysweep.registry import is_own
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,7 +17,7 @@ EXAMPLES = 2  # in the batch on which a network is run or traced; a norm over th
 
 def training_only(model: "nn.Module", config: ModelConfig) -> set[str]:
     """Return the parameters that a network reads in training mode alone, as those of auxiliary heads."""
-    if not is_custom(config.model):
+    if not is_own(config.model):
         return set()
     import torch
 
@@ -42,7 +42,7 @@ class LeftOut:
 @lru_cache(maxsize=64)
 def left_out(config: ModelConfig, init: str) -> LeftOut:
     """Return the weights that are left out. Raises `UserError` for a network that cannot be built."""
-    if not is_custom(config.model):
+    if not is_own(config.model):
         return LeftOut()
     from raysweep.models.build import build
     from raysweep.models.initialise import as_constructed
@@ -65,7 +65,7 @@ def check_training(config: ModelConfig) -> None:
     Raises `UserError` where it fails, returns anything but logits, has nothing to train, or draws random
     numbers that the seed of a step does not determine.
     """
-    if not is_custom(config.model):
+    if not is_own(config.model):
         return
     import torch
 

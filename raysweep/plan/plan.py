@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.models.names import is_custom
 from raysweep.plan.across import AcrossSettings
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import (
@@ -26,6 +25,7 @@ from raysweep.plan.lost import lost_by
 from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
+from raysweep.registry import is_own
 from raysweep.store.divergence import Divergence, divergences
 from raysweep.store.files import Files
 from raysweep.store.index import Index
@@ -147,7 +147,7 @@ def _desired(sweep: Sweep) -> Desired:
         check_statistics(model, tuple(sections.compare.statistics))
         if has_running_statistics(model):
             comparisons.batchnorm |= settings
-        if is_custom(model.model):
+        if is_own(model.model):
             comparisons.own |= settings
         comparisons.replicates(family.dense[0].setting, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:

@@ -21,8 +21,9 @@ from raysweep.data.load import data_digest, files_of, load_arrays
 from raysweep.digest import canonical
 from raysweep.errors import MissingFiles, UserError
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import RUNNING_STATISTICS, is_custom
+from raysweep.models.names import RUNNING_STATISTICS
 from raysweep.plan.own_networks import EXAMPLES, training_only
+from raysweep.registry import is_own
 from raysweep.store.disk_cache import recall, remember
 from raysweep.sweep.train import Training
 from raysweep.sweep.train_rest import TrainRest
@@ -76,7 +77,7 @@ def _stamp(path: Path) -> list[int]:
 
 def fact_of(what: str, config: ModelConfig, find: Callable[[ModelConfig], Any]) -> Any:
     """Return a JSON-like fact of a network, which is found only where it is not stored."""
-    if is_custom(config.model):
+    if is_own(config.model):
         return find(config)
     question = [what, asdict(config)]
     known = recall(question)
@@ -168,7 +169,7 @@ def _size(config: ModelConfig) -> tuple[int, int, int]:
 
     from raysweep.models.build import build
 
-    device = "cpu" if is_custom(config.model) else "meta"
+    device = "cpu" if is_own(config.model) else "meta"
     model = build(config).eval().to(device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.zeros(EXAMPLES, *config.shape, device=device))
@@ -180,7 +181,7 @@ def _size(config: ModelConfig) -> tuple[int, int, int]:
 @lru_cache(maxsize=256)
 def has_running_statistics(config: ModelConfig) -> bool:
     """Return whether a network has norms that keep running statistics; `norm` says so for our own."""
-    if not is_custom(config.model):
+    if not is_own(config.model):
         return choose("norm", config.norm, RUNNING_STATISTICS)
     from raysweep.connectivity.statistics import has_running_statistics as found
     from raysweep.models.build import build
@@ -191,7 +192,7 @@ def has_running_statistics(config: ModelConfig) -> bool:
 @lru_cache(maxsize=256)
 def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
     """Raise `UserError` where a user's own network keeps statistics itself and they should be recomputed."""
-    if Statistics.RECOMPUTED not in statistics or not is_custom(config.model):
+    if Statistics.RECOMPUTED not in statistics or not is_own(config.model):
         return
     from raysweep.connectivity.statistics import foreign_statistics
     from raysweep.models.build import build

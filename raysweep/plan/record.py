@@ -2,7 +2,7 @@
 
 sweeps/<name>/record           one checksummed Parquet object: a row for every trial, alignment and barrier
 sweeps/<name>/sweep.yaml       the resolved sweep file, for readers
-sources/<SHA-256>.py           the file of a user's own network, or of a module that it imports
+sources/<SHA-256>.py           the file of a user's own function, or of a module that it imports
 
 Commands that look after a root go by the record alone. They need neither the user's modules nor the data, and
 run no code that a file under the root names.
@@ -23,7 +23,6 @@ import pyarrow.parquet as pq
 
 from raysweep.digest import canonical
 from raysweep.errors import UserError
-from raysweep.models.source import source_files
 from raysweep.plan.plan import Desired, complete_barriers, finished_levels
 from raysweep.plan.trials import Extent
 from raysweep.store.files import CorruptObject, Files
@@ -130,7 +129,7 @@ def record_sweep(files: Files, wanted: Desired) -> None:
     """Record what a sweep asks for, before any of it is computed.
 
     What the last record asked for and this one does not is kept as such, so that `raysweep gc` can say whose
-    it was. Raises `UserError` when a user's network was changed after the sweep was planned.
+    it was. Raises `UserError` when a user's file was changed after the sweep was planned.
     """
     sweep, sources = wanted.sweep, user_sources(wanted)
     rows = _rows(wanted, sources)
@@ -193,18 +192,18 @@ def source_name(source_digest: str) -> str:
 def _store_sources(files: Files, wanted: Desired, sources: dict[str, bytes]) -> None:
     found = {_sha256(content): content for content in sources.values()}
     for trial in wanted.trials.values():
-        if trial.source_digest and trial.source_digest not in found:
-            named = f"model {trial.training.model!r}"
-            raise UserError(f"{named}: its file has changed since this command read it; start again")
+        for key, own in trial.training.own_functions().items():
+            if trial.sources[key] not in found:
+                raise UserError(f"{own}: its file has changed since this command read it; start again")
     for source_digest, content in found.items():
         if not files.holds(source_name(source_digest), content):
             files.put(source_name(source_digest), content)
 
 
 def user_sources(wanted: Desired) -> dict[str, bytes]:
-    """Return the files of the user's networks, and of what they import, by relative path."""
-    models = {trial.training.model for trial in wanted.trials.values() if trial.source_digest}
-    return {path: content for model in sorted(models) for path, content in source_files(model).items()}
+    """Return the files of the user's functions, and of what they import, by relative path."""
+    functions = wanted.sweep.own_functions()
+    return {path: content for own in functions for path, content in own.sources().items()}
 
 
 def _sha256(content: bytes) -> str:

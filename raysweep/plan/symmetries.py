@@ -2,18 +2,18 @@
 
 from raysweep.errors import SpecError
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import is_custom
 from raysweep.plan.identity import data_config
 from raysweep.plan.layer_groups import unproved_spec
 from raysweep.plan.plan import Desired
 from raysweep.plan.probes import model_config, probe_data
+from raysweep.registry import is_own
 
 
 def symmetry_warnings(wanted: Desired) -> list[str]:
     """Return a line for each network that has no hidden units, or some that alignment cannot reorder."""
     configs: dict[ModelConfig, None] = {}
     for trial in wanted.trials.values():
-        if is_custom(trial.training.model):  # of our own networks every hidden unit can be reordered
+        if is_own(trial.training.model):  # of our own networks every hidden unit can be reordered
             facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
             configs[model_config(trial.training, facts.shape, facts.classes)] = None
     return [line for config in configs for line in _warnings(config)]
@@ -25,10 +25,8 @@ def _warnings(config: ModelConfig) -> list[str]:
         spec = unproved_spec(config)
     except SpecError as error:
         return [f"{name}: {error}"]
-    moving, left = sum(spec.sizes.values()), sum(each.units for each in spec.left_alone)
-    if not moving and not left:
-        return [f"{name}: has no hidden units that can be reordered, so aligning it changes nothing"]
-    if not left:
+    found = spec.movement
+    if found.units and not found.in_blocks and not found.stay:
         return []
-    reasons = "; ".join(map(str, spec.left_alone))
-    return [f"{name}: {moving} of {moving + left} hidden units can be reordered; left alone: {reasons}"]
+    reasons = "; left alone: " + "; ".join(map(str, spec.left_alone)) if spec.left_alone else ""
+    return [f"{name}: {found}{reasons}"]

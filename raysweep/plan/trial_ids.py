@@ -1,5 +1,6 @@
 """Trials with their seeds resolved and their ids."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from raysweep.vocabulary import Branch
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
 INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+NO_SOURCES: Mapping[str, str] = {}
 # Keys of `prune` that say how many levels follow and what else is trained; they change no level's numbers.
 _EXTENT = {"levels", "branches", "transport"}
 
@@ -30,17 +32,19 @@ def make_trial(
     training: Training,
     replicate: int,
     data_digest: str,
-    source_digest: str | None = None,
+    sources: Mapping[str, str] = NO_SOURCES,
     trunk: Trial | None = None,
 ) -> Trial:
     """Return a dense trial with its seeds resolved; trials that differ in them alone share a setting.
 
-    `source_digest` stands for the code of a user's own network. A trial that is spawned from a `trunk` has
-    the trunk's initialisation.
+    `sources` stands for the code of the user's own functions. A trial that is spawned from a `trunk` has the
+    trunk's initialisation.
     """
     settings = in_id("train", training.model_dump(mode="json"))
     determined: dict[str, Any] = {key: value for key, value in settings.items() if key not in INDIRECT}
-    determined |= {"version": _training_version(training), "source": source_digest}
+    determined |= {"version": _training_version(training), "source": sources.get("model")}
+    others = {key: digest for key, digest in sources.items() if key != "model"}
+    determined |= {"sources": others} if others else {}
     init_seed = replicate if training.init_seed == "replicate" else training.init_seed
     data_seed = replicate if training.data_seed == "replicate" else training.data_seed
     if trunk:
@@ -59,7 +63,7 @@ def make_trial(
         branch=Branch.SPAWNED if trunk else Branch.MAIN,
         parent=trunk.trial_id if trunk else None,
         data_digest=data_digest,
-        source_digest=source_digest,
+        sources=sources,
     )
 
 
@@ -75,10 +79,10 @@ def _training_version(training: Training) -> int:
 
 
 def make_import(
-    training: Training, replicate: int, data_digest: str, file: str, content: str, source: str | None
+    training: Training, replicate: int, data_digest: str, file: str, content: str, sources: Mapping[str, str]
 ) -> Trial:
     """Return a user's own network. The digest `content` of its file stands for its training, not its name."""
-    trial = make_trial(training, replicate, data_digest, source)
+    trial = make_trial(training, replicate, data_digest, sources)
     return replace(
         trial,
         **_identified(["import", IMPORT_VERSION, trial.setting, content]),

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
-from raysweep.models.source import model_source_digest
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import Network, Trial, data_config
 from raysweep.plan.own_networks import check_training
@@ -102,17 +101,17 @@ class Trials:
     def _trained(self, training: Training) -> Iterator[Trial]:
         if training.epochs == 0:
             raise UserError("train.epochs = 0: only imported networks may have 0 epochs")
-        source = model_source_digest(training.model)
+        sources = _sources(training)
         trunk, start = None, 0
         if training.spawn_at is not None:
             plain = training.model_copy(update={"spawn_at": None, "spawn_replicate": 0})
             facts, extent = self._run(plain, training.spawn_replicate, 0)
             start = _within("train.spawn_at", training.spawn_at, extent, 0)
-            trunk = make_trial(plain, training.spawn_replicate, facts.digest, source)
+            trunk = make_trial(plain, training.spawn_replicate, facts.digest, sources)
             self._add(trunk, replace(extent, checkpoints=(0, start, extent.total), optimisers=(start,)))
         for replicate in self._sections.train.replicate_numbers():
             facts, extent = self._run(training, replicate, start)
-            trial = make_trial(training, replicate, facts.digest, source, trunk)
+            trial = make_trial(training, replicate, facts.digest, sources, trunk)
             yield self._add(trial, replace(extent, requires=(trunk.trial_id,) if trunk else ()))
 
     def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Extent]:
@@ -131,9 +130,9 @@ class Trials:
 
     def _imported(self, training: Training, imports: "enumerate[str]") -> Iterator[Trial]:
         facts = probe_data(data_config(training, 0), self._sections.train)
-        source = model_source_digest(training.model)
+        sources = _sources(training)
         for replicate, path in imports:
-            trial = make_import(training, replicate, facts.digest, path, file_digest(path), source)
+            trial = make_import(training, replicate, facts.digest, path, file_digest(path), sources)
             yield self._add(trial, Extent(1, 0, 0, (0,), (0,)))
 
     def _chain(self, dense: Trial, prune: Prune) -> Trial:
@@ -189,6 +188,11 @@ def checkpoint_steps(rest: TrainRest, per_epoch: int, start: int, total: int) ->
         case other:
             raise ValueError(f"unknown form of checkpoints {other!r}; valid: every, geometric, a list")
     return tuple(sorted({start, total, *(step for step in steps if start < step < total)}))
+
+
+def _sources(training: Training) -> dict[str, str]:
+    """Return the digests of the files of the user's functions, by the keys that name them."""
+    return {key: own.digest() for key, own in training.own_functions().items()}
 
 
 def _within(key: str, moment: Moment, extent: Extent, first: int) -> int:

@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 
 from raysweep.digest import canonical
 from raysweep.errors import UserError
-from raysweep.models.source import changed_parts, model_source, split_name
+from raysweep.plan.changed_parts import changed_parts
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
 from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.record import Record, read_record, source_name, sweep_names, user_sources
 from raysweep.plan.trial_ids import INDIRECT
 from raysweep.plan.versions import reasons
+from raysweep.registry import OwnFunction
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.records import json_object
 from raysweep.store.results import ResultStore
@@ -28,6 +29,7 @@ NAMED = 8  # lines
 OF_IMPORTS = {"file": "the content of the imported file", "setting": "the model or the data"}
 SEEDS = ("train.init_seed", "train.data_seed")
 VERSION = "version"  # how keys begin that hold one; the word of the text follows
+SOURCE = "source"  # how keys begin that hold the digest of a user's file; the key of `train` follows
 Keys = dict[str, Any]
 
 
@@ -45,7 +47,7 @@ def why_again(files: Files, wanted: Desired, work: Todo) -> list[str]:
 
     A further line names changes of a user's modules for which nothing is done again.
     """
-    own = any(trial.source_digest for trial in wanted.trials.values())
+    own = wanted.sweep.own_functions()
     records = list(_records(files, wanted.sweep.name)) if work or own else []
     try:
         counts = Counter((*_trials(files, wanted, work, records), *_jobs(files, work, records)))
@@ -58,21 +60,21 @@ def why_again(files: Files, wanted: Desired, work: Todo) -> list[str]:
 
 
 def _unnoticed(wanted: Desired, records: list[Record]) -> list[str]:
-    """Return a line where modules changed that a user's network imports: no id notices that."""
+    """Return a line where modules changed that a user's function imports: no id notices that."""
     before = next((record.sources() for record in records if record.sweep == wanted.sweep.name), {})
-    of_models = {trial.source_digest for trial in wanted.trials.values()}
+    in_ids = {own.digest() for own in wanted.sweep.own_functions()}
     changed = [
         path
         for path, content in user_sources(wanted).items()
         if path in before
         and before[path] != (now := hashlib.sha256(content).hexdigest())
-        and now not in of_models
+        and now not in in_ids
     ]
     if not changed:
         return []
     return [
         f"warning: {', '.join(changed)} changed since this sweep last ran, but results count as the same, "
-        "because ids cover only the file that train.model names"
+        "because ids cover only the files that the sweep file names"
     ]
 
 
@@ -123,7 +125,8 @@ def _keys(identity: str, texts: dict[str, str]) -> Keys:
     match word, rest:
         case "trial", [determined, data, seeds]:
             own = {f"{VERSION} {word}": determined.pop("version"), "data": data}
-            own["source"] = determined.pop("source")
+            sources = {"model": determined.pop("source"), **determined.pop("sources", {})}
+            own |= {f"{SOURCE} {key}": found for key, found in sources.items()}
             trunk = determined.pop("trunk", None)
             found = _keys(trunk, texts) if trunk else {}
             own["word"] = "spawned" if trunk else word
@@ -170,8 +173,8 @@ def _change(files: Files, before: _Kind, trial: Trial, key: str, new: Any) -> st
     if key.startswith(VERSION):
         word = key.removeprefix(f"{VERSION} ")
         return _new_version(word, old, new)
-    if key == "source":
-        return _source_change(files, old, trial.training.model)
+    if key.startswith(SOURCE):
+        return _source_change(files, old, trial.training.own_functions().get(key.removeprefix(f"{SOURCE} ")))
     if key == "data":
         return _data_change(files, before.example, trial)
     if key in OF_IMPORTS:
@@ -188,14 +191,16 @@ def _new_version(word: str, old: Any, new: Any) -> str:
     return f"raysweep's version of a {word}, {old} -> {new} ({why})"
 
 
-def _source_change(files: Files, before: str | None, model: str) -> str:
+def _source_change(files: Files, before: str | None, own: OwnFunction | None) -> str:
     """Say which parts of a user's file differ from the stored one."""
-    named = f"source of {split_name(model)[0].replace('.', '/')}.py"
+    if own is None:
+        return "a function of raysweep in place of your own"
+    named = f"source of {own.split()[0].replace('.', '/')}.py"
     try:
         stored = files.find(source_name(before or ""))
     except CorruptObject:
         stored = None
-    return f"{named} changed{f' in {changed_parts(stored, model_source(model))}' if stored else ''}"
+    return f"{named} changed{f' in {changed_parts(stored, own.source())}' if stored else ''}"
 
 
 def _data_change(files: Files, example: str, trial: Trial) -> str:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from raysweep.choices import nearest, valid_choices
 from raysweep.digest import digest
 from raysweep.errors import UserError
+from raysweep.registry import OwnFunction
 from raysweep.sweep.presets import PRESETS
 from raysweep.sweep.problems import explain
 from raysweep.sweep.read_yaml import read_yaml
@@ -41,6 +42,11 @@ class Sweep:
     def text(self) -> str:
         """The resolved file."""
         return yaml.safe_dump(self.resolved, sort_keys=False)
+
+    def own_functions(self) -> list[OwnFunction]:
+        """Return the user's functions that the sweep names, each once."""
+        found = (own for training in self.trainings for own in training.own_functions().values())
+        return sorted(set(found), key=str)
 
     @property
     def fingerprint(self) -> str:

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from raysweep.choices import valid_choices
 from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
+from raysweep.registry import OwnFunction, is_own
 from raysweep.sweep.fields import Device, Number, Strict, Time, Whole
 from raysweep.training.moment import Moment
 from raysweep.training.names import OPTIMISERS, PRECISIONS, SCHEDULES
@@ -26,6 +27,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": SCHEDULES,
     "precision": PRECISIONS,
 }
+OPEN = {"model": "network"}  # the keys that take a function of the user's own, and what it makes
 
 
 class Training(Strict):
@@ -178,13 +180,19 @@ class Training(Strict):
         "something else at each step.",
     )
 
+    def own_functions(self) -> dict[str, OwnFunction]:
+        """Return the user's functions by the keys that name them."""
+        values = {key: getattr(self, key) for key in OPEN}
+        return {key: OwnFunction(key, value) for key, value in values.items() if is_own(value)}
+
     @field_validator(*CHOICES)
     @classmethod
     def _known(cls, value: str, info: Any) -> str:
         names = CHOICES[info.field_name]
-        if value in names or (info.field_name == "model" and ":" in value):
+        if value in names or (info.field_name in OPEN and is_own(value)):
             return value
-        own = ", or module:function for a network of your own" if info.field_name == "model" else ""
+        what = OPEN.get(info.field_name)
+        own = f", or module:function for a {what} of your own" if what else ""
         raise ValueError(f"{valid_choices(value, names)}{own}")
 
     @model_validator(mode="before")
@@ -201,7 +209,7 @@ class Training(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.depth is not None and self.model not in DEPTH_MODELS and ":" not in self.model:
+        if self.depth is not None and self.model not in DEPTH_MODELS and not is_own(self.model):
             raise ValueError(
                 f"depth: {self.model} has no such setting; only {', '.join(DEPTH_MODELS)} reads it"
             )

@@ -57,7 +57,7 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "mask_permutation": trial.mask_permutation,
         "import_file": trial.import_file,
         "import_digest": trial.import_digest,
-        "source_digest": trial.source_digest,
+        "source_digest": trial.sources.get("model"),
         "running_statistics": has_running_statistics(
             model_config(trial.training, facts.shape, facts.classes)
         ),

@@ -5,14 +5,14 @@ from functools import lru_cache
 from raysweep.data.config import DataConfig
 from raysweep.data.load import data_digest
 from raysweep.errors import UserError
-from raysweep.models.source import model_source_digest
 from raysweep.plan.identity import Trial, data_config
+from raysweep.registry import OwnFunction
 from raysweep.sweep.train_rest import TrainRest
 from raysweep.version import CodeDiffers
 
 
 def check_origin(trial: Trial, rest: TrainRest) -> None:
-    """Compare the data set and the file of a user's own network with those that were planned with.
+    """Compare the data set and the files of the user's own functions with those that were planned with.
 
     Each is read once in a process. Raises `UserError` for other data and `CodeDiffers` for another file.
     """
@@ -23,10 +23,14 @@ def check_origin(trial: Trial, rest: TrainRest) -> None:
             f"dataset {training.dataset}: this node has other images or labels than the driver planned with; "
             "compare the files in train.data_root"
         )
-    if _source_digest(training.model) != trial.source_digest:
-        raise CodeDiffers(
-            f"model {training.model}: the file on this node is not the one that the driver planned with"
-        )
+    for key, own in training.own_functions().items():
+        check_source(own, trial.sources[key])
+
+
+def check_source(own: OwnFunction, planned: str) -> None:
+    """Raise `CodeDiffers` where a user's file is not the one, of this SHA-256, that was planned with."""
+    if _source_digest(own) != planned:
+        raise CodeDiffers(f"{own}: the file on this node is not the one that the driver planned with")
 
 
 @lru_cache(maxsize=256)
@@ -35,5 +39,5 @@ def _data_digest(config: DataConfig, data_root: str | None, download: bool) -> s
 
 
 @lru_cache(maxsize=64)
-def _source_digest(model: str) -> str | None:
-    return model_source_digest(model)
+def _source_digest(own: OwnFunction) -> str:
+    return own.digest()

@@ -90,7 +90,7 @@ def test_what_was_recorded_counts_not_the_modules_of_today(own, tmp_path, monkey
         monkeypatch.chdir(tmp_path)
         user.mkdir()
     (name,) = files.list("sources")
-    assert name == f"sources/{next(iter(wanted.trials.values())).source_digest}.py"
+    assert name == "sources/{model}.py".format(**next(iter(wanted.trials.values())).sources)
     assert files.get(name) == NETWORK.encode()
     files.put(name, b"# other")
     (problem,) = problems(files)

@@ -11,7 +11,7 @@ from raysweep.models.build import build
 from raysweep.models.compiled import uncompiled
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
-from raysweep.models.source import model_source_digest
+from raysweep.registry import OwnFunction
 from tests.symmetry.checks import traced
 
 NUMBERS = itertools.count()
@@ -107,10 +107,9 @@ def test_missing_module_is_named():
 def test_source_digest_is_that_of_the_file(write, tmp_path):
     name = write("1 / 0")  # finding the file does not run it
     expected = hashlib.sha256((tmp_path / f"{name}.py").read_bytes()).hexdigest()
-    assert model_source_digest(f"{name}:make") == expected
-    assert model_source_digest("vgg16") is None
+    assert OwnFunction("model", f"{name}:make").digest() == expected
     with pytest.raises(UserError, match="no source file"):
-        model_source_digest("itertools:count")
+        OwnFunction("model", "itertools:count").digest()
 
 
 def network(constructor, forward="self.head(images.flatten(1))", imports=""):

@@ -114,7 +114,7 @@ def jobs_of_every_kind():
     dense = [make_trial(training, replicate, "data") for replicate in range(3)]
     spawning = plan(replicates=1, spawn_at="3st").sweep.trainings[0]
     spawned = make_trial(spawning, 5, "data", trunk=dense[1])
-    imported = make_import(training, 1, "data", "a.pt", "content", None)
+    imported = make_import(training, 1, "data", "a.pt", "content", {})
     prune, align = Prune.model_validate({"levels": 2}), Align()
     chain, other = make_chain(dense[0], prune, 4), make_chain(dense[1], prune, 4)
     networks = tuple(Network(name, level, 3) for name, level in (("b", 0), ("a", 1), ("c", 0), ("a", 0)))

@@ -46,5 +46,5 @@ def test_another_file_of_the_network_is_refused(tmp_path, monkeypatch):
     wanted = planned(dataset="digits", model="origin_nets:net")
     (tmp_path / "origin_nets.py").write_text(NET.format(size=64) + "# changed\n")
     for trial in wanted.trials.values():
-        with pytest.raises(CodeDiffers, match="origin_nets:net: the file on this node"):
+        with pytest.raises(CodeDiffers, match="origin_nets:net': the file on this node"):
             check_origin(trial, wanted.sweep.sections.train)

@@ -1,0 +1,69 @@
+"""Registries: the names that a noun of a sweep file may have, each with the function that it stands for.
+
+A registry is a plain table, so that plans are made without the libraries that its functions need. To add a
+name, write its function and one entry. A user's own function, written `module:function`, needs no entry.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from raysweep.choices import valid_choices
+from raysweep.registry.own_function import OwnFunction, is_own
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A function, written `package.module:function`, with a sentence that says what it does."""
+
+    function: str
+    description: str
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class Registry(Mapping[str, E], Generic[E]):
+    """The entries of a noun by name; `noun` is how messages call it, as in "model"."""
+
+    def __init__(self, noun: str, entries: dict[str, E], *, own: bool = True) -> None:
+        """Where `own` is true, a user's `module:function` is as good as a name."""
+        self.noun, self.entries, self.own = noun, entries, own
+
+    def __getitem__(self, name: str) -> E:
+        """Return an entry of ours. Raises `ValueError` for another name."""
+        if name not in self.entries:
+            raise ValueError(f"unknown {self.noun} {name!r}; {self._choices(name)}")
+        return self.entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def check(self, name: str) -> str:
+        """Return a name that stands for something. Raises `ValueError` with the valid choices for another."""
+        if name in self.entries or (self.own and is_own(name)):
+            return name
+        raise ValueError(self._choices(name))
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """Import the function that a name stands for.
+
+        Raises `ValueError` for an unknown name, `UserError` for a user's function that cannot be imported.
+        """
+        if self.own and is_own(name):
+            return self.own_function(name).load()
+        module, _, function = self[name].function.partition(":")
+        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+        return found
+
+    def own_function(self, name: str) -> OwnFunction:
+        """Return a user's function, not yet imported."""
+        return OwnFunction(self.noun, name)
+
+    def _choices(self, name: str) -> str:
+        own = f", or module:function for one of your own ({self.noun})" if self.own else ""
+        return valid_choices(name, self.entries) + own
