@@ -194,7 +194,9 @@ def _below(folder: str, name: str) -> Iterator[tuple[str, Stamp]]:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
                 if entry.is_symlink() and not os.path.isfile(entry.path):
-                    raise UserError(f"{entry.path}: is a symbolic link to a folder, or to nothing; {NO_LINKS}")
+                    raise UserError(
+                        f"{entry.path}: is a symbolic link to a folder, or to nothing; {NO_LINKS}"
+                    )
                 if entry.is_dir():
                     yield from _below(entry.path, prefix + entry.name)
                 elif entry.is_file():
