@@ -13,7 +13,8 @@ from raysweep.store.index import Entry, Index, discard_index, indexed
 from raysweep.store.inputs import number_of, numbers_of, permutation_digest
 from raysweep.store.parquet import parquet_table, table_of
 
-Item, Found = TypeVar("Item"), TypeVar("Found")
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 _TEXTS = pa.list_(pa.string())
 _FLOATS = pa.list_(pa.float64())
