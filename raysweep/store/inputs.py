@@ -59,7 +59,8 @@ class Known:
         if not len(self._names):
             return np.zeros(len(inputs), bool)
         at = np.searchsorted(self._names, inputs[:, 0]).clip(max=len(self._names) - 1)
-        return np.logical_and(self._names[at] == inputs[:, 0], self._digests[at] != inputs[:, 1])
+        found: np.ndarray = (self._names[at] == inputs[:, 0]) & (self._digests[at] != inputs[:, 1])
+        return found
 
 
 def numbers_of(inputs: Sequence[str]) -> list[int]:
