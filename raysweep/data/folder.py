@@ -10,8 +10,8 @@ import numpy as np
 
 from raysweep.data import files as storage
 from raysweep.data.arrays import Arrays
-from raysweep.data.given import stacked
 from raysweep.data.images import checked_size, pixels_of
+from raysweep.data.returned import stacked
 from raysweep.digest import digest
 from raysweep.errors import MissingFiles, UserError
 

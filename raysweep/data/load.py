@@ -9,8 +9,8 @@ from typing import Any
 
 from raysweep.data.arrays import Arrays, dataset_digest
 from raysweep.data.config import DataConfig
-from raysweep.data.given import arrays_of
 from raysweep.data.registry import DATASETS
+from raysweep.data.returned import arrays_of
 from raysweep.data.subset import permute_pixels, subset_indices, take_training_examples
 from raysweep.errors import UserError
 from raysweep.registry import arguments, check_options, taken

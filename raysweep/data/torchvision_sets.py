@@ -10,8 +10,8 @@ import numpy as np
 from raysweep.choices import valid_choices
 from raysweep.data import files as storage
 from raysweep.data.arrays import Arrays
-from raysweep.data.given import stacked
 from raysweep.data.images import checked_size, is_image, pixels_of
+from raysweep.data.returned import stacked
 from raysweep.errors import MissingFiles, UserError
 
 TEST_SPLITS = ("test", "val", "valid")  # values of torchvision's argument `split`, the first that it knows

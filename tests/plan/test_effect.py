@@ -51,8 +51,13 @@ OTHERS = {  # another value for every key of `train`, beside TRAIN and the defau
     "spawn_at": "1st",
     "spawn_replicate": 1,
 }
-ELSEWHERE = {"dataset", "dataset_options", "milestones", "threads", "device"}  # needs files, a schedule, cores, a GPU
-ELSEWHERE |= {"init_options", "optimiser_options", "schedule_options"}  # are checked against functions
+ELSEWHERE = {"dataset", "milestones", "threads", "device"}  # needs files, a schedule, cores, a GPU
+ELSEWHERE |= {
+    "dataset_options",
+    "init_options",
+    "optimiser_options",
+    "schedule_options",
+}  # are checked against functions
 
 
 def end(root, **train):
