@@ -55,5 +55,5 @@ def test_a_spec_is_asked_for_by_name():
         lambda: weight_matching(ONE, ONE, OTHER),
         lambda: joint_matching(ONE.state_dict(), [ONE, OTHER]),
     ):
-        with pytest.raises(TypeError, match="spec: expected a PermutationSpec, as PermutationSpec.trace"):
+        with pytest.raises(TypeError, match="spec: expected a PermutationSpec, as"):
             call()
