@@ -127,7 +127,7 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write to a temporary file first, so that nobody ever finds half of one."""
     temporary = path.with_name(f".{uuid.uuid4().hex}.npz")
     try:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, train=arrays["train"], test=arrays["test"])
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ def arrays_of(what: str, given: object) -> Arrays:
     is not the same in both splits or that have no axis beside that of the examples, and for labels that are
     not whole numbers from 0 to the number of classes less one, or of which the training set lacks one.
     """
+    found: list[object]
     if isinstance(given, Arrays):
         found = [given.train_images, given.train_labels, given.test_images, given.test_labels]
     elif not isinstance(given, tuple | list) or len(given) not in (2, 4):

@@ -35,6 +35,7 @@ def load(
     what, wanted = f"dataset {dataset!r}", checked_size(dataset, size, channels)
     cls = _class(what, dataset.partition(":")[2])
     taken = _parameters(cls)
+    choices: list[list[dict[str, Any]]]
     if "train" in taken:
         choices = [[{"train": True}], [{"train": False}]]
     elif "split" in taken:
@@ -46,12 +47,13 @@ def load(
         )
     root = Path(data_root) if data_root else storage.DEFAULT_ROOT
     given = dict(arguments or {}) | ({"download": download} if "download" in taken else {})
-    found: list[np.ndarray] = []
+    found: list[tuple[np.ndarray, np.ndarray]] = []
     for name, splits in zip(("train", "test"), choices, strict=True):
         with storage.locked(root) if download else nullcontext():  # downloads exclude one another
             pairs = _open(what, cls, root, given, splits)
-        found += _read(what, name, pairs, wanted, channels)
-    return Arrays(*found, classes=int(found[1].max()) + 1)
+        found.append(_read(what, name, pairs, wanted, channels))
+    train, test = found
+    return Arrays(*train, *test, int(train[1].max()) + 1)
 
 
 def _class(what: str, name: str) -> Any:
