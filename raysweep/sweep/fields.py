@@ -55,6 +55,8 @@ class Arguments(dict[str, Any]):
 def _json_like(value: Any) -> Any:
     if not isinstance(value, dict):
         return value  # which is then refused for its type
+    if not all(isinstance(name, str) for name in value):
+        raise ValueError("options have names")
     try:
         canonical(value)
     except (TypeError, ValueError) as error:

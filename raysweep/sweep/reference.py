@@ -26,7 +26,7 @@ WORDS = {
     "string": "text",
     "object": "mapping",
 }
-ARTICLES = {"integer": "an", "number": "a", "moment": "a"}
+ARTICLES = {"integer": "an", "number": "a", "mapping": "a", "moment": "a"}
 LIMITS = {  # the second name is that within lists and alternatives
     "minimum": "from",
     "ge": "from",
