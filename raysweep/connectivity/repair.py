@@ -7,18 +7,20 @@ correction that the averages over all chunks give. The target of a unit is the i
 interpolated standard deviation of the networks on the same images.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import fx, nn
+from torch import nn
 
 from raysweep.connectivity.blend import blend
 from raysweep.connectivity.statistics import CHUNK
 from raysweep.data.resident import unwritten
 from raysweep.models.flat import FlatNetwork
-from raysweep.symmetry.tracing import trace_hidden_layers, traced_graph
+from raysweep.symmetry.listening import Call, Listener
+from raysweep.symmetry.tracing import trace_hidden_layers
 
 CONSTANT = 1e-6  # a standard deviation below this is that of a constant with rounding; nothing divides by it
 Treatment = Callable[[torch.Tensor], torch.Tensor]
@@ -51,13 +53,10 @@ class Rescaled:
     """
 
     def __init__(self, network: nn.Module, example: torch.Tensor) -> None:
-        axes = trace_hidden_layers(network, example)
-        root = nn.Module()
-        root.add_module("network", network)
-        self._layers = [_Layer(axis) for axis in axes.values()]
-        for number, layer in enumerate(self._layers):
-            root.add_module(f"rescale_{number}", layer)
-        self.module = fx.GraphModule(root, _with_layers(traced_graph(network), list(axes))).eval()
+        places = trace_hidden_layers(network, example)
+        self._layers = [_Layer(place.axis) for place in places]
+        layers = {place.call: layer for place, layer in zip(places, self._layers, strict=True)}
+        self.module = _RescaledNetwork(network, layers).eval()
 
     def reset(self) -> None:
         """Correct nothing."""
@@ -106,6 +105,31 @@ class _Layer(nn.Module):
         return self.treat(values.movedim(self._axis, -1)).movedim(-1, self._axis)
 
 
+class _RescaledNetwork(nn.Module):
+    """The network, the results of whose calls with these numbers are treated by layers."""
+
+    def __init__(self, network: nn.Module, layers: Mapping[int, _Layer]) -> None:
+        super().__init__()
+        self.network, self._layers = network, layers
+        for number, layer in enumerate(layers.values()):
+            self.add_module(f"rescale_{number}", layer)
+
+    def forward(self, images: torch.Tensor) -> Any:
+        with _Rescaling(self._layers):
+            return self.network(images)
+
+
+class _Rescaling(Listener):
+    def __init__(self, layers: Mapping[int, _Layer]) -> None:
+        super().__init__()
+        self._layers = layers
+
+    def heard(self, call: Call) -> Any:
+        result = call.run()
+        layer = self._layers.get(call.number)
+        return result if layer is None else layer(result)
+
+
 def rescaled(network: FlatNetwork, example: torch.Tensor) -> Rescaled:
     """Return the network with rescaling layers, which are made when they are first asked for."""
     if network not in _RESCALED:
@@ -143,18 +167,3 @@ def _fitting(own: Moments, target: Moments) -> Treatment:
         return _correction(own.chunks[chunk], target.chunks[chunk])(values)
 
     return fitted
-
-
-def _with_layers(graph: fx.Graph, names: Sequence[str]) -> fx.Graph:
-    """Return the graph with the layers `rescale_0`, `rescale_1`, ... behind these nodes.
-
-    The network becomes the module `network` of the one on which the graph runs.
-    """
-    for node in list(graph.nodes):
-        if node.op in ("call_module", "get_attr"):
-            node.target = f"network.{node.target}"
-        if node.name in names:
-            with graph.inserting_after(node):
-                layer = graph.call_module(f"rescale_{names.index(node.name)}", (node,))
-            node.replace_all_uses_with(layer, delete_user_cb=lambda user, layer=layer: user is not layer)
-    return graph

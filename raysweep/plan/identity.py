@@ -13,7 +13,7 @@ from raysweep.data.config import DataConfig
 from raysweep.digest import canonical
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
 from raysweep.plan.later import in_id
-from raysweep.plan.versions import PIXELS_VERSION
+from raysweep.plan.versions import ALL_VALUES_VERSION, PIXELS_VERSION
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import KNOWN_OF_IMPORTS
 from raysweep.sweep.prune import Prune
@@ -27,6 +27,7 @@ from raysweep.vocabulary import (
     Method,
     Similarity,
     Statistics,
+    Tensor,
 )
 
 
@@ -230,4 +231,6 @@ def alignment_identity(method: str, align: Align) -> dict[str, Any]:
     identity = {**in_id(f"align.{method}", settings), **in_id("align", shared)}
     if identity.get("similarity") == Similarity.CORRELATION and settings["pixels"] > 1:
         identity["version"] = PIXELS_VERSION
+    if settings.get("tensor") == Tensor.ALL:
+        identity["version"] = ALL_VALUES_VERSION
     return identity

@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from raysweep.symmetry.axes import Axis, Divided, Part, Value, length
 from raysweep.symmetry.groups import Groups
-from raysweep.symmetry.listening import Call, Listener, caller
+from raysweep.symmetry.listening import Call, Callers, Listener
 from raysweep.symmetry.operations import CONTRACTIONS, DIVIDED, FORMS, OPERATIONS
 from raysweep.symmetry.operations.dividing import undivided
 from raysweep.symmetry.operations.recurrent import traced
@@ -35,12 +35,10 @@ from raysweep.symmetry.traced import (
 
 @dataclass(frozen=True)
 class Computed:
-    """A tensor that a call of a function of torch has computed; `output` is its number among the call's
-    results."""
+    """The tensor that a call of a function of torch has returned, where it has returned a single one."""
 
     call: int
     name: str
-    output: int
     value: Traced
 
 
@@ -51,6 +49,7 @@ class Interpreter(Listener):
         super().__init__()
         self.module = model
         self.groups = Groups()
+        self._callers = Callers(model)
         self.known: dict[int, Value] = {}  # axes by the identity of the parameter or buffer
         self.computed: list[Computed] = []
         self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
@@ -73,18 +72,18 @@ class Interpreter(Listener):
         handler = None if call.name in FORMS else OPERATIONS.get(call.name)
         given = _leaves((args, kwargs))
         operands = [each for each in given if not isinstance(each, Constant) or each.is_written]
-        if operands:
-            self.groups.operation = f"operation {call.name or _name(call)}{caller(self.module)}"
-            self._own(call)
-        if call.name == "setitem" and isinstance(args[0], Constant):  # what is written says what it holds
-            args = (self._used(args[0]), *args[1:])
+        if call.name in FORMS or not operands:
+            result = call.run()
+            self._keep(call, result, [None] * len(_tensors(result)))
+            return result
+        self.groups.operation = f"operation {call.name or _name(call)}{self._callers.current()}"
+        self._own(call)
+        if handler not in CONTRACTIONS:  # before the operation, which may write to its operands
+            args, kwargs = _mapped(self._used, (args, kwargs))
+        if call.name == "setitem":  # what is written says what the tensor holds
             self._values[id(call.args[0])] = args[0]
         result = call.run()
-        if call.name in FORMS or not operands:
-            values: Any = [None] * len(_tensors(result))
-        else:
-            values = self._axes(handler, result, args, kwargs)
-        self._keep(call, result, values)
+        self._keep(call, result, self._axes(handler, result, args, kwargs))
         return result
 
     def _axes(self, handler: Callable[..., Any] | None, result: Any, args: Any, kwargs: Any) -> Any:
@@ -101,8 +100,8 @@ class Interpreter(Listener):
     def _understood(self, handler: Callable[..., Any] | None, result: Any, args: Any, kwargs: Any) -> Any:
         if handler is None:
             raise NotUnderstoodError("is not understood")
-        if handler not in CONTRACTIONS:
-            args, kwargs = _mapped(self._used, (args, kwargs))
+        if not _tensors(result) and result is not None:
+            raise NotUnderstoodError("makes a number of them")
         if handler not in DIVIDED:
             args, kwargs = _mapped(self._plain, (args, kwargs))
         try:
@@ -118,13 +117,11 @@ class Interpreter(Listener):
         return [found] if isinstance(result, torch.Tensor) else found or []
 
     def _keep(self, call: Call, result: Any, values: Any) -> None:
-        tensors = _tensors(result)
-        for number, (tensor, value) in enumerate(zip(tensors, values, strict=True)):
-            if value is None:
-                self._values[id(tensor)] = constant(tensor)
-                continue
-            self._values[id(tensor)] = found = traced(tensor, value, checked)
-            self.computed.append(Computed(call.number, call.name, number, found))
+        for tensor, value in zip(_tensors(result), values, strict=True):
+            found = constant(tensor) if value is None else traced(tensor, value, checked)
+            self._values[id(tensor)] = found
+            if value is not None and tensor is result:
+                self.computed.append(Computed(call.number, call.name, found))
 
     def _own(self, call: Call) -> None:
         """Record the groups of the parameters and buffers that the current operation reads directly."""

@@ -94,7 +94,18 @@ class Listener(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._calls = 0
+        self._calls = self._inside = 0
+
+    def __enter__(self) -> "Listener":
+        """Begin to listen; the numbers begin anew, unless it listens already."""
+        if not self._inside:
+            self._calls = 0
+        self._inside += 1
+        return super().__enter__()  # type: ignore[no-untyped-call,no-any-return]
+
+    def __exit__(self, *raised: Any) -> None:
+        self._inside -= 1
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -125,19 +136,22 @@ def name_of(function: Any) -> str:
     return name.strip("_")
 
 
-def caller(network: nn.Module) -> str:
-    """Return where the current call comes from: the innermost module, and the line of the user's code."""
-    names = {id(module): name for name, module in network.named_modules()}
-    module, line = "", ""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not (module and line):
-        owner = frame.f_locals.get("self")
-        if not module and names.get(id(owner)):
-            module = f" in module {names[id(owner)]} ({type(owner).__name__})"
-        package = str(frame.f_globals.get("__name__", ""))
-        if not line and not package.startswith(OURS):
-            line = f" at {frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
-        if owner is network:
-            break
-        frame = frame.f_back
-    return module + (line if frame is not None and owner is not None else "")
+class Callers:
+    """Says where in a network a call comes from."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._names = {id(module): name for name, module in network.named_modules()}
+
+    def current(self) -> str:
+        """Return the innermost module of the current call, and the line of the user's code."""
+        module, line, owner = "", "", None
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and owner is not self._network:
+            owner = frame.f_locals.get("self")
+            if not module and self._names.get(id(owner)):
+                module = f" in module {self._names[id(owner)]} ({type(owner).__name__})"
+            if not line and not str(frame.f_globals.get("__name__", "")).startswith(OURS):
+                line = f" at {frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+            frame = frame.f_back
+        return module + line

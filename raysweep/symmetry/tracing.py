@@ -45,8 +45,11 @@ def _left_alone(interpreter: Interpreter) -> tuple[LeftAlone, ...]:
             assert not isinstance(axis, Part)
             for why in dict.fromkeys(segment.why for segment in groups.resolve(axis)):
                 axes_of.setdefault(why, []).append((name, dimension))
+    parameters = {name for name, _ in interpreter.module.named_parameters()}
     return tuple(
-        LeftAlone(units, why, tuple(axes_of[why])) for why, units in groups.pinned.items() if why in axes_of
+        LeftAlone(units, why, tuple(axes_of[why]))
+        for why, units in groups.pinned.items()
+        if any(name in parameters for name, _ in axes_of.get(why, ()))  # a mask has no hidden units
     )
 
 
@@ -113,10 +116,10 @@ def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[Place,
 
 
 def _of_examples(interpreter: Interpreter, examples: int) -> Iterator[Computed]:
-    """Yield the values that have the examples along axis 0, each the only result of a call."""
+    """Yield the values that have the examples along axis 0."""
     for each in interpreter.computed:
         tensor = each.value.tensor
-        if each.output == 0 and tensor.dim() > 1 and len(tensor) == examples:
+        if tensor.dim() > 1 and len(tensor) == examples:
             yield each
 
 

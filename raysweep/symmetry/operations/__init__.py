@@ -40,23 +40,29 @@ def _pool(spatial: int) -> Handler:
 RESHAPES = (
     *("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel", "view_as", "reshape_as"),
 )
-DIVIDING: dict[str, Handler] = {
-    **dict.fromkeys(elementwise.ELEMENTWISE, elementwise.elementwise),
-    **dict.fromkeys(elementwise.CONVERSIONS, elementwise.conversion),
-    **dict.fromkeys(elementwise.DROPOUTS, elementwise.dropout),
-    **dict.fromkeys(elementwise.SOFTMAXES, elementwise.unary),
-    **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "vdot", "inner"), contracting.matmul),
-    **dict.fromkeys(("addmm", "baddbmm", "addmv", "addbmm"), contracting.addmm),
-    "einsum": contracting.einsum,
-    "bilinear": contracting.bilinear,
-    "linear": contracting.linear,
-    "scaled_dot_product_attention": contracting.attention,
-    **dict.fromkeys(RESHAPES, reshaping.reshape),
+MATMULS = ("matmul", "mm", "bmm", "mv", "dot", "vdot")
+ADDED_MATMULS = ("addmm", "baddbmm", "addmv")
+PRODUCTS = (*MATMULS, *ADDED_MATMULS)
+TRANSPOSITIONS: dict[str, Handler] = {
     "permute": arranging.permute,
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), arranging.transpose),
     **dict.fromkeys(("t", "T"), arranging.reverse),
     **dict.fromkeys(("mT", "adjoint"), arranging.matrix_transpose),
     **dict.fromkeys(("movedim", "moveaxis"), arranging.move),
+}
+DIVIDING: dict[str, Handler] = {
+    **dict.fromkeys(elementwise.ELEMENTWISE, elementwise.elementwise),
+    **dict.fromkeys(elementwise.CONVERSIONS, elementwise.conversion),
+    **dict.fromkeys(elementwise.DROPOUTS, elementwise.dropout),
+    **dict.fromkeys(elementwise.SOFTMAXES, elementwise.unary),
+    **dict.fromkeys(MATMULS, contracting.matmul),
+    **dict.fromkeys(ADDED_MATMULS, contracting.addmm),
+    "einsum": contracting.einsum,
+    "bilinear": contracting.bilinear,
+    "linear": contracting.linear,
+    "scaled_dot_product_attention": contracting.attention,
+    **dict.fromkeys(RESHAPES, reshaping.reshape),
+    **TRANSPOSITIONS,
     **dict.fromkeys(("chunk", "split", "tensor_split"), arranging.pieces),
     "unbind": arranging.unbind,
     "select": arranging.select,
@@ -85,7 +91,7 @@ OPERATIONS: dict[str, Handler] = {
     "channel_shuffle": reshaping.channel_shuffle,
     "pixel_shuffle": reshaping.pixel_shuffle,
     "pixel_unshuffle": reshaping.pixel_unshuffle,
-    **dict.fromkeys(arranging.ALONG, arranging.along),
+    **{name: arranging.Along(*how) for name, how in arranging.ALONG.items()},
     **{name: _pool(spatial) for name, spatial in reducing.POOLS.items()},
     **dict.fromkeys(("interpolate", "upsample"), reducing.interpolate),
     **dict.fromkeys(reducing.REDUCTIONS, reducing.reduce),

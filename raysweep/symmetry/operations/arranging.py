@@ -12,11 +12,18 @@ from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.traced import NotUnderstoodError, Stacked, Traced, Undivided
 
 Axes = list[Axis]
-# Operations in which the order along the axes that are named matters.
-ALONG = (
-    *("roll", "flip", "fliplr", "flipud", "cumsum", "cumprod", "logcumsumexp", "sort", "argsort", "topk"),
-    *("index_select", "tril", "triu", "diff", "unfold", "renorm", "repeat_interleave"),
-)
+# Operations in which the order along some axes matters: where the arguments name the axes, and those that are
+# meant where they do not (None: all).
+ALONG: dict[str, tuple[slice, tuple[int, ...] | None]] = {
+    **dict.fromkeys(("cumsum", "cumprod", "logcumsumexp", "index_select", "unfold"), (slice(0, 1), None)),
+    **dict.fromkeys(("sort", "argsort"), (slice(0, 1), (-1,))),
+    **dict.fromkeys(("topk", "diff"), (slice(1, 2), (-1,))),
+    **dict.fromkeys(("roll", "repeat_interleave"), (slice(1, 2), None)),
+    "flip": (slice(None), None),
+    "fliplr": (slice(0), (1,)),
+    "flipud": (slice(0), (0,)),
+    **dict.fromkeys(("tril", "triu"), (slice(0), (-2, -1))),
+}
 
 
 def permute(groups: Groups, result: torch.Tensor, input: Traced, *dims: Any) -> Value:
@@ -174,29 +181,36 @@ def _padding(groups: Groups, size: int) -> Axis:
     return groups.copies("padding", size) if size else ()
 
 
-def along(groups: Groups, result: Any, input: Traced, *args: Any, **kwargs: Any) -> Any:
-    """Roll, flip, cumsum, sort and the like: the entries along the axes that are named stay in place."""
-    dims = _named(args, kwargs)
-    rank = input.tensor.dim()
-    for dim in range(rank) if dims is None else dims:
-        groups.fix(input.axes[dim])
-    chosen = {dim % rank for dim in range(rank)} if dims is None else {dim % rank for dim in dims}
+class Along:
+    """Roll, flip, cumsum, sort and the like: the entries along some axes stay in place."""
 
-    def axes(tensor: torch.Tensor) -> Value:
-        if tensor.dim() != rank:
-            raise NotUnderstoodError("returns another number of axes")
-        return tuple(still(size) if d in chosen else input.axes[d] for d, size in enumerate(tensor.shape))
+    def __init__(self, named: slice, otherwise: tuple[int, ...] | None) -> None:
+        """`named` says which positional arguments name the axes, `otherwise` which are meant without them."""
+        self._named, self._otherwise = named, otherwise
 
-    return axes(result) if isinstance(result, torch.Tensor) else [axes(each) for each in result]
+    def __call__(self, groups: Groups, result: Any, input: Traced, *args: Any, **kwargs: Any) -> Any:
+        rank = input.tensor.dim()
+        chosen = {dim % rank for dim in self._dims(args, kwargs) or range(rank)}
+        for dim in chosen:
+            groups.fix(input.axes[dim])
 
+        def axes(tensor: torch.Tensor) -> Value:
+            if tensor.dim() != rank:
+                raise NotUnderstoodError("returns another number of axes")
+            sizes = enumerate(tensor.shape)
+            return tuple(still(size) if dim in chosen else input.axes[dim] for dim, size in sizes)
 
-def _named(args: Sequence[Any], kwargs: dict[str, Any]) -> list[int] | None:
-    """Return the axes that a call names, which are the last of its positional arguments, or None."""
-    named = (kwargs[key] for key in ("dim", "dims", "axis") if key in kwargs)
-    found = next(named, args[-1] if args else None)
-    if isinstance(found, Traced) or found is None or isinstance(found, bool | float):
-        return None
-    return [found] if isinstance(found, int) else [int(each) for each in found]
+        return axes(result) if isinstance(result, torch.Tensor) else [axes(each) for each in result]
+
+    def _dims(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[int]:
+        """Return the axes that a call names; none where all of them are meant."""
+        named = next((kwargs[key] for key in ("dim", "dims", "axis") if key in kwargs), None)
+        found = args[self._named] if named is None else [named]
+        if len(found) == 1 and isinstance(found[0], Sequence):
+            found = found[0]
+        if found and all(isinstance(each, int) and not isinstance(each, bool) for each in found):
+            return list(found)
+        return self._otherwise or ()
 
 
 def getitem(groups: Groups, result: torch.Tensor, input: Traced, index: Any) -> Value:
