@@ -113,10 +113,11 @@ class _Run:
         """Run all stages in a Ray session until no work with inputs is left."""
         from raysweep.cluster.session import ray_session
 
+        may_grow = address is not None
         with ray_session(address, self._listener.waits):
-            self._check_cluster(work, may_grow=address is not None)
+            self._check_cluster(work, may_grow)
             import_networks(self._files, self._wanted, self._listener)
-            self._process_jobs()
+            self._process_jobs(may_grow)
         self._report_blocked()
 
     def _check_cluster(self, work: Todo, may_grow: bool) -> None:
@@ -131,7 +132,7 @@ class _Run:
         for problem in lacking(resources, work):
             self._listener.waits(f"{problem}; waiting for one that has")
 
-    def _process_jobs(self) -> None:
+    def _process_jobs(self, may_grow: bool) -> None:
         """Train, align and compare until nothing that is left has its inputs."""
         from raysweep.cluster.pool import Pool
         from raysweep.cluster.suspects import Suspects
@@ -142,7 +143,7 @@ class _Run:
         for stage, count in work.stages().items():
             self._listener.stage(stage, count)
         self._suspects = Suspects(self._listener)
-        self._pool = Pool(self._files.root, self._sections, self, self._listener, self._suspects)
+        self._pool = Pool(self._files.root, self._sections, self, self._listener, self._suspects, may_grow)
         try:
             with orderly(RESUME_POINTS):
                 while not interrupted() and (self.ready_trials or self._pool.busy):
@@ -194,6 +195,14 @@ class _Run:
     @property
     def tiles(self) -> int:
         return self._sizing.tiles(self._frontier.ready)
+
+    @property
+    def ready(self) -> int:
+        return self._frontier.ready
+
+    @property
+    def seconds(self) -> float:
+        return self._frontier.seconds(lambda job: self._sizing.seconds(_kind(job)))
 
     def take(self, workers: int, before: str | None, used: Container[str | None]) -> "Tile | None":
         from raysweep.work.tile import Tile
