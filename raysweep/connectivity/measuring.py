@@ -62,7 +62,7 @@ def measured(
     """
     inside, networks = ~corners(weights), weights.shape[1]
     rows = np.concatenate([np.eye(networks), weights[inside]])
-    logits = [*outputs.ends, *(outputs.at(point) for point in np.flatnonzero(inside))]
+    logits = [*outputs.ends, *(outputs.at(point) for point in np.flatnonzero(inside).tolist())]
     wanted = {name: taken(measure, OFFERED) for name, measure in measures.items()}
     hidden: Iterator[Features] = repeat({})
     if any(names & OF_FEATURES for names in wanted.values()):

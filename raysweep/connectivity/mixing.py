@@ -87,8 +87,8 @@ def risks_with_ends(
         return risks[: len(weights)], risks[len(weights) :]
     risks, alone = mixed_risks(network, vectors, weights, split, keep=keep), []
     for index, vector in enumerate(vectors) if outputs or not end else ():
-        keep = outputs.keep_end(index) if outputs else None
-        alone += mixed_risks(network, [vector], np.ones((1, 1)), split, keep=keep)
+        keep_end = outputs.keep_end(index) if outputs else None
+        alone += mixed_risks(network, [vector], np.ones((1, 1)), split, keep=keep_end)
     # `end` comes last, because it may load other integers
     return risks, [end(index) for index in range(len(vectors))] if end else alone
 

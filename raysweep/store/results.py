@@ -62,9 +62,32 @@ RESULTS: dict[str, pa.Schema] = {
     ),
 }
 
+_PART = pa.struct(
+    [
+        ("part", pa.string()),
+        ("largest", pa.float64()),
+        ("centre", pa.float64()),
+        ("largest_excess", pa.float64()),
+        ("centre_excess", pa.float64()),
+        ("ends", _FLOATS),
+        ("values", _FLOATS),
+    ]
+)
+RESULTS["measures"] = pa.schema(
+    [
+        ("measure_id", pa.string()),
+        ("split", pa.string()),
+        ("parts", pa.list_(_PART)),
+        ("seconds", pa.float64()),
+        ("hardware", pa.string()),
+        ("software", pa.string()),
+        ("provenance", pa.string()),
+    ]
+)
+
 LATER = ("hardware", "software", "execution", "provenance")  # columns that results of earlier versions lack
 
-ID = {"alignments": "alignment_id", "barriers": "barrier_id"}
+ID = {"alignments": "alignment_id", "barriers": "barrier_id", "measures": "measure_id"}
 
 
 class ResultStore:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from raysweep.digest import digest
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
@@ -19,6 +20,8 @@ from raysweep.work.device import end_if_cuda_is_broken, keep_freed_memory, make_
 from raysweep.work.networks import Networks
 from raysweep.work.provenance import provenance
 from raysweep.work.unit_values import UnitValues
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ class TileWorker:
         keep_freed_memory()
 
     def run(self, tile: Tile) -> tuple[str, float]:
-        """Compute all jobs, commit their rows as one object, and return its name and the seconds taken."""
+        """Compute all jobs, commit their rows, and return the name of their object and the seconds taken.
+
+        What is measured of barriers lies in an object of its own, which is written before that of the risks.
+        """
         began = time.perf_counter()
         try:
             return self._commit(tile), time.perf_counter() - began
@@ -78,17 +84,27 @@ class TileWorker:
 
     def _commit(self, tile: Tile) -> str:
         aligning = [job for job in tile.jobs if isinstance(job, AlignmentJob)]
-        rows = self._aligner.rows(aligning, tile.trials)
-        for job in tile.jobs:
-            if isinstance(job, BarrierJob):
-                rows += compare_job(
-                    job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
-                )
+        comparing = [job for job in tile.jobs if isinstance(job, BarrierJob)]
+        rows: dict[str, list[Row]] = {"alignments": self._aligner.rows(aligning, tile.trials)}
+        for job in comparing:
+            for kind, row in compare_job(
+                job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
+            ):
+                rows.setdefault(kind, []).append(row)
         computed = self._computed(self._align.device if aligning else self._compare.device, tile.driver)
-        rows = [row | computed for row in rows]
-        # A barrier's id does not include the splits, which another sweep may choose differently.
-        splits = sorted(self._compare.splits) if tile.what == "barrier" else []
-        return self._results.commit(tile.stage, digest([sorted(tile.ids), splits]), rows)
+        ids = {
+            "measures": [each.measure_id for job in comparing for each in job.measurements],
+            "alignments": tile.ids,
+            "barriers": [job.barrier_id for job in comparing if job.risks],
+        }
+        # The id of a barrier does not include the splits, which another sweep may choose differently.
+        splits = sorted(self._compare.splits) if comparing else []
+        names = [
+            self._results.commit(kind, digest([sorted(ids[kind]), splits]), [row | computed for row in found])
+            for kind, found in sorted(rows.items(), reverse=True)
+            if found
+        ]
+        return names[-1]
 
     def _computed(self, device: str, driver: Driver) -> dict[str, str]:
         """Return the columns that say what computes a tile; what they refer to is stored at the first one."""
