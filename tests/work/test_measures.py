@@ -18,18 +18,12 @@ from raysweep.store.results import ResultStore
 from raysweep.sweep.load import check
 from raysweep.sweep.measures import MEASURES
 from raysweep.version import CodeDiffers
+from tests.readmes import marked
 from tests.work.plans import BASE, carry_out, compare_all
 
 COUNT = itertools.count()
 COMPARE = {"kinds": ["unaligned", "direct"], "alphas": 5, "statistics": ["kept", "repaired"]}
-MARGIN = """
-import torch
-
-def margin(logits, labels):
-    right = logits.gather(1, labels[:, None])
-    others = logits.scatter(1, labels[:, None], -torch.inf)
-    return (right.squeeze(1) - others.amax(dim=1)).mean()
-"""
+MARGIN = marked("sweeps", "measure").text  # the example of the README
 
 
 def planned(*measures, **compare):
