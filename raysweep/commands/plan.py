@@ -6,7 +6,7 @@ from raysweep.data.names import OWN_SPLITS
 from raysweep.plan.estimate import estimate, gpu_hours
 from raysweep.plan.fruitless import fruitless
 from raysweep.plan.missing import missing_data
-from raysweep.plan.plan import Desired, Todo
+from raysweep.plan.plan import UNFIT, Desired, Todo
 from raysweep.plan.rates import DEFAULT, measured_like
 from raysweep.plan.remarks import remarks
 from raysweep.plan.symmetries import symmetry_warnings
@@ -45,6 +45,10 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
             f"{work.recomputed:,} finished levels are computed again (the same numbers), because they lack "
             "checkpoints for which the sweep asks"
         )
+    unfit = sum(job.alignment_id in work.unfit for job in work.alignments)
+    unfit += sum(job.barrier_id in work.unfit for job in work.barriers)
+    if unfit:
+        lines.append(f"{unfit:,} {UNFIT}")
     cost = estimate(wanted, work)
     lines.append(
         f"to do: about {cost.bytes / 1e6:,.1f} MB to store, {cost.training_flops / 1e9:,.0f} GFLOP of "

@@ -91,7 +91,7 @@ class _Publishing:
             "measures": wanted.measurements,
         }
         splits = self._wanted.sweep.sections.compare.splits
-        selection = Selection(self._results, kind, list(asked[kind]), list(splits))
+        selection = Selection(self._results, kind, self._present.rows[kind], list(asked[kind]), list(splits))
         stale = {}
         for bucket in range(BUCKETS):
             inputs = digest([self._settings, selection.inputs(bucket)])
@@ -142,7 +142,7 @@ class _Publishing:
 
     def measures(self, found: pa.Table) -> pa.Table:
         rows = []
-        for row in found.to_pylist():
+        for row in found.drop_columns("inputs").to_pylist():
             job, measure = self._wanted.measurements[row["measure_id"]]
             of_all = {"barrier_id": job.barrier_id, "measure": measure, **row}
             rows += [{**of_all, **part} for part in of_all.pop("parts")]

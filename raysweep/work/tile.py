@@ -8,6 +8,7 @@ from raysweep.digest import digest
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.store.files import Files
+from raysweep.store.inputs import permutation_digest
 from raysweep.store.node_cache import NodeCache, cache_folder
 from raysweep.store.provenance import write_provenance
 from raysweep.store.results import ResultStore
@@ -83,15 +84,11 @@ class TileWorker:
             raise
 
     def _commit(self, tile: Tile) -> str:
-        aligning = [job for job in tile.jobs if isinstance(job, AlignmentJob)]
+        replaced = -1
+        while replaced != self._networks.replaced:  # else rows were computed from two trainings of a network
+            replaced, rows = self._networks.replaced, self._rows(tile)
         comparing = [job for job in tile.jobs if isinstance(job, BarrierJob)]
-        rows: dict[str, list[Row]] = {"alignments": self._aligner.rows(aligning, tile.trials)}
-        for job in comparing:
-            for kind, row in compare_job(
-                job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
-            ):
-                rows.setdefault(kind, []).append(row)
-        computed = self._computed(self._align.device if aligning else self._compare.device, tile.driver)
+        computed = self._computed(self._compare.device if comparing else self._align.device, tile.driver)
         ids = {
             "measures": [each.measure_id for job in comparing for each in job.measurements],
             "alignments": tile.ids,
@@ -102,9 +99,29 @@ class TileWorker:
         names = [
             self._results.commit(kind, digest([sorted(ids[kind]), splits]), [row | computed for row in found])
             for kind, found in sorted(rows.items(), reverse=True)
-            if found
         ]
         return names[-1]
+
+    def _rows(self, tile: Tile) -> dict[str, list[Row]]:
+        """Return the rows of all jobs by the kind of result, with what they were computed from."""
+        rows: dict[str, list[Row]] = {}
+        aligning = {job.alignment_id: job for job in tile.jobs if isinstance(job, AlignmentJob)}
+        for row in self._aligner.rows(list(aligning.values()), tile.trials):
+            inputs = self._networks.inputs(aligning[row["alignment_id"]].networks)
+            row |= {"inputs": inputs, "digest": permutation_digest(row)}
+            rows.setdefault("alignments", []).append(row)
+        for job in tile.jobs:
+            if isinstance(job, BarrierJob):
+                found = list(
+                    compare_job(
+                        job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
+                    )
+                )
+                inputs = self._networks.inputs(dict.fromkeys(job.networks))
+                inputs += self._permutations.inputs(job.comparison.alignments, tile.objects)
+                for kind, row in found:
+                    rows.setdefault(kind, []).append(row | {"inputs": inputs})
+        return rows
 
     def _computed(self, device: str, driver: Driver) -> dict[str, str]:
         """Return the columns that say what computes a tile; what they refer to is stored at the first one."""
