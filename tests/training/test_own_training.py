@@ -79,6 +79,7 @@ class Noise(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 p.add_(torch.ones_like(p), alpha=group["lr"])
+                self.state[p]["taken"] = self.state[p].get("taken", 0) + 1
 
 def noise(parameters, learning_rate):
     return Noise(parameters, {"lr": learning_rate})
@@ -178,7 +179,10 @@ def test_pruned_weights_stay_zero_whatever_the_optimiser_does(written, digits):
     written(SHARES)
     model = initialised(mlp(), "pytorch", 0)
     masks = {"layers.3.weight": torch.rand(16, 16) > 0.5}
-    TrainingRun(model, digits, settings(optimiser="mine:noise"), 0, masks).advance(2)
+    chosen = settings(optimiser="mine:noise")
+    dense = TrainingRun(model, digits, chosen)
+    dense.advance(1)
+    TrainingRun(model, digits, chosen, 1, masks, dense.optimiser_state()).advance(2)
     (name, mask) = next(iter(masks.items()))
     assert not model.state_dict()[name][~mask].any()
 
