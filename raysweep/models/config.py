@@ -8,16 +8,17 @@ OFFERED = ("shape", "classes", "width", "depth", "norm")
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """`model` is a name of `MODELS` or `module:function`; `shape` is (channels, height, width) of the input.
+    """`model` is one of `MODELS` or `module:function`.
 
-    `width` scales every layer. `depth` is the number of hidden layers of an MLP (None for the default).
+    `shape` is that of an input, such as (channels, height, width) of an image. `width` scales every layer.
+    `depth` is the number of hidden layers of an MLP (None for the default).
     """
 
     model: str
     width: int
     depth: int | None
     norm: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int
 
     def offered(self) -> dict[str, Any]:

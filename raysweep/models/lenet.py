@@ -14,7 +14,7 @@ class LeNet(nn.Module):
     pixels.
     """
 
-    def __init__(self, shape: tuple[int, int, int], classes: int, width: int, norm: str) -> None:
+    def __init__(self, shape: tuple[int, ...], classes: int, width: int, norm: str) -> None:
         super().__init__()
         channels, height, breadth = shape
         if min(height, breadth) < 4:

@@ -15,7 +15,7 @@ class MLP(nn.Module):
     the caches.
     """
 
-    def __init__(self, shape: tuple[int, int, int], classes: int, width: int, depth: int, norm: str) -> None:
+    def __init__(self, shape: tuple[int, ...], classes: int, width: int, depth: int, norm: str) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
         features = math.prod(shape)

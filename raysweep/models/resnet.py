@@ -32,7 +32,7 @@ class ResNet(nn.Module):
     """Three stages of as many blocks, of width, 2 width and 4 width channels; the standard width is 16."""
 
     def __init__(
-        self, stage_blocks: int, shape: tuple[int, int, int], classes: int, width: int, norm: str
+        self, stage_blocks: int, shape: tuple[int, ...], classes: int, width: int, norm: str
     ) -> None:
         super().__init__()
         self.conv = convolution(norm, shape[0], width)

@@ -19,9 +19,7 @@ class VGG(nn.Module):
     Between two stages lies a max pool. A pool is left out where an image has come down to one pixel.
     """
 
-    def __init__(
-        self, stages: Stages, shape: tuple[int, int, int], classes: int, width: int, norm: str
-    ) -> None:
+    def __init__(self, stages: Stages, shape: tuple[int, ...], classes: int, width: int, norm: str) -> None:
         super().__init__()
         channels, side = shape[0], min(shape[1:])
         layers: list[nn.Module] = []

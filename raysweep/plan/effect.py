@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from raysweep.data.names import OWN_SPLITS
+from raysweep.data.load import draws_split
 from raysweep.errors import UserError
 from raysweep.models.registry import model_entry
 from raysweep.plan.identity import data_config
@@ -20,7 +20,7 @@ from raysweep.training.registry import OPTIMISERS, SCHEDULE_KEYS, SCHEDULES, SET
 Rule = tuple[str, Callable[[Training], bool], str]
 
 UNREAD: tuple[Rule, ...] = (  # a key, when it is not read, and why
-    ("split_seed", lambda t: t.dataset not in OWN_SPLITS, "{dataset} has a test set of its own"),
+    ("split_seed", lambda t: not draws_split(t.dataset), "{dataset} has a test set of its own"),
     (
         "subset_seed",
         lambda t: t.half is None and t.fraction is None and t.examples is None,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from raysweep.choices import valid_choices
-from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
+from raysweep.data.registry import AUGMENTATIONS, DATASETS, SCALINGS
 from raysweep.models.registry import INITS, MODELS, NORMS
 from raysweep.registry import OwnFunction, Registry, is_own
 from raysweep.sweep.fields import NO_OPTIONS, Device, Number, Options, Strict, Time, Whole
@@ -19,6 +19,9 @@ Share = Annotated[Number, Field(gt=0, le=1)]
 PRECISIONS = ("float32", "bfloat16")
 OPTIONS = "_options"  # how keys end that hold further arguments of a function
 REGISTRIES: dict[str, Registry[Any]] = {  # by the key whose values are their names
+    "dataset": DATASETS,
+    "scaling": SCALINGS,
+    "augment": AUGMENTATIONS,
     "model": MODELS,
     "norm": NORMS,
     "init": INITS,
@@ -26,9 +29,6 @@ REGISTRIES: dict[str, Registry[Any]] = {  # by the key whose values are their na
     "schedule": SCHEDULES,
 }
 CHOICES: dict[str, Collection[str]] = {
-    "dataset": tuple(DATASETS),
-    "scaling": SCALINGS,
-    "augment": AUGMENTATIONS,
     "precision": PRECISIONS,
     **REGISTRIES,
 }
@@ -40,9 +40,9 @@ class Training(Strict):
     The columns of the table `trials` that have these names take their types and meanings from here.
     """
 
-    dataset: str = Field(
-        description="The name of the data set. The digits come with scikit-learn; the others are read from "
-        "files."
+    dataset: str = Field(description="The data set, or `module:function` for one of your own.")
+    dataset_options: Options = Field(
+        default=NO_OPTIONS, description="Further arguments of the function of `dataset`, by name."
     )
     split_seed: Whole = Field(
         default=0,
@@ -73,13 +73,12 @@ class Training(Strict):
     )
     scaling: str = Field(
         default="unit",
-        description="How pixels are scaled: `unit` makes the largest training pixel 1, `standardise` gives "
-        "each channel mean 0 and standard deviation 1.",
+        description="How inputs are scaled.",
     )
     augment: str = Field(
         default="none",
-        description="How training images are augmented: `flip_crop` mirrors them at random and shifts them "
-        "by up to 4 pixels.",
+        description="How training images are changed in each batch, or `module:function` for an "
+        "augmentation of your own.",
     )
     model: str = Field(
         default="mlp",
@@ -193,7 +192,9 @@ class Training(Strict):
         """Return the user's functions by the keys that name them."""
         open_ = {key: registry for key, registry in REGISTRIES.items() if registry.own}
         values = {key: getattr(self, key) for key in open_}
-        return {key: open_[key].own_function(value) for key, value in values.items() if is_own(value)}
+        return {
+            key: open_[key].own_function(value) for key, value in values.items() if open_[key].is_own(value)
+        }
 
     @field_validator(*CHOICES)
     @classmethod

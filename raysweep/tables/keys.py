@@ -45,6 +45,8 @@ def column_type(annotation: Any) -> pa.DataType:
         (kind,) = found
         if get_origin(kind) in (tuple, list):
             return pa.list_(column_type(get_args(kind)[0]))
+        if get_origin(kind) is dict:
+            return pa.string()  # JSON
         if kind in _SCALARS:
             return _SCALARS[kind]
     raise TypeError(f"no column type for {annotation!r}")

@@ -9,9 +9,9 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from raysweep.choices import choose
-from raysweep.data.resident import Resident
+from raysweep.data.augment import augmentation
+from raysweep.data.resident import Resident, Split
 from raysweep.registry import is_own
-from raysweep.training.batches import AUGMENT
 from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.optimiser import begin_momentum, load_optimiser_state, make_optimiser
 
@@ -39,7 +39,7 @@ def loss_of(forward: Forward, hyperparameters: Hyperparameters) -> Loss:
     Its arguments are the state of the network, the images and the labels of all training examples, the value
     of black by channel, the indices of the batch's examples, and what their augmentation has drawn.
     """
-    augment = choose("augment", hyperparameters.augment, AUGMENT).apply
+    augment = augmentation(hyperparameters.augment).apply
     channels_last = hyperparameters.channels_last
     dtype = choose("precision", hyperparameters.precision, AUTOCAST)
 
@@ -127,6 +127,7 @@ class Step:
         """
         self.optimiser.zero_grad(set_to_none=True)
         train = self._data.train
+        assert isinstance(train, Split)  # the rows of a window, where the data are streamed
         value = loss(self._state, train.images, train.labels, self._data.black, examples, draws)
         if value.requires_grad:  # otherwise this step used no trainable parameter
             value.backward()  # type: ignore[no-untyped-call]

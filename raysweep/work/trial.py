@@ -116,7 +116,7 @@ class _Level:
         model = inputs.model()
         if point:
             load_state(model, point.state)
-        model.to(self._data.train.images.device)
+        model.to(self._data.device)
         if trial.training.channels_last:
             model.to(memory_format=torch.channels_last)
         metrics = metrics_of(trial.training, inputs.config, self._data)

@@ -52,7 +52,12 @@ OTHERS = {  # another value for every key of `train`, beside TRAIN and the defau
     "spawn_replicate": 1,
 }
 ELSEWHERE = {"dataset", "milestones", "threads", "device"}  # needs files, a schedule, cores, a GPU
-ELSEWHERE |= {"init_options", "optimiser_options", "schedule_options"}  # are checked against functions
+ELSEWHERE |= {
+    "dataset_options",
+    "init_options",
+    "optimiser_options",
+    "schedule_options",
+}  # are checked against functions
 
 
 def end(root, **train):
