@@ -116,7 +116,7 @@ class _Level:
         model = inputs.model()
         if point:
             load_state(model, point.state)
-        model.to(self._data.train.images.device)
+        model.to(self._data.device)
         if trial.training.channels_last:
             model.to(memory_format=torch.channels_last)
         metrics = metrics_of(trial.training, inputs.config, self._data)
@@ -272,6 +272,8 @@ def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters
             tuple(moment.step(extent.per_epoch) for moment in training.milestones),
             training.gamma,
             training.warmup.step(extent.per_epoch),
+            extent.per_epoch,
+            training.schedule_options,
         ),
         data_seed=trial.data_seed,
         order=order,
@@ -279,4 +281,5 @@ def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters
         precision=training.precision,
         channels_last=training.channels_last,
         drop_last=training.drop_last,
+        optimiser_options=training.optimiser_options,
     )

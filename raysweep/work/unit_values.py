@@ -8,7 +8,7 @@ from raysweep.alignment import recorded_similarities
 from raysweep.alignment.activation_matching import CHUNK
 from raysweep.alignment.activations import Recorder, recorded_values
 from raysweep.alignment.assignments import Matrices
-from raysweep.data.resident import Split
+from raysweep.data.resident import Split, Streamed
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.versions import load_state
@@ -34,7 +34,7 @@ class UnitValues:
     def similarities(
         self,
         config: ModelConfig,
-        training: Split,
+        training: Split | Streamed,
         states: Mapping[str, State],
         pairs: Sequence[tuple[int, int]],
     ) -> list[Matrices]:
