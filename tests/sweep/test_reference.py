@@ -11,6 +11,7 @@ from raysweep.sweep.compare import Compare
 from raysweep.sweep.load import check
 from raysweep.sweep.reference import reference
 from raysweep.vocabulary import CONTROLS
+from tests.readmes import marked
 
 README = (Path(__file__).parent.parent.parent / "sweeps" / "README.md").read_text()
 
