@@ -20,7 +20,15 @@ from raysweep.version import CodeDiffers
 from raysweep.work.data import model_config, resident
 from raysweep.work.origin import check_source
 
-ALIKE = ("dataset", "scaling", "model", "width", "depth", "norm")  # keys of networks that can be merged
+ALIKE = (
+    "dataset",
+    "dataset_options",
+    "scaling",
+    "model",
+    "width",
+    "depth",
+    "norm",
+)  # keys of networks that can be merged
 
 
 def merge_stored(
@@ -46,7 +54,7 @@ def merge_stored(
     try:
         merged = merge(
             states,
-            data.train.images,
+            data.train.first(len(data.train)).images,
             test=(data.test.images, data.test.labels),
             method=method,
             repair=repair,
