@@ -19,7 +19,10 @@ from raysweep.vocabulary import BY_WEIGHTS, Across, Interpolation, Kind, Method
 
 KEYS = {  # the keys of `train` in which the two configurations may differ
     Across.WIDTHS: {"width"},
-    Across.TASKS: {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"},
+    Across.TASKS: {
+        *("dataset", "dataset_options", "split_seed", "half", "fraction", "examples", "subset_seed"),
+        "pixel_seed",
+    },
 }
 
 

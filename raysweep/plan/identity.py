@@ -10,10 +10,12 @@ from typing import Any
 
 from raysweep.choices import choose
 from raysweep.data.config import DataConfig
+from raysweep.digest import canonical
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
 from raysweep.plan.later import in_id
 from raysweep.plan.versions import PIXELS_VERSION
 from raysweep.sweep.align import Align
+from raysweep.sweep.imports import KNOWN_OF_IMPORTS
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.train import Training
 from raysweep.vocabulary import (
@@ -27,10 +29,6 @@ from raysweep.vocabulary import (
     Statistics,
 )
 
-# Keys of `train` that are known of an imported network too; how it was trained is not known.
-KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
-KNOWN_OF_IMPORTS |= {"scaling", "model", "width", "depth", "norm", "threads"}
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -39,7 +37,8 @@ class Trial:
     `setting` identifies what all replicates of a configuration share. A trial with a `parent` starts from the
     parent's checkpoint. Where its masks are those of another chain, that chain is `mask_trial`, and
     `mask_permutation` names the permutation that is applied to them. An imported trial has the name of its
-    file, as the sweep file gives it, and the SHA-256 of the file's content. `data_digest` is that of the data
+    file and the SHA-256 of the file's content, the keys under which the network lies in it, and the keys of
+    `train` that its user has stated of its training. `data_digest` is that of the data
     set with its subset. `sources` has the SHA-256 of the files of the user's own functions, by the
     key of `train` that names them. `identity` is the text of which `trial_id` is the digest.
     """
@@ -57,6 +56,8 @@ class Trial:
     mask_permutation: str | None = None
     import_file: str | None = None
     import_digest: str | None = None
+    import_under: str | None = None
+    import_stated: tuple[str, ...] = ()
     data_digest: str = ""
     sources: Mapping[str, str] = field(default_factory=dict, hash=False)
     identity: str = field(default="", repr=False)
@@ -66,8 +67,8 @@ class Trial:
         found = self.training.model_dump(mode="json")
         found |= {"init_seed": self.init_seed, "data_seed": self.data_seed}
         found["half"] = data_config(self.training, self.replicate).half
-        imported = self.branch == Branch.IMPORTED
-        return {k: None if imported and k not in KNOWN_OF_IMPORTS else v for k, v in found.items()}
+        known = {*KNOWN_OF_IMPORTS, *self.import_stated} if self.branch == Branch.IMPORTED else set(found)
+        return {key: value if key in known else None for key, value in found.items()}
 
     @property
     def spawned(self) -> bool:
@@ -127,7 +128,8 @@ class Comparison:
     `path` lists the networks along which permutations are composed, and `hybrid` says in which layers the
     early permutation is applied (a name and a number). `across` says in what the networks differ besides the
     replicate; a narrower network is padded to the width of the first with units that do not change what it
-    computes. `statistics` says whether those of BatchNorm are mixed like weights or computed again.
+    computes. `statistics` says whether those of BatchNorm are mixed like weights or computed again, and
+    whether those of hidden units are repaired.
     """
 
     interpolation: Interpolation
@@ -149,15 +151,38 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A measure of barriers. `source` is the SHA-256 of the file of a user's own function.
+
+    `how` is the part of the text behind its measurements' ids that they share: all but the barrier.
+    """
+
+    name: str
+    source: str | None
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A measure of one barrier on every split, with its id."""
+
+    measure_id: str
+    measure: Measure
+
+
+@dataclass(frozen=True, slots=True)
 class BarrierJob:
-    """A comparison with its id, to be evaluated on every split.
+    """A comparison with its id, to be evaluated on every split, and what is to be measured beside its risks.
 
     `how` is the part of the text behind its id that many jobs share: all but networks and permutations.
+    Without `risks`, these are there already and the measurements alone are missing.
     """
 
     barrier_id: str
     comparison: Comparison
     how: str = ""
+    measurements: tuple[Measurement, ...] = ()
+    risks: bool = True
 
     @property
     def setting(self) -> str:
@@ -194,6 +219,7 @@ def data_config(training: Training, replicate: int) -> DataConfig:
         examples=training.examples,
         subset_seed=training.subset_seed,
         pixel_seed=training.pixel_seed,
+        options=canonical(training.dataset_options),
     )
 
 

@@ -3,8 +3,9 @@
 import contextlib
 import gc
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 
 from raysweep.plan.across import AcrossSettings
 from raysweep.plan.comparisons import Comparisons
+from raysweep.plan.fitting import Rows, fitting_rows
 from raysweep.plan.identity import (
     AgreementJob,
     AlignmentJob,
@@ -25,14 +27,15 @@ from raysweep.plan.lost import lost_by
 from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
-from raysweep.registry import is_own
+from raysweep.registry import OwnFunction, is_own
 from raysweep.store.divergence import Divergence, divergences
 from raysweep.store.files import Files
-from raysweep.store.index import Index
+from raysweep.store.index import last_objects
 from raysweep.store.records import LevelRecord
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
+from raysweep.sweep.measures import MEASURES
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,25 @@ class Desired:
         """Return the numbers of all trials, alignments and barriers."""
         return _counts(self)
 
+    def planned_sources(self) -> Iterator[tuple[OwnFunction, str]]:
+        """Yield the user's functions, some of them repeatedly, and the SHA-256 of their files in ids."""
+        for trial in self.trials.values():
+            for key, own in trial.training.own_functions().items():
+                yield own, trial.sources[key]
+        for job in islice(self.barriers.values(), 1):  # all have the same measures
+            for each in job.measurements:
+                if each.measure.source:
+                    yield MEASURES.own_function(each.measure.name), each.measure.source
+
+    @cached_property
+    def measurements(self) -> dict[str, tuple[BarrierJob, str]]:
+        """The barrier and the name of the measure of every measurement, by its id."""
+        return {
+            each.measure_id: (job, each.measure.name)
+            for job in self.barriers.values()
+            for each in job.measurements
+        }
+
     @cached_property
     def align_settings(self) -> dict[str, dict[str, Any]]:
         """The settings of `align` that determine an alignment, by method."""
@@ -64,25 +86,38 @@ class Desired:
 class Done:
     """What the store holds: records of finished levels, the object of each alignment, and complete barriers.
 
-    A barrier is complete when all its splits are there. The levels in `stale` are finished but lack a
-    checkpoint that the sweep asks for. The trials in `diverged` have unfinished levels that never will be.
+    A barrier is complete when all its splits are there, and so is a measurement, in `measures`. The levels in
+    `stale` are finished but lack a checkpoint that the sweep asks for. The trials in `diverged` have
+    unfinished levels that never will be. `rows` are the committed rows by kind: only those that fit what is
+    stored now count as done. Of the alignments and barriers in `unfit` there are only others,
+    or of measures of them.
     """
 
     records: dict[tuple[str, int], LevelRecord]
-    stale: frozenset[tuple[str, int]]
+    stale: dict[tuple[str, int], LevelRecord]
     alignments: dict[str, str]
     barriers: frozenset[str]
+    measures: frozenset[str] = frozenset()
     diverged: dict[str, Divergence] = field(default_factory=dict)
+    rows: dict[str, Rows] = field(default_factory=dict)
+    unfit: frozenset[str] = frozenset()
 
     def has(self, networks: Iterable[Network]) -> bool:
         """Whether these checkpoints can be read."""
         return all((network.trial_id, network.level) in self.records for network in networks)
 
 
+UNFIT = (
+    "alignments and barriers are computed again, because checkpoints or permutations that they were computed "
+    "from have been replaced by others"
+)
+
+
 @dataclass(frozen=True)
 class Todo:
     """Desired minus done; `recomputed` counts the finished levels that are computed once more.
 
+    Of the alignments and barriers in `unfit` there are results, but from other checkpoints or permutations.
     Trials that have diverged are not to do. Neither is what requires them, which `lost` lists by id: its kind
     and in words why.
     """
@@ -93,6 +128,7 @@ class Todo:
     recomputed: int
     diverged: dict[str, Divergence] = field(default_factory=dict)
     lost: dict[str, tuple[str, str]] = field(default_factory=dict)
+    unfit: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.trials or self.alignments or self.barriers)
@@ -169,52 +205,66 @@ def _desired(sweep: Sweep) -> Desired:
 
 def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
-    results = ResultStore(files)
     records, stale = finished_levels(TrialStore(files), wanted.extents)
+    rows = fitting_rows(ResultStore(files), records | stale)
+    alignments = rows["alignments"]
+    unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
+    measured = {wanted.measurements[key][0].barrier_id for key in unfit if key in wanted.measurements}
     unfinished = {
         key for key, extent in wanted.extents.items() if any((key, n) not in records for n in extent.levels)
     }
     return Done(
         records,
         stale,
-        results.index("alignments").last(wanted.alignments),
-        _barriers(wanted, results.index("barriers")),
+        last_objects(alignments.index, alignments.fitting, wanted.alignments),
+        _complete(wanted.barriers, wanted, rows["barriers"].fitting),
+        _complete(wanted.measurements, wanted, rows["measures"].fitting),
         divergences(files, unfinished) if unfinished else {},
+        rows,
+        frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers) | measured,
     )
 
 
 def finished_levels(
     store: TrialStore, extents: Mapping[str, Extent]
-) -> tuple[dict[tuple[str, int], LevelRecord], frozenset[tuple[str, int]]]:
-    """Return the records of the finished levels of trials, and the levels that lack a checkpoint."""
+) -> tuple[dict[tuple[str, int], LevelRecord], dict[tuple[str, int], LevelRecord]]:
+    """Return the records of the finished levels of trials, and of those that lack a checkpoint."""
     found = store.records((key, level) for key, extent in extents.items() for level in extent.levels)
-    records, stale = {}, set()
+    records, stale = {}, {}
     for (trial_id, level), record in found.items():
         extent = extents[trial_id]
         if record.has(extent.checkpoints, extent.optimisers):
             records[trial_id, level] = record
         else:
-            stale.add((trial_id, level))
-    return records, frozenset(stale)
+            stale[trial_id, level] = record
+    return records, stale
 
 
-def complete_barriers(index: Index, splits: Collection[str]) -> pa.ChunkedArray:
-    """Return the ids of the barriers all of whose splits are there."""
-    rows = index.rows()
+def complete(rows: pa.Table, splits: Collection[str]) -> pa.ChunkedArray:
+    """Return the ids of the barriers, or measurements, all of whose splits are among rows of an index."""
     rows = rows.filter(pc.is_in(rows.column("split"), pa.array(list(splits), pa.string())))
     counts = rows.group_by("id").aggregate([("split", "count_distinct")])
     return counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
 
 
-def _barriers(wanted: Desired, index: Index) -> frozenset[str]:
-    whole = complete_barriers(index, wanted.sweep.sections.compare.splits)
-    found = (wanted.barriers.get(identity) for chunk in whole.iterchunks() for identity in chunk.to_pylist())
-    return frozenset(job.barrier_id for job in found if job)
+def _complete(asked: Collection[str], wanted: Desired, rows: pa.Table) -> frozenset[str]:
+    whole = complete(rows, wanted.sweep.sections.compare.splits)
+    found = (identity for chunk in whole.iterchunks() for identity in chunk.to_pylist())
+    return frozenset(identity for identity in found if identity in asked)
 
 
 def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
     """Whether all levels of a trial are done."""
     return all((trial_id, level) in present.records for level in wanted.extents[trial_id].levels)
+
+
+def _left(job: BarrierJob, present: Done) -> BarrierJob | None:
+    """Return what is left of a job: its risks, the measurements that are missing, or both."""
+    risks = job.barrier_id not in present.barriers
+    if not job.measurements:
+        return job if risks else None
+    missing = tuple(each for each in job.measurements if each.measure_id not in present.measures)
+    return replace(job, risks=risks, measurements=missing) if risks or missing else None
 
 
 def todo(wanted: Desired, present: Done) -> Todo:
@@ -225,7 +275,7 @@ def todo(wanted: Desired, present: Done) -> Todo:
     """
     trials = {key: each for key, each in wanted.trials.items() if not finished(wanted, present, key)}
     alignments = {key: job for key, job in wanted.alignments.items() if key not in present.alignments}
-    barriers = {key: job for key, job in wanted.barriers.items() if key not in present.barriers}
+    barriers = {key: rest for key, job in wanted.barriers.items() if (rest := _left(job, present))}
     reason = lost_by(wanted, present)
     lost: dict[str, tuple[str, str]] = {}
     for kind, left in (("trial", trials), ("alignment", alignments), ("barrier", barriers)):
@@ -238,4 +288,5 @@ def todo(wanted: Desired, present: Done) -> Todo:
         len(present.stale),
         present.diverged,
         lost,
+        present.unfit,
     )

@@ -94,7 +94,7 @@ class Aligner:
         matrices = self._values.similarities(
             config,
             data.train,
-            {network: self._networks.state(network, device) for network in networks},
+            self._networks.named_states(networks, device),
             [(networks.index(one), networks.index(other)) for one, other in pairs],
         )
         similar, spec = dict(zip(pairs, matrices, strict=True)), proved_spec(config)

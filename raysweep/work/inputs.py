@@ -10,6 +10,7 @@ from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
+from raysweep.models.versions import load_state
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
@@ -48,12 +49,12 @@ class Inputs:
     def model(self) -> nn.Module:
         """Return the network at the start of a level: initialised, or at the parent's rewind point."""
         trial = self._trial
-        if trial.branch == "reinitialise":
-            return initialised(self.config, trial.training.init, seed_for("reinitialise", trial.init_seed))
-        if trial.parent is None:
-            return initialised(self.config, trial.training.init, trial.init_seed)
+        again = trial.branch == "reinitialise"
+        if again or trial.parent is None:
+            seed = seed_for("reinitialise", trial.init_seed) if again else trial.init_seed
+            return initialised(self.config, trial.training.init, seed, trial.training.init_options)
         model = build(self.config)
-        model.load_state_dict(self._store.read_checkpoint(trial.parent, 0, self._extent.start))
+        load_state(model, self._store.read_checkpoint(trial.parent, 0, self._extent.start))
         return model
 
     def template(self) -> nn.Module:

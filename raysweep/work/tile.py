@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from raysweep.digest import digest
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.store.files import Files
+from raysweep.store.inputs import permutation_digest
 from raysweep.store.node_cache import NodeCache, cache_folder
 from raysweep.store.provenance import write_provenance
 from raysweep.store.results import ResultStore
@@ -19,6 +21,8 @@ from raysweep.work.device import end_if_cuda_is_broken, keep_freed_memory, make_
 from raysweep.work.networks import Networks
 from raysweep.work.provenance import provenance
 from raysweep.work.unit_values import UnitValues
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,10 @@ class TileWorker:
         keep_freed_memory()
 
     def run(self, tile: Tile) -> tuple[str, float]:
-        """Compute all jobs, commit their rows as one object, and return its name and the seconds taken."""
+        """Compute all jobs, commit their rows, and return the name of their object and the seconds taken.
+
+        What is measured of barriers lies in an object of its own, which is written before that of the risks.
+        """
         began = time.perf_counter()
         try:
             return self._commit(tile), time.perf_counter() - began
@@ -77,18 +84,44 @@ class TileWorker:
             raise
 
     def _commit(self, tile: Tile) -> str:
-        aligning = [job for job in tile.jobs if isinstance(job, AlignmentJob)]
-        rows = self._aligner.rows(aligning, tile.trials)
+        replaced = -1
+        while replaced != self._networks.replaced:  # else rows were computed from two trainings of a network
+            replaced, rows = self._networks.replaced, self._rows(tile)
+        comparing = [job for job in tile.jobs if isinstance(job, BarrierJob)]
+        computed = self._computed(self._compare.device if comparing else self._align.device, tile.driver)
+        ids = {
+            "measures": [each.measure_id for job in comparing for each in job.measurements],
+            "alignments": tile.ids,
+            "barriers": [job.barrier_id for job in comparing if job.risks],
+        }
+        # The id of a barrier does not include the splits, which another sweep may choose differently.
+        splits = sorted(self._compare.splits) if comparing else []
+        names = [
+            self._results.commit(kind, digest([sorted(ids[kind]), splits]), [row | computed for row in found])
+            for kind, found in sorted(rows.items(), reverse=True)
+        ]
+        return names[-1]
+
+    def _rows(self, tile: Tile) -> dict[str, list[Row]]:
+        """Return the rows of all jobs by the kind of result, with what they were computed from."""
+        rows: dict[str, list[Row]] = {}
+        aligning = {job.alignment_id: job for job in tile.jobs if isinstance(job, AlignmentJob)}
+        for row in self._aligner.rows(list(aligning.values()), tile.trials):
+            inputs = self._networks.inputs(aligning[row["alignment_id"]].networks)
+            row |= {"inputs": inputs, "digest": permutation_digest(row)}
+            rows.setdefault("alignments", []).append(row)
         for job in tile.jobs:
             if isinstance(job, BarrierJob):
-                rows += compare_job(
-                    job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
+                found = list(
+                    compare_job(
+                        job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
+                    )
                 )
-        computed = self._computed(self._align.device if aligning else self._compare.device, tile.driver)
-        rows = [row | computed for row in rows]
-        # A barrier's id does not include the splits, which another sweep may choose differently.
-        splits = sorted(self._compare.splits) if tile.what == "barrier" else []
-        return self._results.commit(tile.stage, digest([sorted(tile.ids), splits]), rows)
+                inputs = self._networks.inputs(dict.fromkeys(job.networks))
+                inputs += self._permutations.inputs(job.comparison.alignments, tile.objects)
+                for kind, row in found:
+                    rows.setdefault(kind, []).append(row | {"inputs": inputs})
+        return rows
 
     def _computed(self, device: str, driver: Driver) -> dict[str, str]:
         """Return the columns that say what computes a tile; what they refer to is stored at the first one."""
