@@ -25,7 +25,7 @@ from raysweep.work.tile import Tile, TileWorker
 
 IN_FLIGHT = 2
 IDLE = 10.0  # seconds without work after which an actor is ended, so that an autoscaler can remove its node
-HOLD = 15.0  # seconds for which a backlog deserves more workers before they are started: first tiles load data
+HOLD = 15.0  # seconds for which a backlog must deserve more workers: the first tiles load data
 GATHER = 5e-5  # seconds per actor in which a turn collects further results: fewer turns cost less
 LOOK = 1.0  # seconds between two looks at what takes its time: hung tiles, idle actors, new nodes
 ATTEMPTS = 3  # at a job whose process dies or whose storage fails; other exceptions would recur
@@ -110,8 +110,8 @@ class _Flight:
 class Pool:
     """Actors with the resources of the sweep file, which receive tiles from a source at each `turn`.
 
-    Actors are started on demand; where the cluster `may_grow`, more than fit if the backlog deserves them, for
-    which an autoscaler adds nodes. A job that raises, hangs or kills its process is tried a bounded number of
+    Actors are started on demand; where the cluster `may_grow`, more than fit if the backlog deserves them, so
+    that an autoscaler adds nodes. A job that raises, hangs or kills its process is tried a bounded number of
     times and then recorded in `failures`. A tile that fails is halved until the failing job is alone.
     """
 
@@ -293,7 +293,7 @@ class Pool:
                 self._end(worker)
 
     def _end_surplus(self) -> None:
-        """End those of too many actors that still wait for room, for example because the backlog has shrunk."""
+        """End those of too many actors that still wait for room, because the backlog has shrunk."""
         waiting = [worker for worker in self._workers if worker.starting]
         surplus = min(len(waiting), len(self._workers) - self._limit)
         for _ in range(surplus):

@@ -168,11 +168,7 @@ class _Run:
         for problem in lacking(resources, work):
             self._listener.waits(f"{problem}; waiting for one that has")
 
-<<<<<<< HEAD
     def _process_jobs(self, present: Done, work: Todo, may_grow: bool) -> None:
-=======
-    def _process_jobs(self, present: Done, work: Todo, may_grow: bool) -> None:
->>>>>>> main
         """Train, align and compare until nothing that is left has its inputs."""
         from raysweep.cluster.pool import Pool
         from raysweep.cluster.suspects import Suspects

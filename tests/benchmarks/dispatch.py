@@ -1,9 +1,9 @@
 """How well one driver keeps many workers busy: the real plan, frontier, pool and Ray; workers that sleep.
 
 A few processes stand for all workers, because none computes anything: each of their workers takes one tile
-after the other, and sleeps as long as the tile would take. A job takes as long as a tile should; so a tile is
-one job, or more where so many workers would ask for tiles too often. The share of the time at tiles is that of
-all workers, from when the last one has its first tile until the last tile begins.
+after the other, and sleeps as long as the tile would take. A job takes as long as a tile should: a tile is
+one job, or more where so many workers would ask for tiles too often. The share of the time at tiles is that
+of all workers, from when the last one has its first tile until the last tile begins.
 
 `python -m tests.benchmarks.dispatch CASE` carries out one case, given as JSON, and prints what it found.
 """

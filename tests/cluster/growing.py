@@ -42,7 +42,7 @@ def _configuration(port, most):
         "file_mounts": {},
         "file_mounts_sync_continuously": False,
         "docker": {},
-        **dict.fromkeys(LISTS, []),
+        **{key: [] for key in LISTS},
     }
 
 
