@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from raysweep.data.load import _load_whole
 from raysweep.errors import UserError
@@ -13,9 +14,11 @@ from raysweep.plan.effect import refuse_without_effect
 from raysweep.plan.plan import desired, done, todo
 from raysweep.store.disk_cache import facts_folder
 from raysweep.store.files import Files
+from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.version import CodeDiffers
 from raysweep.work.origin import check_origin
+from tests.readmes import marked
 from tests.work.plans import carry_out, compare_all, contents
 
 MODULE = """
@@ -145,3 +148,14 @@ def test_split_seed_has_an_effect_where_the_function_takes_it():
         UserError, match=r"train.split_seed = 1: has no effect, because own_data:load has a test"
     ):
         refuse_without_effect("file", planned(split_seed=1).sweep)
+
+
+def test_the_documented_example_is_trained(tmp_path):
+    (tmp_path / "my_data.py").write_text(marked("sweeps", "own data").text)
+    wanted = desired(check("file", yaml.safe_load(marked("sweeps", "own data file").text)))
+    refuse_without_effect("file", wanted.sweep)
+    files = Files(str(tmp_path / "root"))
+    carry_out(wanted, files, align=False)
+    errors = [TrialStore(files).record(trial_id, 0).metrics[-1].error for trial_id in wanted.trials]
+    assert len(errors) == 4
+    assert max(errors) < 0.15

@@ -60,5 +60,7 @@ def test_data_that_differ_from_call_to_call_are_refused(tmp_path, monkeypatch):
     wanted = planned(dataset="origin_data:load")
     _load_whole.cache_clear()  # like a node
     for trial in wanted.trials.values():
-        with pytest.raises(UserError, match=r"other images or labels .* it must return the same at each call"):
+        with pytest.raises(
+            UserError, match=r"other images or labels .* it must return the same at each call"
+        ):
             check_origin(trial, wanted.sweep.sections.train)
