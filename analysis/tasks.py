@@ -56,7 +56,7 @@ def analyse(folder: Path) -> str:
     chosen = pairs(ends(barriers[barriers.across != "widths"]), alignments, trials)
     chosen = chosen.assign(dataset=" and ".join(sorted(set(chosen.dataset))))
     parts = []
-    for setting, rows in by_width(by_setting(chosen, trials, ignored=KEYS)):
+    for setting, rows in by_width(by_setting(chosen, trials, ignored=DATA_KEYS)):
         path = folder / "figures" / f"tasks_{setting.stem.replace(' ', '_')}.png"
         summary = summarise(rows)
         draw(rows, summary, setting.title, path)
