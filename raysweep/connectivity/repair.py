@@ -8,6 +8,7 @@ interpolated standard deviation of the networks on the same images.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,8 +20,8 @@ from raysweep.connectivity.blend import blend
 from raysweep.connectivity.statistics import CHUNK
 from raysweep.data.resident import unwritten
 from raysweep.models.flat import FlatNetwork
-from raysweep.symmetry.listening import Call, Listener
-from raysweep.symmetry.tracing import trace_hidden_layers
+from raysweep.symmetry.listening import Treating
+from raysweep.symmetry.tracing import HiddenLayer, trace_hidden_layers
 
 CONSTANT = 1e-6  # a standard deviation below this is that of a constant with rounding; nothing divides by it
 Treatment = Callable[[torch.Tensor], torch.Tensor]
@@ -45,6 +46,17 @@ class Moments:
         return torch.stack(self.chunks).mean(dim=0)
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What is done to the units of a layer: values (..., units) are scaled and shifted, both (units,)."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        return (values * self.scale + self.shift).to(values.dtype)
+
+
 class Rescaled:
     """A network with a rescaling layer behind every layer of hidden units; it shares the network's tensors.
 
@@ -53,10 +65,10 @@ class Rescaled:
     """
 
     def __init__(self, network: nn.Module, example: torch.Tensor) -> None:
-        places = trace_hidden_layers(network, example)
-        self._layers = [_Layer(place.axis) for place in places]
-        layers = {place.call: layer for place, layer in zip(places, self._layers, strict=True)}
-        self.module = _RescaledNetwork(network, layers).eval()
+        self._hidden = trace_hidden_layers(network, example)
+        self._layers = [_Layer(hidden.place.axis) for hidden in self._hidden]
+        calls = (hidden.place.call for hidden in self._hidden)
+        self.module = RescaledNetwork(network, dict(zip(calls, self._layers, strict=True))).eval()
 
     def reset(self) -> None:
         """Correct nothing."""
@@ -84,6 +96,11 @@ class Rescaled:
         for layer, moments, target in zip(self._layers, own, targets, strict=True):
             layer.treat = _correction(moments.average(), target.average())
 
+    def corrections(self) -> dict[HiddenLayer, Correction]:
+        """Return what is corrected, by layer of the network."""
+        layers = zip(self._hidden, self._layers, strict=True)
+        return {hidden: layer.treat for hidden, layer in layers if isinstance(layer.treat, Correction)}
+
     def _run(self, images: torch.Tensor) -> None:
         chunks = images.split(CHUNK)
         for chunk in chunks[: max(1, len(images) // CHUNK)]:  # so that all chunks weigh the same
@@ -105,29 +122,27 @@ class _Layer(nn.Module):
         return self.treat(values.movedim(self._axis, -1)).movedim(-1, self._axis)
 
 
-class _RescaledNetwork(nn.Module):
-    """The network, the results of whose calls with these numbers are treated by layers."""
+class RescaledNetwork(nn.Module):
+    """A network, the results of some of whose calls go through layers; `notes` get results too."""
 
     def __init__(self, network: nn.Module, layers: Mapping[int, _Layer]) -> None:
         super().__init__()
         self.network, self._layers = network, layers
+        self.notes: Mapping[int, Callable[[torch.Tensor], torch.Tensor]] = {}
         for number, layer in enumerate(layers.values()):
             self.add_module(f"rescale_{number}", layer)
 
     def forward(self, images: torch.Tensor) -> Any:
-        with _Rescaling(self._layers):
+        with Treating({call: self._treatment(call) for call in self._layers.keys() | self.notes.keys()}):
             return self.network(images)
 
+    def _treatment(self, call: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        layer, note = self._layers.get(call, _same), self.notes.get(call, _same)
+        return lambda result: note(layer(result))
 
-class _Rescaling(Listener):
-    def __init__(self, layers: Mapping[int, _Layer]) -> None:
-        super().__init__()
-        self._layers = layers
 
-    def heard(self, call: Call) -> Any:
-        result = call.run()
-        layer = self._layers.get(call.number)
-        return result if layer is None else layer(result)
+def _same(result: torch.Tensor) -> torch.Tensor:
+    return result
 
 
 def rescaled(network: FlatNetwork, example: torch.Tensor) -> Rescaled:
@@ -153,11 +168,10 @@ def interpolated(moments: Sequence[Sequence[Moments]], parts: np.ndarray) -> lis
     ]
 
 
-def _correction(own: torch.Tensor, target: torch.Tensor) -> Treatment:
+def _correction(own: torch.Tensor, target: torch.Tensor) -> Correction:
     """Return what gives units with the moments `own` those of `target`, both (2, units)."""
     scale = torch.where(own[1] > CONSTANT, target[1] / own[1], 1.0)
-    shift = target[0] - scale * own[0]
-    return lambda values: (values * scale + shift).to(values.dtype)
+    return Correction(scale, target[0] - scale * own[0])
 
 
 def _fitting(own: Moments, target: Moments) -> Treatment:

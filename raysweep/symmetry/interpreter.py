@@ -35,11 +35,16 @@ from raysweep.symmetry.traced import (
 
 @dataclass(frozen=True)
 class Computed:
-    """The tensor that a call of a function of torch has returned, where it has returned a single one."""
+    """The tensor that a call of a function of torch has returned, where it has returned a single one.
+
+    `stored` are the names of the parameters and buffers that the call reads itself, in the order of its
+    arguments.
+    """
 
     call: int
     name: str
     value: Traced
+    stored: tuple[str, ...]
 
 
 class Interpreter(Listener):
@@ -121,7 +126,8 @@ class Interpreter(Listener):
             found = constant(tensor) if value is None else traced(tensor, value, checked)
             self._values[id(tensor)] = found
             if value is not None and tensor is result:
-                self.computed.append(Computed(call.number, call.name, found))
+                stored = tuple(self._names[id(each)] for each in call.tensors() if id(each) in self._names)
+                self.computed.append(Computed(call.number, call.name, found, stored))
 
     def _own(self, call: Call) -> None:
         """Record the groups of the parameters and buffers that the current operation reads directly."""

@@ -1,6 +1,7 @@
 """What tracing a network finds: the axes that can be permuted, and the values that have its hidden units."""
 
 import copy
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,6 +26,20 @@ class Place:
 
     call: int
     axis: int
+
+
+@dataclass(frozen=True)
+class HiddenLayer:
+    """A linear layer or convolution, and where its values are; `name` is that of the operation.
+
+    `parameters` are those that it reads itself, in the order of its arguments: weight and bias. `shared` says
+    whether another operation reads one of them too.
+    """
+
+    place: Place
+    name: str
+    parameters: tuple[str, ...]
+    shared: bool
 
 
 def trace_axes(model: nn.Module, example: torch.Tensor) -> tuple[Symmetries, tuple[LeftAlone, ...]]:
@@ -98,20 +113,23 @@ def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[Plac
     return {group: tuple(places) for group, places in found.items()}
 
 
-def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[Place, ...]:
-    """Return where the network computes the values of hidden units before norm and nonlinearity.
+def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[HiddenLayer, ...]:
+    """Return the linear layers and convolutions that compute hidden units, before norm and nonlinearity.
 
-    These are the results of linear layers and convolutions, in their order, but for those that are the
-    network's output. Hidden units that cannot be permuted count too. Raises `SpecError` as `trace_axes` does.
+    They are in the order in which they run, without those whose values are the network's output. Hidden units
+    that cannot be permuted count too. Raises `SpecError` as `trace_axes` does.
     """
     interpreter = _interpret(model, example)
+    readers = Counter(name for computed in interpreter.computed for name in computed.stored)
     found = []
     for computed in _of_examples(interpreter, len(example)):
         axis = 1 if computed.name.startswith("conv") else -1 if computed.name == "linear" else None
         units = computed.value.axes[axis] if axis is not None else ()
         resolved = () if isinstance(units, Part) else interpreter.groups.resolve(units)
-        if any(segment.group is not None or segment.why for segment in resolved):
-            found.append(Place(computed.call, axis or 0))
+        if axis is not None and any(segment.group is not None or segment.why for segment in resolved):
+            shared = any(readers[name] > 1 for name in computed.stored)
+            place = Place(computed.call, axis)
+            found.append(HiddenLayer(place, computed.name, computed.stored, shared))
     return tuple(found)
 
 

@@ -99,7 +99,8 @@ class Step:
         with torch.no_grad():
             for parameter, keep in zip(self._masked, self._keep, strict=True):
                 for tensor in (parameter, *self.optimiser.state.get(parameter, {}).values()):
-                    if tensor.shape == keep.shape:  # AdamW's count of steps is a scalar
+                    # AdamW's count of steps is a scalar, and an own optimiser's may be a number.
+                    if isinstance(tensor, torch.Tensor) and tensor.shape == keep.shape:
                         tensor.mul_(keep)
 
     def tensors(self) -> list[torch.Tensor]:

@@ -1,0 +1,61 @@
+"""The hidden units of mixtures on a few images."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from raysweep.connectivity.blend import shares
+from raysweep.connectivity.mixtures import Mending, Mixtures
+from raysweep.connectivity.repair import RescaledNetwork
+from raysweep.data.resident import unwritten
+from raysweep.models.flat import FlatNetwork
+from raysweep.models.precision import computing_in
+from raysweep.symmetry.listening import Treating
+from raysweep.symmetry.tracing import Place, trace_units
+
+Features = dict[str, torch.Tensor]  # by layer group
+
+
+@torch.no_grad()
+def features(
+    network: FlatNetwork,
+    vectors: Sequence[torch.Tensor],
+    weights: np.ndarray,
+    images: torch.Tensor,
+    mending: Mending,
+) -> Iterator[Features]:
+    """Yield the hidden units, each (examples, ...), of the mixture for every row of `weights`.
+
+    They are the last values of each layer group: after norm and nonlinearity, and in a residual stream after
+    its last block. Raises `SpecError` for a network that is not understood.
+    """
+    places = {group: found[-1] for group, found in trace_units(network.model, images[:2]).items()}
+    mixtures = Mixtures(network, vectors, mending)
+    for parts in shares(weights):
+        module = mixtures.form(parts)
+        with computing_in(network.numerics.precision, images.device), unwritten(images):
+            yield _values(module, places, images)
+
+
+def _values(module: nn.Module, places: Mapping[str, Place], images: torch.Tensor) -> Features:
+    """Run a network and return its values at some places; where these are rescaled, the rescaled ones."""
+    kept: dict[int, torch.Tensor] = {}
+
+    def note(call: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        def keep(result: torch.Tensor) -> torch.Tensor:
+            kept[call] = result.clone()  # a later operation may work in place
+            return result
+
+        return keep
+
+    notes = {place.call: note(place.call) for place in places.values()}
+    if isinstance(module, RescaledNetwork):
+        module.notes = notes
+        module(images)
+        module.notes = {}
+    else:
+        with Treating(notes):
+            module(images)
+    return {group: kept[place.call].movedim(place.axis, 1) for group, place in places.items()}
