@@ -20,6 +20,7 @@ from raysweep.alignment.embedding import Embedding, embed
 from raysweep.alignment.hybrids import hybrid
 from raysweep.alignment.joint import JointAlignment, joint_matching
 from raysweep.alignment.joint_activations import joint_activation_matching, match_jointly
+from raysweep.alignment.monomial_matching import monomial_matching
 from raysweep.alignment.padding import pad, prove_padding
 from raysweep.alignment.weight_matching import Alignment, weight_matching
 
@@ -38,6 +39,7 @@ __all__ = [
     "match_activations",
     "match_jointly",
     "match_similarities",
+    "monomial_matching",
     "pad",
     "prove_padding",
     "recorded_similarities",
