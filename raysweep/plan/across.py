@@ -15,14 +15,11 @@ from raysweep.plan.probes import has_running_statistics
 from raysweep.plan.trials import Family, Trials
 from raysweep.registry import is_own
 from raysweep.sweep.schema import Sections
-from raysweep.vocabulary import BY_WEIGHTS, Across, Interpolation, Kind, Method
+from raysweep.vocabulary import BY_WEIGHTS, DATA_KEYS, Across, Interpolation, Kind, Method
 
 KEYS = {  # the keys of `train` in which the two configurations may differ
     Across.WIDTHS: {"width"},
-    Across.TASKS: {
-        *("dataset", "dataset_options", "split_seed", "half", "fraction", "examples", "subset_seed"),
-        "pixel_seed",
-    },
+    Across.TASKS: set(DATA_KEYS),
 }
 
 
