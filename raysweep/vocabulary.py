@@ -76,10 +76,11 @@ class Precision(StrEnum):
 
 
 class Statistics(StrEnum):
-    """What becomes of BatchNorm's running statistics when networks are mixed."""
+    """What becomes of running statistics, or of those of hidden units, when networks are mixed."""
 
     KEPT = auto()
     RECOMPUTED = auto()
+    REPAIRED = auto()
 
 
 class Across(StrEnum):

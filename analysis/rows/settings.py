@@ -14,13 +14,15 @@ from analysis.rows.quality import at_chance
 from raysweep.tables.variants import trial_of, variants
 from raysweep.vocabulary import Method, Statistics
 
+PREFERRED = (Statistics.RECOMPUTED, Statistics.KEPT, Statistics.REPAIRED)  # one is answered by
+
 
 @dataclass(frozen=True)
 class Setting:
     """The configuration that replicates share, and the method that aligned them (None: no method or several).
 
     `variant` says in which other keys of `train` it differs from the other settings of the sweep ("": in
-    none). `statistics` says how running statistics were treated ("": there are none), and `chance` whether
+    none). `statistics` says how statistics were treated ("": there are none), and `chance` whether
     all or some of the networks are no better than guessing ("": none of them).
     """
 
@@ -41,7 +43,8 @@ class Setting:
         words += [] if self.norm == "none" else [f"norm {self.norm}"]
         words += [self.method.replace("_", " ")] if self.method else []
         words += [self.variant] if self.variant else []
-        words += [f"{self.statistics} running statistics"] if self.statistics else []
+        of = "hidden units" if self.statistics == Statistics.REPAIRED else "running statistics"
+        words += [f"{self.statistics} {of}"] if self.statistics else []
         words += [f"{self.chance.upper()} NETWORKS AT CHANCE"] if self.chance else []
         return ", ".join(words)
 
@@ -79,11 +82,12 @@ def by_networks(rows: pd.DataFrame, trials: pd.DataFrame, ignored: Iterable[str]
 
 
 def treated_statistics(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
-    """Return for each row how running statistics were treated; "" where the networks have none."""
+    """Return for each row how statistics were treated; "" where they were kept and there are none."""
     if "statistics" not in rows or "running_statistics" not in trials:
         return pd.Series("", rows.index, name="treated")
     has = set(trials[trials.running_statistics.eq(True)].trial_id)
-    return rows.statistics.where(rows.networks.str[0].map(trial_of).isin(has), "").rename("treated")
+    treated = rows.networks.str[0].map(trial_of).isin(has) | (rows.statistics == Statistics.REPAIRED)
+    return rows.statistics.where(treated, "").rename("treated")
 
 
 def _chance(rows: pd.DataFrame) -> str:
@@ -113,9 +117,9 @@ def pruned_settings(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFram
 
 
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Keep one treatment of running statistics per group: the recomputed ones where they were measured."""
-    recomputed = barriers[barriers.statistics == Statistics.RECOMPUTED]
-    return barriers[(barriers.statistics == Statistics.RECOMPUTED) | ~barriers.group.isin(recomputed.group)]
+    """Keep one treatment of statistics per group: the first of `PREFERRED` that was measured."""
+    rank = barriers.statistics.map(PREFERRED.index)
+    return barriers[rank == rank.groupby(barriers.group).transform("min")]
 
 
 def dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from raysweep.connectivity.blend import blend, shares
+from raysweep.connectivity.blend import shares
 from raysweep.connectivity.mixing import mixed_risks, risks_with_ends, streams_mixtures
-from raysweep.connectivity.statistics import recompute_statistics
+from raysweep.connectivity.mixtures import NOTHING, Mending, Mixtures
 from raysweep.connectivity.streaming import evaluation_of, streamed_risks, streams
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork, State
+from raysweep.models.precision import computing_in
 from raysweep.training.evaluation import Risk, evaluate
 from raysweep.vocabulary import Way
 
@@ -47,13 +48,13 @@ class Barrier:
 
 
 @torch.no_grad()
-def risk(network: FlatNetwork, state: State, split: Split, recompute: Split | None = None) -> Risk:
+def risk(network: FlatNetwork, state: State, split: Split, mending: Mending = NOTHING) -> Risk:
     """Return the risk of one network, measured as at the end of a curve; see `curve`."""
     network.load(state)
     alone, vectors = np.ones((1, 1)), [network.vector.clone()]
-    if recompute is None:
+    if not mending:
         return mixed_risks(network, vectors, alone, split)[0]
-    return _recomputed_risks(network, vectors, alone, split, recompute)[0]
+    return _mended_risks(network, vectors, alone, split, mending)[0]
 
 
 @torch.no_grad()
@@ -62,30 +63,28 @@ def curve(
     states: Sequence[State],
     weights: np.ndarray,
     split: Split,
-    recompute: Split | None = None,
+    mending: Mending = NOTHING,
     end: Callable[[int], Risk] | None = None,
 ) -> Curve:
     """Evaluate sum_i w_i theta_i at every row w of `weights`, shape (points, networks), which sums to one.
 
-    `network` gives the architecture; its weights are overwritten. With `recompute`, a split of training
-    images, every mixture and every network alone gets running statistics of its own (REPAIR, Jordan et al.
-    2023).
+    `network` gives the architecture; its weights are overwritten. `mending` says whether every mixture and
+    every network alone gets running statistics of its own, or has its hidden units repaired.
     `end(i)`, if given, returns the `risk` of network i. No permutation of its units changes that risk, so it
     need be computed only once, however many curves the network is an end of. Raises `ValueError` for a state
     whose tensors differ from those of the network in name or shape, and for networks that differ in integers
-    or masks.
+    or masks, and `SpecError` for a network whose hidden units should be repaired and cannot be found.
     """
     network.load_discrete(states)
     corner = (weights == 1).any(axis=1) & (np.count_nonzero(weights, axis=1) == 1)
     inside = weights[~corner]
     vectors = [network.flatten(state) for state in states]
-    if recompute is None:
+    if not mending:
         found, ends = risks_with_ends(network, vectors, inside, split, end)
     else:
-        found = _recomputed_risks(network, vectors, inside, split, recompute)
+        found = _mended_risks(network, vectors, inside, split, mending)
         ends = [
-            end(index) if end else risk(network, state, split, recompute)
-            for index, state in enumerate(states)
+            end(index) if end else risk(network, state, split, mending) for index, state in enumerate(states)
         ]
     mixed = iter(found)
     risks = [
@@ -94,27 +93,33 @@ def curve(
     return Curve(weights, np.array([r.loss for r in risks]), np.array([r.error for r in risks]), tuple(ends))
 
 
-def execution(network: FlatNetwork, split: Split, recompute: Split | None = None) -> str:
+def execution(network: FlatNetwork, split: Split, mending: Mending = NOTHING) -> str:
     """Return how the points of a curve of this network are evaluated: compiled, captured or plain.
 
     Ask after the curve, because an evaluation that turns out to be wrong falls back to a plain one.
     """
-    streamed = streams_mixtures(network, split) if recompute is None else streams(network, split)
+    streamed = _streams(network, split, mending) if mending else streams_mixtures(network, split)
     return evaluation_of(network, split).way if streamed else Way.PLAIN
 
 
-def _recomputed_risks(
-    network: FlatNetwork, vectors: Sequence[torch.Tensor], weights: np.ndarray, split: Split, training: Split
+def _mended_risks(
+    network: FlatNetwork, vectors: Sequence[torch.Tensor], weights: np.ndarray, split: Split, mending: Mending
 ) -> list[Risk]:
-    """Return the risks of mixtures as `mixed_risks` does, each with running statistics of its own."""
-    if streams(network, split):
-        return streamed_risks(network, vectors, weights, split, training)
+    """Return the risks of mixtures as `mixed_risks` does, each of them mended."""
+    mixtures = Mixtures(network, vectors, mending)
+    if _streams(network, split, mending):
+        return streamed_risks(network, mixtures, weights, split)
     found = []
     for parts in shares(weights):
-        blend(vectors, parts, network.vector)
-        recompute_statistics(network.model, training.images)
-        found.append(evaluate(network.model, split))
+        module = mixtures.form(parts)
+        with computing_in(network.numerics.precision, split.images.device):
+            found.append(evaluate(module, split))
     return found
+
+
+def _streams(network: FlatNetwork, split: Split, mending: Mending) -> bool:
+    """Whether mended mixtures are streamed; repaired ones run in another module than the one captured."""
+    return streams(network, split) and mending.repair is None
 
 
 def barrier(curve: Curve) -> Barrier:

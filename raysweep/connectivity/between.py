@@ -9,6 +9,7 @@ from torch import nn
 
 from raysweep.connectivity.barrier import Barrier, Curve, barrier, curve
 from raysweep.connectivity.grids import mean_grid, pair_grid, simplex_grid
+from raysweep.connectivity.mixtures import Mending
 from raysweep.connectivity.statistics import foreign_statistics
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
@@ -26,6 +27,7 @@ def barrier_of(
     labels: torch.Tensor,
     weights: np.ndarray | None = None,
     recompute: torch.Tensor | None = None,
+    repair: torch.Tensor | None = None,
 ) -> Barrier:
     """Return the barrier between two networks, over the simplex of three, or at the mean of several.
 
@@ -34,15 +36,17 @@ def barrier_of(
     (examples,). `weights` (points, networks) are the mixtures that are evaluated, rows that sum to one;
     unless given, 25 points of the line between two networks, the 91 points of 12 subdivisions for three, and
     equal weights for more. With `recompute`, training images, every mixture, and every network alone, has
-    running statistics of its own (REPAIR, Jordan et al. 2023).
+    running statistics of its own. With `repair`, also training images, the hidden units of every mixture have
+    the interpolated means and standard deviations of the networks (both: REPAIR, Jordan et al. 2023).
 
     The loss is the mean cross-entropy in nats, the error the share of wrong labels; the barrier is the
     largest excess over the interpolated risks of the networks (Sharma et al. 2024). Raises `ValueError` for
     fewer than two states, for states that do not fit the model or differ in integers or masks, for weights of
-    another shape, and for a model whose risk is not defined (see `unmeasurable`) or, with `recompute`, that
-    keeps statistics of its own.
+    another shape, for both `recompute` and `repair`, and for a model whose risk is not defined (see
+    `unmeasurable`) or, with `recompute`, that keeps statistics of its own; and `SpecError` for a model whose
+    hidden units should be repaired and cannot be found.
     """
-    return barrier(curve_of(model, states, images, labels, weights, recompute))
+    return barrier(curve_of(model, states, images, labels, weights, recompute, repair))
 
 
 def curve_of(
@@ -52,6 +56,7 @@ def curve_of(
     labels: torch.Tensor,
     weights: np.ndarray | None = None,
     recompute: torch.Tensor | None = None,
+    repair: torch.Tensor | None = None,
 ) -> Curve:
     """Return the risks of mixtures of networks; see `barrier_of` for the arguments and errors."""
     if len(states) < 2:
@@ -60,8 +65,10 @@ def curve_of(
     if grid.ndim != 2 or grid.shape[1] != len(states):
         raise ValueError(f"weights: expected the shape (points, {len(states)}), not {grid.shape}")
     _check_measurable(model, images, recompute is not None)
-    training = None if recompute is None else Split(recompute, labels.new_zeros(len(recompute)))
-    return curve(FlatNetwork(copy.deepcopy(model)), states, grid, Split(images, labels), training)
+    if recompute is not None and repair is not None:
+        raise ValueError("give either recompute or repair")
+    mending = Mending(recompute, repair)
+    return curve(FlatNetwork(copy.deepcopy(model)), states, grid, Split(images, labels), mending)
 
 
 def _check_measurable(model: nn.Module, images: torch.Tensor, recompute: bool) -> None:

@@ -11,6 +11,7 @@ import torch
 from raysweep.connectivity.batched import batched_sums
 from raysweep.connectivity.blend import blend, shares
 from raysweep.connectivity.first_layers import FirstLayers, Responses
+from raysweep.connectivity.mixtures import Mixtures
 from raysweep.connectivity.streaming import streamed_risks, streams
 from raysweep.data.resident import Split, unwritten
 from raysweep.models.flat import FlatNetwork
@@ -48,7 +49,7 @@ def mixed_risks(
     if not len(weights):
         return []
     if points is None and streams_mixtures(network, split):
-        return streamed_risks(network, vectors, weights, split)
+        return streamed_risks(network, Mixtures(network, vectors), weights, split)
     first, points = _way(network, vectors, weights, split, points)
     chunk, kept = _sizes(first, split)
     loss = torch.zeros(len(weights), dtype=torch.float64, device=split.images.device)

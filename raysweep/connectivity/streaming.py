@@ -4,17 +4,16 @@ Each mixture is formed in place in the vector that the network's tensors are vie
 follows it on the stream, a captured graph, reads these tensors.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from raysweep.connectivity.blend import blend, shares
-from raysweep.connectivity.statistics import recompute_statistics
+from raysweep.connectivity.blend import shares
+from raysweep.connectivity.mixtures import Mixtures
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
-from raysweep.models.precision import computing_in
 from raysweep.training.evaluation import Risk
 from raysweep.training.repeated_evaluation import Evaluation
 from raysweep.vocabulary import Precision
@@ -25,26 +24,16 @@ _EVALUATIONS: WeakKeyDictionary[FlatNetwork, dict[Hashable, Evaluation]] = WeakK
 
 
 @torch.no_grad()
-def streamed_risks(
-    network: FlatNetwork,
-    vectors: Sequence[torch.Tensor],
-    weights: np.ndarray,
-    split: Split,
-    recompute: Split | None = None,
-) -> list[Risk]:
-    """Return the risk of sum_i w_i vectors_i for every row w of `weights`, which sums to one.
+def streamed_risks(network: FlatNetwork, mixtures: Mixtures, weights: np.ndarray, split: Split) -> list[Risk]:
+    """Return the risk of the mixture for every row of `weights`, which sums to one.
 
-    `weights` has the shape (points, networks). With `recompute` every mixture gets running statistics of its
-    own, computed on these images. Integers and masks keep the values that the network holds. Raises
-    `ImagesWritten` for a network that writes to its input.
+    `weights` has the shape (points, networks). Integers and masks keep the values that the network holds.
+    Raises `ImagesWritten` for a network that writes to its input.
     """
     evaluation = evaluation_of(network, split)
     found = torch.empty(len(weights), 2, dtype=torch.float64, device=split.images.device)
     for row, parts in zip(found, shares(weights), strict=True):
-        blend(vectors, parts, network.vector)
-        if recompute is not None:
-            with computing_in(network.numerics.precision, split.images.device):
-                recompute_statistics(network.model, recompute.images)
+        mixtures.form(parts)
         evaluation.start()
         row.copy_(evaluation.totals)
     return evaluation.risks(found)

@@ -13,10 +13,14 @@ from raysweep.plan.identity import AgreementJob, AlignmentJob, BarrierJob, Compa
 from raysweep.plan.versions import ALIGNMENT_VERSION, OWN_NETWORKS_VERSION
 from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
-from raysweep.vocabulary import AgreementKind, Interpolation, Kind
+from raysweep.vocabulary import AgreementKind, Interpolation, Kind, Statistics
 
 Pair = tuple[Network, Network]
 Networks = tuple[Network, ...]
+
+
+def _without_running_statistics(statistics: Statistics) -> Statistics:
+    return Statistics.REPAIRED if statistics == Statistics.REPAIRED else Statistics.KEPT
 
 
 class Comparisons:
@@ -112,11 +116,11 @@ class Comparisons:
         return self._pairs.setdefault((*how, frozenset(pair)), pair) == pair
 
     def add(self, comparison: Comparison) -> None:
-        """Add a comparison; one of networks with BatchNorm for each way to treat its statistics."""
+        """Add a comparison for each way to treat statistics; without BatchNorm, none are to be recomputed."""
+        asked = self._compare.statistics
         if comparison.setting not in self.batchnorm:
-            self._add(comparison)
-            return
-        for statistics in self._compare.statistics:
+            asked = list(dict.fromkeys(_without_running_statistics(each) for each in asked))
+        for statistics in asked:
             self._add(replace(comparison, statistics=statistics))
 
     def _add(self, comparison: Comparison) -> None:

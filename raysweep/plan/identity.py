@@ -127,7 +127,8 @@ class Comparison:
     `path` lists the networks along which permutations are composed, and `hybrid` says in which layers the
     early permutation is applied (a name and a number). `across` says in what the networks differ besides the
     replicate; a narrower network is padded to the width of the first with units that do not change what it
-    computes. `statistics` says whether those of BatchNorm are mixed like weights or computed again.
+    computes. `statistics` says whether those of BatchNorm are mixed like weights or computed again, and
+    whether those of hidden units are repaired.
     """
 
     interpolation: Interpolation

@@ -25,10 +25,8 @@ def _warnings(config: ModelConfig) -> list[str]:
         spec = unproved_spec(config)
     except SpecError as error:
         return [f"{name}: {error}"]
-    moving, left = sum(spec.sizes.values()), sum(each.units for each in spec.left_alone)
-    if not moving and not left:
-        return [f"{name}: has no hidden units that can be reordered, so aligning it changes nothing"]
-    if not left:
+    found = spec.movement
+    if found.units and not found.in_blocks and not found.stay:
         return []
-    reasons = "; ".join(map(str, spec.left_alone))
-    return [f"{name}: {moving} of {moving + left} hidden units can be reordered; left alone: {reasons}"]
+    reasons = "; left alone: " + "; ".join(map(str, spec.left_alone)) if spec.left_alone else ""
+    return [f"{name}: {found}{reasons}"]

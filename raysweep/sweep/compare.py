@@ -78,10 +78,12 @@ class Compare(Strict):
     )
     statistics: list[Statistics] = Field(
         min_length=1,
-        default=list(Statistics),
+        default=[Statistics.KEPT, Statistics.RECOMPUTED],
         description="What becomes of the running statistics of BatchNorm, and of InstanceNorm that keeps "
         "them: they are `kept` and mixed like weights, or `recomputed` at every point, which includes the "
-        "networks themselves. Other networks have none.",
+        "networks themselves. Other networks have none, and a barrier of their own for neither. `repaired`, "
+        "for any network: as `kept`, and the hidden units of every mixture get the interpolated means and "
+        "standard deviations of its networks (REPAIR).",
     )
     splits: list[Split] = Field(
         min_length=1,

@@ -12,9 +12,10 @@ of which is a run of entries of one group, or of entries that stay in place.
 """
 
 from raysweep.symmetry.left_alone import LeftAlone
+from raysweep.symmetry.movement import Movement
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
 from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.spec import PermutationSpec
 
-__all__ = ["LeftAlone", "Permutation", "PermutationSpec", "prove", "read_in_training_only"]
+__all__ = ["LeftAlone", "Movement", "Permutation", "PermutationSpec", "prove", "read_in_training_only"]

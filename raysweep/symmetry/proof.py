@@ -62,10 +62,30 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
             _check_together(spec, network, generator)
         if not occurrences:
             return
-    idle = occurrences[0]
-    raise SpecError(
-        f"group {idle.group}: axis {idle.dimension} of {idle.name} has no effect, "
-        "so nothing is proved (a bias that the next norm subtracts again is best left out)"
+    raise SpecError(_without_effect(occurrences, list(_occurrences(spec, model))))
+
+
+def _without_effect(idle: list[_Occurrence], every: list[_Occurrence]) -> str:
+    """Say why the first of the axes without effect has none.
+
+    Where another tensor of the same module has an effect along the same units, its signal reaches the
+    outputs, so that what this one adds to it is taken away again. Otherwise no signal reaches them.
+    """
+    first, silent = idle[0], {(each.name, each.dimension) for each in idle}
+    where = f"group {first.group}: axis {first.dimension} of {first.name} has no effect"
+    module = first.name.rpartition(".")[0]
+    for other in every:
+        heard = (other.name, other.dimension) not in silent
+        if heard and other.group == first.group and other.name.rpartition(".")[0] == module:
+            return (
+                f"{where}, although that of {other.name} has one, so nothing is proved of it; a bias that "
+                "the next norm subtracts again is best left out"
+            )
+    return (
+        f"{where}: with random weights no change of it reaches the outputs, so nothing is proved and "
+        "nothing disproved; the signal is lost on the way, as in very deep networks without norms or "
+        "residual connections and in nonlinearities that are constant far from 0. A norm keeps it; "
+        "PermutationSpec.trace(..., proved=False) does without a proof"
     )
 
 

@@ -1,14 +1,17 @@
 """Which axes of which parameters move together when hidden units are reordered."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from raysweep.models.versions import like
 from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, length, segments
 from raysweep.symmetry.blocks import check_blocks, random_blocks
 from raysweep.symmetry.left_alone import LeftAlone
+from raysweep.symmetry.movement import Movement, movement
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
 from raysweep.symmetry.selection import selected
@@ -44,7 +47,7 @@ class PermutationSpec:
         `example_input` is an input of the module with a first axis of examples (two are enough); for most
         networks only its shape and type matter. The module is not changed. The proof (see `prove`) takes a
         few times as long as running the network forwards and backwards in float64; `proved=False` leaves it
-        to the caller.
+        to the caller. Where no hidden unit can be moved, a proved spec comes with a warning.
 
         Raises `SpecError` naming the operation, parameter or group that is not understood: attention, for
         example, is refused.
@@ -55,7 +58,14 @@ class PermutationSpec:
         spec = PermutationSpec(found.axes, found.sizes, buffers, found.blocks, left_alone)
         if proved:
             prove(spec, model, example_input)
+            if not spec.sizes:
+                warnings.warn(f"{type(model).__name__}: {spec.movement}", stacklevel=2)
         return spec
+
+    @property
+    def movement(self) -> Movement:
+        """How many hidden units move freely, how many only in blocks, and how many stay."""
+        return movement(self.axes, self.sizes, self.blocks, self.left_alone)
 
     def random(self, generator: torch.Generator) -> Permutation:
         """Draw a permutation of every group uniformly from those that respect its blocks."""
@@ -69,12 +79,12 @@ class PermutationSpec:
     def apply(self, permutation: Permutation, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the state with its units reordered; tensors in which nothing moves are shared.
 
-        `state` holds tensors by name, as `state_dict` returns them; names that the spec does not have are
-        passed through. Raises `ValueError` for a permutation that does not fit this spec (see `check`), and
-        for a tensor that has to move but is missing or has another size.
+        `state` holds tensors by name, as `state_dict` returns them, whose versions of modules are kept. Names
+        that the spec does not have are passed through. Raises `ValueError` for a permutation that does not
+        fit this spec (see `check`), and for a tensor that has to move but is missing or has another size.
         """
         self.check(permutation)
-        result = dict(state)
+        result = like(state)
         moving = permutation.moving()
         for name, axes in self.axes.items():
             own = [any(segment.group in moving for segment in segments(axis)) for axis in axes]

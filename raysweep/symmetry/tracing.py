@@ -12,6 +12,11 @@ from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.settling import Symmetries, settled
 
+CONVOLUTIONS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
+
 
 class _Tracer(fx.Tracer):
     proxy_buffer_attributes = True  # else a computation on buffers is folded into a constant
@@ -79,6 +84,34 @@ def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str,
         if not names:
             raise SpecError(f"group {group}: no value of the network has its units along axis 1")
     return {group: tuple(names) for group, names in found.items()}
+
+
+def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> dict[str, int]:
+    """Return the nodes whose values are those of hidden units before norm and nonlinearity, with their axis.
+
+    They are the linear layers and convolutions of `traced_graph` in its order, but for those whose values are
+    the network's output. Hidden units that cannot be permuted count too. Raises `SpecError`, naming an
+    operation that is not understood.
+    """
+    interpreter = _interpret(copy.deepcopy(model).eval(), example)
+    found = {}
+    for node in interpreter.graph.nodes:
+        axis = _axis_of_units(interpreter, node)
+        value = interpreter.computed.get(node.name)
+        if axis is not None and value is not None:
+            units = interpreter.groups.resolve(value.axes[axis])
+            if any(segment.group is not None or segment.why for segment in units):
+                found[node.name] = axis
+    return found
+
+
+def _axis_of_units(interpreter: Interpreter, node: fx.Node) -> int | None:
+    """Return the axis along which a linear layer or convolution has its units; None for other operations."""
+    if node.op == "call_module":
+        module = interpreter.fetch_attr(str(node.target))
+        return -1 if isinstance(module, nn.Linear) else 1 if isinstance(module, CONVOLUTIONS) else None
+    name = str(getattr(node.target, "__name__", node.target))
+    return -1 if name in ("linear", "matmul", "mm") else 1 if name.startswith("conv") else None
 
 
 def traced_graph(model: nn.Module) -> fx.Graph:

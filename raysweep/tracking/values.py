@@ -8,6 +8,7 @@ import pandas as pd
 
 from raysweep.tables.schemas import TABLES
 from raysweep.tables.variants import variants
+from raysweep.vocabulary import Statistics
 
 Value = tuple[str, float, int, int]  # name, value, time in milliseconds, step
 AT_END = ("sparsity", "train_loss", "train_error", "test_loss", "test_error")
@@ -143,7 +144,7 @@ def _names(rows: pd.DataFrame) -> pd.Series:
     This is the number of networks in a joint alignment, a mean, a path or a cycle, or of checkpoints in a
     stack; where the permutation was found (the level of pruning, the step, or another task); the point at
     which pruned networks are compared; the layers of a hybrid; `along` for barriers before the end of
-    training; and `recomputed` for recomputed BatchNorm statistics.
+    training; and `recomputed` or `repaired` for such statistics.
     """
     pruned, end, transferred = rows.level > 0, _ends(rows), rows.transferred_from.notna()
     found = rows.permutation_level.map(lambda level: "_dense" if level == 0 else "_level", na_action="ignore")
@@ -160,7 +161,7 @@ def _names(rows: pd.DataFrame) -> pd.Series:
         ("_from_" + rows.transferred_from.str[:8], transferred),
         ("_" + rows.hybrid + _suffix(rows.hybrid_layers), rows.hybrid.notna()),
         (pd.Series("_along", rows.index), ~pruned & ~end),
-        (pd.Series("_recomputed", rows.index), rows.statistics == "recomputed"),
+        ("_" + rows.statistics, rows.statistics != Statistics.KEPT),
     ):
         name += text.astype(object).where(where, "").fillna("")
     return name

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 
 from raysweep.choices import choose
-from raysweep.connectivity import barrier, curve, execution, mean_grid, pair_grid, simplex_grid
+from raysweep.connectivity import (
+    NOTHING,
+    Mending,
+    barrier,
+    curve,
+    execution,
+    mean_grid,
+    pair_grid,
+    simplex_grid,
+)
 from raysweep.data.resident import Split
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import BarrierJob, Comparison, Trial
@@ -34,16 +43,17 @@ def compare_job(
     unpermuted = [networks.padded(member, trials[member.trial_id], config) for member in comparison.networks]
     states = _permuted(comparison, unpermuted, objects, config, permutations)
     grid = _grid(comparison, compare)
-    statistics = {"kept": None, "recomputed": networks.split(data, "train")}
-    recompute = choose("statistics", comparison.statistics, statistics)
+    images = networks.split(data, "train").images
+    mendings = {"kept": NOTHING, "recomputed": Mending(recompute=images), "repaired": Mending(repair=images)}
+    mending = choose("statistics", comparison.statistics, mendings)
     for name in compare.splits:
         split = networks.split(data, name)
         where = f"{name} {first.setting}"  # a setting has one architecture and one data set
 
         def endpoint(index: int, where: str = where, split: Split = split) -> Risk:
-            return networks.risk(comparison.networks[index], unpermuted[index], where, flat, split, recompute)
+            return networks.risk(comparison.networks[index], unpermuted[index], where, flat, split, mending)
 
-        line = curve(flat, states, grid, split, recompute, endpoint)
+        line = curve(flat, states, grid, split, mending, endpoint)
         yield {
             "barrier_id": job.barrier_id,
             "split": name,
@@ -52,7 +62,7 @@ def compare_job(
             "curve_loss": line.loss.tolist(),
             "curve_error": line.error.tolist(),
             "seconds": time.perf_counter() - began,
-            "execution": execution(flat, split, recompute),
+            "execution": execution(flat, split, mending),
         }
 
 

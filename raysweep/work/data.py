@@ -15,7 +15,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.plan import probes as facts
 from raysweep.sweep.train import Training
-from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry import PermutationSpec, prove
 from raysweep.work.cuda_driver import why_no_cuda
 
 State = dict[str, torch.Tensor]
@@ -72,4 +72,7 @@ def architecture(config: ModelConfig) -> nn.Module:
 @lru_cache(maxsize=64)
 def proved_spec(config: ModelConfig) -> PermutationSpec:
     """Trace an architecture and prove its symmetries, once per process. Raises `SpecError`."""
-    return PermutationSpec.trace(build(config), torch.zeros(EXAMPLES, *config.shape))
+    model, example = build(config), torch.zeros(EXAMPLES, *config.shape)
+    spec = PermutationSpec.trace(model, example, proved=False)
+    prove(spec, model, example)  # `trace` would warn of a network without units to move, as the plan does
+    return spec

@@ -6,6 +6,7 @@ import time
 from raysweep.data.resident import Resident
 from raysweep.errors import UserError
 from raysweep.models.build import build
+from raysweep.models.versions import load_state
 from raysweep.plan.identity import Trial, trial_config
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.trials import TrialStore
@@ -29,7 +30,7 @@ def import_checkpoint(trial: Trial, path: str, data: Resident, store: TrialStore
     began = time.time()
     model = build(model_config(trial.training, data))
     try:
-        model.load_state_dict(fitting_state(read_states(path), model))
+        load_state(model, fitting_state(read_states(path), model))
     except Unfitting as error:
         name = trial.training.model
         raise UserError(f"train.imports: {path} does not fit train.model = {name}: {error}") from error

@@ -10,6 +10,7 @@ from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
+from raysweep.models.versions import load_state
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
@@ -53,7 +54,7 @@ class Inputs:
         if trial.parent is None:
             return initialised(self.config, trial.training.init, trial.init_seed)
         model = build(self.config)
-        model.load_state_dict(self._store.read_checkpoint(trial.parent, 0, self._extent.start))
+        load_state(model, self._store.read_checkpoint(trial.parent, 0, self._extent.start))
         return model
 
     def template(self) -> nn.Module:

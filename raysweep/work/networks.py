@@ -3,7 +3,7 @@
 import torch
 
 from raysweep.choices import choose
-from raysweep.connectivity import risk
+from raysweep.connectivity import Mending, risk
 from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
@@ -31,7 +31,7 @@ class Networks:
         self._store, self._compare = store, sections.compare
         self._train = sections.train
         self._states, self._on_gpu = Cache(limit), Cache(_room_on_gpu(sections))
-        self._risks: dict[tuple[Network, str, bool], Risk] = {}
+        self._risks: dict[tuple[Network, str, bool, bool], Risk] = {}
         self._flat: tuple[tuple[ModelConfig, str], FlatNetwork] | None = None
 
     def architecture_and_data(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:
@@ -88,15 +88,15 @@ class Networks:
         where: str,
         flat: FlatNetwork,
         split: Split,
-        recompute: Split | None,
+        mending: Mending,
     ) -> Risk:
         """Return the risk of an unpermuted network, which is computed only once.
 
         `where` identifies the split, the data set and the architecture.
         """
-        key = (network, where, recompute is not None)
+        key = (network, where, mending.recompute is not None, mending.repair is not None)
         if key not in self._risks:
-            self._risks[key] = risk(flat, state, split, recompute)
+            self._risks[key] = risk(flat, state, split, mending)
         return self._risks[key]
 
 

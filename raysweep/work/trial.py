@@ -11,6 +11,7 @@ from raysweep.accelerator.environment import continued, environment
 from raysweep.data.resident import Resident
 from raysweep.models.config import ModelConfig
 from raysweep.models.precision import Numerics
+from raysweep.models.versions import load_state
 from raysweep.plan.identity import Trial, trial_config
 from raysweep.plan.trials import Extent
 from raysweep.pruning import sparsity
@@ -101,7 +102,7 @@ class _Level:
         masks = inputs.masks(self._level)
         model = inputs.model()
         if point:
-            model.load_state_dict(point.state)
+            load_state(model, point.state)
         model.to(self._data.train.images.device)
         if trial.training.channels_last:
             model.to(memory_format=torch.channels_last)

@@ -11,6 +11,7 @@ from raysweep.alignment.assignments import Matrices
 from raysweep.data.resident import Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
+from raysweep.models.versions import load_state
 from raysweep.plan.identity import Network
 from raysweep.store.memory_cache import Cache
 from raysweep.sweep.align import ActivationMatching
@@ -54,7 +55,7 @@ class UnitValues:
             key = (networks[index], number)
             found: Values | None = self._kept.get(key)
             if found is None:
-                model.load_state_dict(states[networks[index]], assign=True)
+                load_state(model, states[networks[index]], assign=True)
                 found = recorder.values(chunks[number], number)
                 self._kept.put(key, found, sum(each.nbytes for each in found.values()))
             return found

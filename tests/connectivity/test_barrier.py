@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from raysweep.connectivity import Curve, barrier, curve, mean_grid, pair_grid, risk, simplex_grid
+from raysweep.connectivity import Curve, Mending, barrier, curve, mean_grid, pair_grid, risk, simplex_grid
 from raysweep.models.build import build
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.initialise import initialised
@@ -66,9 +66,9 @@ def test_the_risk_of_a_network_is_that_of_an_end(digits):
     """Also with recomputed statistics, which the network then holds."""
     states = [initialised(mlp(norm="batch"), "pytorch", seed).state_dict() for seed in range(2)]
     network = FlatNetwork(build(mlp(norm="batch")))
-    for images in (None, digits.train.first(300)):
-        ends = curve(network, states, pair_grid(3), digits.test, images).ends
-        assert tuple(risk(network, state, digits.test, images) for state in states) == ends
+    for images in (None, digits.train.images[:300]):
+        ends = curve(network, states, pair_grid(3), digits.test, Mending(images)).ends
+        assert tuple(risk(network, state, digits.test, Mending(images)) for state in states) == ends
 
 
 def test_grids():

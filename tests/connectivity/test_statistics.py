@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from raysweep.alignment import weight_matching
-from raysweep.connectivity import barrier, curve, pair_grid, statistics
+from raysweep.connectivity import Mending, barrier, curve, pair_grid, statistics
 from raysweep.connectivity.statistics import (
     foreign_statistics,
     has_running_statistics,
@@ -38,7 +38,7 @@ def pair(digits):
 
 
 def line(digits, pair, recompute):
-    return curve(FlatNetwork(build(CONFIG)), pair, pair_grid(5), digits.test, recompute)
+    return curve(FlatNetwork(build(CONFIG)), pair, pair_grid(5), digits.test, Mending(recompute))
 
 
 def test_who_has_running_statistics():
@@ -48,7 +48,7 @@ def test_who_has_running_statistics():
 
 def test_recomputed_statistics_agree_with_brute_force(digits, pair):
     """The midpoint, mixed by state dict, with torch's own cumulative averages."""
-    found = line(digits, pair, digits.train)
+    found = line(digits, pair, digits.train.images)
     plain = build(CONFIG)
     mixed = {n: 0.5 * a + 0.5 * pair[1][n] if a.is_floating_point() else a for n, a in pair[0].items()}
     plain.load_state_dict(mixed)
@@ -65,7 +65,7 @@ def test_recomputed_statistics_agree_with_brute_force(digits, pair):
 
 
 def test_recomputing_cures_collapsed_variances(digits, pair):
-    kept, recomputed = line(digits, pair, None), line(digits, pair, digits.train)
+    kept, recomputed = line(digits, pair, None), line(digits, pair, digits.train.images)
     assert barrier(recomputed).loss_barrier < barrier(kept).loss_barrier
     assert np.isfinite(recomputed.loss).all()
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from raysweep.connectivity import barrier, curve, mixing, pair_grid, risk, simplex_grid, streaming
+from raysweep.connectivity import Mending, barrier, curve, mixing, pair_grid, risk, simplex_grid, streaming
+from raysweep.connectivity.mixtures import Mixtures
 from raysweep.connectivity.streaming import streamed_risks
 from raysweep.data.resident import Split
 from raysweep.models.build import build
@@ -31,11 +32,11 @@ def networks(config, count, numerics=FLOAT32):
 @pytest.mark.parametrize("grid", [pair_grid(5), simplex_grid(6)[::5]], ids=len)
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_they_have_the_risks_of_a_plain_curve(digits, config, grid, recompute):
-    training = digits.train.first(200) if recompute else None
+    training = Mending(digits.train.images[:200] if recompute else None)
     network, states = networks(config, grid.shape[1])
     plain = curve(network, states, grid, digits.test, training)
     vectors = [network.flatten(state) for state in states]
-    found = streamed_risks(network, vectors, grid, digits.test, training)
+    found = streamed_risks(network, Mixtures(network, vectors, training), grid, digits.test)
     assert [each.loss for each in found] == pytest.approx(plain.loss, rel=1e-5)
     assert [each.error for each in found] == pytest.approx(plain.error, abs=1 / len(digits.test))
 
@@ -44,7 +45,7 @@ def test_they_have_the_risks_of_a_plain_curve(digits, config, grid, recompute):
 @pytest.mark.parametrize("grid", [pair_grid(7), simplex_grid(6)[::5]], ids=len)
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_a_network_against_itself_has_no_barrier(digits, config, grid, recompute):
-    training = digits.train.first(200) if recompute else None
+    training = Mending(digits.train.images[:200] if recompute else None)
     network, (state,) = networks(config, 1, BFLOAT16)
     line = curve(network, [state] * grid.shape[1], grid, digits.test, training)
     alone = risk(network, state, digits.test, training)
@@ -70,7 +71,7 @@ def test_other_images_and_old_ones_are_told_apart(digits):
     vectors, alone = [network.flatten(states[0])], np.ones((1, 1))
     splits = [digits.test.first(examples) for examples in range(10, 11 + streaming.MOST)]
     for split in splits * 2:
-        (found,) = streamed_risks(network, vectors, alone, split)
+        (found,) = streamed_risks(network, Mixtures(network, vectors), alone, split)
         (plain,) = mixing.mixed_risks(network, vectors, alone, split)
         assert found.loss == pytest.approx(plain.loss, rel=1e-5)
         assert found.error == plain.error
@@ -79,13 +80,13 @@ def test_other_images_and_old_ones_are_told_apart(digits):
 def test_no_mixtures_have_no_risks(digits):
     network, states = networks(mlp(), 2)
     vectors = [network.flatten(state) for state in states]
-    assert streamed_risks(network, vectors, pair_grid(3)[:0], digits.test) == []
+    assert streamed_risks(network, Mixtures(network, vectors), pair_grid(3)[:0], digits.test) == []
 
 
 def test_a_line_may_go_past_its_ends(digits):
     network, states = networks(mlp(), 2)
     vectors = [network.flatten(state) for state in states]
-    (found,) = streamed_risks(network, vectors, np.array([[-0.5, 1.5]]), digits.test)
+    (found,) = streamed_risks(network, Mixtures(network, vectors), np.array([[-0.5, 1.5]]), digits.test)
     past = {name: torch.lerp(states[0][name], states[1][name], 1.5) for name in states[0]}
     assert found.loss == pytest.approx(risk(network, past, digits.test).loss, rel=1e-4)
 
@@ -94,7 +95,9 @@ def test_the_processor_waits_once_for_a_line(digits, monkeypatch):
     """However many points it has; the first line also compares its evaluation with a plain one."""
     monkeypatch.setitem(repeated_evaluation.ROOM, DEVICE, 2**23)
     states = [initialised(mlp(), "kaiming_normal", seed).state_dict() for seed in range(2)]
-    plain = mixing.mixed_risks(*mixtures(FlatNetwork(build(mlp())), states, 9), digits.test, points=1)
+    alone = FlatNetwork(build(mlp()))
+    vectors = [alone.flatten(state) for state in states]
+    plain = mixing.mixed_risks(alone, vectors, pair_grid(9), digits.test, points=1)
     with pretended_device() as waits:
         network = FlatNetwork(placed(build(mlp()), {}))
         placed(network.model, network.views(network.vector))  # `data` is not what this device computes with
@@ -108,7 +111,7 @@ def test_the_processor_waits_once_for_a_line(digits, monkeypatch):
 
 
 def mixtures(network, states, points):
-    return network, [network.flatten(state) for state in states], pair_grid(points)
+    return network, Mixtures(network, [network.flatten(state) for state in states]), pair_grid(points)
 
 
 def placed(model, tensors):

@@ -8,11 +8,11 @@ from raysweep.sweep.load import check
 from tests.plan.compared import comparisons
 
 
-def plan(kinds, joint=(3,), align=None, **train):
+def plan(kinds, joint=(3,), align=None, compare=None, **train):
     base = {"dataset": "digits", "width": 8, "epochs": 2, "replicates": 4}
-    compare = {"kinds": kinds, "joint_networks": list(joint)}
+    comparing = {"kinds": kinds, "joint_networks": list(joint), **(compare or {})}
     return desired(
-        check("test", {"name": "s", "train": {**base, **train}, "compare": compare, "align": align or {}})
+        check("test", {"name": "s", "train": {**base, **train}, "compare": comparing, "align": align or {}})
     )
 
 
@@ -76,6 +76,17 @@ def test_batchnorm_is_compared_with_both_statistics():
     assert len(both.barriers) == 2 * len(kept.barriers)
     assert {each.statistics for each in comparisons(kept)} == {"kept"}
     assert {each.statistics for each in comparisons(both)} == {"kept", "recomputed"}
+
+
+def test_hidden_units_of_any_network_are_repaired():
+    """The barriers that were there before keep their ids."""
+    statistics = {"statistics": ["kept", "recomputed", "repaired"]}
+    for norm, ways in (("none", 2), ("batch", 3)):
+        plain, more = plan(["direct"], norm=norm), plan(["direct"], norm=norm, compare=statistics)
+        assert set(plain.barriers) < set(more.barriers)
+        assert len({each.statistics for each in comparisons(more)}) == ways
+    alone = plan(["direct"], compare={"statistics": ["repaired"]})
+    assert {each.statistics for each in comparisons(alone)} == {"repaired"}
 
 
 def test_settings_of_the_method_are_in_the_id():

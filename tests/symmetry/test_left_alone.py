@@ -187,7 +187,15 @@ def sorting(shape, classes, width):
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        ("shuffled", ["8 of 16 hidden units", "8 along axis 0 of first.weight", "operation getitem"]),
+        (
+            "shuffled",
+            [
+                "of 16 hidden units 8 (50%) can be reordered freely",
+                "8 (50%) stay; left",
+                "8 along axis 0 of first.weight",
+                "operation getitem",
+            ],
+        ),
         ("linear", ["has no hidden units that can be reordered"]),
         ("sorting", ["module 2 (Softmax) is not understood"]),
         ("plain", []),

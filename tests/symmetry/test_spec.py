@@ -41,8 +41,16 @@ def test_axes_without_effect_fail_the_proof():
     spec = PermutationSpec.trace(model, EXAMPLE, proved=False)
     with pytest.raises(SpecError, match=r"group 0: axis 0 of 0\.bias has no effect"):
         prove(spec, model, EXAMPLE)
-    with pytest.raises(SpecError, match=r"group 0: axis 0 of 0\.bias has no effect"):
+    with pytest.raises(SpecError, match=r"although that of 0\.weight has one.* a bias that the next norm"):
         PermutationSpec.trace(model, EXAMPLE)
+
+
+def test_a_signal_that_is_lost_on_the_way_is_told_from_a_redundant_parameter():
+    layers = [layer for _ in range(25) for layer in (nn.Linear(4, 4), nn.Sigmoid())]
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), *layers, nn.Linear(4, 10))
+    with pytest.raises(SpecError, match=r"group 1: axis 0 of 1\.weight has no effect: with random") as caught:
+        PermutationSpec.trace(model, EXAMPLE)
+    assert "bias" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["layers.1.bias", "layers.2.running_mean", "layers.2.running_var"])

@@ -86,7 +86,7 @@ BARRIERS: list[Column] = [
         "The optimiser step at which the permutation was found: the early step of a hybrid, the last "
         "step of a stack. Null for unaligned networks.",
     ),
-    ("statistics", TEXT, "kept or recomputed: what becomes of the statistics of BatchNorm."),
+    ("statistics", TEXT, "kept, recomputed or repaired: see `compare.statistics`."),
     ("split", TEXT, "train (its first `train_examples` examples) or test."),
     ("alphas", INT, "`compare.alphas`. Null unless the interpolation is pair."),
     ("subdivisions", INT, "`compare.subdivisions`. Null unless the interpolation is simplex."),

@@ -67,13 +67,15 @@ def test_networks_pruned_from_one_at_chance_are_too():
         (True, ("kept", "recomputed"), "recomputed running statistics"),
         (True, ("kept",), "kept running statistics"),
         (False, ("kept",), None),
+        (False, ("kept", "repaired"), None),
+        (False, ("repaired",), "repaired hidden units"),
     ],
 )
 def test_the_answer_says_which_statistics_it_shows(tmp_path, keeps, statistics, words):
     barriers = [{**row, "statistics": each} for row in PAIRS for each in statistics]
     runs = pd.DataFrame(trial_rows()).assign(running_statistics=keeps)
     head = text(tmp_path, barriers, runs).splitlines()[0]
-    assert ("statistics" in head) == (words is not None)
+    assert ("statistics" in head or "repaired" in head) == (words is not None)
     assert f"weight matching{f', {words}' if words else ''}, mean test barrier by width" in head
 
 
