@@ -169,7 +169,7 @@ ELSEWHERE = {  # at work on stored networks, below; by torch; as a module of tha
 def test_unknown_names_are_refused(key, place, monkeypatch):
     monkeypatch.setattr(building, "MODELS", (*building.MODELS, "novel"))
     monkeypatch.setattr(building, "NORMS", (*building.NORMS, "novel"))
-    with pytest.raises((ValueError, UserError), match=r"unknown .*'novel'.*; valid( names)?: \w"):
+    with pytest.raises((ValueError, UserError), match=r"unknown .*'novel'.*; valid( names| choices)?: \w"):
         PURE[key][place]()
 
 

@@ -90,7 +90,7 @@ def _best_share(
         moved = [apply_relaxed(spec, *each) for each in zip(there, weights, strict=True)]
         values.append(_objective(moved).item())
     line = np.polynomial.Polynomial.fit(POINTS, values, len(POINTS) - 1)
-    turns = [root.real for root in line.deriv().roots() if abs(root.imag) < TOLERANCE]
+    turns = [float(root.real) for root in line.deriv().roots() if abs(root.imag) < TOLERANCE]
     best = max([1.0, *(turn for turn in turns if 0 < turn < 1)], key=line)
     return float(best) if line(best) > values[0] + TOLERANCE * abs(values[0]) else 0.0
 

@@ -22,6 +22,7 @@ from raysweep.plan.identity import (
 )
 from raysweep.plan.levels import Levels
 from raysweep.plan.lost import lost_by
+from raysweep.plan.own_methods import check_own_methods
 from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
@@ -139,6 +140,7 @@ def _keeping_all() -> Iterator[None]:
 
 def _desired(sweep: Sweep) -> Desired:
     sections = sweep.sections
+    check_own_methods(sections.align)
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:

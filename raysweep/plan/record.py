@@ -48,6 +48,7 @@ SCHEMA = pa.schema(
         ("dropped", pa.float64()),
     ]
 )
+_CHANGED = "{}: its file has changed since this command read it; start again"
 _EXTENT = ("per_epoch", "total", "start", "levels", "checkpoints", "optimisers")
 
 
@@ -194,7 +195,10 @@ def _store_sources(files: Files, wanted: Desired, sources: dict[str, bytes]) -> 
     for trial in wanted.trials.values():
         for key, own in trial.training.own_functions().items():
             if trial.sources[key] not in found:
-                raise UserError(f"{own}: its file has changed since this command read it; start again")
+                raise UserError(_CHANGED.format(own))
+    for own in wanted.sweep.sections.align.own_functions():
+        if wanted.sweep.sections.align.sources[own.name] not in found:
+            raise UserError(_CHANGED.format(own))
     for source_digest, content in found.items():
         if not files.holds(source_name(source_digest), content):
             files.put(source_name(source_digest), content)

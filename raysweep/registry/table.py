@@ -21,6 +21,13 @@ class Entry:
     description: str
 
 
+def imported(function: str) -> Callable[..., Any]:
+    """Import a function of ours, written `package.module:function`."""
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
 E = TypeVar("E", bound=Entry)
 
 
@@ -56,9 +63,7 @@ class Registry(Mapping[str, E], Generic[E]):
         """
         if self.own and is_own(name):
             return self.own_function(name).load()
-        module, _, function = self[name].function.partition(":")
-        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-        return found
+        return imported(self[name].function)
 
     def own_function(self, name: str) -> OwnFunction:
         """Return a user's function, not yet imported."""

@@ -45,8 +45,8 @@ class Sweep:
 
     def own_functions(self) -> list[OwnFunction]:
         """Return the user's functions that the sweep names, each once."""
-        found = (own for training in self.trainings for own in training.own_functions().values())
-        return sorted(set(found), key=str)
+        found = {own for training in self.trainings for own in training.own_functions().values()}
+        return sorted(found.union(self.sections.align.own_functions()), key=str)
 
     @property
     def fingerprint(self) -> str:

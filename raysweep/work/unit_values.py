@@ -14,7 +14,7 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.versions import load_state
 from raysweep.plan.identity import Network
 from raysweep.store.memory_cache import Cache
-from raysweep.sweep.align import ActivationMatching
+from raysweep.sweep.method_options import ActivationMatching
 from raysweep.work.networks import State
 
 Values = Mapping[str, torch.Tensor]
