@@ -90,7 +90,7 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
     for trial in missing:
         config = data_config(trial.training, trial.replicate)
         data = resident(config, rest.data_root, rest.download, trial.training.scaling)
-        import_checkpoint(trial, rest.imports[trial.replicate], data, TrialStore(files))
+        import_checkpoint(trial, data, TrialStore(files))
         listener.advance("imports", 1)
     return len(missing)
 

@@ -7,9 +7,10 @@ from pydantic_core import PydanticUndefined
 
 from raysweep.data.names import OWN_SPLITS
 from raysweep.errors import UserError
-from raysweep.plan.identity import KNOWN_OF_IMPORTS, data_config
+from raysweep.plan.identity import data_config
 from raysweep.plan.probes import arguments_of, probe_data
 from raysweep.registry import is_own
+from raysweep.sweep.imports import KNOWN_OF_IMPORTS, Imports
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.train import Training
 from raysweep.sweep.train_rest import TrainRest
@@ -38,21 +39,21 @@ def refuse_without_effect(path: str, sweep: Sweep) -> None:
     the reason.
     """
     trainings, rest = sweep.trainings, sweep.sections.train
-    unread = [_unread(training, rest) for training in trainings]
+    unread = [_unread(training, sweep.imports.get(training)) for training in trainings]
     problems = [*_nowhere(trainings, unread), *_alike(trainings, unread, rest)]
     if problems:
         raise UserError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
 
 
-def _unread(training: Training, rest: TrainRest) -> dict[str, str]:
+def _unread(training: Training, imports: Imports | None) -> dict[str, str]:
     """The keys that change nothing in a configuration, and why."""
     found = {key: why.format(**vars(training)) for key, unread, why in UNREAD if unread(training)}
     if is_own(training.model):
         taken = arguments_of(training.model)
         for key in {"width", "depth", "norm"} - taken:
             found[key] = f"{training.model} has no such argument"
-    if rest.imports:
-        unknown = sorted(Training.model_fields.keys() - KNOWN_OF_IMPORTS)
+    if imports:
+        unknown = sorted(Training.model_fields.keys() - KNOWN_OF_IMPORTS - set(imports.stated))
         found |= dict.fromkeys(unknown, "imported networks are not trained")
     return found
 

@@ -14,6 +14,7 @@ from raysweep.plan.later import in_id
 from raysweep.plan.versions import PIXELS_VERSION
 from raysweep.registry import is_own
 from raysweep.sweep.align import Align
+from raysweep.sweep.imports import KNOWN_OF_IMPORTS
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.train import Training
 from raysweep.vocabulary import (
@@ -26,10 +27,6 @@ from raysweep.vocabulary import (
     Statistics,
 )
 
-# Keys of `train` that are known of an imported network too; how it was trained is not known.
-KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
-KNOWN_OF_IMPORTS |= {"scaling", "model", "width", "depth", "norm", "threads"}
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -38,7 +35,8 @@ class Trial:
     `setting` identifies what all replicates of a configuration share. A trial with a `parent` starts from the
     parent's checkpoint. Where its masks are those of another chain, that chain is `mask_trial`, and
     `mask_permutation` names the permutation that is applied to them. An imported trial has the name of its
-    file, as the sweep file gives it, and the SHA-256 of the file's content. `data_digest` is that of the data
+    file and the SHA-256 of the file's content, the keys under which the network lies in it, and the keys of
+    `train` that its user has stated of its training. `data_digest` is that of the data
     set with its subset. `sources` has the SHA-256 of the files of the user's own functions, by the
     key of `train` that names them. `identity` is the text of which `trial_id` is the digest.
     """
@@ -56,6 +54,8 @@ class Trial:
     mask_permutation: str | None = None
     import_file: str | None = None
     import_digest: str | None = None
+    import_under: str | None = None
+    import_stated: tuple[str, ...] = ()
     data_digest: str = ""
     sources: Mapping[str, str] = field(default_factory=dict, hash=False)
     identity: str = field(default="", repr=False)
@@ -65,8 +65,8 @@ class Trial:
         found = self.training.model_dump(mode="json")
         found |= {"init_seed": self.init_seed, "data_seed": self.data_seed}
         found["half"] = data_config(self.training, self.replicate).half
-        imported = self.branch == Branch.IMPORTED
-        return {k: None if imported and k not in KNOWN_OF_IMPORTS else v for k, v in found.items()}
+        known = {*KNOWN_OF_IMPORTS, *self.import_stated} if self.branch == Branch.IMPORTED else set(found)
+        return {key: value if key in known else None for key, value in found.items()}
 
     @property
     def spawned(self) -> bool:

@@ -5,7 +5,6 @@ facts are known imports neither. Nothing is stored of a user's own network, beca
 imports may change.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -54,7 +53,7 @@ def data_facts(config: DataConfig, data_root: str | None, download: bool) -> Dat
 
     Raises `UserError` for missing or malformed files.
     """
-    files = {str(path): _stamp(path) for path in files_of(config.dataset, data_root, download)}
+    files = {str(path): stamp(path) for path in files_of(config.dataset, data_root, download)}
     question = ["data facts", asdict(config), files, np.__version__]  # a split is drawn by numpy
     known = recall(question)
     if known is not None:
@@ -69,8 +68,8 @@ def data_facts(config: DataConfig, data_root: str | None, download: bool) -> Dat
     return facts
 
 
-def _stamp(path: Path) -> list[int]:
-    """What distinguishes a file from another one of the same name."""
+def stamp(path: Path) -> list[int]:
+    """Return what distinguishes a file from another one of the same name."""
     found = path.stat()
     return [found.st_size, found.st_mtime_ns]
 
@@ -228,11 +227,3 @@ def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]
         )
     dense = {layers[layer][0] for layer in excluded}
     return {name: size for name, size in layers.values() if name not in dense}
-
-
-def file_digest(path: str) -> str:
-    """Return the SHA-256 of a file. Raises `UserError` when it cannot be read."""
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"train.imports: {path}: {error.strerror}") from error

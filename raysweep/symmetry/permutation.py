@@ -1,7 +1,7 @@
-"""Permutations of the hidden units of a network, one per layer group."""
+"""Permutations of the hidden units of a network, one per layer group, and monomial matrices."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -10,16 +10,25 @@ import torch
 class Permutation:
     """Indices by group: unit i of the permuted network is unit `indices[group][i]` of the network.
 
-    Each value is an int64 tensor of shape (units,) on the CPU that holds 0..units-1 once each. Raises
-    `ValueError` for other indices.
+    Each value is an int64 tensor of shape (units,) on the CPU that holds 0..units-1 once each. With
+    `factors`, by group in float64 of shape (units,), it is a monomial matrix: unit i is then
+    factors[group][i] times that unit (see `Scaling`). Groups without factors have factors of 1. Raises
+    `ValueError` for other indices, and for factors that do not fit them, or of which one is zero or not
+    finite.
     """
 
     indices: Mapping[str, torch.Tensor]
+    factors: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for group, index in self.indices.items():
             if not torch.equal(index.sort().values, torch.arange(len(index))):
                 raise ValueError(f"group {group}: not a permutation of 0..{len(index) - 1}")
+        for group, factor in self.factors.items():
+            if group not in self.indices or factor.shape != self.indices[group].shape:
+                raise ValueError(f"group {group}: its factors do not fit its units")
+            if not bool((factor.isfinite() & (factor != 0)).all()):
+                raise ValueError(f"group {group}: a factor is zero or not finite")
 
     @staticmethod
     def identity(sizes: Mapping[str, int]) -> "Permutation":
@@ -33,7 +42,8 @@ class Permutation:
 
     def inverse(self) -> "Permutation":
         """Return the permutation that undoes this one."""
-        return Permutation({group: index.argsort() for group, index in self.indices.items()})
+        indices = {group: index.argsort() for group, index in self.indices.items()}
+        return Permutation(indices, {group: 1 / f[indices[group]] for group, f in self.factors.items()})
 
     def compose(self, first: "Permutation") -> "Permutation":
         """Return the permutation that applies `first` and then this one.
@@ -42,7 +52,12 @@ class Permutation:
         """
         if self.sizes() != first.sizes():
             raise ValueError("permutations of different groups cannot be composed")
-        return Permutation({group: first.indices[group][index] for group, index in self.indices.items()})
+        factors = dict(self.factors)
+        for group, factor in first.factors.items():
+            moved = factor[self.indices[group]]
+            factors[group] = factors[group] * moved if group in factors else moved
+        indices = {group: first.indices[group][index] for group, index in self.indices.items()}
+        return Permutation(indices, factors)
 
     def fixed_points(self) -> dict[str, float]:
         """Return, by group, the share of units that stay in place."""

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -10,10 +10,12 @@ from torch import nn
 from raysweep.models.versions import like
 from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, length, segments
 from raysweep.symmetry.blocks import check_blocks, random_blocks
+from raysweep.symmetry.find_scalings import find_scalings
 from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.movement import Movement, movement
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
+from raysweep.symmetry.scaling import Scaling, scaled_state
 from raysweep.symmetry.selection import selected
 from raysweep.symmetry.settling import Axes
 from raysweep.symmetry.tracing import trace_axes
@@ -31,7 +33,8 @@ class PermutationSpec:
     the order of the network. `buffers` names tensors that are permuted but never matched: buffers, and
     further names of a tied parameter. Groups in `blocks` move inside blocks of units, and in whole blocks
     (grouped convolution, GroupNorm); all others move freely. `left_alone` lists the hidden units that stay in
-    place, with the reason; inputs and outputs of the network are not hidden units.
+    place, with the reason; inputs and outputs of the network are not hidden units. `scalings` says, by group,
+    by what the units may be multiplied besides; it is empty unless `with_scalings` has filled it.
     """
 
     axes: Mapping[str, Axes]
@@ -39,6 +42,7 @@ class PermutationSpec:
     buffers: frozenset[str]
     blocks: tuple[Blocks, ...] = ()
     left_alone: tuple[LeftAlone, ...] = ()
+    scalings: Mapping[str, Scaling] = field(default_factory=dict)
 
     @staticmethod
     def trace(model: nn.Module, example_input: torch.Tensor, *, proved: bool = True) -> "PermutationSpec":
@@ -67,6 +71,14 @@ class PermutationSpec:
         """How many hidden units move freely, how many only in blocks, and how many stay."""
         return movement(self.axes, self.sizes, self.blocks, self.left_alone)
 
+    def with_scalings(self, model: nn.Module, example_input: torch.Tensor) -> "PermutationSpec":
+        """Return the spec with the scales and signs of units that leave the outputs unchanged, found and
+        proved.
+
+        Raises `SpecError` for a network whose outputs are zero.
+        """
+        return replace(self, scalings=find_scalings(self, model, example_input))
+
     def random(self, generator: torch.Generator) -> Permutation:
         """Draw a permutation of every group uniformly from those that respect its blocks."""
         inside = {group for each in self.blocks for group in each.groups}
@@ -77,11 +89,13 @@ class PermutationSpec:
         return Permutation({group: indices[group] for group in self.sizes})
 
     def apply(self, permutation: Permutation, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the state with its units reordered; tensors in which nothing moves are shared.
+        """Return the state with its units reordered and multiplied; tensors in which nothing changes are
+        shared.
 
         `state` holds tensors by name, as `state_dict` returns them, whose versions of modules are kept. Names
         that the spec does not have are passed through. Raises `ValueError` for a permutation that does not
-        fit this spec (see `check`), and for a tensor that has to move but is missing or has another size.
+        fit this spec (see `check`), for factors that the `scalings` do not allow, and for a tensor that has
+        to move but is missing or has another size.
         """
         self.check(permutation)
         result = like(state)
@@ -93,6 +107,8 @@ class PermutationSpec:
                     _check_size(result, name, dimension, axis)
             if any(own):
                 result[name] = selected(result[name], axes, permutation.indices, own)
+        if permutation.factors:
+            result.update(scaled_state(result, self.axes, self.scalings, permutation.factors))
         return result
 
     def check(self, permutation: Permutation) -> None:

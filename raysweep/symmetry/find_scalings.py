@@ -1,0 +1,146 @@
+"""Finds how the hidden units of a network can be scaled, from gradients, and proves it.
+
+A network whose outputs f do not change when w_o -> d ** e_o * w_o, for the weights w_o of a unit along each
+axis o, satisfies sum_o e_o <w_o, df/dw_o> = 0 at all weights (Kunin et al. 2021, arXiv 2012.04728). The
+exponents of a group are therefore the null space of a matrix of such products, with a row for each unit.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from raysweep.digest import seed_for
+from raysweep.symmetry.axes import Within, segments
+from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network
+from raysweep.symmetry.scaling import Scaling, by_unit, scaled_state
+
+if TYPE_CHECKING:
+    from raysweep.symmetry.spec import PermutationSpec
+
+DRAWS = 3  # of random weights, at which the products are taken
+TOLERANCE = 1e-9  # relative, of singular values and of exponents
+MOST_FLIPPED = 5  # axes of a group of which all subsets are tried for signs; of more axes only all together
+Occurrence = tuple[str, int]  # a tensor, and the axis along which a group lies
+
+
+def find_scalings(
+    spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
+) -> dict[str, Scaling]:
+    """Return, by group, the scales and signs of units that leave the outputs of a network as they are.
+
+    Groups in blocks have none here. Where the units of a group can be scaled in several ways (at two places
+    between which nothing but a product lies), one is returned. Everything that is returned is proved: with
+    random factors the outputs, in float64, stay as they are. Raises `SpecError` for a network whose outputs
+    are zero.
+    """
+    generator = torch.Generator().manual_seed(seed_for("scalings"))
+    networks = [randomised_network(model, example_input, generator) for _ in range(DRAWS)]
+    inside = {group for each in spec.blocks for group in each.groups}
+    found = {}
+    for group, size in spec.sizes.items():
+        where = _occurrences(spec, networks[0], group)
+        if group in inside or not where:
+            continue
+        exponents = _exponents(spec, networks, group, where)
+        positive = bool(exponents) and _holds(spec, networks[0], group, exponents, _scales(size, generator))
+        signs = torch.randint(2, (size,), generator=generator).double() * 2 - 1
+        flipped = next(
+            (each for each in _patterns(where, exponents) if _holds(spec, networks[0], group, each, signs)),
+            {},
+        )
+        if positive or flipped:
+            both = positive and flipped == exponents
+            found[group] = Scaling(exponents if positive else flipped, positive, both or not positive)
+    return found
+
+
+def _occurrences(spec: "PermutationSpec", network: RandomisedNetwork, group: str) -> list[Occurrence]:
+    """Return the axes along which a group lies, buffers first; none where one of them has blocks of rows."""
+    found = []
+    for name in network.state:
+        for dimension, axis in enumerate(spec.axes.get(name, ())):
+            if any(segment.group == group for segment in segments(axis)):
+                if isinstance(axis, Within):
+                    return []
+                found.append((name, dimension))
+    return sorted(found, key=lambda each: each[0] not in spec.buffers)
+
+
+def _exponents(
+    spec: "PermutationSpec", networks: list[RandomisedNetwork], group: str, where: list[Occurrence]
+) -> dict[Occurrence, int]:
+    """Return exponents of -1, 0 and 1 that solve the equations of an infinitesimal scaling, if there are
+    any."""
+    rows = torch.cat([_products(spec, network, group, where) for network in networks])
+    scale = rows.abs().amax(dim=1, keepdim=True)
+    rows = rows[scale.squeeze(1) > 0] / scale[scale.squeeze(1) > 0]
+    _, values, directions = torch.linalg.svd(rows, full_matrices=True)
+    rank = int((values > TOLERANCE * len(rows)).sum())
+    for vector in _reduced(directions[rank:]).flipud():  # those that leave buffers as they are come last
+        exponents = vector.round()
+        if (vector - exponents).abs().max() < TOLERANCE**0.5 and exponents.abs().max() <= 1:
+            first = exponents[exponents != 0][0]
+            return {w: int(e) for w, e in zip(where, (exponents * first).tolist(), strict=True) if e}
+    return {}
+
+
+def _products(
+    spec: "PermutationSpec", network: RandomisedNetwork, group: str, where: list[Occurrence]
+) -> torch.Tensor:
+    """Return the inner products of weights and gradients, shape (units, axes)."""
+    columns = []
+    for name, dimension in where:
+        weight, gradient = network.state[name].detach(), network.gradients.get(name)
+        values = weight * gradient if gradient is not None else torch.zeros_like(weight, dtype=torch.float64)
+        columns.append(by_unit(values, spec.axes[name], dimension, group))
+    return torch.stack(columns, dim=1)
+
+
+def _reduced(basis: torch.Tensor) -> torch.Tensor:
+    """Return the reduced row echelon form of the rows."""
+    rows, lead = basis.clone(), 0
+    for column in range(rows.shape[1]):
+        if lead == len(rows):
+            break
+        pivot = lead + int(rows[lead:, column].abs().argmax())
+        if rows[pivot, column].abs() < TOLERANCE**0.5:
+            continue
+        rows[[lead, pivot]] = rows[[pivot, lead]]
+        rows[lead] /= rows[lead, column].clone()
+        others = torch.arange(len(rows)) != lead
+        rows[others] -= rows[others, column, None] * rows[lead]
+        lead += 1
+    return rows
+
+
+def _patterns(
+    where: list[Occurrence], exponents: Mapping[Occurrence, int]
+) -> Iterator[dict[Occurrence, int]]:
+    """Yield the sets of axes along which signs may change together, those of the scales first."""
+    if exponents:
+        yield dict(exponents)
+    yield dict.fromkeys(where, 1)
+    if len(where) <= MOST_FLIPPED:
+        for count in range(2, len(where)):
+            yield from (dict.fromkeys(chosen, 1) for chosen in combinations(where, count))
+
+
+def _scales(size: int, generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(size, generator=generator, dtype=torch.float64).exp()
+
+
+def _holds(
+    spec: "PermutationSpec",
+    network: RandomisedNetwork,
+    group: str,
+    exponents: dict[Occurrence, int],
+    factors: torch.Tensor,
+) -> bool:
+    """Whether the outputs stay as they are when the units are multiplied by these factors."""
+    scaling = {group: Scaling(exponents, positive=True, sign=True)}
+    changed = scaled_state(network.state, spec.axes, scaling, {group: factors})
+    names = {name for name, _ in exponents}
+    return network.change({name: changed[name] for name in names}) <= network.threshold
