@@ -36,6 +36,8 @@ def frank_wolfe(
         raise ValueError(f"{len(states)} networks: matching requires at least two")
     for state in states:
         spec.check_state(state)
+    if not spec.sizes:
+        return [Permutation({})] * len(states)
     matched = matched_spec(spec)
     weights = [{name: state[name].detach() for name in matched.axes} for state in states]
     found = [

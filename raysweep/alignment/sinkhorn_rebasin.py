@@ -51,6 +51,8 @@ def sinkhorn_rebasin(
     unknown loss and for other than two networks.
     """
     target, source = states
+    if not spec.sizes:
+        return Permutation({})
     generator = torch.Generator().manual_seed(seed)
     like = next(iter(source.values()))
     logits = {
@@ -59,8 +61,6 @@ def sinkhorn_rebasin(
         .requires_grad_()
         for group, size in spec.sizes.items()
     }
-    if not logits:
-        return Permutation({})
     data = batches(images, labels, batch_size, seed_for("batches", seed))
     if loss == "l2":
         distance = _distance(matched_spec(spec), target)

@@ -50,6 +50,8 @@ def straight_through(
     """
     if len(states) < 2:
         raise ValueError(f"{len(states)} networks: matching requires at least two")
+    if not spec.sizes:
+        return [Permutation({})] * len(states)
     draw, generator = choose("point", point, POINTS), torch.Generator().manual_seed(seed)
     matched, model = matched_spec(spec), models[0].eval()
     first, others = states[0], states[1:]
