@@ -1,7 +1,7 @@
 """The names that sweep files, tables and ids use, each set of names in one place.
 
-The names of models, data sets and optimisers lie with the code that they choose: `models/names.py`,
-`data/names.py` and `training/names.py`. This module imports nothing large, so that checking a file is quick.
+The names of models, data sets and optimisers lie with the code that they choose: `models/registry.py`,
+`data/registry.py` and `training/registry.py`. This module imports nothing large: checking a file is quick.
 """
 
 from enum import StrEnum, auto

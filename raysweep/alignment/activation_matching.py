@@ -18,6 +18,8 @@ from raysweep.alignment.assignments import Matrices, assignment, assignment_of_b
 from raysweep.alignment.unit_products import SIMILARITIES, UnitProducts, UnitSums, Values
 from raysweep.alignment.weight_matching import Alignment
 from raysweep.choices import check_names, choose
+from raysweep.data.given import Images, images_of
+from raysweep.models.given import Network, modules_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
@@ -26,18 +28,23 @@ CHUNK = 500  # images per forward pass; results depend on it by rounding, so it 
 
 
 def activation_matching(
-    target: nn.Module,
-    source: nn.Module,
-    images: torch.Tensor,
+    target: Network,
+    source: Network,
+    images: Images,
     tensor: str = "last",
     similarity: str = "correlation",
     pixels: int = 1,
+    *,
+    model: nn.Module | None = None,
 ) -> Alignment:
     """Find P that maximises the summed similarity of the matched units of two networks.
 
-    See `match_activations`.
+    Networks are modules or state dicts; of two state dicts `model` gives the architecture. `images` is a
+    tensor or yields batches of images, or of images and labels. See `match_activations`. Raises `TypeError`
+    for anything else.
     """
-    return match_activations([target, source], images, [(0, 1)], tensor, similarity, pixels)[0]
+    modules = modules_of([target, source], model, "networks")
+    return match_activations(modules, images_of(images), [(0, 1)], tensor, similarity, pixels)[0]
 
 
 def match_activations(

@@ -13,8 +13,15 @@ from itertools import combinations
 import torch
 
 from raysweep.alignment.products import State
-from raysweep.alignment.weight_matching import Alignment, matched_spec, objective, weight_matching
+from raysweep.alignment.weight_matching import (
+    Alignment,
+    check_spec,
+    matched_spec,
+    objective,
+    weight_matching,
+)
 from raysweep.digest import seed_for
+from raysweep.models.given import Network, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
 
 TOLERANCE = 1e-7  # a sweep must raise the objective by more than this share: the sums of states are float32
@@ -40,22 +47,24 @@ class JointAlignment:
 
 def joint_matching(
     spec: PermutationSpec,
-    states: Sequence[State],
-    seed: int,
+    networks: Sequence[Network],
+    seed: int = 0,
     *,
     order: str = "random",
     biases: bool = True,
     restarts: int = 1,
 ) -> JointAlignment:
-    """Align the states of n networks of one architecture at once, starting from the best reference.
+    """Align n networks of one architecture, modules or state dicts, starting from the best reference.
 
     With the linear kernel network i is matched to the sum of the others, because the terms of the objective
     in which it occurs are its inner product with that sum. The objective never falls; compositions of the
     permutations are consistent around every cycle by construction. `order` and `biases` are those of
     `weight_matching`. Of several `restarts` all but the first begin at random permutations of all networks,
-    and the best is kept. Raises `ValueError` for fewer than two states, for states that do not fit the spec,
-    for an unknown order, and for no restarts.
+    and the best is kept. Raises `ValueError` for fewer than two networks, for networks that do not fit the
+    spec, for an unknown order, and for no restarts, and `TypeError` for anything but networks.
     """
+    check_spec(spec)
+    states = states_of(networks, "networks")
     if len(states) < 2:
         raise ValueError(f"{len(states)} networks: a joint alignment requires at least two")
     if restarts < 1:

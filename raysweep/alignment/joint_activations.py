@@ -13,6 +13,8 @@ from torch import nn
 from raysweep.alignment.activation_matching import matched_together, unit_similarities
 from raysweep.alignment.assignments import Matrices
 from raysweep.alignment.joint import JointAlignment
+from raysweep.data.given import Images, images_of
+from raysweep.models.given import Network, modules_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
@@ -23,22 +25,26 @@ Units = list[dict[str, torch.Tensor]]  # by network and group, the unit at each 
 
 
 def joint_activation_matching(
-    models: Sequence[nn.Module],
-    images: torch.Tensor,
+    networks: Sequence[Network],
+    images: Images,
     tensor: str = "last",
     similarity: str = "correlation",
     pixels: int = 1,
+    *,
+    model: nn.Module | None = None,
 ) -> JointAlignment:
     """Align n networks of one architecture at once by their units' values on images.
 
-    The arguments are those of `unit_similarities`, and so are the errors; besides, `ValueError` for fewer
-    than two networks. See `match_jointly`.
+    For networks, `images` and `model` see `activation_matching`. The other arguments are those of
+    `unit_similarities`, and so are the errors; besides, `ValueError` for fewer than two networks. See
+    `match_jointly`.
     """
+    models, examples = modules_of(networks, model, "networks"), images_of(images)
     pairs = list(combinations(range(len(models)), 2))
     if not pairs:
         raise ValueError(f"{len(models)} networks: a joint alignment requires at least two")
-    found = unit_similarities(models, images, pairs, tensor, similarity, pixels)
-    blocks = PermutationSpec.trace(models[0], images[:2], proved=False).blocks
+    found = unit_similarities(models, examples, pairs, tensor, similarity, pixels)
+    blocks = PermutationSpec.trace(models[0], examples[:2], proved=False).blocks
     return match_jointly(dict(zip(pairs, found, strict=True)), blocks)
 
 

@@ -20,7 +20,10 @@ from raysweep.vocabulary import Across, Interpolation, Kind
 
 KEYS = {  # the keys of `train` in which the two configurations may differ
     Across.WIDTHS: {"width"},
-    Across.TASKS: {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"},
+    Across.TASKS: {
+        *("dataset", "dataset_options", "split_seed", "half", "fraction", "examples", "subset_seed"),
+        "pixel_seed",
+    },
 }
 
 

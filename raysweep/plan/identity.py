@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from raysweep.data.config import DataConfig
+from raysweep.digest import canonical
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
 from raysweep.plan.later import in_id
 from raysweep.plan.versions import PIXELS_VERSION
@@ -194,6 +195,7 @@ def data_config(training: Training, replicate: int) -> DataConfig:
         examples=training.examples,
         subset_seed=training.subset_seed,
         pixel_seed=training.pixel_seed,
+        options=canonical(training.dataset_options),
     )
 
 

@@ -8,7 +8,12 @@ key is left out of ids, so that they stay as they are. Any other value enters th
 from typing import Any
 
 LATER: dict[str, dict[str, Any]] = {
-    "train": {},
+    "train": {
+        "dataset_options": {},
+        "init_options": {},
+        "optimiser_options": {},
+        "schedule_options": {},
+    },
     "prune": {},
     "align": {},
     "align.weight_matching": {},

@@ -2,10 +2,9 @@
 
 import inspect
 
-from raysweep.errors import UserError
-from raysweep.registry import OwnFunction, taken
+from raysweep.registry import check_options
 from raysweep.sweep.align import Align
-from raysweep.sweep.methods import OF_A_PAIR, OFFERED, of_ours
+from raysweep.sweep.methods import METHODS, OF_A_PAIR, OFFERED, of_ours
 
 
 def check_own_methods(align: Align) -> None:
@@ -15,7 +14,8 @@ def check_own_methods(align: Align) -> None:
     an argument that is neither offered nor given.
     """
     for own in align.own_functions():
-        _check_arguments(own, align.options_of(own.name))
+        key, options = f"align.method_options.{own.name}", align.options_of(own.name)
+        check_options(str(own), key, own.load(), OFFERED, options)
 
 
 def aligns_jointly(method: str) -> bool:
@@ -25,23 +25,6 @@ def aligns_jointly(method: str) -> bool:
     """
     entry = of_ours(method)
     if entry is None:
-        parameters = inspect.signature(OwnFunction("alignment method", method).load()).parameters
+        parameters = inspect.signature(METHODS.function(method)).parameters
         return not OF_A_PAIR & parameters.keys()
     return entry.joint is not None
-
-
-def _check_arguments(own: OwnFunction, options: dict[str, object]) -> None:
-    function = own.load()
-    for option in options:
-        if option in OFFERED or not taken(function, [option]):
-            raise UserError(f"{own}: align.method_options gives it {option!r}, which is not an option of it")
-    for name, parameter in inspect.signature(function).parameters.items():
-        required = parameter.default is parameter.empty and parameter.kind not in (
-            parameter.VAR_POSITIONAL,
-            parameter.VAR_KEYWORD,
-        )
-        if required and name not in OFFERED and name not in options:
-            raise UserError(
-                f"{own}: its argument {name!r} is neither in align.method_options nor among what is offered: "
-                f"{', '.join(OFFERED)}"
-            )

@@ -24,7 +24,7 @@ from raysweep.vocabulary import Branch
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
-INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+INDIRECT |= {"dataset_options", "init_seed", "data_seed", "spawn_at", "spawn_replicate"}
 NO_SOURCES: Mapping[str, str] = {}
 # Keys of `prune` that say how many levels follow and what else is trained; they change no level's numbers.
 _EXTENT = {"levels", "branches", "transport"}

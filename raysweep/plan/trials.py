@@ -8,7 +8,9 @@ from raysweep.models.config import ModelConfig
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import Network, Trial, data_config
 from raysweep.plan.import_files import import_files
+from raysweep.plan.inputs import check_inputs
 from raysweep.plan.own_networks import check_training
+from raysweep.plan.own_training import check_functions
 from raysweep.plan.probes import (
     DataFacts,
     model_config,
@@ -118,7 +120,9 @@ class Trials:
     def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Extent]:
         rest = self._sections.train
         facts = probe_data(data_config(training, replicate), rest)
-        check_training(model_config(training, facts.shape, facts.classes))
+        check_inputs(training, facts.shape)
+        config = model_config(training, facts.shape, facts.classes)
+        check_training(config)
         per_epoch = steps_per_epoch(facts.train_examples, training.batch_size, training.drop_last)
         if per_epoch == 0:
             raise UserError(
@@ -126,6 +130,7 @@ class Trials:
                 "examples, so that drop_last leaves no batch"
             )
         total = training.epochs * per_epoch
+        check_functions(training, config, total, per_epoch)
         steps = checkpoint_steps(rest, per_epoch, start, total)
         return facts, Extent(per_epoch, total, start, (0,), steps)
 

@@ -3,10 +3,10 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema, create_model, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, create_model, model_validator
 
 from raysweep.registry import OwnFunction, is_own
-from raysweep.sweep.fields import Device, Strict, Whole
+from raysweep.sweep.fields import Device, Options, Strict, Whole
 from raysweep.sweep.method_options import ActivationMatching, WeightMatching
 from raysweep.sweep.methods import METHODS, described
 
@@ -21,7 +21,7 @@ class _Common(Strict):
         default=["weight_matching"],
         description=f"The methods that find permutations: {described()}; or a function of your own.",
     )
-    method_options: dict[str, dict[str, JsonValue]] = Field(
+    method_options: dict[str, Options] = Field(
         default={},
         description="The options of your own methods: by `module:function` its further arguments.",
     )

@@ -25,6 +25,10 @@ class Trained(Options):
         default=256, gt=0, description="The number of training examples in a step, without augmentation."
     )
 
+    examples: Whole = Field(
+        default=10_000, gt=0, description="The number of training examples that batches are drawn from."
+    )
+
     @property
     def trained_examples(self) -> int:
         return self.steps * self.batch_size

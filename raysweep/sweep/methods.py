@@ -22,7 +22,8 @@ OFFERED = {
     "target": "the state dict of the first network",
     "source": "that of the second",
     "models": "modules with these states, in evaluation mode",
-    "images": "the training images, scaled, without augmentation",
+    "images": "the first training images, scaled, without augmentation: 10,000, or as many as its option "
+    "`examples` says",
     "labels": "their labels",
     "similarities": "by layer group, the similarities of the units of two networks (target, source) on "
     "training images, with the options of `activation_matching`; of more networks by pairs (i, j)",

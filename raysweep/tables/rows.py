@@ -50,8 +50,9 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
     trial = wanted.trials[trial_id]
     facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
     end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
+    settings = trial.settings()
     return {
-        **trial.settings(),
+        **{key: canonical(value) if isinstance(value, dict) else value for key, value in settings.items()},
         **_shared(trial),
         "trial_id": trial_id,
         "branch": trial.branch,

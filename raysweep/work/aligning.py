@@ -36,6 +36,7 @@ from raysweep.work.unit_values import UnitValues
 
 Indices = Mapping[str, torch.Tensor]
 Row = dict[str, Any]
+EXAMPLES = 10_000  # of the training data, for a method without an option `examples`
 Similar = Mapping[tuple[Network, Network], Matrices]  # of the units of a pair, by layer group
 
 
@@ -79,17 +80,19 @@ class Aligner:
         with self._reading:  # neither the caches nor tracing are made for several threads
             config, data = self._architecture(job.target, trials)
             spec, states = proved_spec(config), self._states(job)
+            training = data.train.first(method.options.get("examples", EXAMPLES))
         targets, sources = states[: job.stack], states[job.stack :]
         given = [_copied(state) for state in states] if method.own else states  # it may write into them
         offer = {
             "spec": lambda: spec,
             "blocks": lambda: spec.blocks,
             "states": lambda: given,
+            "networks": lambda: given,  # as functions call them that take modules too
             "target": lambda: given[0] if job.stack == 1 else targets,
             "source": lambda: given[-1] if job.stack == 1 else sources,
             "models": lambda: self._modules(config, given),
-            "images": lambda: data.train.images,
-            "labels": lambda: data.train.labels,
+            "images": lambda: training.images,
+            "labels": lambda: training.labels,
             "similarities": lambda: _similarities_of(job, similar),
         }
         found = method(offer, self._seed(job))
@@ -128,7 +131,7 @@ class Aligner:
         matrices = self._values.similarities(
             config,
             data.train,
-            {network: self._networks.state(network, self._align.device) for network in networks},
+            self._networks.named_states(networks, self._align.device),
             [(networks.index(one), networks.index(other)) for one, other in pairs],
         )
         return dict(zip(pairs, matrices, strict=True))

@@ -28,15 +28,18 @@ VALUES = {
     "depth": [2, 3],
     "norm": ["none", "layer"],
     "init": ["pytorch", "own"],
+    "init_options": [{}, {"gain": 2.0}],
     "epochs": [1, 2],
     "batch_size": [300, 400],
     "drop_last": [False, True],
     "optimiser": ["sgd", "adamw"],
+    "optimiser_options": [{}, {"beta2": 0.9}],
     "learning_rate": [0.1, 0.05],
     "momentum": [0.9, 0.8],
     "nesterov": [False, True],
     "weight_decay": [0.0, 0.1],
     "schedule": ["constant", "cosine"],
+    "schedule_options": [{}, {"power": 2}],
     "milestones": [["1ep"], ["1ep", "2ep"]],
     "gamma": [0.1, 0.2],
     "warmup": ["0ep", "1st"],
@@ -52,6 +55,18 @@ VALUES = {
 }
 NEEDED = {"milestones": {"schedule": "milestones"}, "spawn_replicate": {"spawn_at": "1ep"}}
 NEEDED["compile"] = {"device": "cuda"}
+NEEDED["init_options"] = {"init": f"{__name__}:drawn"}
+NEEDED["optimiser_options"] = {"optimiser": "adamw"}
+NEEDED["schedule_options"] = {"schedule": f"{__name__}:falling"}
+
+
+def drawn(model, generator, gain=1.0):
+    for parameter in model.parameters():
+        parameter.normal_(0, gain, generator=generator)
+
+
+def falling(step, steps, power=1):
+    return (1 - step / steps) ** power
 
 
 def test_every_key_of_the_schema_is_tried():
