@@ -16,6 +16,7 @@ from raysweep.plan.plan import Desired
 from raysweep.plan.probes import has_running_statistics, model_config, probe_data
 from raysweep.store.records import LevelRecord
 from raysweep.sweep.align import Align
+from raysweep.sweep.prune import PRUNED, Pruning
 from raysweep.tables.agreements import Agreement
 from raysweep.vocabulary import Interpolation, Kind, Method, Split
 
@@ -56,6 +57,7 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "parent_trial": trial.parent,
         "mask_trial": trial.mask_trial,
         "mask_permutation": trial.mask_permutation,
+        **_pruning(trial),
         "import_file": trial.import_file,
         "import_digest": trial.import_digest,
         "source_digest": trial.sources.get("model"),
@@ -79,6 +81,11 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "execution": record.environment.get("steps"),
         "fallback": record.environment.get("fallback"),
     }
+
+
+def _pruning(trial: Trial) -> Row:
+    found = trial.prune.model_dump(mode="json") if trial.prune else dict.fromkeys(Pruning.model_fields)
+    return {f"{PRUNED}{key}": value for key, value in found.items()}
 
 
 def metric_rows(trial_id: str, level: int, record: LevelRecord) -> list[Row]:
