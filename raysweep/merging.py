@@ -43,6 +43,7 @@ class Merged:
     `model` is the merged network, in evaluation mode, and `permutations` has what was applied to each one.
     `before` and `after` are the barriers between the networks as they were and as they were merged, `risks`
     the risks of the networks and `risk` that of the merged one; they are None where no labels were given.
+    With `repair`, `after` is the excess over networks whose running statistics are computed again, too.
     """
 
     model: nn.Module
