@@ -20,7 +20,7 @@ Keys = tuple[str, ...]  # the keys of nested dicts, from the outermost; () is th
 WRAPPERS = ("module", "_orig_mod", "model", "net", "network", "backbone", "_forward_module")
 AVERAGES = ("ema", "ema_model", "model_ema", "averaged_model", "swa_model")
 INSIDE = ("_orig_mod", "module")  # those that may lie anywhere in a network, around one of its layers
-HARMLESS = [Namespace, PosixPath]  # besides tensors and plain values; timm keeps its arguments so
+HARMLESS: list[Any] = [Namespace, PosixPath]  # besides tensors and plain values; timm keeps its arguments so
 
 
 def read_states(path: str) -> dict[Keys, State]:
