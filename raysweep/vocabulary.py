@@ -185,6 +185,7 @@ class MaskPermutation(StrEnum):
 
 
 ANALYSES = (  # modules of `analysis/`
+    "calibration",
     "joint",
     "means",
     "narrow_in_wide",
