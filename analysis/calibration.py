@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.command import command
 from analysis.figures.axes import legend
-from analysis.figures.style import BLACK, BLUE, GREEN, RED, Mark, caption, headline, save
+from analysis.figures.style import BLACK, BLUE, RED, Mark, caption, headline, save
 from analysis.figures.width_panel import lines
 from analysis.rows.members import aligned_networks, members
 from analysis.rows.quality import themselves
@@ -22,7 +23,6 @@ COLOURS = {Kind.UNALIGNED: (BLACK, "o"), Kind.DIRECT: (BLUE, "s"), Kind.VIA: (RE
 MARKS: dict[str, Mark] = {
     **{kind: Mark(*look) for kind, look in COLOURS.items()},
     **{f"{kind}, {CALIBRATED}": Mark(*look, "--") for kind, look in COLOURS.items()},
-    ENSEMBLE: Mark(GREEN, "D", ":"),
 }
 COLUMNS = ["width", "kind", "series", "mean", "low", "high", "reason", "n"]
 COLUMNS += ["ratio", "ratio_low", "ratio_high", "ratio_reason"]
@@ -83,7 +83,7 @@ def trends(pairs: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
     """Draw the excess loss at the midpoint, and the share of it that calibration leaves, against width."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
-    shown = summary.rename(columns={"width": "x"})
+    shown = summary[summary.series.isin(list(MARKS))].rename(columns={"width": "x"})
     lines(left, shown, MARKS)
     shares = shown[["x", "series", "n", "ratio", "ratio_low", "ratio_high"]].dropna(subset="ratio")
     names = {"ratio": "mean", "ratio_low": "low", "ratio_high": "high"}
@@ -93,6 +93,9 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
     right.set_ylabel("calibrated excess / excess")
     for axis in (left, right):
         axis.set_xlabel("width (hidden units)")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.yaxis.set_minor_locator(NullLocator())
     legend(figure, (left,), 3)
     headline(figure, f"{title}: midpoints at a calibrated temperature\n(mean, {METHOD})")
     what = "Excess test loss of midpoints against width, as they are and at fitted softmax temperatures"
