@@ -6,6 +6,12 @@ The names of models, data sets and optimisers lie with the code that they choose
 
 from enum import StrEnum, auto
 
+# The keys of `train` that choose the data: they enter ids through the digest of the data alone.
+DATA_KEYS = (
+    *("dataset", "dataset_options", "split_seed", "half", "fraction", "examples", "subset_seed"),
+    "pixel_seed",
+)
+
 
 class Kind(StrEnum):
     """How the permutations of a comparison came about."""
@@ -23,17 +29,6 @@ class Kind(StrEnum):
 
 # The kinds that `compare.kinds` may list; the other kinds follow from further keys of `compare`.
 LISTED_KINDS = (Kind.UNALIGNED, Kind.DIRECT, Kind.VIA, Kind.JOINT, Kind.COMPOSED)
-
-
-class Method(StrEnum):
-    """How a permutation is found."""
-
-    WEIGHT_MATCHING = auto()
-    ACTIVATION_MATCHING = auto()
-
-
-# The methods that can also align stacks of checkpoints, networks of two widths, and networks of two tasks.
-BY_WEIGHTS = (Method.WEIGHT_MATCHING,)
 
 
 class Way(StrEnum):

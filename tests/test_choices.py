@@ -12,7 +12,13 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from raysweep.alignment import embed, unit_similarities, weight_matching
+from raysweep.alignment import (
+    embed,
+    sinkhorn_rebasin,
+    straight_through,
+    unit_similarities,
+    weight_matching,
+)
 from raysweep.data.config import DataConfig
 from raysweep.data.load import files_of, load_arrays
 from raysweep.data.scaling import scaling_of
@@ -96,6 +102,13 @@ def similar(**options):
     return unit_similarities([network()] * 2, torch.ones(4, 2), [(0, 1)], **options)
 
 
+def learn(method, **options):
+    spec = PermutationSpec.trace(network(), torch.ones(2, 2), proved=False)
+    return method(
+        spec, [LAYER, LAYER], 0, [network()] * 2, torch.ones(4, 2), torch.zeros(4).long(), **options
+    )
+
+
 def embedded(order):
     spec = PermutationSpec.trace(network(), torch.ones(2, 2), proved=False)
     return embed(spec, spec, LAYER, LAYER, 0, order=order)
@@ -136,6 +149,8 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     ],
     "align.weight_matching.kernel": [lambda: match(kernel="novel")],
     "align.weight_matching.order": [lambda: match(order="novel"), lambda: embedded("novel")],
+    "align.sinkhorn_rebasin.loss": [lambda: learn(sinkhorn_rebasin, loss="novel")],
+    "align.straight_through.point": [lambda: learn(straight_through, point="novel")],
     "align.activation_matching.tensor": [lambda: similar(tensor="novel")],
     "align.activation_matching.similarity": [lambda: similar(similarity="novel")],
     "compare.precision": [lambda: computing_in("novel", torch.device("cpu")).__enter__()],
@@ -192,7 +207,7 @@ def test_unknown_names_are_refused_at_work(stored, field):
     else:
         job = unaligned(wanted)
         job = replace(job, comparison=replace(job.comparison, **{field: "novel"}))
-    with pytest.raises(ValueError, match=f"unknown {field} 'novel'; valid: "):
+    with pytest.raises(ValueError, match=f"unknown (alignment )?{field} 'novel'; valid"):
         work(wanted, files, job)
 
 
@@ -207,7 +222,7 @@ def work(wanted, files, job):
 def test_activation_matching_refuses_what_only_weights_can_do(stored):
     wanted, files = stored
     job = replace(next(iter(wanted.alignments.values())), method="activation_matching", stack=2)
-    with pytest.raises(ValueError, match="activation_matching aligns neither stacks nor"):
+    with pytest.raises(ValueError, match="activation_matching cannot align stacks"):
         work(wanted, files, job)
 
 

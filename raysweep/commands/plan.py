@@ -47,9 +47,10 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
     if unfit:
         lines.append(f"{unfit:,} {UNFIT}")
     cost = estimate(wanted, work)
+    aligned = f"{cost.alignment_flops / 1e9:,.0f} GFLOP of alignments, " if cost.alignment_flops else ""
     lines.append(
         f"to do: about {cost.bytes / 1e6:,.1f} MB to store, {cost.training_flops / 1e9:,.0f} GFLOP of "
-        f"training, {cost.barrier_flops / 1e9:,.0f} GFLOP of barriers"
+        f"training, {aligned}{cost.barrier_flops / 1e9:,.0f} GFLOP of barriers"
     )
     lines += _hours_line(wanted, work, gpu)
     warned = [f"warning: {line}" for line in fruitless(wanted)]

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.digest import canonical
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
 from raysweep.plan.later import in_id
 from raysweep.plan.versions import PIXELS_VERSION
+from raysweep.registry import is_own
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import KNOWN_OF_IMPORTS
 from raysweep.sweep.prune import Prune
@@ -24,7 +24,6 @@ from raysweep.vocabulary import (
     Branch,
     Interpolation,
     Kind,
-    Method,
     Similarity,
     Statistics,
 )
@@ -236,14 +235,12 @@ def trial_config(trial: Trial) -> dict[str, object]:
 def alignment_settings(method: str, align: Align) -> dict[str, Any]:
     """Return the settings of `align` that determine an alignment by this method.
 
-    Raises `ValueError` for an unknown method.
+    The options of a user's own method, which may have any names, are under `options`. Raises `ValueError` for
+    an unknown method.
     """
-    options = {
-        Method.WEIGHT_MATCHING: align.weight_matching,
-        Method.ACTIVATION_MATCHING: align.activation_matching,
-    }
-    own = choose("method", method, options).model_dump(mode="json")
-    return {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": align.device}
+    shared = {"method": method, "seed": align.seed, "threads": align.threads, "device": align.device}
+    options = align.options_of(method)
+    return {**({"options": options} if is_own(method) else options), **shared}
 
 
 def alignment_identity(method: str, align: Align) -> dict[str, Any]:
@@ -253,4 +250,6 @@ def alignment_identity(method: str, align: Align) -> dict[str, Any]:
     identity = {**in_id(f"align.{method}", settings), **in_id("align", shared)}
     if identity.get("similarity") == Similarity.CORRELATION and settings["pixels"] > 1:
         identity["version"] = PIXELS_VERSION
+    if is_own(method):
+        identity["source"] = align.sources[method]
     return identity

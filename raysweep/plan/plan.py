@@ -24,6 +24,7 @@ from raysweep.plan.identity import (
 )
 from raysweep.plan.levels import Levels
 from raysweep.plan.lost import lost_by
+from raysweep.plan.own_methods import check_own_methods
 from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
@@ -63,6 +64,9 @@ class Desired:
         for trial in self.trials.values():
             for key, own in trial.training.own_functions().items():
                 yield own, trial.sources[key]
+        align = self.sweep.sections.align
+        for own in align.own_functions():
+            yield own, align.sources[own.name]
         for job in islice(self.barriers.values(), 1):  # all have the same measures
             for each in job.measurements:
                 if each.measure.source:
@@ -177,6 +181,7 @@ def _keeping_all() -> Iterator[None]:
 
 def _desired(sweep: Sweep) -> Desired:
     sections = sweep.sections
+    check_own_methods(sections.align)
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:

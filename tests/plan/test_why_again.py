@@ -151,6 +151,7 @@ def test_every_version_in_use_has_its_reason():
         "ALIGNMENT": "alignment",
         "EMBEDDING": "embedding",
         "OWN_NETWORKS": "stacked",
+        "JOINT_RESTARTS": "joint alignment",
     }
     words |= {"BARRIER": "barrier", "CUDA_BARRIER": "barrier"}
     found = {name.removesuffix("_VERSION") for name in vars(versions) if name.endswith("_VERSION")}

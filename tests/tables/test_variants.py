@@ -5,6 +5,7 @@ import pytest
 
 from analysis.rows.settings import by_networks, by_setting, by_width
 from raysweep.sweep.align import Align
+from raysweep.sweep.methods import METHODS
 from raysweep.sweep.train import Training
 from raysweep.tables.rows import METHOD_OPTIONS
 from raysweep.tables.schemas import TABLES
@@ -14,6 +15,7 @@ from tests.data.formats import write_mnist
 
 VALUES = {
     "dataset": ["digits", "mnist"],
+    "dataset_options": [{}, {"seed": 1}],
     "split_seed": [0, 1],
     "half": [None, 1, "replicate"],
     "fraction": [None, 0.5],
@@ -54,6 +56,7 @@ VALUES = {
 }
 NEEDED = {"milestones": {"schedule": "milestones"}, "spawn_replicate": {"spawn_at": "1ep"}}
 NEEDED["compile"] = {"device": "cuda"}
+NEEDED["dataset_options"] = {"dataset": "gaussian_mixture"}
 NEEDED["init_options"] = {"init": f"{__name__}:drawn"}
 NEEDED["optimiser_options"] = {"optimiser": "adamw"}
 NEEDED["schedule_options"] = {"schedule": f"{__name__}:falling"}
@@ -115,8 +118,8 @@ def test_runs_have_names_of_their_own(swept):
 def test_every_option_of_align_is_a_column_of_its_alignments():
     columns = {name for name, _, _ in TABLES["alignments"]}
     plain = {"seed", "threads", "device"}
-    assert {*METHOD_OPTIONS, *plain} <= columns
-    assert Align.model_fields.keys() == {"methods", *Align().methods, "activation_matching", *plain}
+    assert {*METHOD_OPTIONS, "options", *plain} <= columns
+    assert Align.model_fields.keys() == {"methods", "method_options", *METHODS, *plain}
 
 
 def test_settings_of_align_and_compare_stand_beside_the_results():
