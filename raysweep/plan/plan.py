@@ -186,7 +186,7 @@ def _desired(sweep: Sweep) -> Desired:
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
         model = trials.model(family.dense[0])
-        settings = {trial.setting for trial in (*family.dense, *family.chains)}
+        settings = {trial.setting for alike in (family.dense, *family.chains) for trial in alike}
         check_statistics(model, tuple(sections.compare.statistics))
         if has_running_statistics(model):
             comparisons.batchnorm |= settings
@@ -195,8 +195,8 @@ def _desired(sweep: Sweep) -> Desired:
         comparisons.replicates(family.dense[0].setting, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:
             Trajectories(sections, trials, comparisons).compare(family)
-        if sections.prune:
-            levels = Levels(sections, trials, comparisons, family)
+        for chains in family.chains:
+            levels = Levels(sections, trials, comparisons, chains)
             levels.compare()
             levels.branches()
     AcrossSettings(sections, trials, comparisons).compare(families)
@@ -212,7 +212,7 @@ def _desired(sweep: Sweep) -> Desired:
 
 def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
-    records, stale = finished_levels(TrialStore(files), wanted.extents)
+    records, stale = finished_levels(TrialStore(files), wanted.sweep.name, wanted.extents)
     rows = fitting_rows(ResultStore(files), records | stale)
     alignments = rows["alignments"]
     unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
@@ -233,10 +233,11 @@ def done(wanted: Desired, files: Files) -> Done:
 
 
 def finished_levels(
-    store: TrialStore, extents: Mapping[str, Extent]
+    store: TrialStore, sweep: str, extents: Mapping[str, Extent]
 ) -> tuple[dict[tuple[str, int], LevelRecord], dict[tuple[str, int], LevelRecord]]:
-    """Return the records of the finished levels of trials, and of those that lack a checkpoint."""
-    found = store.records((key, level) for key, extent in extents.items() for level in extent.levels)
+    """Return the records of a sweep's finished levels, and of those that lack a checkpoint."""
+    levels = ((key, level) for key, extent in extents.items() for level in extent.levels)
+    found = store.records(levels, sweep)
     records, stale = {}, {}
     for (trial_id, level), record in found.items():
         extent = extents[trial_id]
