@@ -1,6 +1,7 @@
 """How much of the loss of a midpoint is a matter of the softmax temperature (Ito et al. 2025)?"""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -108,7 +109,8 @@ def verdicts(summary: pd.DataFrame, trend: pd.DataFrame) -> list[str]:
     for kind, group in summary[summary.ratio_reason.notna()].groupby("kind"):
         found = beside_one(group, "the mean excess loss is not positive")
         sentences.append(f"{kind}: excess loss at the midpoint, calibrated against plain: {found}")
-    for row in trend.itertuples():
+    changes: list[Any] = list(trend.itertuples())
+    for row in changes:
         found = with_interval(row.ratio, row.ratio_low, row.ratio_high)
         sentences.append(
             f"{row.series}: excess loss at the midpoint at width {row.wide} against width {row.narrow}: "

@@ -153,8 +153,11 @@ class Todo:
 
     def stages(self) -> dict[str, int]:
         """Return the number of jobs that each stage of a run has left; stages without work are left out."""
-        jobs = {"training": self.trials, "alignments": self.alignments, "barriers": self.barriers}
-        stages = {stage: len(each) for stage, each in jobs.items()}
+        stages = {
+            "training": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": len(self.barriers),
+        }
         return {stage: count for stage, count in stages.items() if count}
 
 
