@@ -184,7 +184,7 @@ def _desired(sweep: Sweep) -> Desired:
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
         model = trials.model(family.dense[0])
-        settings = {trial.setting for trial in (*family.dense, *family.chains)}
+        settings = {trial.setting for alike in (family.dense, *family.chains) for trial in alike}
         check_statistics(model, tuple(sections.compare.statistics))
         if has_running_statistics(model):
             comparisons.batchnorm |= settings
@@ -193,8 +193,8 @@ def _desired(sweep: Sweep) -> Desired:
         comparisons.replicates(family.dense[0].setting, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:
             Trajectories(sections, trials, comparisons).compare(family)
-        if sections.prune:
-            levels = Levels(sections, trials, comparisons, family)
+        for chains in family.chains:
+            levels = Levels(sections, trials, comparisons, chains)
             levels.compare()
             levels.branches()
     AcrossSettings(sections, trials, comparisons).compare(families)
