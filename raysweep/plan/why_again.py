@@ -157,7 +157,7 @@ def _nearest(files: Files, trial: Trial, keys: Keys, stored: Iterable[_Kind]) ->
     changes = [_change(files, best, trial, key, keys.get(key)) for key in least]
     return (
         f"trials like stored ones of the sweep {best.sweep} (such as {best.example}) but for "
-        f"{'; '.join(changes)}"
+        f"{'; '.join(dict.fromkeys(changes))}"
     )
 
 
