@@ -31,17 +31,6 @@ class Kind(StrEnum):
 LISTED_KINDS = (Kind.UNALIGNED, Kind.DIRECT, Kind.VIA, Kind.JOINT, Kind.COMPOSED)
 
 
-class Method(StrEnum):
-    """How a permutation is found."""
-
-    WEIGHT_MATCHING = auto()
-    ACTIVATION_MATCHING = auto()
-
-
-# The methods that can also align stacks of checkpoints, networks of two widths, and networks of two tasks.
-BY_WEIGHTS = (Method.WEIGHT_MATCHING,)
-
-
 class Way(StrEnum):
     """How the steps of training, and evaluations, are run: each way gives its own last bits."""
 
@@ -191,6 +180,7 @@ class MaskPermutation(StrEnum):
 
 
 ANALYSES = (  # modules of `analysis/`
+    "calibration",
     "joint",
     "means",
     "narrow_in_wide",

@@ -12,7 +12,13 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from raysweep.alignment import embed, unit_similarities, weight_matching
+from raysweep.alignment import (
+    embed,
+    sinkhorn_rebasin,
+    straight_through,
+    unit_similarities,
+    weight_matching,
+)
 from raysweep.data.config import DataConfig
 from raysweep.data.load import files_of, load_arrays
 from raysweep.data.scaling import scaling_of
@@ -33,7 +39,8 @@ from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
-from raysweep.sweep.load import Sweep, check
+from raysweep.sweep.load import check
+from raysweep.sweep.prune import Pruning
 from raysweep.sweep.schema import Sections
 from raysweep.sweep.train import CHOICES, Training
 from raysweep.symmetry import PermutationSpec
@@ -71,7 +78,7 @@ def changed(model, path, value):
 def plan(path, value, trainings=None):
     sweep = check("file", SWEEP)
     sections = changed(sweep.sections, path, value) if path else sweep.sections
-    return desired(Sweep(sections, trainings or sweep.trainings, sweep.resolved))
+    return desired(replace(sweep, sections=sections, trainings=trainings or sweep.trainings))
 
 
 def cost(path, value, **training):
@@ -94,6 +101,13 @@ def match(**options):
 
 def similar(**options):
     return unit_similarities([network()] * 2, torch.ones(4, 2), [(0, 1)], **options)
+
+
+def learn(method, **options):
+    spec = PermutationSpec.trace(network(), torch.ones(2, 2), proved=False)
+    return method(
+        spec, [LAYER, LAYER], 0, [network()] * 2, torch.ones(4, 2), torch.zeros(4).long(), **options
+    )
 
 
 def embedded(order):
@@ -125,10 +139,8 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     "prune.transport.partners": [lambda: plan("prune.transport.partners", "novel")],
     "prune.transport.permutations": [lambda: plan("prune.transport.permutations", ["novel"])],
     "prune.scope": [lambda: prune(LAYER, dense_masks(LAYER, ["0.weight"]), 0.5, "novel")],
-    "prune.optimiser": [lambda: plan("prune.optimiser", "novel")],
-    "prune.data_order": [
-        lambda: changed(check("file", SWEEP).sections, "prune.data_order", "novel").prune.renews_order
-    ],
+    "prune.optimiser": [lambda: Pruning().model_copy(update={"optimiser": "novel"}).keeps_optimiser],
+    "prune.data_order": [lambda: Pruning().model_copy(update={"data_order": "novel"}).renews_order],
     "prune.branches": [lambda: plan("prune.branches", ["novel"])],
     "align.methods": [
         lambda: plan("align.methods", ["novel"]),
@@ -136,6 +148,8 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     ],
     "align.weight_matching.kernel": [lambda: match(kernel="novel")],
     "align.weight_matching.order": [lambda: match(order="novel"), lambda: embedded("novel")],
+    "align.sinkhorn_rebasin.loss": [lambda: learn(sinkhorn_rebasin, loss="novel")],
+    "align.straight_through.point": [lambda: learn(straight_through, point="novel")],
     "align.activation_matching.tensor": [lambda: similar(tensor="novel")],
     "align.activation_matching.similarity": [lambda: similar(similarity="novel")],
     "compare.precision": [lambda: computing_in("novel", torch.device("cpu")).__enter__()],
@@ -192,7 +206,7 @@ def test_unknown_names_are_refused_at_work(stored, field):
     else:
         job = unaligned(wanted)
         job = replace(job, comparison=replace(job.comparison, **{field: "novel"}))
-    with pytest.raises(ValueError, match=f"unknown {field} 'novel'; valid: "):
+    with pytest.raises(ValueError, match=f"unknown (alignment )?{field} 'novel'; valid"):
         work(wanted, files, job)
 
 
@@ -207,7 +221,7 @@ def work(wanted, files, job):
 def test_activation_matching_refuses_what_only_weights_can_do(stored):
     wanted, files = stored
     job = replace(next(iter(wanted.alignments.values())), method="activation_matching", stack=2)
-    with pytest.raises(ValueError, match="activation_matching aligns neither stacks nor"):
+    with pytest.raises(ValueError, match="activation_matching cannot align stacks"):
         work(wanted, files, job)
 
 
@@ -254,6 +268,6 @@ def parts(annotation):
 
 
 def test_every_key_with_names_is_tried():
-    keys = {*CHOICES, *names(Training), *names(Sections)}
+    keys = {*CHOICES, *names(Training), *names(Pruning, "prune."), *names(Sections)}
     assert len(keys) > 25
     assert keys - {*PURE, *TRAINED, *ELSEWHERE} == set()

@@ -2,12 +2,12 @@
 
 from raysweep.sweep.presets import PRESETS
 from raysweep.training.moment import Moment
-from raysweep.vocabulary import Kind, Method
+from raysweep.vocabulary import Kind
 
 READING = 0.02  # accuracy to which the plots can be read (share)
 
 VGG, RESNET = "vgg16", "resnet20"
-WEIGHTS, ACTIVATIONS = Method.WEIGHT_MATCHING, Method.ACTIVATION_MATCHING
+WEIGHTS, ACTIVATIONS = "weight_matching", "activation_matching"
 
 # Mean train error barrier (share) by model, method and kind, then by width. Kind `direct`: A and P[B];
 # `via`: P_AC[A] and P_BC[B].
@@ -40,7 +40,7 @@ _PRESETS = {VGG: "paper_vgg16_cifar10", RESNET: "paper_resnet20_cifar10"}
 # in `barriers`. Seeds, threads and devices are free here too.
 ALIGN: dict[str, dict[str, object]] = {
     WEIGHTS: {"kernel": "linear", "order": "random", "biases": True, "restarts": 1},
-    ACTIVATIONS: {"tensor": "last", "similarity": "correlation", "examples": 10_000, "pixels": 1},
+    ACTIVATIONS: {"tensor": "first", "similarity": "inner_product", "examples": 10_000, "pixels": 1},
 }
 COMPARE: dict[str, object] = {"alphas": 25, "train_examples": 10_000}
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
+from raysweep.alignment import unit_products
 from raysweep.alignment.activations import TENSORS, Recorder, recorded_values
 from raysweep.alignment.assignments import Matrices, assignment, assignment_of_blocks
-from raysweep.alignment.unit_products import SIMILARITIES, UnitProducts, UnitSums, Values, similarities
+from raysweep.alignment.unit_products import SIMILARITIES, UnitProducts, UnitSums, Values
 from raysweep.alignment.weight_matching import Alignment
 from raysweep.choices import check_names, choose
 from raysweep.data.given import Images, images_of
@@ -125,24 +126,24 @@ def recorded_similarities(
             for product, (target, source) in zip(products, pairs, strict=True):
                 product.add(values_of[target], values_of[source])
     return [
-        _by_group(similarities(product, sums[target], sums[source], similarity), places)
+        _by_group(unit_products.similarities(product, sums[target], sums[source], similarity), places)
         for product, (target, source) in zip(products, pairs, strict=True)
     ]
 
 
-def match_similarities(matrices: Matrices, blocks: Sequence[Blocks]) -> Alignment:
+def match_similarities(similarities: Matrices, blocks: Sequence[Blocks]) -> Alignment:
     """Match the units of every group so that the sum of their similarities is largest.
 
     `blocks` are the blocks of the networks' spec.
     """
     indices: dict[str, torch.Tensor] = {}
-    for groups in together(matrices, blocks):
-        indices |= matched_together({group: matrices[group] for group in groups}, blocks)
+    for groups in together(similarities, blocks):
+        indices |= matched_together({group: similarities[group] for group in groups}, blocks)
     reached = identity = 0.0
-    for group, matrix in matrices.items():
+    for group, matrix in similarities.items():
         reached += matrix.gather(1, indices[group][:, None]).sum().item()
         identity += matrix.trace().item()
-    return Alignment(Permutation({g: indices[g] for g in matrices}), reached, identity, len(indices))
+    return Alignment(Permutation({g: indices[g] for g in similarities}), reached, identity, len(indices))
 
 
 def matched_together(matrices: Matrices, blocks: Sequence[Blocks]) -> dict[str, torch.Tensor]:

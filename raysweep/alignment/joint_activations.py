@@ -48,7 +48,9 @@ def joint_activation_matching(
     return match_jointly(dict(zip(pairs, found, strict=True)), blocks)
 
 
-def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[Blocks]) -> JointAlignment:
+def match_jointly(
+    similarities: Mapping[tuple[int, int], Matrices], blocks: Sequence[Blocks]
+) -> JointAlignment:
     """Align n networks by the similarities of all pairs (i, j), i < j, of them; `blocks` are their spec's.
 
     The objective is the sum, over pairs and units, of the similarity of the units at the same position.
@@ -57,8 +59,8 @@ def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[
     the others' standardised values. The ascent starts from the best reference, a network to which all others
     are aligned, and ends when no network's assignment raises the objective; it never falls.
     """
-    members = range(1 + max(j for _, j in similar))
-    groups = [_Groups(names, similar, blocks) for names in together(similar[0, 1], blocks)]
+    members = range(1 + max(j for _, j in similarities))
+    groups = [_Groups(names, similarities, blocks) for names in together(similarities[0, 1], blocks)]
     starts = [[group.through(reference) for group in groups] for reference in members]
     values = [sum(g.total(units) for g, units in zip(groups, start, strict=True)) for start in starts]
     reference = max(members, key=values.__getitem__)
@@ -68,7 +70,7 @@ def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[
         iterations += group.ascend(units)
         reached += group.total(units)
     found = [{k: v for units in starts[reference] for k, v in units[member].items()} for member in members]
-    permutations = tuple(Permutation({group: each[group] for group in similar[0, 1]}) for each in found)
+    permutations = tuple(Permutation({group: each[group] for group in similarities[0, 1]}) for each in found)
     identity = sum((group.total(group.identity()) for group in groups), 0.0)
     return JointAlignment(permutations, reached, identity, iterations, reference)
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.digest import canonical
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
 from raysweep.plan.later import in_id
 from raysweep.plan.versions import ALL_VALUES_VERSION, PIXELS_VERSION
+from raysweep.registry import is_own
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import KNOWN_OF_IMPORTS
-from raysweep.sweep.prune import Prune
+from raysweep.sweep.prune import Pruning
 from raysweep.sweep.train import Training
 from raysweep.vocabulary import (
     Across,
@@ -24,7 +24,6 @@ from raysweep.vocabulary import (
     Branch,
     Interpolation,
     Kind,
-    Method,
     Similarity,
     Statistics,
     Tensor,
@@ -52,7 +51,7 @@ class Trial:
     data_seed: int
     branch: str = Branch.MAIN
     parent: str | None = None
-    prune: Prune | None = None
+    prune: Pruning | None = None
     mask_trial: str | None = None
     mask_permutation: str | None = None
     import_file: str | None = None
@@ -237,14 +236,12 @@ def trial_config(trial: Trial) -> dict[str, object]:
 def alignment_settings(method: str, align: Align) -> dict[str, Any]:
     """Return the settings of `align` that determine an alignment by this method.
 
-    Raises `ValueError` for an unknown method.
+    The options of a user's own method, which may have any names, are under `options`. Raises `ValueError` for
+    an unknown method.
     """
-    options = {
-        Method.WEIGHT_MATCHING: align.weight_matching,
-        Method.ACTIVATION_MATCHING: align.activation_matching,
-    }
-    own = choose("method", method, options).model_dump(mode="json")
-    return {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": align.device}
+    shared = {"method": method, "seed": align.seed, "threads": align.threads, "device": align.device}
+    options = align.options_of(method)
+    return {**({"options": options} if is_own(method) else options), **shared}
 
 
 def alignment_identity(method: str, align: Align) -> dict[str, Any]:
@@ -256,4 +253,6 @@ def alignment_identity(method: str, align: Align) -> dict[str, Any]:
         identity["version"] = PIXELS_VERSION
     if settings.get("tensor") == Tensor.ALL:
         identity["version"] = ALL_VALUES_VERSION
+    if is_own(method):
+        identity["source"] = align.sources[method]
     return identity

@@ -25,7 +25,7 @@ ON_GPU = {"train": ("compile",), "compare": ("compile",)}  # read with `device: 
 
 def in_id(section: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Return those settings of a section (as JSON values) that enter ids."""
-    left_out = LATER[section].items()
+    left_out = LATER.get(section, {}).items()
     unread = ON_GPU.get(section, ()) if settings.get("device") == "cpu" else ()
     return {
         key: value for key, value in settings.items() if (key, value) not in left_out and key not in unread

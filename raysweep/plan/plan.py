@@ -24,6 +24,7 @@ from raysweep.plan.identity import (
 )
 from raysweep.plan.levels import Levels
 from raysweep.plan.lost import lost_by
+from raysweep.plan.own_methods import check_own_methods
 from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
@@ -50,14 +51,22 @@ class Desired:
     agreements: dict[str, AgreementJob]
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of all trials, alignments and barriers."""
-        return _counts(self)
+        """Return the numbers of all trials, alignments and barriers, and of measurements, if any."""
+        counts = {
+            "trials": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": len(self.barriers),
+        }
+        return counts | ({"measures": len(self.measurements)} if self.measurements else {})
 
     def planned_sources(self) -> Iterator[tuple[OwnFunction, str]]:
         """Yield the user's functions, some of them repeatedly, and the SHA-256 of their files in ids."""
         for trial in self.trials.values():
             for key, own in trial.training.own_functions().items():
                 yield own, trial.sources[key]
+        align = self.sweep.sections.align
+        for own in align.own_functions():
+            yield own, align.sources[own.name]
         for job in islice(self.barriers.values(), 1):  # all have the same measures
             for each in job.measurements:
                 if each.measure.source:
@@ -134,22 +143,22 @@ class Todo:
         return bool(self.trials or self.alignments or self.barriers)
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of trials, alignments and barriers that are left."""
-        return _counts(self)
+        """Return the numbers of trials, alignments, barriers and measurements that are left."""
+        return {
+            "trials": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": sum(job.risks for job in self.barriers),
+            "measures": sum(len(job.measurements) for job in self.barriers),
+        }
 
     def stages(self) -> dict[str, int]:
         """Return the number of jobs that each stage of a run has left; stages without work are left out."""
-        counts = self.counts()
-        stages = {"training": counts.pop("trials"), **counts}
+        stages = {
+            "training": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": len(self.barriers),
+        }
         return {stage: count for stage, count in stages.items() if count}
-
-
-def _counts(work: Desired | Todo) -> dict[str, int]:
-    return {
-        "trials": len(work.trials),
-        "alignments": len(work.alignments),
-        "barriers": len(work.barriers),
-    }
 
 
 def desired(sweep: Sweep) -> Desired:
@@ -175,11 +184,12 @@ def _keeping_all() -> Iterator[None]:
 
 def _desired(sweep: Sweep) -> Desired:
     sections = sweep.sections
+    check_own_methods(sections.align)
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
         model = trials.model(family.dense[0])
-        settings = {trial.setting for trial in (*family.dense, *family.chains)}
+        settings = {trial.setting for alike in (family.dense, *family.chains) for trial in alike}
         check_statistics(model, tuple(sections.compare.statistics))
         if has_running_statistics(model):
             comparisons.batchnorm |= settings
@@ -188,8 +198,8 @@ def _desired(sweep: Sweep) -> Desired:
         comparisons.replicates(family.dense[0].setting, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:
             Trajectories(sections, trials, comparisons).compare(family)
-        if sections.prune:
-            levels = Levels(sections, trials, comparisons, family)
+        for chains in family.chains:
+            levels = Levels(sections, trials, comparisons, chains)
             levels.compare()
             levels.branches()
     AcrossSettings(sections, trials, comparisons).compare(families)
@@ -205,7 +215,7 @@ def _desired(sweep: Sweep) -> Desired:
 
 def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
-    records, stale = finished_levels(TrialStore(files), wanted.extents)
+    records, stale = finished_levels(TrialStore(files), wanted.sweep.name, wanted.extents)
     rows = fitting_rows(ResultStore(files), records | stale)
     alignments = rows["alignments"]
     unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
@@ -226,10 +236,11 @@ def done(wanted: Desired, files: Files) -> Done:
 
 
 def finished_levels(
-    store: TrialStore, extents: Mapping[str, Extent]
+    store: TrialStore, sweep: str, extents: Mapping[str, Extent]
 ) -> tuple[dict[tuple[str, int], LevelRecord], dict[tuple[str, int], LevelRecord]]:
-    """Return the records of the finished levels of trials, and of those that lack a checkpoint."""
-    found = store.records((key, level) for key, extent in extents.items() for level in extent.levels)
+    """Return the records of a sweep's finished levels, and of those that lack a checkpoint."""
+    levels = ((key, level) for key, extent in extents.items() for level in extent.levels)
+    found = store.records(levels, sweep)
     records, stale = {}, {}
     for (trial_id, level), record in found.items():
         extent = extents[trial_id]

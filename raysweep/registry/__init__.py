@@ -2,6 +2,6 @@
 
 from raysweep.registry.arguments import arguments, check_options, taken
 from raysweep.registry.own_function import OwnFunction, is_own
-from raysweep.registry.table import Entry, Registry
+from raysweep.registry.table import Entry, Registry, imported
 
-__all__ = ["Entry", "OwnFunction", "Registry", "arguments", "check_options", "is_own", "taken"]
+__all__ = ["Entry", "OwnFunction", "Registry", "arguments", "check_options", "imported", "is_own", "taken"]

@@ -20,6 +20,18 @@ class Entry:
     function: str
     description: str
 
+    @property
+    def meaning(self) -> str:
+        """What the name stands for, for the documentation."""
+        return self.description
+
+
+def imported(function: str) -> Callable[..., Any]:
+    """Import a function of ours, written `package.module:function`."""
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
 
 E = TypeVar("E", bound=Entry)
 
@@ -63,9 +75,7 @@ class Registry(Mapping[str, E], Generic[E]):
         """
         if self.is_own(name):
             return self.own_function(name).load()
-        module, _, function = self[name].function.partition(":")
-        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-        return found
+        return imported(self[name].function)
 
     def own_function(self, name: str) -> OwnFunction:
         """Return a user's function, not yet imported."""

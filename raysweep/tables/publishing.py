@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from raysweep.digest import digest
 from raysweep.plan.identity import AgreementJob
-from raysweep.plan.plan import Desired, Done
+from raysweep.plan.plan import Desired, Done, done
+from raysweep.store.backends import READS
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.parquet import table_of
 from raysweep.store.provenance import PROVENANCE, read_provenance
@@ -40,8 +41,18 @@ def publish_tables(
 ) -> list[Failure]:
     """Publish all tables of a sweep.
 
-    Returns a failure for each result that turned out to be damaged; the next run computes these again.
+    Returns a failure for each result that turned out to be damaged; the next run computes these again. Where
+    another driver merges objects of results meanwhile, the tables are made from the merged ones.
     """
+    for _ in range(READS - 1):
+        try:
+            return _publish(files, wanted, present, failures)
+        except FileNotFoundError:
+            present = done(wanted, files)
+    return _publish(files, wanted, present, failures)
+
+
+def _publish(files: Files, wanted: Desired, present: Done, failures: Sequence[Failure]) -> list[Failure]:
     publication = Publication(files, wanted.sweep.name)
     publishing = _Publishing(files, wanted, present, publication)
     publishing.records()
@@ -70,11 +81,15 @@ class _Publishing:
         keys = sorted(self._present.records, key=lambda key: (key[0], key[1]))
         for bucket, chosen in _by_bucket(keys, lambda key: key[0]):
             records = [(key, self._present.records[key]) for key in chosen]
+            inputs = digest([self._settings, [[*key, record.sha256] for key, record in records]])
+            kept = [self._publication.keep(table, bucket, inputs) for table in ("trials", "metrics")]
+            if all(kept):
+                continue
             trials = [trial_row(self._wanted, *key, record) for key, record in records]
             metrics = [row for key, record in records for row in metric_rows(*key, record)]
             metrics.sort(key=lambda row: (row["trial_id"], row["level"], row["step"], row["split"]))
-            self._replace("trials", bucket, trials)
-            self._replace("metrics", bucket, metrics)
+            self._replace("trials", bucket, trials, inputs)
+            self._replace("metrics", bucket, metrics, inputs)
 
     def failures(self, failures: Sequence[Failure]) -> None:
         """Publish the failures, which alone are no view of what the store holds."""

@@ -16,13 +16,17 @@ from raysweep.plan.plan import Desired
 from raysweep.plan.probes import has_running_statistics, model_config, probe_data
 from raysweep.store.records import LevelRecord
 from raysweep.sweep.align import Align
+from raysweep.sweep.methods import METHODS, of_ours
+from raysweep.sweep.prune import PRUNED, Pruning
 from raysweep.tables.agreements import Agreement
-from raysweep.vocabulary import Interpolation, Kind, Method, Split
+from raysweep.vocabulary import Interpolation, Kind, Split
 
 Row = dict[str, Any]
 
 # Columns of `alignments` that are null for a method without such an option.
-METHOD_OPTIONS = [option for method in Method for option in getattr(Align(), method).model_dump()]
+METHOD_OPTIONS = [
+    option for entry in METHODS.values() if entry.columns for option in entry.options.model_fields
+]
 
 
 def _shared(trial: Trial, setting: str | None = None) -> Row:
@@ -56,6 +60,7 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "parent_trial": trial.parent,
         "mask_trial": trial.mask_trial,
         "mask_permutation": trial.mask_permutation,
+        **_pruning(trial),
         "import_file": trial.import_file,
         "import_digest": trial.import_digest,
         "source_digest": trial.sources.get("model"),
@@ -81,6 +86,11 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
     }
 
 
+def _pruning(trial: Trial) -> Row:
+    found = trial.prune.model_dump(mode="json") if trial.prune else dict.fromkeys(Pruning.model_fields)
+    return {f"{PRUNED}{key}": value for key, value in found.items()}
+
+
 def metric_rows(trial_id: str, level: int, record: LevelRecord) -> list[Row]:
     return [{"trial_id": trial_id, "level": level, **vars(metric)} for metric in record.metrics]
 
@@ -97,9 +107,16 @@ def alignment_row(wanted: Desired, job: AlignmentJob) -> Row:
         "stack": _stack(job),
         "level": job.target.level,
         "step": job.target.step,
-        **dict.fromkeys(METHOD_OPTIONS),
-        **wanted.align_settings[job.method],
+        **_method_options(job.method, wanted.sweep.sections.align),
     }
+
+
+def _method_options(method: str, align: Align) -> Row:
+    """The settings of a method, in columns of their own or as JSON."""
+    entry, options = of_ours(method), align.options_of(method)
+    own: Row = options if entry and entry.columns else {"options": canonical(options)}
+    shared = {key: getattr(align, key) for key in ("seed", "threads", "device")}
+    return {**dict.fromkeys((*METHOD_OPTIONS, "options")), **own, **shared}
 
 
 def _stack(job: AlignmentJob) -> int | None:

@@ -13,7 +13,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.versions import load_state
 from raysweep.store.memory_cache import Cache
-from raysweep.sweep.align import ActivationMatching
+from raysweep.sweep.method_options import ActivationMatching
 from raysweep.symmetry.tracing import Place
 from raysweep.work.networks import State
 

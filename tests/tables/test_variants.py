@@ -5,6 +5,7 @@ import pytest
 
 from analysis.rows.settings import by_networks, by_setting, by_width
 from raysweep.sweep.align import Align
+from raysweep.sweep.methods import METHODS
 from raysweep.sweep.train import Training
 from raysweep.tables.rows import METHOD_OPTIONS
 from raysweep.tables.schemas import TABLES
@@ -117,8 +118,8 @@ def test_runs_have_names_of_their_own(swept):
 def test_every_option_of_align_is_a_column_of_its_alignments():
     columns = {name for name, _, _ in TABLES["alignments"]}
     plain = {"seed", "threads", "device"}
-    assert {*METHOD_OPTIONS, *plain} <= columns
-    assert Align.model_fields.keys() == {"methods", *Align().methods, "activation_matching", *plain}
+    assert {*METHOD_OPTIONS, "options", *plain} <= columns
+    assert Align.model_fields.keys() == {"methods", "method_options", *METHODS, *plain}
 
 
 def test_settings_of_align_and_compare_stand_beside_the_results():
