@@ -137,6 +137,7 @@ class Trials:
 
     def _imported(self, training: Training, imports: Imports) -> Iterator[Trial]:
         facts = probe_data(data_config(training, 0), self._sections.train)
+        check_inputs(training, facts.shape)
         sources = _sources(training)
         for replicate, file in enumerate(import_files(imports.names)):
             trial = make_import(training, replicate, facts.digest, file, imports, sources)
