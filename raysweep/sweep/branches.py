@@ -58,5 +58,5 @@ BRANCHES = Registry(
 
 
 def begins_anew(branch: str) -> bool:
-    """Whether a trial of a branch (or of none) is trained from a new initialisation, not from its parent's."""
+    """Whether a trial of a branch (or of none) is trained from a new initialisation of its own."""
     return branch in BRANCHES and BRANCHES[branch].fresh
