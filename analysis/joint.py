@@ -31,6 +31,7 @@ from analysis.statistics.deciding import ABOVE, BELOW, side_of, with_reason
 from analysis.statistics.jackknife import METHOD, interval, ratio, with_interval
 from analysis.statistics.relative import named_ends
 from analysis.statistics.spread import UNITS, wide_table
+from raysweep.tables.frames import read_frame
 from raysweep.vocabulary import Interpolation, Kind, Split
 
 REFERENCED = {Kind.DIRECT: Mark(BLUE, "s"), Kind.VIA: Mark(RED, "^")}
@@ -129,9 +130,7 @@ def _ratio(row: Any) -> str:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/joint_*.png` in its folder."""
-    barriers, alignments, trials = (
-        pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
-    )
+    barriers, alignments, trials = (read_frame(folder, name) for name in ("barriers", "alignments", "trials"))
     parts = []
     for setting, rows in by_setting(dense_ends(barriers), trials):
         if not (rows.kind == Kind.JOINT).any():
