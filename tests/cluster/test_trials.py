@@ -124,9 +124,8 @@ def test_a_training_process_that_dies_every_time_is_a_failure(session, tmp_path)
 def test_tune_is_given_trials_in_windows(session, monkeypatch):
     """It keeps each until it ends; a trial that goes on elsewhere belongs to the window in which it began."""
     monkeypatch.setattr(trials, "WINDOW", 2)
-    wanted = desired(
-        check("test", {"name": "s", "train": {"dataset": "digits", "width": 4, "replicates": 4}})
-    )
+    train = {"dataset": "digits", "width": 4, "epochs": 1, "replicates": 4}
+    wanted = desired(check("test", {"name": "s", "train": train}))
     source = Waiting(wanted)
     ready = trials._Ready(source, wanted.sweep.sections.resources.trial, Suspects(Hooks()))
     first, second = (ready.suggest(name)["trial_ids"] for name in "ab")
