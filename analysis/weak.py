@@ -11,8 +11,9 @@ from analysis.figures.pairs import draw
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_networks, by_width, dense_ends
 from analysis.statistics.pairs import named, report, summarise
+from raysweep.sweep.methods import METHODS
 from raysweep.tables.variants import SETTINGS, trial_of, variants
-from raysweep.vocabulary import Interpolation, Kind, Method
+from raysweep.vocabulary import Interpolation, Kind
 
 INDEPENDENT, SAME = "independent", "same initialisation"
 SHARED = (
@@ -21,7 +22,7 @@ SHARED = (
     "init_seed",
     "data_seed",
 )  # the keys of `train` that determine what networks share
-ORDER = [INDEPENDENT, SAME, Kind.UNALIGNED, *(method.replace("_", " ") for method in Method)]
+ORDER = [INDEPENDENT, SAME, Kind.UNALIGNED, *(method.replace("_", " ") for method in METHODS)]
 
 
 def pairs(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:

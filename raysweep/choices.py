@@ -8,7 +8,6 @@ Name = TypeVar("Name", bound=str)
 T = TypeVar("T")
 
 SYNONYMS = {  # what other programs call a key or a value
-    "adam": "adamw",
     "arch": "model",
     "architecture": "model",
     "augmentation": "augment",

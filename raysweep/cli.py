@@ -181,13 +181,15 @@ def verify(root: UsedRoot) -> None:
 
     The exit code is 1 where there are problems.
     """
-    from raysweep.commands.verify import objects, problems
+    from raysweep.commands.verify import objects, problems, remarks
     from raysweep.store.files import Files
 
     files, found = Files.existing(root), 0
     for problem in problems(files):
         typer.echo(problem)
         found += 1
+    for remark in remarks(files):
+        typer.echo(remark)
     typer.echo(f"{objects(files):,} objects under {files.root}, {found} problems")
     raise typer.Exit(1 if found else 0)
 

@@ -1,7 +1,7 @@
 """The names that sweep files, tables and ids use, each set of names in one place.
 
-The names of models, data sets and optimisers lie with the code that they choose: `models/names.py`,
-`data/names.py` and `training/names.py`. This module imports nothing large, so that checking a file is quick.
+The names of models, data sets and optimisers lie with the code that they choose: `models/registry.py`,
+`data/registry.py` and `training/registry.py`. This module imports nothing large: checking a file is quick.
 """
 
 from enum import StrEnum, auto
@@ -23,17 +23,6 @@ class Kind(StrEnum):
 
 # The kinds that `compare.kinds` may list; the other kinds follow from further keys of `compare`.
 LISTED_KINDS = (Kind.UNALIGNED, Kind.DIRECT, Kind.VIA, Kind.JOINT, Kind.COMPOSED)
-
-
-class Method(StrEnum):
-    """How a permutation is found."""
-
-    WEIGHT_MATCHING = auto()
-    ACTIVATION_MATCHING = auto()
-
-
-# The methods that can also align stacks of checkpoints, networks of two widths, and networks of two tasks.
-BY_WEIGHTS = (Method.WEIGHT_MATCHING,)
 
 
 class Way(StrEnum):

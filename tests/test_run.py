@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +15,11 @@ import pytest
 import yaml
 
 from raysweep.commands.gc import garbage
+from raysweep.plan.plan import UNFIT
 from raysweep.store.files import Files
+from raysweep.store.trials import TrialStore
 from tests.inside import carried_out, here
+from tests.store.replaced import replace_checkpoints
 from tests.tracking.servers import copy_database
 
 pytestmark = pytest.mark.slow
@@ -260,6 +264,27 @@ def test_more_checkpoints_are_said_to_be_recomputed(tiny, undisturbed):
     """The ids stay; the plan says that finished trials are trained once more, to the same numbers."""
     plan = here("plan", tiny, "--root", undisturbed, "--set", "train.checkpoints={first: 2st, factor: 2}")
     assert "6 finished levels are computed again (the same numbers)" in plan
+
+
+def test_weights_that_a_run_replaces_have_all_that_used_them_computed_again(
+    session, tiny, undisturbed, tmp_path
+):
+    """A trial was trained on another kind of machine, and what is asked for lacks one of its checkpoints."""
+    shutil.copytree(undisturbed, tmp_path / "root")
+    files = Files(str(tmp_path / "root"))
+    store, trial_id = TrialStore(files), files.list("trials")[0].split("/")[1]
+    replace_checkpoints(files, trial_id)
+    carried_out(tiny, files.root)
+    assert not same(tables(files.root), tables(undisturbed))
+    record = store.record(trial_id, 0)
+    last = {
+        step: checksum for step, checksum in record.checkpoints.items() if step != min(record.checkpoints)
+    }
+    store.commit(trial_id, 0, replace(record, checkpoints=last))
+    output = here("run", tiny, "--root", files.root)
+    assert f"trial {trial_id}, level 0: was trained again to other weights" in output
+    assert UNFIT in output
+    assert same(tables(files.root), tables(undisturbed))
 
 
 def test_imported_networks_are_aligned_and_compared(tiny, undisturbed, tmp_path):

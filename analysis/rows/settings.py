@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.rows.quality import at_chance
 from raysweep.tables.variants import trial_of, variants
-from raysweep.vocabulary import Method, Statistics
+from raysweep.vocabulary import Statistics
 
 PREFERRED = (Statistics.RECOMPUTED, Statistics.KEPT, Statistics.REPAIRED)  # one is answered by
 
@@ -55,7 +55,7 @@ class Setting:
         words += [] if self.width is None else [str(self.width)]
         words += [] if self.norm == "none" else [self.norm]
         words += [self.dataset]
-        words += [self.method] if self.method not in (None, Method.WEIGHT_MATCHING) else []
+        words += [] if self.method in (None, "weight_matching") else [str(self.method).replace(":", "_")]
         words += [re.sub(r"[^\w.-]+", "_", self.variant).strip("_")] if self.variant else []
         words += [self.statistics] if self.statistics else []
         return "_".join(words)

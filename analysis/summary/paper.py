@@ -2,12 +2,12 @@
 
 from raysweep.sweep.presets import PRESETS
 from raysweep.training.moment import Moment
-from raysweep.vocabulary import Kind, Method
+from raysweep.vocabulary import Kind
 
 READING = 0.02  # accuracy to which the plots can be read (share)
 
 VGG, RESNET = "vgg16", "resnet20"
-WEIGHTS, ACTIVATIONS = Method.WEIGHT_MATCHING, Method.ACTIVATION_MATCHING
+WEIGHTS, ACTIVATIONS = "weight_matching", "activation_matching"
 
 # Mean train error barrier (share) by model, method and kind, then by width. Kind `direct`: A and P[B];
 # `via`: P_AC[A] and P_BC[B].

@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
+from raysweep.alignment import unit_products
 from raysweep.alignment.activations import TENSORS, Recorder, recorded_values
 from raysweep.alignment.assignments import Matrices, assignment, assignment_of_blocks
-from raysweep.alignment.unit_products import SIMILARITIES, UnitProducts, UnitSums, Values, similarities
+from raysweep.alignment.unit_products import SIMILARITIES, UnitProducts, UnitSums, Values
 from raysweep.alignment.weight_matching import Alignment
 from raysweep.choices import check_names, choose
+from raysweep.data.given import Images, images_of
+from raysweep.models.given import Network, modules_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
@@ -25,18 +28,23 @@ CHUNK = 500  # images per forward pass; results depend on it by rounding, so it 
 
 
 def activation_matching(
-    target: nn.Module,
-    source: nn.Module,
-    images: torch.Tensor,
+    target: Network,
+    source: Network,
+    images: Images,
     tensor: str = "last",
     similarity: str = "correlation",
     pixels: int = 1,
+    *,
+    model: nn.Module | None = None,
 ) -> Alignment:
     """Find P that maximises the summed similarity of the matched units of two networks.
 
-    See `match_activations`.
+    Networks are modules or state dicts; of two state dicts `model` gives the architecture. `images` is a
+    tensor or yields batches of images, or of images and labels. See `match_activations`. Raises `TypeError`
+    for anything else.
     """
-    return match_activations([target, source], images, [(0, 1)], tensor, similarity, pixels)[0]
+    modules = modules_of([target, source], model, "networks")
+    return match_activations(modules, images_of(images), [(0, 1)], tensor, similarity, pixels)[0]
 
 
 def match_activations(
@@ -117,24 +125,24 @@ def recorded_similarities(
             for product, (target, source) in zip(products, pairs, strict=True):
                 product.add(values_of[target], values_of[source])
     return [
-        _by_group(similarities(product, sums[target], sums[source], similarity), nodes)
+        _by_group(unit_products.similarities(product, sums[target], sums[source], similarity), nodes)
         for product, (target, source) in zip(products, pairs, strict=True)
     ]
 
 
-def match_similarities(matrices: Matrices, blocks: Sequence[Blocks]) -> Alignment:
+def match_similarities(similarities: Matrices, blocks: Sequence[Blocks]) -> Alignment:
     """Match the units of every group so that the sum of their similarities is largest.
 
     `blocks` are the blocks of the networks' spec.
     """
     indices: dict[str, torch.Tensor] = {}
-    for groups in together(matrices, blocks):
-        indices |= matched_together({group: matrices[group] for group in groups}, blocks)
+    for groups in together(similarities, blocks):
+        indices |= matched_together({group: similarities[group] for group in groups}, blocks)
     reached = identity = 0.0
-    for group, matrix in matrices.items():
+    for group, matrix in similarities.items():
         reached += matrix.gather(1, indices[group][:, None]).sum().item()
         identity += matrix.trace().item()
-    return Alignment(Permutation({g: indices[g] for g in matrices}), reached, identity, len(indices))
+    return Alignment(Permutation({g: indices[g] for g in similarities}), reached, identity, len(indices))
 
 
 def matched_together(matrices: Matrices, blocks: Sequence[Blocks]) -> dict[str, torch.Tensor]:

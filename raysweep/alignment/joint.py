@@ -5,19 +5,28 @@ Crisostomi et al. 2024 (C2M3, arXiv 2405.17897) maximise the same sum over permu
 cycle-consistent by construction.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 
 import torch
 
 from raysweep.alignment.products import State
-from raysweep.alignment.weight_matching import Alignment, matched_spec, objective, weight_matching
+from raysweep.alignment.weight_matching import (
+    Alignment,
+    check_spec,
+    matched_spec,
+    objective,
+    weight_matching,
+)
 from raysweep.digest import seed_for
+from raysweep.models.given import Network, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
 
 TOLERANCE = 1e-7  # a sweep must raise the objective by more than this share: the sums of states are float32
+
+Match = Callable[..., Alignment]  # weight matching with some of its options
 
 
 @dataclass(frozen=True)
@@ -38,34 +47,70 @@ class JointAlignment:
 
 def joint_matching(
     spec: PermutationSpec,
-    states: Sequence[State],
-    seed: int,
+    networks: Sequence[Network],
+    seed: int = 0,
     *,
     order: str = "random",
     biases: bool = True,
     restarts: int = 1,
 ) -> JointAlignment:
-    """Align the states of n networks of one architecture at once, starting from the best reference.
+    """Align n networks of one architecture, modules or state dicts, starting from the best reference.
 
     With the linear kernel network i is matched to the sum of the others, because the terms of the objective
     in which it occurs are its inner product with that sum. The objective never falls; compositions of the
     permutations are consistent around every cycle by construction. `order` and `biases` are those of
-    `weight_matching`, as are the `restarts` of each alignment to a reference. Raises `ValueError` for fewer
-    than two states, for states that do not fit the spec, and for an unknown order.
+    `weight_matching`. Of several `restarts` all but the first begin at random permutations of all networks,
+    and the best is kept. Raises `ValueError` for fewer than two networks, for networks that do not fit the
+    spec, for an unknown order, and for no restarts, and `TypeError` for anything but networks.
     """
+    check_spec(spec)
+    states = states_of(networks, "networks")
     if len(states) < 2:
         raise ValueError(f"{len(states)} networks: a joint alignment requires at least two")
+    if restarts < 1:
+        raise ValueError(f"restarts must be at least 1, not {restarts}")
     matched = matched_spec(spec, biases)
-    names = list(matched.axes)
-    match = partial(weight_matching, matched, order=order)
-    starts = [
-        _through(spec, states, reference, seed, partial(match, restarts=restarts))
-        for reference in range(len(states))
-    ]
-    values = [_total(spec, states, permutations, names) for permutations, _ in starts]
+    names, match = list(matched.axes), partial(weight_matching, matched, order=order)
+    found = [_ascended(spec, states, _best_start(spec, states, seed, match, names), seed, match, names)]
+    for attempt in range(1, restarts):
+        again = seed_for("restart", seed, attempt)
+        generator = torch.Generator().manual_seed(again)
+        start = _Start([spec.random(generator) for _ in states], reference=0, iterations=0)
+        found.append(_ascended(spec, states, start, again, match, names))
+    best = max(found, key=lambda each: each.objective)
+    return replace(best, iterations=sum(each.iterations for each in found))
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Permutations of all networks, with the reference to which they are aligned."""
+
+    permutations: list[Permutation]
+    reference: int
+    iterations: int
+
+
+def _best_start(
+    spec: PermutationSpec, states: Sequence[State], seed: int, match: Match, names: list[str]
+) -> _Start:
+    """Align all networks to each of them, and return what reaches the largest objective."""
+    starts = [_through(spec, states, reference, seed, match) for reference in range(len(states))]
+    values = [pairwise_objective(spec, states, permutations, names) for permutations, _ in starts]
     reference = max(range(len(states)), key=values.__getitem__)
-    permutations, reached = list(starts[reference][0]), values[reference]
-    iterations = sum(count for _, count in starts)
+    return _Start(list(starts[reference][0]), reference, sum(count for _, count in starts))
+
+
+def _ascended(
+    spec: PermutationSpec,
+    states: Sequence[State],
+    start: _Start,
+    seed: int,
+    match: Match,
+    names: list[str],
+) -> JointAlignment:
+    """Match each network to the sum of the others, in turn, until no network gains."""
+    permutations, iterations = list(start.permutations), start.iterations
+    reached = pairwise_objective(spec, states, permutations, names)
     while True:
         before = reached
         for member in range(len(states)):
@@ -74,12 +119,12 @@ def joint_matching(
             found = match(others, states[member], seed_for("joint", seed, member), start=permutations[member])
             permutations[member] = found.permutation
             iterations += found.iterations
-        reached = _total(spec, states, permutations, names)
+        reached = pairwise_objective(spec, states, permutations, names)
         if reached <= before + TOLERANCE * abs(before):
             break
     identity = [Permutation.identity(spec.sizes)] * len(states)
-    start = _total(spec, states, identity, names)
-    return JointAlignment(tuple(permutations), reached, start, iterations, reference)
+    unaligned = pairwise_objective(spec, states, identity, names)
+    return JointAlignment(tuple(permutations), reached, unaligned, iterations, start.reference)
 
 
 def _through(
@@ -87,7 +132,7 @@ def _through(
     states: Sequence[State],
     reference: int,
     seed: int,
-    match: Callable[..., Alignment],
+    match: Match,
 ) -> tuple[list[Permutation], int]:
     """Align every network to one of them; return the permutations and the assignments solved."""
     permutations, iterations = [], 0
@@ -101,9 +146,11 @@ def _through(
     return permutations, iterations
 
 
-def _total(
-    spec: PermutationSpec, states: Sequence[State], permutations: Sequence[Permutation], names: list[str]
+def pairwise_objective(
+    spec: PermutationSpec, states: Sequence[State], permutations: Sequence[Permutation], names: Iterable[str]
 ) -> float:
+    """Return the inner product of the permuted networks over the named parameters, summed over pairs."""
+    names = list(names)
     moved = [spec.apply(p, state) for p, state in zip(permutations, states, strict=True)]
     return sum(objective(one, other, names) for one, other in combinations(moved, 2))
 

@@ -13,6 +13,8 @@ from torch import nn
 from raysweep.alignment.activation_matching import matched_together, unit_similarities
 from raysweep.alignment.assignments import Matrices
 from raysweep.alignment.joint import JointAlignment
+from raysweep.data.given import Images, images_of
+from raysweep.models.given import Network, modules_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
@@ -23,26 +25,32 @@ Units = list[dict[str, torch.Tensor]]  # by network and group, the unit at each 
 
 
 def joint_activation_matching(
-    models: Sequence[nn.Module],
-    images: torch.Tensor,
+    networks: Sequence[Network],
+    images: Images,
     tensor: str = "last",
     similarity: str = "correlation",
     pixels: int = 1,
+    *,
+    model: nn.Module | None = None,
 ) -> JointAlignment:
     """Align n networks of one architecture at once by their units' values on images.
 
-    The arguments are those of `unit_similarities`, and so are the errors; besides, `ValueError` for fewer
-    than two networks. See `match_jointly`.
+    For networks, `images` and `model` see `activation_matching`. The other arguments are those of
+    `unit_similarities`, and so are the errors; besides, `ValueError` for fewer than two networks. See
+    `match_jointly`.
     """
+    models, examples = modules_of(networks, model, "networks"), images_of(images)
     pairs = list(combinations(range(len(models)), 2))
     if not pairs:
         raise ValueError(f"{len(models)} networks: a joint alignment requires at least two")
-    found = unit_similarities(models, images, pairs, tensor, similarity, pixels)
-    blocks = PermutationSpec.trace(models[0], images[:2], proved=False).blocks
+    found = unit_similarities(models, examples, pairs, tensor, similarity, pixels)
+    blocks = PermutationSpec.trace(models[0], examples[:2], proved=False).blocks
     return match_jointly(dict(zip(pairs, found, strict=True)), blocks)
 
 
-def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[Blocks]) -> JointAlignment:
+def match_jointly(
+    similarities: Mapping[tuple[int, int], Matrices], blocks: Sequence[Blocks]
+) -> JointAlignment:
     """Align n networks by the similarities of all pairs (i, j), i < j, of them; `blocks` are their spec's.
 
     The objective is the sum, over pairs and units, of the similarity of the units at the same position.
@@ -51,8 +59,8 @@ def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[
     the others' standardised values. The ascent starts from the best reference, a network to which all others
     are aligned, and ends when no network's assignment raises the objective; it never falls.
     """
-    members = range(1 + max(j for _, j in similar))
-    groups = [_Groups(names, similar, blocks) for names in together(similar[0, 1], blocks)]
+    members = range(1 + max(j for _, j in similarities))
+    groups = [_Groups(names, similarities, blocks) for names in together(similarities[0, 1], blocks)]
     starts = [[group.through(reference) for group in groups] for reference in members]
     values = [sum(g.total(units) for g, units in zip(groups, start, strict=True)) for start in starts]
     reference = max(members, key=values.__getitem__)
@@ -62,7 +70,7 @@ def match_jointly(similar: Mapping[tuple[int, int], Matrices], blocks: Sequence[
         iterations += group.ascend(units)
         reached += group.total(units)
     found = [{k: v for units in starts[reference] for k, v in units[member].items()} for member in members]
-    permutations = tuple(Permutation({group: each[group] for group in similar[0, 1]}) for each in found)
+    permutations = tuple(Permutation({group: each[group] for group in similarities[0, 1]}) for each in found)
     identity = sum((group.total(group.identity()) for group in groups), 0.0)
     return JointAlignment(permutations, reached, identity, iterations, reference)
 

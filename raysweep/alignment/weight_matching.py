@@ -5,7 +5,7 @@ corrections: the objective that is tracked is the true one, and the ascent stops
 it. The cosine kernel and several checkpoints at once are those of Sharma et al. 2024 (arXiv 2404.06498).
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.alignment.totals import total
 from raysweep.choices import check_names, choose
 from raysweep.digest import seed_for
+from raysweep.models.given import Network, state_of, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
 
 
@@ -49,9 +50,9 @@ class Alignment:
 
 def weight_matching(
     spec: PermutationSpec,
-    target: State | Sequence[State],
-    source: State | Sequence[State],
-    seed: int,
+    target: Network | Sequence[Network],
+    source: Network | Sequence[Network],
+    seed: int = 0,
     *,
     kernel: str = "linear",
     order: str = "random",
@@ -62,10 +63,10 @@ def weight_matching(
 ) -> Alignment:
     """Find P that makes P[source] close to target, starting from `start` (the identity unless given).
 
-    States are tensors by name, as `state_dict` returns them, of the architecture of `spec`; they are not
-    changed, and their similarities are computed on their device. The groups (only those in `groups`, where
+    Networks are modules or state dicts of the architecture of `spec`; they are not changed, and their
+    similarities are computed on their device. The groups (only those in `groups`, where
     given) are visited in an `order`: random (drawn from `seed`), forward or backward through the network.
-    Equally long lists of states are matched by the sum of their similarities (super-alignment). Without
+    Equally long lists of networks are matched by the sum of their similarities (super-alignment). Without
     `biases` only parameters of two axes and more are matched (all of them are permuted). Of several
     `restarts` all but the first begin at random permutations, and the best is kept.
 
@@ -75,19 +76,21 @@ def weight_matching(
     start, and with all groups, a permuted copy of a network is found exactly, up to units with equal weights
     (see `Ascent.linear_twice`). The cosine kernel makes a bounded number of sweeps and keeps the best result.
 
-    Raises `ValueError` for unknown names, no restarts, lists of different lengths, and for states or a start
-    that do not fit the spec.
+    Raises `TypeError` for anything else in their place, and `ValueError` for unknown names, no restarts,
+    lists of different lengths, and for networks or a start that do not fit the spec.
     """
+    check_spec(spec)
+    targets, sources = _listed(target, "target"), _listed(source, "source")
     chosen = choose("kernel", kernel, KERNELS)
     check_names("group", groups or (), spec.sizes)
     matched = matched_spec(spec, biases)
-    for state in (*_listed(target), *_listed(source)):
+    for state in (*targets, *sources):
         matched.check_state(state)
     if start is not None:
         spec.check(start)
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, not {restarts}")
-    ascent = _ascent(matched, _listed(target), _listed(source), order, groups)
+    ascent = _ascent(matched, targets, sources, order, groups)
     identity = Permutation.identity(spec.sizes)
     first = start or identity
     begin = chosen.begin if start is None else chosen.find
@@ -147,5 +150,14 @@ def _norm(states: Sequence[State], spec: PermutationSpec) -> float:
     return torch.stack(norms).norm().item() if norms else 0.0
 
 
-def _listed(states: State | Sequence[State]) -> Sequence[State]:
-    return [states] if isinstance(states, Mapping) else states
+def check_spec(spec: PermutationSpec) -> None:
+    """Raise `TypeError` for anything but a spec."""
+    if not isinstance(spec, PermutationSpec):
+        raise TypeError(
+            "spec: expected a PermutationSpec, as PermutationSpec.trace(model, images) returns, not a value "
+            f"of type {type(spec).__name__}"
+        )
+
+
+def _listed(networks: Network | Sequence[Network], name: str) -> Sequence[State]:
+    return states_of(networks, name) if isinstance(networks, Sequence) else [state_of(networks, name)]

@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Container, Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from raysweep.cluster.events import Listener
@@ -12,7 +12,7 @@ from raysweep.cluster.tile_sizing import TileSizing
 from raysweep.interruption import interrupted, orderly
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
-from raysweep.plan.plan import Desired, Todo, done, finished, todo
+from raysweep.plan.plan import UNFIT, Desired, Done, Todo, done, finished, todo
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.trials import TrialStore
 from raysweep.tables.failures import Failure
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 RESUME_POINTS = 5.0  # seconds that an interrupted run leaves its trials to note resume points
 USE = 5.0  # seconds between two notices of what is in use
+ROUNDS = 4  # of jobs whose inputs the round before has replaced
 PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is under way
 
 
 def run_sweep(
     files: Files,
     wanted: Desired,
+    present: Done,
     work: Todo,
     address: str | None,
     listener: Listener,
@@ -39,19 +41,23 @@ def run_sweep(
 ) -> list[Failure]:
     """Do the remaining work, publish the tables (even when interrupted), and return the failures.
 
-    `beside` is entered while the work goes on, and left before the tables are published.
+    `work` is what `present` leaves to do. `beside` is entered while the work goes on, and left before the
+    tables are published.
     """
     run = _Run(files, wanted, listener)
     run.failures += [Failure(key, "trial", **asdict(found)) for key, found in work.diverged.items()]
     run.failures += [_blocked(kind, key, why) for key, (kind, why) in work.lost.items()]
     _drop_resume_points(files, wanted, work)
+    now: Done | None = None
     try:
         if work:
             with beside or nullcontext():
-                run.stages(work, address)
+                now = run.stages(present, work, address)
+        else:
+            now = present
     finally:
         with orderly(PUBLICATION):
-            run.failures += publish_tables(files, wanted, done(wanted, files), run.failures)
+            run.failures += publish_tables(files, wanted, now or done(wanted, files), run.failures)
     return run.failures
 
 
@@ -90,7 +96,7 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
     for trial in missing:
         config = data_config(trial.training, trial.replicate)
         data = resident(config, rest.data_root, rest.download, trial.training.scaling)
-        import_checkpoint(trial, rest.imports[trial.replicate], data, TrialStore(files))
+        import_checkpoint(trial, data, TrialStore(files))
         listener.advance("imports", 1)
     return len(missing)
 
@@ -109,15 +115,45 @@ class _Run:
         self._sizing = TileSizing(self._sections.resources.tile_seconds)
         self.failures: list[Failure] = []
 
-    def stages(self, work: Todo, address: str | None) -> None:
-        """Run all stages in a Ray session until no work with inputs is left."""
+    def stages(self, present: Done, work: Todo, address: str | None) -> Done:
+        """Run all stages in a Ray session until no work with inputs is left, and return what is done then."""
         from raysweep.cluster.session import ray_session
 
         with ray_session(address, self._listener.waits):
             self._check_cluster(work, may_grow=address is not None)
-            import_networks(self._files, self._wanted, self._listener)
-            self._process_jobs()
-        self._report_blocked()
+            if import_networks(self._files, self._wanted, self._listener):
+                present = done(self._wanted, self._files)
+                work = todo(self._wanted, present)
+            for _ in range(ROUNDS):
+                self._process_jobs(present, work)
+                before, present = present, done(self._wanted, self._files)
+                self._tell_replaced(before, present)
+                work = self._unfit(present)
+                if interrupted() or not work:
+                    break
+                self._listener.waits(f"{len(work.alignments) + len(work.barriers):,} {UNFIT}")
+        return present
+
+    def _tell_replaced(self, before: Done, present: Done) -> None:
+        """Tell which levels have been trained again to other bits than those that were stored before."""
+        for level, record in before.stale.items():
+            now = present.records.get(level)
+            if now and now.contradicts(record):
+                self._listener.waits(
+                    f"trial {level[0]}, level {level[1]}: was trained again to other weights, because "
+                    "the machine or its libraries differ from those of the first time"
+                )
+
+    def _unfit(self, present: Done) -> Todo:
+        """Return the jobs whose inputs this run has replaced by others, but for those that have failed."""
+        work, failed = todo(self._wanted, present), {failure.id for failure in self.failures}
+        chosen = present.unfit - failed
+        return replace(
+            work,
+            trials=[],
+            alignments=[job for job in work.alignments if job.alignment_id in chosen],
+            barriers=[job for job in work.barriers if job.barrier_id in chosen],
+        )
 
     def _check_cluster(self, work: Todo, may_grow: bool) -> None:
         """Raise `UserError` when the nodes cannot do the work; a cluster that may grow is waited for."""
@@ -131,13 +167,11 @@ class _Run:
         for problem in lacking(resources, work):
             self._listener.waits(f"{problem}; waiting for one that has")
 
-    def _process_jobs(self) -> None:
+    def _process_jobs(self, present: Done, work: Todo) -> None:
         """Train, align and compare until nothing that is left has its inputs."""
         from raysweep.cluster.pool import Pool
         from raysweep.cluster.suspects import Suspects
 
-        present = done(self._wanted, self._files)
-        work = todo(self._wanted, present)
         self._frontier = Frontier(self._wanted, present, work)
         for stage, count in work.stages().items():
             self._listener.stage(stage, count)
@@ -154,6 +188,7 @@ class _Run:
         finally:
             self._pool.close()
             self.failures += self._pool.failures
+        self._report_blocked()
 
     def _train(self, count: int) -> None:
         from raysweep.cluster.trials import train_trials

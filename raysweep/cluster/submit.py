@@ -18,6 +18,7 @@ from urllib.parse import urlparse
 from raysweep.cluster.tokens import TOKENS
 from raysweep.errors import UserError
 from raysweep.interruption import stops
+from raysweep.plan.import_files import files_of_name, with_shards
 from raysweep.registry import OwnFunction
 from raysweep.sweep.load import Sweep
 from raysweep.version import CHECKOUTS, checkouts
@@ -130,8 +131,10 @@ def _stage(folder: Path, path: str, sweep: Sweep) -> None:
         shutil.copytree(project / package, folder / package, ignore=IGNORED)
     (folder / FOLDER).mkdir()
     shutil.copy(path, folder / FOLDER / Path(path).name)
-    for name in sweep.sections.train.imports:
-        _stage_import(folder, Path(name))
+    for name in (name for imports in sweep.imports.values() for name in imports.names):
+        if not Path(name).is_absolute():  # such files all nodes must share
+            for file in with_shards(files_of_name(name)):
+                _stage_import(folder, Path(file))
     sys.path.insert(0, os.getcwd())
     for own in sweep.own_functions():
         _stage_module(folder, own)
@@ -158,12 +161,10 @@ def _stage_module(folder: Path, own: OwnFunction) -> None:
 
 
 def _stage_import(folder: Path, path: Path) -> None:
-    """Copy a file of a relative path; all nodes must share the files of absolute paths.
+    """Copy a file of a relative path.
 
     Raises `UserError` for a file that does not exist or that lies outside the current directory.
     """
-    if path.is_absolute():
-        return
     target = (folder / path).resolve()
     if not target.is_relative_to(folder.resolve()) or not path.is_file():
         raise UserError(

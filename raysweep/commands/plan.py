@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from raysweep.data.names import OWN_SPLITS
+from raysweep.data.load import draws_split
 from raysweep.plan.estimate import estimate, gpu_hours
 from raysweep.plan.fruitless import fruitless
 from raysweep.plan.missing import missing_data
-from raysweep.plan.plan import Desired, Todo
+from raysweep.plan.plan import UNFIT, Desired, Todo
 from raysweep.plan.rates import DEFAULT, measured_like
 from raysweep.plan.remarks import remarks
 from raysweep.plan.symmetries import symmetry_warnings
@@ -42,6 +42,10 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
             f"{work.recomputed:,} finished levels are computed again (the same numbers), because they lack "
             "checkpoints for which the sweep asks"
         )
+    unfit = sum(job.alignment_id in work.unfit for job in work.alignments)
+    unfit += sum(job.barrier_id in work.unfit for job in work.barriers)
+    if unfit:
+        lines.append(f"{unfit:,} {UNFIT}")
     cost = estimate(wanted, work)
     lines.append(
         f"to do: about {cost.bytes / 1e6:,.1f} MB to store, {cost.training_flops / 1e9:,.0f} GFLOP of "
@@ -81,7 +85,7 @@ def _number(hours: float) -> str:
 
 def split_notes(sweep: Sweep) -> list[str]:
     """Return a note per data set whose test examples imported networks may have been trained on."""
-    own = dict.fromkeys(each.dataset for each in sweep.trainings if each.dataset in OWN_SPLITS)
+    own = dict.fromkeys(each.dataset for each in sweep.trainings if draws_split(each.dataset))
     return [
         f"the test split of {dataset} is raysweep's own, because there is no official one; imported networks "
         "may have been trained on its examples"

@@ -15,7 +15,7 @@ from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
 from raysweep.errors import CorruptObject, UserError
 from raysweep.plan.estimate import estimate
-from raysweep.plan.plan import Desired, Todo, done, todo
+from raysweep.plan.plan import Desired, Done, Todo, done, todo
 from raysweep.plan.record import record_sweep
 from raysweep.plan.why_again import why_again
 from raysweep.store.copies import as_directory
@@ -59,11 +59,13 @@ def execute(
         if retry_diverged:
             for wanted in sweeps:
                 forget_divergences(files, wanted.trials)
-        busy = [wanted for wanted in sweeps if _prepared(wanted, files)]
+        idle = {wanted.sweep.name: _prepared(wanted, files) for wanted in sweeps}
+        busy = [wanted for wanted in sweeps if idle[wanted.sweep.name] is None]
         with _one_session(busy, address, console):
             for wanted in sweeps:
                 try:
-                    failures = _run(wanted, files, address, console, verbose)
+                    present = idle.pop(wanted.sweep.name)
+                    failures = _run(wanted, files, present, address, console, verbose)
                     code = max(code, 1 if failures else 0)
                 except UserError as error:
                     _print_error(f"error: {error}")
@@ -78,17 +80,19 @@ def _print_error(problem: str) -> None:
     Console(stderr=True, soft_wrap=True).print(problem, markup=False, highlight=False)
 
 
-def _prepared(wanted: Desired, files: Files) -> bool:
-    """Prove the symmetries of the networks that will be aligned; returns whether there is any work.
+def _prepared(wanted: Desired, files: Files) -> Done | None:
+    """Prove the symmetries of the networks that will be aligned.
 
-    Raises `SpecError`.
+    Returns what is done of a sweep of which nothing is left to do, and None where there is work. Raises
+    `SpecError`.
     """
-    work = todo(wanted, done(wanted, files))
+    present = done(wanted, files)
+    work = todo(wanted, present)
     if work.alignments:
         from raysweep.work.proving import prove_all
 
         prove_all(wanted)
-    return bool(work)
+    return None if work else present
 
 
 def _one_session(
@@ -103,12 +107,18 @@ def _one_session(
 
 
 def _run(
-    wanted: Desired, files: Files, address: str | None, console: Console, verbose: bool
+    wanted: Desired,
+    files: Files,
+    present: Done | None,
+    address: str | None,
+    console: Console,
+    verbose: bool,
 ) -> list[Failure]:
-    """Run one sweep and return its failures."""
+    """Run one sweep and return its failures; `present` is what is done, where nothing is left to do."""
     sweep = wanted.sweep
     with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
-        work = todo(wanted, done(wanted, files))
+        present = present or done(wanted, files)
+        work = todo(wanted, present)
         for text in (plan_table(wanted, work), *_diverged(work), *why_again(files, wanted, work)):
             log.print(text)
         log.write()
@@ -119,7 +129,7 @@ def _run(
         record_sweep(files, wanted)
         with LiveProgress(log) as progress:
             live = LivePublication(files, sweep, lambda: progress.failures, log)
-            failures = run_sweep(files, wanted, work, address, progress, live)
+            failures = run_sweep(files, wanted, present, work, address, progress, live)
         if tracker and live.begun:
             tracker = _tracker(files, sweep)  # one that finds what was logged meanwhile
         if work and (live.begun or sweep.sections.analyses or files.exists(PAGE)):

@@ -21,6 +21,7 @@ from raysweep.store.divergence import read_divergence
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import discard_index, index_name
 from raysweep.store.provenance import PROVENANCE, read_provenance
+from raysweep.store.records import REPLACED
 from raysweep.store.results import ID, RESULTS, ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.tables.publication import wrong_files
@@ -28,6 +29,7 @@ from raysweep.tables.schemas import read_table
 
 FOLDERS = ("trials", "results", "sweeps", SOURCES, PROVENANCE, DIVERGED, FOLDER)
 AGAIN = "raysweep run computes it again"
+NAMED = 8  # checkpoints and permutations that have been replaced
 
 
 def problems(files: Files) -> Iterator[str]:
@@ -78,12 +80,50 @@ def _sweep(files: Files, record: Record) -> Iterator[str]:
     name = f"sweeps/{record.sweep}/{RESOLVED}"
     if not files.holds(name, record.resolved().encode()):
         yield f"{files.where(name)}: is not what was run; raysweep run writes it again"
+    yield from _replaced(files, record, present)
     for what, count in present.left(record).items():
         if count:
             yield f"sweep {record.sweep}: {count} {what} are not done; raysweep run completes them"
     wrong = wrong_files(files, record.sweep)
     for problem in wrong or _unpublished(files, record.sweep, present):
         yield f"{problem}; raysweep run publishes it again"
+
+
+def _replaced(files: Files, record: Record, present: Finished) -> Iterator[str]:
+    """Name the checkpoints and permutations that results of a sweep were computed from and that are gone."""
+    found: dict[str, list[str]] = {}
+    for kind, rows in present.rows.items():
+        ids = set(among(record.ids(kind), rows.unfit_ids()).to_pylist())
+        for name, results in rows.replaced(ResultStore(files), kind, ids).items():
+            count = f"{len(results):,} {kind if len(results) > 1 else kind[:-1]} (such as {min(results)})"
+            found.setdefault(name, []).append(count)
+    for name, counts in list(found.items())[:NAMED]:
+        what = f"the weights of {name} are" if "@" in name else f"the permutation of the alignment {name} is"
+        yield (
+            f"sweep {record.sweep}: {what} not what was used for {' and '.join(counts)}; raysweep run "
+            "computes them again"
+        )
+    if len(found) > NAMED:
+        yield f"sweep {record.sweep}: so are {len(found) - NAMED:,} more checkpoints and permutations"
+
+
+def remarks(files: Files) -> Iterator[str]:
+    """Yield a line for what is no problem, but cannot be checked or has been computed to other bits."""
+    silent = {kind: ResultStore(files).index(kind).silent() for kind in RESULTS}
+    if any(silent.values()):
+        yield (
+            f"{' and '.join(f'{count:,} rows of {kind}' for kind, count in silent.items() if count)} are "
+            "from an earlier version of raysweep and do not say from which weights they were computed; they "
+            "are taken as they are"
+        )
+    names = (name.split("/") for name in files.list("trials") if name.endswith("/done"))
+    levels = [(parts[1], int(parts[2].removeprefix("level_"))) for parts in names]
+    for (trial_id, level), record in TrialStore(files).records(levels).items():
+        if REPLACED in record.environment:
+            yield (
+                f"trial {trial_id}, level {level}: was trained again to other weights than the first time "
+                f"(provenance {record.environment[REPLACED]}, now {record.environment.get('provenance')})"
+            )
 
 
 def _unpublished(files: Files, sweep: str, present: Finished) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Barriers between state dicts, for use without a sweep."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,64 +11,65 @@ from raysweep.connectivity.barrier import Barrier, Curve, barrier, curve
 from raysweep.connectivity.grids import mean_grid, pair_grid, simplex_grid
 from raysweep.connectivity.mixtures import Mending
 from raysweep.connectivity.statistics import foreign_statistics
-from raysweep.data.resident import Split
+from raysweep.data.given import Images, examples_of, images_of
 from raysweep.models.flat import FlatNetwork
+from raysweep.models.given import Network, states_of
 from raysweep.models.measurable import unmeasurable
 
 ALPHAS, SUBDIVISIONS = 25, 12  # the defaults of a sweep file
 
-State = Mapping[str, torch.Tensor]
-
 
 def barrier_of(
     model: nn.Module,
-    states: Sequence[State],
-    images: torch.Tensor,
-    labels: torch.Tensor,
+    networks: Sequence[Network],
+    images: Images,
+    labels: torch.Tensor | None = None,
     weights: np.ndarray | None = None,
-    recompute: torch.Tensor | None = None,
-    repair: torch.Tensor | None = None,
+    recompute: Images | None = None,
+    repair: Images | None = None,
 ) -> Barrier:
     """Return the barrier between two networks, over the simplex of three, or at the mean of several.
 
-    `model` is the architecture, which is copied and not changed, and `states` are state dicts of it, aligned
-    already (see `PermutationSpec.apply`). `images` has a first axis of examples, `labels` is int64
-    (examples,). `weights` (points, networks) are the mixtures that are evaluated, rows that sum to one;
-    unless given, 25 points of the line between two networks, the 91 points of 12 subdivisions for three, and
-    equal weights for more. With `recompute`, training images, every mixture, and every network alone, has
-    running statistics of its own. With `repair`, also training images, the hidden units of every mixture have
-    the interpolated means and standard deviations of the networks (both: REPAIR, Jordan et al. 2023).
+    `model` is the architecture, which is copied and not changed, and `networks` are modules or state dicts of
+    it, aligned already (see `PermutationSpec.apply`). `images` has a first axis of examples, `labels` is
+    int64 (examples,); or `images` alone yields batches (images, labels), as a DataLoader does. `weights`
+    (points, networks) are the mixtures that are evaluated, rows that sum to one; unless given, 25 points of
+    the line between two networks, the 91 points of 12 subdivisions for three, and equal weights for more.
+    With `recompute`, training images, every mixture, and every network alone, has running statistics of its
+    own. With `repair`, also training images, the hidden units of every mixture have the interpolated means
+    and standard deviations of the networks (both: REPAIR, Jordan et al. 2023).
 
     The loss is the mean cross-entropy in nats, the error the share of wrong labels; the barrier is the
     largest excess over the interpolated risks of the networks (Sharma et al. 2024). Raises `ValueError` for
-    fewer than two states, for states that do not fit the model or differ in integers or masks, for weights of
-    another shape, for both `recompute` and `repair`, and for a model whose risk is not defined (see
-    `unmeasurable`) or, with `recompute`, that keeps statistics of its own; and `SpecError` for a model whose
-    hidden units should be repaired and cannot be found.
+    fewer than two networks, for networks that do not fit the model or differ in integers or masks, for
+    weights of another shape, for both `recompute` and `repair`, and for a model whose risk is not defined
+    (see `unmeasurable`) or, with `recompute`, that keeps statistics of its own; `SpecError` for a model whose
+    hidden units should be repaired and cannot be found; and `TypeError` for what is no network or example.
     """
-    return barrier(curve_of(model, states, images, labels, weights, recompute, repair))
+    return barrier(curve_of(model, networks, images, labels, weights, recompute, repair))
 
 
 def curve_of(
     model: nn.Module,
-    states: Sequence[State],
-    images: torch.Tensor,
-    labels: torch.Tensor,
+    networks: Sequence[Network],
+    images: Images,
+    labels: torch.Tensor | None = None,
     weights: np.ndarray | None = None,
-    recompute: torch.Tensor | None = None,
-    repair: torch.Tensor | None = None,
+    recompute: Images | None = None,
+    repair: Images | None = None,
 ) -> Curve:
     """Return the risks of mixtures of networks; see `barrier_of` for the arguments and errors."""
+    states, split = states_of(networks, "networks"), examples_of(images, labels)
     if len(states) < 2:
         raise ValueError(f"{len(states)} networks: a barrier requires at least two")
     grid = _grid(len(states)) if weights is None else weights
     if grid.ndim != 2 or grid.shape[1] != len(states):
         raise ValueError(f"weights: expected the shape (points, {len(states)}), not {grid.shape}")
-    _check_measurable(model, images, recompute is not None)
+    _check_measurable(model, split.images, recompute is not None)
     if recompute is not None and repair is not None:
         raise ValueError("give either recompute or repair")
-    mending = Mending(recompute, repair)
-    return curve(FlatNetwork(copy.deepcopy(model)), states, grid, Split(images, labels), mending)
+    mending = Mending(*(None if each is None else images_of(each) for each in (recompute, repair)))
+    return curve(FlatNetwork(copy.deepcopy(model)), states, grid, split, mending)
 
 
 def _check_measurable(model: nn.Module, images: torch.Tensor, recompute: bool) -> None:

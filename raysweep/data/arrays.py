@@ -8,9 +8,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Arrays:
-    """A dataset: images are unsigned bytes of shape (examples, channels, height, width), labels are int64.
+    """A dataset: inputs (examples, ...) are unsigned bytes or float32, labels (examples,) are int64.
 
-    `classes` is the number of classes of the whole dataset, even where a subset lacks some of them.
+    The shape of an input tells what it is: of images (channels, height, width), of volumes one axis more, of
+    sequences (length, features), and of vectors (features,). `classes` is the number of classes of the whole
+    dataset, even where a subset lacks some of them.
     """
 
     train_images: np.ndarray
@@ -20,10 +22,19 @@ class Arrays:
     classes: int
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of an image."""
-        channels, height, width = self.train_images.shape[1:]
-        return channels, height, width
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an input, such as (channels, height, width) of an image."""
+        return self.train_images.shape[1:]
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Whether inputs of a shape are images (channels, height, width)."""
+    return len(shape) == 3
+
+
+def channel_axis(shape: tuple[int, ...]) -> int:
+    """Return the axis of the channels or features: the first of images and volumes, otherwise the last."""
+    return 0 if len(shape) > 2 else len(shape) - 1
 
 
 def dataset_digest(arrays: Arrays) -> str:

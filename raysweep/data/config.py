@@ -8,7 +8,8 @@ class DataConfig:
     """A dataset, at most one subset of its training examples, and at most one permutation of its pixels.
 
     Attributes:
-        dataset: a name in `raysweep.data.DATASETS`. split_seed: seeds the split into training and test
+        dataset: a name in `raysweep.data.DATASETS`, or `module:function`. options: the other arguments of the
+        function that loads it, as canonical JSON. split_seed: seeds the split into training and test
         examples, for data without an official one (digits). half: 0 or 1, one of two disjoint halves of the
         training examples; an odd example is in half 0. fraction: share of the training examples, above 0 and
         at most 1. examples: the range [start, stop) of the training examples, after they are shuffled by
@@ -25,6 +26,7 @@ class DataConfig:
     examples: tuple[int, int] | None = None
     subset_seed: int = 0
     pixel_seed: int | None = None
+    options: str = "{}"
 
     def __post_init__(self) -> None:
         subset = {"half": self.half, "fraction": self.fraction, "examples": self.examples}

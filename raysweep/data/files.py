@@ -43,6 +43,11 @@ class DatasetSource:
     hint: str = ""
 
 
+def none() -> list[Path]:
+    """Return the files of data that are computed: there are none."""
+    return []
+
+
 def existing(folder: Path, name: str) -> Path | None:
     """Return the file of this name, with or without the suffix .gz, or None when there is none."""
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
@@ -57,7 +62,7 @@ def find(source: DatasetSource, data_root: str | None, download: bool) -> tuple[
     roots = [Path(data_root)] if data_root else [*source.system, DEFAULT_ROOT]
     found = _search(source, roots)
     if found is None and download:
-        with _lock(roots[-1]):
+        with locked(roots[-1]):
             if _search(source, roots) is None:  # another process may have downloaded it meanwhile
                 _download(source, roots[-1])
         found = _search(source, roots)
@@ -91,8 +96,8 @@ def _missing(source: DatasetSource, roots: Sequence[Path]) -> str:
 
 
 @contextlib.contextmanager
-def _lock(root: Path) -> Iterator[None]:
-    """Exclude other downloads to a folder. Raises `UserError` when it cannot be written."""
+def locked(root: Path) -> Iterator[None]:
+    """Exclude other writers to a folder. Raises `UserError` when it cannot be written."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         file = (root / ".download").open("a")

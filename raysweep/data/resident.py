@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 
-from raysweep.data.arrays import Arrays
+from raysweep.data.arrays import Arrays, channel_axis
 from raysweep.data.scaling import Scaling
 
 
@@ -26,7 +27,7 @@ def unwritten(images: torch.Tensor) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Split:
-    """Scaled images, float32 (examples, channels, height, width), and their labels, int64 (examples,)."""
+    """Scaled inputs, float32 (examples, ...) as in `Arrays`, and their labels, int64 (examples,)."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -41,34 +42,115 @@ class Split:
 
 @dataclass(frozen=True)
 class Resident:
-    """Both splits of a dataset on one device.
+    """Both splits of a dataset on one device, or its test set there and its training examples `Streamed`.
 
-    `black`, float32 (channels,), is the scaled value of the pixel 0, with which augmentation pads images.
+    `black`, float32 (channels,), is the scaled value of the number 0, with which augmentation pads images.
     """
 
-    train: Split
+    train: "Split | Streamed"
     test: Split
     black: torch.Tensor
     classes: int
 
+    @property
+    def device(self) -> torch.device:
+        return self.test.images.device
 
-def make_resident(arrays: Arrays, device: torch.device, scaling: Scaling) -> Resident:
-    """Move a dataset to the device and scale its pixels; see `raysweep.data.scaling.scaling_of`."""
-    black = np.zeros((1, arrays.shape[0], 1, 1), np.uint8)
+
+class Streamed:
+    """Training examples that stay in the memory of the host, because they do not fit on the device.
+
+    What is brought to the device has the bits that it has in a `Split` there.
+    """
+
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, device: torch.device, scaling: Scaling
+    ) -> None:
+        self._images, self._labels = torch.from_numpy(images), torch.from_numpy(labels)
+        self._device, self._scaling = device, scaling
+        self._first: dict[int, Split] = {}
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def first(self, examples: int) -> Split:
+        """Return the first examples, which lie on the device from then on."""
+        if examples not in self._first:
+            self._first[examples] = self.chosen(torch.arange(min(examples, len(self))))
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)  # streams that read them later need not wait
+        return self._first[examples]
+
+    def chosen(self, examples: torch.Tensor) -> Split:
+        """Return examples by their indices, int64 (examples,), on the host.
+
+        They are gathered in pinned memory and sent on a stream of their own, so that a GPU receives them
+        while it computes what was queued before, and the host does not wait.
+        """
+        images, labels = self._images[examples], self._labels[examples]
+        if self._device.type != "cuda":
+            return Split(_scaled(images, self._device, self._scaling), labels)
+        here, sending = torch.cuda.current_stream(self._device), _sending_stream(self._device)
+        with torch.cuda.stream(sending):
+            sent = [each.pin_memory().to(self._device, non_blocking=True) for each in (images, labels)]
+        here.wait_stream(sending)
+        for each in sent:
+            each.record_stream(here)
+        return Split(_scaled(sent[0], self._device, self._scaling), sent[1])
+
+    def window(self, rows: int) -> "Window":
+        """Return room for so many examples on the device."""
+        shape = (rows, *self._images.shape[1:])
+        images = torch.empty(shape, dtype=torch.float32, device=self._device)
+        return Window(self, Split(images, torch.empty(rows, dtype=torch.int64, device=self._device)))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows on the device that hold some of the streamed examples; they stay where they are in memory."""
+
+    data: Streamed
+    split: Split
+
+    def fill(self, examples: torch.Tensor) -> None:
+        """Bring examples, by their indices on the host, int64 (examples,), into the first rows."""
+        chosen = self.data.chosen(examples)
+        self.split.images[: len(examples)] = chosen.images
+        self.split.labels[: len(examples)] = chosen.labels
+
+
+@lru_cache(maxsize=1)
+def _sending_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def make_resident(arrays: Arrays, device: torch.device, scaling: Scaling, streams: bool = False) -> Resident:
+    """Move a dataset to the device and scale its inputs; see `raysweep.data.scaling.scaling_of`.
+
+    Where it `streams`, the training examples stay on the host.
+    """
+    black = np.zeros((1, *_by_channel(arrays.shape, len(scaling.scale))), np.uint8)
     return Resident(
-        Split(
-            _scaled(arrays.train_images, device, scaling), torch.from_numpy(arrays.train_labels).to(device)
-        ),
-        Split(_scaled(arrays.test_images, device, scaling), torch.from_numpy(arrays.test_labels).to(device)),
-        _scaled(black, device, scaling).flatten(),
+        (Streamed if streams else _split)(arrays.train_images, arrays.train_labels, device, scaling),
+        _split(arrays.test_images, arrays.test_labels, device, scaling),
+        _scaled(torch.from_numpy(black), device, scaling).flatten(),
         arrays.classes,
     )
 
 
-def _scaled(images: np.ndarray, device: torch.device, scaling: Scaling) -> torch.Tensor:
-    inputs = torch.from_numpy(images).to(device).to(torch.float32)  # the transfer is of bytes, not of floats
+def _split(images: np.ndarray, labels: np.ndarray, device: torch.device, scaling: Scaling) -> Split:
+    return Split(_scaled(torch.from_numpy(images), device, scaling), torch.from_numpy(labels).to(device))
+
+
+def _scaled(images: torch.Tensor, device: torch.device, scaling: Scaling) -> torch.Tensor:
+    inputs = images.to(device).to(torch.float32, copy=True)  # the transfer is of bytes, not of floats
     offset, scale = (
-        torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
+        torch.tensor(values, dtype=torch.float32, device=device).view(_by_channel(images.shape[1:], -1))
         for values in (scaling.offset, scaling.scale)
     )
     return inputs.sub_(offset).div_(scale)
+
+
+def _by_channel(shape: tuple[int, ...], count: int) -> list[int]:
+    """Return the shape of one number per channel that applies to inputs of a shape."""
+    return [count if axis == channel_axis(shape) else 1 for axis in range(len(shape))]

@@ -1,18 +1,18 @@
-"""How pixels become a network's inputs, kept free of torch so that plans are made quickly."""
+"""How pixels and other inputs are scaled, kept free of torch so that plans are made quickly."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from raysweep.data.arrays import Arrays
-from raysweep.data.names import SCALINGS
+from raysweep.data.arrays import Arrays, channel_axis
+from raysweep.data.registry import SCALINGS
 
-CHUNK = 4096  # images counted at a time, because bincount uses eight bytes per pixel
+CHUNK = 4096  # examples at a time, because sums use eight bytes per number
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """An input is (pixel - offset) / scale, with one offset and one scale per channel."""
+    """An input is (pixel - offset) / scale, with one offset and one scale per channel or feature."""
 
     offset: tuple[float, ...]
     scale: tuple[float, ...]
@@ -22,28 +22,61 @@ def scaling_of(arrays: Arrays, name: str) -> Scaling:
     """Return the scaling that follows from the training images.
 
     Networks that are compared must receive the same inputs, so for a subset, pass the arrays of the whole
-    dataset. `unit` scales the largest training pixel to 1; `standardise` gives each channel mean 0 and
-    standard deviation 1. A scale of zero is replaced by 1. Raises `ValueError` for another name.
+    dataset. A scale of zero is replaced by 1. Raises `ValueError` for an unknown name.
     """
-    counts = _pixel_counts(arrays.train_images)
-    if name == "unit":
-        largest = float(np.flatnonzero(counts.any(axis=0)).max())
-        return Scaling((0.0,) * len(counts), (largest or 1.0,) * len(counts))
-    if name == "standardise":
-        # Exact counts make the result independent of the order of the images and of the pixels.
-        values = np.arange(256, dtype=np.float64)
-        total = counts.sum(axis=1)
-        mean = counts @ values / total
-        variance = (counts * (values - mean[:, None]) ** 2).sum(axis=1) / total
-        deviation = np.sqrt(variance)
-        return Scaling(tuple(mean.tolist()), tuple(np.where(deviation > 0, deviation, 1.0).tolist()))
-    raise ValueError(f"unknown scaling {name!r}; valid names: {', '.join(SCALINGS)}")
+    found: Scaling = SCALINGS.function(name)(arrays)
+    return found
 
 
-def _pixel_counts(images: np.ndarray) -> np.ndarray:
-    """Return how often each pixel value occurs in each channel, int64 (channels, 256)."""
-    counts = np.zeros((images.shape[1], 256), np.int64)
-    for start in range(0, len(images), CHUNK):
-        for channel, row in enumerate(counts):
-            row += np.bincount(images[start : start + CHUNK, channel].ravel(), minlength=256)
-    return counts
+def unit(arrays: Arrays) -> Scaling:
+    """Scale the training value of the largest magnitude, such as that of the brightest pixel, to 1."""
+    images = arrays.train_images
+    largest = max(abs(float(images.max())), abs(float(images.min())))
+    return Scaling((0.0,) * _channels(arrays), (largest or 1.0,) * _channels(arrays))
+
+
+def standardise(arrays: Arrays) -> Scaling:
+    """Give each channel, or each feature of sequences and vectors, mean 0 and standard deviation 1."""
+    mean, variance = (_counted if arrays.train_images.dtype == np.uint8 else _summed)(arrays)
+    deviation = np.sqrt(variance)
+    return Scaling(tuple(mean.tolist()), tuple(np.where(deviation > 0, deviation, 1.0).tolist()))
+
+
+def none(arrays: Arrays) -> Scaling:
+    """Leave inputs as they are."""
+    return Scaling((0.0,) * _channels(arrays), (1.0,) * _channels(arrays))
+
+
+def _channels(arrays: Arrays) -> int:
+    return arrays.shape[channel_axis(arrays.shape)]
+
+
+def _by_channel(arrays: Arrays, start: int) -> np.ndarray:
+    """Return a chunk of the training examples as (channels, values)."""
+    images = arrays.train_images[start : start + CHUNK]
+    return np.moveaxis(images, 1 + channel_axis(arrays.shape), 0).reshape(_channels(arrays), -1)
+
+
+def _counted(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the variance of bytes by channel.
+
+    Exact counts make them independent of the order of the images and of the pixels.
+    """
+    counts = np.zeros((_channels(arrays), 256), np.int64)
+    for start in range(0, len(arrays.train_images), CHUNK):
+        for row, values in zip(counts, _by_channel(arrays, start), strict=True):
+            row += np.bincount(values, minlength=256)
+    values = np.arange(256, dtype=np.float64)
+    total = counts.sum(axis=1)
+    mean = counts @ values / total
+    return mean, (counts * (values - mean[:, None]) ** 2).sum(axis=1) / total
+
+
+def _summed(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the variance of other numbers by channel, in two passes with sums in float64."""
+    starts = range(0, len(arrays.train_images), CHUNK)
+    total = arrays.train_images.size // _channels(arrays)
+    sums = [_by_channel(arrays, start).sum(axis=1, dtype=np.float64) for start in starts]
+    mean = np.sum(sums, axis=0) / total
+    squares = [((_by_channel(arrays, start) - mean[:, None]) ** 2).sum(axis=1) for start in starts]
+    return mean, np.sum(squares, axis=0) / total

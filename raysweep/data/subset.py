@@ -1,5 +1,6 @@
 """Subsets of the training examples, and permutations of the pixels."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -44,9 +45,14 @@ def take_training_examples(arrays: Arrays, indices: np.ndarray) -> Arrays:
 
 
 def permute_pixels(arrays: Arrays, pixel_seed: int) -> Arrays:
-    """Return the dataset with one permutation of the height * width positions applied to all images."""
-    _, height, width = arrays.shape
-    order = _shuffled("pixels", pixel_seed, height * width)
+    """Return the dataset with one permutation of positions applied to all inputs.
+
+    The positions of images are their height * width pixels, those of sequences their steps, and those of
+    vectors their features.
+    """
+    shape = arrays.shape
+    count = math.prod(shape[1:]) if len(shape) > 2 else shape[0]
+    order = _shuffled("pixels", pixel_seed, count)
     return replace(
         arrays,
         train_images=_reorder(arrays.train_images, order),
@@ -56,6 +62,8 @@ def permute_pixels(arrays: Arrays, pixel_seed: int) -> Arrays:
 
 def _reorder(images: np.ndarray, order: np.ndarray) -> np.ndarray:
     # Unlike indexing along the last axis, take returns a C-contiguous array.
+    if images.ndim < 4:
+        return np.take(images, order, axis=1)
     return np.take(images.reshape(*images.shape[:2], -1), order, axis=2).reshape(images.shape)
 
 

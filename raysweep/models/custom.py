@@ -1,22 +1,20 @@
 """A user's own network: calling the function that builds it and checking what it returns."""
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import nn
 
 from raysweep.errors import UserError
 from raysweep.models.compiled import uncompiled
-from raysweep.models.config import ModelConfig
+from raysweep.models.config import OFFERED, ModelConfig
 from raysweep.models.constants import differing_constants
 from raysweep.models.measurable import unmeasurable
 from raysweep.models.memory import aliased
+from raysweep.models.registry import MODELS
 from raysweep.models.seeding import seeded
-from raysweep.registry import OwnFunction, taken
+from raysweep.registry import arguments, taken
 
-OFFERED = ("shape", "classes", "width", "depth", "norm")  # arguments that the function may take
 IMAGES = 2  # in the batch of zeros with which the shape of the output is checked
 
 
@@ -34,9 +32,9 @@ def build_custom(config: ModelConfig) -> nn.Module:
 
 
 def _called(config: ModelConfig) -> nn.Module:
-    function = OwnFunction("model", config.model).load()
+    function = MODELS.function(config.model)
     try:
-        model = function(**_arguments(function, config))
+        model = function(**arguments(function, config.offered(), {}))
     except Exception as error:
         raise UserError(f"model {config.model!r} fails: {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
@@ -74,12 +72,7 @@ def _check_once(config: ModelConfig) -> None:
 
 def arguments_of(model: str) -> set[str]:
     """Return which of `OFFERED` the function takes. Raises `UserError` when it cannot be found."""
-    return taken(OwnFunction("model", model).load(), OFFERED)
-
-
-def _arguments(function: Callable[..., Any], config: ModelConfig) -> dict[str, Any]:
-    names = taken(function, OFFERED)
-    return {name: value for name in OFFERED if name in names and (value := getattr(config, name)) is not None}
+    return taken(MODELS.function(model), OFFERED)
 
 
 def _check_state(model: nn.Module, config: ModelConfig) -> None:

@@ -7,8 +7,6 @@ from torch import nn
 
 from raysweep.models.norms import unit_norm
 
-DEPTH = 3  # hidden layers unless the configuration says otherwise
-
 
 class MLP(nn.Module):
     """`depth` hidden layers of `width` units with ReLU; the norm precedes each ReLU.
@@ -17,14 +15,14 @@ class MLP(nn.Module):
     the caches.
     """
 
-    def __init__(self, shape: tuple[int, int, int], classes: int, width: int, depth: int, norm: str) -> None:
+    def __init__(self, shape: tuple[int, ...], classes: int, width: int, depth: int, norm: str) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
         features = math.prod(shape)
         for _ in range(depth):
             layers.append(nn.Linear(features, width))
-            if norm != "none":
-                layers.append(unit_norm(norm, width))
+            normalising = unit_norm(norm, width)
+            layers += [] if isinstance(normalising, nn.Identity) else [normalising]
             layers.append(nn.ReLU(inplace=True))
             features = width
         layers.append(nn.Linear(features, classes))

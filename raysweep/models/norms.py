@@ -1,12 +1,10 @@
-"""Normalisation layers by name: `none`, `layer` or `batch`."""
-
-from collections.abc import Callable
+"""Normalisation layers, and the layers before them, by the name of the norm."""
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from raysweep.choices import choose
+from raysweep.models.registry import NORMS
 
 
 class ChannelLayerNorm(nn.LayerNorm):
@@ -22,26 +20,36 @@ class ChannelLayerNorm(nn.LayerNorm):
         return normalised.permute(0, 3, 1, 2)
 
 
-UNIT_NORMS: dict[str, Callable[[int], nn.Module]] = {
-    "none": nn.Identity,
-    "layer": nn.LayerNorm,
-    "batch": nn.BatchNorm1d,
-}
-CHANNEL_NORMS: dict[str, Callable[[int], nn.Module]] = {
-    "none": nn.Identity,
-    "layer": ChannelLayerNorm,
-    "batch": nn.BatchNorm2d,
-}
+def no_norm(units: int, pixels: bool) -> nn.Module:
+    return nn.Identity()
+
+
+def layer_norm(units: int, pixels: bool) -> nn.Module:
+    return ChannelLayerNorm(units) if pixels else nn.LayerNorm(units)
+
+
+def batch_norm(units: int, pixels: bool) -> nn.Module:
+    return nn.BatchNorm2d(units) if pixels else nn.BatchNorm1d(units)
 
 
 def unit_norm(norm: str, units: int) -> nn.Module:
     """Return the layer that normalises (batch, units). Raises `ValueError` for another norm."""
-    return choose("norm", norm, UNIT_NORMS)(units)
+    return _norm(norm, units, pixels=False)
 
 
 def channel_norm(norm: str, channels: int) -> nn.Module:
     """Return the layer that normalises (batch, channels, height, width). Raises `ValueError`."""
-    return choose("norm", norm, CHANNEL_NORMS)(channels)
+    return _norm(norm, channels, pixels=True)
+
+
+def _norm(name: str, units: int, pixels: bool) -> nn.Module:
+    layer: nn.Module = NORMS.function(name)(units, pixels)
+    return layer
+
+
+def linear(norm: str, before: int, after: int) -> nn.Linear:
+    """Return a linear layer to be followed by a norm, which decides whether it has a bias."""
+    return nn.Linear(before, after, bias=NORMS[norm].bias)
 
 
 def convolution(norm: str, before: int, after: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -50,4 +58,4 @@ def convolution(norm: str, before: int, after: int, size: int = 3, stride: int =
     Batch norm would subtract a bias again, so the convolution has none before it. LayerNorm subtracts only
     the mean over the channels, so there a bias per channel has an effect.
     """
-    return nn.Conv2d(before, after, size, stride, padding=size // 2, bias=norm != "batch")
+    return nn.Conv2d(before, after, size, stride, padding=size // 2, bias=NORMS[norm].bias)

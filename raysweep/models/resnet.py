@@ -1,12 +1,12 @@
 """Residual networks for small images (He et al. 2016, section 4.2), with projection shortcuts."""
 
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from raysweep.models.norms import channel_norm, convolution
-
-BLOCKS = {"resnet20": 3, "resnet32": 5}  # per stage
 
 
 class Block(nn.Module):
@@ -29,15 +29,17 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Three stages of blocks with width, 2 width and 4 width channels; width 16 is the standard network."""
+    """Three stages of as many blocks, of width, 2 width and 4 width channels; the standard width is 16."""
 
-    def __init__(self, name: str, shape: tuple[int, int, int], classes: int, width: int, norm: str) -> None:
+    def __init__(
+        self, stage_blocks: int, shape: tuple[int, ...], classes: int, width: int, norm: str
+    ) -> None:
         super().__init__()
         self.conv = convolution(norm, shape[0], width)
         self.norm = channel_norm(norm, width)
         blocks, channels = [], width
         for stage in range(3):
-            for number in range(BLOCKS[name]):
+            for number in range(stage_blocks):
                 stride = 2 if stage and not number else 1
                 blocks.append(Block(channels, width << stage, stride, norm))
                 channels = width << stage
@@ -48,3 +50,7 @@ class ResNet(nn.Module):
         hidden = functional.relu(self.norm(self.conv(images)))
         logits: torch.Tensor = self.classifier(self.blocks(hidden).mean((2, 3)))
         return logits
+
+
+resnet20 = partial(ResNet, 3)
+resnet32 = partial(ResNet, 5)

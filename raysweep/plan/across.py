@@ -14,12 +14,16 @@ from raysweep.plan.layer_groups import group_blocks, group_sizes
 from raysweep.plan.probes import has_running_statistics
 from raysweep.plan.trials import Family, Trials
 from raysweep.registry import is_own
+from raysweep.sweep.methods import able
 from raysweep.sweep.schema import Sections
-from raysweep.vocabulary import BY_WEIGHTS, Across, Interpolation, Kind, Method
+from raysweep.vocabulary import Across, Interpolation, Kind
 
 KEYS = {  # the keys of `train` in which the two configurations may differ
     Across.WIDTHS: {"width"},
-    Across.TASKS: {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"},
+    Across.TASKS: {
+        *("dataset", "dataset_options", "split_seed", "half", "fraction", "examples", "subset_seed"),
+        "pixel_seed",
+    },
 }
 
 
@@ -50,7 +54,7 @@ class AcrossSettings:
         for small, large in _strangers(narrow, wide):
             pair = (self._trials.end(large), self._trials.end(small))
             self._pair(setting, Kind.UNALIGNED, None, pair, Across.WIDTHS)
-            for method in self._methods():
+            for method in self._methods(Across.WIDTHS):
                 job = make_embedding(method, setting, pair[1], pair[0], self._align)
                 found = (self._comparisons.align(job).toward(job.target), None)
                 self._add(setting, Kind.EMBEDDED, method, pair, found, Across.WIDTHS)
@@ -89,7 +93,7 @@ class AcrossSettings:
         for one, other in _strangers(here, there):
             pair = (self._trials.end(one), self._trials.end(other))
             self._pair(setting, Kind.UNALIGNED, None, pair, Across.TASKS)
-            for method in self._methods():
+            for method in self._methods(Across.TASKS):
                 self._pair(setting, Kind.DIRECT, method, pair, Across.TASKS)
 
     def _pair(
@@ -113,8 +117,9 @@ class AcrossSettings:
             Comparison(Interpolation.PAIR, kind, method, setting, pair, found, across=across)
         )
 
-    def _methods(self) -> list[Method]:
-        return [m for m in self._align.methods if m in BY_WEIGHTS and Kind.DIRECT in self._compare.kinds]
+    def _methods(self, across: Across) -> list[str]:
+        methods = self._align.methods if Kind.DIRECT in self._compare.kinds else []
+        return [method for method in methods if method in able(across)]
 
     def _setting(self, across: Across, first: Family, second: Family) -> str:
         """The setting of comparisons between two families, in which the order of the two matters."""

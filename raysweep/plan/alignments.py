@@ -5,7 +5,7 @@ import sys
 from raysweep.digest import canonical, digest, digest_of
 from raysweep.plan.applied_permutations import AppliedPermutation
 from raysweep.plan.identity import AgreementJob, AlignmentJob, Network, alignment_identity
-from raysweep.plan.versions import ALIGNMENT_VERSION, EMBEDDING_VERSION
+from raysweep.plan.versions import ALIGNMENT_VERSION, EMBEDDING_VERSION, JOINT_RESTARTS_VERSION
 from raysweep.sweep.align import Align
 from raysweep.vocabulary import AgreementKind
 
@@ -55,6 +55,8 @@ def make_joint(
 ) -> AlignmentJob:
     """Return the alignment of networks at once, which gives each a permutation of its own."""
     ordered = tuple(sorted(networks))
+    if method == "weight_matching" and align.weight_matching.restarts > 1:
+        version = max(version, JOINT_RESTARTS_VERSION)
     how = _how("joint alignment", version, method, align)
     return AlignmentJob(_id(how, ordered), method, setting, ordered, joint=True, how=how)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from itertools import combinations, pairwise, permutations
 
 from raysweep.choices import check_names
@@ -10,6 +11,7 @@ from raysweep.plan.alignments import make_agreement, make_alignment, make_joint
 from raysweep.plan.applied_permutations import ComposedPermutation, FoundPermutation
 from raysweep.plan.barriers import BarrierMaker
 from raysweep.plan.identity import AgreementJob, AlignmentJob, BarrierJob, Comparison, Network
+from raysweep.plan.own_methods import aligns_jointly
 from raysweep.plan.versions import ALIGNMENT_VERSION, OWN_NETWORKS_VERSION
 from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
@@ -39,6 +41,7 @@ class Comparisons:
         self.barriers: dict[str, BarrierJob] = {}
         self.agreements: dict[str, AgreementJob] = {}
         self._pairs: dict[tuple[object, ...], Pair] = {}
+        self._aligns_jointly = lru_cache(aligns_jointly)
 
     def version(self, setting: str) -> int:
         """Return the version of the alignments of a setting's networks."""
@@ -92,6 +95,8 @@ class Comparisons:
             self._via(method, setting, triple)
 
     def _all_joint(self, method: str, setting: str, networks: list[Network]) -> None:
+        if not self._aligns_jointly(method):
+            return
         for size in self._compare.joint_networks:
             for chosen in combinations(networks, size):
                 self._joint(method, setting, chosen)
@@ -173,7 +178,7 @@ class Comparisons:
                 for reference in networks:
                     toward = self._toward(method, setting, networks, reference)
                     self.add(Comparison(mean, Kind.VIA, method, setting, networks, toward, reference))
-            if Kind.JOINT in kinds:
+            if Kind.JOINT in kinds and self._aligns_jointly(method):
                 found = tuple(map(self._aligned_jointly(method, setting, networks).of, networks))
                 self.add(Comparison(mean, Kind.JOINT, method, setting, networks, found))
 

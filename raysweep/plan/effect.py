@@ -5,29 +5,32 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from raysweep.data.names import OWN_SPLITS
+from raysweep.data.load import draws_split
 from raysweep.errors import UserError
-from raysweep.plan.identity import KNOWN_OF_IMPORTS, data_config
+from raysweep.models.registry import model_entry
+from raysweep.plan.identity import data_config
 from raysweep.plan.probes import arguments_of, probe_data
 from raysweep.registry import is_own
+from raysweep.sweep.imports import KNOWN_OF_IMPORTS, Imports
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.train import Training
 from raysweep.sweep.train_rest import TrainRest
+from raysweep.training.registry import OPTIMISERS, SCHEDULE_KEYS, SCHEDULES, SETTINGS, reads
 
 Rule = tuple[str, Callable[[Training], bool], str]
 
 UNREAD: tuple[Rule, ...] = (  # a key, when it is not read, and why
-    ("split_seed", lambda t: t.dataset not in OWN_SPLITS, "{dataset} has a test set of its own"),
+    ("split_seed", lambda t: not draws_split(t.dataset), "{dataset} has a test set of its own"),
     (
         "subset_seed",
         lambda t: t.half is None and t.fraction is None and t.examples is None,
         "only half, fraction and examples are drawn by it",
     ),
-    ("gamma", lambda t: t.schedule != "milestones", "the schedule {schedule} has no milestones"),
     ("spawn_replicate", lambda t: t.spawn_at is None, "without spawn_at there is no trunk"),
     ("compile", lambda t: t.device == "cpu", "only a GPU reads it"),
-    ("channels_last", lambda t: t.model == "mlp", "to an mlp images are vectors"),
+    ("channels_last", lambda t: not model_entry(t.model).convolutional, "to an {model} images are vectors"),
 )
+READERS = (("optimiser", OPTIMISERS, SETTINGS), ("schedule", SCHEDULES, SCHEDULE_KEYS))
 
 
 def refuse_without_effect(path: str, sweep: Sweep) -> None:
@@ -38,21 +41,25 @@ def refuse_without_effect(path: str, sweep: Sweep) -> None:
     the reason.
     """
     trainings, rest = sweep.trainings, sweep.sections.train
-    unread = [_unread(training, rest) for training in trainings]
+    unread = [_unread(training, sweep.imports.get(training)) for training in trainings]
     problems = [*_nowhere(trainings, unread), *_alike(trainings, unread, rest)]
     if problems:
         raise UserError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
 
 
-def _unread(training: Training, rest: TrainRest) -> dict[str, str]:
+def _unread(training: Training, imports: Imports | None) -> dict[str, str]:
     """The keys that change nothing in a configuration, and why."""
     found = {key: why.format(**vars(training)) for key, unread, why in UNREAD if unread(training)}
+    for key, registry, settings in READERS:
+        name = getattr(training, key)
+        for each in set(settings) - reads(registry, name, settings):
+            found[each] = f"the {key} {name} does not read it"
     if is_own(training.model):
         taken = arguments_of(training.model)
         for key in {"width", "depth", "norm"} - taken:
             found[key] = f"{training.model} has no such argument"
-    if rest.imports:
-        unknown = sorted(Training.model_fields.keys() - KNOWN_OF_IMPORTS)
+    if imports:
+        unknown = sorted(Training.model_fields.keys() - KNOWN_OF_IMPORTS - set(imports.stated))
         found |= dict.fromkeys(unknown, "imported networks are not trained")
     return found
 

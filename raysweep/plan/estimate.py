@@ -9,10 +9,10 @@ from raysweep.plan.identity import Trial, data_config
 from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.probes import DataFacts, ModelSize, model_config, model_size, probe_data
 from raysweep.plan.rates import evaluation_seconds, step_seconds
+from raysweep.training.registry import optimiser_entry
 from raysweep.vocabulary import Interpolation, Split
 
 BYTES_PER_PARAMETER = 4
-MOMENTS = {"sgd": 1, "adamw": 2}  # buffers of the size of the weights that an optimiser keeps
 UNIT_BYTES = 4  # of a unit in a permutation
 POINTS_BYTES = 40  # a point of a curve: weights, loss, error
 METRIC_EXAMPLES = 10_000  # training images at most that are evaluated after each epoch, beside the test set
@@ -125,7 +125,7 @@ def _barriers(wanted: Desired, work: Todo) -> Iterator[_Points]:
 
 def _trial_bytes(wanted: Desired, trial: Trial) -> float:
     extent, (_, size) = wanted.extents[trial.trial_id], _size(wanted, trial)
-    moments, levels = choose("optimiser", trial.training.optimiser, MOMENTS), len(extent.levels)
+    moments, levels = optimiser_entry(trial.training.optimiser).buffers, len(extent.levels)
     states = len(extent.checkpoints) + moments * len(extent.optimisers)
     stored = size.parameters * BYTES_PER_PARAMETER * states * levels
     masks = size.parameters / 8 * levels if trial.prune else 0  # a mask has a bit a weight

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from raysweep.choices import choose
 from raysweep.data.config import DataConfig
+from raysweep.digest import canonical
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
 from raysweep.plan.later import in_id
 from raysweep.plan.versions import PIXELS_VERSION
+from raysweep.registry import is_own
 from raysweep.sweep.align import Align
+from raysweep.sweep.imports import KNOWN_OF_IMPORTS
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.train import Training
 from raysweep.vocabulary import (
@@ -22,14 +24,9 @@ from raysweep.vocabulary import (
     Branch,
     Interpolation,
     Kind,
-    Method,
     Similarity,
     Statistics,
 )
-
-# Keys of `train` that are known of an imported network too; how it was trained is not known.
-KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
-KNOWN_OF_IMPORTS |= {"scaling", "model", "width", "depth", "norm", "threads"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,8 @@ class Trial:
     `setting` identifies what all replicates of a configuration share. A trial with a `parent` starts from the
     parent's checkpoint. Where its masks are those of another chain, that chain is `mask_trial`, and
     `mask_permutation` names the permutation that is applied to them. An imported trial has the name of its
-    file, as the sweep file gives it, and the SHA-256 of the file's content. `data_digest` is that of the data
+    file and the SHA-256 of the file's content, the keys under which the network lies in it, and the keys of
+    `train` that its user has stated of its training. `data_digest` is that of the data
     set with its subset. `sources` has the SHA-256 of the files of the user's own functions, by the
     key of `train` that names them. `identity` is the text of which `trial_id` is the digest.
     """
@@ -57,6 +55,8 @@ class Trial:
     mask_permutation: str | None = None
     import_file: str | None = None
     import_digest: str | None = None
+    import_under: str | None = None
+    import_stated: tuple[str, ...] = ()
     data_digest: str = ""
     sources: Mapping[str, str] = field(default_factory=dict, hash=False)
     identity: str = field(default="", repr=False)
@@ -66,8 +66,8 @@ class Trial:
         found = self.training.model_dump(mode="json")
         found |= {"init_seed": self.init_seed, "data_seed": self.data_seed}
         found["half"] = data_config(self.training, self.replicate).half
-        imported = self.branch == Branch.IMPORTED
-        return {k: None if imported and k not in KNOWN_OF_IMPORTS else v for k, v in found.items()}
+        known = {*KNOWN_OF_IMPORTS, *self.import_stated} if self.branch == Branch.IMPORTED else set(found)
+        return {key: value if key in known else None for key, value in found.items()}
 
     @property
     def spawned(self) -> bool:
@@ -195,6 +195,7 @@ def data_config(training: Training, replicate: int) -> DataConfig:
         examples=training.examples,
         subset_seed=training.subset_seed,
         pixel_seed=training.pixel_seed,
+        options=canonical(training.dataset_options),
     )
 
 
@@ -211,14 +212,12 @@ def trial_config(trial: Trial) -> dict[str, object]:
 def alignment_settings(method: str, align: Align) -> dict[str, Any]:
     """Return the settings of `align` that determine an alignment by this method.
 
-    Raises `ValueError` for an unknown method.
+    The options of a user's own method, which may have any names, are under `options`. Raises `ValueError` for
+    an unknown method.
     """
-    options = {
-        Method.WEIGHT_MATCHING: align.weight_matching,
-        Method.ACTIVATION_MATCHING: align.activation_matching,
-    }
-    own = choose("method", method, options).model_dump(mode="json")
-    return {"method": method, **own, "seed": align.seed, "threads": align.threads, "device": align.device}
+    shared = {"method": method, "seed": align.seed, "threads": align.threads, "device": align.device}
+    options = align.options_of(method)
+    return {**({"options": options} if is_own(method) else options), **shared}
 
 
 def alignment_identity(method: str, align: Align) -> dict[str, Any]:
@@ -228,4 +227,6 @@ def alignment_identity(method: str, align: Align) -> dict[str, Any]:
     identity = {**in_id(f"align.{method}", settings), **in_id("align", shared)}
     if identity.get("similarity") == Similarity.CORRELATION and settings["pixels"] > 1:
         identity["version"] = PIXELS_VERSION
+    if is_own(method):
+        identity["source"] = align.sources[method]
     return identity

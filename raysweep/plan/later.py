@@ -8,7 +8,12 @@ key is left out of ids, so that they stay as they are. Any other value enters th
 from typing import Any
 
 LATER: dict[str, dict[str, Any]] = {
-    "train": {},
+    "train": {
+        "dataset_options": {},
+        "init_options": {},
+        "optimiser_options": {},
+        "schedule_options": {},
+    },
     "prune": {},
     "align": {},
     "align.weight_matching": {},
@@ -20,7 +25,7 @@ ON_GPU = {"train": ("compile",), "compare": ("compile",)}  # read with `device: 
 
 def in_id(section: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Return those settings of a section (as JSON values) that enter ids."""
-    left_out = LATER[section].items()
+    left_out = LATER.get(section, {}).items()
     unread = ON_GPU.get(section, ()) if settings.get("device") == "cpu" else ()
     return {
         key: value for key, value in settings.items() if (key, value) not in left_out and key not in unread

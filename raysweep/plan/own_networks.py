@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.registry import is_own
+from raysweep.sweep.fields import NO_OPTIONS, Arguments
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,9 +41,9 @@ class LeftOut:
 
 
 @lru_cache(maxsize=64)
-def left_out(config: ModelConfig, init: str) -> LeftOut:
+def left_out(config: ModelConfig, init: str, options: Arguments = NO_OPTIONS) -> LeftOut:
     """Return the weights that are left out. Raises `UserError` for a network that cannot be built."""
-    if not is_own(config.model):
+    if not is_own(config.model) and not is_own(init):
         return LeftOut()
     from raysweep.models.build import build
     from raysweep.models.initialise import as_constructed
@@ -52,7 +53,7 @@ def left_out(config: ModelConfig, init: str) -> LeftOut:
     heads = training_only(model, config)
     layers = set(prunable(model).values()) - heads
     return LeftOut(
-        tuple(as_constructed(model, init)),
+        tuple(as_constructed(model, init, options)),
         tuple(name for name in matrices(model) if name not in layers),
         tuple(name for name, _ in model.named_parameters() if name in heads),
     )

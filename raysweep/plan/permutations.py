@@ -1,6 +1,6 @@
 """The permutations that a plan applies, read from the rows that the alignment workers committed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -13,6 +13,7 @@ from raysweep.plan.applied_permutations import (
     FoundPermutation,
     HybridPermutation,
 )
+from raysweep.store.inputs import named_input, permutation_digest
 from raysweep.store.memory_cache import Cache
 from raysweep.store.results import ResultStore
 from raysweep.symmetry import Permutation
@@ -39,6 +40,10 @@ class CommittedPermutations:
         Raises `KeyError` for an alignment without an object and `CorruptObject` for a damaged object.
         """
         return permutation_of(applied, lambda alignment_id: self.row(alignment_id, objects[alignment_id]))
+
+    def inputs(self, alignments: Iterable[str], objects: Mapping[str, str]) -> list[str]:
+        """Return what these alignments found, by id and digest. Raises like `read`."""
+        return [named_input(each, permutation_digest(self.row(each, objects[each]))) for each in alignments]
 
     def row(self, alignment_id: str, name: str) -> dict[str, Any]:
         """Return `groups` and `permutations` of an alignment from the object of this name.

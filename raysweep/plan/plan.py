@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from raysweep.plan.across import AcrossSettings
 from raysweep.plan.comparisons import Comparisons
+from raysweep.plan.fitting import Rows, fitting_rows
 from raysweep.plan.identity import (
     AgreementJob,
     AlignmentJob,
@@ -22,13 +23,14 @@ from raysweep.plan.identity import (
 )
 from raysweep.plan.levels import Levels
 from raysweep.plan.lost import lost_by
+from raysweep.plan.own_methods import check_own_methods
 from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
 from raysweep.registry import is_own
 from raysweep.store.divergence import Divergence, divergences
 from raysweep.store.files import Files
-from raysweep.store.index import Index
+from raysweep.store.index import last_objects
 from raysweep.store.records import LevelRecord
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
@@ -66,23 +68,34 @@ class Done:
 
     A barrier is complete when all its splits are there. The levels in `stale` are finished but lack a
     checkpoint that the sweep asks for. The trials in `diverged` have unfinished levels that never will be.
+    `rows` are the committed rows by kind: only those that fit what is stored now count as done. Of the
+    alignments and barriers in `unfit` there are only others.
     """
 
     records: dict[tuple[str, int], LevelRecord]
-    stale: frozenset[tuple[str, int]]
+    stale: dict[tuple[str, int], LevelRecord]
     alignments: dict[str, str]
     barriers: frozenset[str]
     diverged: dict[str, Divergence] = field(default_factory=dict)
+    rows: dict[str, Rows] = field(default_factory=dict)
+    unfit: frozenset[str] = frozenset()
 
     def has(self, networks: Iterable[Network]) -> bool:
         """Whether these checkpoints can be read."""
         return all((network.trial_id, network.level) in self.records for network in networks)
 
 
+UNFIT = (
+    "alignments and barriers are computed again, because checkpoints or permutations that they were computed "
+    "from have been replaced by others"
+)
+
+
 @dataclass(frozen=True)
 class Todo:
     """Desired minus done; `recomputed` counts the finished levels that are computed once more.
 
+    Of the alignments and barriers in `unfit` there are results, but from other checkpoints or permutations.
     Trials that have diverged are not to do. Neither is what requires them, which `lost` lists by id: its kind
     and in words why.
     """
@@ -93,6 +106,7 @@ class Todo:
     recomputed: int
     diverged: dict[str, Divergence] = field(default_factory=dict)
     lost: dict[str, tuple[str, str]] = field(default_factory=dict)
+    unfit: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.trials or self.alignments or self.barriers)
@@ -139,6 +153,7 @@ def _keeping_all() -> Iterator[None]:
 
 def _desired(sweep: Sweep) -> Desired:
     sections = sweep.sections
+    check_own_methods(sections.align)
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
@@ -169,45 +184,48 @@ def _desired(sweep: Sweep) -> Desired:
 
 def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
-    results = ResultStore(files)
     records, stale = finished_levels(TrialStore(files), wanted.extents)
+    rows = fitting_rows(ResultStore(files), records | stale)
+    alignments = rows["alignments"]
+    unfit = (identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist())
     unfinished = {
         key for key, extent in wanted.extents.items() if any((key, n) not in records for n in extent.levels)
     }
     return Done(
         records,
         stale,
-        results.index("alignments").last(wanted.alignments),
-        _barriers(wanted, results.index("barriers")),
+        last_objects(alignments.index, alignments.fitting, wanted.alignments),
+        _barriers(wanted, rows["barriers"].fitting),
         divergences(files, unfinished) if unfinished else {},
+        rows,
+        frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers),
     )
 
 
 def finished_levels(
     store: TrialStore, extents: Mapping[str, Extent]
-) -> tuple[dict[tuple[str, int], LevelRecord], frozenset[tuple[str, int]]]:
-    """Return the records of the finished levels of trials, and the levels that lack a checkpoint."""
+) -> tuple[dict[tuple[str, int], LevelRecord], dict[tuple[str, int], LevelRecord]]:
+    """Return the records of the finished levels of trials, and of those that lack a checkpoint."""
     found = store.records((key, level) for key, extent in extents.items() for level in extent.levels)
-    records, stale = {}, set()
+    records, stale = {}, {}
     for (trial_id, level), record in found.items():
         extent = extents[trial_id]
         if record.has(extent.checkpoints, extent.optimisers):
             records[trial_id, level] = record
         else:
-            stale.add((trial_id, level))
-    return records, frozenset(stale)
+            stale[trial_id, level] = record
+    return records, stale
 
 
-def complete_barriers(index: Index, splits: Collection[str]) -> pa.ChunkedArray:
-    """Return the ids of the barriers all of whose splits are there."""
-    rows = index.rows()
+def complete_barriers(rows: pa.Table, splits: Collection[str]) -> pa.ChunkedArray:
+    """Return the ids of the barriers all of whose splits are among some rows of an index."""
     rows = rows.filter(pc.is_in(rows.column("split"), pa.array(list(splits), pa.string())))
     counts = rows.group_by("id").aggregate([("split", "count_distinct")])
     return counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
 
 
-def _barriers(wanted: Desired, index: Index) -> frozenset[str]:
-    whole = complete_barriers(index, wanted.sweep.sections.compare.splits)
+def _barriers(wanted: Desired, rows: pa.Table) -> frozenset[str]:
+    whole = complete_barriers(rows, wanted.sweep.sections.compare.splits)
     found = (wanted.barriers.get(identity) for chunk in whole.iterchunks() for identity in chunk.to_pylist())
     return frozenset(job.barrier_id for job in found if job)
 
@@ -238,4 +256,5 @@ def todo(wanted: Desired, present: Done) -> Todo:
         len(present.stale),
         present.diverged,
         lost,
+        present.unfit,
     )

@@ -5,23 +5,21 @@ facts are known imports neither. Nothing is stored of a user's own network, beca
 imports may change.
 """
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from raysweep.choices import choose
 from raysweep.data.config import DataConfig
 from raysweep.data.known import known_sizes
 from raysweep.data.load import data_digest, files_of, load_arrays
 from raysweep.digest import canonical
 from raysweep.errors import MissingFiles, UserError
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import RUNNING_STATISTICS
+from raysweep.models.registry import NORMS
 from raysweep.plan.own_networks import EXAMPLES, training_only
 from raysweep.registry import is_own
 from raysweep.store.disk_cache import recall, remember
@@ -32,7 +30,7 @@ from raysweep.vocabulary import Statistics
 
 @dataclass(frozen=True)
 class DataFacts:
-    """A data set as a plan sees it; `shape` is (channels, height, width).
+    """A data set as a plan sees it; `shape` is that of an input, such as (channels, height, width).
 
     `guess_error` is the 0-1 error (share) of a classifier that always answers the most frequent class of the
     test set. Where the files of the data set are not on this machine, `missing` says so, and the digest and
@@ -42,7 +40,7 @@ class DataFacts:
     digest: str
     train_examples: int
     test_examples: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int
     guess_error: float
     missing: str = ""
@@ -52,25 +50,33 @@ class DataFacts:
 def data_facts(config: DataConfig, data_root: str | None, download: bool) -> DataFacts:
     """Return the facts of a data set, which is loaded where they are not known of these files.
 
-    Raises `UserError` for missing or malformed files.
+    Nothing is remembered of data whose files are not known, such as those of a user's own function. Raises
+    `UserError` for missing or malformed files.
     """
-    files = {str(path): _stamp(path) for path in files_of(config.dataset, data_root, download)}
-    question = ["data facts", asdict(config), files, np.__version__]  # a split is drawn by numpy
+    files = files_of(config, data_root, download)
+    if files is None:
+        return _facts(config, data_root, download)
+    stamps = {str(path): stamp(path) for path in files}
+    question = ["data facts", asdict(config), stamps, np.__version__]  # a split is drawn by numpy
     known = recall(question)
     if known is not None:
         digest, train, test, shape, classes, guess_error = known
         return DataFacts(digest, train, test, tuple(shape), classes, guess_error)
+    facts = _facts(config, data_root, download)
+    remember(question, [getattr(facts, field.name) for field in fields(facts) if field.name != "missing"])
+    return facts
+
+
+def _facts(config: DataConfig, data_root: str | None, download: bool) -> DataFacts:
     arrays = load_arrays(config, data_root, download)
     digest = data_digest(config, data_root, download)
     train, test = len(arrays.train_labels), len(arrays.test_labels)
     guess_error = 1 - int(np.bincount(arrays.test_labels).max()) / test
-    facts = DataFacts(digest, train, test, arrays.shape, arrays.classes, guess_error)
-    remember(question, [digest, train, test, arrays.shape, arrays.classes, guess_error])
-    return facts
+    return DataFacts(digest, train, test, arrays.shape, arrays.classes, guess_error)
 
 
-def _stamp(path: Path) -> list[int]:
-    """What distinguishes a file from another one of the same name."""
+def stamp(path: Path) -> list[int]:
+    """Return what distinguishes a file from another one of the same name."""
     found = path.stat()
     return [found.st_size, found.st_mtime_ns]
 
@@ -103,8 +109,8 @@ def probe_data(config: DataConfig, rest: TrainRest) -> DataFacts:
         return DataFacts(digest, train, test, shape, classes, float("nan"), str(error))
 
 
-def model_config(training: Training, shape: tuple[int, int, int], classes: int) -> ModelConfig:
-    """Return the architecture of a configuration for images of a shape (channels, height, width)."""
+def model_config(training: Training, shape: tuple[int, ...], classes: int) -> ModelConfig:
+    """Return the architecture of a configuration for inputs of a shape, such as (channels, height, width)."""
     return ModelConfig(training.model, training.width, training.depth, training.norm, shape, classes)
 
 
@@ -182,7 +188,7 @@ def _size(config: ModelConfig) -> tuple[int, int, int]:
 def has_running_statistics(config: ModelConfig) -> bool:
     """Return whether a network has norms that keep running statistics; `norm` says so for our own."""
     if not is_own(config.model):
-        return choose("norm", config.norm, RUNNING_STATISTICS)
+        return NORMS[config.norm].running_statistics
     from raysweep.connectivity.statistics import has_running_statistics as found
     from raysweep.models.build import build
 
@@ -228,11 +234,3 @@ def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]
         )
     dense = {layers[layer][0] for layer in excluded}
     return {name: size for name, size in layers.values() if name not in dense}
-
-
-def file_digest(path: str) -> str:
-    """Return the SHA-256 of a file. Raises `UserError` when it cannot be read."""
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"train.imports: {path}: {error.strerror}") from error

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from raysweep.choices import choose
 from raysweep.errors import UserError
+from raysweep.models.registry import RESNET, VGG, model_entry
 from raysweep.vocabulary import Precision
 
 BATCH = 128  # examples of the measured steps
 EVALUATED = 10_000  # examples of the measured evaluations
-VGG, RESNET = "VGG-16", "ResNet-20"
 PRODUCTS = {  # at the widths 16 and 64, with LayerNorm, on images of 3 x 32 x 32
     VGG: (19_907_840, 313_201_664),
     RESNET: (40_813_184, 647_694_848),
@@ -54,7 +54,7 @@ def check_gpu(gpu: str) -> None:
 
 def measured_like(model: str) -> str:
     """Return the measured network that stands for a model; for networks of a user the slower one does."""
-    return VGG if model.startswith(("vgg", "lenet", "mlp")) else RESNET
+    return model_entry(model).like
 
 
 def step_seconds(gpu: str, model: str, precision: str, products: float, batch: float) -> float:

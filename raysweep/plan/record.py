@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from raysweep.digest import canonical
 from raysweep.errors import UserError
+from raysweep.plan.fitting import Rows, fitting_rows
 from raysweep.plan.plan import Desired, complete_barriers, finished_levels
 from raysweep.plan.trials import Extent
 from raysweep.store.files import CorruptObject, Files
@@ -48,6 +49,7 @@ SCHEMA = pa.schema(
         ("dropped", pa.float64()),
     ]
 )
+_CHANGED = "{}: its file has changed since this command read it; start again"
 _EXTENT = ("per_epoch", "total", "start", "levels", "checkpoints", "optimisers")
 
 
@@ -95,10 +97,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Finished:
-    """What the store has of what a sweep asked for: ids, and the finished levels by trial."""
+    """What the store has of what a sweep asked for: ids, finished levels by trial, and all rows by kind."""
 
     levels: frozenset[tuple[str, int]]
     ids: dict[str, pa.ChunkedArray]
+    rows: dict[str, Rows]
 
     def left(self, record: Record) -> dict[str, int]:
         """Return the numbers of trials, alignments and barriers that are not done."""
@@ -107,17 +110,19 @@ class Finished:
 
 def finished(files: Files, record: Record) -> Finished:
     """Return what the store has of what a sweep asked for."""
-    extents, results = record.extents, ResultStore(files)
-    levels, _ = finished_levels(TrialStore(files), extents)
+    extents = record.extents
+    levels, stale = finished_levels(TrialStore(files), extents)
+    rows = fitting_rows(ResultStore(files), levels | stale)
     trials = [
         key for key, extent in extents.items() if all((key, level) in levels for level in extent.levels)
     ]
     found = {
         "trials": pa.chunked_array([pa.array(trials, pa.string())]),
-        "alignments": results.index("alignments").rows().column("id"),
-        "barriers": complete_barriers(results.index("barriers"), record.splits()),
+        "alignments": rows["alignments"].fitting.column("id"),
+        "barriers": complete_barriers(rows["barriers"].fitting, record.splits()),
     }
-    return Finished(frozenset(levels), {kind: among(record.ids(kind), ids) for kind, ids in found.items()})
+    ids = {kind: among(record.ids(kind), each) for kind, each in found.items()}
+    return Finished(frozenset(levels), ids, rows)
 
 
 def among(ids: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -194,7 +199,10 @@ def _store_sources(files: Files, wanted: Desired, sources: dict[str, bytes]) -> 
     for trial in wanted.trials.values():
         for key, own in trial.training.own_functions().items():
             if trial.sources[key] not in found:
-                raise UserError(f"{own}: its file has changed since this command read it; start again")
+                raise UserError(_CHANGED.format(own))
+    for own in wanted.sweep.sections.align.own_functions():
+        if wanted.sweep.sections.align.sources[own.name] not in found:
+            raise UserError(_CHANGED.format(own))
     for source_digest, content in found.items():
         if not files.holds(source_name(source_digest), content):
             files.put(source_name(source_digest), content)

@@ -18,7 +18,8 @@ def remarks(wanted: Desired) -> list[str]:
 def _of(wanted: Desired, trial: Trial) -> Iterator[str]:
     facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
     training = trial.training
-    found = left_out(model_config(training, facts.shape, facts.classes), training.init)
+    config = model_config(training, facts.shape, facts.classes)
+    found = left_out(config, training.init, training.init_options)
     if found.initialisation and trial.branch != "imported":
         yield (
             f"{training.model}: init {training.init} leaves as the constructor made them: "

@@ -11,9 +11,10 @@ from raysweep.plan.identity import Comparison, Network, Trial
 from raysweep.plan.layer_groups import layers_of_groups
 from raysweep.plan.trials import Extent, Family, Trials
 from raysweep.sweep.compare import Trajectory
+from raysweep.sweep.methods import able
 from raysweep.sweep.schema import Sections
 from raysweep.training.moment import Moment
-from raysweep.vocabulary import BY_WEIGHTS, AgreementKind, HybridLayers, Interpolation, Kind
+from raysweep.vocabulary import AgreementKind, HybridLayers, Interpolation, Kind
 
 Runs = tuple[Trial, Trial]
 Layers = tuple[tuple[str, ...], ...]  # the layer groups in each
@@ -42,7 +43,7 @@ class Trajectories:
                 found = {step: self._found(method, runs, step) for step in steps}
                 self._pair(method, runs, found, points)
                 self._hybrids(method, runs, found, extent)
-                if method in BY_WEIGHTS:
+                if method in able("stacks"):
                     for size in self._asked.stacks:
                         self._stack(method, runs, steps[-size:], points, found)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from raysweep.digest import canonical, digest, digest_of
 from raysweep.plan.identity import Trial, alignment_identity
+from raysweep.plan.import_files import ImportFile
 from raysweep.plan.later import in_id
 from raysweep.plan.versions import (
     CHANNELS_LAST_VERSION,
@@ -16,13 +17,14 @@ from raysweep.plan.versions import (
     TRAINING_VERSION,
 )
 from raysweep.sweep.align import Align
+from raysweep.sweep.imports import Imports, unstated
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.train import Training
 from raysweep.vocabulary import Branch
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
-INDIRECT |= {"init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+INDIRECT |= {"dataset_options", "init_seed", "data_seed", "spawn_at", "spawn_replicate"}
 NO_SOURCES: Mapping[str, str] = {}
 # Keys of `prune` that say how many levels follow and what else is trained; they change no level's numbers.
 _EXTENT = {"levels", "branches", "transport"}
@@ -79,17 +81,30 @@ def _training_version(training: Training) -> int:
 
 
 def make_import(
-    training: Training, replicate: int, data_digest: str, file: str, content: str, sources: Mapping[str, str]
+    training: Training,
+    replicate: int,
+    data_digest: str,
+    file: ImportFile,
+    imports: Imports,
+    sources: Mapping[str, str],
 ) -> Trial:
-    """Return a user's own network. The digest `content` of its file stands for its training, not its name."""
+    """Return a user's own network.
+
+    Its file's content stands for its training, not the file's name. What the user states of the training
+    parts networks into settings, but no number depends on it, so that it may be corrected.
+    """
     trial = make_trial(training, replicate, data_digest, sources)
+    bare = make_trial(unstated(training, imports.stated), replicate, data_digest, sources)
+    under = [imports.under] if imports.under else []
     return replace(
         trial,
-        **_identified(["import", IMPORT_VERSION, trial.setting, content]),
+        **_identified(["import", IMPORT_VERSION, bare.setting, file.digest, *under]),
         setting=digest(["import group", trial.setting]),
         branch=Branch.IMPORTED,
-        import_file=file,
-        import_digest=content,
+        import_file=file.name,
+        import_digest=file.digest,
+        import_under=imports.under,
+        import_stated=imports.stated,
     )
 
 

@@ -7,15 +7,18 @@ from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import Network, Trial, data_config
+from raysweep.plan.import_files import import_files
+from raysweep.plan.inputs import check_inputs
 from raysweep.plan.own_networks import check_training
+from raysweep.plan.own_training import check_functions
 from raysweep.plan.probes import (
     DataFacts,
-    file_digest,
     model_config,
     probe_data,
     pruned_parameters,
 )
 from raysweep.plan.trial_ids import make_branch, make_chain, make_import, make_trial
+from raysweep.sweep.imports import Imports
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.train import Training
@@ -56,7 +59,7 @@ class Trials:
     """Collects trials and extents; one family per configuration of `train`."""
 
     def __init__(self, sweep: Sweep) -> None:
-        self._sections = sweep.sections
+        self._sections, self._imports = sweep.sections, sweep.imports
         self.trials: dict[str, Trial] = {}
         self.extents: dict[str, Extent] = {}
 
@@ -65,9 +68,9 @@ class Trials:
 
         Raises `UserError` for moments past the end and for pruning that leaves nothing.
         """
-        rest, family = self._sections.train, Family(training)
-        imports = enumerate(rest.imports)
-        for trial in self._imported(training, imports) if rest.imports else self._trained(training):
+        family = Family(training)
+        imports = self._imports.get(training)
+        for trial in self._imported(training, imports) if imports else self._trained(training):
             if trial.trial_id not in {known.trial_id for known in family.dense}:
                 family.dense.append(trial)
         prune = self._sections.prune
@@ -117,7 +120,9 @@ class Trials:
     def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Extent]:
         rest = self._sections.train
         facts = probe_data(data_config(training, replicate), rest)
-        check_training(model_config(training, facts.shape, facts.classes))
+        check_inputs(training, facts.shape)
+        config = model_config(training, facts.shape, facts.classes)
+        check_training(config)
         per_epoch = steps_per_epoch(facts.train_examples, training.batch_size, training.drop_last)
         if per_epoch == 0:
             raise UserError(
@@ -125,14 +130,21 @@ class Trials:
                 "examples, so that drop_last leaves no batch"
             )
         total = training.epochs * per_epoch
+        check_functions(training, config, total, per_epoch)
         steps = checkpoint_steps(rest, per_epoch, start, total)
         return facts, Extent(per_epoch, total, start, (0,), steps)
 
-    def _imported(self, training: Training, imports: "enumerate[str]") -> Iterator[Trial]:
+    def _imported(self, training: Training, imports: Imports) -> Iterator[Trial]:
         facts = probe_data(data_config(training, 0), self._sections.train)
         sources = _sources(training)
-        for replicate, path in imports:
-            trial = make_import(training, replicate, facts.digest, path, file_digest(path), sources)
+        for replicate, file in enumerate(import_files(imports.names)):
+            trial = make_import(training, replicate, facts.digest, file, imports, sources)
+            known = self.trials.get(trial.trial_id, trial)
+            if known.setting != trial.setting:
+                raise UserError(
+                    f"train.imports: {known.import_file} and {file.name} have the same content, but lie in "
+                    "tables that say different things of their training"
+                )
             yield self._add(trial, Extent(1, 0, 0, (0,), (0,)))
 
     def _chain(self, dense: Trial, prune: Prune) -> Trial:

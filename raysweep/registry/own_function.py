@@ -8,10 +8,9 @@ import ast
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -112,13 +111,6 @@ class OwnFunction:
         if origin is None or not origin.endswith(".py"):
             raise UserError(f"{self}: its module has no source file in Python")
         return origin
-
-
-def taken(function: Callable[..., Any], offered: Collection[str]) -> set[str]:
-    """Return which of the offered arguments a function takes by name."""
-    parameters = inspect.signature(function).parameters
-    takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    return {name for name in offered if takes_all or name in parameters}
 
 
 def _example(noun: str) -> str:

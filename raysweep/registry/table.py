@@ -21,6 +21,13 @@ class Entry:
     description: str
 
 
+def imported(function: str) -> Callable[..., Any]:
+    """Import a function of ours, written `package.module:function`."""
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
 E = TypeVar("E", bound=Entry)
 
 
@@ -37,6 +44,9 @@ class Registry(Mapping[str, E], Generic[E]):
             raise ValueError(f"unknown {self.noun} {name!r}; {self._choices(name)}")
         return self.entries[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
 
@@ -45,20 +55,22 @@ class Registry(Mapping[str, E], Generic[E]):
 
     def check(self, name: str) -> str:
         """Return a name that stands for something. Raises `ValueError` with the valid choices for another."""
-        if name in self.entries or (self.own and is_own(name)):
+        if name in self.entries or self.is_own(name):
             return name
         raise ValueError(self._choices(name))
+
+    def is_own(self, name: str) -> bool:
+        """Whether a name is that of a user's function, and the noun takes such functions."""
+        return self.own and is_own(name)
 
     def function(self, name: str) -> Callable[..., Any]:
         """Import the function that a name stands for.
 
         Raises `ValueError` for an unknown name, `UserError` for a user's function that cannot be imported.
         """
-        if self.own and is_own(name):
+        if self.is_own(name):
             return self.own_function(name).load()
-        module, _, function = self[name].function.partition(":")
-        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-        return found
+        return imported(self[name].function)
 
     def own_function(self, name: str) -> OwnFunction:
         """Return a user's function, not yet imported."""

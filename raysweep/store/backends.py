@@ -25,6 +25,7 @@ AT_ONCE = 100  # requests to object storage at a time, where one takes tens of m
 READS = 4  # attempts to read an object that changes while it is read
 REMOVED = ("NO_SUCH_KEY", "RESOURCE_NOT_FOUND")  # in Arrow's error when an object is removed during a read
 NO_ROOM = "Failed to flush response stream"  # Arrow's error when an answer is longer than the object was
+NO_LINKS = "raysweep follows no links to folders below a root; link to the root itself instead"
 MULTIPART = 10 * 2**20  # bytes from which on Arrow writes an object in several requests
 
 
@@ -96,9 +97,19 @@ class Directory:
         return dict(_below(str(self._at(folder)), folder))
 
     def _at(self, name: str) -> Path:
-        path = (self.path / name).resolve()
-        if not path.is_relative_to(self.path):
+        """Return the path of an object. Raises `ValueError` for a name that leaves the root.
+
+        Raises `UserError` where a symbolic link leads out of the root, or in a circle.
+        """
+        written = Path(os.path.normpath(self.path / name))
+        if not written.is_relative_to(self.path):
             raise ValueError(f"{name!r} leaves the root")
+        try:
+            path = written.resolve()
+        except (RuntimeError, OSError) as error:
+            raise UserError(f"{written}: its symbolic links lead in a circle") from error
+        if not path.is_relative_to(self.path):
+            raise UserError(f"{written}: leads out of the root, to {path}; {NO_LINKS}")
         return path
 
 
@@ -182,6 +193,10 @@ def _below(folder: str, name: str) -> Iterator[tuple[str, Stamp]]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
+                if entry.is_symlink() and not os.path.isfile(entry.path):
+                    raise UserError(
+                        f"{entry.path}: is a symbolic link to a folder, or to nothing; {NO_LINKS}"
+                    )
                 if entry.is_dir():
                     yield from _below(entry.path, prefix + entry.name)
                 elif entry.is_file():

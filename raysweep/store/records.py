@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from raysweep.errors import CorruptObject
 
 Record = TypeVar("Record")
+REPLACED = "replaced"  # in the environment of a level: the provenance of an earlier training with other bits
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,16 @@ class LevelRecord:
     def has(self, checkpoints: Iterable[int], optimisers: Iterable[int]) -> bool:
         """Whether the weights and the optimiser states of these steps are stored."""
         return set(checkpoints) <= set(self.checkpoints) and set(optimisers) <= set(self.optimisers)
+
+    def contradicts(self, other: "LevelRecord") -> bool:
+        """Whether an object that both have differs in its bits: then they are of two trainings."""
+        mine, others = self._objects(), other._objects()
+        return any(mine[name] != others[name] for name in mine.keys() & others.keys())
+
+    def _objects(self) -> dict[tuple[str, int], str]:
+        found = {("weights", step): checksum for step, checksum in self.checkpoints.items()}
+        found |= {("optimiser", step): checksum for step, checksum in self.optimisers.items()}
+        return found | ({("mask", 0): self.mask} if self.mask else {})
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

@@ -1,17 +1,22 @@
 """Committed results: one checksummed Parquet object per job, under a deterministic name."""
 
 import io
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysweep.store.backends import Stamp
 from raysweep.store.files import CorruptObject, Files
-from raysweep.store.index import Index, discard_index, indexed
+from raysweep.store.index import Entry, Index, discard_index, indexed
+from raysweep.store.inputs import number_of, numbers_of, permutation_digest
 from raysweep.store.parquet import parquet_table, table_of
 
-_NETWORKS = pa.list_(pa.string())
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+_TEXTS = pa.list_(pa.string())
 _FLOATS = pa.list_(pa.float64())
 
 _LAYER = pa.struct(
@@ -31,13 +36,15 @@ RESULTS: dict[str, pa.Schema] = {
             ("objective", pa.float64()),
             ("objective_identity", pa.float64()),
             ("iterations", pa.int64()),
-            ("groups", _NETWORKS),
+            ("groups", _TEXTS),
             ("permutations", pa.list_(pa.list_(pa.int32()))),
             ("layers", pa.list_(_LAYER)),
             ("seconds", pa.float64()),
             ("hardware", pa.string()),
             ("software", pa.string()),
             ("provenance", pa.string()),
+            ("inputs", _TEXTS),
+            ("digest", pa.string()),
         ]
     ),
     "barriers": pa.schema(
@@ -58,11 +65,13 @@ RESULTS: dict[str, pa.Schema] = {
             ("software", pa.string()),
             ("execution", pa.string()),
             ("provenance", pa.string()),
+            ("inputs", _TEXTS),
         ]
     ),
 }
 
-LATER = ("hardware", "software", "execution", "provenance")  # columns that results of earlier versions lack
+# Columns that results of earlier versions lack.
+LATER = ("hardware", "software", "execution", "provenance", "inputs", "digest")
 
 ID = {"alignments": "alignment_id", "barriers": "barrier_id"}
 
@@ -101,14 +110,28 @@ class ResultStore:
     def index(self, kind: str) -> Index:
         """Return the index of all undamaged objects of a kind; see `raysweep.store.index.indexed`."""
 
-        def read(name: str) -> tuple[pa.Array, pa.Array]:
-            rows = self.read(name, [ID[kind], "split"])
-            ids = rows.column(ID[kind]).combine_chunks()
-            if "split" in rows.column_names:
-                return ids, rows.column("split").combine_chunks()
-            return ids, pa.nulls(len(ids), pa.string())
+        def read(name: str) -> Entry:
+            rows = self.read(name, [ID[kind], "split", "inputs", "digest"])
+            inputs = [numbers_of(each or []) for each in rows.column("inputs").to_pylist()]
+            return Entry(
+                rows.column(ID[kind]).combine_chunks(),
+                rows.column("split").combine_chunks() if kind == "barriers" else pa.nulls(len(rows)),
+                pa.array(inputs, pa.list_(pa.int64())),
+                pa.array(self._digests(name, rows)) if kind == "alignments" else pa.nulls(len(rows)),
+            )
 
         return indexed(self._files, kind, read)
+
+    def _digests(self, name: str, rows: pa.Table) -> list[int]:
+        """The hashes of what alignments found; earlier versions did not store the digests of that."""
+        found = rows.column("digest").to_pylist()
+        if None in found:
+            found = map(permutation_digest, self.read(name, ["groups", "permutations"]).to_pylist())
+        return [number_of(digest) for digest in found]
+
+    def at_once(self, work: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
+        """Return `work` of every item, as `Files.at_once` does."""
+        return self._files.at_once(work, items)
 
     def stamps(self, kind: str) -> dict[str, Stamp]:
         """Return the sizes and the times of writing of all objects of a kind."""

@@ -65,8 +65,12 @@ class TrialStore:
 
     def read_checkpoint(self, trial_id: str, level: int, step: int) -> "Tensors":
         """Read the weights at a step. Raises `CorruptObject` unless they match the level's record."""
+        return self.checkpoint(trial_id, level, step)[0]
+
+    def checkpoint(self, trial_id: str, level: int, step: int) -> tuple["Tensors", str]:
+        """Read the weights at a step, and return them with their SHA-256. Raises like `read_checkpoint`."""
         checksum = self._committed(trial_id, level).checkpoints.get(step)
-        return self._read(_step(trial_id, level, "step", step), checksum)
+        return self._read(_step(trial_id, level, "step", step), checksum), checksum or ""
 
     def write_optimiser(self, trial_id: str, level: int, step: int, state: "Tensors") -> str:
         """Write the optimiser's state at a step and return its SHA-256."""

@@ -1,72 +1,82 @@
 """The section `align` of a sweep file: how permutations are found."""
 
-from pydantic import Field
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from raysweep.sweep.fields import Device, Strict, Whole
-from raysweep.vocabulary import Kernel, Method, Order, Similarity, Tensor
+from pydantic import BeforeValidator, Field, WithJsonSchema, create_model, model_validator
 
+from raysweep.registry import OwnFunction, is_own
+from raysweep.sweep.fields import Device, Options, Strict, Whole
+from raysweep.sweep.method_options import ActivationMatching, WeightMatching
+from raysweep.sweep.methods import METHODS, described
 
-class WeightMatching(Strict):
-    kernel: Kernel = Field(
-        default=Kernel.LINEAR, description="Which similarity of the weights of two units is maximised."
-    )
-    order: Order = Field(
-        default=Order.RANDOM,
-        description="The order in which a round of coordinate ascent visits the layers.",
-    )
-    biases: bool = Field(
-        default=True, description="Whether biases and other vectors are matched along with the weights."
-    )
-    restarts: Whole = Field(
-        default=1,
-        gt=0,
-        description="The number of ascents for each pair; the one that reaches the best objective is kept.",
-    )
+MethodName = Annotated[
+    str, BeforeValidator(METHODS.check), WithJsonSchema({"enum": [*METHODS, "module:function"]})
+]
 
 
-class ActivationMatching(Strict):
-    tensor: Tensor = Field(
-        default=Tensor.LAST,
-        description="Which values of a unit are compared: those before its norm and nonlinearity (`first`), "
-        "those after them (`last`), or the sum of all similarities (`all`).",
-    )
-    similarity: Similarity = Field(
-        default=Similarity.CORRELATION,
-        description="Which similarity of the activations of two units is maximised.",
-    )
-    examples: Whole = Field(
-        default=10_000,
-        gt=0,
-        description="The number of training examples on which activations are recorded, without "
-        "augmentation.",
-    )
-    pixels: Whole = Field(
-        default=1,
-        gt=0,
-        description="The number of pixels of each example at which the value of a channel is recorded.",
-    )
-
-
-class Align(Strict):
-    """How networks are aligned; the options of each method bear its name.
-
-    The columns of the table `alignments` that have the names of these keys take their types and meanings from
-    here.
-    """
-
-    methods: list[Method] = Field(
+class _Common(Strict):
+    methods: list[MethodName] = Field(
         min_length=1,
-        default=[Method.WEIGHT_MATCHING],
-        description="The methods that find permutations. Weight matching is that of Ainsworth et al. 2023 "
-        "and maximises the inner product of all weights.",
+        default=["weight_matching"],
+        description=f"The methods that find permutations: {described()}; or a function of your own.",
     )
-    weight_matching: WeightMatching = WeightMatching()
-    activation_matching: ActivationMatching = ActivationMatching()
-    seed: Whole = Field(default=0, ge=0, description="The seed of random orders and restarts.")
+    method_options: dict[str, Options] = Field(
+        default={},
+        description="The options of your own methods: by `module:function` its further arguments.",
+    )
+    seed: Whole = Field(default=0, ge=0, description="The seed of random orders, batches and restarts.")
     threads: Whole = Field(default=1, gt=0, description="The threads of an align worker.")
     device: Device = Field(
         default="cpu",
         description="The device on which similarities are computed; `cuda` requires `resources.align.gpu`. "
         "Assignments are always solved on the CPU, so with `cuda` a worker computes as many alignments at a "
         "time as it has CPUs (`resources.align.cpu`).",
+    )
+
+    if TYPE_CHECKING:  # the sections of all methods are fields of `Align`; these are read by name
+        weight_matching: WeightMatching = WeightMatching()
+        activation_matching: ActivationMatching = ActivationMatching()
+
+    def options_of(self, method: str) -> dict[str, Any]:
+        """Return the options of a method as JSON values. Raises `ValueError` for an unknown one."""
+        if is_own(method):
+            return dict(self.method_options.get(method, {}))
+        METHODS[method]
+        options: dict[str, Any] = getattr(self, method).model_dump(mode="json")
+        return options
+
+    def own_functions(self) -> list[OwnFunction]:
+        """Return the user's functions."""
+        return [METHODS.own_function(name) for name in self.methods if is_own(name)]
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """The SHA-256 of the files of the user's functions, by their names, read once."""
+        return {own.name: own.digest() for own in self.own_functions()}
+
+    @model_validator(mode="after")
+    def _known_options(self) -> Self:
+        for name in self.method_options:
+            if name not in self.methods or not is_own(name):
+                raise ValueError(
+                    f"method_options: {name} is not a module:function among methods; the options of a method "
+                    "of raysweep are a section of its name, such as align.weight_matching"
+                )
+        return self
+
+
+if TYPE_CHECKING:
+    Align = _Common
+else:
+    Align = create_model(
+        "Align",
+        __base__=_Common,
+        __module__=__name__,
+        __doc__="""How networks are aligned; the options of each method bear its name.
+
+        The columns of the table `alignments` that have the names of these keys take their types and meanings
+        from here.
+        """,
+        **{name: (entry.options, entry.options()) for name, entry in METHODS.items()},
     )

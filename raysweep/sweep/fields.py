@@ -3,10 +3,17 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from raysweep.choices import valid_choices
+from raysweep.digest import canonical
 from raysweep.training.moment import Moment
 
 
@@ -36,6 +43,29 @@ Time = Annotated[
     Moment, BeforeValidator(Moment.parse), PlainSerializer(str), WithJsonSchema({"type": "moment"})
 ]
 Device = Literal["cpu", "cuda"]
+
+
+class Arguments(dict[str, Any]):
+    """Options of a function, as JSON-like values by name; equal ones have one hash."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(canonical(self))
+
+
+def _json_like(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value  # which is then refused for its type
+    if not all(isinstance(name, str) for name in value):
+        raise ValueError("options have names")
+    try:
+        canonical(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"options are numbers, texts, lists and mappings: {error}") from error
+    return Arguments(value)
+
+
+Options = Annotated[Arguments, BeforeValidator(_json_like), WithJsonSchema({"type": "object"})]
+NO_OPTIONS = Arguments()
 
 
 class Strict(BaseModel):

@@ -2,7 +2,8 @@
 
 import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from raysweep.choices import nearest, valid_choices
 from raysweep.digest import digest
 from raysweep.errors import UserError
 from raysweep.registry import OwnFunction
+from raysweep.sweep.imports import STATABLE, Imports, ImportTable
 from raysweep.sweep.presets import PRESETS
 from raysweep.sweep.problems import explain
 from raysweep.sweep.read_yaml import read_yaml
@@ -28,11 +30,15 @@ MOST_TRAININGS = 10_000  # combinations of its lists
 
 @dataclass(frozen=True)
 class Sweep:
-    """A checked sweep: its sections, the product of the swept keys, and the resolved file."""
+    """A checked sweep: its sections, the product of the swept keys, and the resolved file.
+
+    `imports` has the files of imported networks, by their configuration among `trainings`.
+    """
 
     sections: Sections
     trainings: tuple[Training, ...]
     resolved: dict[str, Any]
+    imports: Mapping[Training, Imports] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -45,8 +51,8 @@ class Sweep:
 
     def own_functions(self) -> list[OwnFunction]:
         """Return the user's functions that the sweep names, each once."""
-        found = (own for training in self.trainings for own in training.own_functions().values())
-        return sorted(set(found), key=str)
+        found = {own for training in self.trainings for own in training.own_functions().values()}
+        return sorted(found.union(self.sections.align.own_functions()), key=str)
 
     @property
     def fingerprint(self) -> str:
@@ -96,9 +102,31 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
         sections = Sections.model_validate({**raw, "train": rest})
     except ValidationError as error:
         problems += explain(error, "")
-    if train.get("imports"):
+    tables = _tables(train)
+    if train.get("imports") and not tables:
         problems += ["train.epochs: imported networks are not trained"] if train.get("epochs") else []
         swept["epochs"] = 0
+    given = [{"epochs": 0, **swept, **table} for table in tables] or [swept]
+    trainings = [each for keys in given for each in _trainings(path, keys, problems)]
+    if not problems:
+        problems += _across(sections, trainings)
+    if problems:
+        raise UserError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
+    resolved = sections.model_dump(mode="json")
+    resolved["train"] = (swept if tables else _defaults(trainings[0], swept)) | resolved["train"]
+    imports = _imports(sections, trainings, swept if tables else {})
+    return Sweep(sections, tuple(dict.fromkeys(trainings)), resolved, imports)
+
+
+def _tables(train: dict[str, Any]) -> list[dict[str, Any]]:
+    """The keys of `train` that each table of imported networks gives."""
+    imports = train.get("imports")
+    tables = [each for each in imports if isinstance(each, dict)] if isinstance(imports, list) else []
+    return [{k: v for k, v in each.items() if k not in ImportTable.model_fields} for each in tables]
+
+
+def _trainings(path: str, swept: dict[str, Any], problems: list[str]) -> list[Training]:
+    """The product of the swept keys. Raises `UserError` where it is too large."""
     axes = {key: _values(key, value) for key, value in swept.items()}
     problems += [f"train.{key} = []: give at least one value" for key, value in axes.items() if not value]
     if (count := math.prod(len(values) for values in axes.values())) > MOST_TRAININGS:
@@ -111,13 +139,18 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
             trainings.append(Training.model_validate(dict(zip(axes, values, strict=True))))
         except ValidationError as error:
             problems += explain(error, "train.")
-    if not problems:
-        problems += _across(sections, trainings)
-    if problems:
-        raise UserError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
-    resolved = sections.model_dump(mode="json")
-    resolved["train"] = _defaults(trainings[0], swept) | resolved["train"]
-    return Sweep(sections, tuple(dict.fromkeys(trainings)), resolved)
+    return trainings
+
+
+def _imports(
+    sections: Sections, trainings: list[Training], shared: dict[str, Any]
+) -> dict[Training, Imports]:
+    """The files of imported networks, by their configurations; all tables have the `shared` keys."""
+    found = {}
+    for training, table in zip(trainings, sections.train.import_tables(), strict=False):  # or none of them
+        stated = STATABLE & (shared | table.keys).keys()
+        found[training] = Imports(tuple(table.names), table.under, tuple(sorted(stated)))
+    return found
 
 
 def _without_train(raw: dict[str, Any]) -> str:
@@ -158,8 +191,13 @@ def _across(sections: Sections, trainings: list[Training]) -> list[str]:
     ]
     if not sections.resources.trial.gpu and any(each.device == "cuda" for each in trainings):
         problems.append("train.device = cuda: requires a GPU, or a fraction of one; set resources.trial.gpu")
-    if sections.train.imports and len(trainings) > 1:
-        problems.append("train.imports: imported networks have one configuration, so give no lists of values")
+    if (tables := sections.train.import_tables()) and len(trainings) > len(tables):
+        problems.append(
+            "train.imports: imported networks have one configuration, so give no lists of values; give "
+            "tables of files for several configurations"
+        )
+    elif tables and len(set(trainings)) < len(tables):
+        problems.append("train.imports: two tables say the same of their networks; list their files in one")
     return problems
 
 

@@ -80,8 +80,9 @@ def _unknown(path: list[Any]) -> str:
 
 
 def _elsewhere(name: object) -> str | None:
-    """Return the key of another section that a name stands for."""
-    last = {each.rpartition(".")[2]: each for each in reversed(keys())}
+    """Return the key of another section that a name stands for; the options of methods come last."""
+    ordered = sorted(keys(), key=lambda each: each.count("."))[::-1]
+    last = {each.rpartition(".")[2]: each for each in ordered}
     meant = name if name in last else nearest(name, last)
     return last.get(str(meant))
 

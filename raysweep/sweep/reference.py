@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from raysweep.sweep.presets import PRESETS
 from raysweep.sweep.schema import Sections
-from raysweep.sweep.train import CHOICES, Training
+from raysweep.sweep.train import CHOICES, REGISTRIES, Training
 
 Json = dict[str, Any]
 
@@ -19,8 +19,14 @@ PRESET = {
     "default": None,
     "description": "The name of a published setting whose keys are the defaults; every key overrides them.",
 }
-WORDS = {"integer": "integer", "number": "number", "boolean": "`true`, `false`", "string": "text"}
-ARTICLES = {"integer": "an", "number": "a", "moment": "a"}
+WORDS = {
+    "integer": "integer",
+    "number": "number",
+    "boolean": "`true`, `false`",
+    "string": "text",
+    "object": "mapping",
+}
+ARTICLES = {"integer": "an", "number": "a", "mapping": "a", "moment": "a"}
 LIMITS = {  # the second name is that within lists and alternatives
     "minimum": "from",
     "ge": "from",
@@ -99,7 +105,7 @@ def _with_article(values: str) -> str:
 
 
 def _swept(schema: Json) -> Json:
-    return {name: {"enum": CHOICES.get(name), **key} for name, key in schema["properties"].items()}
+    return {name: {"enum": list(CHOICES.get(name, ())), **key} for name, key in schema["properties"].items()}
 
 
 def reference() -> str:
@@ -114,7 +120,17 @@ def reference() -> str:
         if fields := _fields(key, whole):
             title = "`train`, not swept" if name == "train" else f"`{name}`"
             tables.append((title, _rows(fields, whole)))
-    return "\n".join(line for title, rows in tables for line in _table(title, rows))
+    return "\n".join([*(line for title, rows in tables for line in _table(title, rows)), *_names()])
+
+
+def _names() -> Iterator[str]:
+    """A table of what the names stand for that are looked up in registries."""
+    yield from ("## Names", "", "| key | name | meaning |", "| --- | --- | --- |")
+    for key, registry in REGISTRIES.items():
+        yield from (f"| `train.{key}` | `{name}` | {entry.description} |" for name, entry in registry.items())
+        if registry.own:
+            yield f"| `train.{key}` | `module:function` | A function of your own. |"
+    yield ""
 
 
 def _schema(model: type[BaseModel]) -> Json:

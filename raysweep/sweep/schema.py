@@ -4,13 +4,15 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from raysweep.registry import is_own
 from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.fields import Strict, json_names, one_of
+from raysweep.sweep.methods import able
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.resources import Resources, Tracking
 from raysweep.sweep.train_rest import TrainRest
-from raysweep.vocabulary import ANALYSES, Across, Kernel, Kind, Method, Precision
+from raysweep.vocabulary import ANALYSES, Across, Kernel, Kind, Precision
 
 Analysis = Annotated[str, BeforeValidator(one_of(ANALYSES)), json_names(ANALYSES)]
 
@@ -59,24 +61,25 @@ class Sections(Strict):
             )
         if self.prune and self.train.imports:
             raise ValueError("prune: imported networks cannot be pruned, because their training is not known")
-        self._check_weight_matching()
+        self._check_methods()
         return self
 
-    def _check_weight_matching(self) -> None:
-        """Some comparisons are for weight matching alone, and some of those for its kernel linear alone."""
+    def _check_methods(self) -> None:
+        """Some comparisons are for some methods alone, and for the kernel linear of weight matching."""
         stacks = bool(self.compare.trajectory and self.compare.trajectory.stacks)
-        widths = Across.WIDTHS in self.compare.across
-        if Method.WEIGHT_MATCHING not in self.align.methods:
-            for key, asked in (("trajectory.stacks", stacks), ("across = widths", widths)):
-                if asked:
-                    raise ValueError(f"compare.{key}: requires weight_matching among align.methods")
-            return
-        kernel = self.align.weight_matching.kernel
-        if kernel == Kernel.LINEAR:
-            return
-        for key, asked in (("kinds = joint", Kind.JOINT in self.compare.kinds), ("across = widths", widths)):
-            if asked:
+        joint, widths = Kind.JOINT in self.compare.kinds, Across.WIDTHS in self.compare.across
+        asked = {"joint": joint, "widths": widths, "stacks": stacks}
+        keys = {"joint": "kinds = joint", "widths": "across = widths", "stacks": "trajectory.stacks"}
+        open_ = {"joint": any(map(is_own, self.align.methods))}  # a plan asks the user's functions
+        for what in (each for each in asked if asked[each] and not open_.get(each)):
+            if not set(able(what)) & set(self.align.methods):
                 raise ValueError(
-                    f"compare.{key}: weight matching does this with the kernel linear alone, not with "
+                    f"compare.{keys[what]}: requires {' or '.join(able(what))} among align.methods"
+                )
+        kernel = self.align.weight_matching.kernel
+        if "weight_matching" in self.align.methods and kernel != Kernel.LINEAR:
+            for what in (each for each in ("joint", "widths") if asked[each]):
+                raise ValueError(
+                    f"compare.{keys[what]}: weight matching does this with the kernel linear alone, not with "
                     f"align.weight_matching.kernel = {kernel}"
                 )

@@ -1,23 +1,25 @@
 """The keys of the section `train` that may be swept: what is trained, and how."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from raysweep.choices import valid_choices
-from raysweep.data.names import AUGMENTATIONS, DATASETS, SCALINGS
-from raysweep.models.names import DEPTH_MODELS, INITS, MODELS, NORMS
-from raysweep.registry import OwnFunction, is_own
-from raysweep.sweep.fields import Device, Number, Strict, Time, Whole
+from raysweep.data.registry import AUGMENTATIONS, DATASETS, SCALINGS
+from raysweep.models.registry import INITS, MODELS, NORMS
+from raysweep.registry import OwnFunction, Registry, is_own
+from raysweep.sweep.fields import NO_OPTIONS, Device, Number, Options, Strict, Time, Whole
 from raysweep.training.moment import Moment
-from raysweep.training.names import OPTIMISERS, PRECISIONS, SCHEDULES
+from raysweep.training.registry import OPTIMISERS, SCHEDULES
 
 Seed = Annotated[Whole, Field(ge=0)] | Literal["replicate"]
 Half = Annotated[Whole, Field(ge=0, le=1)] | Literal["replicate"]
 Share = Annotated[Number, Field(gt=0, le=1)]
-MLP_DEPTH = 3
-CHOICES: dict[str, tuple[str, ...]] = {
-    "dataset": tuple(DATASETS),
+PRECISIONS = ("float32", "bfloat16")
+OPTIONS = "_options"  # how keys end that hold further arguments of a function
+REGISTRIES: dict[str, Registry[Any]] = {  # by the key whose values are their names
+    "dataset": DATASETS,
     "scaling": SCALINGS,
     "augment": AUGMENTATIONS,
     "model": MODELS,
@@ -25,9 +27,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "init": INITS,
     "optimiser": OPTIMISERS,
     "schedule": SCHEDULES,
-    "precision": PRECISIONS,
 }
-OPEN = {"model": "network"}  # the keys that take a function of the user's own, and what it makes
+CHOICES: dict[str, Collection[str]] = {
+    "precision": PRECISIONS,
+    **REGISTRIES,
+}
 
 
 class Training(Strict):
@@ -36,9 +40,9 @@ class Training(Strict):
     The columns of the table `trials` that have these names take their types and meanings from here.
     """
 
-    dataset: str = Field(
-        description="The name of the data set. The digits come with scikit-learn; the others are read from "
-        "files."
+    dataset: str = Field(description="The data set, or `module:function` for one of your own.")
+    dataset_options: Options = Field(
+        default=NO_OPTIONS, description="Further arguments of the function of `dataset`, by name."
     )
     split_seed: Whole = Field(
         default=0,
@@ -69,17 +73,16 @@ class Training(Strict):
     )
     scaling: str = Field(
         default="unit",
-        description="How pixels are scaled: `unit` makes the largest training pixel 1, `standardise` gives "
-        "each channel mean 0 and standard deviation 1.",
+        description="How inputs are scaled.",
     )
     augment: str = Field(
         default="none",
-        description="How training images are augmented: `flip_crop` mirrors them at random and shifts them "
-        "by up to 4 pixels.",
+        description="How training images are changed in each batch, or `module:function` for an "
+        "augmentation of your own.",
     )
     model: str = Field(
         default="mlp",
-        description="The architecture, or `module:function` for a network of your own.",
+        description="The architecture.",
     )
     width: Whole = Field(
         gt=0,
@@ -94,14 +97,10 @@ class Training(Strict):
         le=1000,
         description="The number of hidden layers of the mlp, which is 3 unless given. Null for other models.",
     )
-    norm: str = Field(
-        default="none",
-        description="The normalisation. `layer` is LayerNorm over the channels of each pixel, as in the "
-        "paper.",
-    )
-    init: str = Field(
-        default="kaiming_normal",
-        description="The initialisation. `own` keeps what the constructor of the network draws.",
+    norm: str = Field(default="none", description="The normalisation.")
+    init: str = Field(default="kaiming_normal", description="The initialisation.")
+    init_options: Options = Field(
+        default=NO_OPTIONS, description="Further arguments of the function of `init`, by name."
     )
     epochs: Whole = Field(
         ge=0,
@@ -115,11 +114,17 @@ class Training(Strict):
         description="Whether each epoch leaves out its last batch where that is smaller than the others.",
     )
     optimiser: str = Field(default="sgd", description="The optimiser.")
+    optimiser_options: Options = Field(
+        default=NO_OPTIONS, description="Further arguments of the function of `optimiser`, by name."
+    )
     learning_rate: Number = Field(
         default=0.1, gt=0, description="The largest learning rate that the schedule reaches."
     )
     momentum: Number = Field(
-        default=0.9, ge=0, lt=1, description="The momentum of SGD, or the coefficient beta1 of AdamW."
+        default=0.9,
+        ge=0,
+        lt=1,
+        description="The momentum of SGD and RMSprop, or the coefficient beta1 of Adam and AdamW.",
     )
     nesterov: bool = Field(default=False, description="Whether SGD uses Nesterov's momentum.")
     weight_decay: Number = Field(
@@ -127,6 +132,9 @@ class Training(Strict):
     )
     schedule: str = Field(
         default="one_cycle", description="How the learning rate changes from one step to the next."
+    )
+    schedule_options: Options = Field(
+        default=NO_OPTIONS, description="Further arguments of the function of `schedule`, by name."
     )
     milestones: tuple[Time, ...] = Field(
         default=(),
@@ -182,45 +190,57 @@ class Training(Strict):
 
     def own_functions(self) -> dict[str, OwnFunction]:
         """Return the user's functions by the keys that name them."""
-        values = {key: getattr(self, key) for key in OPEN}
-        return {key: OwnFunction(key, value) for key, value in values.items() if is_own(value)}
+        open_ = {key: registry for key, registry in REGISTRIES.items() if registry.own}
+        values = {key: getattr(self, key) for key in open_}
+        return {
+            key: open_[key].own_function(value) for key, value in values.items() if open_[key].is_own(value)
+        }
 
     @field_validator(*CHOICES)
     @classmethod
     def _known(cls, value: str, info: Any) -> str:
         names = CHOICES[info.field_name]
-        if value in names or (info.field_name in OPEN and is_own(value)):
-            return value
-        what = OPEN.get(info.field_name)
-        own = f", or module:function for a {what} of your own" if what else ""
-        raise ValueError(f"{valid_choices(value, names)}{own}")
+        if isinstance(names, Registry):
+            return names.check(value)
+        if value not in names:
+            raise ValueError(valid_choices(value, names))
+        return value
 
     @model_validator(mode="before")
     @classmethod
     def _depth(cls, given: Any) -> Any:
-        """Only the mlp has a depth. Its default is set here, so that 3 and nothing mean the same network."""
-        if (
-            isinstance(given, dict)
-            and given.get("depth") is None
-            and given.get("model", "mlp") in DEPTH_MODELS
-        ):
-            return {**given, "depth": MLP_DEPTH}
-        return given
+        """Set the default depth of a model, so that giving it and giving none mean the same network."""
+        if not isinstance(given, dict) or given.get("depth") is not None:
+            return given
+        entry = MODELS.entries.get(given.get("model", cls.model_fields["model"].default))
+        return {**given, "depth": entry.depth} if entry and entry.depth else given
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.depth is not None and self.model not in DEPTH_MODELS and not is_own(self.model):
-            raise ValueError(
-                f"depth: {self.model} has no such setting; only {', '.join(DEPTH_MODELS)} reads it"
-            )
+        if self.depth is not None and not is_own(self.model) and MODELS[self.model].depth is None:
+            readers = [name for name, model in MODELS.items() if model.depth]
+            raise ValueError(f"depth: {self.model} has no such setting; only {', '.join(readers)} reads it")
         if sum(part is not None for part in (self.half, self.fraction, self.examples)) > 1:
             raise ValueError("half, fraction and examples exclude one another; give at most one of them")
         if self.examples is not None and not 0 <= self.examples[0] < self.examples[1]:
             raise ValueError(f"examples = {list(self.examples)}: expected 0 <= start < stop")
-        if bool(self.milestones) != (self.schedule == "milestones"):
-            raise ValueError(
-                "milestones: the schedule milestones requires this key, and no other schedule reads it"
-            )
-        if self.nesterov and (self.optimiser != "sgd" or not self.momentum):
-            raise ValueError("nesterov: only SGD with momentum reads this key")
+        self._check_milestones()
+        self._check_nesterov()
         return self
+
+    def _check_milestones(self) -> None:
+        """Those of our schedules that read milestones require them; a user's own may do without."""
+        if is_own(self.schedule):
+            return
+        if bool(self.milestones) != ("milestones" in SCHEDULES[self.schedule].keys):
+            readers = [name for name, schedule in SCHEDULES.items() if "milestones" in schedule.keys]
+            raise ValueError(
+                f"milestones: the schedule {', '.join(readers)} requires this key, and no other schedule "
+                "reads it"
+            )
+
+    def _check_nesterov(self) -> None:
+        readers = [name for name, optimiser in OPTIMISERS.items() if "nesterov" in optimiser.keys]
+        reads = is_own(self.optimiser) or self.optimiser in readers
+        if self.nesterov and not (reads and self.momentum):
+            raise ValueError(f"nesterov: only {', '.join(readers)} with momentum reads this key")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from raysweep.sweep.fields import Number, Strict, Time, Whole
+from raysweep.sweep.imports import ImportTable, read_imports
 from raysweep.training.moment import Moment
 
 Numbers = Annotated[list[Annotated[Whole, Field(ge=0)]], Field(min_length=1)]
@@ -34,8 +35,11 @@ class TrainRest(Strict):
         description="The moments at which checkpoints are stored in addition to the start and the end. "
         "Moments past the end are ignored.",
     )
-    imports: list[str] = Field(
-        default=[], description="Files of your own trained networks; each file is one replicate."
+    imports: str | list[str] | list[ImportTable] = Field(
+        default=[],
+        description="Your own trained networks, of which each file is one replicate: files, folders and "
+        "patterns such as `runs/*/last.ckpt`; or tables of these, one for each setting, with those keys of "
+        "`train` in which the settings differ and what you know of their training.",
     )
     data_root: str | None = Field(
         default=None, description="The folder of the data, laid out as torchvision does."
@@ -44,6 +48,12 @@ class TrainRest(Strict):
         default=False, description="Whether files of the data set that are missing are downloaded."
     )
 
+    @field_validator("imports", mode="before")
+    @classmethod
+    def _tables(cls, value: Any) -> Any:
+        """Say once what is valid, for all forms."""
+        return read_imports(value)
+
     @field_validator("checkpoints", mode="before")
     @classmethod
     def _form(cls, value: Any) -> Any:
@@ -51,6 +61,15 @@ class TrainRest(Strict):
         if isinstance(value, dict):
             return (Geometric if "factor" in value or "first" in value else Every).model_validate(value)
         return value
+
+    def import_tables(self) -> list[ImportTable]:
+        """Return the tables of imported networks; files without a table are one that gives no keys."""
+        if isinstance(self.imports, str):
+            return [ImportTable(files=self.imports)] if self.imports else []
+        names = [each for each in self.imports if isinstance(each, str)]
+        return (
+            [ImportTable(files=names)] if names else [t for t in self.imports if isinstance(t, ImportTable)]
+        )
 
     def replicate_numbers(self) -> list[int]:
         given = self.replicates

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pyarrow as pa
 from pydantic import BaseModel
 
+from raysweep.sweep.fields import Arguments
 from raysweep.training.moment import Moment
 
 Column = tuple[str, pa.DataType, str]  # its name, type and meaning
@@ -18,6 +19,7 @@ _SCALARS: dict[type, pa.DataType] = {
     float: pa.float64(),
     str: pa.string(),
     Moment: pa.string(),
+    Arguments: pa.string(),  # as JSON
 }
 
 
@@ -43,6 +45,8 @@ def column_type(annotation: Any) -> pa.DataType:
         (kind,) = found
         if get_origin(kind) in (tuple, list):
             return pa.list_(column_type(get_args(kind)[0]))
+        if get_origin(kind) is dict:
+            return pa.string()  # JSON
         if kind in _SCALARS:
             return _SCALARS[kind]
     raise TypeError(f"no column type for {annotation!r}")

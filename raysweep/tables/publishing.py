@@ -85,7 +85,7 @@ class _Publishing:
         """Publish tables that are made of the committed rows of one kind."""
         jobs = self._wanted.alignments if kind == "alignments" else self._wanted.barriers
         splits = self._wanted.sweep.sections.compare.splits
-        selection = Selection(self._results, kind, list(jobs), list(splits))
+        selection = Selection(self._results, kind, self._present.rows[kind], list(jobs), list(splits))
         stale = {}
         for bucket in range(BUCKETS):
             inputs = digest([self._settings, selection.inputs(bucket)])

@@ -16,13 +16,16 @@ from raysweep.plan.plan import Desired
 from raysweep.plan.probes import has_running_statistics, model_config, probe_data
 from raysweep.store.records import LevelRecord
 from raysweep.sweep.align import Align
+from raysweep.sweep.methods import METHODS, of_ours
 from raysweep.tables.agreements import Agreement
-from raysweep.vocabulary import Interpolation, Kind, Method, Split
+from raysweep.vocabulary import Interpolation, Kind, Split
 
 Row = dict[str, Any]
 
 # Columns of `alignments` that are null for a method without such an option.
-METHOD_OPTIONS = [option for method in Method for option in getattr(Align(), method).model_dump()]
+METHOD_OPTIONS = [
+    option for entry in METHODS.values() if entry.columns for option in entry.options.model_fields
+]
 
 
 def _shared(trial: Trial, setting: str | None = None) -> Row:
@@ -47,8 +50,9 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
     trial = wanted.trials[trial_id]
     facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
     end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
+    settings = trial.settings()
     return {
-        **trial.settings(),
+        **{key: canonical(value) if isinstance(value, dict) else value for key, value in settings.items()},
         **_shared(trial),
         "trial_id": trial_id,
         "branch": trial.branch,
@@ -96,9 +100,16 @@ def alignment_row(wanted: Desired, job: AlignmentJob) -> Row:
         "stack": _stack(job),
         "level": job.target.level,
         "step": job.target.step,
-        **dict.fromkeys(METHOD_OPTIONS),
-        **wanted.align_settings[job.method],
+        **_method_options(job.method, wanted.sweep.sections.align),
     }
+
+
+def _method_options(method: str, align: Align) -> Row:
+    """The settings of a method, in columns of their own or as JSON."""
+    entry, options = of_ours(method), align.options_of(method)
+    own: Row = options if entry and entry.columns else {"options": canonical(options)}
+    shared = {key: getattr(align, key) for key in ("seed", "threads", "device")}
+    return {**dict.fromkeys((*METHOD_OPTIONS, "options")), **own, **shared}
 
 
 def _stack(job: AlignmentJob) -> int | None:

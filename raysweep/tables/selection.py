@@ -2,15 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raysweep.plan.fitting import Rows
 from raysweep.store.files import CorruptObject
-from raysweep.store.index import READERS
 from raysweep.store.results import ID, ResultStore
 from raysweep.tables.schemas import BUCKETS
 
@@ -28,13 +27,16 @@ class Damage:
 class Selection:
     """The rows of one kind whose ids a sweep asks for; of barriers, those on the splits that it asks for.
 
+    Only rows that fit what is stored now are among them (`plan.fitting`).
+
     Where several objects hold a row, the last of them counts, in the order of their names.
     """
 
-    def __init__(self, results: ResultStore, kind: str, wanted: list[str], splits: list[str]) -> None:
-        self._results, self._kind = results, kind
-        self._index = results.index(kind)
-        rows = self._index.rows()
+    def __init__(
+        self, results: ResultStore, kind: str, found: Rows, wanted: list[str], splits: list[str]
+    ) -> None:
+        self._results, self._kind, self._index = results, kind, found.index
+        rows = found.fitting
         ids = rows.column("id")
         asked = pc.is_in(ids, pa.array(wanted, pa.string()))
         if kind == "barriers":
@@ -65,9 +67,8 @@ class Selection:
         owners, positions = (table.column(name).to_numpy()[order] for name in ("object", "position"))
         objects, starts = np.unique(owners, return_index=True)
         parts = list(zip(objects.tolist(), np.split(positions, starts[1:]), strict=True))
-        with ThreadPoolExecutor(READERS) as pool:
-            for start in range(0, len(parts), TOGETHER):
-                yield from pool.map(self._part, parts[start : start + TOGETHER])
+        for start in range(0, len(parts), TOGETHER):
+            yield from self._results.at_once(self._part, parts[start : start + TOGETHER])
 
     def _part(self, part: tuple[int, np.ndarray]) -> pa.Table | Damage:
         """Return rows of one object, given its number and the positions of the rows in it."""

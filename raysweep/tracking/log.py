@@ -18,7 +18,7 @@ from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
 from raysweep.data.config import DataConfig
-from raysweep.digest import digest
+from raysweep.digest import canonical, digest
 from raysweep.errors import UserError
 from raysweep.plan.probes import probe_data
 from raysweep.store.files import Files
@@ -240,18 +240,27 @@ class Log:
             run.inputs = True
 
     def _dataset(self, name: str) -> list[DatasetInput]:
-        """Return a data set of the sweep as MLflow describes it; nothing where its files are not here."""
+        """Return a data set of the sweep, with each of its options, as MLflow describes it.
+
+        Nothing is returned where its files are not here.
+        """
         if name not in self._datasets:
-            try:
-                facts = probe_data(DataConfig(name), self._sweep.sections.train)
-            except UserError:
-                self._datasets[name] = []
-            else:
-                shown = ("train_examples", "test_examples", "shape", "classes")
-                profile = json.dumps({key: getattr(facts, key) for key in shown})
-                described = Dataset(name, facts.digest[:36], "raysweep", name, profile=profile)
-                self._datasets[name] = [DatasetInput(described)]
+            options = [
+                canonical(each.dataset_options) for each in self._sweep.trainings if each.dataset == name
+            ]
+            configs = [DataConfig(name, options=each) for each in dict.fromkeys(options)]
+            self._datasets[name] = [each for config in configs for each in self._described(config)]
         return self._datasets[name]
+
+    def _described(self, config: DataConfig) -> list[DatasetInput]:
+        try:
+            facts = probe_data(config, self._sweep.sections.train)
+        except UserError:
+            return []
+        shown = ("train_examples", "test_examples", "shape", "classes")
+        profile = json.dumps({key: getattr(facts, key) for key in shown})
+        described = Dataset(config.dataset, facts.digest[:36], "raysweep", config.dataset, profile=profile)
+        return [DatasetInput(described)]
 
     def _parent(self, run: _Known, tables: dict[str, pd.DataFrame]) -> None:
         """Log as tags what changes when a sweep is extended, because parameters are immutable."""

@@ -1,30 +1,13 @@
 """What each optimiser step uses: its examples, the draws of its augmentation and the seed of its dropout."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 
-from raysweep.choices import choose
-from raysweep.data.augment import draw_flips_and_crops, flipped_and_cropped
+from raysweep.data.augment import augmentation
+from raysweep.data.resident import Window
 from raysweep.digest import seed_for
 from raysweep.training.hyperparameters import Hyperparameters
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """`draw(count, seed)` returns random numbers, (kinds, count); `apply(images, black, draws)` uses them."""
-
-    draw: Callable[[int, int], torch.Tensor]
-    apply: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-AUGMENT: dict[str, Augmentation] = {
-    "none": Augmentation(
-        lambda count, seed: torch.empty(0, count, dtype=torch.int64), lambda images, black, draws: images
-    ),
-    "flip_crop": Augmentation(draw_flips_and_crops, flipped_and_cropped),
-}
 
 
 @dataclass
@@ -38,13 +21,22 @@ class Batches:
 
     The order of the examples in epoch e is drawn from a generator seeded by (order, data_seed, e);
     augmentation and dropout in step s are drawn from generators seeded by (order, data_seed, s).
+
+    Where the data are streamed, the examples of some steps lie in a `window` at a time.
     """
 
-    def __init__(self, examples: int, hyperparameters: Hyperparameters, device: torch.device) -> None:
+    def __init__(
+        self,
+        examples: int,
+        hyperparameters: Hyperparameters,
+        device: torch.device,
+        window: Window | None = None,
+    ) -> None:
         self._examples, self._hyperparameters, self._device = examples, hyperparameters, device
+        self._window, self._staged = window, range(0)
         self.per_epoch = hyperparameters.steps_per_epoch(examples)
         self._epoch = _Epoch()
-        self._augmentation = choose("augment", hyperparameters.augment, AUGMENT)
+        self._augmentation = augmentation(hyperparameters.augment)
 
     def size(self, step: int) -> int:
         """Return the number of examples of a step."""
@@ -59,13 +51,29 @@ class Batches:
         smaller = self._examples < self.per_epoch * self._hyperparameters.batch_size
         return max(1, left - smaller)
 
+    def stage(self, steps: range) -> None:
+        """Prepare steps of one size, of one epoch, whose examples are asked for next."""
+        self._staged = steps
+        if self._window:
+            self._window.fill(torch.cat([self._order(step) for step in steps]))
+
     def examples(self, step: int) -> torch.Tensor:
-        """Return the indices of a step's examples, int64 (examples,), on the device."""
+        """Return the indices of a step's examples, int64 (examples,), on the device.
+
+        These are rows of the window where the data are streamed.
+        """
+        if self._window is None:
+            return self._order(step)
+        first = (step - self._staged.start) * self.size(step)
+        return torch.arange(first, first + self.size(step), device=self._device)
+
+    def _order(self, step: int) -> torch.Tensor:
+        """Return the indices of a step's examples in the data, on the host where these are streamed."""
         epoch, position = divmod(step, self.per_epoch)
         if epoch != self._epoch.number:
             generator = torch.Generator().manual_seed(self._seed("data order", epoch))
             order = torch.randperm(self._examples, generator=generator)
-            if self._device.type == "cuda":
+            if self._device.type == "cuda" and self._window is None:
                 order = order.pin_memory().to(self._device, non_blocking=True)  # the host does not wait
             self._epoch = _Epoch(epoch, torch.split(order, self._hyperparameters.batch_size))
         return self._epoch.batches[position]

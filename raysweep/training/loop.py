@@ -1,6 +1,7 @@
 """Training over resident tensors: deterministic, and resumable at every optimiser step."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -8,14 +9,17 @@ from torch import nn
 
 from raysweep.accelerator.capture import new_stream, on
 from raysweep.accelerator.compiling import compiled, first_that_works
-from raysweep.data.resident import Resident
+from raysweep.data.registry import AUGMENTATIONS
+from raysweep.data.resident import Resident, Split, Window
 from raysweep.training.batches import Batches
-from raysweep.training.captured import MOST, CapturedSteps
+from raysweep.training.captured import MOST, CapturedSteps, Unfaithful
 from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.optimiser import optimiser_state
+from raysweep.training.registry import optimiser_entry
 from raysweep.training.step import Loss, Masks, Step, loss_of, stateless
 from raysweep.vocabulary import Way
 
+WINDOW = 2**28  # bytes of the examples that are sent to a device at a time, where not all of them fit
 _LOSSES = "_compiled_losses"  # the attribute of a template with what has been compiled for it
 
 
@@ -47,8 +51,10 @@ class TrainingRun:
         self.model, self.step, self.way, self.fallback = model, start, ways[0], ""
         self._template = template or model
         self._hyperparameters = hyperparameters
-        self._device = data.train.images.device
-        self._batches = Batches(len(data.train), hyperparameters, self._device)
+        self._device = data.device
+        examples, data, window = _windowed(data, hyperparameters)
+        self._most = MOST if window is None else min(MOST, len(window.split) // hyperparameters.batch_size)
+        self._batches = Batches(examples, hyperparameters, self._device, window)
         self._step = Step(model, data, hyperparameters, masks or {}, optimiser or {})
         self._ways = ways
         self._captured: dict[int, CapturedSteps | None] = {}
@@ -56,7 +62,7 @@ class TrainingRun:
         self.stream = None if ways == (Way.PLAIN,) else new_stream(self._device)
 
     def optimiser_state(self) -> dict[str, torch.Tensor]:
-        return optimiser_state(self.model, self._step.optimiser)
+        return optimiser_state(self.model, self._step.optimiser, self._hyperparameters.optimiser)
 
     def advance(self, to_step: int) -> None:
         """Take optimiser steps until `step` is `to_step`, and leave the model in evaluation mode.
@@ -97,8 +103,9 @@ class TrainingRun:
     def _some_steps(self, to_step: int) -> torch.Tensor:
         """Take steps of one batch size, as many as are staged at a time; return their losses, (steps,)."""
         first = self.step
-        self.step = min(first + self._batches.alike(first), to_step, first + MOST)
+        self.step = min(first + self._batches.alike(first), to_step, first + self._most)
         taken = range(first, self.step)
+        self._batches.stage(taken)
         rates = [self._hyperparameters.schedule.rate(step) for step in taken]
         steps = self._captured[self._batches.size(first)]
         if steps:
@@ -130,8 +137,8 @@ class TrainingRun:
         Steps with a smaller last batch are not compiled, which would take longer than it saves.
         """
         makers = {
-            Way.COMPILED: lambda: self._captured_with(self._compiled_loss(), step),
-            Way.CAPTURED: lambda: self._captured_with(self._step.loss, step),
+            Way.COMPILED: lambda: self._captured_with(self._compiled_loss, step),
+            Way.CAPTURED: lambda: self._captured_with(lambda: self._step.loss, step),
             Way.PLAIN: lambda: None,
         }
         last = self._batches.size(step) < self._batches.size(0)
@@ -141,9 +148,15 @@ class TrainingRun:
             self.way, self.fallback = Way(way), problems
         return steps
 
-    def _captured_with(self, loss: Loss, step: int) -> CapturedSteps:
+    def _captured_with(self, loss: Callable[[], Loss], step: int) -> CapturedSteps:
+        name = self._hyperparameters.optimiser
+        if not optimiser_entry(name).captured:
+            raise Unfaithful(f"a replay would not repeat what the optimiser {name} does on the host")
+        if AUGMENTATIONS.is_own(self._hyperparameters.augment):
+            raise Unfaithful("a replay would not draw again what the augmentation draws on the host")
         rate = self._hyperparameters.schedule.rate(self.step)
-        return CapturedSteps(self._step, loss, self._batches, step, rate)
+        self._batches.stage(range(step, step + 1))
+        return CapturedSteps(self._step, loss(), self._batches, step, rate)
 
     def _compiled_loss(self) -> Loss:
         hyperparameters = self._hyperparameters
@@ -153,6 +166,19 @@ class TrainingRun:
             loss = loss_of(stateless(self._template.train()), hyperparameters)
             known[key] = compiled(loss, self._device.type)
         return known[key]
+
+
+def _windowed(data: Resident, hyperparameters: Hyperparameters) -> tuple[int, Resident, Window | None]:
+    """Return the number of training examples, and data of which those of some steps are on the device.
+
+    Of streamed data these are rows of a window of at most `WINDOW` bytes, or of the examples of one step.
+    """
+    train = data.train
+    if isinstance(train, Split):
+        return len(train), data, None
+    bytes_of_step = hyperparameters.batch_size * data.test.images[0].nbytes
+    window = train.window(hyperparameters.batch_size * max(1, min(MOST, WINDOW // bytes_of_step)))
+    return len(train), replace(data, train=window.split), window
 
 
 @lru_cache(maxsize=1)

@@ -1,26 +1,109 @@
 """Optimisers over a module's parameters, and their state as named tensors."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
-from raysweep.choices import choose
+from raysweep.errors import UserError
+from raysweep.registry import arguments, is_own
+from raysweep.training.registry import OPTIMISERS
 
-ADAMW_BETA2 = 0.999  # AdamW's beta1 is the hyperparameter `momentum`
+Parameters = Iterable[nn.Parameter]
+WHOLE = "state_dict"  # the name under which the state dict of a user's optimiser is stored
 
 
 def make_optimiser(
-    model: nn.Module, name: str, rate: float, momentum: float, nesterov: bool, weight_decay: float
+    model: nn.Module, name: str, settings: Mapping[str, Any], options: Mapping[str, Any]
 ) -> torch.optim.Optimizer:
-    """Return an optimiser of all parameters: `sgd` or `adamw`. Raises `ValueError` for another name."""
-    makers: dict[str, Callable[..., torch.optim.Optimizer]] = {
-        "sgd": partial(torch.optim.SGD, momentum=momentum, nesterov=nesterov),
-        "adamw": partial(torch.optim.AdamW, betas=(momentum, ADAMW_BETA2)),
-    }
-    make = choose("optimiser", name, makers)
-    return make(model.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
+    """Return an optimiser of a model's parameters, by the name of its function.
+
+    `settings` are the keys of `train` in `SETTINGS`, and `options` further arguments of the function. Raises
+    `ValueError` for an unknown name, and `UserError` where a user's function fails or returns anything but an
+    optimiser of parameters of this model.
+    """
+    function = OPTIMISERS.function(name)
+    offered = {"parameters": model.parameters(), "named_parameters": model.named_parameters(), **settings}
+    given = arguments(function, offered, options)
+    if not is_own(name):
+        ours: torch.optim.Optimizer = function(**given)
+        return ours
+    try:
+        optimiser = function(**given)
+    except Exception as error:
+        raise UserError(f"optimiser {name!r} fails: {type(error).__name__}: {error}") from error
+    if not isinstance(optimiser, torch.optim.Optimizer):
+        raise UserError(f"optimiser {name!r} returns {type(optimiser).__name__}, not a torch.optim.Optimizer")
+    if any("lr" not in group for group in optimiser.param_groups):
+        raise UserError(f"optimiser {name!r} has parameters without 'lr', which the schedule sets")
+    known = set(map(id, model.parameters()))
+    if any(id(each) not in known for group in optimiser.param_groups for each in group["params"]):
+        raise UserError(f"optimiser {name!r} has parameters that are not the network's")
+    return optimiser
+
+
+def sgd(
+    parameters: Parameters, learning_rate: float, momentum: float, nesterov: bool, weight_decay: float
+) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        parameters,
+        lr=learning_rate,
+        momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        fused=True,
+    )
+
+
+def adamw(
+    parameters: Parameters,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        parameters,
+        lr=learning_rate,
+        betas=(momentum, beta2),
+        eps=eps,
+        weight_decay=weight_decay,
+        fused=True,
+    )
+
+
+def adam(
+    parameters: Parameters,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> torch.optim.Optimizer:
+    return torch.optim.Adam(
+        parameters,
+        lr=learning_rate,
+        betas=(momentum, beta2),
+        eps=eps,
+        weight_decay=weight_decay,
+        fused=True,
+    )
+
+
+def rmsprop(
+    parameters: Parameters,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+) -> torch.optim.Optimizer:
+    return torch.optim.RMSprop(
+        parameters, lr=learning_rate, momentum=momentum, alpha=alpha, eps=eps, weight_decay=weight_decay
+    )
 
 
 def begin_momentum(optimiser: torch.optim.Optimizer) -> None:
@@ -29,7 +112,8 @@ def begin_momentum(optimiser: torch.optim.Optimizer) -> None:
     The fused SGD kernel requires that either all parameters with a gradient have a momentum buffer or none
     has. Starting from zero, the first step is the same as without a buffer.
     """
-    if not isinstance(optimiser, torch.optim.SGD) or not optimiser.defaults["momentum"]:
+    fused = isinstance(optimiser, torch.optim.SGD) and optimiser.defaults["fused"]
+    if not fused or not optimiser.defaults["momentum"]:
         return
     parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
     without = [p for p in parameters if not optimiser.state.get(p)]
@@ -38,8 +122,15 @@ def begin_momentum(optimiser: torch.optim.Optimizer) -> None:
             optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
-def optimiser_state(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Return copies of the state's tensors, named `slot/parameter`, e.g. `momentum_buffer/conv.weight`."""
+def optimiser_state(model: nn.Module, optimiser: torch.optim.Optimizer, name: str) -> dict[str, torch.Tensor]:
+    """Return copies of the state's tensors, named `slot/parameter`, e.g. `momentum_buffer/conv.weight`.
+
+    The state dict of a user's optimiser, which may hold anything, is the bytes of one tensor, `state_dict`.
+    """
+    if is_own(name):
+        buffer = io.BytesIO()
+        torch.save(optimiser.state_dict(), buffer)
+        return {WHOLE: torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)}
     return {
         f"{slot}/{name}": value.detach().clone()
         for name, parameter in model.named_parameters()
@@ -52,6 +143,10 @@ def load_optimiser_state(
     model: nn.Module, optimiser: torch.optim.Optimizer, state: Mapping[str, torch.Tensor]
 ) -> None:
     """Restore a state that `optimiser_state` returned. Raises `KeyError` for an unknown parameter."""
+    if WHOLE in state:
+        content = io.BytesIO(state[WHOLE].numpy().tobytes())
+        optimiser.load_state_dict(torch.load(content, map_location="cpu", weights_only=True))
+        return
     parameters = dict(model.named_parameters())
     for key, value in state.items():
         slot, _, name = key.partition("/")

@@ -9,8 +9,9 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from raysweep.choices import choose
-from raysweep.data.resident import Resident
-from raysweep.training.batches import AUGMENT
+from raysweep.data.augment import augmentation
+from raysweep.data.resident import Resident, Split
+from raysweep.registry import is_own
 from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.optimiser import begin_momentum, load_optimiser_state, make_optimiser
 
@@ -38,7 +39,7 @@ def loss_of(forward: Forward, hyperparameters: Hyperparameters) -> Loss:
     Its arguments are the state of the network, the images and the labels of all training examples, the value
     of black by channel, the indices of the batch's examples, and what their augmentation has drawn.
     """
-    augment = choose("augment", hyperparameters.augment, AUGMENT).apply
+    augment = augmentation(hyperparameters.augment).apply
     channels_last = hyperparameters.channels_last
     dtype = choose("precision", hyperparameters.precision, AUTOCAST)
 
@@ -69,7 +70,8 @@ class Step:
     """Updates a model by one batch at a time.
 
     Weights that are False in `masks` are set to zero without momentum, and stay zero because their gradients
-    are zeroed. `loss` computes the loss of a batch plainly; steps may be taken with a compiled equal of it.
+    are zeroed; after a step of a user's optimiser they are set to zero again. `loss` computes the loss of a
+    batch plainly; steps may be taken with a compiled equal of it.
     """
 
     def __init__(
@@ -85,13 +87,11 @@ class Step:
         self._data = data
         self._state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         self.optimiser = make_optimiser(
-            model,
-            hyperparameters.optimiser,
-            hyperparameters.schedule.peak,
-            hyperparameters.momentum,
-            hyperparameters.nesterov,
-            hyperparameters.weight_decay,
+            model, hyperparameters.optimiser, hyperparameters.settings(), hyperparameters.optimiser_options
         )
+        self._zeroes = is_own(hyperparameters.optimiser)
+        peak = hyperparameters.schedule.peak
+        self._shares = [group["lr"] / peak for group in self.optimiser.param_groups]
         parameters = dict(model.named_parameters())
         self._masked = [parameters[name] for name in masks]
         self._keep = [keep.to(p) for p, keep in zip(self._masked, masks.values(), strict=True)]
@@ -99,7 +99,8 @@ class Step:
         with torch.no_grad():
             for parameter, keep in zip(self._masked, self._keep, strict=True):
                 for tensor in (parameter, *self.optimiser.state.get(parameter, {}).values()):
-                    if tensor.shape == keep.shape:  # AdamW's count of steps is a scalar
+                    # AdamW's count of steps is a scalar, and an own optimiser's may be a number.
+                    if isinstance(tensor, torch.Tensor) and tensor.shape == keep.shape:
                         tensor.mul_(keep)
 
     def tensors(self) -> list[torch.Tensor]:
@@ -112,8 +113,12 @@ class Step:
         return [p.grad for p in self.model.parameters() if p.grad is not None]
 
     def use(self, rate: float | torch.Tensor) -> None:
-        """Set the learning rate of the steps that follow; a tensor may be changed later."""
-        self.optimiser.param_groups[0]["lr"] = rate
+        """Set the learning rate of the steps that follow; a tensor may be changed later.
+
+        Groups of parameters keep their shares of it.
+        """
+        for group, share in zip(self.optimiser.param_groups, self._shares, strict=True):
+            group["lr"] = rate if share == 1 else rate * share
 
     def gradients(self, examples: torch.Tensor, draws: torch.Tensor, loss: Loss) -> torch.Tensor:
         """Compute the gradient of a batch, without what is pruned, and return the loss in nats.
@@ -122,6 +127,7 @@ class Step:
         """
         self.optimiser.zero_grad(set_to_none=True)
         train = self._data.train
+        assert isinstance(train, Split)  # the rows of a window, where the data are streamed
         value = loss(self._state, train.images, train.labels, self._data.black, examples, draws)
         if value.requires_grad:  # otherwise this step used no trainable parameter
             value.backward()  # type: ignore[no-untyped-call]
@@ -136,4 +142,11 @@ class Step:
         value = self.gradients(examples, draws, loss)
         begin_momentum(self.optimiser)
         self.optimiser.step()
+        if self._zeroes:
+            self._prune()
         return value
+
+    @torch.no_grad()
+    def _prune(self) -> None:
+        for parameter, keep in zip(self._masked, self._keep, strict=True):
+            parameter.mul_(keep)

@@ -2,37 +2,42 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from itertools import chain, combinations
+from itertools import combinations
 from threading import Lock
 from typing import Any
 
 import torch
+from torch import nn
 
 from raysweep.alignment import (
     Alignment,
+    Embedding,
     JointAlignment,
     LayerSimilarity,
-    embed,
-    joint_matching,
     joint_similarities,
     layer_similarities,
-    match_jointly,
-    match_similarities,
-    weight_matching,
 )
-from raysweep.choices import choose
+from raysweep.alignment.assignments import Matrices
+from raysweep.alignment.joint import pairwise_objective
+from raysweep.alignment.weight_matching import matched_spec
+from raysweep.data.resident import Resident
 from raysweep.digest import seed_for
+from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.plan.identity import AlignmentJob, Trial
+from raysweep.plan.identity import AlignmentJob, Network, Trial
 from raysweep.plan.permutations import member_prefix
 from raysweep.sweep.align import Align
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.at_once import AtOnce
 from raysweep.work.data import pad_to, proved_spec
+from raysweep.work.methods import Method, method_of, permutations_of
 from raysweep.work.networks import Networks, State
 from raysweep.work.unit_values import UnitValues
 
 Indices = Mapping[str, torch.Tensor]
+Row = dict[str, Any]
+EXAMPLES = 10_000  # of the training data, for a method without an option `examples`
+Similar = Mapping[tuple[Network, Network], Matrices]  # of the units of a pair, by layer group
 
 
 class Aligner:
@@ -43,141 +48,155 @@ class Aligner:
         self._align, self._networks, self._values = align, networks, values
         self._jobs, self._reading = AtOnce(at_once, align.threads), Lock()
 
-    def rows(self, jobs: Sequence[AlignmentJob], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        """Return the rows of alignment jobs; jobs by activation matching run their networks in one pass.
+    def rows(self, jobs: Sequence[AlignmentJob], trials: dict[str, Trial]) -> list[Row]:
+        """Return the rows of alignment jobs; where a method compares units, the networks run in one pass.
 
-        Raises `ValueError` for an unknown method, and for a job that its method cannot align.
+        Jobs of one method are of one setting, whose networks have one architecture and data set. Raises
+        `ValueError` for an unknown method, for a job that its method cannot align, and for permutations that
+        do not fit the networks; `CodeDiffers` where a user's file is not the one that was planned with.
         """
-        methods = {"weight_matching": self._each_by_weights, "activation_matching": self._by_activations}
         by_method: dict[str, list[AlignmentJob]] = {}
         for job in jobs:
             by_method.setdefault(job.method, []).append(job)
-        rows = (choose("method", method, methods)(own, trials) for method, own in by_method.items())
-        return list(chain.from_iterable(rows))
+        return [row for own in by_method.values() for row in self._by_one_method(own, trials)]
 
-    def _each_by_weights(self, jobs: list[AlignmentJob], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        return self._jobs.each(lambda job: self._by_weights(job, trials), jobs)
-
-    def _by_weights(self, job: AlignmentJob, trials: dict[str, Trial]) -> dict[str, Any]:
+    def _by_one_method(self, jobs: list[AlignmentJob], trials: dict[str, Trial]) -> list[Row]:
         began = time.perf_counter()
+        methods = {job.alignment_id: method_of(job, self._align) for job in jobs}
+        compared = [job for job in jobs if methods[job.alignment_id].takes("similarities")]
+        similar = self._similarities(compared, trials) if compared else {}
+        shared = (time.perf_counter() - began) / len(jobs)
+
+        def row(job: AlignmentJob) -> Row:
+            began = time.perf_counter()
+            align = self._embedded if job.embeds else self._aligned
+            found = align(job, methods[job.alignment_id], trials, similar)
+            seconds = shared + time.perf_counter() - began
+            return {"alignment_id": job.alignment_id, **found, "seconds": seconds}
+
+        return self._jobs.each(row, jobs)
+
+    def _aligned(self, job: AlignmentJob, method: Method, trials: dict[str, Trial], similar: Similar) -> Row:
         with self._reading:  # neither the caches nor tracing are made for several threads
-            config = self._config(trials[job.target.trial_id])
-            spec = proved_spec(config)
-            states = [self._networks.state(network, self._align.device) for network in job.networks]
-            if job.embeds:
-                wide = self._config(trials[job.networks[1].trial_id])
-                wide_spec, padded = proved_spec(wide), pad_to(wide, config, states[0])
-        seed = seed_for("alignment", self._align.seed, job.alignment_id)
-        if job.embeds:
-            embedded = self._embedded((spec, wide_spec), (states[0], states[1]), seed)
-            found = _pair(wide_spec, [padded], states[1:], embedded)
-        elif job.joint:
-            options = self._align.weight_matching
-            joint = joint_matching(
-                spec, states, seed, order=options.order, biases=options.biases, restarts=options.restarts
-            )
-            found = _joint(spec, states, joint)
-        else:
-            targets, sources = states[: job.stack], states[job.stack :]
-            found = _pair(spec, targets, sources, self._weights(spec, targets, sources, seed))
-        return {"alignment_id": job.alignment_id, **found, "seconds": time.perf_counter() - began}
+            config, data = self._architecture(job.target, trials)
+            spec, states = proved_spec(config), self._states(job)
+            training = data.train.first(method.options.get("examples", EXAMPLES))
+        targets, sources = states[: job.stack], states[job.stack :]
+        given = [_copied(state) for state in states] if method.own else states  # it may write into them
+        offer = {
+            "spec": lambda: spec,
+            "blocks": lambda: spec.blocks,
+            "states": lambda: given,
+            "networks": lambda: given,  # as functions call them that take modules too
+            "target": lambda: given[0] if job.stack == 1 else targets,
+            "source": lambda: given[-1] if job.stack == 1 else sources,
+            "models": lambda: self._modules(config, given),
+            "images": lambda: training.images,
+            "labels": lambda: training.labels,
+            "similarities": lambda: _similarities_of(job, similar),
+        }
+        found = method(offer, self._seed(job))
+        if isinstance(found, JointAlignment):
+            return _joint(spec, states, found.permutations) | _counted(found)
+        if isinstance(found, Alignment):
+            return _pair(spec, targets, sources, found.permutation) | _counted(found)
+        permutations = permutations_of(found, spec, len(states), job.method)
+        if job.joint:
+            return _joint(spec, states, permutations) | _valued(spec, states, permutations)
+        first, second = permutations
+        moved = first.inverse().compose(second)
+        alone = [Permutation.identity(spec.sizes), moved]
+        return _pair(spec, targets, sources, moved) | _valued(spec, states, alone)
 
-    def _by_activations(self, jobs: list[AlignmentJob], trials: dict[str, Trial]) -> list[dict[str, Any]]:
-        """Align jobs of one setting, whose networks therefore have one architecture and data set."""
-        if any(job.embeds or job.stack > 1 for job in jobs):
-            raise ValueError("activation_matching aligns neither stacks nor networks of different widths")
-        began = time.perf_counter()
-        device = self._align.device
-        config, data = self._networks.architecture_and_data(trials[jobs[0].target.trial_id], device)
+    def _embedded(self, job: AlignmentJob, method: Method, trials: dict[str, Trial], similar: Similar) -> Row:
+        """Find the permutation of the wide network that brings the units of the narrow one to the front."""
+        with self._reading:
+            config, wide = (self._architecture(network, trials)[0] for network in job.networks)
+            specs, states = (proved_spec(config), proved_spec(wide)), self._states(job)
+            padded = pad_to(wide, config, states[0])
+        offer = {
+            "narrow_spec": lambda: specs[0],
+            "wide_spec": lambda: specs[1],
+            "narrow": lambda: states[0],
+            "wide": lambda: states[1],
+        }
+        found: Embedding = method(offer, self._seed(job))
+        return _pair(specs[1], [padded], states[1:], found.permutation(specs[1])) | _counted(found)
+
+    def _similarities(self, jobs: list[AlignmentJob], trials: dict[str, Trial]) -> Similar:
+        """Return the similarities of the units of all pairs of networks that the jobs have."""
+        config, data = self._architecture(jobs[0].target, trials)
         networks = list(dict.fromkeys(network for job in jobs for network in job.networks))
         pairs = list(dict.fromkeys(pair for job in jobs for pair in combinations(job.networks, 2)))
         matrices = self._values.similarities(
             config,
             data.train,
-            {network: self._networks.state(network, device) for network in networks},
+            self._networks.named_states(networks, self._align.device),
             [(networks.index(one), networks.index(other)) for one, other in pairs],
         )
-        similar, spec = dict(zip(pairs, matrices, strict=True)), proved_spec(config)
+        return dict(zip(pairs, matrices, strict=True))
 
-        def row(job: AlignmentJob) -> dict[str, Any]:
-            with self._reading:
-                states = [self._networks.state(network, device) for network in job.networks]
-            if job.joint:
-                positions = combinations(range(len(states)), 2)
-                own = zip(positions, combinations(job.networks, 2), strict=True)
-                joint = match_jointly({position: similar[pair] for position, pair in own}, spec.blocks)
-                return {"alignment_id": job.alignment_id, **_joint(spec, states, joint)}
-            one, other = job.networks
-            found = match_similarities(similar[one, other], spec.blocks)
-            return {"alignment_id": job.alignment_id, **_pair(spec, states[:1], states[1:], found)}
+    def _architecture(self, network: Network, trials: dict[str, Trial]) -> tuple[ModelConfig, Resident]:
+        return self._networks.architecture_and_data(trials[network.trial_id], self._align.device)
 
-        rows = self._jobs.each(row, jobs)
-        seconds = (time.perf_counter() - began) / len(jobs)
-        return [{**each, "seconds": seconds} for each in rows]
+    def _states(self, job: AlignmentJob) -> list[State]:
+        return [self._networks.state(network, self._align.device) for network in job.networks]
 
-    def _config(self, trial: Trial) -> ModelConfig:
-        return self._networks.architecture_and_data(trial, self._align.device)[0]
+    def _modules(self, config: ModelConfig, states: Sequence[State]) -> list[nn.Module]:
+        with self._reading:  # building draws from the global generators
+            modules = [build(config).eval() for _ in states]
+        for module, state in zip(modules, states, strict=True):
+            module.load_state_dict(state, assign=True)
+        return modules
 
-    def _embedded(
-        self, specs: tuple[PermutationSpec, PermutationSpec], states: tuple[State, State], seed: int
-    ) -> Alignment:
-        """Return the permutation of the wide network that brings the units of the narrow one to the front."""
-        options = self._align.weight_matching
-        found = embed(
-            specs[0],
-            specs[1],
-            states[0],
-            states[1],
-            seed,
-            order=options.order,
-            biases=options.biases,
-            restarts=options.restarts,
-        )
-        permutation = found.permutation(specs[1])
-        return Alignment(permutation, found.objective, found.objective_identity, found.iterations)
-
-    def _weights(
-        self, spec: PermutationSpec, targets: list[State], sources: list[State], seed: int
-    ) -> Alignment:
-        options = self._align.weight_matching
-        return weight_matching(
-            spec,
-            targets,
-            sources,
-            seed,
-            kernel=options.kernel,
-            order=options.order,
-            biases=options.biases,
-            restarts=options.restarts,
-        )
+    def _seed(self, job: AlignmentJob) -> int:
+        return seed_for("alignment", self._align.seed, job.alignment_id)
 
 
-def _pair(
-    spec: PermutationSpec, targets: list[State], sources: list[State], found: Alignment
-) -> dict[str, Any]:
-    layers = layer_similarities(spec, targets, sources, found.permutation)
-    return _row(found, found.permutation.indices, layers)
+def _copied(state: State) -> State:
+    return {name: tensor.clone() for name, tensor in state.items()}
 
 
-def _joint(spec: PermutationSpec, states: list[State], found: JointAlignment) -> dict[str, Any]:
+def _similarities_of(job: AlignmentJob, similar: Similar) -> Matrices | dict[tuple[int, int], Matrices]:
+    """Return what was found for the pair of a job, or for each pair of several networks by their places."""
+    if not job.joint:
+        return similar[job.networks[0], job.networks[1]]
+    places = combinations(range(len(job.networks)), 2)
+    return dict(zip(places, (similar[pair] for pair in combinations(job.networks, 2)), strict=True))
+
+
+def _pair(spec: PermutationSpec, targets: list[State], sources: list[State], permutation: Permutation) -> Row:
+    return _row(permutation.indices, layer_similarities(spec, targets, sources, permutation))
+
+
+def _joint(spec: PermutationSpec, states: list[State], permutations: Sequence[Permutation]) -> Row:
     indices: dict[str, torch.Tensor] = {}
-    for member, permutation in enumerate(found.permutations):
+    for member, permutation in enumerate(permutations):
         indices |= _prefixed(member, permutation)
-    return _row(found, indices, joint_similarities(spec, states, found.permutations))
+    return _row(indices, joint_similarities(spec, states, permutations))
 
 
 def _prefixed(member: int, permutation: Permutation) -> dict[str, torch.Tensor]:
     return {member_prefix(member) + group: index for group, index in permutation.indices.items()}
 
 
-def _row(
-    found: Alignment | JointAlignment, indices: Indices, layers: list[LayerSimilarity]
-) -> dict[str, Any]:
+def _row(indices: Indices, layers: list[LayerSimilarity]) -> Row:
     return {
-        "objective": found.objective,
-        "objective_identity": found.objective_identity,
-        "iterations": found.iterations,
         "groups": list(indices),
         "permutations": [index.tolist() for index in indices.values()],
         "layers": [vars(layer) for layer in layers],
+    }
+
+
+def _counted(found: Alignment | JointAlignment | Embedding) -> Row:
+    return {name: getattr(found, name) for name in ("objective", "objective_identity", "iterations")}
+
+
+def _valued(spec: PermutationSpec, states: list[State], permutations: Sequence[Permutation]) -> Row:
+    """Return the inner products of the networks, for a method that found permutations and nothing else."""
+    names, identity = matched_spec(spec).axes, [Permutation.identity(spec.sizes)] * len(states)
+    return {
+        "objective": pairwise_objective(spec, states, permutations, names),
+        "objective_identity": pairwise_objective(spec, states, identity, names),
+        "iterations": None,
     }

@@ -17,8 +17,10 @@ from raysweep.plan import probes as facts
 from raysweep.sweep.train import Training
 from raysweep.symmetry import PermutationSpec, prove
 from raysweep.work.cuda_driver import why_no_cuda
+from raysweep.work.device import free_memory
 
 State = dict[str, torch.Tensor]
+RESIDENT_PART = 0.5
 EXAMPLES = 2  # images in the batch with which a network is traced and its spec is proved
 
 
@@ -28,6 +30,7 @@ def resident(
 ) -> Resident:
     """Load a data set onto a device, once per process; a subset is scaled like the whole data set.
 
+    Training examples that would take more than `RESIDENT_PART` of a GPU's free memory stay on the host.
     Raises `UserError` for missing or malformed files, and for a CUDA device that this process does not have
     or cannot use.
     """
@@ -36,13 +39,14 @@ def resident(
         raise UserError(f"device = cuda: {reason}")
     whole = load_arrays(config.whole(), data_root, download)
     arrays = load_arrays(config, data_root, download)
-    return make_resident(arrays, torch.device(device), scaling_of(whole, scaling))
+    inputs = 4 * arrays.train_images.size  # bytes as float32
+    streams = device == "cuda" and inputs > RESIDENT_PART * free_memory(device)
+    return make_resident(arrays, torch.device(device), scaling_of(whole, scaling), streams)
 
 
 def model_config(training: Training, data: Resident) -> ModelConfig:
     """Return the architecture of a trial for the images and classes of its data set."""
-    channels, height, width = data.train.images.shape[1:]
-    return facts.model_config(training, (channels, height, width), data.classes)
+    return facts.model_config(training, tuple(data.test.images.shape[1:]), data.classes)
 
 
 def pad_to(wide: ModelConfig, narrow: ModelConfig, state: State) -> State:

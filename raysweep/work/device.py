@@ -6,7 +6,7 @@ import os
 import torch
 
 from raysweep.choices import choose
-from raysweep.models.names import DEPTH_MODELS
+from raysweep.models.registry import model_entry
 from raysweep.vocabulary import WAYS, Way
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as in malloc.h
@@ -27,13 +27,13 @@ def make_deterministic(threads: int) -> None:
 def ways_on(device: str, compile: str, model: str) -> tuple[Way, ...]:
     """Return the ways in which a model may be run on a device (cpu or cuda), the best first.
 
-    `compile` is the key of `train` or `compare`, which only a GPU reads. The mlp is not compiled: captured it
-    is as fast, and compilation would take longer than all of its work. Raises `ValueError` for another name.
+    `compile` is the key of `train` or `compare`, which only a GPU reads. A model that does not convolve
+    is not compiled. Raises `ValueError` for another name.
     """
     allowed = choose("compile", compile, WAYS)
     if device == "cpu":
         return WAYS["off"]
-    return tuple(way for way in allowed if way != Way.COMPILED or model not in DEPTH_MODELS)
+    return tuple(way for way in allowed if way != Way.COMPILED or model_entry(model).convolutional)
 
 
 def keep_freed_memory() -> None:

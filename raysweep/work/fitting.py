@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from raysweep.models.memory import tied_names
-from raysweep.work.weight_files import Keys, State, without_prefixes
+from raysweep.work.weight_files import WRAPPERS, Keys, State, unwrapped
 
-USUAL = {"state_dict", "model_state_dict", "model"}  # keys under which checkpoints usually keep the network
+USUAL = {"state_dict", "model_state_dict", *WRAPPERS}  # where checkpoints usually keep the network
 COUNTER = "num_batches_tracked"  # BatchNorm's; absent before PyTorch 0.4.1, and unused in evaluation
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 SHOWN = 6  # the most problems, and the most names of a file, that a message lists
@@ -35,23 +35,26 @@ class _Candidate:
         return f"{f'(under {self.where}) ' if self.keys else ''}{_first(problems, '; ')}"
 
 
-def fitting_state(states: Mapping[Keys, State], model: nn.Module) -> State:
+def fitting_state(states: Mapping[Keys, State], model: nn.Module, under: str | None = None) -> State:
     """Return the state dict among `states` that fits the model, complete and in the model's types.
 
-    Names and shapes must be those of the model, with these exceptions: prefixes from wrappers are dropped
-    when the names then fit, one name of a tied weight suffices, and missing counters of batches are set to
-    0. If several state dicts fit, one under `USUAL` keys is preferred. Floating-point types are converted to
-    one another, and integer types when no value changes.
+    Names and shapes must be those of the model, with these exceptions: what lies in a wrapper is found (see
+    `unwrapped`), one name of a tied weight suffices, and missing counters of batches are set to 0. If several
+    state dicts fit, one under `USUAL` keys is preferred. `under` restricts the search to these keys, joined
+    by dots. Floating-point types are converted to one another, and integer types when no value changes.
 
     Raises `Unfitting` when no state dict fits, when several fit and differ, and when values are of a
     different kind than the model's or are not finite in its type.
     """
     expected = _Expected(model)
-    candidates = [
-        _Candidate(keys, state, expected.misfits(state))
+    every = [
+        _Candidate(inner, state, expected.misfits(state))
         for keys, given in states.items()
-        for state in without_prefixes(given)
+        for inner, state in unwrapped(given, keys)
     ]
+    candidates = [each for each in every if under is None or f"{each.where}.".startswith(f"{under}.")]
+    if not candidates:
+        raise Unfitting(f"nothing lies under {under}; {_places(every)}")
     fitting = [each for each in candidates if not each.problems]
     chosen = [each for each in fitting if USUAL.issuperset(each.keys)] or fitting
     if not chosen:
@@ -63,7 +66,7 @@ def fitting_state(states: Mapping[Keys, State], model: nn.Module) -> State:
     found, *others = [expected.complete(each.state) for each in chosen]
     if any(not torch.equal(tensor, other[name]) for other in others for name, tensor in found.items()):
         keys = " and ".join(each.where for each in chosen)
-        raise Unfitting(f"{keys} both fit and differ; save the intended one in a file of its own")
+        raise Unfitting(f"{keys} both fit and differ; name one of them as under in a table of train.imports")
     return found
 
 
@@ -164,9 +167,13 @@ def _shape(tensor: torch.Tensor) -> str:
 def _listed(candidate: _Candidate, candidates: Iterable[_Candidate]) -> str:
     """Return what the file contains instead of the model's state."""
     own = [f"{name} {_shape(tensor)}" for name, tensor in candidate.state.items()]
-    others = {each.where for each in candidates} - {candidate.where}
-    elsewhere = f", and state dicts under {_first(sorted(others))}" if others else ""
+    others = [each for each in candidates if each.where != candidate.where]
+    elsewhere = f", and {_places(others)}" if any(each.keys for each in others) else ""
     return f"the file has {_first(own)}{elsewhere}"
+
+
+def _places(candidates: Iterable[_Candidate]) -> str:
+    return f"state dicts under {_first(sorted({each.where for each in candidates if each.keys}))}"
 
 
 def _first(words: list[str], between: str = ", ") -> str:

@@ -8,6 +8,7 @@ from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.versions import load_state
 from raysweep.plan.identity import Trial, trial_config
+from raysweep.plan.import_files import content_digest
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.trials import TrialStore
 from raysweep.training.evaluation import evaluate
@@ -20,17 +21,20 @@ from raysweep.work.provenance import provenance
 from raysweep.work.weight_files import read_states
 
 
-def import_checkpoint(trial: Trial, path: str, data: Resident, store: TrialStore) -> None:
-    """Read a file, check it against the model that the sweep file names, and commit it as a finished trial.
+def import_checkpoint(trial: Trial, data: Resident, store: TrialStore) -> None:
+    """Read a trial's file, check it against the model that the sweep file names, and commit it as finished.
 
-    Raises `UserError` for a file that cannot be read, whose tensors do not fit the model, or with which the
-    model's loss is not finite.
+    Raises `UserError` for a file that cannot be read or has changed since the trial got its id, whose tensors
+    do not fit the model, or with which the model's loss is not finite.
     """
+    path = trial.import_file or ""
+    if content_digest(path, known=False) != trial.import_digest:
+        raise UserError(f"train.imports: {path} has changed since this command read it; start again")
     make_deterministic(trial.training.threads)
     began = time.time()
     model = build(model_config(trial.training, data))
     try:
-        load_state(model, fitting_state(read_states(path), model))
+        load_state(model, fitting_state(read_states(path), model, trial.import_under))
     except Unfitting as error:
         name = trial.training.model
         raise UserError(f"train.imports: {path} does not fit train.model = {name}: {error}") from error

@@ -49,10 +49,10 @@ class Inputs:
     def model(self) -> nn.Module:
         """Return the network at the start of a level: initialised, or at the parent's rewind point."""
         trial = self._trial
-        if trial.branch == "reinitialise":
-            return initialised(self.config, trial.training.init, seed_for("reinitialise", trial.init_seed))
-        if trial.parent is None:
-            return initialised(self.config, trial.training.init, trial.init_seed)
+        again = trial.branch == "reinitialise"
+        if again or trial.parent is None:
+            seed = seed_for("reinitialise", trial.init_seed) if again else trial.init_seed
+            return initialised(self.config, trial.training.init, seed, trial.training.init_options)
         model = build(self.config)
         load_state(model, self._store.read_checkpoint(trial.parent, 0, self._extent.start))
         return model

@@ -39,8 +39,8 @@ class _Shared:
     """The network, on the device, whose weights are replaced, and its evaluations by split."""
 
     def __init__(self, config: ModelConfig, data: Resident, numerics: Numerics, channels_last: bool) -> None:
-        self.stream = new_stream(data.train.images.device)
-        model = build(config).to(data.train.images.device).eval().requires_grad_(False)
+        self.stream = new_stream(data.device)
+        model = build(config).to(data.device).eval().requires_grad_(False)
         if channels_last:
             model.to(memory_format=torch.channels_last)
         self._tensors = [*model.parameters(), *model.buffers()]

@@ -1,5 +1,7 @@
 """Networks from the store, with their architectures, data sets and risks."""
 
+from collections.abc import Iterable, Sequence
+
 import torch
 
 from raysweep.choices import choose
@@ -10,6 +12,7 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.precision import Numerics
 from raysweep.plan.identity import Network, Trial, data_config
+from raysweep.store.inputs import named_input
 from raysweep.store.memory_cache import Cache
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.compare import Compare
@@ -31,7 +34,9 @@ class Networks:
         self._store, self._compare = store, sections.compare
         self._train = sections.train
         self._states, self._on_gpu = Cache(limit), Cache(_room_on_gpu(sections))
-        self._risks: dict[tuple[Network, str, bool, bool], Risk] = {}
+        self._digests: dict[Network, str] = {}  # of the checkpoints, as they were last read
+        self.replaced = 0  # how often one that was read again had other bits than before
+        self._risks: dict[tuple[str, str, bool, bool], Risk] = {}
         self._flat: tuple[tuple[ModelConfig, str], FlatNetwork] | None = None
 
     def architecture_and_data(self, trial: Trial, device: str = "cpu") -> tuple[ModelConfig, Resident]:
@@ -50,12 +55,23 @@ class Networks:
     def state(self, network: Network, device: str = "cpu") -> State:
         """Read a checkpoint onto a device, or return the one that is cached. Raises `CorruptObject`."""
         cache = self._on_gpu if device == "cuda" else self._states
-        state: State | None = cache.get((network, device))
+        state: State | None = cache.get((self._digests.get(network), device))
         if state is None:
-            read = self._store.read_checkpoint(network.trial_id, network.level, network.step)
+            read, digest = self._store.checkpoint(network.trial_id, network.level, network.step)
             state = {name: tensor.to(device) for name, tensor in read.items()}
-            cache.put((network, device), state, sum(tensor.nbytes for tensor in state.values()))
+            self.replaced += self._digests.get(network, digest) != digest
+            self._digests[network] = digest
+            cache.put((digest, device), state, sum(tensor.nbytes for tensor in state.values()))
         return state
+
+    def named_states(self, networks: Sequence[Network], device: str) -> dict[str, State]:
+        """Return the states of different networks by their names and digests."""
+        states = [self.state(network, device) for network in networks]
+        return dict(zip(self.inputs(networks), states, strict=True))
+
+    def inputs(self, networks: Iterable[Network]) -> list[str]:
+        """Return which checkpoints `state` returned last for these networks, by name and digest."""
+        return [named_input(str(network), self._digests[network]) for network in networks]
 
     def padded(self, network: Network, trial: Trial, config: ModelConfig) -> State:
         """Return a network's state on the device of barriers, padded to the width of `config`.
@@ -94,7 +110,7 @@ class Networks:
 
         `where` identifies the split, the data set and the architecture.
         """
-        key = (network, where, mending.recompute is not None, mending.repair is not None)
+        key = (self._digests[network], where, mending.recompute is not None, mending.repair is not None)
         if key not in self._risks:
             self._risks[key] = risk(flat, state, split, mending)
         return self._risks[key]

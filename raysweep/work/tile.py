@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from raysweep.digest import digest
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.store.files import Files
+from raysweep.store.inputs import permutation_digest
 from raysweep.store.node_cache import NodeCache, cache_folder
 from raysweep.store.provenance import write_provenance
 from raysweep.store.results import ResultStore
@@ -77,18 +79,35 @@ class TileWorker:
             raise
 
     def _commit(self, tile: Tile) -> str:
-        aligning = [job for job in tile.jobs if isinstance(job, AlignmentJob)]
-        rows = self._aligner.rows(aligning, tile.trials)
-        for job in tile.jobs:
-            if isinstance(job, BarrierJob):
-                rows += compare_job(
-                    job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
-                )
-        computed = self._computed(self._align.device if aligning else self._compare.device, tile.driver)
-        rows = [row | computed for row in rows]
+        replaced = -1
+        while replaced != self._networks.replaced:  # else rows were computed from two trainings of a network
+            replaced, rows = self._networks.replaced, self._rows(tile)
+        device = self._align.device if tile.what == "alignment" else self._compare.device
+        rows = [row | self._computed(device, tile.driver) for row in rows]
         # A barrier's id does not include the splits, which another sweep may choose differently.
         splits = sorted(self._compare.splits) if tile.what == "barrier" else []
         return self._results.commit(tile.stage, digest([sorted(tile.ids), splits]), rows)
+
+    def _rows(self, tile: Tile) -> list[dict[str, Any]]:
+        """Return the rows of all jobs, with what they were computed from."""
+        aligning = {job.alignment_id: job for job in tile.jobs if isinstance(job, AlignmentJob)}
+        rows = [
+            row
+            | {"inputs": self._networks.inputs(aligning[row["alignment_id"]].networks)}
+            | {"digest": permutation_digest(row)}
+            for row in self._aligner.rows(list(aligning.values()), tile.trials)
+        ]
+        for job in tile.jobs:
+            if isinstance(job, BarrierJob):
+                found = list(
+                    compare_job(
+                        job, tile.trials, tile.objects, self._compare, self._networks, self._permutations
+                    )
+                )
+                inputs = self._networks.inputs(dict.fromkeys(job.networks))
+                inputs += self._permutations.inputs(job.comparison.alignments, tile.objects)
+                rows += [row | {"inputs": inputs} for row in found]
+        return rows
 
     def _computed(self, device: str, driver: Driver) -> dict[str, str]:
         """Return the columns that say what computes a tile; what they refer to is stored at the first one."""

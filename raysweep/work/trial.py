@@ -15,7 +15,7 @@ from raysweep.models.versions import load_state
 from raysweep.plan.identity import Trial, trial_config
 from raysweep.plan.trials import Extent
 from raysweep.pruning import sparsity
-from raysweep.store.records import LevelRecord, Metric
+from raysweep.store.records import REPLACED, LevelRecord, Metric
 from raysweep.store.results import ResultStore
 from raysweep.store.resume import ResumePoint
 from raysweep.store.trials import TrialStore
@@ -64,10 +64,23 @@ def run_trial(
     for level in extent.levels:
         record = store.record(trial.trial_id, level)
         if record is None or not record.has(extent.checkpoints, extent.optimisers):
-            usable = point if point and point.level == level and _complete(point, extent) else None
-            yield from _Level(task, level, data, store, resume_seconds, report, stops).run(inputs, usable)
+            wider = _with_all_of(extent, record)
+            usable = point if point and point.level == level and _complete(point, wider) else None
+            own = replace(task, extent=wider)
+            yield from _Level(own, level, data, store, resume_seconds, report, stops).run(inputs, usable)
         yield level
     store.drop_resume(trial.trial_id)
+
+
+def _with_all_of(extent: Extent, record: LevelRecord | None) -> Extent:
+    """Return the extent with all that a level has stored: bits may differ now, and are replaced together."""
+    if record is None:
+        return extent
+    return replace(
+        extent,
+        checkpoints=tuple(sorted({*extent.checkpoints, *record.checkpoints})),
+        optimisers=tuple(sorted({*extent.optimisers, *record.optimisers})),
+    )
 
 
 def _complete(point: ResumePoint, extent: Extent) -> bool:
@@ -103,7 +116,7 @@ class _Level:
         model = inputs.model()
         if point:
             load_state(model, point.state)
-        model.to(self._data.train.images.device)
+        model.to(self._data.device)
         if trial.training.channels_last:
             model.to(memory_format=torch.channels_last)
         metrics = metrics_of(trial.training, inputs.config, self._data)
@@ -135,11 +148,18 @@ class _Level:
         return replace(record, environment=continued(record.environment, now))
 
     def _commit(self, record: LevelRecord) -> None:
-        """Commit the level with all earlier checkpoints, even those that another sweep adds meanwhile."""
+        """Commit the level with all earlier checkpoints, even those that another sweep adds meanwhile.
+
+        Where they have other bits, because the level was trained on another kind of machine, they are of
+        another training, which this one replaces and never completes.
+        """
         level = (self._trial.trial_id, self._level)
         found = self._store.record(*level)
+        if found and found.contradicts(record):
+            before = found.environment.get("provenance", "unknown")
+            record = replace(record, environment={**record.environment, REPLACED: before})
         while True:
-            if found:
+            if found and not found.contradicts(record):
                 record = replace(
                     record,
                     metrics=_merged(found.metrics, record.metrics),
@@ -148,7 +168,7 @@ class _Level:
                 )
             self._store.commit(*level, record)
             found = self._store.record(*level)
-            if found is None or found.has(record.checkpoints, record.optimisers):
+            if not found or found.contradicts(record) or found.has(record.checkpoints, record.optimisers):
                 return
 
     def _train(
@@ -252,6 +272,8 @@ def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters
             tuple(moment.step(extent.per_epoch) for moment in training.milestones),
             training.gamma,
             training.warmup.step(extent.per_epoch),
+            extent.per_epoch,
+            training.schedule_options,
         ),
         data_seed=trial.data_seed,
         order=order,
@@ -259,4 +281,5 @@ def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters
         precision=training.precision,
         channels_last=training.channels_last,
         drop_last=training.drop_last,
+        optimiser_options=training.optimiser_options,
     )

@@ -8,13 +8,12 @@ from raysweep.alignment import recorded_similarities
 from raysweep.alignment.activation_matching import CHUNK
 from raysweep.alignment.activations import Recorder, recorded_values
 from raysweep.alignment.assignments import Matrices
-from raysweep.data.resident import Split
+from raysweep.data.resident import Split, Streamed
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.versions import load_state
-from raysweep.plan.identity import Network
 from raysweep.store.memory_cache import Cache
-from raysweep.sweep.align import ActivationMatching
+from raysweep.sweep.method_options import ActivationMatching
 from raysweep.work.networks import State
 
 Values = Mapping[str, torch.Tensor]
@@ -35,14 +34,14 @@ class UnitValues:
     def similarities(
         self,
         config: ModelConfig,
-        training: Split,
-        states: Mapping[Network, State],
+        training: Split | Streamed,
+        states: Mapping[str, State],
         pairs: Sequence[tuple[int, int]],
     ) -> list[Matrices]:
         """Return for each pair (target, source) the similarities of their units, by layer group.
 
-        All networks have the architecture `config` and one data set; pairs are indices into `states`. Raises
-        `SpecError`.
+        All networks have the architecture `config` and one data set; pairs are indices into `states`, which
+        are named by what they are, bit for bit. Raises `SpecError`.
         """
         images = training.first(self._options.examples).images
         model, chunks, networks = build(config), torch.split(images, CHUNK), list(states)

@@ -11,7 +11,6 @@ from raysweep.alignment.assignments import assignment
 from raysweep.alignment.relaxed import apply_relaxed, harden, matrices_of, mixed, relaxed, sinkhorn
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.symmetry import PermutationSpec
 from tests.symmetry.blocked import CASES, SHAPE, Halves, ResNeXtBlock
 from tests.symmetry.checks import as_lists, traced
 
@@ -128,4 +127,3 @@ def test_a_mixture_is_a_network_and_counts_are_those_of_the_first():
     torch.testing.assert_close(half["0.weight"], model[0].weight + 0.75)
     assert half["1.num_batches_tracked"] == model[1].num_batches_tracked
     assert functional_call(model, half, torch.zeros(4, 3)).shape == (4, 2)
-    assert PermutationSpec.trace(model, torch.zeros(2, 3)).sizes == {}

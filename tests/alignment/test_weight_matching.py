@@ -13,8 +13,8 @@ from raysweep.alignment.weight_matching import objective
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
-from raysweep.models.names import MODELS as MODEL_NAMES
-from raysweep.models.names import NORMS
+from raysweep.models.registry import MODELS as MODEL_NAMES
+from raysweep.models.registry import NORMS
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.selection import selection
 from raysweep.training.loop import TrainingRun
@@ -41,7 +41,7 @@ MODELS = list(product(MODEL_NAMES, NORMS))
 def test_every_model_is_recovered_bitwise(model, norm, width):
     """Buffers too, though they are never matched; each order of the layers once for every model."""
     config = ModelConfig(model, width, None, norm, (1, 8, 8), 10)
-    order = tuple(ORDERS)[(NORMS.index(norm) + width // 2) % len(ORDERS)]
+    order = tuple(ORDERS)[(list(NORMS).index(norm) + width // 2) % len(ORDERS)]
     spec = PermutationSpec.trace(build(config), torch.zeros(2, 1, 8, 8))
     generator = torch.Generator().manual_seed(7)
     state = {

@@ -141,7 +141,7 @@ def _trained(wanted: Desired) -> Done:
         (key, 0): LevelRecord(extent.total, checkpoints=dict.fromkeys(extent.checkpoints, ""))
         for key, extent in wanted.extents.items()
     }
-    return Done(records, frozenset(), {}, frozenset())
+    return Done(records, {}, {}, frozenset())
 
 
 def _drive(case: Dispatch) -> None:
@@ -159,7 +159,7 @@ def _drive(case: Dispatch) -> None:
             mock.patch("raysweep.cluster.run.done", return_value=present),
             mock.patch("raysweep.cluster.run.publish_tables", return_value=[]),
         ):
-            failures = run_sweep(Files(root), wanted, todo(wanted, present), None, clock)
+            failures = run_sweep(Files(root), wanted, present, todo(wanted, present), None, clock)
         assert not failures
         spans = [span for each in handles.processes for span in ray.get(each.spans.remote())]
         ray.shutdown()

@@ -218,14 +218,15 @@ def _resident() -> float:
 
 def _drive(case: Case) -> None:
     wanted, files, clock = planned(case), Files(case.root), Clock()
-    work = todo(wanted, done(wanted, files))
+    present = done(wanted, files)
+    work = todo(wanted, present)
     if work.trials:
         raise RuntimeError(f"{len(work.trials)} trials have no checkpoints")
     before = _resident()
     actor = ray.remote(WatchedWorker)
     ray.init(address="local", num_cpus=case.workers, include_dashboard=False, log_to_driver=False)
     with mock.patch("raysweep.cluster.pool.AlignWorker", actor):
-        failures = run_sweep(files, wanted, work, None, clock)
+        failures = run_sweep(files, wanted, present, work, None, clock)
     ray.shutdown()
     if failures:
         raise RuntimeError(f"{len(failures)} failures: {failures[0]}")

@@ -55,7 +55,7 @@ def rows_of(job: BarrierJob, draw: random.Random) -> Iterator[dict[str, Any]]:
             "curve_loss": [draw.random() for _ in range(points)],
             "curve_error": [draw.randrange(400) / 400 for _ in range(points)],
             "seconds": draw.random(),
-            **dict.fromkeys(("hardware", "software", "execution", "provenance")),
+            **dict.fromkeys(("hardware", "software", "execution", "provenance", "inputs")),
         }
 
 

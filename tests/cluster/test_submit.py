@@ -95,7 +95,7 @@ def test_a_namespace_package_is_refused_by_name(small, tmp_path, monkeypatch):
     (tmp_path / "own_space").mkdir()
     (tmp_path / "own_space" / "nets.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(UserError, match=r"train.model = own_space.nets:net: .* own_space has no __init__.py"):
+    with pytest.raises(UserError, match=r"model 'own_space.nets:net': .* own_space has no __init__.py"):
         _stage(tmp_path / "staged", str(small), of_model("own_space.nets:net"))
 
 

@@ -91,3 +91,16 @@ def write_svhn(folder: Path, counts=(20, 5)):
         images, labels = examples(count, 10, (32, 32, 3), seed)
         y = np.where(labels == 0, 10, labels).astype(np.uint8)[:, None]
         savemat(folder / f"{split}_32x32.mat", {"X": images.transpose(1, 2, 3, 0), "y": y})
+
+
+def write_pictures(folder: Path, sizes=((8, 6),), classes=10, counts=(2, 1), test="test"):
+    """PNG files in folders by class; image n of a class has the n-th of these sizes (height, width)."""
+    from PIL import Image
+
+    for split, count in zip(("train", test), counts, strict=True):
+        for label in range(classes):
+            below = folder / split / f"class{label}"
+            below.mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                pixels, _ = examples(1, classes, (*sizes[number % len(sizes)], 3), 10 * label + number)
+                Image.fromarray(pixels[0]).save(below / f"{number}.png")

@@ -5,9 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from raysweep.data import DATASETS, DataConfig, dataset_digest, load_arrays
-from raysweep.errors import UserError
-from tests.data.formats import write_cifar_binary, write_cifar_python, write_mnist, write_svhn
+from raysweep.data import DATASETS, DataConfig, dataset_digest, files, load_arrays
+from tests.data.formats import (
+    write_cifar_binary,
+    write_cifar_python,
+    write_mnist,
+    write_pictures,
+    write_svhn,
+)
 
 WRITERS = {
     "mnist": write_mnist,
@@ -15,21 +20,25 @@ WRITERS = {
     "cifar10": lambda folder: write_cifar_python(folder, "cifar10"),
     "cifar100": lambda folder: write_cifar_binary(folder, "cifar100"),
     "svhn": write_svhn,
-    "digits": lambda folder: None,
+    "torchvision:NAME": lambda folder: write_mnist(folder / "FashionMNIST" / "raw", suffix=""),
+    "folder:PATH": lambda folder: write_pictures(folder / "pictures"),
+    **dict.fromkeys(("digits", "gaussian_mixture", "teacher_network"), lambda folder: None),
 }
+NAMES = {"torchvision:NAME": "torchvision:FashionMNIST", "folder:PATH": "folder:pictures"}
 SUBSETS = [{}, {"half": 0}, {"pixel_seed": 3}, {"fraction": 0.5, "pixel_seed": 3}]
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("subset", SUBSETS, ids=str)
-def test_every_dataset_and_subset_has_the_form_that_torch_wants(dataset, subset, tmp_path):
+def test_every_dataset_and_subset_has_the_form_that_torch_wants(dataset, subset, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "DEFAULT_ROOT", tmp_path / "cache")
     WRITERS[dataset](tmp_path)
-    arrays = load_arrays(DataConfig(dataset, **subset), str(tmp_path))
+    arrays = load_arrays(DataConfig(NAMES.get(dataset, dataset), **subset), str(tmp_path))
     for images, labels in (
         (arrays.train_images, arrays.train_labels),
         (arrays.test_images, arrays.test_labels),
     ):
-        assert images.dtype == np.uint8
+        assert images.dtype == (np.float32 if arrays.shape == (20,) else np.uint8)
         assert labels.dtype == np.int64
         assert images.shape == (len(labels), *arrays.shape)
         assert all(a.flags.c_contiguous and a.flags.writeable for a in (images, labels))
@@ -44,7 +53,9 @@ def test_every_channel_has_the_same_order_of_pixels(tmp_path):
 
 
 def test_an_unknown_dataset_lists_the_valid_names():
-    with pytest.raises(UserError, match=r"unknown dataset 'cifar'; valid names: digits, mnist"):
+    with pytest.raises(
+        ValueError, match=r"unknown dataset 'cifar'; did you mean 'cifar10'\? .*: digits, mnist"
+    ):
         load_arrays(DataConfig("cifar"))
 
 

@@ -36,5 +36,5 @@ def test_constant_images_divide_by_1(name):
 
 
 def test_an_unknown_name_lists_the_valid_ones():
-    with pytest.raises(ValueError, match="unknown scaling 'units'; valid names: unit, standardise"):
+    with pytest.raises(ValueError, match="unknown scaling 'units'; did you mean 'unit'"):
         scaling_of(load_arrays(DataConfig("digits")), "units")

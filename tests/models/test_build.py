@@ -5,7 +5,7 @@ from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.layers import prunable
-from raysweep.models.names import MODELS, NORMS
+from raysweep.models.registry import MODELS, NORMS
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 
@@ -76,11 +76,11 @@ def test_build_depends_on_its_seed_and_leaves_the_global_state():
 @pytest.mark.parametrize(
     ("model", "norm", "shape", "message"),
     [
-        ("vgg", "none", (1, 8, 8), "unknown model 'vgg'; valid: mlp"),
-        ("mlp", "group", (1, 8, 8), "unknown norm 'group'; valid: none, layer, batch"),
+        ("vgg", "none", (1, 8, 8), "unknown model 'vgg'; did you mean 'vgg1"),
+        ("mlp", "group", (1, 8, 8), "unknown norm 'group'; valid choices: none, layer, batch"),
         ("lenet", "none", (1, 3, 8), "at least 4x4"),
     ],
 )
 def test_unknown_names_are_refused(model, norm, shape, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises((UserError, ValueError), match=message):
         build(ModelConfig(model, 4, None, norm, shape, 10))

@@ -8,7 +8,7 @@ from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import as_constructed, initialise, initialised
-from raysweep.models.names import INITS, MODELS
+from raysweep.models.registry import INITS, MODELS
 from tests.networks import Kernel
 
 CONFIG = ModelConfig("resnet20", 4, None, "batch", (3, 8, 8), 10)
@@ -63,7 +63,7 @@ def test_linear_layers_are_drawn_in_order_from_one_generator():
 
 
 def test_unknown_init_is_refused():
-    with pytest.raises(ValueError, match="valid: kaiming_normal, pytorch, own"):
+    with pytest.raises(ValueError, match="valid choices: kaiming_normal, pytorch, own"):
         initialise(nn.Linear(2, 2), "zeros", 0)
 
 

@@ -65,7 +65,9 @@ def test_a_transferred_permutation_was_found_on_the_same_replicates():
             assert not {n.trial_id for n in each.networks} & {n.trial_id for n in found}
 
 
-@pytest.mark.parametrize(("across", "keys"), [("widths", "width"), ("tasks", "dataset, examples")])
+@pytest.mark.parametrize(
+    ("across", "keys"), [("widths", "width"), ("tasks", "dataset, dataset_options, examples")]
+)
 def test_nothing_to_compare_across_is_an_error(across, keys):
     with pytest.raises(UserError, match=f"compare.across = {across}: .*{keys}"):
         planned(across, width=4)

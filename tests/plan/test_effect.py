@@ -52,6 +52,12 @@ OTHERS = {  # another value for every key of `train`, beside TRAIN and the defau
     "spawn_replicate": 1,
 }
 ELSEWHERE = {"dataset", "milestones", "threads", "device"}  # needs files, a schedule, cores, a GPU
+ELSEWHERE |= {
+    "dataset_options",
+    "init_options",
+    "optimiser_options",
+    "schedule_options",
+}  # are checked against functions
 
 
 def end(root, **train):
@@ -175,7 +181,7 @@ def test_commands_refuse_what_stored_sweeps_may_have(networks):
     path = networks / "s.yaml"
     path.write_text(f"name: s\ntrain: {{{', '.join(f'{k}: {v}' for k, v in TRAIN.items())}, gamma: 0.5}}\n")
     with pytest.raises(
-        UserError, match=r"s.yaml: train.gamma = 0.5: .*the schedule one_cycle has no milestones"
+        UserError, match=r"s.yaml: train.gamma = 0.5: .*the schedule one_cycle does not read it"
     ):
         load_one(str(path), None)
     assert plan(**TRAIN, gamma=0.5).trials

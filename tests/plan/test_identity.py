@@ -9,9 +9,11 @@ from raysweep.plan.alignments import (
 )
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import KNOWN_OF_IMPORTS, Network, data_config
+from raysweep.plan.import_files import ImportFile
 from raysweep.plan.plan import desired
 from raysweep.plan.trial_ids import make_branch, make_chain, make_import, make_trial
 from raysweep.sweep.align import Align
+from raysweep.sweep.imports import Imports
 from raysweep.sweep.load import check
 from raysweep.sweep.prune import Prune
 
@@ -114,7 +116,7 @@ def jobs_of_every_kind():
     dense = [make_trial(training, replicate, "data") for replicate in range(3)]
     spawning = plan(replicates=1, spawn_at="3st").sweep.trainings[0]
     spawned = make_trial(spawning, 5, "data", trunk=dense[1])
-    imported = make_import(training, 1, "data", "a.pt", "content", {})
+    imported = make_import(training, 1, "data", ImportFile("a.pt", "content"), Imports(("a.pt",)), {})
     prune, align = Prune.model_validate({"levels": 2}), Align()
     chain, other = make_chain(dense[0], prune, 4), make_chain(dense[1], prune, 4)
     networks = tuple(Network(name, level, 3) for name, level in (("b", 0), ("a", 1), ("c", 0), ("a", 0)))

@@ -9,8 +9,9 @@ from raysweep.plan.barriers import BarrierMaker
 from raysweep.plan.identity import Comparison, Network
 from raysweep.plan.later import LATER
 from raysweep.plan.trial_ids import make_chain, make_trial
-from raysweep.sweep.align import Align, WeightMatching
+from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
+from raysweep.sweep.method_options import WeightMatching
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.train import Training
 from raysweep.vocabulary import Interpolation, Kind

@@ -20,7 +20,7 @@ from raysweep.plan.rates import (
 )
 from raysweep.sweep.load import check
 
-NOTHING = Done({}, frozenset(), {}, frozenset())
+NOTHING = Done({}, {}, {}, frozenset())
 MODELS = {VGG: "vgg16", RESNET: "resnet20"}
 
 

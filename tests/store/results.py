@@ -38,6 +38,7 @@ def barrier_rows(barrier_id, value=0.5, interpolation="pair", splits=("train", "
             "curve_error": [value] * points,
             "seconds": 1.0,
             **{name: name for name in ("hardware", "software", "execution", "provenance")},
+            "inputs": None,
         }
         for split in splits
     ]

@@ -41,3 +41,20 @@ def test_a_mistyped_root_is_an_error(command, tmp_path):
     assert "raysweep has stored nothing there" in here(command, tmp_path, code=2)
     assert not (tmp_path / "rusn").exists()
     assert not list(tmp_path.iterdir())
+
+
+def test_links_to_folders_below_a_root_end_in_one_line(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    (root / "trials/a").mkdir(parents=True)
+    (root / "sweeps/s").mkdir(parents=True)
+    (root / "sweeps/s/sweep.yaml").write_text("name: s")
+    (elsewhere / "alignments").mkdir(parents=True)
+    (root / "results").symlink_to(elsewhere)
+    said = here("verify", root, code=2)
+    assert f"{root}/results/alignments: leads out of the root, to {elsewhere}/alignments" in said
+    (root / "results").unlink()
+    for target in (root / "trials", root / "trials/a/loop"):  # the folder above, and the link itself
+        (root / "trials/a/loop").symlink_to(target)
+        (line,) = here("verify", root, code=2).splitlines()
+        assert line.startswith(f"error: {root}/trials/a/loop: is a symbolic link")
+        (root / "trials/a/loop").unlink()

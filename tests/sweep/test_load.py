@@ -160,7 +160,7 @@ def test_every_numeric_key_refuses_what_is_no_number(path, value):
         (OTHER.replace("KEY", "batchsize: 10"), "did you mean 'batch_size'"),
         (OTHER.replace("KEY", "optimizer: sgd"), "did you mean 'optimiser'"),
         (OTHER.replace("KEY", "seeds: 4"), "did you mean 'replicates'"),
-        (OTHER.replace("KEY", "optimiser: adam"), "did you mean 'adamw'"),
+        (OTHER.replace("KEY", "optimiser: adams"), "did you mean 'adam'"),
         (OTHER.replace("KEY", "device: gpu"), "train.device = 'gpu': did you mean 'cuda'"),
         (OTHER.replace("KEY", "kinds: [via]"), "unknown key train.kinds: did you mean 'compare.kinds'"),
         (BASE + "lr: 0.1", "unknown key lr: did you mean 'train.learning_rate'"),

@@ -8,7 +8,7 @@ from torch.nn import functional
 from raysweep.commands.plan import plan_table
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import MODELS, NORMS
+from raysweep.models.registry import MODELS, NORMS
 from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import check

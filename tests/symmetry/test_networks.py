@@ -4,7 +4,7 @@ from torch import nn
 
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.models.names import MODELS, NORMS
+from raysweep.models.registry import MODELS, NORMS
 from raysweep.symmetry import prove
 from tests.symmetry.checks import assert_unchanged, traced
 

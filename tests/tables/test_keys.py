@@ -3,7 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from raysweep.sweep.align import Align, WeightMatching
+from raysweep.sweep.align import Align
+from raysweep.sweep.method_options import WeightMatching
 from raysweep.sweep.train import Training
 from raysweep.tables.keys import column_type, key_columns
 from raysweep.tables.schemas import TABLES, schema

@@ -5,6 +5,7 @@ import pytest
 
 from analysis.rows.settings import by_networks, by_setting, by_width
 from raysweep.sweep.align import Align
+from raysweep.sweep.methods import METHODS
 from raysweep.sweep.train import Training
 from raysweep.tables.rows import METHOD_OPTIONS
 from raysweep.tables.schemas import TABLES
@@ -27,15 +28,18 @@ VALUES = {
     "depth": [2, 3],
     "norm": ["none", "layer"],
     "init": ["pytorch", "own"],
+    "init_options": [{}, {"gain": 2.0}],
     "epochs": [1, 2],
     "batch_size": [300, 400],
     "drop_last": [False, True],
     "optimiser": ["sgd", "adamw"],
+    "optimiser_options": [{}, {"beta2": 0.9}],
     "learning_rate": [0.1, 0.05],
     "momentum": [0.9, 0.8],
     "nesterov": [False, True],
     "weight_decay": [0.0, 0.1],
     "schedule": ["constant", "cosine"],
+    "schedule_options": [{}, {"power": 2}],
     "milestones": [["1ep"], ["1ep", "2ep"]],
     "gamma": [0.1, 0.2],
     "warmup": ["0ep", "1st"],
@@ -51,6 +55,18 @@ VALUES = {
 }
 NEEDED = {"milestones": {"schedule": "milestones"}, "spawn_replicate": {"spawn_at": "1ep"}}
 NEEDED["compile"] = {"device": "cuda"}
+NEEDED["init_options"] = {"init": f"{__name__}:drawn"}
+NEEDED["optimiser_options"] = {"optimiser": "adamw"}
+NEEDED["schedule_options"] = {"schedule": f"{__name__}:falling"}
+
+
+def drawn(model, generator, gain=1.0):
+    for parameter in model.parameters():
+        parameter.normal_(0, gain, generator=generator)
+
+
+def falling(step, steps, power=1):
+    return (1 - step / steps) ** power
 
 
 def test_every_key_of_the_schema_is_tried():
@@ -100,8 +116,8 @@ def test_runs_have_names_of_their_own(swept):
 def test_every_option_of_align_is_a_column_of_its_alignments():
     columns = {name for name, _, _ in TABLES["alignments"]}
     plain = {"seed", "threads", "device"}
-    assert {*METHOD_OPTIONS, *plain} <= columns
-    assert Align.model_fields.keys() == {"methods", *Align().methods, "activation_matching", *plain}
+    assert {*METHOD_OPTIONS, "options", *plain} <= columns
+    assert Align.model_fields.keys() == {"methods", "method_options", *METHODS, *plain}
 
 
 def test_settings_of_align_and_compare_stand_beside_the_results():

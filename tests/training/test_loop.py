@@ -15,6 +15,8 @@ VARIANTS = {
     "sgd": {},
     "nesterov": {"nesterov": True},
     "adamw": {"optimiser": "adamw", "schedule": Schedule("cosine", 1e-3, 220)},
+    "adam": {"optimiser": "adam", "schedule": Schedule("cosine", 1e-3, 220)},
+    "rmsprop": {"optimiser": "rmsprop", "schedule": Schedule("cosine", 1e-3, 220)},
     "augmented": {"augment": "flip_crop"},
     "bfloat16": {"precision": "bfloat16"},
     "drop_last": {"drop_last": True},

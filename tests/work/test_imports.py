@@ -19,9 +19,10 @@ from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
 from raysweep.plan.identity import data_config
-from raysweep.plan.plan import done, todo
+from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
+from raysweep.sweep.load import check
 from raysweep.sweep.train import Training
 from raysweep.tables.publishing import publish_tables
 from raysweep.tables.variants import variants
@@ -29,10 +30,11 @@ from raysweep.tracking.values import parameters
 from raysweep.work.data import resident
 from raysweep.work.fitting import Unfitting, fitting_state
 from raysweep.work.imports import import_checkpoint
-from raysweep.work.weight_files import PREFIXES, read_states
+from raysweep.work.weight_files import AVERAGES, WRAPPERS, read_states
 from tests.conftest import mlp
 from tests.work.plans import plan
 
+PREFIXES = [f"{name}." for name in (*WRAPPERS, *AVERAGES)]
 IMPORTED = {"epochs": 0, "batch_size": 128, "init": "kaiming_normal"}  # defaults, which say nothing
 
 
@@ -119,9 +121,10 @@ def test_the_state_dict_that_fits_is_found_wherever_it_lies(tmp_path, model, sta
     other = {name: tensor + 1 for name, tensor in state.items()}
     assert same(fit({"ema": other, "model": state}, model, tmp_path), state)
     assert same(fit({"ema": state, "net": copy.deepcopy(state)}, model, tmp_path), state)
-    with pytest.raises(Unfitting, match="ema and net both fit and differ"):
-        fit({"ema": other, "net": state}, model, tmp_path)
-    renamed = {f"my.{name}": tensor for name, tensor in state.items()}
+    assert same(fit({"state_dict": state, "state_dict_ema": other}, model, tmp_path), state)
+    with pytest.raises(Unfitting, match="best and last both fit and differ; name one of them as under"):
+        fit({"best": other, "last": state}, model, tmp_path)
+    renamed = {name.replace("layers", "my"): tensor for name, tensor in state.items()}
     with pytest.raises(Unfitting, match=r"\(under net\) .*state dicts under ema"):
         fit({"net": renamed, "ema": teacher}, model, tmp_path)
     with pytest.raises(Unfitting, match=r"\(under net\) .*state dicts under ema.of"):
@@ -149,6 +152,55 @@ def test_a_prefix_that_not_all_names_have_is_part_of_them(state):
     short = {name.removeprefix("module."): tensor for name, tensor in own.items()}
     with pytest.raises(Unfitting, match=r"module.weight \(2, 3\) is missing \(nearest in the file: weight"):
         fitting_state({(): short}, network)
+
+
+WRAPPED = {
+    "lightning": lambda own: {
+        **{f"model._orig_mod.{name}": tensor for name, tensor in own.items()},
+        "criterion.weight": torch.ones(10),
+        "val_accuracy.total": torch.tensor(3.0),
+    },
+    "averaged": lambda own: {"n_averaged": torch.tensor(9), **{f"module.{n}": t for n, t in own.items()}},
+    "an average beside it": lambda own: {
+        **{f"ema_model.{name}": tensor + 1 for name, tensor in own.items()},
+        **{f"net.{name}": tensor for name, tensor in own.items()},
+    },
+    "named by its user": lambda own: {f"my_classifier.{name}": tensor for name, tensor in own.items()},
+    "a compiled layer": lambda own: {
+        name.replace("layers.3.", "layers.3._orig_mod.module."): tensor for name, tensor in own.items()
+    },
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPED)
+def test_a_network_is_found_in_what_others_wrap_it_in(wrapper, model, state):
+    assert same(fitting_state({("state_dict",): WRAPPED[wrapper](state)}, model), state)
+
+
+def test_an_average_is_taken_where_it_is_asked_for(model, state):
+    average = {name: tensor + 1 for name, tensor in state.items()}
+    states = {("state_dict",): state, ("state_dict_ema",): {f"module.{n}": t for n, t in average.items()}}
+    assert same(fitting_state(states, model), state)
+    assert same(fitting_state(states, model, "state_dict_ema"), average)
+    assert same(fitting_state(states, model, "state_dict_ema.module"), average)
+    with pytest.raises(Unfitting, match=r"nothing lies under ema; state dicts under state_dict, state_dict"):
+        fitting_state(states, model, "ema")
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_a_network_in_several_files_is_read_from_all_of_them(suffix, tmp_path, model, state):
+    names = list(state)
+    shards = {f"one.{suffix}": names[:3], f"two.{suffix}": names[3:]}
+    for shard, kept in shards.items():
+        part = {name: state[name] for name in kept}
+        save_file(part, tmp_path / shard) if suffix == "safetensors" else torch.save(part, tmp_path / shard)
+    index = tmp_path / f"model.{suffix}.index.json"
+    where = {name: shard for shard, kept in shards.items() for name in kept}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": where}))
+    assert same(read(index, model), state)
+    index.write_text(json.dumps({"weight_map": {**where, names[0]: f"two.{suffix}"}}))
+    with pytest.raises(UserError, match=rf"two.{suffix} lacks {names[0]}, which .*index.json says"):
+        read_states(str(index))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -239,12 +291,16 @@ def test_an_error_says_what_the_file_has_instead(state, model):
     assert said.count("is missing") == 2
 
 
+def import_all(root, wanted):
+    for trial in wanted.trials.values():
+        data = resident(data_config(trial.training, trial.replicate), None, False, "unit")
+        import_checkpoint(trial, data, TrialStore(Files(str(root))))
+
+
 def imported(root, *paths):
     """Import files as networks of one sweep, and publish its tables."""
     wanted, files = plan(**{**IMPORTED, "imports": [str(path) for path in paths]}), Files(str(root))
-    for trial, path in zip(wanted.trials.values(), paths, strict=True):
-        data = resident(data_config(trial.training, trial.replicate), None, False, "unit")
-        import_checkpoint(trial, str(path), data, TrialStore(files))
+    import_all(root, wanted)
     publish_tables(files, wanted, done(wanted, files), [])
     return wanted, pd.read_parquet(root / "sweeps/s/trials")
 
@@ -287,6 +343,38 @@ def test_of_a_training_that_is_not_known_the_tables_say_nothing(tmp_path):
     paths[0].rename(tmp_path / "renamed.pt")
     again, _ = imported(tmp_path, tmp_path / "renamed.pt", paths[1])
     assert list(again.trials) == list(wanted.trials)
+
+
+def test_several_settings_and_what_is_known_of_their_training(tmp_path):
+    for width in (6, 7):
+        (tmp_path / f"mlp{width}").mkdir()
+        for seed in range(2):
+            state = initialised(mlp(width), "pytorch", seed).state_dict()
+            torch.save(state, tmp_path / f"mlp{width}" / f"seed_{seed}.pt")
+    narrow = {"files": str(tmp_path / "mlp6"), "width": 6, "epochs": 20, "learning_rate": 0.05}
+    wide = {"files": str(tmp_path / "mlp7/*_*.pt"), "width": 7}
+    train = {"dataset": "digits", "imports": [narrow, wide]}
+    wanted, files = desired(check("test", {"name": "s", "train": train})), Files(str(tmp_path / "root"))
+    import_all(tmp_path / "root", wanted)
+    publish_tables(files, wanted, done(wanted, files), [])
+    trials = pd.read_parquet(tmp_path / "root/sweeps/s/trials").sort_values(["width", "replicate"])
+    assert trials.width.tolist() == [6, 6, 7, 7]
+    assert trials.replicate.tolist() == [0, 1, 0, 1]
+    assert [name[-14:] for name in trials.import_file] == [
+        f"mlp{width}/seed_{seed}.pt" for width in (6, 7) for seed in (0, 1)
+    ]
+    assert trials.learning_rate.fillna(0).tolist() == [0.05, 0.05, 0, 0]
+    assert trials.epochs.fillna(0).tolist() == [20, 20, 0, 0]
+    assert trials.momentum.isna().all()
+    assert trials.group.nunique() == 2
+
+
+def test_a_file_that_changes_after_it_got_its_id_is_not_imported(tmp_path):
+    torch.save(initialised(mlp(6), "pytorch", 0).state_dict(), tmp_path / "a.pt")
+    wanted = plan(**{**IMPORTED, "imports": [str(tmp_path / "a.pt")]})
+    torch.save(initialised(mlp(6), "pytorch", 1).state_dict(), tmp_path / "a.pt")
+    with pytest.raises(UserError, match=r"a\.pt has changed since this command read it"):
+        import_all(tmp_path / "root", wanted)
 
 
 def test_plans_say_that_networks_may_have_seen_a_split_of_our_own(tmp_path):

@@ -1,19 +1,28 @@
 """Columns of `alignments`, of their `layers`, and of `agreements`, the comparisons of two permutations."""
 
-from raysweep.sweep.align import ActivationMatching, Align, WeightMatching
+from raysweep.sweep.align import Align
+from raysweep.sweep.methods import METHODS
 from raysweep.tables.columns.shared import BOOL, COMPUTED_ON, FLOAT, FLOATS, GROUP, INT, TEXT, TEXTS, listed
 from raysweep.tables.keys import Column, key_columns
-from raysweep.vocabulary import Method
 
 _OPTIONS: list[Column] = [  # the settings of `align` that determine an alignment
-    *key_columns(WeightMatching, WeightMatching.model_fields, " Null for other methods."),
-    *key_columns(ActivationMatching, ActivationMatching.model_fields, " Null for other methods."),
+    *(
+        column
+        for entry in METHODS.values()
+        if entry.columns
+        for column in key_columns(entry.options, entry.options.model_fields, " Null for other methods.")
+    ),
+    (
+        "options",
+        TEXT,
+        "The options of any other method, as JSON. Null for methods with columns of their own.",
+    ),
     *key_columns(Align, ("seed", "threads", "device")),
 ]
 
 ALIGNMENTS: list[Column] = [
     ("alignment_id", TEXT, "The id of the alignment."),
-    ("method", TEXT, f"The method that found the permutation: {listed(Method)}."),
+    ("method", TEXT, f"The method that found the permutation: {listed(METHODS)}, or module:function."),
     (
         "networks",
         TEXTS,
@@ -37,12 +46,16 @@ ALIGNMENTS: list[Column] = [
     (
         "objective",
         FLOAT,
-        "The value that the method maximises, at the permutation that it found. By weights it is <A, "
-        "P[B]>, or the sum of cosines; for a narrow network in a wide one it is minus the squared "
-        "distance from the chosen units.",
+        "<A, P[B]> over all matched weights at the permutation that the method found; with the kernel cosine "
+        "the sum of cosines, by activations that of similarities, and for a narrow network in a wide one "
+        "minus the squared distance from the chosen units. Of several networks, the sum over pairs.",
     ),
     ("objective_identity", FLOAT, "The same value at the identity."),
-    ("iterations", INT, "The number of assignment problems that were solved."),
+    (
+        "iterations",
+        INT,
+        "The number of assignment problems that were solved. Null where they are not counted.",
+    ),
     ("fixed_points", FLOAT, "The share of hidden units that stay in place."),
     ("seconds", FLOAT, "The time that the alignment took (s)."),
     *COMPUTED_ON,

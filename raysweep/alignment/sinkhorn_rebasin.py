@@ -1,0 +1,93 @@
+"""Sinkhorn re-basin: a relaxed permutation is trained on a loss by gradient descent.
+
+Source: Pena et al. 2023 (arXiv 2212.12042), with the values of their code: logits start at the identity with
+noise of standard deviation 0.1, and AdamW trains them at a rate of 0.1 through 20 Sinkhorn iterations.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+from torch import nn
+
+from raysweep.alignment.mixture_loss import Batch, batches, mixture_loss
+from raysweep.alignment.relaxed import apply_relaxed, harden, mixed, relaxed
+from raysweep.alignment.weight_matching import matched_spec
+from raysweep.choices import choose
+from raysweep.digest import seed_for
+from raysweep.symmetry import Permutation, PermutationSpec
+
+NOISE = 0.1  # standard deviation of the logits at the start
+ITERATIONS = 20  # of Sinkhorn's normalisations
+
+State = Mapping[str, torch.Tensor]
+Share = Callable[[torch.Generator], float]
+
+SHARES: dict[str, Share] = {  # of the second network in the mixture whose loss is trained
+    "midpoint": lambda generator: 0.5,
+    "random": lambda generator: torch.rand((), generator=generator).item(),
+}
+
+
+def sinkhorn_rebasin(
+    spec: PermutationSpec,
+    states: Sequence[State],
+    seed: int,
+    models: Sequence[nn.Module],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    loss: str = "midpoint",
+    steps: int = 200,
+    batch_size: int = 1000,
+    learning_rate: float = 0.1,
+    tau: float = 1.0,
+) -> Permutation:
+    """Return the permutation that brings the second of two networks close to the first.
+
+    With the `loss` l2 the squared distance of their weights is trained, otherwise the cross-entropy on
+    batches of training examples at the `midpoint` of the two, or at a `random` point between them. `images`
+    has the shape (examples, ...) and `labels` (examples,). The seed draws batches, points and the noise. The
+    permutation is the assignment of the logits after `steps`; it respects blocks. Raises `ValueError` for an
+    unknown loss and for other than two networks.
+    """
+    target, source = states
+    if not spec.sizes:
+        return Permutation({})
+    generator = torch.Generator().manual_seed(seed)
+    like = next(iter(source.values()))
+    logits = {
+        group: (torch.eye(size) + NOISE * torch.randn(size, size, generator=generator))
+        .to(like.device)
+        .requires_grad_()
+        for group, size in spec.sizes.items()
+    }
+    data = batches(images, labels, batch_size, seed_for("batches", seed))
+    if loss == "l2":
+        distance = _distance(matched_spec(spec), target)
+    else:
+        distance = _risk(models[0].eval(), target, data, choose("loss", loss, SHARES), generator)
+    optimiser = torch.optim.AdamW(logits.values(), lr=learning_rate)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        matrices = relaxed(spec, logits, tau, ITERATIONS)
+        distance(apply_relaxed(spec, matrices, source)).backward()
+        optimiser.step()
+    return harden(spec, logits)
+
+
+def _distance(matched: PermutationSpec, target: State) -> Callable[[State], torch.Tensor]:
+    def distance(moved: State) -> torch.Tensor:
+        squares = [(target[name] - moved[name]).square().sum() for name in matched.axes]
+        return torch.stack(squares).sum() / sum(target[name].numel() for name in matched.axes)
+
+    return distance
+
+
+def _risk(
+    model: nn.Module, target: State, data: Iterator[Batch], draw: Share, generator: torch.Generator
+) -> Callable[[State], torch.Tensor]:
+    def risk(moved: State) -> torch.Tensor:
+        share = draw(generator)
+        return mixture_loss(model, mixed([target, moved], [1 - share, share]), next(data))
+
+    return risk

@@ -1,0 +1,79 @@
+"""The straight-through estimator: permutations by weight matching against copies that a loss trains.
+
+Sources: Ainsworth et al. 2023 (Git Re-Basin, arXiv 2209.04836), section 3.3, for two networks, and Ito et al.
+2025 (STE-MM, PMLR 267:26611) for more. Each network but the first has a copy of the first one's weights; it
+is matched to its copy, and the gradient of a mixture's loss with respect to the permuted network goes
+straight through to the copy.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import nn
+
+from raysweep.alignment.mixture_loss import batches, mixture_loss
+from raysweep.alignment.relaxed import mixed
+from raysweep.alignment.weight_matching import matched_spec, weight_matching
+from raysweep.choices import choose
+from raysweep.digest import seed_for
+from raysweep.symmetry import Permutation, PermutationSpec
+
+State = Mapping[str, torch.Tensor]
+
+POINTS: dict[
+    str, Callable[[int, torch.Generator], torch.Tensor]
+] = {  # weights of the n networks in a mixture
+    "centre": lambda count, generator: torch.ones(count),
+    "random": lambda count, generator: torch.rand(count, generator=generator),
+}
+
+
+def straight_through(
+    spec: PermutationSpec,
+    states: Sequence[State],
+    seed: int,
+    models: Sequence[nn.Module],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    point: str = "centre",
+    steps: int = 200,
+    batch_size: int = 256,
+    learning_rate: float = 0.001,
+) -> list[Permutation]:
+    """Return a permutation of each of n networks of one architecture, the identity of the first.
+
+    The trained loss is the cross-entropy, on batches of training examples, at the `centre` of the networks or
+    at a `random` point between them. `images` has the shape (examples, ...) and `labels` (examples,). The
+    seed draws batches, points and the orders of layers. Raises `ValueError` for an unknown point and fewer
+    than two networks.
+    """
+    if len(states) < 2:
+        raise ValueError(f"{len(states)} networks: matching requires at least two")
+    if not spec.sizes:
+        return [Permutation({})] * len(states)
+    draw, generator = choose("point", point, POINTS), torch.Generator().manual_seed(seed)
+    matched, model = matched_spec(spec), models[0].eval()
+    first, others = states[0], states[1:]
+    copies = [{n: first[n].detach().clone().requires_grad_() for n in matched.axes} for _ in others]
+    found: list[Permutation | None] = [None] * len(others)
+    data = batches(images, labels, batch_size, seed_for("batches", seed))
+    optimiser = torch.optim.Adam((t for copy in copies for t in copy.values()), lr=learning_rate)
+    for step in range(steps):
+        moved = [first]
+        for member, (copy, state) in enumerate(zip(copies, others, strict=True)):
+            chosen = seed_for("straight through", seed, step, member)
+            fitted = weight_matching(matched, copy, state, chosen, start=found[member]).permutation
+            found[member] = fitted
+            moved.append(_straight_through(spec.apply(fitted, state), copy))
+        weights = draw(len(states), generator)
+        optimiser.zero_grad()
+        mixture_loss(model, mixed(moved, (weights / weights.sum()).tolist()), next(data)).backward()
+        optimiser.step()
+    identity = Permutation.identity(spec.sizes)
+    return [identity, *(each or identity for each in found)]
+
+
+def _straight_through(moved: State, copy: State) -> dict[str, torch.Tensor]:
+    """Return the permuted network; gradients with respect to it are those of the copy."""
+    return {**moved, **{name: moved[name] + (tensor - tensor.detach()) for name, tensor in copy.items()}}

@@ -1,0 +1,68 @@
+"""The inputs of a result: the checkpoints and permutations that it was computed from, by name and digest.
+
+Ids say what was asked for. The same id may be computed to other bits on another kind of machine, so each row
+also says which bits it was computed from, as texts `trial_id@level@step=digest` and `alignment_id=digest`.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+CHARACTERS = 16  # of a SHA-256 in hexadecimal digits: 64 bits
+
+
+def named_input(name: str, digest: str) -> str:
+    """Return the text for an input: a network or an alignment, with the SHA-256 of its content."""
+    return f"{name}={digest[:CHARACTERS]}"
+
+
+def split_input(text: str) -> tuple[str, str]:
+    """Return the name and the digest in the text of an input."""
+    name, _, digest = text.rpartition("=")
+    return name, digest
+
+
+def permutation_digest(row: Mapping[str, Any]) -> str:
+    """Return the digest of what an alignment found, given its row's `groups` and `permutations`."""
+    sha = hashlib.sha256()
+    for group, units in zip(row["groups"], row["permutations"], strict=True):
+        sha.update(f"{group} {len(units)} ".encode())
+        sha.update(np.asarray(units, "<i4").tobytes())
+    return sha.hexdigest()[:CHARACTERS]
+
+
+def number_of(text: str) -> int:
+    """Return 64 bits of a hash of a text, by which names and digests are compared in arrays."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+class Known:
+    """What is stored now: arrays of the hashes of names and of digests, in the same order."""
+
+    def __init__(self, names: np.ndarray, digests: np.ndarray) -> None:
+        order = np.argsort(names)
+        self._names, self._digests = names[order], digests[order]
+
+    @classmethod
+    def of(cls, digests: Mapping[str, str]) -> "Known":
+        """Return what is stored now, from digests by name."""
+        columns = (map(number_of, digests), map(number_of, digests.values()))
+        return cls(*(np.fromiter(column, np.int64, len(digests)) for column in columns))
+
+    def contradicts(self, inputs: np.ndarray) -> np.ndarray:
+        """Return which of these inputs, (inputs, 2) hashes of names and digests, have other bits now.
+
+        What is not stored contradicts nothing.
+        """
+        if not len(self._names):
+            return np.zeros(len(inputs), bool)
+        at = np.searchsorted(self._names, inputs[:, 0]).clip(max=len(self._names) - 1)
+        found: np.ndarray = (self._names[at] == inputs[:, 0]) & (self._digests[at] != inputs[:, 1])
+        return found
+
+
+def numbers_of(inputs: Sequence[str]) -> list[int]:
+    """Return the hashes of the name and the digest of each of these inputs, one after the other."""
+    return [number_of(part) for text in inputs for part in split_input(text)]

@@ -1,0 +1,115 @@
+"""The options of the methods of alignment: a section of `align` for each method, of its name."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from raysweep.sweep.fields import Number, Strict, Whole
+from raysweep.vocabulary import Kernel, Order, Similarity, Tensor
+
+
+class Options(Strict):
+    """The options of a method."""
+
+    @property
+    def trained_examples(self) -> int:
+        """How many examples a mixture of the networks is trained on, forward and backward."""
+        return 0
+
+
+class Trained(Options):
+    """The options of a method that trains permutations on the loss of mixtures."""
+
+    steps: Whole = Field(default=200, gt=0, description="The number of optimiser steps.")
+    batch_size: Whole = Field(
+        default=256, gt=0, description="The number of training examples in a step, without augmentation."
+    )
+
+    examples: Whole = Field(
+        default=10_000, gt=0, description="The number of training examples that batches are drawn from."
+    )
+
+    @property
+    def trained_examples(self) -> int:
+        return self.steps * self.batch_size
+
+
+class WeightMatching(Options):
+    kernel: Kernel = Field(
+        default=Kernel.LINEAR, description="Which similarity of the weights of two units is maximised."
+    )
+    order: Order = Field(
+        default=Order.RANDOM,
+        description="The order in which a round of coordinate ascent visits the layers.",
+    )
+    biases: bool = Field(
+        default=True, description="Whether biases and other vectors are matched along with the weights."
+    )
+    restarts: Whole = Field(
+        default=1,
+        gt=0,
+        description="The number of ascents for each pair; the one that reaches the best objective is kept.",
+    )
+
+
+class ActivationMatching(Options):
+    tensor: Tensor = Field(
+        default=Tensor.LAST,
+        description="Which values of a unit are compared: those before its norm and nonlinearity (`first`), "
+        "those after them (`last`), or the sum of all similarities (`all`).",
+    )
+    similarity: Similarity = Field(
+        default=Similarity.CORRELATION,
+        description="Which similarity of the activations of two units is maximised.",
+    )
+    examples: Whole = Field(
+        default=10_000,
+        gt=0,
+        description="The number of training examples on which activations are recorded, without "
+        "augmentation.",
+    )
+    pixels: Whole = Field(
+        default=1,
+        gt=0,
+        description="The number of pixels of each example at which the value of a channel is recorded.",
+    )
+
+
+class FrankWolfe(Options):
+    steps: Whole = Field(default=100, gt=0, description="The most steps of an ascent.")
+    restarts: Whole = Field(
+        default=1,
+        gt=0,
+        description="The number of ascents; all but the first begin at random permutations, and the one that "
+        "reaches the best objective is kept.",
+    )
+
+
+class SinkhornRebasin(Trained):
+    loss: Literal["l2", "midpoint", "random"] = Field(
+        default="midpoint",
+        description="What is trained: the squared distance of the weights (`l2`), or the loss at the "
+        "midpoint of the two networks or at a random point between them.",
+    )
+    batch_size: Whole = Field(
+        default=1000, gt=0, description="The number of training examples in a step, without augmentation."
+    )
+    learning_rate: Number = Field(default=0.1, gt=0, description="The learning rate of AdamW.")
+    tau: Number = Field(
+        default=1.0,
+        gt=0,
+        description="The temperature: the lower, the closer a relaxed permutation is to a permutation.",
+    )
+
+    @property
+    def trained_examples(self) -> int:
+        return 0 if self.loss == "l2" else super().trained_examples
+
+
+class StraightThrough(Trained):
+    point: Literal["centre", "random"] = Field(
+        default="centre",
+        description="Where the loss is trained: at the centre of the networks, or at a random point between "
+        "them.",
+    )
+    learning_rate: Number = Field(default=0.001, gt=0, description="The learning rate of Adam.")

@@ -1,0 +1,46 @@
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from raysweep.data.given import examples_of, images_of
+
+IMAGES, LABELS = torch.arange(20.0).view(10, 2), torch.arange(10) % 3
+
+
+def loader():
+    return DataLoader(TensorDataset(IMAGES, LABELS), batch_size=4)
+
+
+@pytest.mark.parametrize("given", [IMAGES, loader(), IMAGES.split(3), [(each,) for each in IMAGES.split(6)]])
+def test_images_come_as_a_tensor_or_in_batches(given):
+    assert torch.equal(images_of(given), IMAGES)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [(IMAGES, LABELS), (loader(), None), (iter(loader()), None), (loader(), LABELS), (IMAGES, LABELS.int())],
+)
+def test_examples_come_as_tensors_or_as_a_loader(given):
+    split = examples_of(*given)
+    assert torch.equal(split.images, IMAGES)
+    assert torch.equal(split.labels, LABELS)
+    assert split.labels.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ((IMAGES, None), TypeError, "labels: expected a tensor of labels for a tensor of images"),
+        ((IMAGES.split(3), None), TypeError, "expected batches (images, labels) where no labels are given"),
+        ((IMAGES.numpy(), LABELS), TypeError, "not batches of a value of type ndarray"),
+        ((3, LABELS), TypeError, "images: expected a tensor with a first axis of examples, or batches"),
+        ((IMAGES, [0, 1]), TypeError, "labels: expected a tensor of labels (examples,), not list"),
+        ((IMAGES, LABELS.float()), TypeError, "labels: expected integers (examples,), not float32 (10,)"),
+        ((IMAGES, LABELS[:4]), ValueError, "10 images, but 4 labels"),
+        (([], None), ValueError, "images: there is no batch; an iterator can be read only once"),
+    ],
+)
+def test_what_is_none_of_these_is_told_what_is_expected(given, error, said):
+    with pytest.raises(error) as caught:
+        examples_of(*given)
+    assert said in str(caught.value)

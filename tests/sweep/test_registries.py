@@ -1,0 +1,127 @@
+"""An entry in a registry is all that a name needs: the schema, the documentation, plans and work follow."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from raysweep.models.build import build
+from raysweep.models.initialise import initialised
+from raysweep.models.registry import INITS, MODELS, NORMS, Initialisation, Model, Norm
+from raysweep.plan.effect import refuse_without_effect
+from raysweep.plan.estimate import estimate, gpu_hours
+from raysweep.plan.plan import Done, desired, todo
+from raysweep.sweep.load import check
+from raysweep.sweep.problems import keys
+from raysweep.sweep.reference import reference
+from raysweep.training.loop import TrainingRun
+from raysweep.training.registry import OPTIMISERS, SCHEDULES, Optimiser, Schedule
+from raysweep.training.schedule import Schedule as Rates
+from raysweep.work.device import ways_on
+from tests.conftest import mlp, settings
+from tests.work.plans import BASE
+
+HERE = "tests.sweep.test_registries"
+NEW = {
+    "model": (MODELS, Model(f"{HERE}:wide", "Novel words.", depth=2, convolutional=False)),
+    "norm": (NORMS, Norm(f"{HERE}:root_mean_square", "Novel words.", bias=False)),
+    "init": (INITS, Initialisation(f"{HERE}:ones", "Novel words.")),
+    "optimiser": (OPTIMISERS, Optimiser(f"{HERE}:plain", "Novel words.", keys=("learning_rate",), buffers=7)),
+    "schedule": (SCHEDULES, Schedule(f"{HERE}:halving", "Novel words.", keys=("gamma",))),
+}
+
+
+def wide(shape, classes, width, depth):
+    hidden = [nn.Flatten(), nn.Linear(64, width * depth), nn.ReLU()]
+    return nn.Sequential(*hidden, nn.Linear(width * depth, classes))
+
+
+def root_mean_square(units, pixels):
+    return nn.RMSNorm(units)
+
+
+def ones(model, generator, gain=1.0):
+    for parameter in model.parameters():
+        parameter.fill_(gain)
+
+
+def plain(parameters, learning_rate, extra=1.0):
+    return torch.optim.SGD(parameters, lr=learning_rate * extra)
+
+
+def halving(step, gamma):
+    return gamma**step
+
+
+@pytest.fixture(params=NEW)
+def key(request, monkeypatch):
+    registry, entry = NEW[request.param]
+    monkeypatch.setitem(registry.entries, "novel", entry)
+    keys.cache_clear()
+    yield request.param
+    keys.cache_clear()
+
+
+def planned(**train):
+    return check("file", {"name": "s", "train": {**BASE, "epochs": 1, "replicates": 2, **train}})
+
+
+def test_a_new_name_is_known_to_the_schema_and_the_documentation(key):
+    assert getattr(planned(**{key: "novel"}).trainings[0], key) == "novel"
+    assert "novel" in keys()[f"train.{key}"].names
+    assert f"| `train.{key}` | `novel` | Novel words. |" in reference()
+
+
+def test_a_new_name_is_planned(key):
+    wanted, plain_one = desired(planned(**{key: "novel"})), desired(planned())
+    assert not wanted.trials.keys() & plain_one.trials.keys()
+    work = todo(wanted, Done({}, frozenset(), {}, frozenset()))
+    assert estimate(wanted, work).bytes > 0
+    assert gpu_hours(wanted, work, "h100", everything=True).training > 0
+
+
+@pytest.fixture
+def added(monkeypatch):
+    for registry, entry in NEW.values():
+        monkeypatch.setitem(registry.entries, "novel", entry)
+
+
+def test_new_names_are_built_and_trained(added, digits):
+    config = replace(mlp(norm="novel"), depth=1)
+    assert isinstance(build(config).layers[2], nn.RMSNorm)
+    model = initialised(replace(mlp(), model="novel", depth=None), "novel", 0, {"gain": 0.5})
+    assert model[1].out_features == 2 * 16  # the entry's depth
+    assert all((parameter == 0.5).all() for parameter in model.parameters())
+    chosen = settings(optimiser="novel", schedule=Rates("novel", 0.1, 4, gamma=0.5))
+    TrainingRun(model, digits, chosen).advance(2)
+    assert chosen.schedule.rate(3) == 0.1 * 0.5**3
+    assert not all((parameter == 0.5).all() for parameter in model.parameters())
+    assert "compiled" not in ways_on("cuda", "auto", "novel")
+
+
+def test_what_an_entry_costs_and_reads_is_in_it(added):
+    bytes_of = {}
+    for name in ("sgd", "novel"):
+        wanted = desired(planned(optimiser=name))
+        bytes_of[name] = estimate(wanted, todo(wanted, Done({}, frozenset(), {}, frozenset()))).bytes
+    assert bytes_of["novel"] > bytes_of["sgd"]  # seven buffers in each resume point
+    for unread in ({"momentum": 0.5}, {"weight_decay": 0.1}):
+        with pytest.raises(Exception, match="the optimiser novel does not read it"):
+            refuse_without_effect("file", planned(optimiser="novel", **unread))
+    with pytest.raises(Exception, match="nesterov: only sgd with momentum"):
+        planned(optimiser="novel", nesterov=True)
+    refuse_without_effect("file", planned(schedule="novel", gamma=0.3))
+    with pytest.raises(Exception, match="the schedule cosine does not read it"):
+        refuse_without_effect("file", planned(schedule="cosine", gamma=0.3))
+
+
+def test_options_are_checked_against_the_signature(added):
+    wanted = desired(planned(optimiser="novel", optimiser_options={"extra": 2.0}))
+    assert not wanted.trials.keys() & desired(planned(optimiser="novel")).trials.keys()
+    for options, said in (
+        ({"extras": 1}, "optimiser_options.extras: .* no such option; did you mean 'extra'"),
+        ({"parameters": 1}, "optimiser_options.parameters: .* is given this argument"),
+    ):
+        with pytest.raises(Exception, match=said):
+            desired(planned(optimiser="novel", optimiser_options=options))
