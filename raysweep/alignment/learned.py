@@ -46,9 +46,9 @@ def learned(
     The first network stays as it is, because permuting all networks alike changes no mixture. `images` has
     the shape (examples, ...), `labels` (examples,); all are training examples. A fifth of them, drawn by the
     seed, is held out: of all permutations that occur the ones with the lowest loss there are returned, so it
-    is never above that of the start. `steps` of Adam, at a rate that falls from `learning_rate` to zero, train
-    logits that begin at 1 / `temperature` for the units of the start; then come at most `rounds` of swaps,
-    each of which tries so many `candidates`. Networks with BatchNorm use the statistics of each batch.
+    is never above that of the start. `steps` of Adam, at a rate that falls from `learning_rate` to zero,
+    train logits that begin at 1 / `temperature` for the units of the start; then come at most `rounds` of
+    swaps, each of which tries so many `candidates`. Networks with BatchNorm use the statistics of each batch.
 
     Raises `ValueError` for fewer than two networks, and for fewer than two examples.
     """

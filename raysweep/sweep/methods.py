@@ -9,6 +9,7 @@ from raysweep.registry import Entry, Registry, is_own
 from raysweep.sweep.method_options import (
     ActivationMatching,
     FrankWolfe,
+    Learned,
     Options,
     SinkhornRebasin,
     StraightThrough,
@@ -90,6 +91,13 @@ METHODS = Registry(
             "more networks Ito et al. 2025)",
             StraightThrough,
             joint="raysweep.alignment.straight_through:straight_through",
+        ),
+        "learned": Method(
+            "raysweep.alignment.learned:learned",
+            "permutations of all networks trained together on the loss of their mixtures, then improved by "
+            "swaps of units",
+            Learned,
+            joint="raysweep.alignment.learned:learned",
         ),
     },
 )
