@@ -153,6 +153,51 @@ def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) ->
     import_sweep(sweep, root, override)
 
 
+NETWORKS = "trial_id@level@step, or columns of the table trials as in 'width=64 replicate=0,1'"
+Chosen = Annotated[list[str], typer.Option("--networks", metavar="NETWORKS", help=NETWORKS)]
+OfSweep = Annotated[str | None, typer.Option("--sweep", help="whose table is read, if there are several")]
+
+
+@app.command()
+def merge(
+    root: UsedRoot,
+    networks: Chosen,
+    out: Annotated[str, typer.Option(metavar="FILE", help="the .safetensors file that is written")],
+    method: Annotated[
+        str, typer.Option(help="weight_matching, activation_matching, or joint (two networks jointly too)")
+    ] = "weight_matching",
+    repair: Annotated[bool, typer.Option("--repair", help="repair the statistics of hidden units")] = False,
+    seed: Annotated[int, typer.Option(help="the seed of the alignment")] = 0,
+    sweep: OfSweep = None,
+    data_root: Annotated[str | None, typer.Option(help="the folder of the data")] = None,
+) -> None:
+    """Align stored networks, write their mean to a file, and say the barrier before and after.
+
+    Two networks are aligned by permuting the second toward the first, more of them jointly.
+    """
+    from raysweep.commands.merge import merge_stored
+    from raysweep.store.files import Files
+
+    files = Files.existing(root)
+    for line in merge_stored(files, networks, sweep, out, method, repair, seed, data_root):
+        typer.echo(line)
+
+
+@app.command()
+def export(
+    root: UsedRoot,
+    networks: Chosen,
+    out: Annotated[str, typer.Option(help="a .safetensors file for one network, or a folder")],
+    sweep: OfSweep = None,
+) -> None:
+    """Copy stored networks into safetensors files that other programs read."""
+    from raysweep.commands.export import export as written
+    from raysweep.store.files import Files
+
+    for line in written(Files.existing(root), networks, sweep, out):
+        typer.echo(line)
+
+
 @app.command()
 def status(
     root: UsedRoot,

@@ -14,7 +14,7 @@ from raysweep.sweep.method_options import Options
 class Novel(Options):
     patience: int = Field(default=3, description="How long it waits.")
 
-entry = methods.Method("added:novel", "which does nothing", Novel, joint="added:novel")
+entry = methods.Method("added:novel", "Does nothing.", Novel, joint="added:novel")
 methods.METHODS.entries["novel"] = entry
 
 def novel(spec, states, seed, *, patience):
@@ -33,7 +33,7 @@ def main(root):
     from raysweep.store.results import ResultStore
 
     assert "| `novel.patience` | integer | `3` | How long it waits. |" in reference()
-    assert "`novel`, which does nothing" in reference()
+    assert "| `novel` | Does nothing. Aligns pairs, any number at once. |" in reference()
     assert any("novel" in meaning for name, _, meaning in TABLES["alignments"] if name == "method")
     align = {"methods": ["novel"], "novel": {"patience": 4}}
     kinds = {"kinds": ["direct", "joint"]}

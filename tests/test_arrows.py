@@ -10,7 +10,7 @@ PROJECT = Path(__file__).parents[1]
 FLOORS = (  # from the top of the house to its ground; rooms of one floor do not know each other
     ("cli",),
     ("commands",),
-    ("cluster", "tracking"),
+    ("cluster", "tracking", "merging"),
     ("tables", "work", "stored"),
     ("plan",),
     ("sweep", "store"),

@@ -54,7 +54,12 @@ def commands(quickstart, tables):
     """The folder after the commands of these READMEs, in their order."""
     folder, _ = quickstart
     _own_networks(folder, tables)
-    for each in (*blocks(".", "bash", ""), *blocks("sweeps", "bash", ""), *blocks("analysis", "bash")):
+    for each in (
+        *blocks(".", "bash", ""),
+        *blocks("sweeps", "bash", ""),
+        *blocks("analysis", "bash"),
+        marked("raysweep", "stored networks"),
+    ):
         for line in each.lines:
             _run(line, folder, each.mark == "long")
     return folder

@@ -40,7 +40,7 @@ _PRESETS = {VGG: "paper_vgg16_cifar10", RESNET: "paper_resnet20_cifar10"}
 # in `barriers`. Seeds, threads and devices are free here too.
 ALIGN: dict[str, dict[str, object]] = {
     WEIGHTS: {"kernel": "linear", "order": "random", "biases": True, "restarts": 1},
-    ACTIVATIONS: {"tensor": "last", "similarity": "correlation", "examples": 10_000, "pixels": 1},
+    ACTIVATIONS: {"tensor": "first", "similarity": "inner_product", "examples": 10_000, "pixels": 1},
 }
 COMPARE: dict[str, object] = {"alphas": 25, "train_examples": 10_000}
 

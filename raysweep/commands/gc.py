@@ -17,7 +17,7 @@ from raysweep.plan.record import SOURCES, Record, forget_former, read_record, sw
 from raysweep.store.divergence import FOLDER as DIVERGED
 from raysweep.store.files import Files
 from raysweep.store.lock import exclusive_root_lock
-from raysweep.store.results import ResultStore
+from raysweep.store.results import RESULTS, ResultStore
 
 UNKNOWN = "no sweep under this root has recorded that it asked for it"
 
@@ -71,7 +71,7 @@ def _garbage(files: Files, records: list[Record]) -> dict[str, Garbage]:
             identity = name.split("/")[1].removesuffix(".py")
             if identity not in asked:
                 found[name] = Garbage(size, reasons.of([identity]))
-    for kind in ("alignments", "barriers"):
+    for kind in RESULTS:
         found |= _results(files, kind, records, reasons)
     names = {record.sweep for record in records}
     for name, size in files.sizes(FOLDER).items():

@@ -28,6 +28,9 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
     rows.insert(1, ("checkpoints", _checkpoints(wanted, wanted.trials), unfinished))
     lines = [f"sweep {wanted.sweep.name}", _digests(wanted.sweep)]
     lines.append(f"{'':12}{'all':>9}{'done':>9}{'to do':>9}")
+    if wanted.measurements:
+        measures = sum(len(job.measurements) for job in work.barriers)
+        rows.append(("measures", len(wanted.measurements), measures))
     missing = missing_data(wanted)
     for what, total, to_do in rows:
         finished = "?" if missing else f"{total - to_do:,}"
@@ -47,9 +50,10 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
     if unfit:
         lines.append(f"{unfit:,} {UNFIT}")
     cost = estimate(wanted, work)
+    aligned = f"{cost.alignment_flops / 1e9:,.0f} GFLOP of alignments, " if cost.alignment_flops else ""
     lines.append(
         f"to do: about {cost.bytes / 1e6:,.1f} MB to store, {cost.training_flops / 1e9:,.0f} GFLOP of "
-        f"training, {cost.barrier_flops / 1e9:,.0f} GFLOP of barriers"
+        f"training, {aligned}{cost.barrier_flops / 1e9:,.0f} GFLOP of barriers"
     )
     lines += _hours_line(wanted, work, gpu)
     warned = [f"warning: {line}" for line in fruitless(wanted)]

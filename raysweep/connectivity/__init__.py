@@ -7,6 +7,7 @@ al. 2023 (REPAIR, arXiv 2211.08403) for the statistics of BatchNorm and of hidde
 
 from raysweep.connectivity.barrier import Barrier, Curve, barrier, curve, execution, risk
 from raysweep.connectivity.between import barrier_of, curve_of
+from raysweep.connectivity.folding import mixed_state
 from raysweep.connectivity.grids import mean_grid, pair_grid, simplex_grid
 from raysweep.connectivity.mixtures import NOTHING, Mending
 from raysweep.connectivity.statistics import (
@@ -28,6 +29,7 @@ __all__ = [
     "foreign_statistics",
     "has_running_statistics",
     "mean_grid",
+    "mixed_state",
     "pair_grid",
     "recompute_statistics",
     "risk",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ import torch
 from raysweep.connectivity.blend import shares
 from raysweep.connectivity.mixing import mixed_risks, risks_with_ends, streams_mixtures
 from raysweep.connectivity.mixtures import NOTHING, Mending, Mixtures
+from raysweep.connectivity.outputs import Keep, Outputs, corners
 from raysweep.connectivity.streaming import evaluation_of, streamed_risks, streams
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork, State
@@ -65,27 +67,28 @@ def curve(
     split: Split,
     mending: Mending = NOTHING,
     end: Callable[[int], Risk] | None = None,
+    outputs: Outputs | None = None,
 ) -> Curve:
     """Evaluate sum_i w_i theta_i at every row w of `weights`, shape (points, networks), which sums to one.
 
     `network` gives the architecture; its weights are overwritten. `mending` says whether every mixture and
     every network alone gets running statistics of its own, or has its hidden units repaired.
     `end(i)`, if given, returns the `risk` of network i. No permutation of its units changes that risk, so it
-    need be computed only once, however many curves the network is an end of. Raises `ValueError` for a state
-    whose tensors differ from those of the network in name or shape, and for networks that differ in integers
-    or masks, and `SpecError` for a network whose hidden units should be repaired and cannot be found.
+    need be computed only once, however many curves the network is an end of. `outputs`, if given, receives
+    the logits, in the passes that give the risks. Raises `ValueError` for a state whose tensors differ from
+    those of the network in name or shape, and for networks that differ in integers or masks, and `SpecError`
+    for a network whose hidden units should be repaired and cannot be found.
     """
     network.load_discrete(states)
-    corner = (weights == 1).any(axis=1) & (np.count_nonzero(weights, axis=1) == 1)
+    corner = corners(weights)
     inside = weights[~corner]
     vectors = [network.flatten(state) for state in states]
     if not mending:
-        found, ends = risks_with_ends(network, vectors, inside, split, end)
+        found, ends = risks_with_ends(network, vectors, inside, split, end, outputs)
     else:
-        found = _mended_risks(network, vectors, inside, split, mending)
-        ends = [
-            end(index) if end else risk(network, state, split, mending) for index, state in enumerate(states)
-        ]
+        keep = outputs.keep if outputs else None
+        found = _mended_risks(network, vectors, inside, split, mending, keep)
+        ends = _mended_ends(network, vectors, split, mending, end, outputs)
     mixed = iter(found)
     risks = [
         ends[int(row.argmax())] if known else next(mixed) for row, known in zip(weights, corner, strict=True)
@@ -103,18 +106,39 @@ def execution(network: FlatNetwork, split: Split, mending: Mending = NOTHING) ->
 
 
 def _mended_risks(
-    network: FlatNetwork, vectors: Sequence[torch.Tensor], weights: np.ndarray, split: Split, mending: Mending
+    network: FlatNetwork,
+    vectors: Sequence[torch.Tensor],
+    weights: np.ndarray,
+    split: Split,
+    mending: Mending,
+    keep: Keep | None = None,
 ) -> list[Risk]:
     """Return the risks of mixtures as `mixed_risks` does, each of them mended."""
     mixtures = Mixtures(network, vectors, mending)
     if _streams(network, split, mending):
-        return streamed_risks(network, mixtures, weights, split)
+        return streamed_risks(network, mixtures, weights, split, keep)
     found = []
-    for parts in shares(weights):
+    for number, parts in enumerate(shares(weights)):
         module = mixtures.form(parts)
         with computing_in(network.numerics.precision, split.images.device):
-            found.append(evaluate(module, split))
+            found.append(evaluate(module, split, keep and partial(keep, number)))
     return found
+
+
+def _mended_ends(
+    network: FlatNetwork,
+    vectors: Sequence[torch.Tensor],
+    split: Split,
+    mending: Mending,
+    end: Callable[[int], Risk] | None,
+    outputs: Outputs | None,
+) -> list[Risk]:
+    """Return the risks of the networks themselves, each of them mended; see `curve`."""
+    alone = []
+    for index, vector in enumerate(vectors) if outputs or not end else ():
+        keep = outputs.keep_end(index) if outputs else None
+        alone += _mended_risks(network, [vector], np.ones((1, 1)), split, mending, keep)
+    return [end(index) for index in range(len(vectors))] if end else alone
 
 
 def _streams(network: FlatNetwork, split: Split, mending: Mending) -> bool:
@@ -128,9 +152,9 @@ def barrier(curve: Curve) -> Barrier:
     R_i are the risks of the networks themselves. Where equal weights are not on the grid, the nearest point
     is used instead.
     """
-    loss = _excess(curve.loss, curve.weights, [end.loss for end in curve.ends])
-    error = _excess(curve.error, curve.weights, [end.error for end in curve.ends])
-    centre = int(np.abs(curve.weights - 1 / curve.weights.shape[1]).sum(axis=1).argmin())
+    loss = excess(curve.loss, curve.weights, [end.loss for end in curve.ends])
+    error = excess(curve.error, curve.weights, [end.error for end in curve.ends])
+    centre = nearest_centre(curve.weights)
     return Barrier(
         loss_barrier=float(loss.max()),
         error_barrier=float(error.max()),
@@ -141,7 +165,12 @@ def barrier(curve: Curve) -> Barrier:
     )
 
 
-def _excess(risks: np.ndarray, weights: np.ndarray, ends: list[float]) -> np.ndarray:
+def excess(risks: np.ndarray, weights: np.ndarray, ends: Sequence[float]) -> np.ndarray:
     """R(w) - sum_i w_i R_i, written as sum_i w_i (R(w) - R_i): exactly 0 where all risks are equal."""
-    excess: np.ndarray = (weights * (risks[:, None] - np.array(ends))).sum(axis=1)
-    return excess
+    found: np.ndarray = (weights * (risks[:, None] - np.array(ends))).sum(axis=1)
+    return found
+
+
+def nearest_centre(weights: np.ndarray) -> int:
+    """Return the point of a grid (points, networks) that is nearest to equal weights."""
+    return int(np.abs(weights - 1 / weights.shape[1]).sum(axis=1).argmin())

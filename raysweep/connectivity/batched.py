@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from raysweep.connectivity.blend import blend_rows
 from raysweep.connectivity.first_layers import FirstLayers, Responses
+from raysweep.connectivity.outputs import Keep
 from raysweep.data.resident import Split, unwritten
 from raysweep.models.flat import FlatNetwork
 from raysweep.training.evaluation import sums
@@ -23,14 +24,15 @@ def batched_sums(
     weights: np.ndarray,
     chunks: Sequence[Split],
     responses: Responses,
+    keep: Keep | None,
     points: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the summed cross-entropy (nats, float64) and the wrong answers over the chunks, both (points,).
 
     Every row of `weights` (points, networks) mixes the `vectors`, and the first layers' `responses`, given by
     chunk, network and layer. `points` rows share a pass; the last pass is filled up with rows that were
-    already evaluated, because equal networks have equal risks only in passes of equal size. The network's own
-    vector is not changed.
+    already evaluated, because equal networks have equal risks only in passes of equal size. `keep`, if given,
+    gets the logits. The network's own vector is not changed.
     """
     stacked = torch.stack(list(vectors))
     by_layer = [[torch.stack(layer) for layer in zip(*chunk, strict=True)] for chunk in responses]
@@ -42,8 +44,12 @@ def batched_sums(
             _of_chunk(network, first, mixed, [blend_rows(layer, rows) for layer in layers], chunk)
             for layers, chunk in zip(by_layer, chunks, strict=True)
         ]
-        loss.append(torch.stack([a for a, _ in each]).sum(0))
-        wrong.append(torch.stack([b for _, b in each]).sum(0))
+        loss.append(torch.stack([a for a, _, _ in each]).sum(0))
+        wrong.append(torch.stack([b for _, b, _ in each]).sum(0))
+        if keep:
+            logits = torch.cat([c for _, _, c in each], dim=1)
+            for number in range(start, min(start + points, len(weights))):
+                keep(number, 0, logits[number - start])
     return torch.cat(loss)[: len(weights)], torch.cat(wrong)[: len(weights)]
 
 
@@ -53,13 +59,15 @@ def _of_chunk(
     mixed: torch.Tensor,
     answers: Sequence[torch.Tensor],
     chunk: Split,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    def of_point(vector: torch.Tensor, *given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the summed cross-entropy and the wrong answers, both (points,), and the logits."""
+
+    def of_point(vector: torch.Tensor, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with first.answering(given):
             weights = network.views(vector)
             logits = functional_call(network.model, weights, (chunk.images,), tie_weights=False)
-        return sums(logits, chunk.labels)
+        return *sums(logits, chunk.labels), logits
 
     with unwritten(chunk.images):
-        loss, wrong = torch.vmap(of_point)(mixed, *answers)
-    return loss, wrong
+        loss, wrong, logits = torch.vmap(of_point)(mixed, *answers)
+    return loss, wrong, logits

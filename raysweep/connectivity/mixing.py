@@ -12,6 +12,7 @@ from raysweep.connectivity.batched import batched_sums
 from raysweep.connectivity.blend import blend, shares
 from raysweep.connectivity.first_layers import FirstLayers, Responses
 from raysweep.connectivity.mixtures import Mixtures
+from raysweep.connectivity.outputs import Keep, Outputs
 from raysweep.connectivity.streaming import streamed_risks, streams
 from raysweep.data.resident import Split, unwritten
 from raysweep.models.flat import FlatNetwork
@@ -38,24 +39,26 @@ def mixed_risks(
     weights: np.ndarray,
     split: Split,
     points: int | None = None,
+    keep: Keep | None = None,
 ) -> list[Risk]:
     """Return the risk of sum_i w_i vectors_i for every row w of `weights`, which sums to one.
 
     `weights` has the shape (points, networks). `points` mixtures share a forward pass, in float32; unless it
     is given, as many as suit the device and the network, and large networks on a GPU are streamed (see
-    `streamed_risks`). Integers and masks keep the values that the network holds. Raises `ImagesWritten` for a
-    network that writes to its input.
+    `streamed_risks`). Integers and masks keep the values that the network holds. `keep`, if given, gets the
+    logits. Raises `ImagesWritten` for a network that writes to its input.
     """
     if not len(weights):
         return []
     if points is None and streams_mixtures(network, split):
-        return streamed_risks(network, Mixtures(network, vectors), weights, split)
+        return streamed_risks(network, Mixtures(network, vectors), weights, split, keep)
     first, points = _way(network, vectors, weights, split, points)
     chunk, kept = _sizes(first, split)
     loss = torch.zeros(len(weights), dtype=torch.float64, device=split.images.device)
     wrong = torch.zeros(len(weights), dtype=torch.int64, device=split.images.device)
-    for block in _pieces(split, kept):
-        more_loss, more_wrong = _sums(network, first, vectors, weights, _pieces(block, chunk), points)
+    for number, block in enumerate(_pieces(split, kept)):
+        pieces, keep_block = _pieces(block, chunk), keep and _from(number * kept, keep)
+        more_loss, more_wrong = _sums(network, first, vectors, weights, pieces, points, keep_block)
         loss += more_loss
         wrong += more_wrong
     n = len(split)
@@ -69,22 +72,25 @@ def risks_with_ends(
     weights: np.ndarray,
     split: Split,
     end: Callable[[int], Risk] | None = None,
+    outputs: Outputs | None = None,
 ) -> tuple[list[Risk], list[Risk]]:
     """Return the risks of the mixtures, and of the networks themselves, measured in the same way.
 
     Where mixtures are evaluated one by one, `end(i)`, if given, returns what `mixed_risks` gives for network
     i alone. Where they share passes, so do the networks, because a pass of several mixtures rounds
-    differently from a pass of one.
+    differently from a pass of one. `outputs`, if given, receives the logits of all.
     """
+    keep = outputs.keep if outputs else None
     if not streams_mixtures(network, split) and _way(network, vectors, weights, split, None)[1] > 1:
-        risks = mixed_risks(network, vectors, np.concatenate([weights, np.eye(len(vectors))]), split)
+        rows = np.concatenate([weights, np.eye(len(vectors))])
+        risks = mixed_risks(network, vectors, rows, split, keep=keep)
         return risks[: len(weights)], risks[len(weights) :]
-    risks = mixed_risks(network, vectors, weights, split)  # before `end` may load other integers
-    ends = [
-        end(index) if end else mixed_risks(network, [vector], np.ones((1, 1)), split)[0]
-        for index, vector in enumerate(vectors)
-    ]
-    return risks, ends
+    risks, alone = mixed_risks(network, vectors, weights, split, keep=keep), []
+    for index, vector in enumerate(vectors) if outputs or not end else ():
+        keep_end = outputs.keep_end(index) if outputs else None
+        alone += mixed_risks(network, [vector], np.ones((1, 1)), split, keep=keep_end)
+    # `end` comes last, because it may load other integers
+    return risks, [end(index) for index in range(len(vectors))] if end else alone
 
 
 def streams_mixtures(network: FlatNetwork, split: Split) -> bool:
@@ -146,11 +152,12 @@ def _sums(
     weights: np.ndarray,
     chunks: Sequence[Split],
     points: int,
+    keep: Keep | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Summed cross-entropy and wrong answers over the chunks, by point."""
     responses = _responses(network, first, vectors, [each.images for each in chunks])
     found = _one_by_one if points == 1 else partial(batched_sums, points=points)
-    return found(network, first, vectors, weights, chunks, responses)
+    return found(network, first, vectors, weights, chunks, responses, keep)
 
 
 def _one_by_one(
@@ -160,11 +167,12 @@ def _one_by_one(
     weights: np.ndarray,
     chunks: Sequence[Split],
     responses: Responses,
+    keep: Keep | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     labels = torch.cat([each.labels for each in chunks])
     buffers = [torch.empty_like(response) for response in responses[0][0]]  # the first chunk is full
     found = []
-    for parts in shares(weights):
+    for number, parts in enumerate(shares(weights)):
         blend(vectors, parts, network.vector)
         logits = []
         for each, by_network in zip(chunks, responses, strict=True):
@@ -173,6 +181,8 @@ def _one_by_one(
             with first.answering(answers), unwritten(each.images):
                 logits.append(network.model(each.images))
         found.append(sums(torch.cat(logits), labels))
+        if keep:
+            keep(number, 0, torch.cat(logits))
     loss, wrong = zip(*found, strict=True)
     return torch.stack(loss), torch.stack(wrong)
 
@@ -187,6 +197,11 @@ def _responses(
         for by_network, given in zip(found, inputs, strict=True):
             by_network.append([layer(each) for layer, each in zip(first.layers, given, strict=True)])
     return found
+
+
+def _from(first: int, keep: Keep) -> Keep:
+    """Return what keeps logits whose examples are counted from `first` on."""
+    return lambda number, start, logits: keep(number, first + start, logits)
 
 
 def _sizes(first: FirstLayers, split: Split) -> tuple[int, int]:

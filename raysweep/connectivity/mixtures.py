@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from raysweep.connectivity.blend import blend
-from raysweep.connectivity.repair import interpolated, rescaled
+from raysweep.connectivity.repair import Correction, interpolated, rescaled
 from raysweep.connectivity.statistics import recompute_statistics
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.precision import computing_in
@@ -62,3 +62,7 @@ class Mixtures:
             if self._moments:
                 self._rescaled.fit(interpolated(self._moments, parts), self._mending.repair)
             return self._rescaled.module
+
+    def corrections(self) -> dict[str, Correction]:
+        """Return how the hidden units of the mixture that was formed last are repaired, by node."""
+        return {} if self._mending.repair is None else self._rescaled.corrections()

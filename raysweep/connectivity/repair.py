@@ -8,6 +8,7 @@ interpolated standard deviation of the networks on the same images.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -43,6 +44,17 @@ class Moments:
         return torch.stack(self.chunks).mean(dim=0)
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What is done to the units of a layer: values (..., units) are scaled and shifted, both (units,)."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        return (values * self.scale + self.shift).to(values.dtype)
+
+
 class Rescaled:
     """A network with a rescaling layer behind every layer of hidden units; it shares the network's tensors.
 
@@ -54,6 +66,7 @@ class Rescaled:
         axes = trace_hidden_layers(network, example)
         root = nn.Module()
         root.add_module("network", network)
+        self._nodes = list(axes)
         self._layers = [_Layer(axis) for axis in axes.values()]
         for number, layer in enumerate(self._layers):
             root.add_module(f"rescale_{number}", layer)
@@ -84,6 +97,11 @@ class Rescaled:
         self._run(images)
         for layer, moments, target in zip(self._layers, own, targets, strict=True):
             layer.treat = _correction(moments.average(), target.average())
+
+    def corrections(self) -> dict[str, Correction]:
+        """Return what is corrected, by node of the network's traced graph."""
+        layers = zip(self._nodes, self._layers, strict=True)
+        return {node: layer.treat for node, layer in layers if isinstance(layer.treat, Correction)}
 
     def _run(self, images: torch.Tensor) -> None:
         chunks = images.split(CHUNK)
@@ -129,11 +147,10 @@ def interpolated(moments: Sequence[Sequence[Moments]], parts: np.ndarray) -> lis
     ]
 
 
-def _correction(own: torch.Tensor, target: torch.Tensor) -> Treatment:
+def _correction(own: torch.Tensor, target: torch.Tensor) -> Correction:
     """Return what gives units with the moments `own` those of `target`, both (2, units)."""
     scale = torch.where(own[1] > CONSTANT, target[1] / own[1], 1.0)
-    shift = target[0] - scale * own[0]
-    return lambda values: (values * scale + shift).to(values.dtype)
+    return Correction(scale, target[0] - scale * own[0])
 
 
 def _fitting(own: Moments, target: Moments) -> Treatment:

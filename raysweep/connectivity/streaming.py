@@ -5,6 +5,7 @@ follows it on the stream, a captured graph, reads these tensors.
 """
 
 from collections.abc import Hashable
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch
 
 from raysweep.connectivity.blend import shares
 from raysweep.connectivity.mixtures import Mixtures
+from raysweep.connectivity.outputs import Keep
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork
-from raysweep.training.evaluation import Risk
+from raysweep.models.precision import computing_in
+from raysweep.training.evaluation import Risk, evaluate
 from raysweep.training.repeated_evaluation import Evaluation
 from raysweep.vocabulary import Precision
 
@@ -24,18 +27,24 @@ _EVALUATIONS: WeakKeyDictionary[FlatNetwork, dict[Hashable, Evaluation]] = WeakK
 
 
 @torch.no_grad()
-def streamed_risks(network: FlatNetwork, mixtures: Mixtures, weights: np.ndarray, split: Split) -> list[Risk]:
+def streamed_risks(
+    network: FlatNetwork, mixtures: Mixtures, weights: np.ndarray, split: Split, keep: Keep | None = None
+) -> list[Risk]:
     """Return the risk of the mixture for every row of `weights`, which sums to one.
 
     `weights` has the shape (points, networks). Integers and masks keep the values that the network holds.
-    Raises `ImagesWritten` for a network that writes to its input.
+    `keep`, if given, gets the logits, for which each mixture runs once more, plainly. Raises `ImagesWritten`
+    for a network that writes to its input.
     """
     evaluation = evaluation_of(network, split)
     found = torch.empty(len(weights), 2, dtype=torch.float64, device=split.images.device)
-    for row, parts in zip(found, shares(weights), strict=True):
-        mixtures.form(parts)
+    for number, parts in enumerate(shares(weights)):
+        module = mixtures.form(parts)
         evaluation.start()
-        row.copy_(evaluation.totals)
+        found[number].copy_(evaluation.totals)
+        if keep:
+            with computing_in(network.numerics.precision, split.images.device):
+                evaluate(module, split, partial(keep, number))
     return evaluation.risks(found)
 
 

@@ -22,28 +22,31 @@ def images_of(images: Images, name: str = "images") -> torch.Tensor:
     return _joined([batch[0] for batch in _batches(images, name)], name)
 
 
+def read(images: Images, labels: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return images as one tensor, with the labels that are given or that all batches have."""
+    if labels is not None or isinstance(images, torch.Tensor):
+        return images_of(images), labels
+    batches = list(_batches(images, "images"))
+    labelled = all(len(batch) > 1 for batch in batches)
+    joined = [_joined([batch[part] for batch in batches], "images") for part in range(1 + labelled)]
+    return joined[0], joined[1] if labelled else None
+
+
 def examples_of(images: Images, labels: torch.Tensor | None) -> Split:
     """Return images with their labels, int64 (examples,).
 
     Without `labels`, `images` yields batches (images, labels). Raises `TypeError` for anything else, and
     `ValueError` for no examples and for numbers of images and labels that differ.
     """
-    if labels is None:
-        if isinstance(images, torch.Tensor):
-            raise TypeError("labels: expected a tensor of labels for a tensor of images")
-        batches = list(_batches(images, "images"))
-        if any(len(batch) < 2 for batch in batches):
-            raise TypeError("images: expected batches (images, labels) where no labels are given")
-        split = Split(*(_joined([batch[part] for batch in batches], "images") for part in (0, 1)))
-    elif isinstance(labels, torch.Tensor):
-        split = Split(images_of(images), labels)
-    else:
-        raise TypeError(f"labels: expected a tensor of labels (examples,), not {type(labels).__name__}")
-    if len(split.images) != len(split.labels):
-        raise ValueError(f"{len(split.images)} images, but {len(split.labels)} labels")
-    if split.labels.dim() != 1 or split.labels.is_floating_point():
-        raise TypeError(f"labels: expected integers (examples,), not {_described(split.labels)}")
-    return Split(split.images, split.labels.long())
+    images, found = read(images, labels)
+    if not isinstance(found, torch.Tensor):
+        given = "images without labels" if found is None else f"a value of type {type(found).__name__}"
+        raise TypeError(f"labels: expected a tensor (examples,), or batches (images, labels), not {given}")
+    if len(images) != len(found):
+        raise ValueError(f"{len(images)} images, but {len(found)} labels")
+    if found.dim() != 1 or found.is_floating_point():
+        raise TypeError(f"labels: expected integers (examples,), not {_described(found)}")
+    return Split(images, found.long())
 
 
 def _batches(given: Any, name: str) -> Iterator[tuple[torch.Tensor, ...]]:

@@ -8,6 +8,7 @@ from raysweep.digest import canonical, digest_of
 from raysweep.plan.applied_permutations import AppliedPermutation
 from raysweep.plan.identity import BarrierJob, Comparison, Network
 from raysweep.plan.later import in_id
+from raysweep.plan.measures import measurement, measures_of
 from raysweep.plan.versions import BARRIER_VERSION, CUDA_BARRIER_VERSION
 from raysweep.sweep.compare import Compare
 from raysweep.vocabulary import Interpolation
@@ -23,7 +24,7 @@ class BarrierMaker:
     """
 
     def __init__(self, compare: Compare, threads: int) -> None:
-        self._compare, self._threads = compare, threads
+        self._compare, self._threads, self._measures = compare, threads, measures_of(compare)
         version = CUDA_BARRIER_VERSION if compare.device == "cuda" else BARRIER_VERSION
         self._heads = _Texts[tuple[Any, ...]](lambda key: canonical(["barrier", version, self._how(*key)]))
         self._network = _Texts[Network | None](lambda network: canonical(str(network))).__getitem__
@@ -41,7 +42,9 @@ class BarrierMaker:
             f"[{','.join(map(self._network, (c.reference, *c.path)))}],"
             f"[{','.join(map(self._permutation, c.permutations))}]]"
         )
-        return BarrierJob(digest_of(text), comparison, head)
+        barrier_id = digest_of(text)
+        measurements = tuple(measurement(measure, barrier_id) for measure in self._measures)
+        return BarrierJob(barrier_id, comparison, head, measurements)
 
     def _how(
         self, interpolation: str, kind: str, statistics: str, hybrid: tuple[str, int] | None

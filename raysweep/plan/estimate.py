@@ -9,6 +9,7 @@ from raysweep.plan.identity import Trial, data_config
 from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.probes import DataFacts, ModelSize, model_config, model_size, probe_data
 from raysweep.plan.rates import evaluation_seconds, step_seconds
+from raysweep.registry import is_own
 from raysweep.training.registry import optimiser_entry
 from raysweep.vocabulary import Interpolation, Split
 
@@ -20,10 +21,14 @@ METRIC_EXAMPLES = 10_000  # training images at most that are evaluated after eac
 
 @dataclass(frozen=True)
 class Estimate:
-    """The number of bytes to be written, and of floating-point operations for training and barriers."""
+    """The number of bytes to be written, and of floating-point operations by which the rest is estimated.
+
+    Of alignments, those of methods that train permutations are counted.
+    """
 
     bytes: int
     training_flops: float
+    alignment_flops: float
     barrier_flops: float
 
 
@@ -70,6 +75,7 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
     return Estimate(
         int(stored),
         sum(6.0 * each.size.products * each.steps * each.batch for each in _trainings(wanted, work)),
+        sum(6.0 * products * examples for products, examples in _trained_mixtures(wanted, work)),
         sum(2.0 * each.size.products * each.examples * each.points for each in points),
     )
 
@@ -101,6 +107,16 @@ def _trainings(wanted: Desired, work: Todo) -> Iterator[_Training]:
         examples = min(facts.train_examples, METRIC_EXAMPLES) + facts.test_examples
         batch = facts.train_examples / extent.per_epoch
         yield _Training(trial, size, steps * levels, batch, evaluations * examples)
+
+
+def _trained_mixtures(wanted: Desired, work: Todo) -> Iterator[tuple[int, int]]:
+    """The products of a mixture, and the examples that it is trained on, by networks and method."""
+    align = wanted.sweep.sections.align
+    alike = Counter((job.networks[0].trial_id, job.method) for job in work.alignments)
+    for (trial_id, method), count in alike.items():
+        examples = 0 if is_own(method) else getattr(align, method).trained_examples
+        if examples:
+            yield _size(wanted, wanted.trials[trial_id])[1].products, examples * count
 
 
 def _barriers(wanted: Desired, work: Todo) -> Iterator[_Points]:

@@ -50,17 +50,18 @@ class Rows:
 
 
 def fitting_rows(results: ResultStore, levels: Levels) -> dict[str, Rows]:
-    """Return the rows of alignments and barriers by kind, given the records of finished levels.
+    """Return the rows of alignments, barriers and measures by kind, given the records of finished levels.
 
     A row fits unless one of its checkpoints or permutations is stored with other bits than it was computed
     from. Rows of earlier versions, which do not say, fit. So do rows whose inputs are not stored at present.
     """
     checkpoints = Known.of(stored_checkpoints(levels))
     alignments = _split(results.index("alignments"), checkpoints)
-    return {
-        "alignments": alignments,
-        "barriers": _split(results.index("barriers"), checkpoints, _permutations(alignments.fitting)),
+    permutations = _permutations(alignments.fitting)
+    others = {
+        kind: _split(results.index(kind), checkpoints, permutations) for kind in ("barriers", "measures")
     }
+    return {"alignments": alignments, **others}
 
 
 def stored_checkpoints(levels: Levels) -> dict[str, str]:

@@ -150,15 +150,38 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A measure of barriers. `source` is the SHA-256 of the file of a user's own function.
+
+    `how` is the part of the text behind its measurements' ids that they share: all but the barrier.
+    """
+
+    name: str
+    source: str | None
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A measure of one barrier on every split, with its id."""
+
+    measure_id: str
+    measure: Measure
+
+
+@dataclass(frozen=True, slots=True)
 class BarrierJob:
-    """A comparison with its id, to be evaluated on every split.
+    """A comparison with its id, to be evaluated on every split, and what is to be measured beside its risks.
 
     `how` is the part of the text behind its id that many jobs share: all but networks and permutations.
+    Without `risks`, these are there already and the measurements alone are missing.
     """
 
     barrier_id: str
     comparison: Comparison
     how: str = ""
+    measurements: tuple[Measurement, ...] = ()
+    risks: bool = True
 
     @property
     def setting(self) -> str:

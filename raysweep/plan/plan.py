@@ -3,8 +3,9 @@
 import contextlib
 import gc
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ from raysweep.plan.own_methods import check_own_methods
 from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
 from raysweep.plan.trials import Extent, Trials
-from raysweep.registry import is_own
+from raysweep.registry import OwnFunction, is_own
 from raysweep.store.divergence import Divergence, divergences
 from raysweep.store.files import Files
 from raysweep.store.index import last_objects
@@ -35,6 +36,7 @@ from raysweep.store.records import LevelRecord
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
+from raysweep.sweep.measures import MEASURES
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,28 @@ class Desired:
         """Return the numbers of all trials, alignments and barriers."""
         return _counts(self)
 
+    def planned_sources(self) -> Iterator[tuple[OwnFunction, str]]:
+        """Yield the user's functions, some of them repeatedly, and the SHA-256 of their files in ids."""
+        for trial in self.trials.values():
+            for key, own in trial.training.own_functions().items():
+                yield own, trial.sources[key]
+        align = self.sweep.sections.align
+        for own in align.own_functions():
+            yield own, align.sources[own.name]
+        for job in islice(self.barriers.values(), 1):  # all have the same measures
+            for each in job.measurements:
+                if each.measure.source:
+                    yield MEASURES.own_function(each.measure.name), each.measure.source
+
+    @cached_property
+    def measurements(self) -> dict[str, tuple[BarrierJob, str]]:
+        """The barrier and the name of the measure of every measurement, by its id."""
+        return {
+            each.measure_id: (job, each.measure.name)
+            for job in self.barriers.values()
+            for each in job.measurements
+        }
+
     @cached_property
     def align_settings(self) -> dict[str, dict[str, Any]]:
         """The settings of `align` that determine an alignment, by method."""
@@ -66,16 +90,18 @@ class Desired:
 class Done:
     """What the store holds: records of finished levels, the object of each alignment, and complete barriers.
 
-    A barrier is complete when all its splits are there. The levels in `stale` are finished but lack a
-    checkpoint that the sweep asks for. The trials in `diverged` have unfinished levels that never will be.
-    `rows` are the committed rows by kind: only those that fit what is stored now count as done. Of the
-    alignments and barriers in `unfit` there are only others.
+    A barrier is complete when all its splits are there, and so is a measurement, in `measures`. The levels in
+    `stale` are finished but lack a checkpoint that the sweep asks for. The trials in `diverged` have
+    unfinished levels that never will be. `rows` are the committed rows by kind: only those that fit what is
+    stored now count as done. Of the alignments and barriers in `unfit` there are only others,
+    or of measures of them.
     """
 
     records: dict[tuple[str, int], LevelRecord]
     stale: dict[tuple[str, int], LevelRecord]
     alignments: dict[str, str]
     barriers: frozenset[str]
+    measures: frozenset[str] = frozenset()
     diverged: dict[str, Divergence] = field(default_factory=dict)
     rows: dict[str, Rows] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
@@ -187,7 +213,8 @@ def done(wanted: Desired, files: Files) -> Done:
     records, stale = finished_levels(TrialStore(files), wanted.extents)
     rows = fitting_rows(ResultStore(files), records | stale)
     alignments = rows["alignments"]
-    unfit = (identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist())
+    unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
+    measured = {wanted.measurements[key][0].barrier_id for key in unfit if key in wanted.measurements}
     unfinished = {
         key for key, extent in wanted.extents.items() if any((key, n) not in records for n in extent.levels)
     }
@@ -195,10 +222,11 @@ def done(wanted: Desired, files: Files) -> Done:
         records,
         stale,
         last_objects(alignments.index, alignments.fitting, wanted.alignments),
-        _barriers(wanted, rows["barriers"].fitting),
+        _complete(wanted.barriers, wanted, rows["barriers"].fitting),
+        _complete(wanted.measurements, wanted, rows["measures"].fitting),
         divergences(files, unfinished) if unfinished else {},
         rows,
-        frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers),
+        frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers) | measured,
     )
 
 
@@ -217,22 +245,31 @@ def finished_levels(
     return records, stale
 
 
-def complete_barriers(rows: pa.Table, splits: Collection[str]) -> pa.ChunkedArray:
-    """Return the ids of the barriers all of whose splits are among some rows of an index."""
+def complete(rows: pa.Table, splits: Collection[str]) -> pa.ChunkedArray:
+    """Return the ids of the barriers, or measurements, all of whose splits are among rows of an index."""
     rows = rows.filter(pc.is_in(rows.column("split"), pa.array(list(splits), pa.string())))
     counts = rows.group_by("id").aggregate([("split", "count_distinct")])
     return counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
 
 
-def _barriers(wanted: Desired, rows: pa.Table) -> frozenset[str]:
-    whole = complete_barriers(rows, wanted.sweep.sections.compare.splits)
-    found = (wanted.barriers.get(identity) for chunk in whole.iterchunks() for identity in chunk.to_pylist())
-    return frozenset(job.barrier_id for job in found if job)
+def _complete(asked: Collection[str], wanted: Desired, rows: pa.Table) -> frozenset[str]:
+    whole = complete(rows, wanted.sweep.sections.compare.splits)
+    found = (identity for chunk in whole.iterchunks() for identity in chunk.to_pylist())
+    return frozenset(identity for identity in found if identity in asked)
 
 
 def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
     """Whether all levels of a trial are done."""
     return all((trial_id, level) in present.records for level in wanted.extents[trial_id].levels)
+
+
+def _left(job: BarrierJob, present: Done) -> BarrierJob | None:
+    """Return what is left of a job: its risks, the measurements that are missing, or both."""
+    risks = job.barrier_id not in present.barriers
+    if not job.measurements:
+        return job if risks else None
+    missing = tuple(each for each in job.measurements if each.measure_id not in present.measures)
+    return replace(job, risks=risks, measurements=missing) if risks or missing else None
 
 
 def todo(wanted: Desired, present: Done) -> Todo:
@@ -243,7 +280,7 @@ def todo(wanted: Desired, present: Done) -> Todo:
     """
     trials = {key: each for key, each in wanted.trials.items() if not finished(wanted, present, key)}
     alignments = {key: job for key, job in wanted.alignments.items() if key not in present.alignments}
-    barriers = {key: job for key, job in wanted.barriers.items() if key not in present.barriers}
+    barriers = {key: rest for key, job in wanted.barriers.items() if (rest := _left(job, present))}
     reason = lost_by(wanted, present)
     lost: dict[str, tuple[str, str]] = {}
     for kind, left in (("trial", trials), ("alignment", alignments), ("barrier", barriers)):

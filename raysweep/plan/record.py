@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from raysweep.digest import canonical
 from raysweep.errors import UserError
 from raysweep.plan.fitting import Rows, fitting_rows
-from raysweep.plan.plan import Desired, complete_barriers, finished_levels
+from raysweep.plan.plan import Desired, complete, finished_levels
 from raysweep.plan.trials import Extent
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.parquet import parquet_table
@@ -33,7 +33,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check, parse
 
 RECORD, RESOLVED, SOURCES = "record", "sweep.yaml", "sources"
-KINDS = ("trials", "alignments", "barriers")
+KINDS = ("trials", "alignments", "barriers", "measures")
 # A row is of one of `KINDS`, of a `source` (its digest, with its relative path) or of the
 # `sweep` (its name, with the text of the resolved file). The `identity` of a trial is the text whose
 # digest is its id; that of an alignment or a barrier is the part that many share: all but networks and
@@ -49,7 +49,6 @@ SCHEMA = pa.schema(
         ("dropped", pa.float64()),
     ]
 )
-_CHANGED = "{}: its file has changed since this command read it; start again"
 _EXTENT = ("per_epoch", "total", "start", "levels", "checkpoints", "optimisers")
 
 
@@ -91,8 +90,9 @@ class Record:
         return str(rows.column("identity")[0]) if len(rows) else ""
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of trials, alignments and barriers that the sweep asks for."""
-        return {kind: len(self.ids(kind)) for kind in KINDS}
+        """Return the numbers of trials, alignments and barriers, and of measurements, if any."""
+        counts = {kind: len(self.ids(kind)) for kind in KINDS}
+        return {kind: count for kind, count in counts.items() if count or kind != "measures"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def finished(files: Files, record: Record) -> Finished:
     found = {
         "trials": pa.chunked_array([pa.array(trials, pa.string())]),
         "alignments": rows["alignments"].fitting.column("id"),
-        "barriers": complete_barriers(rows["barriers"].fitting, record.splits()),
+        **{kind: complete(rows[kind].fitting, record.splits()) for kind in ("barriers", "measures")},
     }
     ids = {kind: among(record.ids(kind), each) for kind, each in found.items()}
     return Finished(frozenset(levels), ids, rows)
@@ -196,13 +196,9 @@ def source_name(source_digest: str) -> str:
 
 def _store_sources(files: Files, wanted: Desired, sources: dict[str, bytes]) -> None:
     found = {_sha256(content): content for content in sources.values()}
-    for trial in wanted.trials.values():
-        for key, own in trial.training.own_functions().items():
-            if trial.sources[key] not in found:
-                raise UserError(_CHANGED.format(own))
-    for own in wanted.sweep.sections.align.own_functions():
-        if wanted.sweep.sections.align.sources[own.name] not in found:
-            raise UserError(_CHANGED.format(own))
+    for own, planned in wanted.planned_sources():
+        if planned not in found:
+            raise UserError(f"{own}: its file has changed since this command read it; start again")
     for source_digest, content in found.items():
         if not files.holds(source_name(source_digest), content):
             files.put(source_name(source_digest), content)
@@ -236,6 +232,12 @@ def _rows(wanted: Desired, sources: dict[str, bytes]) -> pa.Table:
             list(wanted.barriers),
             [job.how for job in wanted.barriers.values()],
             [splits] * len(wanted.barriers),
+        ),
+        _part(
+            "measures",
+            list(wanted.measurements),
+            [each.measure.how for job in wanted.barriers.values() for each in job.measurements],
+            None,
         ),
     ]
     return pa.concat_tables(parts)

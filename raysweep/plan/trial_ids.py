@@ -94,7 +94,8 @@ def make_import(
     parts networks into settings, but no number depends on it, so that it may be corrected.
     """
     trial = make_trial(training, replicate, data_digest, sources)
-    bare = make_trial(unstated(training, imports.stated), replicate, data_digest, sources)
+    known = {key: digest for key, digest in sources.items() if key not in imports.stated}
+    bare = make_trial(unstated(training, imports.stated), replicate, data_digest, known)
     under = [imports.under] if imports.under else []
     return replace(
         trial,

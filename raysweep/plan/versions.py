@@ -17,6 +17,7 @@ JOINT_RESTARTS_VERSION = 7  # of joint alignments by weights with several restar
 OWN_NETWORKS_VERSION = 6  # of alignments of a user's own networks, of which more symmetries are found
 BARRIER_VERSION = 8
 CUDA_BARRIER_VERSION = 9  # of barriers on a GPU, where passes are captured, compiled and of another size
+MEASURE_VERSION = 1
 
 # By the word with which the text behind an id begins (`SAME` has words that share their versions).
 REASONS: dict[str, dict[int, str]] = {
@@ -36,6 +37,7 @@ REASONS: dict[str, dict[int, str]] = {
         6: "of own networks and of narrow networks in wide ones, assignments are solved by lapx",
         7: "several restarts of a joint alignment begin its whole ascent again",
     },
+    "measure": {},
     "barrier": {
         3: "the statistics of BatchNorm can be computed again",
         4: "first layers are answered by mixing responses",

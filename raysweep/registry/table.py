@@ -20,6 +20,11 @@ class Entry:
     function: str
     description: str
 
+    @property
+    def meaning(self) -> str:
+        """What the name stands for, for the documentation."""
+        return self.description
+
 
 def imported(function: str) -> Callable[..., Any]:
     """Import a function of ours, written `package.module:function`."""

@@ -70,10 +70,34 @@ RESULTS: dict[str, pa.Schema] = {
     ),
 }
 
+_PART = pa.struct(
+    [
+        ("part", pa.string()),
+        ("largest", pa.float64()),
+        ("centre", pa.float64()),
+        ("largest_excess", pa.float64()),
+        ("centre_excess", pa.float64()),
+        ("ends", _FLOATS),
+        ("values", _FLOATS),
+    ]
+)
+RESULTS["measures"] = pa.schema(
+    [
+        ("measure_id", pa.string()),
+        ("split", pa.string()),
+        ("parts", pa.list_(_PART)),
+        ("seconds", pa.float64()),
+        ("hardware", pa.string()),
+        ("software", pa.string()),
+        ("provenance", pa.string()),
+        ("inputs", _TEXTS),
+    ]
+)
+
 # Columns that results of earlier versions lack.
 LATER = ("hardware", "software", "execution", "provenance", "inputs", "digest")
 
-ID = {"alignments": "alignment_id", "barriers": "barrier_id"}
+ID = {"alignments": "alignment_id", "barriers": "barrier_id", "measures": "measure_id"}
 
 
 class ResultStore:
@@ -115,7 +139,7 @@ class ResultStore:
             inputs = [numbers_of(each or []) for each in rows.column("inputs").to_pylist()]
             return Entry(
                 rows.column(ID[kind]).combine_chunks(),
-                rows.column("split").combine_chunks() if kind == "barriers" else pa.nulls(len(rows)),
+                rows.column("split").combine_chunks() if kind != "alignments" else pa.nulls(len(rows)),
                 pa.array(inputs, pa.list_(pa.int64())),
                 pa.array(self._digests(name, rows)) if kind == "alignments" else pa.nulls(len(rows)),
             )

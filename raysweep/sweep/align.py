@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, create_model, model
 from raysweep.registry import OwnFunction, is_own
 from raysweep.sweep.fields import Device, Options, Strict, Whole
 from raysweep.sweep.method_options import ActivationMatching, WeightMatching
-from raysweep.sweep.methods import METHODS, described
+from raysweep.sweep.methods import METHODS
 
 MethodName = Annotated[
     str, BeforeValidator(METHODS.check), WithJsonSchema({"enum": [*METHODS, "module:function"]})
@@ -19,7 +19,7 @@ class _Common(Strict):
     methods: list[MethodName] = Field(
         min_length=1,
         default=["weight_matching"],
-        description=f"The methods that find permutations: {described()}; or a function of your own.",
+        description="The methods that find permutations; [names](#names) says what each does.",
     )
     method_options: dict[str, Options] = Field(
         default={},

@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from raysweep.registry import OwnFunction, is_own
 from raysweep.sweep.fields import Device, Strict, Time, Whole, json_names, one_of
+from raysweep.sweep.measures import MEASURES
 from raysweep.vocabulary import (
     LISTED_KINDS,
     Across,
@@ -19,6 +21,7 @@ from raysweep.vocabulary import (
 
 AtLeastTwo = Annotated[Whole, Field(ge=2)]
 ListedKind = Annotated[Kind, BeforeValidator(one_of(LISTED_KINDS)), json_names(LISTED_KINDS)]
+_MEASURES = "; ".join(f"`{name}`, {entry.description}" for name, entry in MEASURES.items())
 
 
 class Trajectory(Strict):
@@ -85,6 +88,11 @@ class Compare(Strict):
         "for any network: as `kept`, and the hidden units of every mixture get the interpolated means and "
         "standard deviations of its networks (REPAIR).",
     )
+    measures: list[str] = Field(
+        default=[],
+        description=f"What is measured of every mixture beside loss and error: {_MEASURES}; or "
+        "`module:function` for a measure of your own.",
+    )
     splits: list[Split] = Field(
         min_length=1,
         default=list(Split),
@@ -132,6 +140,15 @@ class Compare(Strict):
         "`capture` only captures them, and `off` does neither. A network for which this fails is evaluated "
         "without it, and the log says why.",
     )
+
+    @field_validator("measures")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        return list(dict.fromkeys(map(MEASURES.check, value)))
+
+    def own_functions(self) -> list[OwnFunction]:
+        """Return the user's own measures."""
+        return [MEASURES.own_function(name) for name in self.measures if is_own(name)]
 
     @field_validator("alphas")
     @classmethod

@@ -15,7 +15,7 @@ KNOWN_OF_IMPORTS |= {"dataset_options", "scaling", "model", "width", "depth", "n
 # Keys of `train` about the training of imported networks, which their user may know; they change no number.
 STATABLE = {"init", "epochs", "batch_size", "drop_last", "optimiser", "learning_rate", "momentum", "nesterov"}
 STATABLE |= {"weight_decay", "schedule", "milestones", "gamma", "warmup", "precision", "augment"}
-STATABLE |= {"init_seed", "data_seed"}
+STATABLE |= {"init_seed", "data_seed", "init_options", "optimiser_options", "schedule_options"}
 
 
 class ImportTable(Strict):

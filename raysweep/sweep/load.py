@@ -52,7 +52,8 @@ class Sweep:
     def own_functions(self) -> list[OwnFunction]:
         """Return the user's functions that the sweep names, each once."""
         found = {own for training in self.trainings for own in training.own_functions().values()}
-        return sorted(found.union(self.sections.align.own_functions()), key=str)
+        sections = (self.sections.align, self.sections.compare)
+        return sorted(found.union(*(section.own_functions() for section in sections)), key=str)
 
     @property
     def fingerprint(self) -> str:

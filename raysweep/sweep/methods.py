@@ -52,13 +52,24 @@ class Method(Entry):
     tasks: bool = False
     columns: bool = False
 
+    @property
+    def meaning(self) -> str:
+        asked = {
+            "joint": "any number at once",
+            "stacks": "stacks",
+            "widths": "two widths",
+            "tasks": "two tasks",
+        }
+        able = ", ".join(["pairs", *(words for what, words in asked.items() if getattr(self, what))])
+        return f"{self.description} Aligns {able}."
+
 
 METHODS = Registry(
     "alignment method",
     {
         "weight_matching": Method(
             "raysweep.alignment.weight_matching:weight_matching",
-            "coordinate ascent in the inner product of all weights (Ainsworth et al. 2023)",
+            "Coordinate ascent in the inner product of all weights (Ainsworth et al. 2023).",
             WeightMatching,
             joint="raysweep.alignment.joint:joint_matching",
             widths="raysweep.alignment.embedding:embed",
@@ -68,27 +79,27 @@ METHODS = Registry(
         ),
         "activation_matching": Method(
             "raysweep.alignment.activation_matching:match_similarities",
-            "assignments by the similarities of units on training examples (Li et al. 2015)",
+            "Assignments by the similarities of units on training examples (Li et al. 2015).",
             ActivationMatching,
             joint="raysweep.alignment.joint_activations:match_jointly",
             columns=True,
         ),
         "frank_wolfe": Method(
             "raysweep.alignment.frank_wolfe:frank_wolfe",
-            "the inner product of all weights over all layers and networks at once (Crisostomi et al. 2024)",
+            "Ascent in the inner product of all weights, in all layers at once (Crisostomi et al. 2024).",
             FrankWolfe,
             joint="raysweep.alignment.frank_wolfe:frank_wolfe",
             tasks=True,
         ),
         "sinkhorn_rebasin": Method(
             "raysweep.alignment.sinkhorn_rebasin:sinkhorn_rebasin",
-            "a relaxed permutation trained by gradient descent (Pena et al. 2023)",
+            "A relaxed permutation, trained on the loss between two networks (Pena et al. 2023).",
             SinkhornRebasin,
         ),
         "straight_through": Method(
             "raysweep.alignment.straight_through:straight_through",
-            "weight matching against copies that the loss of a mixture trains (Ainsworth et al. 2023; of "
-            "more networks Ito et al. 2025)",
+            "Weight matching against copies that the loss of a mixture trains (Ainsworth et al. 2023; of "
+            "more than two networks Ito et al. 2025).",
             StraightThrough,
             joint="raysweep.alignment.straight_through:straight_through",
         ),
@@ -101,11 +112,6 @@ METHODS = Registry(
         ),
     },
 )
-
-
-def described() -> str:
-    """Return a sentence on each method, for the schema."""
-    return "; ".join(f"`{name}`, {entry.description}" for name, entry in METHODS.items())
 
 
 def of_ours(method: str) -> Method | None:

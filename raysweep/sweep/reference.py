@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from raysweep.registry import Registry
+from raysweep.sweep.methods import METHODS
 from raysweep.sweep.presets import PRESETS
 from raysweep.sweep.schema import Sections
 from raysweep.sweep.train import CHOICES, REGISTRIES, Training
@@ -126,10 +128,11 @@ def reference() -> str:
 def _names() -> Iterator[str]:
     """A table of what the names stand for that are looked up in registries."""
     yield from ("## Names", "", "| key | name | meaning |", "| --- | --- | --- |")
-    for key, registry in REGISTRIES.items():
-        yield from (f"| `train.{key}` | `{name}` | {entry.description} |" for name, entry in registry.items())
+    named: dict[str, Registry[Any]] = {f"train.{key}": registry for key, registry in REGISTRIES.items()}
+    for key, registry in {**named, "align.methods": METHODS}.items():
+        yield from (f"| `{key}` | `{name}` | {entry.meaning} |" for name, entry in registry.items())
         if registry.own:
-            yield f"| `train.{key}` | `module:function` | A function of your own. |"
+            yield f"| `{key}` | `module:function` | A function of your own. |"
     yield ""
 
 

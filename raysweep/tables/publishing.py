@@ -6,7 +6,7 @@ a bucket is made of before any row is read, so that a bucket that would not chan
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +47,7 @@ def publish_tables(
     publishing.records()
     publishing.results("alignments", {"alignments": publishing.alignments, "layers": publishing.layers})
     publishing.results("barriers", {"barriers": publishing.barriers, "curves": publishing.curves})
+    publishing.results("measures", {"measures": publishing.measures})
     publishing.agreements()
     publishing.provenance()
     publishing.failures(failures)
@@ -83,9 +84,14 @@ class _Publishing:
 
     def results(self, kind: str, tables: dict[str, Callable[[pa.Table], pa.Table]]) -> None:
         """Publish tables that are made of the committed rows of one kind."""
-        jobs = self._wanted.alignments if kind == "alignments" else self._wanted.barriers
+        wanted = self._wanted
+        asked: dict[str, Collection[str]] = {
+            "alignments": wanted.alignments,
+            "barriers": wanted.barriers,
+            "measures": wanted.measurements,
+        }
         splits = self._wanted.sweep.sections.compare.splits
-        selection = Selection(self._results, kind, self._present.rows[kind], list(jobs), list(splits))
+        selection = Selection(self._results, kind, self._present.rows[kind], list(asked[kind]), list(splits))
         stale = {}
         for bucket in range(BUCKETS):
             inputs = digest([self._settings, selection.inputs(bucket)])
@@ -133,6 +139,14 @@ class _Publishing:
     def curves(self, found: pa.Table) -> pa.Table:
         columns = ["barrier_id", "split", "curve_weights", "curve_loss", "curve_error"]
         return found.select(columns).rename_columns(schema("curves").names)
+
+    def measures(self, found: pa.Table) -> pa.Table:
+        rows = []
+        for row in found.drop_columns("inputs").to_pylist():
+            job, measure = self._wanted.measurements[row["measure_id"]]
+            of_all = {"barrier_id": job.barrier_id, "measure": measure, **row}
+            rows += [{**of_all, **part} for part in of_all.pop("parts")]
+        return table_of(rows, schema("measures"))
 
     def agreements(self) -> None:
         """Publish the comparisons of permutations whose alignments are done."""

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from raysweep.store.files import Files
 from raysweep.store.parquet import parquet_table
-from raysweep.tables.columns import alignments, barriers, failures, provenance, trials
+from raysweep.tables.columns import alignments, barriers, failures, measures, provenance, trials
 from raysweep.tables.keys import Column
 
 BUCKETS = 16  # a row lies in the bucket of the first hexadecimal digit of its id
@@ -19,6 +19,7 @@ TABLES: dict[str, list[Column]] = {
     "agreements": alignments.AGREEMENTS,
     "barriers": barriers.BARRIERS,
     "curves": barriers.CURVES,
+    "measures": measures.MEASURES,
     "failures": failures.FAILURES,
     "provenance": provenance.PROVENANCE,
 }

@@ -25,7 +25,7 @@ class Damage:
 
 
 class Selection:
-    """The rows of one kind whose ids a sweep asks for; of barriers, those on the splits that it asks for.
+    """The rows of one kind whose ids a sweep asks for; but for alignments, on the splits that it asks for.
 
     Only rows that fit what is stored now are among them (`plan.fitting`).
 
@@ -39,7 +39,7 @@ class Selection:
         rows = found.fitting
         ids = rows.column("id")
         asked = pc.is_in(ids, pa.array(wanted, pa.string()))
-        if kind == "barriers":
+        if kind != "alignments":
             asked = pc.and_(asked, pc.is_in(rows.column("split"), pa.array(splits, pa.string())))
         rows = rows.append_column("row", pa.array(np.arange(len(rows))))
         last = rows.filter(asked).group_by(["id", "split"]).aggregate([("row", "max")])

@@ -1,5 +1,6 @@
 """The risk of a network on a split."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,17 +20,20 @@ class Risk:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, split: Split) -> Risk:
+def evaluate(model: nn.Module, split: Split, keep: Callable[[int, torch.Tensor], None] | None = None) -> Risk:
     """Evaluate a module that is already in evaluation mode, with sums in float64.
 
-    Raises `ImagesWritten` for a module that writes into its input.
+    `keep`, if given, gets the number of the first example of each forward pass, and the logits. Raises
+    `ImagesWritten` for a module that writes into its input.
     """
     loss = torch.zeros((), dtype=torch.float64, device=split.images.device)
     wrong = torch.zeros((), dtype=torch.int64, device=split.images.device)
     chunks = torch.split(split.images, CHUNK), torch.split(split.labels, CHUNK)
-    for images, labels in zip(*chunks, strict=True):
+    for number, (images, labels) in enumerate(zip(*chunks, strict=True)):
         with unwritten(images):
             logits = model(images)
+        if keep:
+            keep(number * CHUNK, logits)
         more_loss, more_wrong = sums(logits, labels)
         loss += more_loss
         wrong += more_wrong

@@ -22,6 +22,8 @@ from raysweep.work.networks import Networks
 from raysweep.work.provenance import provenance
 from raysweep.work.unit_values import UnitValues
 
+Row = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -70,7 +72,10 @@ class TileWorker:
         keep_freed_memory()
 
     def run(self, tile: Tile) -> tuple[str, float]:
-        """Compute all jobs, commit their rows as one object, and return its name and the seconds taken."""
+        """Compute all jobs, commit their rows, and return the name of their object and the seconds taken.
+
+        What is measured of barriers lies in an object of its own, which is written before that of the risks.
+        """
         began = time.perf_counter()
         try:
             return self._commit(tile), time.perf_counter() - began
@@ -82,21 +87,29 @@ class TileWorker:
         replaced = -1
         while replaced != self._networks.replaced:  # else rows were computed from two trainings of a network
             replaced, rows = self._networks.replaced, self._rows(tile)
-        device = self._align.device if tile.what == "alignment" else self._compare.device
-        rows = [row | self._computed(device, tile.driver) for row in rows]
-        # A barrier's id does not include the splits, which another sweep may choose differently.
-        splits = sorted(self._compare.splits) if tile.what == "barrier" else []
-        return self._results.commit(tile.stage, digest([sorted(tile.ids), splits]), rows)
-
-    def _rows(self, tile: Tile) -> list[dict[str, Any]]:
-        """Return the rows of all jobs, with what they were computed from."""
-        aligning = {job.alignment_id: job for job in tile.jobs if isinstance(job, AlignmentJob)}
-        rows = [
-            row
-            | {"inputs": self._networks.inputs(aligning[row["alignment_id"]].networks)}
-            | {"digest": permutation_digest(row)}
-            for row in self._aligner.rows(list(aligning.values()), tile.trials)
+        comparing = [job for job in tile.jobs if isinstance(job, BarrierJob)]
+        computed = self._computed(self._compare.device if comparing else self._align.device, tile.driver)
+        ids = {
+            "measures": [each.measure_id for job in comparing for each in job.measurements],
+            "alignments": tile.ids,
+            "barriers": [job.barrier_id for job in comparing if job.risks],
+        }
+        # The id of a barrier does not include the splits, which another sweep may choose differently.
+        splits = sorted(self._compare.splits) if comparing else []
+        names = [
+            self._results.commit(kind, digest([sorted(ids[kind]), splits]), [row | computed for row in found])
+            for kind, found in sorted(rows.items(), reverse=True)
         ]
+        return names[-1]
+
+    def _rows(self, tile: Tile) -> dict[str, list[Row]]:
+        """Return the rows of all jobs by the kind of result, with what they were computed from."""
+        rows: dict[str, list[Row]] = {}
+        aligning = {job.alignment_id: job for job in tile.jobs if isinstance(job, AlignmentJob)}
+        for row in self._aligner.rows(list(aligning.values()), tile.trials):
+            inputs = self._networks.inputs(aligning[row["alignment_id"]].networks)
+            row |= {"inputs": inputs, "digest": permutation_digest(row)}
+            rows.setdefault("alignments", []).append(row)
         for job in tile.jobs:
             if isinstance(job, BarrierJob):
                 found = list(
@@ -106,7 +119,8 @@ class TileWorker:
                 )
                 inputs = self._networks.inputs(dict.fromkeys(job.networks))
                 inputs += self._permutations.inputs(job.comparison.alignments, tile.objects)
-                rows += [row | {"inputs": inputs} for row in found]
+                for kind, row in found:
+                    rows.setdefault(kind, []).append(row | {"inputs": inputs})
         return rows
 
     def _computed(self, device: str, driver: Driver) -> dict[str, str]:

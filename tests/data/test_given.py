@@ -30,11 +30,15 @@ def test_examples_come_as_tensors_or_as_a_loader(given):
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ((IMAGES, None), TypeError, "labels: expected a tensor of labels for a tensor of images"),
-        ((IMAGES.split(3), None), TypeError, "expected batches (images, labels) where no labels are given"),
+        ((IMAGES, None), TypeError, "or batches (images, labels), not images without labels"),
+        ((IMAGES.split(3), None), TypeError, "or batches (images, labels), not images without labels"),
         ((IMAGES.numpy(), LABELS), TypeError, "not batches of a value of type ndarray"),
         ((3, LABELS), TypeError, "images: expected a tensor with a first axis of examples, or batches"),
-        ((IMAGES, [0, 1]), TypeError, "labels: expected a tensor of labels (examples,), not list"),
+        (
+            (IMAGES, [0, 1]),
+            TypeError,
+            "labels: expected a tensor (examples,), or batches (images, labels), not a value of type list",
+        ),
         ((IMAGES, LABELS.float()), TypeError, "labels: expected integers (examples,), not float32 (10,)"),
         ((IMAGES, LABELS[:4]), ValueError, "10 images, but 4 labels"),
         (([], None), ValueError, "images: there is no batch; an iterator can be read only once"),

@@ -155,7 +155,11 @@ def test_every_version_in_use_has_its_reason():
     }
     words |= {"BARRIER": "barrier", "CUDA_BARRIER": "barrier"}
     found = {name.removesuffix("_VERSION") for name in vars(versions) if name.endswith("_VERSION")}
-    assert found - words.keys() == {"PRUNING", "PIXELS"}  # the first, and one that is a setting of a method
+    assert found - words.keys() == {
+        "PRUNING",
+        "MEASURE",
+        "PIXELS",
+    }  # the first ones; a setting of a method
     for name, word in words.items():
         version = getattr(versions, f"{name}_VERSION")
         assert versions.reasons(word, version - 1, version)

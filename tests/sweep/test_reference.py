@@ -11,6 +11,7 @@ from raysweep.sweep.compare import Compare
 from raysweep.sweep.load import check
 from raysweep.sweep.reference import reference
 from raysweep.vocabulary import CONTROLS
+from tests.readmes import marked
 
 README = (Path(__file__).parent.parent.parent / "sweeps" / "README.md").read_text()
 
@@ -41,7 +42,7 @@ def test_branches_and_kinds_are_explained():
 
 
 def test_the_example_of_a_network_builds(tmp_path, monkeypatch):
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    block = marked("sweeps", "own network").text
     name, model = re.findall(r"# (\S+)\.py, .* train\.model: (\S+)", block)[0]
     (tmp_path / f"{name}.py").write_text(block)
     monkeypatch.chdir(tmp_path)

@@ -330,7 +330,8 @@ def test_of_a_training_that_is_not_known_the_tables_say_nothing(tmp_path):
     trials = trials.sort_values("replicate")
     assert trials.import_file.tolist() == [str(path) for path in paths]
     assert trials.import_digest.tolist() == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    known = {"dataset", "split_seed", "subset_seed", "scaling", "model", "width", "depth", "norm", "threads"}
+    known = {"dataset", "dataset_options", "split_seed", "subset_seed", "scaling", "model", "width", "depth"}
+    known |= {"norm", "threads"}
     filled = {name for name in trials if trials[name].notna().all()}
     assert filled & set(Training.model_fields) == known
     assert trials[sorted(set(Training.model_fields) - known)].isna().all(axis=None)

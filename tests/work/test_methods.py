@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+import yaml
 
 from raysweep.alignment.joint import pairwise_objective
 from raysweep.errors import UserError
@@ -20,6 +21,7 @@ from raysweep.work.aligning import Aligner
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks
 from raysweep.work.unit_values import UnitValues
+from tests.readmes import marked
 from tests.work.plans import BASE, carry_out
 
 pytestmark = pytest.mark.fast
@@ -91,7 +93,10 @@ def own(tmp_path, monkeypatch):
 
 def aligned(files, method, kinds, options=None):
     """The plan, and the rows of its alignments."""
-    wanted = desired(sweep(method, kinds, options))
+    return carried(files, desired(sweep(method, kinds, options)))
+
+
+def carried(files, wanted):
     sections = wanted.sweep.sections
     aligner = Aligner(
         sections.align,
@@ -193,6 +198,19 @@ def test_what_cannot_be_called_is_refused_before_anything_is_trained(own, functi
 def test_a_method_of_pairs_aligns_no_more_networks(own):
     wanted = desired(sweep(f"{own}:drawn", ["direct", "joint"]))
     assert {job.comparison.kind for job in wanted.barriers.values()} == {"direct"}
+
+
+def test_the_example_of_the_documentation_aligns(files, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(marked("sweeps", "own methods").text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    asked = yaml.safe_load(marked("sweeps", "own methods file").text)
+    wanted, rows = carried(files, desired(check("test", {"name": "s", "train": TRAIN, **asked})))
+    monkeypatch.delitem(sys.modules, "mine")
+    methods = [wanted.alignments[row["alignment_id"]].method for row in rows]
+    assert sorted(methods) == sorted(["weight_matching", "mine:star"] * 4 + ["mine:greedy"] * 3)
+    assert all(row["objective"] > row["objective_identity"] for row in rows)
 
 
 def test_options_of_a_method_that_is_not_asked_for_are_refused():

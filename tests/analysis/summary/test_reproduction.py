@@ -5,10 +5,10 @@ from analysis.claims import analyse
 from analysis.rows.tables import read
 from analysis.summary import paper
 from analysis.summary.reproduction import Beside, reproductions
-from raysweep.sweep.align import Align
-from raysweep.sweep.compare import Compare
+from raysweep.sweep.load import load_sweep
 from tests.analysis.barrier_rows import fixed_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.sweeps import trials, write
+from tests.readmes import PROJECT
 
 VGG = {"dataset": "cifar10", "model": "vgg16", "norm": "layer"}
 NAN = float("nan")
@@ -98,11 +98,12 @@ def test_other_alignments_and_comparisons_are_named_and_not_compared(tmp_path, t
     assert "Not the paper's setting" in (tmp_path / "claims.html").read_text()
 
 
-def test_a_sweep_with_the_shipped_settings_is_the_papers():
-    """The defaults of `align` and `compare` are what the paper's sweeps are run with."""
+@pytest.mark.parametrize("name", ["strong_vgg16_cifar10", "strong_resnet20_cifar10", "weak_vgg16_cifar10"])
+def test_the_sweeps_of_the_papers_size_have_its_setting(name):
+    sections = load_sweep(str(PROJECT / "sweeps" / f"{name}.yaml")).sections
     for method, wanted in paper.ALIGN.items():
-        assert getattr(Align(), method).model_dump() == wanted
-    assert paper.COMPARE.items() <= Compare().model_dump().items()
+        assert sections.align.options_of(method) == wanted
+    assert paper.COMPARE.items() <= sections.compare.model_dump().items()
 
 
 def test_the_trajectory_beside_the_paper(tmp_path):

@@ -1,0 +1,122 @@
+"""`raysweep merge`: aligns stored networks and writes their mean, with its barrier before and after."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from raysweep.commands.chosen import chosen_networks
+from raysweep.commands.export import check_new, config_of, stored_network, write_network
+from raysweep.connectivity import Barrier
+from raysweep.data.load import data_digest
+from raysweep.data.resident import Resident
+from raysweep.errors import UserError
+from raysweep.merging import Merged, merge
+from raysweep.models.build import build
+from raysweep.plan.identity import Network, data_config
+from raysweep.store.files import Files
+from raysweep.sweep.train import Training
+from raysweep.version import CodeDiffers
+from raysweep.work.data import model_config, resident
+from raysweep.work.origin import check_source
+
+ALIKE = (
+    "dataset",
+    "dataset_options",
+    "scaling",
+    "model",
+    "width",
+    "depth",
+    "norm",
+)  # keys of networks that can be merged
+
+
+def merge_stored(
+    files: Files,
+    words: Sequence[str],
+    sweep: str | None,
+    out: str,
+    method: str,
+    repair: bool,
+    seed: int,
+    data_root: str | None,
+) -> Iterator[str]:
+    """Merge the chosen networks, write the result to the file `out`, and yield what is to be said of it.
+
+    Their training set serves to align and repair them, the test set to measure. Raises `UserError` for
+    networks that do not belong together, and as `chosen_networks` and `raysweep.merge` do.
+    """
+    check_new(Path(out))
+    networks = chosen_networks(files, words, sweep)
+    training, config = _shared(files, networks)
+    data = _data(training, config["data_digest"], data_root)
+    states = [stored_network(files, network) for network in networks]
+    try:
+        merged = merge(
+            states,
+            data.train.first(len(data.train)).images,
+            test=(data.test.images, data.test.labels),
+            method=method,
+            repair=repair,
+            model=build(model_config(training, data)),
+            seed=seed,
+        )
+    except ValueError as error:
+        raise UserError(f"raysweep merge: {error}") from error
+    names = [str(network) for network in networks]
+    header = {"networks": json.dumps(names), "method": method, "repair": str(repair), "seed": str(seed)}
+    write_network(Path(out), merged.model.state_dict(), header)
+    yield f"{len(names)} networks of {training.model}, width {training.width}: {', '.join(names)}"
+    yield from _measured(merged)
+    yield f"the mean is in {out}"
+
+
+def _measured(merged: Merged) -> Iterator[str]:
+    if merged.before and merged.after:
+        yield f"before the alignment: {_barrier(merged.before)}"
+        yield f"as they are merged:   {_barrier(merged.after)}"
+    if merged.risk and merged.risks:
+        errors = ", ".join(f"{risk.error:.4f}" for risk in merged.risks)
+        yield f"test error of the mean {merged.risk.error:.4f}, of the networks {errors}"
+
+
+def _barrier(barrier: Barrier) -> str:
+    loss, error = barrier.loss_barrier, barrier.error_barrier
+    return f"test loss barrier {loss:.4f} nats, test error barrier {error:.4f}"
+
+
+def _shared(files: Files, networks: list[Network]) -> tuple[Training, dict[str, Any]]:
+    """Return the configuration of networks of one architecture and data set, and all that is stored of it.
+
+    Raises `UserError` for networks of several, and for a user's own whose file has changed.
+    """
+    configs = [config_of(files, network) for network in networks]
+    first, *others = [_training(config) for config in configs]
+    for network, other in zip(networks[1:], others, strict=True):
+        for key in ALIKE:
+            one, two = getattr(first, key), getattr(other, key)
+            if one != two:
+                raise UserError(
+                    f"--networks: {networks[0]} has {key} = {one}, but {network} has {key} = {two}"
+                )
+    sources = configs[0].get("sources") or {"model": configs[0].get("source_digest")}
+    for key, own in first.own_functions().items():
+        try:
+            check_source(own, str(sources.get(key)))
+        except CodeDiffers as error:
+            raise UserError(f"{own}: its file is not the one with which {networks[0]} was trained") from error
+    return first, configs[0]
+
+
+def _training(config: dict[str, Any]) -> Training:
+    """Return the keys of `train` that are known; of an imported network the others do not matter."""
+    known = {key: value for key, value in config["training"].items() if value is not None}
+    return Training.model_validate({"epochs": 0, **known})
+
+
+def _data(training: Training, planned: str, data_root: str | None) -> Resident:
+    """Return the data set. Raises `UserError` for one of another digest than was `planned` with."""
+    config = data_config(training, 0)
+    if data_digest(config, data_root) != planned:
+        raise UserError(f"dataset {training.dataset}: has other images or labels than those of the networks")
+    return resident(config, data_root, False, training.scaling)

@@ -1,0 +1,15 @@
+"""The ensemble of the networks, as a reference for their mixture."""
+
+import torch
+
+from raysweep.connectivity.blend import blend_rows
+from raysweep.training.evaluation import sums
+
+
+def ensemble(end_logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> dict[str, float]:
+    """Return `loss` (nats) and `error` (a share) of the networks' probabilities, averaged by the weights."""
+    each = end_logits.double().log_softmax(dim=2)
+    largest = each.amax(dim=0)  # relative to it no probability underflows, and equal ones stay as they are
+    mixed = blend_rows((each - largest).exp(), weights[None].cpu().numpy())[0]
+    loss, wrong = sums(largest + mixed.log(), labels)
+    return {"loss": loss.item() / len(labels), "error": wrong.item() / len(labels)}

@@ -1,0 +1,109 @@
+"""Networks that a command names, merged or copied into files."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+import raysweep
+from raysweep.models.build import build
+from raysweep.plan.plan import desired
+from raysweep.store.files import Files
+from raysweep.sweep.load import check
+from raysweep.training.evaluation import evaluate
+from tests.conftest import mlp
+from tests.inside import here
+from tests.work.plans import BASE, carry_out, compare_all
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("merged")
+    train = {**BASE, "width": [6, 7], "checkpoints": [1]}
+    wanted = desired(check("test", {"name": "s", "train": train, "compare": {"kinds": []}}))
+    carry_out(wanted, Files(str(root)))
+    compare_all(wanted, Files(str(root)))
+    return root
+
+
+@pytest.fixture
+def trials(root):
+    return pd.read_parquet(root / "sweeps/s/trials").sort_values(["width", "replicate"])
+
+
+def test_the_mean_of_aligned_networks_is_written_with_its_barriers(root, trials, digits, tmp_path):
+    out = tmp_path / "merged.safetensors"
+    asked = ["--networks", "width=6 replicate=0,1", "--method", "joint", "--out", out]
+    printed = here("merge", root, *asked).splitlines()
+    names = [
+        f"{trial}@0@{steps}" for trial, steps in trials.query("width == 6")[["trial_id", "steps"]].values
+    ]
+    assert printed[0] == f"2 networks of mlp, width 6: {', '.join(names)}"
+    states = [raysweep.stored_state(str(root), name) for name in names]
+    test = digits.test.images, digits.test.labels
+    merged = raysweep.merge(states, digits.train.images, test=test, method="joint", model=build(mlp(6)))
+    assert f"loss barrier {merged.before.loss_barrier:.4f} nats" in printed[1]
+    assert f"loss barrier {merged.after.loss_barrier:.4f} nats" in printed[2]
+    model = build(mlp(6))
+    model.load_state_dict(load_file(out))
+    assert f"test error of the mean {evaluate(model.eval(), digits.test).error:.4f}, of" in printed[3]
+    with safe_open(out, "pt") as file:
+        assert json.loads(file.metadata()["networks"]) == names
+    again = here("merge", root, *asked, code=2)
+    assert "merged.safetensors: exists already; nothing is overwritten" in again
+    repaired = here("merge", root, *asked[:-1], tmp_path / "repaired.safetensors", "--repair")
+    assert repaired.splitlines()[1] == printed[1]
+    assert repaired.splitlines()[2] != printed[2]
+
+
+def test_networks_are_copied_with_their_configuration(root, trials, tmp_path):
+    one = trials.iloc[0]
+    printed = here("export", root, "--networks", "width=6 replicate=0", "--out", tmp_path / "one.safetensors")
+    name = f"{one.trial_id}@0@{one.steps}"
+    assert printed == f"{name} -> {tmp_path}/one.safetensors\n"
+    state = raysweep.stored_state(str(root), name)
+    copied = load_file(tmp_path / "one.safetensors")
+    assert all(torch.equal(copied[key], tensor) for key, tensor in state.items())
+    with safe_open(tmp_path / "one.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["config"])["training"]["width"] == 6
+    first = f"{one.trial_id}@0@11"
+    here("export", root, "--networks", first, "--networks", name, "--out", tmp_path / "some")
+    assert {path.name for path in (tmp_path / "some").iterdir()} == {
+        f"{each}.safetensors" for each in (first, name)
+    }
+    here("export", root, "--networks", "step=0,11", "--sweep", "s", "--out", tmp_path / "all")
+    assert len(list((tmp_path / "all").iterdir())) == 2 * len(trials)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--networks", "widht=6"], "unknown column widht: did you mean 'width'?"),
+        (["--networks", "width=9"], "no network is like that; level is 0; width is 6, 7"),
+        (
+            ["--networks", "everything"],
+            "--networks everything: expected trial_id@level@step, or column=value",
+        ),
+        (["--networks", "replicate=0"], "has width = 7, but"),
+        (["--networks", "width=6 replicate=0"], "1 networks: at least two can be merged"),
+        (["--networks", "width=6", "--method", "wm"], "unknown method 'wm'"),
+        (["--networks", "width=6", "--sweep", "t"], "--sweep t: there is no such sweep; under"),
+        (["--networks", "ffff@0@1 eeee@0@1"], "network ffff@0@1: there is no such trial under"),
+    ],
+)
+def test_what_cannot_be_merged_is_said(root, words, said, tmp_path):
+    assert said in here("merge", root, *words, "--out", tmp_path / "out.safetensors", code=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_file_holds_one_network(root, tmp_path):
+    one_file = tmp_path / "all.safetensors"
+    printed = here("export", root, "--networks", "level=0", "--out", one_file, code=2)
+    assert "all.safetensors: is one file, but 4 networks are chosen" in printed
+    printed = here("merge", root, "--networks", "width=6", "--out", tmp_path / "merged.pt", code=2)
+    assert "merged.pt: expected the name of a file that ends in .safetensors" in printed
+    printed = here("export", root, "--networks", "width=6 step=5", "--out", tmp_path / "folder", code=2)
+    assert "there is no such checkpoint; the steps of its level: 0, 11, 33" in printed

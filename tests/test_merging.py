@@ -1,0 +1,92 @@
+"""Merged networks: the mean after the alignment, its barrier and its statistics."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import raysweep
+from raysweep.connectivity import barrier_of
+from raysweep.symmetry import PermutationSpec
+from raysweep.training.evaluation import evaluate
+from tests.test_library import IMAGES, LABELS, ONE, SPEC, loader, network
+
+
+def permuted(seed):
+    other = copy.deepcopy(ONE)
+    other.load_state_dict(SPEC.apply(SPEC.random(torch.Generator().manual_seed(seed)), ONE.state_dict()))
+    return other
+
+
+@pytest.mark.parametrize("method", ["weight_matching", "activation_matching", "joint"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_copies_in_another_order_are_merged_into_the_network(method, count):
+    networks = [ONE, *map(permuted, range(1, count))]
+    merged = raysweep.merge(networks, IMAGES, ONE(IMAGES).argmax(dim=1), method=method)
+    torch.testing.assert_close(merged.model(IMAGES), ONE(IMAGES))
+    assert merged.before.error_barrier > 0.05
+    assert merged.after.error_barrier == 0
+    assert merged.after.loss_barrier < 1e-6
+    assert len(merged.permutations) == count
+    assert merged.risk.error == merged.risks[0].error == 0
+    assert [each.training for each in networks] == [True] * count
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_the_barrier_is_that_of_the_mean_that_is_returned(repair):
+    networks = [network(seed) for seed in range(2)]
+    merged = raysweep.merge(networks, loader(), repair=repair)
+    moved = [SPEC.apply(p, n.state_dict()) for p, n in zip(merged.permutations, networks, strict=True)]
+    given = {"repair": IMAGES} if repair else {}
+    assert merged.after == barrier_of(ONE, moved, IMAGES, LABELS, **given)
+    mean = sum(risk.loss for risk in merged.risks) / 2
+    assert merged.risk.loss - mean == pytest.approx(merged.after.loss_centre, abs=1e-5)
+    assert merged.before == barrier_of(ONE, networks, loader())
+
+
+def test_running_statistics_are_computed_again_where_asked_for():
+    networks = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        networks.append(nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)))
+        networks[-1](IMAGES)
+    plain, repaired = (raysweep.merge(networks, IMAGES, repair=repair).model for repair in (False, True))
+    assert torch.equal(plain[0].weight, repaired[0].weight)
+    mean = repaired[0](IMAGES).mean(dim=0)
+    torch.testing.assert_close(repaired[1].running_mean, mean)
+    assert not torch.allclose(plain[1].running_mean, mean)
+
+
+def test_without_labels_nothing_is_measured_and_a_test_set_is_measured_on():
+    networks = [ONE, network(1)]
+    assert raysweep.merge(networks, IMAGES).after is None
+    halves = (IMAGES[:100], LABELS[:100]), (IMAGES[100:], LABELS[100:])
+    by_tensors = raysweep.merge(networks, IMAGES[:100], test=halves[1])
+    batches = DataLoader(TensorDataset(*halves[1]), batch_size=30)
+    by_loader = raysweep.merge(
+        [each.state_dict() for each in networks], iter([halves[0]]), test=batches, model=ONE
+    )
+    assert by_tensors.after == by_loader.after
+    assert by_tensors.risk == evaluate(by_loader.model, raysweep.data.resident.Split(*halves[1]))
+
+
+def test_what_cannot_be_merged_is_said():
+    with pytest.raises(ValueError, match="1 networks: at least two"):
+        raysweep.merge([ONE], IMAGES)
+    with pytest.raises(ValueError, match=r"unknown method 'weights'.*weight_matching"):
+        raysweep.merge([ONE, ONE], IMAGES, method="weights")
+    with pytest.raises(TypeError, match="networks: expected a list"):
+        raysweep.merge(ONE, IMAGES)
+
+
+def test_the_library_is_there_by_name_and_importing_it_is_cheap():
+    assert raysweep.PermutationSpec is PermutationSpec
+    assert {"merge", "barrier_of", "weight_matching"} <= set(dir(raysweep))
+    with pytest.raises(AttributeError, match="no attribute 'merge_all'"):
+        raysweep.merge_all()
+    script = "import sys, raysweep; assert not {'torch', 'ray', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
