@@ -10,17 +10,16 @@ from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, by_width, ends
 from analysis.statistics.pairs import named, report, summarise
 from raysweep.tables.variants import trial_of, word_of
-from raysweep.vocabulary import Interpolation, Kind
+from raysweep.vocabulary import DATA_KEYS, Interpolation, Kind
 
-KEYS = ("dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed")
 ALIGNMENTS = (Kind.UNALIGNED, Kind.DIRECT, Kind.TRANSFERRED)
 
 
 def tasks_of(trials: pd.DataFrame) -> dict[str, str]:
     """Return the name of each trial's task: those of its data set and of the keys of data that differ."""
     each = trials.drop_duplicates("trial_id").to_dict("records")
-    words = [{key: word_of(key, row[key]) for key in KEYS} for row in each]
-    differing = [key for key in KEYS if len({word[key] for word in words}) > 1] or ["dataset"]
+    words = [{key: word_of(key, row[key]) for key in DATA_KEYS} for row in each]
+    differing = [key for key in DATA_KEYS if len({word[key] for word in words}) > 1] or ["dataset"]
     return {
         row["trial_id"]: ", ".join(word[key] for key in differing)
         for row, word in zip(each, words, strict=True)
@@ -57,7 +56,7 @@ def analyse(folder: Path) -> str:
     chosen = pairs(ends(barriers[barriers.across != "widths"]), alignments, trials)
     chosen = chosen.assign(dataset=" and ".join(sorted(set(chosen.dataset))))
     parts = []
-    for setting, rows in by_width(by_setting(chosen, trials, ignored=KEYS)):
+    for setting, rows in by_width(by_setting(chosen, trials, ignored=DATA_KEYS)):
         path = folder / "figures" / f"tasks_{setting.stem.replace(' ', '_')}.png"
         summary = summarise(rows)
         draw(rows, summary, setting.title, path)

@@ -164,7 +164,7 @@ def merge(
     networks: Chosen,
     out: Annotated[str, typer.Option(metavar="FILE", help="the .safetensors file that is written")],
     method: Annotated[
-        str, typer.Option(help="weight_matching, activation_matching, or joint (two networks jointly too)")
+        str, typer.Option(help="one of align.methods, or joint (weights, of two networks jointly too)")
     ] = "weight_matching",
     repair: Annotated[bool, typer.Option("--repair", help="repair the statistics of hidden units")] = False,
     seed: Annotated[int, typer.Option(help="the seed of the alignment")] = 0,

@@ -6,6 +6,12 @@ The names of models, data sets and optimisers lie with the code that they choose
 
 from enum import StrEnum, auto
 
+# The keys of `train` that choose the data: they enter ids through the digest of the data alone.
+DATA_KEYS = (
+    *("dataset", "dataset_options", "split_seed", "half", "fraction", "examples", "subset_seed"),
+    "pixel_seed",
+)
+
 
 class Kind(StrEnum):
     """How the permutations of a comparison came about."""

@@ -45,6 +45,14 @@ def test_modules_and_state_dicts_are_aligned_alike():
         assert all(map(same, matched.permutations, of_states.permutations))
 
 
+def test_a_permutation_is_applied_to_a_module_or_a_state_dict():
+    permutation = SPEC.random(torch.Generator().manual_seed(0))
+    of_module, of_state = SPEC.apply(permutation, ONE), SPEC.apply(permutation, ONE.state_dict())
+    assert all(torch.equal(of_module[name], tensor) for name, tensor in of_state.items())
+    with pytest.raises(TypeError, match="network: expected a module or a state dict"):
+        SPEC.apply(permutation, list(ONE.parameters()))
+
+
 def test_barriers_take_modules_and_loaders():
     expected = barrier_of(ONE, [ONE.state_dict(), OTHER.state_dict()], IMAGES, LABELS)
     assert barrier_of(ONE, [ONE, OTHER], loader()) == expected

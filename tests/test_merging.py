@@ -22,8 +22,10 @@ def permuted(seed):
     return other
 
 
-@pytest.mark.parametrize("method", ["weight_matching", "activation_matching", "joint"])
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize(
+    ("method", "count"),
+    [(method, count) for method in ("weight_matching", "activation_matching", "joint") for count in (2, 3)],
+)
 def test_copies_in_another_order_are_merged_into_the_network(method, count):
     networks = [ONE, *map(permuted, range(1, count))]
     merged = raysweep.merge(networks, IMAGES, ONE(IMAGES).argmax(dim=1), method=method)
@@ -61,6 +63,25 @@ def test_running_statistics_are_computed_again_where_asked_for():
     assert not torch.allclose(plain[1].running_mean, mean)
 
 
+OWN = """
+from raysweep.symmetry import Permutation
+
+def reversed_units(spec, source, models, images):
+    assert not models[0].training
+    source["0.weight"].zero_()
+    same = Permutation.identity(spec.sizes).indices
+    return Permutation({group: index.flip(0) for group, index in same.items()})
+"""
+
+
+def test_a_function_of_the_users_own_finds_permutations(tmp_path, monkeypatch):
+    (tmp_path / "own_merging.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    merged = raysweep.merge([ONE, network(1)], IMAGES, method="own_merging:reversed_units")
+    assert [each.share_of_fixed_points() for each in merged.permutations] == [1, 0]
+    assert merged.model[0].weight.abs().min() > 0
+
+
 def test_without_labels_nothing_is_measured_and_a_test_set_is_measured_on():
     networks = [ONE, network(1)]
     assert raysweep.merge(networks, IMAGES).after is None
@@ -77,8 +98,14 @@ def test_without_labels_nothing_is_measured_and_a_test_set_is_measured_on():
 def test_what_cannot_be_merged_is_said():
     with pytest.raises(ValueError, match="1 networks: at least two"):
         raysweep.merge([ONE], IMAGES)
-    with pytest.raises(ValueError, match=r"unknown method 'weights'.*weight_matching"):
+    with pytest.raises(ValueError, match=r"unknown alignment method 'weights'.*weight_matching"):
         raysweep.merge([ONE, ONE], IMAGES, method="weights")
+    with pytest.raises(
+        ValueError, match="sinkhorn_rebasin aligns two networks alone; more of them: joint, wei"
+    ):
+        raysweep.merge([ONE] * 3, IMAGES, method="sinkhorn_rebasin")
+    with pytest.raises(TypeError, match="'straight_through' needs those of the images"):
+        raysweep.merge([ONE, ONE], IMAGES, method="straight_through")
     with pytest.raises(TypeError, match="networks: expected a list"):
         raysweep.merge(ONE, IMAGES)
 

@@ -14,6 +14,7 @@ import ray
 
 from raysweep.cluster.capacity import living_ids, name_of, needs_of, placements_pending, room_for, slots
 from raysweep.cluster.events import Listener
+from raysweep.cluster.growth import more_workers
 from raysweep.cluster.suspects import Suspects, labels
 from raysweep.cluster.tile_sizing import FIRST
 from raysweep.sweep.schema import Sections
@@ -24,6 +25,7 @@ from raysweep.work.tile import Tile, TileWorker
 
 IN_FLIGHT = 2
 IDLE = 10.0  # seconds without work after which an actor is ended, so that an autoscaler can remove its node
+HOLD = 15.0  # seconds for which a backlog must deserve more workers: the first tiles load data
 GATHER = 5e-5  # seconds per actor in which a turn collects further results: fewer turns cost less
 LOOK = 1.0  # seconds between two looks at what takes its time: hung tiles, idle actors, new nodes
 ATTEMPTS = 3  # at a job whose process dies or whose storage fails; other exceptions would recur
@@ -52,6 +54,16 @@ class TileSource(Protocol):
     @property
     def tiles(self) -> int:
         """An estimate of how many tiles are ready for a worker, which is 0 only if there are none."""
+        ...
+
+    @property
+    def ready(self) -> int:
+        """How many jobs are ready for a worker."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """An estimate of how long the ready jobs would take one worker, without those of unknown duration."""
         ...
 
     def take(self, workers: int, before: str | None, used: Container[str | None]) -> Tile | None:
@@ -98,12 +110,19 @@ class _Flight:
 class Pool:
     """Actors with the resources of the sweep file, which receive tiles from a source at each `turn`.
 
-    Actors are started on demand. A job that raises, hangs or kills its process is tried a bounded number of
+    Actors are started on demand; where the cluster `may_grow`, more than fit if the backlog deserves them, so
+    that an autoscaler adds nodes. A job that raises, hangs or kills its process is tried a bounded number of
     times and then recorded in `failures`. A tile that fails is halved until the failing job is alone.
     """
 
     def __init__(
-        self, root: str, sections: Sections, source: TileSource, listener: Listener, suspects: Suspects
+        self,
+        root: str,
+        sections: Sections,
+        source: TileSource,
+        listener: Listener,
+        suspects: Suspects,
+        may_grow: bool = False,
     ) -> None:
         self.failures: list[Failure] = []
         self._root, self._sections, self._source, self._listener = root, sections, source, listener
@@ -113,7 +132,8 @@ class Pool:
         self._again: deque[tuple[Tile, int]] = deque()
         self._flying: dict[Any, _Flight] = {}
         self._starting: dict[Any, _Worker] = {}
-        self._fitting, self._looked = 1, -math.inf
+        self._may_grow, self._deserves_since = may_grow, math.inf
+        self._limit, self._looked = 1, -math.inf
 
     @property
     def busy(self) -> bool:
@@ -150,17 +170,21 @@ class Pool:
     def _look(self) -> None:
         self._end_overdue()
         self._release_idle()
-        self._fitting = slots(needs_of(self._needs))
         self._looked = time.monotonic()
+        self._limit = max(1, self._sections.resources.workers or self._places())
+        self._end_surplus()
 
     def _blocks(self, waiting: dict[str, float]) -> bool:
         needs = needs_of(self._needs)
         held = ((each.node, needs) for each in self._workers if not each.starting)
         return placements_pending() and room_for(waiting, held)
 
-    def _limit(self) -> int:
-        """Return the largest number of actors: as configured (an autoscaler may add nodes), or as fits."""
-        return max(1, self._sections.resources.workers or self._fitting)
+    def _places(self) -> int:
+        """Return how many actors fit, and how many more the backlog has deserved for `HOLD` seconds."""
+        fitting = slots(needs_of(self._needs))
+        more = more_workers(self._source.seconds, self._source.ready, fitting) if self._may_grow else 0
+        self._deserves_since = min(self._deserves_since, self._looked) if more else math.inf
+        return fitting + more if self._looked - self._deserves_since >= HOLD else fitting
 
     def _start(self) -> None:
         """Start actors for the tiles that are ready."""
@@ -168,8 +192,7 @@ class Pool:
         busy = sum(bool(worker.flights) for worker in self._workers)
         if len(self._workers) >= busy + tiles:
             return
-        limit = self._limit()
-        while len(self._workers) < min(limit, busy + tiles):
+        while len(self._workers) < min(self._limit, busy + tiles):
             worker = self._new()
             self._workers.append(worker)
             self._starting[worker.starting] = worker
@@ -268,6 +291,13 @@ class Pool:
             worker.idle = worker.idle or now
             if now - worker.idle > IDLE:
                 self._end(worker)
+
+    def _end_surplus(self) -> None:
+        """End those of too many actors that still wait for room, because the backlog has shrunk."""
+        waiting = [worker for worker in self._workers if worker.starting]
+        surplus = min(len(waiting), len(self._workers) - self._limit)
+        for _ in range(surplus):
+            self._end(waiting.pop())
 
     def _end(self, worker: _Worker) -> None:
         self._workers.remove(worker)

@@ -119,13 +119,14 @@ class _Run:
         """Run all stages in a Ray session until no work with inputs is left, and return what is done then."""
         from raysweep.cluster.session import ray_session
 
+        may_grow = address is not None
         with ray_session(address, self._listener.waits):
-            self._check_cluster(work, may_grow=address is not None)
+            self._check_cluster(work, may_grow)
             if import_networks(self._files, self._wanted, self._listener):
                 present = done(self._wanted, self._files)
                 work = todo(self._wanted, present)
             for _ in range(ROUNDS):
-                self._process_jobs(present, work)
+                self._process_jobs(present, work, may_grow)
                 before, present = present, done(self._wanted, self._files)
                 self._tell_replaced(before, present)
                 work = self._unfit(present)
@@ -167,7 +168,7 @@ class _Run:
         for problem in lacking(resources, work):
             self._listener.waits(f"{problem}; waiting for one that has")
 
-    def _process_jobs(self, present: Done, work: Todo) -> None:
+    def _process_jobs(self, present: Done, work: Todo, may_grow: bool) -> None:
         """Train, align and compare until nothing that is left has its inputs."""
         from raysweep.cluster.pool import Pool
         from raysweep.cluster.suspects import Suspects
@@ -176,7 +177,7 @@ class _Run:
         for stage, count in work.stages().items():
             self._listener.stage(stage, count)
         self._suspects = Suspects(self._listener)
-        self._pool = Pool(self._files.root, self._sections, self, self._listener, self._suspects)
+        self._pool = Pool(self._files.root, self._sections, self, self._listener, self._suspects, may_grow)
         try:
             with orderly(RESUME_POINTS):
                 while not interrupted() and (self.ready_trials or self._pool.busy):
@@ -229,6 +230,14 @@ class _Run:
     @property
     def tiles(self) -> int:
         return self._sizing.tiles(self._frontier.ready)
+
+    @property
+    def ready(self) -> int:
+        return self._frontier.ready
+
+    @property
+    def seconds(self) -> float:
+        return self._frontier.seconds(lambda job: self._sizing.seconds(_kind(job)))
 
     def take(self, workers: int, before: str | None, used: Container[str | None]) -> "Tile | None":
         from raysweep.work.tile import Tile

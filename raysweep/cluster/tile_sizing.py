@@ -1,5 +1,6 @@
 """The number of jobs in a tile, derived from the times that earlier tiles took."""
 
+import math
 from collections.abc import Hashable
 
 FIRST = 4  # jobs in a tile as long as no tile of its kind is finished
@@ -7,19 +8,22 @@ MOST = 500  # jobs in a tile at most, which bounds an object in the store and th
 GROWTH, SHRINKAGE = 8, 2  # largest factors between tiles; one tile may be slow, as a worker's first one is
 SHARES = 8  # the ready jobs are cut into at least this many tiles per worker, of which it holds two
 QUICK = 40  # but no tile is made smaller by more than this factor, because each costs a call
+RATE = 500  # tiles a second of all workers at most: the driver spends half a millisecond or more on each
 
 
 class TileSizing:
     """Learns how long the jobs of each kind take, and sizes tiles to take about the same time.
 
     A tile costs a call and an object in the store, so short jobs are grouped and long jobs run alone. Tiles
-    become smaller when few jobs are left, so that no worker works long after the others.
+    become smaller when few jobs are left, so that no worker works long after the others. The more workers
+    there are, the longer tiles are at least, because one driver serves all workers.
     """
 
     def __init__(self, seconds: float) -> None:
         """Size tiles to take about `seconds`."""
         self._seconds = seconds
         self._sizes: dict[Hashable, int] = {}
+        self._least: dict[Hashable, float] = {}  # seconds of a job in the quickest tile of each kind
 
     def size(self, kind: Hashable, ready: int, workers: int, at_once: int = 1) -> int:
         """Return the number of jobs in the next tile, at least 1.
@@ -29,7 +33,7 @@ class TileSizing:
         """
         most = self._sizes.get(kind, FIRST)
         share = -(-ready // (SHARES * workers))
-        least = min(at_once, -(-ready // workers))
+        least = min(max(at_once, self._served(kind, workers)), -(-ready // workers))
         return max(1, least, min(most, max(share, most // QUICK)))
 
     def record(self, kind: Hashable, jobs: int, seconds: float) -> None:
@@ -37,6 +41,16 @@ class TileSizing:
         before = self._sizes.get(kind, FIRST)
         fit = int(self._seconds * jobs / max(seconds, 1e-9))
         self._sizes[kind] = max(1, before // SHRINKAGE, min(fit, GROWTH * before, MOST))
+        self._least[kind] = min(self._least.get(kind, math.inf), max(seconds, 1e-9) / jobs)
+
+    def seconds(self, kind: Hashable) -> float:
+        """Return how long a job of this kind takes; 0 as long as that is not known."""
+        return self._least.get(kind, 0.0)
+
+    def _served(self, kind: Hashable, workers: int) -> int:
+        """Return how many jobs keep a worker busy until its turn comes again, if the driver serves `RATE`."""
+        seconds = self.seconds(kind)
+        return min(MOST, math.ceil(workers / RATE / seconds)) if seconds else 1
 
     def tiles(self, ready: int) -> int:
         """Return the largest number of tiles that `ready` jobs can fill, whatever their kinds.

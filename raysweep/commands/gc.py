@@ -16,6 +16,7 @@ from raysweep.commands.run_log import FOLDER
 from raysweep.plan.record import SOURCES, Record, forget_former, read_record, sweep_names
 from raysweep.store.divergence import FOLDER as DIVERGED
 from raysweep.store.files import Files
+from raysweep.store.known_levels import FOLDER as LEVELS
 from raysweep.store.lock import exclusive_root_lock
 from raysweep.store.results import RESULTS, ResultStore
 
@@ -74,8 +75,8 @@ def _garbage(files: Files, records: list[Record]) -> dict[str, Garbage]:
     for kind in RESULTS:
         found |= _results(files, kind, records, reasons)
     names = {record.sweep for record in records}
-    for name, size in files.sizes(FOLDER).items():
-        sweep = name.split("/")[1]
+    for name, size in {**files.sizes(FOLDER), **files.sizes(LEVELS)}.items():
+        sweep = name.removeprefix(f"{LEVELS}/").removeprefix(f"{FOLDER}/").split("/")[0]
         if sweep not in names:
             found[name] = Garbage(size, f"the sweep {sweep} has been removed")
     return found

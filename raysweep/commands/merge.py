@@ -51,10 +51,12 @@ def merge_stored(
     training, config = _shared(files, networks)
     data = _data(training, config["data_digest"], data_root)
     states = [stored_network(files, network) for network in networks]
+    examples = data.train.first(len(data.train))
     try:
         merged = merge(
             states,
-            data.train.first(len(data.train)).images,
+            examples.images,
+            examples.labels,
             test=(data.test.images, data.test.labels),
             method=method,
             repair=repair,

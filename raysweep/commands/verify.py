@@ -1,5 +1,6 @@
 """`raysweep verify`: checks every object under a root, and says how to repair what is wrong."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 
@@ -19,7 +20,8 @@ from raysweep.plan.record import (
 from raysweep.store.divergence import FOLDER as DIVERGED
 from raysweep.store.divergence import read_divergence
 from raysweep.store.files import CorruptObject, Files
-from raysweep.store.index import discard_index, index_name
+from raysweep.store.index import index_name
+from raysweep.store.known_levels import FOLDER as LEVELS
 from raysweep.store.provenance import PROVENANCE, read_provenance
 from raysweep.store.records import REPLACED
 from raysweep.store.results import ID, RESULTS, ResultStore
@@ -41,6 +43,8 @@ def problems(files: Files) -> Iterator[str]:
     yield from _trials(files)
     yield from _results(files)
     yield from _provenance(files)
+    for name in files.list(LEVELS):
+        yield from _rebuilt(files, name)
     for name in files.list(DIVERGED):
         if read_divergence(files, name.removeprefix(f"{DIVERGED}/")) is None:
             yield f"{files.where(name)}: is damaged; the next raysweep run trains the trial again"
@@ -118,8 +122,9 @@ def remarks(files: Files) -> Iterator[str]:
         )
     names = (name.split("/") for name in files.list("trials") if name.endswith("/done"))
     levels = [(parts[1], int(parts[2].removeprefix("level_"))) for parts in names]
-    for (trial_id, level), record in TrialStore(files).records(levels).items():
-        if REPLACED in record.environment:
+    records = files.at_once(lambda level: TrialStore(files).record(*level), levels)
+    for (trial_id, level), record in zip(levels, records, strict=True):
+        if record and REPLACED in record.environment:
             yield (
                 f"trial {trial_id}, level {level}: was trained again to other weights than the first time "
                 f"(provenance {record.environment[REPLACED]}, now {record.environment.get('provenance')})"
@@ -171,7 +176,8 @@ def _results(files: Files) -> Iterator[str]:
     """Read every result object; the index is discarded, and rebuilt from them when it is next used."""
     store = ResultStore(files)
     for kind in RESULTS:
-        yield from _index(files, kind)
+        if files.exists(index_name(kind)):
+            yield from _rebuilt(files, index_name(kind))
         for name in files.list(f"results/{kind}"):
             try:
                 store.read(name)
@@ -179,14 +185,14 @@ def _results(files: Files) -> Iterator[str]:
                 yield f"{error}; {AGAIN}"
 
 
-def _index(files: Files, kind: str) -> Iterator[str]:
-    name = index_name(kind)
-    if files.exists(name):
-        try:
-            files.get_checked(name)
-        except CorruptObject:
-            yield f"{files.where(name)}: the checksum does not match the content; it is rebuilt"
-        discard_index(files, kind)
+def _rebuilt(files: Files, name: str) -> Iterator[str]:
+    """Discard an object that only saves reading, so that it is made again from what is stored."""
+    try:
+        files.get_checked(name)
+    except CorruptObject:
+        yield f"{files.where(name)}: the checksum does not match the content; it is rebuilt"
+    with contextlib.suppress(OSError):  # a read-only root keeps it
+        files.delete(name)
 
 
 def objects(files: Files) -> int:

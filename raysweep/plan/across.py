@@ -16,14 +16,11 @@ from raysweep.plan.trials import Family, Trials
 from raysweep.registry import is_own
 from raysweep.sweep.methods import able
 from raysweep.sweep.schema import Sections
-from raysweep.vocabulary import Across, Interpolation, Kind
+from raysweep.vocabulary import DATA_KEYS, Across, Interpolation, Kind
 
 KEYS = {  # the keys of `train` in which the two configurations may differ
     Across.WIDTHS: {"width"},
-    Across.TASKS: {
-        *("dataset", "dataset_options", "split_seed", "half", "fraction", "examples", "subset_seed"),
-        "pixel_seed",
-    },
+    Across.TASKS: set(DATA_KEYS),
 }
 
 

@@ -54,6 +54,11 @@ class Frontier:
             self.objects[alignment_id] = name
             self._arrived(alignment_id)
 
+    def seconds(self, seconds_of: Callable[[Job], float]) -> float:
+        """Return how long the ready jobs take, if each of a setting takes as long as the first of them."""
+        heaps = (heap for settings in self._jobs.values() for heap in settings.values())
+        return sum(len(heap) * seconds_of(heap[0][-1]) for heap in heaps)
+
     @property
     def ready_trials(self) -> int:
         """The number of trials whose inputs are there."""

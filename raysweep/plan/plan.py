@@ -210,7 +210,7 @@ def _desired(sweep: Sweep) -> Desired:
 
 def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
-    records, stale = finished_levels(TrialStore(files), wanted.extents)
+    records, stale = finished_levels(TrialStore(files), wanted.sweep.name, wanted.extents)
     rows = fitting_rows(ResultStore(files), records | stale)
     alignments = rows["alignments"]
     unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
@@ -231,10 +231,11 @@ def done(wanted: Desired, files: Files) -> Done:
 
 
 def finished_levels(
-    store: TrialStore, extents: Mapping[str, Extent]
+    store: TrialStore, sweep: str, extents: Mapping[str, Extent]
 ) -> tuple[dict[tuple[str, int], LevelRecord], dict[tuple[str, int], LevelRecord]]:
-    """Return the records of the finished levels of trials, and of those that lack a checkpoint."""
-    found = store.records((key, level) for key, extent in extents.items() for level in extent.levels)
+    """Return the records of a sweep's finished levels, and of those that lack a checkpoint."""
+    levels = ((key, level) for key, extent in extents.items() for level in extent.levels)
+    found = store.records(levels, sweep)
     records, stale = {}, {}
     for (trial_id, level), record in found.items():
         extent = extents[trial_id]

@@ -111,7 +111,7 @@ class Finished:
 def finished(files: Files, record: Record) -> Finished:
     """Return what the store has of what a sweep asked for."""
     extents = record.extents
-    levels, stale = finished_levels(TrialStore(files), extents)
+    levels, stale = finished_levels(TrialStore(files), record.sweep, extents)
     rows = fitting_rows(ResultStore(files), levels | stale)
     trials = [
         key for key, extent in extents.items() if all((key, level) in levels for level in extent.levels)

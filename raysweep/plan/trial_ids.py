@@ -20,11 +20,10 @@ from raysweep.sweep.align import Align
 from raysweep.sweep.imports import Imports, unstated
 from raysweep.sweep.prune import Prune
 from raysweep.sweep.train import Training
-from raysweep.vocabulary import Branch
+from raysweep.vocabulary import DATA_KEYS, Branch
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
-INDIRECT = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
-INDIRECT |= {"dataset_options", "init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+INDIRECT = {*DATA_KEYS, "init_seed", "data_seed", "spawn_at", "spawn_replicate"}
 NO_SOURCES: Mapping[str, str] = {}
 # Keys of `prune` that say how many levels follow and what else is trained; they change no level's numbers.
 _EXTENT = {"levels", "branches", "transport"}

@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -51,6 +51,8 @@ class Backend(Protocol):
 
     def stamps(self, folder: str) -> dict[str, Stamp]: ...
 
+    def stamps_of(self, names: Sequence[str]) -> dict[str, Stamp]: ...
+
 
 class Directory:
     """A directory of this machine, or one that all machines share."""
@@ -95,6 +97,14 @@ class Directory:
 
     def stamps(self, folder: str) -> dict[str, Stamp]:
         return dict(_below(str(self._at(folder)), folder))
+
+    def stamps_of(self, names: Sequence[str]) -> dict[str, Stamp]:
+        found = {}
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                status = self._at(name).stat()
+                found[name] = Stamp(status.st_size, status.st_mtime_ns)
+        return found
 
     def _at(self, name: str) -> Path:
         """Return the path of an object. Raises `ValueError` for a name that leaves the root.
@@ -168,6 +178,15 @@ class Bucket:
 
     def exists(self, name: str) -> bool:
         return bool(self._system.get_file_info(self._at(name)).type == fs.FileType.File)
+
+    def stamps_of(self, names: Sequence[str]) -> dict[str, Stamp]:
+        """Ask for all at once; Arrow sends as many requests at a time as it has threads."""
+        infos = self._system.get_file_info([self._at(name) for name in names])
+        return {
+            name: Stamp(info.size, info.mtime_ns or 0)
+            for name, info in zip(names, infos, strict=True)
+            if info.type == fs.FileType.File
+        }
 
     def stamps(self, folder: str) -> dict[str, Stamp]:
         selector = fs.FileSelector(self._at(folder), allow_not_found=True, recursive=True)

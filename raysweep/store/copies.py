@@ -47,9 +47,9 @@ def _copy(files: Files, folder: str, base: Path) -> dict[str, bytes]:
         changed = [name for name, stamp in stamps.items() if copied.get(name) != stamp]
         if not changed:
             break
-        for name in changed:
+        for name, content in zip(changed, files.at_once(files.find, changed), strict=True):
             (base / name).parent.mkdir(parents=True, exist_ok=True)
-            if (content := files.find(name)) is not None:
+            if content is not None:
                 (base / name).write_bytes(content)
                 contents[name] = content
         copied = stamps

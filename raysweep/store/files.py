@@ -141,6 +141,10 @@ class Files:
         """Return the sizes in bytes of all objects below a folder, by name."""
         return {name: stamp.size for name, stamp in self._backend.stamps(folder).items()}
 
+    def stamps_of(self, names: Sequence[str]) -> dict[str, Stamp]:
+        """Return the sizes and the times of writing of those of these objects that exist, by name."""
+        return self._backend.stamps_of(names)
+
     def stamps(self, folder: str) -> dict[str, Stamp]:
         """Return the sizes and the times of writing of all objects below a folder, by name."""
         return self._backend.stamps(folder)

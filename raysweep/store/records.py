@@ -1,8 +1,9 @@
 """Records of the trial store, kept as JSON: the finished levels of a trial, and its processes' starts."""
 
+import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,7 +32,7 @@ class LevelRecord:
 
     `steps` is the optimiser step at which the level ends, and `seconds` the time that it took. `sparsity` is
     the share of the maskable weights that its mask removes. `checkpoints` and `optimisers` map a step to the
-    SHA-256 of the object that is stored for it.
+    SHA-256 of the object that is stored for it. Of a record that was read, `sha256` is that of its text.
     """
 
     steps: int
@@ -42,6 +43,7 @@ class LevelRecord:
     optimisers: dict[int, str] = field(default_factory=dict)
     mask: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    sha256: str = field(default="", compare=False, repr=False)
 
     def has(self, checkpoints: Iterable[int], optimisers: Iterable[int]) -> bool:
         """Whether the weights and the optimiser states of these steps are stored."""
@@ -58,12 +60,15 @@ class LevelRecord:
         return found | ({("mask", 0): self.mask} if self.mask else {})
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        found = asdict(self)
+        del found["sha256"]
+        return json.dumps(found, sort_keys=True)
 
     @staticmethod
     def from_json(text: str | bytes) -> "LevelRecord":
         """Read a record. Raises `CorruptObject` when the text is not one."""
-        return _read(_LEVEL_RECORD, text)
+        content = text.encode() if isinstance(text, str) else text
+        return replace(_read(_LEVEL_RECORD, content), sha256=hashlib.sha256(content).hexdigest())
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from raysweep.errors import CorruptObject
 from raysweep.store.files import Files
+from raysweep.store.known_levels import known_contents
 from raysweep.store.node_cache import NodeCache
 from raysweep.store.provenance import Facts, write_provenance
 from raysweep.store.records import LevelRecord, Starts, json_object
@@ -95,17 +96,20 @@ class TrialStore:
 
     def record(self, trial_id: str, level: int) -> LevelRecord | None:
         """Return the record of a finished level, or None when it is unfinished or its record is damaged."""
+        return _record(self._content(_done(trial_id, level)))
+
+    def records(self, levels: Iterable[tuple[str, int]], sweep: str) -> dict[tuple[str, int], LevelRecord]:
+        """Return the records of those levels of trials that are finished, all of which a sweep asks for."""
+        wanted = list(levels)
+        names = [_done(*level) for level in wanted]
+        found = zip(wanted, known_contents(self._files, sweep, names, self._content), strict=True)
+        return {level: record for level, content in found if (record := _record(content)) is not None}
+
+    def _content(self, done: str) -> bytes | None:
         try:
-            content = self._files.find_checked(_done(trial_id, level))
-            return None if content is None else LevelRecord.from_json(content)
+            return self._files.find_checked(done)
         except CorruptObject:
             return None
-
-    def records(self, levels: Iterable[tuple[str, int]]) -> dict[tuple[str, int], LevelRecord]:
-        """Return the records of those levels of trials that are finished."""
-        wanted = list(levels)
-        found = self._files.at_once(lambda level: self.record(*level), wanted)
-        return {level: record for level, record in zip(wanted, found, strict=True) if record is not None}
 
     def write_system_use(self, trial_id: str, level: int, samples: list[dict[str, float]]) -> None:
         """Write samples of the process that trained a level; no number depends on them."""
@@ -198,6 +202,13 @@ class TrialStore:
         if self._cache:
             self._cache.put(checksum, content)
         return content
+
+
+def _record(content: bytes | None) -> LevelRecord | None:
+    try:
+        return None if content is None else LevelRecord.from_json(content)
+    except CorruptObject:
+        return None
 
 
 def _done(trial_id: str, level: int) -> str:

@@ -8,10 +8,10 @@ from pydantic_core import PydanticUndefined
 
 from raysweep.sweep.fields import Strict
 from raysweep.sweep.train import Training
+from raysweep.vocabulary import DATA_KEYS
 
 # Keys of `train` that are known of an imported network too; how it was trained is not known.
-KNOWN_OF_IMPORTS = {"dataset", "split_seed", "half", "fraction", "examples", "subset_seed", "pixel_seed"}
-KNOWN_OF_IMPORTS |= {"dataset_options", "scaling", "model", "width", "depth", "norm", "threads"}
+KNOWN_OF_IMPORTS = {*DATA_KEYS, "scaling", "model", "width", "depth", "norm", "threads"}
 # Keys of `train` about the training of imported networks, which their user may know; they change no number.
 STATABLE = {"init", "epochs", "batch_size", "drop_last", "optimiser", "learning_rate", "momentum", "nesterov"}
 STATABLE |= {"weight_decay", "schedule", "milestones", "gamma", "warmup", "precision", "augment"}

@@ -54,14 +54,14 @@ class Method(Entry):
 
     @property
     def meaning(self) -> str:
-        asked = {
+        words = {
             "joint": "any number at once",
             "stacks": "stacks",
             "widths": "two widths",
             "tasks": "two tasks",
         }
-        able = ", ".join(["pairs", *(words for what, words in asked.items() if getattr(self, what))])
-        return f"{self.description} Aligns {able}."
+        found = ", ".join(["pairs", *(said for what, said in words.items() if getattr(self, what))])
+        return f"{self.description} Aligns {found}."
 
 
 METHODS = Registry(

@@ -36,10 +36,14 @@ class Resources(Strict):
     workers: Whole | None = Field(
         default=None,
         gt=0,
-        description="The largest number of processes of each kind at a time; as many as fit unless given.",
+        description="The largest number of processes of each kind at a time; unless given, as many as fit, "
+        "or as a growing cluster may have room for.",
     )
     tile_seconds: Number = Field(
-        default=2, gt=0, description="How many seconds of work an align worker is given at a time."
+        default=2,
+        gt=0,
+        description="How many seconds of work an align worker is given at a time; more where there are more "
+        "than a thousand workers.",
     )
     cache_mb: Whole = Field(
         default=1000,

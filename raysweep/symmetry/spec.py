@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
+from raysweep.models.given import Network, state_of
 from raysweep.models.versions import like
 from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, length, segments
 from raysweep.symmetry.blocks import check_blocks, random_blocks
@@ -88,17 +89,17 @@ class PermutationSpec:
             indices |= random_blocks(each, self.sizes, generator)
         return Permutation({group: indices[group] for group in self.sizes})
 
-    def apply(self, permutation: Permutation, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the state with its units reordered and multiplied; tensors in which nothing changes are
-        shared.
+    def apply(self, permutation: Permutation, network: Network) -> dict[str, torch.Tensor]:
+        """Return a network's state with its units reordered and multiplied.
 
-        `state` holds tensors by name, as `state_dict` returns them, whose versions of modules are kept. Names
-        that the spec does not have are passed through. Raises `ValueError` for a permutation that does not
-        fit this spec (see `check`), for factors that the `scalings` do not allow, and for a tensor that has
-        to move but is missing or has another size.
+        Tensors in which nothing changes are shared. `network` is a module or a state dict, whose versions of
+        modules are kept. Names that the spec does not have are passed through. Raises `ValueError` for a
+        permutation that does not fit this spec (see `check`), for factors that the `scalings` do not allow,
+        and for a tensor that has to move but is missing or has another size, and `TypeError` for what is no
+        network.
         """
         self.check(permutation)
-        result = like(state)
+        result = like(state_of(network, "network"))
         moving = permutation.moving()
         for name, axes in self.axes.items():
             own = [any(segment.group in moving for segment in segments(axis)) for axis in axes]

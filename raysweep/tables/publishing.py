@@ -70,11 +70,15 @@ class _Publishing:
         keys = sorted(self._present.records, key=lambda key: (key[0], key[1]))
         for bucket, chosen in _by_bucket(keys, lambda key: key[0]):
             records = [(key, self._present.records[key]) for key in chosen]
+            inputs = digest([self._settings, [[*key, record.sha256] for key, record in records]])
+            kept = [self._publication.keep(table, bucket, inputs) for table in ("trials", "metrics")]
+            if all(kept):
+                continue
             trials = [trial_row(self._wanted, *key, record) for key, record in records]
             metrics = [row for key, record in records for row in metric_rows(*key, record)]
             metrics.sort(key=lambda row: (row["trial_id"], row["level"], row["step"], row["split"]))
-            self._replace("trials", bucket, trials)
-            self._replace("metrics", bucket, metrics)
+            self._replace("trials", bucket, trials, inputs)
+            self._replace("metrics", bucket, metrics, inputs)
 
     def failures(self, failures: Sequence[Failure]) -> None:
         """Publish the failures, which alone are no view of what the store holds."""

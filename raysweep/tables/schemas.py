@@ -63,9 +63,10 @@ def grouping(rows: Any, table: str, *first: str) -> list[str]:
 
 def read_table(files: Files, sweep: str, table: str, columns: list[str] | None = None) -> pa.Table:
     """Return a published table; an empty one where nothing is published. Raises `CorruptObject`."""
+    names = files.list(f"sweeps/{sweep}/{table}")
     parts = [
-        parquet_table(files.where(name), files.get(name), schema(table), columns)
-        for name in files.list(f"sweeps/{sweep}/{table}")
+        parquet_table(files.where(name), content, schema(table), columns)
+        for name, content in zip(names, files.at_once(files.get, names), strict=True)
     ]
     empty = schema(table).empty_table()
     return pa.concat_tables(parts) if parts else empty.select(columns) if columns else empty

@@ -58,13 +58,20 @@ def _families(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 
 def _words(key: str, trials: pd.DataFrame) -> pd.Series:
     """The word for a key in each setting, whose trials have the same value of `group`."""
-    words = trials[key].map(lambda value: word_of(key, value))
+    words = _word_of_each(key, trials[key])
     if key not in COUNTED:
         return words
     counts = words.groupby(trials.group).transform("nunique") > 1
     if "replicate" in trials and key in SEEDS:
         counts |= (trials[key] == trials.replicate).groupby(trials.group).transform("all")
     return words.mask(counts, f"{key.replace('_', ' ')} by replicate")
+
+
+def _word_of_each(key: str, values: pd.Series) -> pd.Series:
+    """The words for values of a key; where these can be told apart at once, each is put into words once."""
+    if values.dtype == object:
+        return values.map(lambda value: word_of(key, value))
+    return values.map({value: word_of(key, value) for value in values.unique()})
 
 
 def word_of(key: str, value: Any) -> str:

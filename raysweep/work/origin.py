@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from raysweep.data.config import DataConfig
 from raysweep.data.load import data_digest
+from raysweep.data.registry import DATASETS
 from raysweep.errors import UserError
 from raysweep.plan.identity import Trial, data_config
 from raysweep.registry import OwnFunction
@@ -17,14 +18,19 @@ def check_origin(trial: Trial, rest: TrainRest) -> None:
     Each is read once in a process. Raises `UserError` for other data and `CodeDiffers` for another file.
     """
     training = trial.training
-    config = data_config(training, trial.replicate)
-    if _data_digest(config, rest.data_root, rest.download) != trial.data_digest:
-        raise UserError(
-            f"dataset {training.dataset}: this node has other images or labels than the driver planned with; "
-            "compare the files in train.data_root"
-        )
     for key, own in training.own_functions().items():
         check_source(own, trial.sources[key])
+    config = data_config(training, trial.replicate)
+    if _data_digest(config, rest.data_root, rest.download) != trial.data_digest:
+        hint = (
+            "it must return the same at each call and on each node"
+            if DATASETS.is_own(training.dataset)
+            else "compare the files in train.data_root"
+        )
+        raise UserError(
+            f"dataset {training.dataset}: this node has other images or labels than the driver planned with; "
+            f"{hint}"
+        )
 
 
 def check_source(own: OwnFunction, planned: str) -> None:

@@ -2,9 +2,10 @@
 
 import pickle
 import re
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ Keys = tuple[str, ...]  # the keys of nested dicts, from the outermost; () is th
 WRAPPERS = ("module", "_orig_mod", "model", "net", "network", "backbone", "_forward_module")
 AVERAGES = ("ema", "ema_model", "model_ema", "averaged_model", "swa_model")
 INSIDE = ("_orig_mod", "module")  # those that may lie anywhere in a network, around one of its layers
+HARMLESS: list[Any] = [Namespace, PosixPath]  # besides tensors and plain values; timm keeps its arguments so
 
 
 def read_states(path: str) -> dict[Keys, State]:
@@ -63,7 +65,8 @@ def _content(path: str) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(HARMLESS):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # safetensors, zipfile, pickle and torch raise different ones
         text = str(error).strip()
         if isinstance(error, pickle.UnpicklingError) or "TorchScript" in text:

@@ -1,14 +1,15 @@
 import pandas as pd
 import pytest
 
-from analysis.tasks import KEYS, analyse, pairs, tasks_of
+from analysis.tasks import analyse, pairs, tasks_of
+from raysweep.vocabulary import DATA_KEYS
 from tests.analysis.barrier_rows import pair_rows, trial_rows
 
 
 def trials(**keys):
     """Networks a and b of one task, c and d of another."""
     frame = pd.DataFrame(trial_rows()).assign(dataset="digits")
-    for key in KEYS[1:]:
+    for key in DATA_KEYS[1:]:
         frame[key] = pd.Series([0 if "seed" in key else None] * 4, dtype=object)
     for key, (one, other) in keys.items():
         frame[key] = pd.Series([one, one, other, other], dtype=object)

@@ -18,6 +18,7 @@ BENCHMARKS = (
     "dispatch",
     "memory",
     "planning",
+    "storage",
     "live",
     "commands",
     "accelerator",

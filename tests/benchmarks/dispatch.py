@@ -1,14 +1,16 @@
 """How well one driver keeps many workers busy: the real plan, frontier, pool and Ray; workers that sleep.
 
 A few processes stand for all workers, because none computes anything: each of their workers takes one tile
-after the other, and sleeps as long as the tile would take. A tile is one job. The share of the time at tiles
-is that of all workers, from when the last one has its first tile until the last tile begins.
+after the other, and sleeps as long as the tile would take. A job takes as long as a tile should: a tile is
+one job, or more where so many workers would ask for tiles too often. The share of the time at tiles is that
+of all workers, from when the last one has its first tile until the last tile begins.
 
 `python -m tests.benchmarks.dispatch CASE` carries out one case, given as JSON, and prints what it found.
 """
 
 import asyncio
 import json
+import math
 import pickle
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from unittest import mock
 import ray
 
 from raysweep.cluster.run import run_sweep
+from raysweep.cluster.tile_sizing import RATE
 from raysweep.plan.plan import Desired, Done, todo
 from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord
@@ -31,7 +34,7 @@ from tests.benchmarks.engine import Case, Clock, planned
 from tests.benchmarks.records import Record
 
 PROCESSES = 3  # that stand for the workers; each carries out about a thousand calls a second
-CASES = ((24, 0.5), (24, 2.0), (1000, 2.0), (4000, 2.0), (4000, 10.0))  # workers, seconds of a tile
+CASES = ((24, 0.5), (24, 2.0), (1000, 2.0), (4000, 2.0), (4000, 10.0))  # workers, seconds of a job
 TILES = 12  # of each worker
 EFFICIENCY = 0.95
 SPREAD = 0.5  # a tile takes at most this share more or less than its seconds
@@ -39,7 +42,7 @@ SPREAD = 0.5  # a tile takes at most this share more or less than its seconds
 
 @dataclass(frozen=True)
 class Dispatch:
-    """So many workers, with tiles that take so many seconds."""
+    """So many workers, with jobs that take so many seconds."""
 
     workers: int
     seconds: float
@@ -48,7 +51,8 @@ class Dispatch:
     @property
     def networks(self) -> int:
         """How many networks have enough pairs, at two checkpoints, to align and to compare."""
-        pairs = self.workers * self.tiles / 4
+        jobs = math.ceil(self.workers / RATE / self.seconds)  # of a tile
+        pairs = self.workers * self.tiles * jobs / 4
         return next(n for n in range(3, 10_000) if n * (n - 1) / 2 >= pairs)
 
 
@@ -57,7 +61,7 @@ def records(quick: bool) -> Iterator[Record]:
     cases = (Dispatch(3, 0.2, 4),) if quick else [Dispatch(*case) for case in CASES]
     for case in cases:
         found = carried_out(case)
-        name = f"{case.workers} workers, tiles of {case.seconds:g} s"
+        name = f"{case.workers} workers, jobs of {case.seconds:g} s"
         note = f"{found['tiles']:.0f} tiles"
         yield Record(f"{name}, share of time at tiles", "", [found["busy"]], EFFICIENCY, note, least=True)
         cost = 1000 * found["processor"] / found["tiles"]
@@ -87,7 +91,7 @@ class _Sleepers:
 
     async def run(self, worker: int, pickled: bytes) -> tuple[str, float]:
         tile: Tile = pickle.loads(pickled)
-        seconds = self._seconds * (1 + SPREAD * (int(tile.ids[0][:8], 16) / 2**31 - 1))
+        seconds = len(tile.jobs) * self._seconds * (1 + SPREAD * (int(tile.ids[0][:8], 16) / 2**31 - 1))
         async with self._turns[worker]:
             began = time.monotonic()
             await asyncio.sleep(seconds)
@@ -147,7 +151,7 @@ def _trained(wanted: Desired) -> Done:
 def _drive(case: Dispatch) -> None:
     with tempfile.TemporaryDirectory() as root:
         wanted = planned(
-            Case(root, case.networks, 2, width=2, workers=case.workers, tile_seconds=case.seconds / 100)
+            Case(root, case.networks, 2, width=2, workers=case.workers, tile_seconds=case.seconds)
         )
         present = _trained(wanted)
         ray.init(address="local", num_cpus=PROCESSES, include_dashboard=False, log_to_driver=False)

@@ -1,10 +1,12 @@
 """Tiles take about as long as they should, whatever a job takes."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.cluster.tile_sizing import FIRST, MOST, SHARES, TileSizing
+from raysweep.cluster.tile_sizing import FIRST, MOST, RATE, SHARES, TileSizing
 
 
 def settled(job, tiles=20):
@@ -41,15 +43,23 @@ def test_kinds_are_told_apart():
     more=st.integers(1, 9),
 )
 def test_tiles_become_smaller_in_the_end(job, ready, workers, more):
-    """And never larger for there being less to do or more to do it."""
+    """And never larger for there being less to do."""
     sizing = settled(job)
     size = sizing.size("kind", ready, workers)
     assert 1 <= size <= MOST
     assert size * job <= max(2.0, job) * 1.01
     assert size <= sizing.size("kind", ready + more, workers)
-    assert size >= sizing.size("kind", ready, workers + more)
     share = -(-ready // (SHARES * workers))
-    assert size <= share or size * job <= 0.05
+    assert size <= share or size * job <= max(0.05, workers / RATE + job)
+
+
+@given(job=st.floats(1e-2, 10), workers=st.integers(1, 10_000))
+def test_one_driver_can_serve_all_workers(job, workers):
+    """So tiles are longer where there are thousands; in the end, too, but every worker has its share."""
+    sizing = settled(job)
+    for ready in (10**7, 10 * workers * math.ceil(workers / RATE / job), workers, 1):
+        size = sizing.size("kind", ready, workers)
+        assert size * job * RATE >= workers or size >= min(MOST, -(-ready // workers))
 
 
 def test_a_worker_that_does_several_jobs_at_once_gets_as_many():

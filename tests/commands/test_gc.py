@@ -59,7 +59,8 @@ def test_logs_stay_while_their_sweep_is_there(tmp_path):
     record_sweep(files, wanted)
     for sweep in (wanted.sweep.name, "gone"):
         files.put(f"logs/{sweep}/20260101T000000Z-0.log", b"")
-    assert list(garbage(files)) == ["logs/gone/20260101T000000Z-0.log"]
+        files.put(f"index/levels/{sweep}", b"")
+    assert list(garbage(files)) == ["logs/gone/20260101T000000Z-0.log", "index/levels/gone"]
 
 
 @pytest.fixture

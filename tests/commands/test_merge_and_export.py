@@ -89,7 +89,7 @@ def test_networks_are_copied_with_their_configuration(root, trials, tmp_path):
         ),
         (["--networks", "replicate=0"], "has width = 7, but"),
         (["--networks", "width=6 replicate=0"], "1 networks: at least two can be merged"),
-        (["--networks", "width=6", "--method", "wm"], "unknown method 'wm'"),
+        (["--networks", "width=6", "--method", "wm"], "unknown alignment method 'wm'"),
         (["--networks", "width=6", "--sweep", "t"], "--sweep t: there is no such sweep; under"),
         (["--networks", "ffff@0@1 eeee@0@1"], "network ffff@0@1: there is no such trial under"),
     ],

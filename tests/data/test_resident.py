@@ -67,3 +67,19 @@ def test_the_arrays_stay_as_they_were():
     before = WHOLE.train_images.copy()
     make_resident(WHOLE, CPU, scaling_of(WHOLE, "standardise"))
     assert np.array_equal(WHOLE.train_images, before)
+
+
+@pytest.mark.parametrize("name", SCALINGS)
+@pytest.mark.parametrize("shape", [(5,), (4, 5), (5, 2, 3), (5, 1, 2, 2)])
+def test_inputs_of_any_shape_are_scaled_by_channel_and_stay_as_they_were(name, shape):
+    images = np.random.default_rng(0).normal(2, 3, (50, *shape)).astype(np.float32)
+    labels, before = np.arange(50) % 10, images.copy()
+    arrays = Arrays(images, labels, images[:7], labels[:7], 10)
+    scaling = scaling_of(arrays, name)
+    offset, scale = (np.array(each, np.float32) for each in (scaling.offset, scaling.scale))
+    if len(shape) > 2:
+        offset, scale = (each.reshape(5, *[1] * (len(shape) - 1)) for each in (offset, scale))
+    data = make_resident(arrays, CPU, scaling)
+    assert np.array_equal(data.train.images.numpy(), (before - offset) / scale)
+    assert np.array_equal(data.black.numpy(), (-offset / scale).ravel())
+    assert np.array_equal(images, before)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from raysweep.data import SCALINGS, Arrays, DataConfig, load_arrays, scaling_of
+from raysweep.data import SCALINGS, Arrays, DataConfig, Scaling, load_arrays, scaling_of
 from raysweep.data.scaling import CHUNK
 
 
@@ -38,3 +38,31 @@ def test_constant_images_divide_by_1(name):
 def test_an_unknown_name_lists_the_valid_ones():
     with pytest.raises(ValueError, match="unknown scaling 'units'; did you mean 'unit'"):
         scaling_of(load_arrays(DataConfig("digits")), "units")
+
+
+def of_numbers(*shape):
+    """Float inputs whose channels or features have means and deviations of their own."""
+    drawn = np.random.default_rng(0).normal(2, 3, (CHUNK + 5, *shape)).astype(np.float32)
+    labels = np.zeros(len(drawn), np.int64)
+    return Arrays(drawn, labels, drawn[:1], labels[:1], 10)
+
+
+def test_unit_divides_floats_by_their_largest_magnitude():
+    arrays = of_numbers(3)
+    arrays.train_images[7, 1] = -50
+    assert scaling_of(arrays, "unit").scale == (50.0,) * 3
+
+
+@pytest.mark.parametrize(
+    ("shape", "over"), [((5,), (0,)), ((4, 5), (0, 1)), ((5, 2, 3), (0, 2, 3)), ((5, 1, 2, 2), (0, 2, 3, 4))]
+)
+def test_features_and_channels_of_floats_are_standardised(shape, over):
+    arrays = of_numbers(*shape)
+    scaling = scaling_of(arrays, "standardise")
+    wide = arrays.train_images.astype(np.float64)
+    np.testing.assert_allclose(scaling.offset, wide.mean(over), rtol=1e-12)
+    np.testing.assert_allclose(scaling.scale, wide.std(over), rtol=1e-12)
+
+
+def test_none_leaves_inputs_as_they_are():
+    assert scaling_of(of_numbers(3), "none") == Scaling((0.0,) * 3, (1.0,) * 3)

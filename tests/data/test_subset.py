@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.data import DataConfig, dataset_digest, load_arrays
-from raysweep.data.subset import subset_indices
+from raysweep.data import Arrays, DataConfig, dataset_digest, load_arrays
+from raysweep.data.subset import permute_pixels, subset_indices
 from raysweep.errors import UserError
 
 counts, seeds = st.integers(2, 300), st.integers(0, 2**40)
@@ -87,3 +87,19 @@ def test_subset_and_order_of_pixels_commute():
     half = load_arrays(DataConfig("digits", half=1, pixel_seed=7))
     whole = load_arrays(DataConfig("digits", pixel_seed=7))
     assert np.array_equal(half.train_images, whole.train_images[chosen(len(whole.train_labels), half=1)])
+
+
+@pytest.mark.parametrize(
+    ("shape", "positions"), [((6,), (6, 1)), ((5, 4), (5, 4)), ((3, 2, 2), (3, 4)), ((2, 3, 2, 2), (2, 12))]
+)
+def test_positions_of_any_inputs_are_permuted_alike(shape, positions):
+    images = np.random.default_rng(0).normal(size=(7, *shape)).astype(np.float32)
+    arrays = Arrays(images, np.zeros(7, np.int64), images[:2], np.zeros(2, np.int64), 1)
+    shuffled = permute_pixels(arrays, 3)
+    before, after = (a.train_images.reshape(7, *positions) for a in (arrays, shuffled))
+    if len(shape) > 2:  # (examples, positions, channels)
+        before, after = (each.transpose(0, 2, 1) for each in (before, after))
+    order = [int(np.flatnonzero((before[0] == row).all(axis=1))[0]) for row in after[0]]
+    assert sorted(order) == list(range(before.shape[1])) != order
+    assert np.array_equal(before[:, order], after)
+    assert np.array_equal(shuffled.test_images, shuffled.train_images[:2])

@@ -60,6 +60,14 @@ def test_root_that_is_a_file_is_one_message(tmp_path):
         Files(str(tmp_path / "root")).check_writable()
 
 
+def test_stamps_of_some_objects_are_those_of_the_listing(root):
+    files = Files(root)
+    for number in range(3):
+        files.put(f"a/{number}", b"x" * number)
+    listed = files.stamps("a")
+    assert files.stamps_of(["a/0", "a/2", "a/missing"]) == {name: listed[name] for name in ("a/0", "a/2")}
+
+
 def test_a_bucket_that_does_not_exist_is_one_message(storage):
     with pytest.raises(UserError, match="s3://missing/x cannot be written"):
         Files("s3://missing/x").check_writable()

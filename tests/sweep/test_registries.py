@@ -2,22 +2,28 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from raysweep.data import Arrays, DataConfig, Scaling, load_arrays
+from raysweep.data.load import draws_split
+from raysweep.data.registry import AUGMENTATIONS, DATASETS, SCALINGS, Augmentation, Dataset
 from raysweep.models.build import build
 from raysweep.models.initialise import initialised
 from raysweep.models.registry import INITS, MODELS, NORMS, Initialisation, Model, Norm
 from raysweep.plan.effect import refuse_without_effect
 from raysweep.plan.estimate import estimate, gpu_hours
 from raysweep.plan.plan import Done, desired, todo
+from raysweep.registry import Entry
 from raysweep.sweep.load import check
 from raysweep.sweep.problems import keys
 from raysweep.sweep.reference import reference
 from raysweep.training.loop import TrainingRun
 from raysweep.training.registry import OPTIMISERS, SCHEDULES, Optimiser, Schedule
 from raysweep.training.schedule import Schedule as Rates
+from raysweep.work.data import resident
 from raysweep.work.device import ways_on
 from tests.conftest import mlp, settings
 from tests.work.plans import BASE
@@ -28,8 +34,29 @@ NEW = {
     "norm": (NORMS, Norm(f"{HERE}:root_mean_square", "Novel words.", bias=False)),
     "init": (INITS, Initialisation(f"{HERE}:ones", "Novel words.")),
     "optimiser": (OPTIMISERS, Optimiser(f"{HERE}:plain", "Novel words.", keys=("learning_rate",), buffers=7)),
+    "dataset": (DATASETS, Dataset(f"{HERE}:corners", "Novel words.")),
+    "scaling": (SCALINGS, Entry(f"{HERE}:in_tenths", "Novel words.")),
+    "augment": (AUGMENTATIONS, Augmentation(f"{HERE}:shaded", "Novel words.", f"{HERE}:shade")),
     "schedule": (SCHEDULES, Schedule(f"{HERE}:halving", "Novel words.", keys=("gamma",))),
 }
+
+
+def corners(split_seed, examples=40):
+    images = np.random.default_rng(split_seed).integers(0, 17, (examples, 1, 8, 8), dtype=np.uint8)
+    labels = np.arange(examples) % 10
+    return Arrays(images, labels, images, labels, 10)
+
+
+def in_tenths(arrays):
+    return Scaling((0.0,), (10.0,))
+
+
+def shaded(images, black, draws):
+    return images * draws.to(images.device).view(-1, 1, 1, 1)
+
+
+def shade(count, seed):
+    return torch.full((1, count), 1 + seed % 3)
 
 
 def wide(shape, classes, width, depth):
@@ -98,6 +125,20 @@ def test_new_names_are_built_and_trained(added, digits):
     assert chosen.schedule.rate(3) == 0.1 * 0.5**3
     assert not all((parameter == 0.5).all() for parameter in model.parameters())
     assert "compiled" not in ways_on("cuda", "auto", "novel")
+
+
+def test_new_data_are_loaded_scaled_and_augmented(added):
+    config = DataConfig("novel", options='{"examples":20}')
+    data = resident(config, None, False, "novel")
+    arrays = load_arrays(config)
+    assert torch.equal(data.train.images, torch.from_numpy(arrays.train_images) / 10)
+    ends = []
+    for augment in ("none", "novel"):
+        model = initialised(mlp(), "pytorch", 0)
+        TrainingRun(model, data, settings(augment=augment, data_seed=1)).advance(2)
+        ends.append(model.state_dict()["layers.1.weight"])
+    assert not torch.equal(*ends)
+    assert draws_split("novel")
 
 
 def test_what_an_entry_costs_and_reads_is_in_it(added):

@@ -15,6 +15,7 @@ from tests.data.formats import write_mnist
 
 VALUES = {
     "dataset": ["digits", "mnist"],
+    "dataset_options": [{}, {"seed": 1}],
     "split_seed": [0, 1],
     "half": [None, 1, "replicate"],
     "fraction": [None, 0.5],
@@ -55,6 +56,7 @@ VALUES = {
 }
 NEEDED = {"milestones": {"schedule": "milestones"}, "spawn_replicate": {"spawn_at": "1ep"}}
 NEEDED["compile"] = {"device": "cuda"}
+NEEDED["dataset_options"] = {"dataset": "gaussian_mixture"}
 NEEDED["init_options"] = {"init": f"{__name__}:drawn"}
 NEEDED["optimiser_options"] = {"optimiser": "adamw"}
 NEEDED["schedule_options"] = {"schedule": f"{__name__}:falling"}

@@ -1,9 +1,11 @@
 """What a file may be, of those that others write, for its network to be the model; and what is refused."""
 
+import argparse
 import copy
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -175,6 +177,11 @@ WRAPPED = {
 @pytest.mark.parametrize("wrapper", WRAPPED)
 def test_a_network_is_found_in_what_others_wrap_it_in(wrapper, model, state):
     assert same(fitting_state({("state_dict",): WRAPPED[wrapper](state)}, model), state)
+
+
+def test_arguments_beside_the_weights_are_no_obstacle(tmp_path, model, state):
+    arguments = argparse.Namespace(lr=0.1, output=Path("runs"))
+    assert same(fit({"epoch": 3, "args": arguments, "state_dict": state}, model, tmp_path), state)
 
 
 def test_an_average_is_taken_where_it_is_asked_for(model, state):

@@ -210,7 +210,8 @@ def test_the_example_of_the_documentation_aligns(files, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "mine")
     methods = [wanted.alignments[row["alignment_id"]].method for row in rows]
     assert sorted(methods) == sorted(["weight_matching", "mine:star"] * 4 + ["mine:greedy"] * 3)
-    assert all(row["objective"] > row["objective_identity"] for row in rows)
+    by_weights = [row for row, method in zip(rows, methods, strict=True) if method != "mine:greedy"]
+    assert all(row["objective"] > row["objective_identity"] for row in by_weights)
 
 
 def test_options_of_a_method_that_is_not_asked_for_are_refused():

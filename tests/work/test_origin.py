@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 
+from raysweep.data.load import _load_whole
 from raysweep.errors import UserError
 from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
@@ -47,4 +48,19 @@ def test_another_file_of_the_network_is_refused(tmp_path, monkeypatch):
     (tmp_path / "origin_nets.py").write_text(NET.format(size=64) + "# changed\n")
     for trial in wanted.trials.values():
         with pytest.raises(CodeDiffers, match="origin_nets:net': the file on this node"):
+            check_origin(trial, wanted.sweep.sections.train)
+
+
+def test_data_that_differ_from_call_to_call_are_refused(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "origin_data.py").write_text(
+        "import numpy as np\ndef load():\n"
+        "    x, y = np.random.default_rng().random((20, 4)), np.arange(20) % 2\n    return x, y, x, y\n"
+    )
+    wanted = planned(dataset="origin_data:load")
+    _load_whole.cache_clear()  # like a node
+    for trial in wanted.trials.values():
+        with pytest.raises(
+            UserError, match=r"other images or labels .* it must return the same at each call"
+        ):
             check_origin(trial, wanted.sweep.sections.train)
