@@ -12,11 +12,10 @@ import torch
 from torch import nn
 
 from raysweep.alignment.joint import joint_matching
-from raysweep.alignment.learned_mixtures import Mixtures, points
+from raysweep.alignment.learned_mixtures import Examples, Mixtures, points
 from raysweep.alignment.learned_relaxation import trained
 from raysweep.alignment.learned_swaps import swapped
 from raysweep.alignment.weight_matching import weight_matching
-from raysweep.data.resident import Split
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
 
@@ -32,7 +31,6 @@ def learned(
     seed: int,
     models: Sequence[nn.Module],
     images: torch.Tensor,
-    labels: torch.Tensor,
     *,
     steps: int = 200,
     batch_size: int = 256,
@@ -43,23 +41,26 @@ def learned(
 ) -> list[Permutation]:
     """Return a permutation of each of n networks of one architecture, the identity of the first.
 
-    The first network stays as it is, because permuting all networks alike changes no mixture. `images` has
-    the shape (examples, ...), `labels` (examples,); all are training examples. A fifth of them, drawn by the
-    seed, is held out: of all permutations that occur the ones with the lowest loss there are returned, so it
-    is never above that of the start. `steps` of Adam, at a rate that falls from `learning_rate` to zero,
-    train logits that begin at 1 / `temperature` for the units of the start; then come at most `rounds` of
-    swaps, each of which tries so many `candidates`. Networks with BatchNorm use the statistics of each batch.
+    The first network stays as it is, because permuting all networks alike changes no mixture. `images` are
+    training images, shape (examples, ...). A fifth of them, drawn by the seed, is held out: of all
+    permutations that occur the ones with the lowest loss there are returned, so it is never above that of the
+    start. `steps` of Adam, at a rate that falls from `learning_rate` to zero, train logits that begin at
+    1 / `temperature` for the units of the start; then come at most `rounds` of swaps, each of which tries so
+    many `candidates`. Networks with BatchNorm use the statistics of each batch.
 
-    Raises `ValueError` for fewer than two networks, and for fewer than two examples.
+    Raises `ValueError` for fewer than two networks, and for fewer than two images.
     """
-    if len(states) < 2 or len(labels) < 2:
-        raise ValueError(f"{len(states)} networks, {len(labels)} examples: learning requires two of each")
+    if len(states) < 2 or len(images) < 2:
+        raise ValueError(f"{len(states)} networks, {len(images)} images: learning requires two of each")
     start = _start(spec, states, seed)
     if not spec.sizes:
         return start
     generator = torch.Generator().manual_seed(seed_for("learned", seed))
-    held_out, rest = _divided(Split(images, labels), generator)
     mixtures = Mixtures(spec, models[0], states, points(len(states)))
+    examples = mixtures.examples(images)
+    order = torch.randperm(len(examples), generator=generator)
+    division = max(1, len(examples) // HELD_OUT)
+    held_out, rest = examples.chosen(order[:division]), examples.chosen(order[division:])
     best = _Best(mixtures, held_out, start)
     relaxation = trained(mixtures, start, rest, generator, steps, batch_size, learning_rate, temperature)
     best.follow(relaxation)
@@ -70,7 +71,7 @@ def learned(
 class _Best:
     """The permutations with the lowest loss on the examples that are held out."""
 
-    def __init__(self, mixtures: Mixtures, held_out: Split, start: list[Permutation]) -> None:
+    def __init__(self, mixtures: Mixtures, held_out: Examples, start: list[Permutation]) -> None:
         self._mixtures, self._held_out = mixtures, held_out
         self.permutations, self._loss = start, mixtures.value(start, held_out)
 
@@ -93,11 +94,3 @@ def _start(spec: PermutationSpec, states: Sequence[State], seed: int) -> list[Pe
     found = joint_matching(spec, states, seed).permutations
     back = found[0].inverse()
     return [identity, *(back.compose(each) for each in found[1:])]
-
-
-def _divided(split: Split, generator: torch.Generator) -> tuple[Split, Split]:
-    """Return the examples that are held out, and the others, both in a random order."""
-    order = torch.randperm(len(split), generator=generator).to(split.labels.device)
-    parts = order.tensor_split([max(1, len(split) // HELD_OUT)])
-    held_out, rest = (Split(split.images[part], split.labels[part]) for part in parts)
-    return held_out, rest

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from raysweep.alignment.learned_mixtures import Mixtures
+from raysweep.alignment.learned_mixtures import Examples, Mixtures
 from raysweep.alignment.relaxed import apply_relaxed, harden, matrices_of, relaxed
-from raysweep.data.resident import Split
 from raysweep.symmetry import Permutation
 
 SINKHORN = 10  # normalisations of rows and columns
@@ -17,7 +16,7 @@ EVERY = 25  # steps after which the permutations are hardened
 def trained(
     mixtures: Mixtures,
     start: Sequence[Permutation],
-    split: Split,
+    examples: Examples,
     generator: torch.Generator,
     steps: int,
     batch_size: int,
@@ -42,8 +41,7 @@ def trained(
             apply_relaxed(mixtures.spec, own, state)
             for own, state in zip(matrices, mixtures.states[1:], strict=True)
         ]
-        chosen = torch.randint(len(split), (batch_size,), generator=generator).to(split.labels.device)
-        batch = Split(split.images[chosen], split.labels[chosen])
+        batch = examples.chosen(torch.randint(len(examples), (batch_size,), generator=generator))
         point = (mixtures.weights[step % len(mixtures.weights)] + _uniform(len(start), generator)) / 2
         optimiser.zero_grad()
         mixtures.loss([mixtures.states[0], *moved], batch, point[None]).backward()

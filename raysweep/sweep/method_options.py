@@ -134,7 +134,7 @@ class Learned(Trained):
     temperature: Number = Field(
         default=0.2,
         gt=0,
-        description="How soft relaxed permutations are at the start: the logits of the units that are matched "
+        description="How soft relaxed permutations are at the start: the logits of units that are matched "
         "there are 1 / temperature, and all others zero.",
     )
     rounds: Whole = Field(
