@@ -1,8 +1,7 @@
 """Is a joint alignment of several networks better than one through a reference network?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,9 +26,8 @@ from analysis.figures.width_panel import lines
 from analysis.rows.members import aligned_networks, members
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, dense_ends
-from analysis.statistics.deciding import ABOVE, BELOW, side_of, with_reason
-from analysis.statistics.jackknife import METHOD, interval, ratio, with_interval
-from analysis.statistics.relative import named_ends
+from analysis.statistics.jackknife import METHOD, interval, ratio
+from analysis.statistics.relative import beside_one, named_ends
 from analysis.statistics.spread import UNITS, wide_table
 from raysweep.vocabulary import Interpolation, Kind, Split
 
@@ -96,35 +94,9 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
     sentences = []
     loss = summary[(summary.risk == "loss") & summary.kind.str.startswith(Kind.JOINT)]
     for kind, group in loss.groupby("kind"):
-        rows: list[Any] = list(group.sort_values("width").itertuples())
-        sides = {row.width: _side(row) for row in rows}
-        at = [f"{word} at {_at(sides, word)}" for word in sorted(set(sides.values()), key=_order)]
-        ratios = [f"{row.width}: {_ratio(row)}" for row in rows]
-        sentences.append(
-            f"{kind}: loss barrier against that of via: {'; '.join(at)}; ratio by width {', '.join(ratios)}"
-        )
+        found = beside_one(group, "the mean loss barrier of via is not positive")
+        sentences.append(f"{kind}: loss barrier against that of via: {found}")
     return sentences
-
-
-def _side(row: Any) -> str:
-    found = side_of(1, row.ratio_low, row.ratio_high, row.ratio_reason)
-    return with_reason(found.state, found.reason)
-
-
-def _order(word: str) -> tuple[int, str]:
-    """Sort decided words before undecided ones."""
-    return (BELOW, ABOVE, word).index(word), word
-
-
-def _at(words: Mapping[int, str], word: str) -> str:
-    found = [width for width in words if words[width] == word]
-    return "every width" if len(found) == len(words) else ", ".join(map(str, found))
-
-
-def _ratio(row: Any) -> str:
-    if np.isnan(row.ratio):
-        return "none (the mean loss barrier of via is not positive)"
-    return with_interval(row.ratio, row.ratio_low, row.ratio_high)
 
 
 def analyse(folder: Path) -> str:

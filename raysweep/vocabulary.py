@@ -180,6 +180,7 @@ class MaskPermutation(StrEnum):
 
 
 ANALYSES = (  # modules of `analysis/`
+    "calibration",
     "joint",
     "means",
     "narrow_in_wide",

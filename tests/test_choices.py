@@ -39,7 +39,8 @@ from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
-from raysweep.sweep.load import Sweep, check
+from raysweep.sweep.load import check
+from raysweep.sweep.prune import Pruning
 from raysweep.sweep.schema import Sections
 from raysweep.sweep.train import CHOICES, Training
 from raysweep.symmetry import PermutationSpec
@@ -77,7 +78,7 @@ def changed(model, path, value):
 def plan(path, value, trainings=None):
     sweep = check("file", SWEEP)
     sections = changed(sweep.sections, path, value) if path else sweep.sections
-    return desired(Sweep(sections, trainings or sweep.trainings, sweep.resolved))
+    return desired(replace(sweep, sections=sections, trainings=trainings or sweep.trainings))
 
 
 def cost(path, value, **training):
@@ -138,10 +139,8 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     "prune.transport.partners": [lambda: plan("prune.transport.partners", "novel")],
     "prune.transport.permutations": [lambda: plan("prune.transport.permutations", ["novel"])],
     "prune.scope": [lambda: prune(LAYER, dense_masks(LAYER, ["0.weight"]), 0.5, "novel")],
-    "prune.optimiser": [lambda: plan("prune.optimiser", "novel")],
-    "prune.data_order": [
-        lambda: changed(check("file", SWEEP).sections, "prune.data_order", "novel").prune.renews_order
-    ],
+    "prune.optimiser": [lambda: Pruning().model_copy(update={"optimiser": "novel"}).keeps_optimiser],
+    "prune.data_order": [lambda: Pruning().model_copy(update={"data_order": "novel"}).renews_order],
     "prune.branches": [lambda: plan("prune.branches", ["novel"])],
     "align.methods": [
         lambda: plan("align.methods", ["novel"]),
@@ -269,6 +268,6 @@ def parts(annotation):
 
 
 def test_every_key_with_names_is_tried():
-    keys = {*CHOICES, *names(Training), *names(Sections)}
+    keys = {*CHOICES, *names(Training), *names(Pruning, "prune."), *names(Sections)}
     assert len(keys) > 25
     assert keys - {*PURE, *TRAINED, *ELSEWHERE} == set()

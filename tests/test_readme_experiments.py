@@ -16,6 +16,7 @@ SMALL = ["quickstart"] + [
 ]
 # Only those run that no other test runs: the others are in test_readme.py and in tests/sweeps.
 OTHERS = (
+    "calibration_digits",
     "cross_task_digits",
     "halves_digits",
     "narrow_in_wide_digits",

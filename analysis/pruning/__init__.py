@@ -21,7 +21,10 @@ def analyse(folder: Path) -> str:
     first = barriers.networks.str[0].map(trial_of)
     for networks, own in pruned_settings(trials):
         for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):
-            means, named = by_level(rows, own), replace(setting, width=networks.width)
+            means, named = (
+                by_level(rows, own),
+                replace(setting, width=networks.width, variant=networks.variant),
+            )
             path = folder / "figures" / f"pruning_{named.stem}.png"
             draw(means, errors_by_level(own), POINTS, named.title, path)
             lines = [*_tables(named.title, means), *themselves(rows, trials), *verdicts(decided(means))]

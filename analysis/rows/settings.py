@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analysis.rows.quality import at_chance
-from raysweep.tables.variants import trial_of, variants
+from raysweep.tables.variants import prunings, trial_of, variants
 from raysweep.vocabulary import Statistics
 
 PREFERRED = (Statistics.RECOMPUTED, Statistics.KEPT, Statistics.REPAIRED)  # one is answered by
@@ -110,10 +110,23 @@ def by_width(parts: Iterable[tuple[Setting, pd.DataFrame]]) -> Parts:
 
 
 def pruned_settings(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFrame]]:
-    """Split the trials of a sweep by setting and width, and yield the parts that have pruned levels."""
-    for setting, group in by_width(by_networks(trials, trials)):
-        if group.level.max() > 0:
-            yield setting, group
+    """Split the trials of a sweep by setting, width and way to prune; yield the parts with pruned levels."""
+    for pruning, part in by_pruning(trials):
+        for setting, group in by_width(by_networks(part, trials)):
+            if group.level.max() > 0:
+                yield pruned_in(setting, pruning), group
+
+
+def by_pruning(trials: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Split the trials of a sweep by the way to prune, in words; the dense networks are in every part."""
+    words, pruned = prunings(trials, trials), trials.level > 0
+    for pruning in dict.fromkeys(words[pruned]) or [""]:
+        yield pruning, trials[~pruned | (words == pruning)]
+
+
+def pruned_in(setting: Setting, pruning: str) -> Setting:
+    """Return a setting with what distinguishes its way to prune from others of the sweep."""
+    return replace(setting, variant=", ".join(filter(None, (setting.variant, pruning))))
 
 
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:

@@ -1,11 +1,14 @@
 """Ratios of mean barriers between two sets of pairs of the same trials."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.rows.members import members_of
-from analysis.statistics.jackknife import Interval, ratio
+from analysis.statistics.deciding import ABOVE, BELOW, side_of, with_reason
+from analysis.statistics.jackknife import Interval, ratio, with_interval
 
 
 def share(rows: pd.DataFrame, reference: pd.DataFrame, risk: str) -> Interval:
@@ -25,3 +28,40 @@ def named_ends(name: str, found: Interval) -> dict[str, Any]:
         f"{name}_high": found.high,
         f"{name}_reason": found.reason,
     }
+
+
+def beside_one(ratios: pd.DataFrame, without: str) -> str:
+    """Return at which widths ratios are below 1, above it or undecided, and the ratio at each width.
+
+    `ratios` has a row for each `width`, with the columns of `named_ends("ratio", ...)`; `without` says why a
+    ratio is missing.
+    """
+    rows: list[Any] = list(ratios.sort_values("width").itertuples())
+    sides = {row.width: side_of_one(row) for row in rows}
+    at = [f"{word} at {_at(sides, word)}" for word in sorted(set(sides.values()), key=_order)]
+    found = [f"{row.width}: {_ratio(row, without)}" for row in rows]
+    return f"{'; '.join(at)}; ratio by width {', '.join(found)}"
+
+
+def side_of_one(row: Any) -> str:
+    """Return in words on which side of 1 the interval of a ratio lies."""
+    found = side_of(1, row.ratio_low, row.ratio_high, row.ratio_reason)
+    return with_reason(found.state, found.reason)
+
+
+def _order(word: str) -> tuple[int, str]:
+    """Sort decided words before undecided ones."""
+    return (BELOW, ABOVE, word).index(word), word
+
+
+def _at(words: Mapping[int, str], word: str) -> str:
+    found = [width for width in words if words[width] == word]
+    return "every width" if len(found) == len(words) else ", ".join(map(str, found))
+
+
+def _ratio(row: Any, without: str) -> str:
+    return (
+        f"none ({without})"
+        if np.isnan(row.ratio)
+        else with_interval(row.ratio, row.ratio_low, row.ratio_high)
+    )

@@ -53,7 +53,7 @@ def embed(
     wide_spec: PermutationSpec,
     narrow: State,
     wide: State,
-    seed: int,
+    seed: int = 0,
     *,
     order: str = "forward",
     biases: bool = True,

@@ -24,7 +24,7 @@ Matrices = dict[str, torch.Tensor]
 
 
 def frank_wolfe(
-    spec: PermutationSpec, states: Sequence[State], seed: int, *, steps: int = 100, restarts: int = 1
+    spec: PermutationSpec, states: Sequence[State], seed: int = 0, *, steps: int = 100, restarts: int = 1
 ) -> list[Permutation]:
     """Return a permutation of each of n networks of one architecture; of two, the first stays as it is.
 

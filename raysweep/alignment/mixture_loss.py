@@ -1,10 +1,11 @@
 """The loss of mixtures of networks on batches of training examples, for methods that learn permutations."""
 
+import copy
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
-from torch.func import functional_call
+from torch.func import functional_call, replace_all_batch_norm_modules_
 from torch.nn.functional import cross_entropy
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -22,11 +23,19 @@ def batches(images: torch.Tensor, labels: torch.Tensor, size: int, seed: int) ->
             yield images[chosen], labels[chosen]
 
 
-def mixture_loss(model: nn.Module, state: Mapping[str, torch.Tensor], batch: Batch) -> torch.Tensor:
-    """Return the mean cross-entropy of a network with this state on a batch.
+def for_mixtures(model: nn.Module) -> nn.Module:
+    """Return a copy of a module for `mixture_loss`, in evaluation mode.
 
-    The network should be in evaluation mode: running statistics are then mixed like weights, as they are
-    where barriers are measured.
+    Its batch norms use the statistics of the batch, as those of a mixture are with recomputed statistics
+    (Jordan et al. 2023, REPAIR, arXiv 2211.08403).
     """
+    network = copy.deepcopy(model).eval().requires_grad_(False)
+    found: nn.Module = replace_all_batch_norm_modules_(network)
+    return found
+
+
+def mixture_loss(model: nn.Module, state: Mapping[str, torch.Tensor], batch: Batch) -> torch.Tensor:
+    """Return the mean cross-entropy of a network (see `for_mixtures`) with this state on a batch."""
     images, labels = batch
-    return cross_entropy(functional_call(model, dict(state), (images,)), labels)
+    read = {name: state[name] for name in model.state_dict()}
+    return cross_entropy(functional_call(model, read, (images,), tie_weights=False), labels)

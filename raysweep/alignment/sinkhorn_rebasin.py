@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import nn
 
-from raysweep.alignment.mixture_loss import Batch, batches, mixture_loss
+from raysweep.alignment.mixture_loss import Batch, batches, for_mixtures, mixture_loss
 from raysweep.alignment.relaxed import apply_relaxed, harden, mixed, relaxed
 from raysweep.alignment.weight_matching import matched_spec
 from raysweep.choices import choose
@@ -47,8 +47,8 @@ def sinkhorn_rebasin(
     With the `loss` l2 the squared distance of their weights is trained, otherwise the cross-entropy on
     batches of training examples at the `midpoint` of the two, or at a `random` point between them. `images`
     has the shape (examples, ...) and `labels` (examples,). The seed draws batches, points and the noise. The
-    permutation is the assignment of the logits after `steps`; it respects blocks. Raises `ValueError` for an
-    unknown loss and for other than two networks.
+    permutation is the assignment of the logits after `steps`; it respects blocks. BatchNorm uses the
+    statistics of each batch. Raises `ValueError` for an unknown loss and for other than two networks.
     """
     target, source = states
     if not spec.sizes:
@@ -65,7 +65,7 @@ def sinkhorn_rebasin(
     if loss == "l2":
         distance = _distance(matched_spec(spec), target)
     else:
-        distance = _risk(models[0].eval(), target, data, choose("loss", loss, SHARES), generator)
+        distance = _risk(for_mixtures(models[0]), target, data, choose("loss", loss, SHARES), generator)
     optimiser = torch.optim.AdamW(logits.values(), lr=learning_rate)
     for _ in range(steps):
         optimiser.zero_grad()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
-from raysweep.alignment.mixture_loss import batches, mixture_loss
+from raysweep.alignment.mixture_loss import batches, for_mixtures, mixture_loss
 from raysweep.alignment.relaxed import mixed
 from raysweep.alignment.weight_matching import matched_spec, weight_matching
 from raysweep.choices import choose
@@ -45,15 +45,15 @@ def straight_through(
 
     The trained loss is the cross-entropy, on batches of training examples, at the `centre` of the networks or
     at a `random` point between them. `images` has the shape (examples, ...) and `labels` (examples,). The
-    seed draws batches, points and the orders of layers. Raises `ValueError` for an unknown point and fewer
-    than two networks.
+    seed draws batches, points and the orders of layers. BatchNorm uses the statistics of each batch. Raises
+    `ValueError` for an unknown point and for fewer than two networks.
     """
     if len(states) < 2:
         raise ValueError(f"{len(states)} networks: matching requires at least two")
     if not spec.sizes:
         return [Permutation({})] * len(states)
     draw, generator = choose("point", point, POINTS), torch.Generator().manual_seed(seed)
-    matched, model = matched_spec(spec), models[0].eval()
+    matched, model = matched_spec(spec), for_mixtures(models[0])
     first, others = states[0], states[1:]
     copies = [{n: first[n].detach().clone().requires_grad_() for n in matched.axes} for _ in others]
     found: list[Permutation | None] = [None] * len(others)

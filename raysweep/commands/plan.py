@@ -28,9 +28,6 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
     rows.insert(1, ("checkpoints", _checkpoints(wanted, wanted.trials), unfinished))
     lines = [f"sweep {wanted.sweep.name}", _digests(wanted.sweep)]
     lines.append(f"{'':12}{'all':>9}{'done':>9}{'to do':>9}")
-    if wanted.measurements:
-        measures = sum(len(job.measurements) for job in work.barriers)
-        rows.append(("measures", len(wanted.measurements), measures))
     missing = missing_data(wanted)
     for what, total, to_do in rows:
         finished = "?" if missing else f"{total - to_do:,}"

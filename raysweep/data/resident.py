@@ -87,16 +87,22 @@ class Streamed:
         They are gathered in pinned memory and sent on a stream of their own, so that a GPU receives them
         while it computes what was queued before, and the host does not wait.
         """
-        images, labels = self._images[examples], self._labels[examples]
+        images, labels = (self._gathered(whole, examples) for whole in (self._images, self._labels))
         if self._device.type != "cuda":
             return Split(_scaled(images, self._device, self._scaling), labels)
         here, sending = torch.cuda.current_stream(self._device), _sending_stream(self._device)
         with torch.cuda.stream(sending):
-            sent = [each.pin_memory().to(self._device, non_blocking=True) for each in (images, labels)]
+            sent = [each.to(self._device, non_blocking=True) for each in (images, labels)]
         here.wait_stream(sending)
         for each in sent:
             each.record_stream(here)
         return Split(_scaled(sent[0], self._device, self._scaling), sent[1])
+
+    def _gathered(self, whole: torch.Tensor, examples: torch.Tensor) -> torch.Tensor:
+        shape, pinned = (len(examples), *whole.shape[1:]), self._device.type == "cuda"
+        return torch.index_select(
+            whole, 0, examples, out=torch.empty(shape, dtype=whole.dtype, pin_memory=pinned)
+        )
 
     def window(self, rows: int) -> "Window":
         """Return room for so many examples on the device."""

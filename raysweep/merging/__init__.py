@@ -22,12 +22,10 @@ from raysweep.connectivity import (
 )
 from raysweep.data.given import Images, examples_of, read
 from raysweep.data.resident import Split
-from raysweep.merging.matching import matched
+from raysweep.merging.matching import PAIR, matched
 from raysweep.models.given import Network, modules_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.training.evaluation import Risk, evaluate
-
-PAIR = 2
 
 
 @dataclass(frozen=True)

@@ -76,11 +76,16 @@ def _alike(trainings: tuple[Training, ...], unread: list[dict[str, str]], rest: 
     """Pairs of configurations that differ only in keys that neither reads."""
     nowhere = set.intersection(*map(set, unread))
     drops = len({training.drop_last for training in trainings}) > 1
+    options = len({training.dataset_options for training in trainings}) > 1
     seen: dict[Any, Training] = {}
     for training, keys in zip(trainings, unread, strict=True):
         if drops and _fills_batches(training, rest):
             keys = {**keys, "drop_last": "batches of this size leave no examples out"}
-        read = tuple((key, value) for key, value in training if key not in keys)
+        data = ""
+        if options:
+            keys = {**keys, "dataset_options": "they give the same data"}
+            data = probe_data(data_config(training, 0), rest).digest
+        read = (data, *((key, value) for key, value in training if key not in keys))
         other = seen.setdefault(read, training)
         for key in sorted(keys.keys() - nowhere):
             values = [getattr(other, key), getattr(training, key)]

@@ -16,7 +16,7 @@ from raysweep.plan.versions import PIXELS_VERSION
 from raysweep.registry import is_own
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import KNOWN_OF_IMPORTS
-from raysweep.sweep.prune import Prune
+from raysweep.sweep.prune import Pruning
 from raysweep.sweep.train import Training
 from raysweep.vocabulary import (
     Across,
@@ -50,7 +50,7 @@ class Trial:
     data_seed: int
     branch: str = Branch.MAIN
     parent: str | None = None
-    prune: Prune | None = None
+    prune: Pruning | None = None
     mask_trial: str | None = None
     mask_permutation: str | None = None
     import_file: str | None = None

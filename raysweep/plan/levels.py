@@ -6,8 +6,7 @@ from raysweep.choices import choose
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import AlignmentJob, Network, Trial
-from raysweep.plan.trials import Family, Trials
-from raysweep.sweep.prune import Prune
+from raysweep.plan.trials import Trials
 from raysweep.sweep.schema import Sections
 from raysweep.vocabulary import Branch, Kind, LevelPermutation, LevelPoint, MaskPermutation
 
@@ -15,16 +14,18 @@ Pair = tuple[Trial, Trial]
 
 
 class Levels:
-    """Adds the comparisons and branches of one family of chains."""
+    """Adds the comparisons and branches of chains that differ in the replicate alone."""
 
-    def __init__(self, sections: Sections, trials: Trials, comparisons: Comparisons, family: Family) -> None:
+    def __init__(
+        self, sections: Sections, trials: Trials, comparisons: Comparisons, chains: list[Trial]
+    ) -> None:
         assert sections.prune is not None
         self._sections, self._prune = sections, sections.prune
-        self._trials, self._comparisons, self._family = trials, comparisons, family
+        self._trials, self._comparisons, self._chains = trials, comparisons, chains
 
     def compare(self) -> None:
         """Add the barriers of all pairs at every level, at the rewind point and at the end."""
-        for pair in combinations(self._family.chains, 2):
+        for pair in combinations(self._chains, 2):
             for level in range(self._prune.levels + 1):
                 for point in self._sections.compare.level_points:
                     if (level, point) != (0, LevelPoint.END):  # the dense ends are compared as in any sweep
@@ -53,7 +54,7 @@ class Levels:
             Branch.TRANSPORT: self._transport,
         }
         for branch in self._prune.branches:
-            for chain in self._family.chains:
+            for chain in self._chains:
                 choose("branch", branch, add)(chain, branch)
 
     def _own_masks(self, chain: Trial, branch: str) -> None:
@@ -61,7 +62,7 @@ class Levels:
 
     def _transport(self, chain: Trial, branch: str) -> None:
         method = self._sections.align.methods[0]
-        for partner in _partners(chain, self._family.chains, self._prune):
+        for partner in _partners(chain, self._chains, self._prune.transport.partners):
             for permutation in self._prune.transport.permutations:
                 found: dict[int, FoundPermutation] = {}
                 if permutation != MaskPermutation.NONE:
@@ -91,8 +92,8 @@ def _found_at(permutation: str, level: int) -> int:
     return choose("permutation", permutation, {LevelPermutation.DENSE: 0, LevelPermutation.LEVEL: level})
 
 
-def _partners(chain: Trial, chains: list[Trial], prune: Prune) -> list[Trial]:
+def _partners(chain: Trial, chains: list[Trial], partners: str) -> list[Trial]:
     """The chains whose masks are tried on this chain's rewind point."""
     at = chains.index(chain)
     others = chains[at + 1 :] + chains[:at]
-    return choose("partners", prune.transport.partners, {"next": others[:1], "all": others})
+    return choose("partners", partners, {"next": others[:1], "all": others})

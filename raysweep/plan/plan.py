@@ -51,8 +51,13 @@ class Desired:
     agreements: dict[str, AgreementJob]
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of all trials, alignments and barriers."""
-        return _counts(self)
+        """Return the numbers of all trials, alignments and barriers, and of measurements, if any."""
+        counts = {
+            "trials": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": len(self.barriers),
+        }
+        return counts | ({"measures": len(self.measurements)} if self.measurements else {})
 
     def planned_sources(self) -> Iterator[tuple[OwnFunction, str]]:
         """Yield the user's functions, some of them repeatedly, and the SHA-256 of their files in ids."""
@@ -138,22 +143,22 @@ class Todo:
         return bool(self.trials or self.alignments or self.barriers)
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of trials, alignments and barriers that are left."""
-        return _counts(self)
+        """Return the numbers of trials, alignments, barriers and measurements that are left."""
+        return {
+            "trials": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": sum(job.risks for job in self.barriers),
+            "measures": sum(len(job.measurements) for job in self.barriers),
+        }
 
     def stages(self) -> dict[str, int]:
         """Return the number of jobs that each stage of a run has left; stages without work are left out."""
-        counts = self.counts()
-        stages = {"training": counts.pop("trials"), **counts}
+        stages = {
+            "training": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": len(self.barriers),
+        }
         return {stage: count for stage, count in stages.items() if count}
-
-
-def _counts(work: Desired | Todo) -> dict[str, int]:
-    return {
-        "trials": len(work.trials),
-        "alignments": len(work.alignments),
-        "barriers": len(work.barriers),
-    }
 
 
 def desired(sweep: Sweep) -> Desired:
@@ -184,7 +189,7 @@ def _desired(sweep: Sweep) -> Desired:
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
         model = trials.model(family.dense[0])
-        settings = {trial.setting for trial in (*family.dense, *family.chains)}
+        settings = {trial.setting for alike in (family.dense, *family.chains) for trial in alike}
         check_statistics(model, tuple(sections.compare.statistics))
         if has_running_statistics(model):
             comparisons.batchnorm |= settings
@@ -193,8 +198,8 @@ def _desired(sweep: Sweep) -> Desired:
         comparisons.replicates(family.dense[0].setting, [trials.end(trial) for trial in family.dense])
         if sections.compare.trajectory:
             Trajectories(sections, trials, comparisons).compare(family)
-        if sections.prune:
-            levels = Levels(sections, trials, comparisons, family)
+        for chains in family.chains:
+            levels = Levels(sections, trials, comparisons, chains)
             levels.compare()
             levels.branches()
     AcrossSettings(sections, trials, comparisons).compare(families)

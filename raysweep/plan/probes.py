@@ -5,7 +5,7 @@ facts are known imports neither. Nothing is stored of a user's own network, beca
 imports may change.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -212,7 +212,7 @@ def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
         )
 
 
-def pruned_parameters(config: ModelConfig, exclude: list[str]) -> dict[str, int]:
+def pruned_parameters(config: ModelConfig, exclude: Iterable[str]) -> dict[str, int]:
     """Return the parameters that pruning acts on, with their sizes.
 
     A parameter that several layers share is left out where one of these layers is excluded. Raises

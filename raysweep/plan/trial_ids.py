@@ -18,15 +18,13 @@ from raysweep.plan.versions import (
 )
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import Imports, unstated
-from raysweep.sweep.prune import Prune
+from raysweep.sweep.prune import Pruning
 from raysweep.sweep.train import Training
 from raysweep.vocabulary import DATA_KEYS, Branch
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 INDIRECT = {*DATA_KEYS, "init_seed", "data_seed", "spawn_at", "spawn_replicate"}
 NO_SOURCES: Mapping[str, str] = {}
-# Keys of `prune` that say how many levels follow and what else is trained; they change no level's numbers.
-_EXTENT = {"levels", "branches", "transport"}
 
 
 def make_trial(
@@ -108,9 +106,9 @@ def make_import(
     )
 
 
-def make_chain(dense: Trial, prune: Prune, rewind: int) -> Trial:
+def make_chain(dense: Trial, prune: Pruning, rewind: int) -> Trial:
     """Return the pruned levels of a dense trial; their number does not enter the id."""
-    settings = {**in_id("prune", prune.model_dump(mode="json", exclude=_EXTENT)), "rewind": rewind}
+    settings = {**in_id("prune", prune.model_dump(mode="json")), "rewind": rewind}
     follows_spawned = dense.spawned and prune.data_order == "same"
     identity = ["chain", SPAWNED_CHAIN_VERSION if follows_spawned else PRUNING_VERSION, settings]
     return replace(

@@ -20,7 +20,7 @@ from raysweep.plan.probes import (
 from raysweep.plan.trial_ids import make_branch, make_chain, make_import, make_trial
 from raysweep.sweep.imports import Imports
 from raysweep.sweep.load import Sweep
-from raysweep.sweep.prune import Prune
+from raysweep.sweep.prune import Pruning
 from raysweep.sweep.train import Training
 from raysweep.sweep.train_rest import Every, Geometric, TrainRest
 from raysweep.training.moment import Moment, steps_per_epoch
@@ -48,18 +48,18 @@ class Extent:
 
 @dataclass
 class Family:
-    """Trials that differ in the replicate alone: dense runs and, by dense trial, their chains."""
+    """Trials that differ in the replicate alone: dense runs and, for each way to prune, their chains."""
 
     training: Training
     dense: list[Trial] = field(default_factory=list)
-    chains: list[Trial] = field(default_factory=list)
+    chains: list[list[Trial]] = field(default_factory=list)
 
 
 class Trials:
     """Collects trials and extents; one family per configuration of `train`."""
 
     def __init__(self, sweep: Sweep) -> None:
-        self._sections, self._imports = sweep.sections, sweep.imports
+        self._sections, self._imports, self._prunings = sweep.sections, sweep.imports, sweep.prunings
         self.trials: dict[str, Trial] = {}
         self.extents: dict[str, Extent] = {}
 
@@ -73,10 +73,11 @@ class Trials:
         for trial in self._imported(training, imports) if imports else self._trained(training):
             if trial.trial_id not in {known.trial_id for known in family.dense}:
                 family.dense.append(trial)
-        prune = self._sections.prune
-        if prune:
-            for dense in family.dense:
-                family.chains.append(self._chain(dense, prune))
+        for pruning in self._prunings:
+            chains = [self._chain(dense, pruning) for dense in family.dense]
+            known = {chain.trial_id for others in family.chains for chain in others}
+            if chains[0].trial_id not in known:  # two moments of rewinding may be one step
+                family.chains.append(chains)
         return family
 
     def model(self, trial: Trial) -> ModelConfig:
@@ -136,6 +137,7 @@ class Trials:
 
     def _imported(self, training: Training, imports: Imports) -> Iterator[Trial]:
         facts = probe_data(data_config(training, 0), self._sections.train)
+        check_inputs(training, facts.shape)
         sources = _sources(training)
         for replicate, file in enumerate(import_files(imports.names)):
             trial = make_import(training, replicate, facts.digest, file, imports, sources)
@@ -147,17 +149,27 @@ class Trials:
                 )
             yield self._add(trial, Extent(1, 0, 0, (0,), (0,)))
 
-    def _chain(self, dense: Trial, prune: Prune) -> Trial:
+    def _chain(self, dense: Trial, prune: Pruning) -> Trial:
         extent = self.extents[dense.trial_id]
         rewind = _within("prune.rewind", prune.rewind, extent, extent.start)
-        _check_pruning(self.model(dense), prune)
+        assert self._sections.prune is not None
+        levels = self._sections.prune.levels
+        _check_pruning(self.model(dense), prune, levels)
         kept = (rewind,) if prune.keeps_optimiser else ()
         self._add(dense, replace(extent, checkpoints=(*extent.checkpoints, rewind), optimisers=kept))
-        levels = tuple(range(1, prune.levels + 1))
         ends = (rewind, extent.total)
         chain = make_chain(dense, prune, rewind)
         return self._add(
-            chain, Extent(extent.per_epoch, extent.total, rewind, levels, ends, (), (dense.trial_id,))
+            chain,
+            Extent(
+                extent.per_epoch,
+                extent.total,
+                rewind,
+                tuple(range(1, levels + 1)),
+                ends,
+                (),
+                (dense.trial_id,),
+            ),
         )
 
     def branch(
@@ -217,7 +229,7 @@ def _within(key: str, moment: Moment, extent: Extent, first: int) -> int:
     return step
 
 
-def _check_pruning(config: ModelConfig, prune: Prune) -> None:
+def _check_pruning(config: ModelConfig, prune: Pruning, levels: int) -> None:
     sizes = pruned_parameters(config, prune.exclude)
     if not sizes:
         raise UserError("prune.exclude leaves no layer to prune")
@@ -226,8 +238,8 @@ def _check_pruning(config: ModelConfig, prune: Prune) -> None:
     while left * (1 - prune.fraction) >= 1:
         left *= 1 - prune.fraction
         most += 1
-    if prune.levels > most:
+    if levels > most:
         raise UserError(
-            f"prune.levels = {prune.levels}: would prune everything; at most {most} levels leave one of the "
+            f"prune.levels = {levels}: would prune everything; at most {most} levels leave one of the "
             f"{total:,} weights of {config.model} at width {config.width}"
         )

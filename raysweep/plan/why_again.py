@@ -131,8 +131,9 @@ def _keys(identity: str, texts: dict[str, str]) -> Keys:
             found = _keys(trunk, texts) if trunk else {}
             own["word"] = "spawned" if trunk else word
             return found | own | {f"train.{key}": value for key, value in {**determined, **seeds}.items()}
-        case "import", [version, setting, content]:
-            return {"word": word, f"{VERSION} {word}": version, "setting": setting, "file": content}
+        case "import", [version, setting, content, *under]:
+            own = {"word": word, f"{VERSION} {word}": version, "setting": setting, "file": content}
+            return {**own, "train.imports.under": under[0] if under else None}
         case "chain", [version, settings, parent]:
             own = {f"prune.{key}": value for key, value in settings.items()}
             return {**_keys(parent, texts), **own, "word": word, f"{VERSION} {word}": version}
@@ -156,7 +157,7 @@ def _nearest(files: Files, trial: Trial, keys: Keys, stored: Iterable[_Kind]) ->
     changes = [_change(files, best, trial, key, keys.get(key)) for key in least]
     return (
         f"trials like stored ones of the sweep {best.sweep} (such as {best.example}) but for "
-        f"{'; '.join(changes)}"
+        f"{'; '.join(dict.fromkeys(changes))}"
     )
 
 

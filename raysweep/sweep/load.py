@@ -5,10 +5,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from raysweep.choices import nearest, valid_choices
 from raysweep.digest import digest
@@ -17,26 +17,35 @@ from raysweep.registry import OwnFunction
 from raysweep.sweep.imports import STATABLE, Imports, ImportTable
 from raysweep.sweep.presets import PRESETS
 from raysweep.sweep.problems import explain
+from raysweep.sweep.prune import Pruning
 from raysweep.sweep.read_yaml import read_yaml
 from raysweep.sweep.schema import Sections
 from raysweep.sweep.train import Training
 
-LIST_KEYS = ("milestones", "examples")  # their values are lists, so a sweep over them is a list of lists
+LIST_KEYS = (
+    "milestones",
+    "examples",
+    "exclude",
+)  # their values are lists, so a sweep over them is a list of lists
 
 ELSEWHERE = ("resources", "tracking", "data_root", "download")  # what differs from a laptop to a cluster
 
-MOST_TRAININGS = 10_000  # combinations of its lists
+MOST_COMBINATIONS = 10_000  # combinations of its lists
+
+
+Swept = TypeVar("Swept", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A checked sweep: its sections, the product of the swept keys, and the resolved file.
+    """A checked sweep: its sections, the products of the swept keys, and the resolved file.
 
     `imports` has the files of imported networks, by their configuration among `trainings`.
     """
 
     sections: Sections
     trainings: tuple[Training, ...]
+    prunings: tuple[Pruning, ...]
     resolved: dict[str, Any]
     imports: Mapping[Training, Imports] = field(default_factory=dict)
 
@@ -97,10 +106,10 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
     if not isinstance(train := raw.get("train"), dict):
         raise UserError(f"{path}: {_without_train(raw)}")
     train = _with_preset(train, problems)
-    swept = {key: value for key, value in train.items() if key in Training.model_fields}
+    swept, rest = _parted(train, Training)
+    pruned, of_pruning = _parted(raw.get("prune"), Pruning)
     try:
-        rest = {key: value for key, value in train.items() if key not in Training.model_fields}
-        sections = Sections.model_validate({**raw, "train": rest})
+        sections = Sections.model_validate({**raw, "train": rest, "prune": of_pruning})
     except ValidationError as error:
         problems += explain(error, "")
     tables = _tables(train)
@@ -108,15 +117,27 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
         problems += ["train.epochs: imported networks are not trained"] if train.get("epochs") else []
         swept["epochs"] = 0
     given = [{"epochs": 0, **swept, **table} for table in tables] or [swept]
-    trainings = [each for keys in given for each in _trainings(path, keys, problems)]
+    trainings = [each for keys in given for each in _product(path, "train", Training, keys, problems)]
+    prunings = _product(path, "prune", Pruning, pruned, problems) if raw.get("prune") else []
     if not problems:
         problems += _across(sections, trainings)
     if problems:
         raise UserError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     resolved = sections.model_dump(mode="json")
     resolved["train"] = (swept if tables else _defaults(trainings[0], swept)) | resolved["train"]
+    if prunings:
+        resolved["prune"] |= _defaults(prunings[0], pruned)
     imports = _imports(sections, trainings, swept if tables else {})
-    return Sweep(sections, tuple(dict.fromkeys(trainings)), resolved, imports)
+    distinct = tuple(dict.fromkeys(trainings)), tuple(dict.fromkeys(prunings))
+    return Sweep(sections, *distinct, resolved, imports)
+
+
+def _parted(section: Any, swept: type[BaseModel]) -> tuple[dict[str, Any], Any]:
+    """The keys of a section that may be swept, and the others; what is no mapping is returned as it is."""
+    if not isinstance(section, dict):
+        return {}, section
+    found = {key: value for key, value in section.items() if key in swept.model_fields}
+    return found, {key: value for key, value in section.items() if key not in found}
 
 
 def _tables(train: dict[str, Any]) -> list[dict[str, Any]]:
@@ -126,21 +147,23 @@ def _tables(train: dict[str, Any]) -> list[dict[str, Any]]:
     return [{k: v for k, v in each.items() if k not in ImportTable.model_fields} for each in tables]
 
 
-def _trainings(path: str, swept: dict[str, Any], problems: list[str]) -> list[Training]:
-    """The product of the swept keys. Raises `UserError` where it is too large."""
+def _product(
+    path: str, section: str, model: type[Swept], swept: dict[str, Any], problems: list[str]
+) -> list[Swept]:
+    """The product of the swept keys of a section. Raises `UserError` where it is too large."""
     axes = {key: _values(key, value) for key, value in swept.items()}
-    problems += [f"train.{key} = []: give at least one value" for key, value in axes.items() if not value]
-    if (count := math.prod(len(values) for values in axes.values())) > MOST_TRAININGS:
+    problems += [f"{section}.{key} = []: give at least one value" for key, value in axes.items() if not value]
+    if (count := math.prod(len(values) for values in axes.values())) > MOST_COMBINATIONS:
         raise UserError(
-            f"{path}: the lists of train have {count:,} combinations, more than {MOST_TRAININGS:,}"
+            f"{path}: the lists of {section} have {count:,} combinations, more than {MOST_COMBINATIONS:,}"
         )
-    trainings: list[Training] = []
+    found: list[Swept] = []
     for values in itertools.product(*axes.values()):
         try:
-            trainings.append(Training.model_validate(dict(zip(axes, values, strict=True))))
+            found.append(model.model_validate(dict(zip(axes, values, strict=True))))
         except ValidationError as error:
-            problems += explain(error, "train.")
-    return trainings
+            problems += explain(error, f"{section}.")
+    return found
 
 
 def _imports(
@@ -176,7 +199,7 @@ def _with_preset(train: dict[str, Any], problems: list[str]) -> dict[str, Any]:
 
 
 def _values(key: str, value: Any) -> list[Any]:
-    """The values that a key of `train` is swept over."""
+    """The values that a key is swept over."""
     if key in LIST_KEYS:
         return value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
     return value if isinstance(value, list) else [value]
@@ -202,8 +225,8 @@ def _across(sections: Sections, trainings: list[Training]) -> list[str]:
     return problems
 
 
-def _defaults(training: Training, swept: dict[str, Any]) -> dict[str, Any]:
-    return {key: swept.get(key, value) for key, value in training.model_dump(mode="json").items()}
+def _defaults(first: BaseModel, swept: dict[str, Any]) -> dict[str, Any]:
+    return {key: swept.get(key, value) for key, value in first.model_dump(mode="json").items()}
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

@@ -12,7 +12,7 @@ MEASURES = Registry(
     {
         "calibrated_loss": Entry(
             f"{_FOLDER}.calibrated_loss:calibrated_loss",
-            "the cross-entropy on one half of the split, at the softmax temperature that fits the other half",
+            "the cross-entropy of each half of the split at the softmax temperature that fits the other half",
         ),
         "calibration_error": Entry(
             f"{_FOLDER}.calibration_error:calibration_error",

@@ -9,6 +9,7 @@ from raysweep.sweep.fields import Number, Strict, Time, Whole, json_names, one_o
 from raysweep.training.moment import Moment
 from raysweep.vocabulary import CONTROLS, Branch, MaskPermutation, Scope
 
+PRUNED = "prune_"  # how the columns of `trials` begin that are keys of `prune`
 Control = Annotated[Branch, BeforeValidator(one_of(CONTROLS)), json_names(CONTROLS)]
 
 
@@ -27,12 +28,13 @@ class Transport(Strict):
     )
 
 
-class Prune(Strict):
-    """Iterative magnitude pruning: every level removes a fraction of the weights that are left."""
+class Pruning(Strict):
+    """One way to prune; in the file any of these keys may be a list, which is then swept.
 
-    levels: Whole = Field(
-        gt=0, le=1000, description="The number of pruned levels; level 0 is the dense trial."
-    )
+    Every level removes a fraction of the weights that are left. The columns of the table `trials` whose names
+    are these with `prune_` before them take their types and meanings from here.
+    """
+
     fraction: Number = Field(
         default=0.2, gt=0, lt=1, description="The share of the remaining weights that each level removes."
     )
@@ -40,8 +42,8 @@ class Prune(Strict):
         default=Scope.GLOBAL,
         description="Whether magnitudes are compared across the whole network or within each layer.",
     )
-    exclude: list[str] = Field(
-        default=[], description="The layers that stay dense; `output` stands for the last layer."
+    exclude: tuple[str, ...] = Field(
+        default=(), description="The layers that stay dense; `output` stands for the last layer."
     )
     rewind: Time = Field(default=Moment(0), description="The moment of training at which each level starts.")
     optimiser: Literal["fresh", "kept"] = Field(
@@ -53,10 +55,6 @@ class Prune(Strict):
         description="The order of the examples after rewinding: the `same` as in the dense run, or a `new` "
         "one at each level.",
     )
-    branches: list[Control] = Field(
-        default=[], description="The control trials that are trained beside each chain, see below."
-    )
-    transport: Transport = Transport()
 
     @property
     def keeps_optimiser(self) -> bool:
@@ -65,3 +63,15 @@ class Prune(Strict):
     @property
     def renews_order(self) -> bool:
         return choose("data_order", self.data_order, {"same": False, "new": True})
+
+
+class PruneRest(Strict):
+    """The keys of `prune` that are not swept: how many levels there are, and what is trained beside them."""
+
+    levels: Whole = Field(
+        gt=0, le=1000, description="The number of pruned levels; level 0 is the dense trial."
+    )
+    branches: list[Control] = Field(
+        default=[], description="The control trials that are trained beside each chain, see below."
+    )
+    transport: Transport = Transport()

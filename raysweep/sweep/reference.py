@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from raysweep.registry import Registry
 from raysweep.sweep.methods import METHODS
 from raysweep.sweep.presets import PRESETS
+from raysweep.sweep.prune import Pruning
 from raysweep.sweep.schema import Sections
 from raysweep.sweep.train import CHOICES, REGISTRIES, Training
 
@@ -65,12 +66,15 @@ class Key:
 @lru_cache(maxsize=1)
 def keys() -> dict[str, Key]:
     """Return every section and key by its path, such as `train.width`."""
-    whole, swept = _schema(Sections), _schema(Training)
+    whole, swept, pruning = _schema(Sections), _schema(Training), _schema(Pruning)
     found = dict(_keys(whole["properties"], whole, ""))
     found |= _keys({"preset": PRESET, **_swept(swept)}, swept, "train.")
-    below = tuple(path.removeprefix("train.") for path in found if path.startswith("train."))
-    top = tuple(name for name in below if "." not in name)
-    return {**found, "train": Key(_mapping(top), (), top, False)}
+    found |= _keys(pruning["properties"], pruning, "prune.")
+    for section in ("train", "prune"):
+        below = (path.removeprefix(f"{section}.") for path in found if path.startswith(f"{section}."))
+        top = tuple(name for name in below if "." not in name)
+        found[section] = Key(_mapping(top), (), top, False)
+    return found
 
 
 def _keys(properties: Json, whole: Json, before: str) -> Iterator[tuple[str, Key]]:
@@ -120,7 +124,10 @@ def reference() -> str:
     ]
     for name, key in whole["properties"].items():
         if fields := _fields(key, whole):
-            title = "`train`, not swept" if name == "train" else f"`{name}`"
+            title = f"`{name}`, not swept" if name in ("train", "prune") else f"`{name}`"
+            if name == "prune":
+                pruning = _schema(Pruning)
+                tables.append(("`prune`, swept", _rows(pruning["properties"], pruning)))
             tables.append((title, _rows(fields, whole)))
     return "\n".join([*(line for title, rows in tables for line in _table(title, rows)), *_names()])
 

@@ -9,7 +9,7 @@ from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.fields import Strict, json_names, one_of
 from raysweep.sweep.methods import able
-from raysweep.sweep.prune import Prune
+from raysweep.sweep.prune import PruneRest
 from raysweep.sweep.resources import Resources, Tracking
 from raysweep.sweep.train_rest import TrainRest
 from raysweep.vocabulary import ANALYSES, Across, Kernel, Kind, Precision
@@ -18,14 +18,14 @@ Analysis = Annotated[str, BeforeValidator(one_of(ANALYSES)), json_names(ANALYSES
 
 
 class Sections(Strict):
-    """A whole sweep file, except for the swept keys of `train`."""
+    """A whole sweep file, except for the swept keys of `train` and `prune`."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
         description="The name of the sweep and of its folder `sweeps/NAME` under the root.",
     )
     train: TrainRest = TrainRest()
-    prune: Prune | None = None
+    prune: PruneRest | None = None
     align: Align = Align()
     compare: Compare = Compare()
     analyses: list[Analysis] = Field(

@@ -17,6 +17,7 @@ from raysweep.plan.probes import has_running_statistics, model_config, probe_dat
 from raysweep.store.records import LevelRecord
 from raysweep.sweep.align import Align
 from raysweep.sweep.methods import METHODS, of_ours
+from raysweep.sweep.prune import PRUNED, Pruning
 from raysweep.tables.agreements import Agreement
 from raysweep.vocabulary import Interpolation, Kind, Split
 
@@ -59,6 +60,7 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "parent_trial": trial.parent,
         "mask_trial": trial.mask_trial,
         "mask_permutation": trial.mask_permutation,
+        **_pruning(trial),
         "import_file": trial.import_file,
         "import_digest": trial.import_digest,
         "source_digest": trial.sources.get("model"),
@@ -82,6 +84,11 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "execution": record.environment.get("steps"),
         "fallback": record.environment.get("fallback"),
     }
+
+
+def _pruning(trial: Trial) -> Row:
+    found = trial.prune.model_dump(mode="json") if trial.prune else dict.fromkeys(Pruning.model_fields)
+    return {f"{PRUNED}{key}": value for key, value in found.items()}
 
 
 def metric_rows(trial_id: str, level: int, record: LevelRecord) -> list[Row]:

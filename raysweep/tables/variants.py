@@ -1,10 +1,12 @@
 """Names for the settings of a sweep, made of the swept keys in which they differ."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from raysweep.sweep.prune import PRUNED, Pruning
 from raysweep.sweep.train import Training
 
 SHOWN = ("dataset", "model", "norm", "width")  # stand in every title and name
@@ -19,7 +21,7 @@ def variants(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) 
     `rows` are rows of `trials`, or of a table with `networks`, of which the first one counts; `trials` is the
     whole table. The name is "" where there is no other setting. Keys in `but`, keys that `trials` lacks, and
     keys that distinguish no more settings than those before them are left out. A pruned chain has the name of
-    its dense network.
+    its dense network; `prunings` tells chains of one network apart.
     """
     keys = [key for key in SETTINGS if key in trials and key not in but]
     found: dict[tuple[str, str], str] = {}
@@ -34,9 +36,28 @@ def variants(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) 
                 settings = count
         names = words[chosen].agg(", ".join, axis=1) if chosen else pd.Series("", same.index)
         found.update(zip(zip(same.trial_id, same.group, strict=True), names, strict=True))
-    first = rows.trial_id if "trial_id" in rows else rows.networks.str[0].map(trial_of)
-    owners = zip(first, rows.group, strict=True)
+    owners = zip(_first(rows), rows.group, strict=True)
     return pd.Series([found[owner] for owner in owners], rows.index, dtype=str, name="variant")
+
+
+def prunings(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
+    """Return for every row the keys of `prune` in which its trial differs from other pruned ones, in words.
+
+    `rows` and `trials` are those of `variants`. The name is "" for dense networks, where all are pruned in
+    the same way, and in tables that lack these keys.
+    """
+    pruned = trials[trials.level > 0].drop_duplicates("trial_id")
+    columns = [key for key in Pruning.model_fields if f"{PRUNED}{key}" in pruned]
+    words = pd.DataFrame({key: pruned[f"{PRUNED}{key}"].map(partial(word_of, key)) for key in columns})
+    chosen = words.columns[words.nunique() > 1]
+    names = words[chosen].agg(", ".join, axis=1) if len(chosen) else pd.Series("", pruned.index)
+    found = dict(zip(pruned.trial_id, names, strict=True))
+    return _first(rows).map(lambda trial: found.get(trial, "")).astype(str).rename("pruning")
+
+
+def _first(rows: pd.DataFrame) -> pd.Series:
+    """The trial of each row, or that of its first network."""
+    return rows.trial_id if "trial_id" in rows else rows.networks.str[0].map(trial_of)
 
 
 def trial_of(network: str) -> str:
@@ -75,7 +96,7 @@ def _word_of_each(key: str, values: pd.Series) -> pd.Series:
 
 
 def word_of(key: str, value: Any) -> str:
-    """Return words for a value of a key of `train`, such as `half 0` or `no half`; each value has its own."""
+    """Return words for a value of a swept key, such as `half 0` or `no half`; each value has its own."""
     if key == "dataset":
         return str(value)
     if key == "spawn_at":

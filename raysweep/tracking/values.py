@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from raysweep.tables.schemas import TABLES
-from raysweep.tables.variants import variants
+from raysweep.tables.variants import prunings, variants
 from raysweep.vocabulary import Statistics
 
 Value = tuple[str, float, int, int]  # name, value, time in milliseconds, step
@@ -53,7 +53,8 @@ def label(row: pd.Series, *words: str) -> str:
 def configured(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
     """Return words that distinguish each row's setting from others with its model, width and data set."""
     norms = rows.norm.where(rows.norm == "none", "norm " + rows.norm).replace("none", "")
-    return (norms + " " + variants(rows, trials)).str.strip()
+    words = norms + " " + variants(rows, trials) + " " + prunings(rows, trials)
+    return words.str.replace(r" +", " ", regex=True).str.strip()
 
 
 def trial_words(first: pd.Series, trials: pd.DataFrame) -> list[str]:

@@ -9,10 +9,13 @@ from torch import nn
 from raysweep.alignment import (
     activation_matching,
     embed,
+    frank_wolfe,
     joint_activation_matching,
     joint_matching,
     joint_similarities,
     layer_similarities,
+    sinkhorn_rebasin,
+    straight_through,
     weight_matching,
 )
 from raysweep.models.build import build
@@ -77,6 +80,17 @@ METHODS = {
     "activations": lambda n: activation_matching(*n.models[:2], n.images, "all"),
     "joint activations": lambda n: joint_activation_matching(n.models, n.images),
 }
+LEARNED = {
+    "frank_wolfe": lambda n: frank_wolfe(n.spec, n.states, 0, steps=1),
+    "sinkhorn l2": lambda n: sinkhorn_rebasin(*learning(n, 2), loss="l2", steps=2),
+    "sinkhorn": lambda n: sinkhorn_rebasin(*learning(n, 2), loss="random", steps=2, batch_size=30),
+    "straight_through": lambda n: straight_through(*learning(n, 3), steps=2, batch_size=30),
+}
+
+
+def learning(n, count):
+    labels = (torch.arange(len(n.images)) % 5).to(n.images.device)
+    return n.spec, n.states[:count], 0, n.models[:count], n.images, labels
 
 
 def moved(state, device):
@@ -102,6 +116,16 @@ def test_a_device_gives_the_bits_of_the_cpu(model, method):
         found = METHODS[method](Networks(model, DEVICE))
     assert numbers(found) == numbers(expected)
     assert indices(found) == indices(expected)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("method", LEARNED)
+def test_permutations_are_learned_on_a_device_as_on_the_cpu(model, method):
+    expected = LEARNED[method](Networks(model))
+    with pretended_device():
+        found = LEARNED[method](Networks(model, DEVICE))
+    one, other = (each if isinstance(each, list) else [each] for each in (expected, found))
+    assert [as_lists(each) for each in one] == [as_lists(each) for each in other]
 
 
 @pytest.mark.parametrize("kernel", ["linear", "cosine"])

@@ -6,8 +6,11 @@ import torch
 from raysweep.alignment import (
     activation_matching,
     embed,
+    frank_wolfe,
     joint_activation_matching,
     joint_matching,
+    sinkhorn_rebasin,
+    straight_through,
     weight_matching,
 )
 from raysweep.digest import digest
@@ -20,6 +23,7 @@ from tests.symmetry.checks import as_lists
 pytestmark = pytest.mark.versions
 
 GOLDEN = (5, "49261a71d0465fffaeeb")
+GOLDEN_TRAINED = (5, "7f24b7a2efec6f7dfbc4")
 GOLDEN_NUMBERS = {
     "linear": (1546.791422, -0.944023, 31),
     "restarts": (1546.791422, -0.944023, 49),
@@ -59,6 +63,21 @@ def test_golden_alignments():
         *joint_activation_matching(models, images, "all").permutations,
     ]
     assert (ALIGNMENT_VERSION, digest([as_lists(each) for each in found])) == GOLDEN
+
+
+def test_golden_permutations_by_training():
+    """Of methods that return permutations alone."""
+    spec, models = networks(3, 3)
+    states, labels = [model.state_dict() for model in models], torch.arange(40) % 10
+    images = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(9))
+    data = models, images, labels
+    found = [
+        *frank_wolfe(spec, states, 0, steps=3, restarts=2),
+        sinkhorn_rebasin(spec, states[:2], 0, *data, loss="l2", steps=10),
+        sinkhorn_rebasin(spec, states[:2], 0, *data, loss="random", steps=10),
+        *straight_through(spec, states, 0, *data, steps=3),
+    ]
+    assert (ALIGNMENT_VERSION, digest([as_lists(each) for each in found])) == GOLDEN_TRAINED
 
 
 def test_golden_objectives_and_assignments():

@@ -148,6 +148,31 @@ def test_blocks_are_respected(method):
     spec.check(result if isinstance(result, Permutation) else result[1])
 
 
+class Tied(nn.Module):
+    """A layer that is used twice under two names, with a batch norm between."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.one, self.other = nn.Linear(6, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.other.weight = self.one.weight
+        self.norm, self.head = nn.BatchNorm1d(4), nn.Linear(4, 3)
+
+    def forward(self, inputs):
+        hidden = torch.relu(self.one(torch.relu(self.first(inputs))))
+        return self.head(torch.relu(self.other(self.norm(hidden))))
+
+
+@pytest.mark.parametrize("method", [sinkhorn_rebasin, straight_through])
+def test_tied_weights_and_batch_norms_are_trained_through(method):
+    models = [Tied(), Tied()]
+    spec, before = traced(models[0], (6,)), models[0].norm.running_mean.clone()
+    states = [model.state_dict() for model in models]
+    result = method(spec, states, 0, models, IMAGES, LABELS, steps=2)
+    spec.check(result if isinstance(result, Permutation) else result[1])
+    assert torch.equal(models[0].norm.running_mean, before)
+    assert models[0].training
+
+
 def test_batches_go_over_all_examples_before_one_returns():
     drawn = batches(torch.arange(10.0)[:, None], torch.arange(10), 4, seed=0)
     passes = [torch.cat([next(drawn)[1] for _ in range(3)]) for _ in range(2)]

@@ -109,9 +109,10 @@ def test_relative_imports_travel(small, tmp_path, monkeypatch):
             "test", {"name": "s", "train": {"dataset": "digits", "width": 4, "imports": list(files)}}
         )
 
-    folder = tmp_path / "staged"
-    _stage(folder, str(small), sweep("weights/a.pt", "/shared/b.pt"))
-    assert (folder / "weights" / "a.pt").read_bytes() == b"weights"
+    for number, name in enumerate(("weights/a.pt", "weights", "weights/*.pt")):
+        folder = tmp_path / f"staged_{number}"
+        _stage(folder, str(small), sweep(name, "/shared/b.pt"))
+        assert (folder / "weights" / "a.pt").read_bytes() == b"weights"
     for name in ("../outside.pt", "missing.pt"):
         with pytest.raises(UserError, match="cannot be sent"):
             _stage(tmp_path / Path(name).stem, str(small), sweep(name, "weights/a.pt"))

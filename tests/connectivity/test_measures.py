@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 from torch.nn import functional
+from torch.utils._pytree import tree_map
 
 from raysweep.connectivity import Mending, curve, mean_grid, pair_grid, simplex_grid
 from raysweep.connectivity.measures.calibrated_loss import calibrated_loss
@@ -12,14 +13,16 @@ from raysweep.connectivity.measures.calibration_error import calibration_error
 from raysweep.connectivity.measures.disagreement import disagreement
 from raysweep.connectivity.measures.ensemble import ensemble
 from raysweep.connectivity.measures.feature_connectivity import feature_connectivity
-from raysweep.connectivity.measuring import EXAMPLES, measured
+from raysweep.connectivity.measuring import EXAMPLES, OFFERED, measured
 from raysweep.connectivity.outputs import Outputs
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.precision import Numerics
+from raysweep.registry import taken
 from tests.conftest import mlp
 from tests.connectivity.test_one_measure import random_state
+from tests.pretended_device import DEVICE, pretended_device
 
 ALL = {
     measure.__name__: measure
@@ -40,15 +43,19 @@ def labels():
     return torch.arange(300) % 10
 
 
-def test_the_temperature_minimises_the_loss_on_every_other_example(labels):
+def test_each_half_has_the_temperature_that_minimises_the_loss_of_the_other(labels):
     logits = logits_of(labels).double()
 
     def loss(inverse, half):
         return functional.cross_entropy(inverse * logits[half::2], labels[half::2]).item()
 
-    best = minimize_scalar(lambda log: loss(np.exp(log), 0), bounds=(-4, 4), method="bounded").x
-    assert calibrated_loss(logits, labels) == pytest.approx(loss(np.exp(best), 1), rel=1e-6)
-    assert calibrated_loss(logits, labels) < 0.9 * loss(1, 1)
+    found = [
+        minimize_scalar(lambda log, half=half: loss(np.exp(log), half), bounds=(-4, 4), method="bounded").x
+        for half in (0, 1)
+    ]
+    expected = (loss(np.exp(found[0]), 1) + loss(np.exp(found[1]), 0)) / 2
+    assert calibrated_loss(logits, labels) == pytest.approx(expected, rel=1e-6)
+    assert expected < 0.9 * functional.cross_entropy(logits, labels).item()
     assert calibrated_loss(7 * logits, labels) == pytest.approx(calibrated_loss(logits, labels), rel=1e-6)
 
 
@@ -92,6 +99,22 @@ def test_feature_connectivity_by_its_definition():
     found = feature_connectivity({"layer": own}, {"layer": ends}, weights)
     assert found == {"layer": pytest.approx(expected, rel=1e-5)}
     assert feature_connectivity({"layer": 3 * mixed}, {"layer": ends}, weights)["layer"] < 1e-6
+
+
+def test_measures_compute_on_the_device_of_the_logits(labels):
+    ends = torch.stack([logits_of(labels, seed) for seed in (1, 2)])
+    weights = torch.tensor([0.25, 0.75], dtype=torch.float64)
+    given = {"logits": ends[0], "end_logits": ends, "labels": labels, "weights": weights}
+    given |= {"features": {"layer": ends[1]}, "end_features": {"layer": ends}}
+    expected = {name: called(measure, given) for name, measure in ALL.items()}
+    with pretended_device():
+        moved = tree_map(lambda tensor: tensor.to(DEVICE), given)
+        found = {name: called(measure, moved) for name, measure in ALL.items()}
+    assert found == expected
+
+
+def called(measure, given):
+    return measure(**{name: given[name] for name in taken(measure, OFFERED)})
 
 
 def line_and_outputs(network, states, grid, split, mending=Mending(), end=None):  # noqa: B008

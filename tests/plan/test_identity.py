@@ -15,7 +15,7 @@ from raysweep.plan.trial_ids import make_branch, make_chain, make_import, make_t
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import Imports
 from raysweep.sweep.load import check
-from raysweep.sweep.prune import Prune
+from raysweep.sweep.prune import Pruning
 
 pytestmark = pytest.mark.versions
 
@@ -117,7 +117,7 @@ def jobs_of_every_kind():
     spawning = plan(replicates=1, spawn_at="3st").sweep.trainings[0]
     spawned = make_trial(spawning, 5, "data", trunk=dense[1])
     imported = make_import(training, 1, "data", ImportFile("a.pt", "content"), Imports(("a.pt",)), {})
-    prune, align = Prune.model_validate({"levels": 2}), Align()
+    prune, align = Pruning(), Align()
     chain, other = make_chain(dense[0], prune, 4), make_chain(dense[1], prune, 4)
     networks = tuple(Network(name, level, 3) for name, level in (("b", 0), ("a", 1), ("c", 0), ("a", 0)))
     pair, joint = networks[:2], networks[:3]

@@ -142,6 +142,13 @@ def test_what_does_not_fit_is_refused(train, said):
         planned(**train)
 
 
+def test_options_that_give_the_same_data_are_refused():
+    options = [{}, {"seed": 1}, {"seed": 0}]
+    with pytest.raises(UserError, match=r"dataset_options = {}, {'seed': 0}: trains the same networks twice"):
+        refuse_without_effect("file", planned(dataset_options=options).sweep)
+    refuse_without_effect("file", planned(dataset_options=options[:2]).sweep)
+
+
 def test_split_seed_has_an_effect_where_the_function_takes_it():
     refuse_without_effect("file", planned(dataset="own_data:split", split_seed=1).sweep)
     with pytest.raises(

@@ -12,7 +12,7 @@ from raysweep.plan.trial_ids import make_chain, make_trial
 from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.method_options import WeightMatching
-from raysweep.sweep.prune import Prune
+from raysweep.sweep.prune import Pruning
 from raysweep.sweep.train import Training
 from raysweep.vocabulary import Interpolation, Kind
 
@@ -27,7 +27,7 @@ def trial(model, **new):
 
 
 def chain(model, **new):
-    prune = model.model_validate({"levels": 2, "rewind": "1st", **new})
+    prune = model.model_validate({"rewind": "1st", **new})
     return make_chain(make_trial(Training.model_validate(TRAIN), 0, "data"), prune, 1).trial_id
 
 
@@ -42,7 +42,7 @@ def matching(model, **new):
 
 SECTIONS = {
     "train": (Training, trial),
-    "prune": (Prune, chain),
+    "prune": (Pruning, chain),
     "align.weight_matching": (WeightMatching, matching),
 }
 
@@ -65,7 +65,7 @@ def test_the_precision_of_barriers_was_added_in_this_way():
 
 
 def test_what_is_listed_is_in_the_schema():
-    models = {"train": Training, "prune": Prune, "align": Align, "compare": Compare}
+    models = {"train": Training, "prune": Pruning, "align": Align, "compare": Compare}
     models |= {
         f"align.{name}": type(getattr(Align(), name)) for name in ("weight_matching", "activation_matching")
     }

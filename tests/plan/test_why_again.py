@@ -223,3 +223,18 @@ def test_records_that_somebody_else_wrote_end_nothing(files):
     files.put_checked("sweeps/s/record", buffer.getvalue())
     assert why(files, plan({"weight_decay": 0.1}))[0].startswith("why again: cannot be told")
     assert why(files, wanted) == []
+
+
+def test_of_imported_networks_the_part_of_the_file_is_named(files, tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.pt").write_text(name)
+
+    def imported(**more):
+        table = {"files": [str(tmp_path / f"{name}.pt") for name in "ab"], **more}
+        train = {"dataset": "digits", "width": 8, "imports": [table]}
+        return desired(check("test", {"name": "s", "train": train}))
+
+    finish(files, imported())
+    assert why(files, imported(learning_rate=0.5)) == []
+    line = why(files, imported(under="state_dict_ema"))[0]
+    assert line.endswith("but for train.imports.under None -> state_dict_ema: 1")

@@ -78,6 +78,9 @@ def test_a_measure_that_is_added_later_alone_is_computed(root):
     first = objects(files, "measures")
     work = todo(planned(*names), done(planned(*names), files))
     assert all(not job.risks and len(job.measurements) == len(names) - 1 for job in work.barriers)
+    left = work.counts()
+    assert left == {"trials": 0, "alignments": 0, "barriers": 0, "measures": 4 * len(work.barriers)}
+    assert work.stages() == {"barriers": len(work.barriers)}
     compare_all(planned(*names), files)
     assert not todo(planned(*names), done(planned(*names), files))
     assert objects(files, "barriers") == before

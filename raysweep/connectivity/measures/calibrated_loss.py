@@ -16,13 +16,16 @@ CLOSE = 1e-9  # relative to the inverse temperature
 
 
 def calibrated_loss(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the cross-entropy (nats) at the temperature that minimises it on other examples of the split.
+    """Return the mean cross-entropy (nats) at a temperature that was fitted to other examples.
 
-    The temperature is fitted to the examples at even places, and the loss is that of those at odd places.
+    The examples at even places have the temperature that minimises the loss of those at odd places, and the
+    other way round.
     """
-    scaled = logits.double() * inverse_temperature(logits[::2], labels[::2])
-    loss, _ = sums(scaled[1::2], labels[1::2])
-    return loss.item() / max(1, len(labels[1::2]))
+    halves, total = [(logits[start::2], labels[start::2]) for start in (0, 1)], 0.0
+    for (fitted, theirs), (reported, own) in (halves, halves[::-1]):
+        loss, _ = sums(reported.double() * inverse_temperature(fitted, theirs), own)
+        total += loss.item()
+    return total / len(labels)
 
 
 def inverse_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:

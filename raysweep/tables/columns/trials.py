@@ -1,5 +1,6 @@
 """Columns of `trials` and of `metrics`."""
 
+from raysweep.sweep.prune import PRUNED, Pruning
 from raysweep.sweep.train import Training
 from raysweep.tables.columns.shared import BOOL, COMPUTED_ON, FLOAT, GROUP, INT, SHOWN, TEXT, listed
 from raysweep.tables.keys import Column, key_columns
@@ -30,6 +31,10 @@ TRIALS: list[Column] = [
     ),
     *GROUP,
     *key_columns(Training, [key for key in Training.model_fields if key not in (*SHOWN, "width")]),
+    *(
+        (f"{PRUNED}{key}", kind, f"{meaning} Null for dense runs.")
+        for key, kind, meaning in key_columns(Pruning, Pruning.model_fields)
+    ),
     (
         "import_file",
         TEXT,
