@@ -13,6 +13,7 @@ from raysweep.interruption import interrupted, orderly
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import UNFIT, Desired, Done, Todo, done, finished, todo
+from raysweep.store.compaction import compact
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.trials import TrialStore
 from raysweep.tables.failures import Failure
@@ -127,6 +128,8 @@ class _Run:
                 work = todo(self._wanted, present)
             for _ in range(ROUNDS):
                 self._process_jobs(present, work, may_grow)
+                if not interrupted():
+                    compact(self._files)
                 before, present = present, done(self._wanted, self._files)
                 self._tell_replaced(before, present)
                 work = self._unfit(present)

@@ -181,6 +181,8 @@ def _results(files: Files) -> Iterator[str]:
         for name in files.list(f"results/{kind}"):
             try:
                 store.read(name)
+            except FileNotFoundError:  # a run has merged it with others
+                continue
             except CorruptObject as error:
                 yield f"{error}; {AGAIN}"
 

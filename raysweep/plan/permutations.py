@@ -13,6 +13,7 @@ from raysweep.plan.applied_permutations import (
     FoundPermutation,
     HybridPermutation,
 )
+from raysweep.store.files import CorruptObject
 from raysweep.store.inputs import named_input, permutation_digest
 from raysweep.store.memory_cache import Cache
 from raysweep.store.results import ResultStore
@@ -33,6 +34,7 @@ class CommittedPermutations:
 
     def __init__(self, results: ResultStore, limit: int) -> None:
         self._results, self._kept = results, Cache(limit)
+        self._merged: dict[str, str] = {}  # objects that are gone, and those that have their rows now
 
     def read(self, applied: AppliedPermutation, objects: Mapping[str, str]) -> Permutation:
         """Return a permutation; `objects` names the object in which each alignment lies.
@@ -50,9 +52,17 @@ class CommittedPermutations:
 
         Raises `CorruptObject` for a damaged object.
         """
+        name = self._merged.get(name, name)
         kept = self._kept.get(name)
         if kept is None:
-            rows = self._results.read(name, COLUMNS)
+            try:
+                rows = self._results.read(name, COLUMNS)
+            except FileNotFoundError:  # it has been merged with others
+                found = self._results.index("alignments").last([alignment_id])
+                if alignment_id not in found:
+                    raise CorruptObject(f"{name}: is missing") from None
+                self._merged[name] = found[alignment_id]
+                return self.row(alignment_id, found[alignment_id])
             kept = rows, {each: at for at, each in enumerate(rows.column("alignment_id").to_pylist())}
             self._kept.put(name, kept, rows.nbytes)
         rows, positions = kept

@@ -129,19 +129,18 @@ def indexed(files: Files, kind: str, read: Read) -> Index:
 
 
 def _indexed(files: Files, kind: str, read: Read) -> Index:
-    stamps, known = _listed(files, kind)
+    stamps, known, gone = _listed(files, kind)
     left = sorted(stamps.keys() - set(known.column("object").to_pylist()))
-    if not left:
-        return Index(known.combine_chunks())
-    known = pa.concat_tables([known, _read_all(files, left, stamps, read)])
-    known = known.sort_by("object").combine_chunks()
-    if len(left) > MOST_UNINDEXED:
+    if left:
+        known = pa.concat_tables([known, _read_all(files, left, stamps, read)]).sort_by("object")
+    known = known.combine_chunks()
+    if gone or len(left) > MOST_UNINDEXED:
         store_index(files, kind, known)
     return Index(known)
 
 
-def _listed(files: Files, kind: str) -> tuple[dict[str, Stamp], pa.Table]:
-    """Return the objects of a kind, and those rows of the stored index that fit them.
+def _listed(files: Files, kind: str) -> tuple[dict[str, Stamp], pa.Table, bool]:
+    """Return the objects of a kind, the rows of the stored index that fit them, and whether others are gone.
 
     A long listing takes several requests, between which objects may be merged: it may then have neither the
     merged object nor its parts. The index is stored before parts are removed and read after the listing. So
@@ -151,11 +150,12 @@ def _listed(files: Files, kind: str) -> tuple[dict[str, Stamp], pa.Table]:
         stamps = files.stamps(f"results/{kind}")
         known = _stored(files, kind)
         names = known.column("object").to_pylist()
-        if stamps.keys() >= set(names):
+        gone = not stamps.keys() >= set(names)
+        if not gone:
             break
     columns = (known.column(name).to_pylist() for name in ("size", "modified"))
     fits = [stamps.get(name) == tuple(stamp) for name, *stamp in zip(names, *columns, strict=True)]
-    return stamps, known.filter(pa.array(fits, pa.bool_()))
+    return stamps, known.filter(pa.array(fits, pa.bool_())), gone
 
 
 def discard_index(files: Files, kind: str) -> None:

@@ -1,5 +1,6 @@
 """Committed results: one checksummed Parquet object per job, under a deterministic name."""
 
+import hashlib
 import io
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from raysweep.digest import ID_CHARACTERS
 from raysweep.store.backends import Stamp
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.index import Entry, Index, discard_index, indexed
@@ -112,16 +114,26 @@ class ResultStore:
         Raises `ValueError` for a row that lacks a column or has an unknown one.
         """
         name = f"results/{kind}/{job[:2]}/{job}"
-        buffer = io.BytesIO()
-        pq.write_table(table_of(rows, RESULTS[kind]), buffer)
-        self._files.put_checked(name, buffer.getvalue())
+        self._files.put_checked(name, _packed(table_of(rows, RESULTS[kind])))
+        return name
+
+    def merge(self, names: list[str]) -> str:
+        """Write the rows of several objects of a kind as one, named after its content; return its name.
+
+        Raises `CorruptObject` and `FileNotFoundError` as `read` does.
+        """
+        content = _packed(pa.concat_tables(self._files.at_once(self.read, names)))
+        job = hashlib.sha256(content).hexdigest()[:ID_CHARACTERS]
+        name = f"results/{names[0].split('/')[1]}/{job[:2]}/{job}"
+        self._files.put_checked(name, content)
         return name
 
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Return the rows of one object, named `results/<kind>/...`.
 
         Raises `CorruptObject` for an object that is damaged or was written by another version of raysweep,
-        and discards the index that lists it.
+        and discards the index that lists it. Raises `FileNotFoundError` for one that is not there, which may
+        have been merged with others.
         """
         kind = name.split("/")[1]
         try:
@@ -133,18 +145,19 @@ class ResultStore:
 
     def index(self, kind: str) -> Index:
         """Return the index of all undamaged objects of a kind; see `raysweep.store.index.indexed`."""
+        return indexed(self._files, kind, self.entry)
 
-        def read(name: str) -> Entry:
-            rows = self.read(name, [ID[kind], "split", "inputs", "digest"])
-            inputs = [numbers_of(each or []) for each in rows.column("inputs").to_pylist()]
-            return Entry(
-                rows.column(ID[kind]).combine_chunks(),
-                rows.column("split").combine_chunks() if kind != "alignments" else pa.nulls(len(rows)),
-                pa.array(inputs, pa.list_(pa.int64())),
-                pa.array(self._digests(name, rows)) if kind == "alignments" else pa.nulls(len(rows)),
-            )
-
-        return indexed(self._files, kind, read)
+    def entry(self, name: str) -> Entry:
+        """Return what the index keeps of an object. Raises like `read`."""
+        kind = name.split("/")[1]
+        rows = self.read(name, [ID[kind], "split", "inputs", "digest"])
+        inputs = [numbers_of(each or []) for each in rows.column("inputs").to_pylist()]
+        return Entry(
+            rows.column(ID[kind]).combine_chunks(),
+            rows.column("split").combine_chunks() if kind != "alignments" else pa.nulls(len(rows)),
+            pa.array(inputs, pa.list_(pa.int64())),
+            pa.array(self._digests(name, rows)) if kind == "alignments" else pa.nulls(len(rows)),
+        )
 
     def _digests(self, name: str, rows: pa.Table) -> list[int]:
         """The hashes of what alignments found; earlier versions did not store the digests of that."""
@@ -164,3 +177,9 @@ class ResultStore:
     def discard_index(self, kind: str) -> None:
         """Have the index rebuilt from the objects, because it does not match them."""
         discard_index(self._files, kind)
+
+
+def _packed(rows: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer)
+    return buffer.getvalue()

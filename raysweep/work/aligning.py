@@ -1,5 +1,6 @@
 """Carries out the alignment jobs of a tile."""
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -22,14 +23,13 @@ from raysweep.alignment.joint import pairwise_objective
 from raysweep.alignment.weight_matching import matched_spec
 from raysweep.data.resident import Resident
 from raysweep.digest import seed_for
-from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import AlignmentJob, Network, Trial
 from raysweep.plan.permutations import member_prefix
 from raysweep.sweep.align import Align
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.at_once import AtOnce
-from raysweep.work.data import pad_to, proved_spec
+from raysweep.work.data import architecture, pad_to, proved_spec
 from raysweep.work.methods import Method, method_of, permutations_of
 from raysweep.work.networks import Networks, State
 from raysweep.work.unit_values import UnitValues
@@ -80,6 +80,8 @@ class Aligner:
         with self._reading:  # neither the caches nor tracing are made for several threads
             config, data = self._architecture(job.target, trials)
             spec, states = proved_spec(config), self._states(job)
+            if method.takes("models"):
+                architecture(config)  # building it draws from the global generators
             training = data.train.first(method.options.get("examples", EXAMPLES))
         targets, sources = states[: job.stack], states[job.stack :]
         given = [_copied(state) for state in states] if method.own else states  # it may write into them
@@ -143,8 +145,7 @@ class Aligner:
         return [self._networks.state(network, self._align.device) for network in job.networks]
 
     def _modules(self, config: ModelConfig, states: Sequence[State]) -> list[nn.Module]:
-        with self._reading:  # building draws from the global generators
-            modules = [build(config).eval() for _ in states]
+        modules = [copy.deepcopy(architecture(config)).eval() for _ in states]
         for module, state in zip(modules, states, strict=True):
             module.load_state_dict(state, assign=True)
         return modules

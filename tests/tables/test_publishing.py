@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.plan.plan import desired, done, todo
+from raysweep.store.compaction import compact
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.results import LATER, ResultStore
 from raysweep.sweep.load import check
@@ -192,6 +193,16 @@ def test_results_that_an_earlier_version_stored_are_there_with_nulls(wanted, fil
     assert found[job.barrier_id, "test"]["loss_barrier"] == 9.0
     others = {row["hardware"] for key, row in found.items() if key[0] != job.barrier_id}
     assert others == {"hardware"}
+
+
+def test_objects_that_are_merged_before_they_are_read_cost_no_row(wanted, files, monkeypatch):
+    """By another driver, after this one has seen what is done."""
+    present = done(wanted, files)
+    monkeypatch.setattr("raysweep.store.compaction.MOST_UNINDEXED", 2)
+    compact(files)
+    assert len(files.list("results/barriers")) == 1
+    assert publish_tables(files, wanted, present, []) == []
+    assert {key[0] for key in rows(files, "barriers")} == present.barriers
 
 
 def test_rows_are_the_same_whatever_is_made_at_once(wanted, files, monkeypatch):
