@@ -38,15 +38,18 @@ def learned(
     temperature: float = 0.2,
     candidates: int = 256,
     rounds: int = 50,
+    noise: float = 0.5,
 ) -> list[Permutation]:
     """Return a permutation of each of n networks of one architecture, the identity of the first.
 
     The first network stays as it is, because permuting all networks alike changes no mixture. `images` are
-    training images, shape (examples, ...). A fifth of them, drawn by the seed, is held out: of all
-    permutations that occur the ones with the lowest loss there are returned, so it is never above that of the
-    start. `steps` of Adam, at a rate that falls from `learning_rate` to zero, train logits that begin at
-    1 / `temperature` for the units of the start; then come at most `rounds` of swaps, each of which tries so
-    many `candidates`. Networks with BatchNorm use the statistics of each batch.
+    training images, shape (examples, ...). Gaussian `noise`, a multiple of their standard deviation, is added
+    to them, because networks that agree on what they know by heart may differ near it. A fifth of them, drawn
+    by the seed, is held out: of all permutations that occur the ones with the lowest loss there are returned,
+    so it is never above that of the start. `steps` of Adam, at a rate that falls from `learning_rate` to
+    zero, train logits that begin at 1 / `temperature` for the units of the start; then come at most `rounds`
+    of swaps, each of which tries so many `candidates`. Networks with BatchNorm use the statistics of each
+    batch.
 
     Raises `ValueError` for fewer than two networks, and for fewer than two images.
     """
@@ -57,7 +60,7 @@ def learned(
         return start
     generator = torch.Generator().manual_seed(seed_for("learned", seed))
     mixtures = Mixtures(spec, models[0], states, points(len(states)))
-    examples = mixtures.examples(images)
+    examples = mixtures.examples(_noisy(images, noise, generator))
     order = torch.randperm(len(examples), generator=generator)
     division = max(1, len(examples) // HELD_OUT)
     held_out, rest = examples.chosen(order[:division]), examples.chosen(order[division:])
@@ -94,3 +97,8 @@ def _start(spec: PermutationSpec, states: Sequence[State], seed: int) -> list[Pe
     found = joint_matching(spec, states, seed).permutations
     back = found[0].inverse()
     return [identity, *(back.compose(each) for each in found[1:])]
+
+
+def _noisy(images: torch.Tensor, noise: float, generator: torch.Generator) -> torch.Tensor:
+    drawn = torch.randn(images.shape, generator=generator).to(images)
+    return images + noise * images.std() * drawn

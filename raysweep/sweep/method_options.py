@@ -144,6 +144,12 @@ class Learned(Trained):
         "swap lowers the loss.",
     )
     candidates: Whole = Field(default=256, gt=0, description="The number of swaps that a round tries.")
+    noise: Number = Field(
+        default=0.5,
+        ge=0,
+        description="The standard deviation of the Gaussian noise that is added to the images, as a multiple "
+        "of theirs.",
+    )
 
     @property
     def trained_examples(self) -> int:
