@@ -240,7 +240,7 @@ def test_an_unknown_branch_is_refused_at_work(stored):
     wanted, files = stored
     chain = next(trial for trial in wanted.trials.values() if trial.prune)
     task = TrialTask(replace(chain, branch="novel"), wanted.extents[chain.trial_id], {})
-    with pytest.raises(ValueError, match="unknown branch 'novel'; valid: main, one_shot"):
+    with pytest.raises(ValueError, match="unknown branch 'novel'; valid choices: random, one_shot"):
         Inputs(task, mlp(2), TrialStore(files), ResultStore(files)).masks(1)
 
 

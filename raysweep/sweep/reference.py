@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from raysweep.registry import Registry
+from raysweep.sweep.branches import BRANCHES
 from raysweep.sweep.methods import METHODS
 from raysweep.sweep.presets import PRESETS
 from raysweep.sweep.prune import Pruning
@@ -136,7 +137,7 @@ def _names() -> Iterator[str]:
     """A table of what the names stand for that are looked up in registries."""
     yield from ("## Names", "", "| key | name | meaning |", "| --- | --- | --- |")
     named: dict[str, Registry[Any]] = {f"train.{key}": registry for key, registry in REGISTRIES.items()}
-    for key, registry in {**named, "align.methods": METHODS}.items():
+    for key, registry in {**named, "prune.branches": BRANCHES, "align.methods": METHODS}.items():
         yield from (f"| `{key}` | `{name}` | {entry.meaning} |" for name, entry in registry.items())
         if registry.own:
             yield f"| `{key}` | `module:function` | A function of your own. |"

@@ -12,6 +12,7 @@ from raysweep.errors import UserError
 from raysweep.plan.permutations import member_prefix
 from raysweep.plan.plan import desired, done, todo
 from raysweep.plan.record import record_sweep
+from raysweep.plan.remarks import remarks
 from raysweep.plan.why_again import why_again
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
@@ -201,6 +202,8 @@ def test_what_cannot_be_called_is_refused_before_anything_is_trained(own, functi
 def test_a_method_of_pairs_aligns_no_more_networks(own):
     wanted = desired(sweep(f"{own}:drawn", ["direct", "joint"]))
     assert {job.comparison.kind for job in wanted.barriers.values()} == {"direct"}
+    (line,) = remarks(wanted)
+    assert line == f"{own}:drawn: aligns two networks alone, so nothing is aligned jointly by it"
 
 
 def test_the_example_of_the_documentation_aligns(files, tmp_path, monkeypatch):
