@@ -22,7 +22,6 @@ from raysweep.vocabulary import Interpolation, Kind, Split
 REFERENCE = "weight_matching"
 COLUMNS = ["kind", "width", "method", "risk", "mean", "low", "high", "reason", "n"]
 COLUMNS += ["ratio", "ratio_low", "ratio_high", "ratio_reason", "objective", "seconds"]
-KEY = ["kind", "method", "width"]
 
 
 def compared(barriers: pd.DataFrame) -> pd.DataFrame:
@@ -70,7 +69,7 @@ def verdicts(summary: pd.DataFrame) -> Iterator[str]:
     base = reference_of(set(summary.method))
     why = f"the mean barrier of {_words(base)} is not positive"
     for (kind, method, risk), rows in summary[summary.method != base].groupby(["kind", "method", "risk"]):
-        yield f"{kind}, {_words(method)} against {_words(base)}, {risk} barrier: {beside_one(rows, why)}"
+        yield f"{kind}, {_words(str(method))} against {_words(base)}, {risk} barrier: {beside_one(rows, why)}"
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:

@@ -93,7 +93,8 @@ class _Best:
 def _start(spec: PermutationSpec, states: Sequence[State], seed: int) -> list[Permutation]:
     identity = Permutation.identity(spec.sizes)
     if len(states) == 2:
-        return [identity, weight_matching(spec, *states, seed).permutation]
+        target, source = states
+        return [identity, weight_matching(spec, target, source, seed).permutation]
     found = joint_matching(spec, states, seed).permutations
     back = found[0].inverse()
     return [identity, *(back.compose(each) for each in found[1:])]
