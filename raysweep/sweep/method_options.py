@@ -51,8 +51,8 @@ class WeightMatching(Options):
     restarts: Whole = Field(
         default=1,
         gt=0,
-        description="The number of ascents for each pair, or for each set of networks aligned at once; "
-        "the one that reaches the best objective is kept.",
+        description="The number of ascents for each pair, or for each set of networks that are aligned at "
+        "once; the one that reaches the best objective is kept.",
     )
 
 

@@ -82,8 +82,8 @@ class Aligner:
             spec, states = proved_spec(config), self._states(job)
             if method.takes("models"):
                 architecture(config)  # building it draws from the global generators
-            training = data.train.first(method.options.get("examples", EXAMPLES))
         targets, sources = states[: job.stack], states[job.stack :]
+        examples = method.options.get("examples", EXAMPLES)
         given = [_copied(state) for state in states] if method.own else states  # it may write into them
         offer = {
             "spec": lambda: spec,
@@ -93,8 +93,8 @@ class Aligner:
             "target": lambda: given[0] if job.stack == 1 else targets,
             "source": lambda: given[-1] if job.stack == 1 else sources,
             "models": lambda: self._modules(config, given),
-            "images": lambda: training.images,
-            "labels": lambda: training.labels,
+            "images": lambda: data.train.first(examples).images,
+            "labels": lambda: data.train.first(examples).labels,
             "similarities": lambda: _similarities_of(job, similar),
         }
         found = method(offer, self._seed(job))

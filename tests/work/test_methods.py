@@ -56,6 +56,10 @@ def drawn(target, source, spec):
 def wide(spec, target, source):
     return Permutation.identity({group: size + 1 for group, size in spec.sizes.items()})
 
+def scaled(spec, states):
+    identity = Permutation.identity(spec.sizes)
+    return Permutation(identity.indices, {g: torch.full((n,), 2.0) for g, n in spec.sizes.items()})
+
 def twice(spec, states):
     return [Permutation.identity(spec.sizes)]
 
@@ -176,6 +180,7 @@ def test_global_generators_are_seeded_while_it_runs(files, own):
     [
         ("wide", "wide'.*does not fit the network: group .* has 5 units"),
         ("twice", "returns list of 1; expected a Permutation, or a list of 2 Permutations"),
+        ("scaled", "scaled': only permutations are stored, without factors"),
         ("nothing", "nothing' returns NoneType; expected"),
         ("fails", "fails' fails: RuntimeError: no luck"),
     ],
