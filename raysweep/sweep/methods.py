@@ -9,11 +9,8 @@ from raysweep.registry import Entry, Registry, is_own
 from raysweep.sweep.method_options import (
     ActivationMatching,
     FrankWolfe,
-<<<<<<< HEAD
     Learned,
-=======
     MonomialMatching,
->>>>>>> main
     Options,
     SinkhornRebasin,
     StraightThrough,
@@ -115,8 +112,8 @@ METHODS = Registry(
         ),
         "learned": Method(
             "raysweep.alignment.learned:learned",
-            "permutations of all networks trained together on the loss of their mixtures, then improved by "
-            "swaps of units",
+            "Permutations of all networks, trained together on what their mixtures answer, then improved by "
+            "swaps of units.",
             Learned,
             joint="raysweep.alignment.learned:learned",
         ),
