@@ -76,6 +76,13 @@ class ActivationMatching(Options):
     )
 
 
+class MonomialMatching(Options):
+    order: Order = Field(
+        default=Order.RANDOM,
+        description="The order in which a round of coordinate ascent visits the layers.",
+    )
+
+
 class FrankWolfe(Options):
     steps: Whole = Field(default=100, gt=0, description="The most steps of an ascent.")
     restarts: Whole = Field(
