@@ -148,6 +148,7 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     ],
     "align.weight_matching.kernel": [lambda: match(kernel="novel")],
     "align.weight_matching.order": [lambda: match(order="novel"), lambda: embedded("novel")],
+    "align.monomial_matching.order": [lambda: match(order="novel")],
     "align.sinkhorn_rebasin.loss": [lambda: learn(sinkhorn_rebasin, loss="novel")],
     "align.straight_through.point": [lambda: learn(straight_through, point="novel")],
     "align.activation_matching.tensor": [lambda: similar(tensor="novel")],

@@ -24,7 +24,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.branches import BRANCHES, OFFERED, begins_anew
 from raysweep.version import Driver, driver
 from raysweep.vocabulary import Branch
-from raysweep.work.data import architecture, proved_spec
+from raysweep.work.data import architecture, spec_of
 
 State = dict[str, torch.Tensor]
 
@@ -122,7 +122,7 @@ class Inputs:
             return masks
         permutation = self._permutations.read(found, self._task.objects)
         state = {**self._dense_end(), **masks}
-        permuted = proved_spec(self.config).apply(permutation, state)
+        permuted = spec_of(self.config, permutation).apply(permutation, state)
         return {name: permuted[name] for name in masks}
 
     def _mask(self, trial_id: str, level: int) -> Masks:

@@ -87,6 +87,8 @@ def permutations_of(found: Any, spec: PermutationSpec, count: int, name: str) ->
             "Permutations"
         )
     for permutation in each:
+        if permutation.factors:
+            raise ValueError(f"alignment method {name!r}: only permutations are stored, without factors")
         try:
             spec.check(permutation)
         except ValueError as error:

@@ -12,6 +12,7 @@ from raysweep.errors import UserError
 from raysweep.plan.permutations import member_prefix
 from raysweep.plan.plan import desired, done, todo
 from raysweep.plan.record import record_sweep
+from raysweep.plan.remarks import remarks
 from raysweep.plan.why_again import why_again
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
@@ -54,6 +55,10 @@ def drawn(target, source, spec):
 
 def wide(spec, target, source):
     return Permutation.identity({group: size + 1 for group, size in spec.sizes.items()})
+
+def scaled(spec, states):
+    identity = Permutation.identity(spec.sizes)
+    return Permutation(identity.indices, {g: torch.full((n,), 2.0) for g, n in spec.sizes.items()})
 
 def twice(spec, states):
     return [Permutation.identity(spec.sizes)]
@@ -175,6 +180,7 @@ def test_global_generators_are_seeded_while_it_runs(files, own):
     [
         ("wide", "wide'.*does not fit the network: group .* has 5 units"),
         ("twice", "returns list of 1; expected a Permutation, or a list of 2 Permutations"),
+        ("scaled", "scaled': only permutations are stored, without factors"),
         ("nothing", "nothing' returns NoneType; expected"),
         ("fails", "fails' fails: RuntimeError: no luck"),
     ],
@@ -201,6 +207,8 @@ def test_what_cannot_be_called_is_refused_before_anything_is_trained(own, functi
 def test_a_method_of_pairs_aligns_no_more_networks(own):
     wanted = desired(sweep(f"{own}:drawn", ["direct", "joint"]))
     assert {job.comparison.kind for job in wanted.barriers.values()} == {"direct"}
+    (line,) = remarks(wanted)
+    assert line == f"{own}:drawn: aligns two networks alone, so nothing is aligned jointly by it"
 
 
 def test_the_example_of_the_documentation_aligns(files, tmp_path, monkeypatch):
