@@ -60,7 +60,8 @@ class Attention(nn.Module):
 
     def _by_head(self, x: torch.Tensor) -> torch.Tensor:
         """Return (batch, heads, tokens, units of a head) of (batch, tokens, units)."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        heads: torch.Tensor = x.unflatten(2, (self.heads, -1))
+        return heads.transpose(1, 2)
 
 
 class Block(nn.Module):
