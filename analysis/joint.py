@@ -29,6 +29,7 @@ from analysis.rows.settings import by_setting, dense_ends
 from analysis.statistics.jackknife import METHOD, interval, ratio
 from analysis.statistics.relative import beside_one, named_ends
 from analysis.statistics.spread import UNITS, wide_table
+from raysweep.tables.frames import read_frame
 from raysweep.vocabulary import Interpolation, Kind, Split
 
 REFERENCED = {Kind.DIRECT: Mark(BLUE, "s"), Kind.VIA: Mark(RED, "^")}
@@ -101,9 +102,7 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/joint_*.png` in its folder."""
-    barriers, alignments, trials = (
-        pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
-    )
+    barriers, alignments, trials = (read_frame(folder, name) for name in ("barriers", "alignments", "trials"))
     parts = []
     for setting, rows in by_setting(dense_ends(barriers), trials):
         if not (rows.kind == Kind.JOINT).any():

@@ -22,6 +22,7 @@ from analysis.statistics.deciding import (
 from analysis.statistics.jackknife import METHOD, ratio, with_interval
 from analysis.statistics.relative import named_ends
 from analysis.statistics.spread import UNITS, in_words, spread, wide_table
+from raysweep.tables.frames import read_frame
 from raysweep.tables.variants import trial_of
 from raysweep.vocabulary import Interpolation, Kind, Split
 
@@ -119,7 +120,7 @@ def _growth(loss: Any) -> str:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/means_*.png` in its folder."""
-    barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
+    barriers, trials = read_frame(folder, "barriers"), read_frame(folder, "trials")
     chosen = dense_ends(
         barriers[(barriers.interpolation == Interpolation.MEAN) & (barriers.split == Split.TEST)]
     )

@@ -15,6 +15,7 @@ from analysis.rows.settings import by_setting, ends
 from analysis.statistics.deciding import THRESHOLD, decide
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS, in_words, spread, wide_table
+from raysweep.tables.frames import read_frame
 from raysweep.tables.variants import trial_of
 from raysweep.vocabulary import Interpolation, Kind, Split
 
@@ -82,7 +83,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/narrow_in_wide_*.png` in its folder."""
-    barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
+    barriers, trials = read_frame(folder, "barriers"), read_frame(folder, "trials")
     if not (barriers.across == "widths").any():
         return "narrow in wide: no networks of several widths yet (compare.across)"
     parts = []

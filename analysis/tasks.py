@@ -9,6 +9,7 @@ from analysis.figures.pairs import draw
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, by_width, ends
 from analysis.statistics.pairs import named, report, summarise
+from raysweep.tables.frames import read_frame
 from raysweep.tables.variants import trial_of, word_of
 from raysweep.vocabulary import DATA_KEYS, Interpolation, Kind
 
@@ -48,9 +49,7 @@ def pairs(barriers: pd.DataFrame, alignments: pd.DataFrame, trials: pd.DataFrame
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/tasks_*.png` in its folder."""
-    barriers, alignments, trials = (
-        pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
-    )
+    barriers, alignments, trials = (read_frame(folder, name) for name in ("barriers", "alignments", "trials"))
     if not (barriers.across == "tasks").any() and not (barriers.kind == Kind.TRANSFERRED).any():
         return "tasks: no networks of two tasks yet (compare.across)"
     chosen = pairs(ends(barriers[barriers.across != "widths"]), alignments, trials)

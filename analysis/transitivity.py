@@ -15,6 +15,7 @@ from analysis.rows.settings import by_setting, by_width, dense_ends
 from analysis.statistics.deciding import THRESHOLD, decide
 from analysis.statistics.jackknife import METHOD, interval, with_interval
 from analysis.statistics.spread import UNITS, in_words, spread, wide_table
+from raysweep.tables.frames import read_frame
 from raysweep.tables.variants import trial_of
 from raysweep.vocabulary import Interpolation, Kind, Split
 
@@ -125,7 +126,7 @@ def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/transitivity_*.png` in its folder."""
     names = ("barriers", "agreements", "trials")
-    barriers, agreements, trials = (pd.read_parquet(folder / name) for name in names)
+    barriers, agreements, trials = (read_frame(folder, name) for name in names)
     chosen = dense_ends(
         barriers[(barriers.split == Split.TEST) & (barriers.interpolation == Interpolation.PAIR)]
     )

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection
@@ -24,6 +25,7 @@ from analysis.statistics.deciding import THRESHOLD, baselines, decide_one
 from analysis.statistics.jackknife import METHOD, with_interval
 from analysis.statistics.spread import in_words, spread
 from raysweep.errors import UserError
+from raysweep.tables.frames import read_frame
 from raysweep.tables.variants import trial_of
 from raysweep.vocabulary import Interpolation, Kind, Split
 
@@ -73,6 +75,22 @@ class Surface:
 Surfaces = dict[tuple[str, int], Surface]  # by kind and width
 
 
+def with_curves(rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Return rows of `barriers` with the columns of their curves; `weights` has arrays of shape (points, n).
+
+    Only these curves are read: as Python objects those of a sweep would take gigabytes.
+    """
+    chosen = [("barrier_id", "in", set(rows.barrier_id)), ("split", "in", set(rows.split))]
+    table = pq.read_table(folder / "curves", filters=chosen)
+    weights = [
+        each.values.flatten().to_numpy().reshape(len(each), -1)
+        for chunk in table.column("weights").iterchunks()
+        for each in chunk
+    ]
+    curves = table.drop_columns("weights").to_pandas()
+    return rows.merge(curves.assign(weights=weights), on=["barrier_id", "split"])
+
+
 def excess(weights: np.ndarray, risk: np.ndarray) -> np.ndarray:
     """Return a risk of shape (points,) minus the plane through its values at the corners.
 
@@ -89,7 +107,8 @@ def surface(rows: pd.DataFrame, risk: str = "loss") -> Surface:
     The reference of `via`, where it is one of the three, becomes the last corner. The order of the other
     networks is arbitrary, so all their orders are averaged. Raises `ValueError` for different grids.
     """
-    grids, values, members = [], [], []
+    grid: np.ndarray | None = None
+    values, members = [], []
     parts = (rows.weights, rows[risk], rows.networks, rows.reference)
     for points, curve, networks, reference in zip(*parts, strict=True):
         weights = np.stack(list(points))
@@ -97,14 +116,16 @@ def surface(rows: pd.DataFrame, risk: str = "loss") -> Surface:
         orders = []
         for columns in _orders(list(networks), reference):
             order = np.lexsort(np.round(weights[:, columns], 6).T)
-            grids.append(weights[order][:, columns])
+            sorted_weights = weights[order][:, columns]
+            grid = sorted_weights if grid is None else grid
+            if grid.shape != sorted_weights.shape or not np.allclose(grid, sorted_weights):
+                raise ValueError("triples with different grids of weights cannot be averaged")
             orders.append(above[order])
         values.append(np.mean(orders, axis=0))
         through = [reference] if isinstance(reference, str) else []
         members.append(sorted({trial_of(network) for network in (*networks, *through)}))
-    if not all(np.allclose(grids[0], weights) for weights in grids):
-        raise ValueError("triples with different grids of weights cannot be averaged")
-    return Surface(grids[0], np.stack(values), members)
+    assert grid is not None
+    return Surface(grid, np.stack(values), members)
 
 
 def _orders(networks: list[str], reference: object) -> list[list[int]]:
@@ -230,15 +251,15 @@ def analyse(folder: Path, widths: list[int] | None = None) -> str:
     By default the widths are the smallest, the middle and the largest. Raises `UserError` for a width without
     triples.
     """
-    barriers, curves, trials = (pd.read_parquet(folder / name) for name in ("barriers", "curves", "trials"))
+    barriers, trials = (read_frame(folder, name) for name in ("barriers", "trials"))
     ends = dense_ends(barriers[barriers.split == Split.TEST])
     parts = []
     for setting, rows in by_setting(ends, trials):
         triples = rows[(rows.interpolation == Interpolation.SIMPLEX) & rows.kind.isin(KINDS)]
         if triples.empty:
             continue
-        triples = triples.merge(curves, on=["barrier_id", "split"])
         shown = chosen_widths(sorted(map(int, triples.width.unique())), widths)
+        triples = with_curves(triples[triples.width.isin(shown)], folder)
         losses, errors = (surfaces(triples, shown, risk) for risk in ("loss", "error"))
         draw(losses, setting.title, folder / "figures" / f"triangle_{setting.stem}.png")
         plain = rows[(rows.kind == Kind.UNALIGNED) & (rows.interpolation == Interpolation.PAIR)]

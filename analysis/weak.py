@@ -12,6 +12,7 @@ from analysis.rows.quality import themselves
 from analysis.rows.settings import by_networks, by_width, dense_ends
 from analysis.statistics.pairs import named, report, summarise
 from raysweep.sweep.methods import METHODS
+from raysweep.tables.frames import read_frame
 from raysweep.tables.variants import SETTINGS, trial_of, variants
 from raysweep.vocabulary import Interpolation, Kind
 
@@ -54,7 +55,7 @@ def _series(one: Any, other: Any) -> str:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/weak_*.png` in its folder."""
-    barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
+    barriers, trials = read_frame(folder, "barriers"), read_frame(folder, "trials")
     chosen = pairs(dense_ends(barriers), trials)
     parts = []
     for setting, rows in by_width(by_networks(chosen, trials, ignored=SHARED)):

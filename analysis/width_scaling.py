@@ -26,6 +26,7 @@ from analysis.statistics.deciding import (
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.power_law import PowerLaw, power_law
 from analysis.statistics.spread import SPREAD, UNITS, in_words, spread, wide_table
+from raysweep.tables.frames import read_frame
 from raysweep.vocabulary import Interpolation, Kind, Split
 
 
@@ -180,9 +181,7 @@ def draw(
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/width_scaling_*.png` in its folder."""
-    barriers, alignments, trials = (
-        pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
-    )
+    barriers, alignments, trials = (read_frame(folder, name) for name in ("barriers", "alignments", "trials"))
     parts = []
     for setting, rows in by_setting(dense_ends(barriers), trials):
         summary, laws = summarise(rows, alignments), power_laws(rows, alignments)

@@ -156,19 +156,11 @@ class Scope(StrEnum):
 
 
 class Branch(StrEnum):
-    """What a trial is: a dense run or its chain of pruned levels, or a run derived from one."""
+    """What a trial is that is no control: a dense run or its chain of pruned levels, spawned, or imported."""
 
     MAIN = auto()
     SPAWNED = auto()
     IMPORTED = auto()
-    RANDOM = auto()
-    ONE_SHOT = auto()
-    REINITIALISE = auto()
-    TRANSPORT = auto()
-
-
-# The branches that `prune.branches` may list.
-CONTROLS = (Branch.RANDOM, Branch.ONE_SHOT, Branch.REINITIALISE, Branch.TRANSPORT)
 
 
 class MaskPermutation(StrEnum):
@@ -183,6 +175,7 @@ ANALYSES = (  # modules of `analysis/`
     "calibration",
     "joint",
     "means",
+    "methods",
     "narrow_in_wide",
     "pruning",
     "tasks",

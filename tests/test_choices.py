@@ -148,6 +148,7 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     ],
     "align.weight_matching.kernel": [lambda: match(kernel="novel")],
     "align.weight_matching.order": [lambda: match(order="novel"), lambda: embedded("novel")],
+    "align.monomial_matching.order": [lambda: match(order="novel")],
     "align.sinkhorn_rebasin.loss": [lambda: learn(sinkhorn_rebasin, loss="novel")],
     "align.straight_through.point": [lambda: learn(straight_through, point="novel")],
     "align.activation_matching.tensor": [lambda: similar(tensor="novel")],
@@ -240,7 +241,7 @@ def test_an_unknown_branch_is_refused_at_work(stored):
     wanted, files = stored
     chain = next(trial for trial in wanted.trials.values() if trial.prune)
     task = TrialTask(replace(chain, branch="novel"), wanted.extents[chain.trial_id], {})
-    with pytest.raises(ValueError, match="unknown branch 'novel'; valid: main, one_shot"):
+    with pytest.raises(ValueError, match="unknown branch 'novel'; valid choices: random, one_shot"):
         Inputs(task, mlp(2), TrialStore(files), ResultStore(files)).masks(1)
 
 

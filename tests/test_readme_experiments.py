@@ -14,11 +14,13 @@ SMALL = ["quickstart"] + [
     for end in ("digits", "fashion_mnist")
     for path in sorted((PROJECT / "sweeps").glob(f"*_{end}.yaml"))
 ]
-# Only those run that no other test runs: the others are in test_readme.py and in tests/sweeps.
+# Only those run that no other test runs: the others are in test_readme.py and in tests/sweeps. The chains of
+# rewind_digits are like those of imp_digits.
 OTHERS = (
     "calibration_digits",
     "cross_task_digits",
     "halves_digits",
+    "learned_digits",
     "narrow_in_wide_digits",
     "transitivity_digits",
     "width_fashion_mnist",

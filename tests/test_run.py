@@ -310,6 +310,7 @@ def test_imported_networks_are_aligned_and_compared(tiny, undisturbed, tmp_path)
 
 
 OWN = """
+import torch
 from torch import nn
 
 def narrow(shape, classes, width):
@@ -322,14 +323,18 @@ def ordered(shape, classes, width):
 
 def broken(shape, classes, width):
     raise RuntimeError("cannot build")
+
+def descent(parameters, learning_rate, factor):
+    return torch.optim.SGD(parameters, lr=learning_rate * factor)
 """
 
 
-def test_a_network_of_ones_own(tiny, tmp_path, monkeypatch):
+def test_a_network_and_an_optimiser_of_ones_own(tiny, tmp_path, monkeypatch):
     """The processes that a command starts find it where the command does."""
     (tmp_path / "own_networks.py").write_text(OWN)
     run = ["run", tiny, "--root", tmp_path / "runs", "--set", "train.width=4", "--set"]
-    raysweep(*run, "train.model=own_networks:narrow", PYTHONPATH=str(tmp_path))
+    both = ["train.model=own_networks:narrow", "--set", "train.optimiser=own_networks:descent", "--set"]
+    raysweep(*run, *both, "train.optimiser_options={factor: 0.5}", PYTHONPATH=str(tmp_path))
     assert len(pd.read_parquet(tmp_path / "runs/sweeps/tiny/barriers")) == 24
     monkeypatch.syspath_prepend(tmp_path)
     assert "no_such_module" in here(*run, "train.model=no_such_module:net", code=2)

@@ -10,12 +10,13 @@ from analysis.pruning.figure import draw
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, one_statistics, pruned_settings
 from analysis.statistics.spread import wide_table
+from raysweep.tables.frames import read_frame
 from raysweep.tables.variants import trial_of
 
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/pruning_*.png` in its folder."""
-    barriers, trials = pd.read_parquet(folder / "barriers"), pd.read_parquet(folder / "trials")
+    barriers, trials = read_frame(folder, "barriers"), read_frame(folder, "trials")
     parts = []
     barriers = barriers[barriers.across.isna()]
     first = barriers.networks.str[0].map(trial_of)

@@ -120,7 +120,7 @@ def pruned_settings(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFram
 def by_pruning(trials: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Split the trials of a sweep by the way to prune, in words; the dense networks are in every part."""
     words, pruned = prunings(trials, trials), trials.level > 0
-    for pruning in dict.fromkeys(words[pruned]) or [""]:
+    for pruning in sorted(set(words[pruned])) or [""]:
         yield pruning, trials[~pruned | (words == pruning)]
 
 

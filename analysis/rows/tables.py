@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from raysweep.tables.frames import PASSED_OVER, read_frame
 from raysweep.tables.schemas import TABLES, schema
 from raysweep.tables.variants import trial_of
 
@@ -23,7 +24,7 @@ REQUIRED = {
 
 @dataclass(frozen=True)
 class Tables:
-    """Data frames with every documented column; `notes` say what is missing and what was left out."""
+    """Data frames with every documented column that is read; `notes` say what is missing or left out."""
 
     name: str
     trials: pd.DataFrame
@@ -47,14 +48,15 @@ def read(folder: Path) -> Tables:
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return a table with all of its documented columns, and notes on what is wrong with it."""
     table = path.name
-    nothing = schema(table).empty_table().to_pandas()
+    columns = [name for name, _, _ in TABLES[table] if name not in PASSED_OVER.get(table, set())]
+    nothing = schema(table).empty_table().select(columns).to_pandas()
     try:
-        frame = pd.read_parquet(path)
+        frame = read_frame(path.parent, table)
     except FileNotFoundError:
         return nothing, [f"no table {table}"]
     except (OSError, pa.ArrowException) as error:  # a folder without files, or a file that is cut short
         return nothing, [f"table {table} cannot be read: {type(error).__name__}"]
-    lacking = [name for name, _, _ in TABLES[table] if name not in frame]
+    lacking = [name for name in columns if name not in frame]
     required = [name for name in lacking if name in REQUIRED[table]]
     if required:
         return nothing, [f"table {table} left out: it lacks {', '.join(required)}"]

@@ -19,13 +19,14 @@ from analysis.trajectory.figure import draw
 from analysis.trajectory.hybrids import hybrids_by_layer
 from analysis.trajectory.stacks import stacks_by_epoch
 from analysis.trajectory.text import report
+from raysweep.tables.frames import read_frame
 from raysweep.vocabulary import Split
 
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/trajectory_*.png` in its folder."""
     names = ("barriers", "agreements", "trials")
-    barriers, agreements, trials = (pd.read_parquet(folder / name) for name in names)
+    barriers, agreements, trials = (read_frame(folder, name) for name in names)
     parts = []
     for setting, rows, along in trajectories(barriers[barriers.split == Split.TEST], agreements, trials):
         per_epoch = steps_per_epoch(trials[trials.group.isin(rows.group)])

@@ -9,11 +9,12 @@ from analysis.statistics.spread import UNITS, in_order, wide_table
 from analysis.transport.differences import by_level, differences, verdicts
 from analysis.transport.figure import draw
 from analysis.transport.runs import chance, named_runs
+from raysweep.tables.frames import read_frame
 
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/transport_*.png` in its folder."""
-    trials, metrics = pd.read_parquet(folder / "trials"), pd.read_parquet(folder / "metrics")
+    trials, metrics = read_frame(folder, "trials"), read_frame(folder, "metrics")
     moved = [each for each in pruned_settings(trials) if each[1].branch.eq("transport").any()]
     parts = [_report(setting, own, metrics, folder) for setting, own in moved]
     return "\n\n".join(parts) or "transport: no transported masks yet (prune.branches)"

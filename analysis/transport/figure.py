@@ -23,7 +23,8 @@ from analysis.figures.style import (
 )
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS
-from analysis.transport.runs import BRANCHES, ONE_SHOT, OWN, RANDOM, TRANSPORTED
+from analysis.transport.runs import ONE_SHOT, OWN, RANDOM, TRANSPORTED
+from raysweep.sweep.branches import BRANCHES
 
 MARKS = {
     OWN: Mark(BLACK, "o"),
@@ -32,7 +33,7 @@ MARKS = {
     TRANSPORTED["none"]: Mark(GREEN, "D"),
     RANDOM: Mark(ORANGE, "v", ":"),
     ONE_SHOT: Mark(SKY, "P", ":"),
-    BRANCHES["reinitialise"]: Mark(PINK, "p", ":"),
+    BRANCHES["reinitialise"].title: Mark(PINK, "p", ":"),
 }
 
 

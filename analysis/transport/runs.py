@@ -3,15 +3,15 @@
 import pandas as pd
 
 from raysweep.choices import choose
-from raysweep.vocabulary import Split
+from raysweep.sweep.branches import BRANCHES
+from raysweep.vocabulary import Branch, Split
 
-OWN, RANDOM, ONE_SHOT = "own mask", "random mask", "one-shot mask"
+OWN, RANDOM, ONE_SHOT = "own mask", BRANCHES["random"].title, BRANCHES["one_shot"].title
 TRANSPORTED = {
     "level": "transported, level's permutation",
     "dense": "transported, dense permutation",
     "none": "transported, no permutation",
 }
-BRANCHES = {"main": OWN, "random": RANDOM, "one_shot": ONE_SHOT, "reinitialise": "reinitialised"}
 NEAR = 0.2  # share of the distance in test error between untrained and dense networks
 
 
@@ -37,7 +37,9 @@ def named_runs(trials: pd.DataFrame, limit: float) -> pd.DataFrame:
     names = [
         choose("permutation", permutation, TRANSPORTED)
         if branch == "transport"
-        else choose("branch", branch, BRANCHES)
+        else OWN
+        if branch == Branch.MAIN
+        else BRANCHES[branch].title
         for branch, permutation in zip(pruned.branch, pruned.mask_permutation, strict=True)
     ]
     chains = pruned[pruned.branch == "main"]

@@ -23,6 +23,7 @@ from raysweep.models.given import Network, modules_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
+from raysweep.symmetry.tracing import Place
 
 CHUNK = 500  # images per forward pass; results depend on it by rounding, so it is not an option
 
@@ -92,27 +93,27 @@ def unit_similarities(
     check_names("similarity", [similarity], SIMILARITIES)
     if pixels < 1:
         raise ValueError(f"pixels must be at least 1, not {pixels}")
-    nodes = recorded_values(models[0], images[:2], tensor)
-    if not nodes:
+    places = recorded_values(models[0], images[:2], tensor)
+    if not places:
         return [{} for _ in pairs]
-    recorders, chunks = [Recorder(model, nodes, pixels) for model in models], images.split(CHUNK)
+    recorders, chunks = [Recorder(model, places, pixels) for model in models], images.split(CHUNK)
 
     def values(network: int, number: int) -> Values:
         return recorders[network].values(chunks[number], number)
 
-    return recorded_similarities(values, (len(models), len(chunks)), pairs, nodes, similarity)
+    return recorded_similarities(values, (len(models), len(chunks)), pairs, places, similarity)
 
 
 def recorded_similarities(
-    values: Callable[[int, int], Mapping[str, torch.Tensor]],
+    values: Callable[[int, int], Mapping[Place, torch.Tensor]],
     sizes: tuple[int, int],
     pairs: Sequence[tuple[int, int]],
-    nodes: Mapping[str, tuple[str, ...]],
+    places: Mapping[str, tuple[Place, ...]],
     similarity: str,
 ) -> list[Matrices]:
     """Return the similarities of units for pairs (target, source) of networks, from the values of the units.
 
-    `values(i, n)` returns the values of network i on the nth `CHUNK` of images, by node; `sizes` is the
+    `values(i, n)` returns the values of network i on the nth `CHUNK` of images, by place; `sizes` is the
     number of networks and of chunks. It is called once per network and chunk, however many pairs a network is
     in.
     """
@@ -125,7 +126,7 @@ def recorded_similarities(
             for product, (target, source) in zip(products, pairs, strict=True):
                 product.add(values_of[target], values_of[source])
     return [
-        _by_group(unit_products.similarities(product, sums[target], sums[source], similarity), nodes)
+        _by_group(unit_products.similarities(product, sums[target], sums[source], similarity), places)
         for product, (target, source) in zip(products, pairs, strict=True)
     ]
 
@@ -153,10 +154,10 @@ def matched_together(matrices: Matrices, blocks: Sequence[Blocks]) -> dict[str, 
     return {group: assignment(matrix) for group, matrix in matrices.items()}
 
 
-def _by_group(found: dict[str, torch.Tensor], nodes: Mapping[str, tuple[str, ...]]) -> Matrices:
-    """Add the similarities at the nodes of each group. Raises `ValueError` for different widths."""
+def _by_group(found: Values, places: Mapping[str, tuple[Place, ...]]) -> Matrices:
+    """Add the similarities at the places of each group. Raises `ValueError` for different widths."""
     sums = {
-        group: torch.stack([found[name] for name in names]).sum(dim=0).cpu() for group, names in nodes.items()
+        group: torch.stack([found[place] for place in own]).sum(dim=0).cpu() for group, own in places.items()
     }
     for group, matrix in sums.items():
         if matrix.shape[0] != matrix.shape[1]:

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 
 from raysweep.choices import choose
 from raysweep.data.resident import unwritten
 from raysweep.digest import seed_for
-from raysweep.symmetry.tracing import trace_units, traced_graph
+from raysweep.symmetry.listening import Call, Listener
+from raysweep.symmetry.tracing import Place, trace_units
 
 TENSORS = {
     "first": slice(0, 1),
@@ -19,38 +20,42 @@ TENSORS = {
 }  # the values of a unit that are recorded
 
 
-def recorded_values(model: nn.Module, example: torch.Tensor, tensor: str) -> dict[str, tuple[str, ...]]:
-    """Return, by group, the nodes of the traced graph whose values are recorded. Raises `SpecError`."""
+def recorded_values(model: nn.Module, example: torch.Tensor, tensor: str) -> dict[str, tuple[Place, ...]]:
+    """Return, by group, the places in the network whose values are recorded. Raises `SpecError`."""
     chosen = choose("tensor", tensor, TENSORS)
-    return {group: names[chosen] for group, names in trace_units(model, example).items()}
+    return {group: places[chosen] for group, places in trace_units(model, example).items()}
 
 
-class Recorder(fx.Interpreter):
-    """Runs a network, in evaluation mode, and keeps the values of some nodes."""
+class Recorder(Listener):
+    """Runs a network, in evaluation mode, and keeps the values at some places."""
 
-    def __init__(self, model: nn.Module, nodes: Mapping[str, tuple[str, ...]], pixels: int = 1) -> None:
-        with _evaluating(model):
-            super().__init__(model, graph=traced_graph(model))
-        self._pixels = pixels
-        self._names = {name for names in nodes.values() for name in names}
-        self._kept: dict[str, torch.Tensor] = {}
+    def __init__(self, model: nn.Module, places: Mapping[str, tuple[Place, ...]], pixels: int = 1) -> None:
+        super().__init__()
+        self._model, self._pixels = model, pixels
+        self._axes = {place.call: place for each in places.values() for place in each}
+        self._kept: dict[Place, torch.Tensor] = {}
 
-    def values(self, images: torch.Tensor, batch: int) -> dict[str, torch.Tensor]:
-        """Return the values by node, each (examples, units), in the precision of the network.
+    def values(self, images: torch.Tensor, batch: int) -> dict[Place, torch.Tensor]:
+        """Return the values by place, each (examples, units), in the precision of the network.
 
-        For a unit that is a channel, a few pixels of each example are taken, which count like examples. Their
-        positions are drawn from the number of the batch and are the same in every network.
+        A unit that is a channel has several values for an example, at its pixels (or tokens): a few of them
+        are taken, which count like examples. Their positions are drawn from the number of the batch and are
+        the same in every network.
         """
-        with _evaluating(self.module), unwritten(images):
-            self.run(images)
-        found = {name: _some_pixels(v, batch, self._pixels) for name, v in self._kept.items()}
+        with _evaluating(self._model), unwritten(images), torch.no_grad(), self:
+            self._model(images)
+        found = {
+            place: _some_pixels(value.movedim(place.axis, 1), batch, self._pixels)
+            for place, value in self._kept.items()
+        }
         self._kept.clear()
         return found
 
-    def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
-        if n.name in self._names:
-            self._kept[n.name] = result.clone()  # a later operation may work in place
+    def heard(self, call: Call) -> Any:
+        result = call.run()
+        place = self._axes.get(call.number)
+        if place is not None:
+            self._kept[place] = result.clone()  # a later operation may work in place
         return result
 
 

@@ -19,4 +19,6 @@ def hybrid(first: Permutation, second: Permutation, groups: Collection[str]) -> 
     unknown = set(groups) - set(first.indices)
     if unknown:
         raise ValueError(f"unknown groups {sorted(unknown)}; valid: {', '.join(first.indices)}")
-    return Permutation({g: (first if g in groups else second).indices[g] for g in second.indices})
+    chosen = {group: first if group in groups else second for group in second.indices}
+    factors = {g: each.factors[g] for g, each in chosen.items() if g in each.factors}
+    return Permutation({g: each.indices[g] for g, each in chosen.items()}, factors)

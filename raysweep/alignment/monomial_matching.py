@@ -23,15 +23,16 @@ TOLERANCE = 1e-12  # relative: by more than this a step must raise the objective
 
 
 def monomial_matching(
-    spec: PermutationSpec, target: State, source: State, seed: int = 0, *, order: str = "random"
+    scaled_spec: PermutationSpec, target: State, source: State, seed: int = 0, *, order: str = "random"
 ) -> Alignment:
     """Find the permutation, scales and signs of units that bring the source close to the target.
 
-    `spec` has `scalings` (see `PermutationSpec.with_scalings`); units of a group without scaling are only
+    `scaled_spec` has `scalings` (`PermutationSpec.with_scalings`); units of a group without scaling are only
     permuted. The objective is the inner product of the weights in their canonical scales, in float64. `seed`
     and `order` are those of `weight_matching`, which is what remains where no group has a scaling. Raises
     `ValueError` for states that do not fit the spec.
     """
+    spec = scaled_spec
     matched = matched_spec(spec)
     for state in (target, source):
         matched.check_state(state)

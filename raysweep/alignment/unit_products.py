@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from raysweep.choices import choose
+from raysweep.symmetry.tracing import Place
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ SIMILARITIES = {
 
 CONSTANT = 1e-24  # relative spread, squared, of a unit that does not vary
 
-Values = dict[str, torch.Tensor]  # by node, (examples, units)
+Values = dict[Place, torch.Tensor]  # (examples, units)
 
 
 class UnitSums:
@@ -38,15 +39,15 @@ class UnitSums:
     def __init__(self, centred: bool) -> None:
         self._centred = centred
         self._shift: Values = {}
-        self.examples: dict[str, int] = {}
+        self.examples: dict[Place, int] = {}
         self.sums: Values = {}
         self.squares: Values = {}
 
-    def negligible(self, name: str) -> torch.Tensor:
+    def negligible(self, name: Place) -> torch.Tensor:
         """Return the sum of squares, (units,), up to which a unit counts as constant, because of rounding."""
         return CONSTANT * self.examples[name] * self._shift[name].square()
 
-    def add(self, batch: Mapping[str, torch.Tensor]) -> Values:
+    def add(self, batch: Mapping[Place, torch.Tensor]) -> Values:
         """Add a batch and return it as it was added, in float64."""
         values = {name: each.double() for name, each in batch.items()}
         if not self._shift:

@@ -40,6 +40,7 @@ from raysweep.work.system_use import SystemUse
 from raysweep.work.trial import run_trial
 
 DEATHS = 3  # failures of a trial's process or storage without progress; other exceptions would recur
+WINDOW = 10_000  # bundles of trials that one run of Tune is given: it keeps 50 kB of each until it ends
 MOST_DEATHS = 100  # failures with progress, by lost nodes, or before the process could record its start
 
 
@@ -151,13 +152,15 @@ class _Trainable(tune.Trainable):
 class _Ready(Searcher):
     """Gives Tune bundles of trials that have their inputs, and again those that go on elsewhere.
 
-    While trials run, others may become ready. The search ends when no trial runs and none is ready.
+    While trials run, others may become ready. The search ends when no trial runs and none is ready, or when
+    `WINDOW` bundles have been given.
     """
 
     def __init__(self, source: TrialSource, worker: TrialWorker, suspects: Suspects) -> None:
         super().__init__()
         self._source, self._worker, self._running = source, worker, 0
         self._suspects = suspects
+        self._left = WINDOW
         self._given: dict[str, TrialTask] = {}
         self._again: deque[TrialTask] = deque()
 
@@ -168,9 +171,12 @@ class _Ready(Searcher):
     def suggest(self, trial_id: str) -> Any:
         if interrupted():
             self._again.clear()
-        if not self._again and not self._source.ready_trials:
+        if not self._again and not (self._left and self._source.ready_trials):
             return None if self._running else Searcher.FINISHED
-        tasks = [self._again.popleft()] if self._again else self._source.tasks(self._most())
+        if self._again:
+            tasks = [self._again.popleft()]
+        else:
+            tasks, self._left = self._source.tasks(self._most()), self._left - 1
         self._running += 1
         ids = [task.trial.trial_id for task in tasks]
         self._given |= dict(zip(ids, tasks, strict=True))
@@ -293,7 +299,7 @@ def train_trials(
 ) -> list[Failure]:
     """Train at most `count` trials of a source, as many at once as resources allow.
 
-    Returns the failures when no trial runs and none is ready.
+    Returns the failures when no trial runs and none is ready, or when `WINDOW` bundles of trials have ended.
     """
     resources = sections.resources
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported by the listener

@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
+from torch.utils import _pytree as pytree
 
 from raysweep.data.resident import unwritten
 from raysweep.models.flat import FlatNetwork
-from raysweep.symmetry.tracing import traced_graph
+from raysweep.symmetry.listening import Call, Listener
 from raysweep.training.answer_sizes import answer_bytes
 
 Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # what the layers return, by chunk, network and layer
@@ -31,7 +33,7 @@ class FirstLayers:
         With `find` false no layer counts as a first one.
         """
         self._model = network.model
-        self.layers = _found(network.model) if find else []
+        self.layers = _found(network.model, examples) if find else []
         answers = answer_bytes(network.model, examples)
         self.response_bytes = sum(answers[layer] for layer in self.layers)
         self.logit_bytes, self.largest_bytes = answers[network.model], max(answers.values())
@@ -74,42 +76,57 @@ class _Enough(Exception):
     """All inputs have been seen."""
 
 
-def _found(model: nn.Module) -> list[nn.Module]:
-    """Find them in the traced graph, which shows every way in which an input depends on parameters.
+def _found(model: nn.Module, examples: torch.Tensor) -> list[nn.Module]:
+    """Find them by running the network, which shows every way in which an input depends on parameters.
 
-    There are none in a network that cannot be traced because its control flow depends on tensors, nor in one
-    with hooks, which may do anything.
+    There are none in a network whose control flow depends on the values of tensors, nor in one with hooks,
+    which may do anything.
     """
     if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
         return []
+    layers = [module for module in model.modules() if _is_linear(module)]
+    calls: Counter[nn.Module] = Counter()
+    found: dict[nn.Module, None] = {}
+    follower = _Dependence(model)
+
+    def note(layer: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        calls[layer] += 1
+        if not any(follower.depends(each) for each in pytree.tree_leaves((given, named))):
+            found[layer] = None
+
+    hooks = [layer.register_forward_pre_hook(note, with_kwargs=True) for layer in layers]
     try:
-        graph = traced_graph(model)
-    except Exception:  # whatever the user's code does with the stand-ins that tracing gives it
-        return []
-    return [
-        model.get_submodule(str(node.target))
-        for node in _of_the_data(model, graph)
-        if node.op == "call_module"
-    ]
+        with unwritten(examples), torch.no_grad(), follower:
+            model(examples)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [] if follower.branches else [layer for layer in found if calls[layer] == 1]
 
 
-def _of_the_data(model: nn.Module, graph: fx.Graph) -> Iterator[fx.Node]:
-    """Yield the nodes of linear layers that are called once, on what is computed from the data alone."""
-    calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
-    state = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
-    data: set[fx.Node] = set()
-    for node in graph.nodes:
-        if not data.issuperset(node.all_input_nodes) or (node.op == "get_attr" and node.target in state):
-            continue
-        module = model.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if module is None or not _holds_state(module):
-            data.add(node)
-        elif calls[node.target] == 1 and _is_linear(module):
-            yield node
+class _Dependence(Listener):
+    """Follows what depends on the parameters and buffers of a network.
 
+    `branches` says whether a tensor was made a number of Python's, on which anything may depend.
+    """
 
-def _holds_state(module: nn.Module) -> bool:
-    return any(True for _ in (*module.parameters(), *module.buffers()))
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.branches = False
+        state = (*model.parameters(), *model.buffers())
+        self._dependent = {id(tensor): tensor for tensor in state}  # which this keeps alive
+
+    def depends(self, value: Any) -> bool:
+        return id(value) in self._dependent
+
+    def heard(self, call: Call) -> Any:
+        result = call.run()
+        if any(map(self.depends, call.tensors())):
+            self._dependent |= {
+                id(leaf): leaf for leaf in pytree.tree_leaves(result) if torch.is_tensor(leaf)
+            }
+        self.branches |= bool(call.tensors()) and not any(map(torch.is_tensor, pytree.tree_leaves(result)))
+        return result
 
 
 def _is_linear(module: nn.Module) -> bool:

@@ -12,6 +12,7 @@ from raysweep.connectivity.repair import Correction, interpolated, rescaled
 from raysweep.connectivity.statistics import recompute_statistics
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.precision import computing_in
+from raysweep.symmetry.tracing import HiddenLayer
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,6 @@ class Mixtures:
                 self._rescaled.fit(interpolated(self._moments, parts), self._mending.repair)
             return self._rescaled.module
 
-    def corrections(self) -> dict[str, Correction]:
+    def corrections(self) -> dict[HiddenLayer, Correction]:
         """Return how the hidden units of the mixture that was formed last are repaired, by node."""
         return {} if self._mending.repair is None else self._rescaled.corrections()

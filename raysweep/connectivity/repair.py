@@ -7,19 +7,21 @@ correction that the averages over all chunks give. The target of a unit is the i
 interpolated standard deviation of the networks on the same images.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import fx, nn
+from torch import nn
 
 from raysweep.connectivity.blend import blend
 from raysweep.connectivity.statistics import CHUNK
 from raysweep.data.resident import unwritten
 from raysweep.models.flat import FlatNetwork
-from raysweep.symmetry.tracing import trace_hidden_layers, traced_graph
+from raysweep.symmetry.listening import Treating
+from raysweep.symmetry.tracing import HiddenLayer, trace_hidden_layers
 
 CONSTANT = 1e-6  # a standard deviation below this is that of a constant with rounding; nothing divides by it
 Treatment = Callable[[torch.Tensor], torch.Tensor]
@@ -63,14 +65,10 @@ class Rescaled:
     """
 
     def __init__(self, network: nn.Module, example: torch.Tensor) -> None:
-        axes = trace_hidden_layers(network, example)
-        root = nn.Module()
-        root.add_module("network", network)
-        self._nodes = list(axes)
-        self._layers = [_Layer(axis) for axis in axes.values()]
-        for number, layer in enumerate(self._layers):
-            root.add_module(f"rescale_{number}", layer)
-        self.module = fx.GraphModule(root, _with_layers(traced_graph(network), list(axes))).eval()
+        self._hidden = trace_hidden_layers(network, example)
+        self._layers = [_Layer(hidden.place.axis) for hidden in self._hidden]
+        calls = (hidden.place.call for hidden in self._hidden)
+        self.module = RescaledNetwork(network, dict(zip(calls, self._layers, strict=True))).eval()
 
     def reset(self) -> None:
         """Correct nothing."""
@@ -98,10 +96,10 @@ class Rescaled:
         for layer, moments, target in zip(self._layers, own, targets, strict=True):
             layer.treat = _correction(moments.average(), target.average())
 
-    def corrections(self) -> dict[str, Correction]:
-        """Return what is corrected, by node of the network's traced graph."""
-        layers = zip(self._nodes, self._layers, strict=True)
-        return {node: layer.treat for node, layer in layers if isinstance(layer.treat, Correction)}
+    def corrections(self) -> dict[HiddenLayer, Correction]:
+        """Return what is corrected, by layer of the network."""
+        layers = zip(self._hidden, self._layers, strict=True)
+        return {hidden: layer.treat for hidden, layer in layers if isinstance(layer.treat, Correction)}
 
     def _run(self, images: torch.Tensor) -> None:
         chunks = images.split(CHUNK)
@@ -122,6 +120,29 @@ class _Layer(nn.Module):
         if self.treat is None:
             return values
         return self.treat(values.movedim(self._axis, -1)).movedim(-1, self._axis)
+
+
+class RescaledNetwork(nn.Module):
+    """A network, the results of some of whose calls go through layers; `notes` get results too."""
+
+    def __init__(self, network: nn.Module, layers: Mapping[int, _Layer]) -> None:
+        super().__init__()
+        self.network, self._layers = network, layers
+        self.notes: Mapping[int, Callable[[torch.Tensor], torch.Tensor]] = {}
+        for number, layer in enumerate(layers.values()):
+            self.add_module(f"rescale_{number}", layer)
+
+    def forward(self, images: torch.Tensor) -> Any:
+        with Treating({call: self._treatment(call) for call in self._layers.keys() | self.notes.keys()}):
+            return self.network(images)
+
+    def _treatment(self, call: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        layer, note = self._layers.get(call, _same), self.notes.get(call, _same)
+        return lambda result: note(layer(result))
+
+
+def _same(result: torch.Tensor) -> torch.Tensor:
+    return result
 
 
 def rescaled(network: FlatNetwork, example: torch.Tensor) -> Rescaled:
@@ -160,18 +181,3 @@ def _fitting(own: Moments, target: Moments) -> Treatment:
         return _correction(own.chunks[chunk], target.chunks[chunk])(values)
 
     return fitted
-
-
-def _with_layers(graph: fx.Graph, names: Sequence[str]) -> fx.Graph:
-    """Return the graph with the layers `rescale_0`, `rescale_1`, ... behind these nodes.
-
-    The network becomes the module `network` of the one on which the graph runs.
-    """
-    for node in list(graph.nodes):
-        if node.op in ("call_module", "get_attr"):
-            node.target = f"network.{node.target}"
-        if node.name in names:
-            with graph.inserting_after(node):
-                layer = graph.call_module(f"rescale_{names.index(node.name)}", (node,))
-            node.replace_all_uses_with(layer, delete_user_cb=lambda user, layer=layer: user is not layer)
-    return graph

@@ -1,36 +1,6 @@
-"""Random changes of a batch of training images.
-
-Flips and crops are the usual augmentation for CIFAR.
-"""
-
-import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+"""Random flips and crops of a batch, the usual augmentation for CIFAR, and none."""
 
 import torch
-
-from raysweep.data.registry import AUGMENTATIONS
-from raysweep.errors import UserError
-
-
-@dataclass(frozen=True)
-class Augment:
-    """`draw(count, seed)` returns random numbers, (kinds, count); `apply(images, black, draws)` uses them."""
-
-    draw: Callable[[int, int], torch.Tensor]
-    apply: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-def augmentation(name: str) -> Augment:
-    """Return an augmentation by its name, or one of the user's own.
-
-    Raises `ValueError` for an unknown name and `UserError` for a user's function that cannot be imported.
-    """
-    function = AUGMENTATIONS.function(name)
-    if AUGMENTATIONS.is_own(name):
-        return Augment(_draw_seed, lambda images, black, draws: _own(name, function, images, draws))
-    module, _, draw = AUGMENTATIONS[name].draw.partition(":")
-    return Augment(getattr(importlib.import_module(module), draw), function)
 
 
 def unchanged(images: torch.Tensor, black: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
@@ -41,31 +11,6 @@ def unchanged(images: torch.Tensor, black: torch.Tensor, draws: torch.Tensor) ->
 def draw_nothing(count: int, seed: int) -> torch.Tensor:
     """Return (0, count): nothing is drawn."""
     return torch.empty(0, count, dtype=torch.int64)
-
-
-def _draw_seed(count: int, seed: int) -> torch.Tensor:
-    """Return (1, 1): the seed of the generator from which a user's function draws."""
-    return torch.tensor([[seed]])
-
-
-def _own(
-    name: str, function: Callable[..., object], images: torch.Tensor, draws: torch.Tensor
-) -> torch.Tensor:
-    """Call a user's function with a batch and a generator of the CPU, whatever the device of the batch.
-
-    Raises `UserError` unless it returns a batch of the same shape and type, on the same device.
-    """
-    kind = images.shape, images.dtype, images.device
-    found = function(images, torch.Generator().manual_seed(int(draws)))
-    if not isinstance(found, torch.Tensor) or (found.shape, found.dtype, found.device) != kind:
-        what = (
-            f"{tuple(found.shape)}, {found.dtype}, {found.device}"
-            if isinstance(found, torch.Tensor)
-            else type(found).__name__
-        )
-        expected = f"{tuple(images.shape)}, {images.dtype}, {images.device}"
-        raise UserError(f"augmentation {name!r} returns {what}; expected a tensor like the batch: {expected}")
-    return found
 
 
 def flip_and_crop(images: torch.Tensor, black: torch.Tensor, seed: int, padding: int = 4) -> torch.Tensor:

@@ -1,6 +1,5 @@
 """Datasets by name, kept free of torch so that plans are made quickly."""
 
-import importlib
 import json
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,7 +12,7 @@ from raysweep.data.registry import DATASETS
 from raysweep.data.returned import arrays_of
 from raysweep.data.subset import permute_pixels, subset_indices, take_training_examples
 from raysweep.errors import UserError
-from raysweep.registry import arguments, check_options, taken
+from raysweep.registry import arguments, check_options, imported, taken
 
 OFFERED = ("split_seed", "data_root", "download")  # arguments that a user's function may take
 OPTIONS = "train.dataset_options"
@@ -54,9 +53,11 @@ def files_of(config: DataConfig, data_root: str | None = None, download: bool = 
     _checked_function(config.dataset, config.options)
     if DATASETS.is_own(config.dataset) or not DATASETS[config.dataset].files:
         return None
-    module, _, name = DATASETS[config.dataset].files.partition(":")
-    find: Callable[..., list[Path]] = getattr(importlib.import_module(module), name)
-    return find(**arguments(find, _offered(config.dataset, config.split_seed, data_root, download), {}))
+    find = imported(DATASETS[config.dataset].files)
+    found: list[Path] = find(
+        **arguments(find, _offered(config.dataset, config.split_seed, data_root, download), {})
+    )
+    return found
 
 
 def draws_split(dataset: str) -> bool:
@@ -79,9 +80,8 @@ def _load_whole(dataset: str, options: str, split_seed: int, data_root: str | No
     except Exception as error:
         if not DATASETS.is_own(dataset) and options == "{}":
             raise
-        raise UserError(
-            f"{what} with the options {options} fails: {type(error).__name__}: {error}"
-        ) from error
+        asked = "" if options == "{}" else f" with the options {options}"
+        raise UserError(f"{what}{asked} fails: {type(error).__name__}: {error}") from error
     return arrays_of(what, found)
 
 

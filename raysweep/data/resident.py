@@ -57,17 +57,23 @@ class Resident:
         return self.test.images.device
 
 
+@dataclass(frozen=True)
+class _Change:
+    """A scaling on a device: tensors that apply to inputs of its data set."""
+
+    offset: torch.Tensor
+    scale: torch.Tensor
+
+
 class Streamed:
     """Training examples that stay in the memory of the host, because they do not fit on the device.
 
     What is brought to the device has the bits that it has in a `Split` there.
     """
 
-    def __init__(
-        self, images: np.ndarray, labels: np.ndarray, device: torch.device, scaling: Scaling
-    ) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, change: _Change) -> None:
         self._images, self._labels = torch.from_numpy(images), torch.from_numpy(labels)
-        self._device, self._scaling = device, scaling
+        self._change, self._device = change, change.scale.device
         self._first: dict[int, Split] = {}
 
     def __len__(self) -> int:
@@ -89,14 +95,14 @@ class Streamed:
         """
         images, labels = (self._gathered(whole, examples) for whole in (self._images, self._labels))
         if self._device.type != "cuda":
-            return Split(_scaled(images, self._device, self._scaling), labels)
+            return Split(_scaled(images, self._change), labels)
         here, sending = torch.cuda.current_stream(self._device), _sending_stream(self._device)
         with torch.cuda.stream(sending):
             sent = [each.to(self._device, non_blocking=True) for each in (images, labels)]
         here.wait_stream(sending)
         for each in sent:
             each.record_stream(here)
-        return Split(_scaled(sent[0], self._device, self._scaling), sent[1])
+        return Split(_scaled(sent[0], self._change), sent[1])
 
     def _gathered(self, whole: torch.Tensor, examples: torch.Tensor) -> torch.Tensor:
         shape, pinned = (len(examples), *whole.shape[1:]), self._device.type == "cuda"
@@ -135,26 +141,33 @@ def make_resident(arrays: Arrays, device: torch.device, scaling: Scaling, stream
 
     Where it `streams`, the training examples stay on the host.
     """
+    change = _change(scaling, arrays.shape, device)
     black = np.zeros((1, *_by_channel(arrays.shape, len(scaling.scale))), np.uint8)
     return Resident(
-        (Streamed if streams else _split)(arrays.train_images, arrays.train_labels, device, scaling),
-        _split(arrays.test_images, arrays.test_labels, device, scaling),
-        _scaled(torch.from_numpy(black), device, scaling).flatten(),
+        (Streamed if streams else _split)(arrays.train_images, arrays.train_labels, change),
+        _split(arrays.test_images, arrays.test_labels, change),
+        _scaled(torch.from_numpy(black), change).flatten(),
         arrays.classes,
     )
 
 
-def _split(images: np.ndarray, labels: np.ndarray, device: torch.device, scaling: Scaling) -> Split:
-    return Split(_scaled(torch.from_numpy(images), device, scaling), torch.from_numpy(labels).to(device))
+def _split(images: np.ndarray, labels: np.ndarray, change: _Change) -> Split:
+    device = change.scale.device
+    return Split(_scaled(torch.from_numpy(images), change), torch.from_numpy(labels).to(device))
 
 
-def _scaled(images: torch.Tensor, device: torch.device, scaling: Scaling) -> torch.Tensor:
+def _scaled(images: torch.Tensor, change: _Change) -> torch.Tensor:
+    device = change.scale.device
     inputs = images.to(device).to(torch.float32, copy=True)  # the transfer is of bytes, not of floats
+    return inputs.sub_(change.offset).div_(change.scale)
+
+
+def _change(scaling: Scaling, shape: tuple[int, ...], device: torch.device) -> _Change:
     offset, scale = (
-        torch.tensor(values, dtype=torch.float32, device=device).view(_by_channel(images.shape[1:], -1))
+        torch.tensor(values, dtype=torch.float32).view(_by_channel(shape, -1)).to(device)
         for values in (scaling.offset, scaling.scale)
     )
-    return inputs.sub_(offset).div_(scale)
+    return _Change(offset, scale)
 
 
 def _by_channel(shape: tuple[int, ...], count: int) -> list[int]:

@@ -80,6 +80,8 @@ def merge(
     known = None if training is None else training.labels
     permutations = matched(spec, modules, examples, known, method, seed)
     states = [module.state_dict() for module in modules]
+    if any(permutation.factors for permutation in permutations):
+        spec = spec.with_scalings(modules[0], examples[:2])
     moved = [spec.apply(p, state) for p, state in zip(permutations, states, strict=True)]
     mending = _mending(modules[0], examples) if repair else NOTHING
     weights = np.full(len(moved), 1 / len(moved))

@@ -44,6 +44,7 @@ def matched(
 
     offer: Mapping[str, Callable[[], Any]] = {
         "spec": lambda: spec,
+        "scaled_spec": lambda: spec.with_scalings(copies[0], images[:2]),
         "blocks": lambda: spec.blocks,
         "states": lambda: states,
         "networks": lambda: states,

@@ -8,8 +8,6 @@ from raysweep.models.registry import MODELS, NORMS
 from raysweep.models.seeding import seeded
 from raysweep.registry import arguments, is_own
 
-__all__ = ["ModelConfig", "build"]
-
 
 def build(config: ModelConfig, seed: int = 0) -> nn.Module:
     """Build the network on the CPU; what its constructor draws depends on `seed` alone.

@@ -7,13 +7,13 @@ from torch import nn
 
 from raysweep.errors import UserError
 from raysweep.models.compiled import uncompiled
-from raysweep.models.config import OFFERED, ModelConfig
+from raysweep.models.config import ModelConfig
 from raysweep.models.constants import differing_constants
 from raysweep.models.measurable import unmeasurable
 from raysweep.models.memory import aliased
 from raysweep.models.registry import MODELS
 from raysweep.models.seeding import seeded
-from raysweep.registry import arguments, taken
+from raysweep.registry import arguments
 
 IMAGES = 2  # in the batch of zeros with which the shape of the output is checked
 
@@ -68,11 +68,6 @@ def _check_once(config: ModelConfig) -> None:
     problem = unmeasurable(one, torch.zeros(IMAGES, *config.shape))
     if problem:
         raise UserError(f"model {config.model!r}: {problem}")
-
-
-def arguments_of(model: str) -> set[str]:
-    """Return which of `OFFERED` the function takes. Raises `UserError` when it cannot be found."""
-    return taken(MODELS.function(model), OFFERED)
 
 
 def _check_state(model: nn.Module, config: ModelConfig) -> None:

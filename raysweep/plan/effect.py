@@ -7,10 +7,11 @@ from pydantic_core import PydanticUndefined
 
 from raysweep.data.load import draws_split
 from raysweep.errors import UserError
-from raysweep.models.registry import model_entry
+from raysweep.models.config import OFFERED
+from raysweep.models.registry import MODELS, model_entry
 from raysweep.plan.identity import data_config
-from raysweep.plan.probes import arguments_of, probe_data
-from raysweep.registry import is_own
+from raysweep.plan.probes import probe_data
+from raysweep.registry import is_own, taken
 from raysweep.sweep.imports import KNOWN_OF_IMPORTS, Imports
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.train import Training
@@ -55,8 +56,8 @@ def _unread(training: Training, imports: Imports | None) -> dict[str, str]:
         for each in set(settings) - reads(registry, name, settings):
             found[each] = f"the {key} {name} does not read it"
     if is_own(training.model):
-        taken = arguments_of(training.model)
-        for key in {"width", "depth", "norm"} - taken:
+        arguments = taken(MODELS.function(training.model), OFFERED)
+        for key in {"width", "depth", "norm"} - arguments:
             found[key] = f"{training.model} has no such argument"
     if imports:
         unknown = sorted(Training.model_fields.keys() - KNOWN_OF_IMPORTS - set(imports.stated))

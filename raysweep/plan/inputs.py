@@ -37,7 +37,7 @@ def check_inputs(training: Training, shape: tuple[int, ...]) -> None:
 def _check_own(name: str, shape: tuple[int, ...]) -> None:
     import torch
 
-    from raysweep.data.augment import augmentation
+    from raysweep.data.augmentation import augmentation
 
     augment = augmentation(name)
     images = torch.rand((EXAMPLES, *shape), generator=torch.Generator().manual_seed(0))
@@ -46,8 +46,6 @@ def _check_own(name: str, shape: tuple[int, ...]) -> None:
     for _ in range(2):
         try:
             results.append(augment.apply(images.clone(), black, augment.draw(EXAMPLES, 0)))
-        except UserError:
-            raise
         except Exception as error:
             raise UserError(f"augmentation {name!r} fails: {type(error).__name__}: {error}") from error
     if not torch.equal(*results):

@@ -7,8 +7,9 @@ from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.identity import AlignmentJob, Network, Trial
 from raysweep.plan.trials import Trials
+from raysweep.sweep.branches import BRANCHES
 from raysweep.sweep.schema import Sections
-from raysweep.vocabulary import Branch, Kind, LevelPermutation, LevelPoint, MaskPermutation
+from raysweep.vocabulary import Kind, LevelPermutation, LevelPoint, MaskPermutation
 
 Pair = tuple[Trial, Trial]
 
@@ -47,15 +48,10 @@ class Levels:
 
     def branches(self) -> None:
         """Add the branches that the sweep names: a trial for each chain, or for each partner of a chain."""
-        add = {
-            Branch.RANDOM: self._own_masks,
-            Branch.ONE_SHOT: self._own_masks,
-            Branch.REINITIALISE: self._own_masks,
-            Branch.TRANSPORT: self._transport,
-        }
         for branch in self._prune.branches:
+            add = self._transport if BRANCHES[branch].of_others else self._own_masks
             for chain in self._chains:
-                choose("branch", branch, add)(chain, branch)
+                add(chain, branch)
 
     def _own_masks(self, chain: Trial, branch: str) -> None:
         self._trials.branch(chain, branch, chain)

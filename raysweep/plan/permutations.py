@@ -19,7 +19,7 @@ from raysweep.store.memory_cache import Cache
 from raysweep.store.results import ResultStore
 from raysweep.symmetry import Permutation
 
-COLUMNS = ["alignment_id", "groups", "permutations"]
+COLUMNS = ["alignment_id", "groups", "permutations", "factors"]
 
 KEPT_BYTES = 2**26  # of committed objects, in a process that works with few of them at a time
 
@@ -93,7 +93,12 @@ def _found(found: FoundPermutation, row: Mapping[str, Any]) -> Permutation:
             group.removeprefix(prefix): torch.as_tensor(units, dtype=torch.int64)
             for group, units in zip(row["groups"], row["permutations"], strict=True)
             if group.startswith(prefix)
-        }
+        },
+        {
+            group: torch.as_tensor(factors, dtype=torch.float64)
+            for group, factors in zip(row["groups"], row.get("factors") or (), strict=False)
+            if factors
+        },
     )
     return permutation.inverse() if found.inverse else permutation
 

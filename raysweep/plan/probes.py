@@ -114,13 +114,6 @@ def model_config(training: Training, shape: tuple[int, ...], classes: int) -> Mo
     return ModelConfig(training.model, training.width, training.depth, training.norm, shape, classes)
 
 
-def arguments_of(model: str) -> set[str]:
-    """Return which of `shape`, `classes`, `width`, `depth` and `norm` a user's own function takes."""
-    from raysweep.models.custom import arguments_of as found
-
-    return found(model)
-
-
 @lru_cache(maxsize=256)
 def layer_sizes(config: ModelConfig) -> dict[str, tuple[str, int]]:
     """Return the parameter and the number of weights of every layer that can be pruned, in order.
@@ -208,7 +201,7 @@ def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
         raise UserError(
             f"compare.statistics = [{', '.join(statistics)}]: training changes {', '.join(foreign)} of "
             f"{config.model}, which belong to no norm of torch, so that raysweep cannot recompute them; "
-            "valid: [kept]"
+            "valid: kept, repaired"
         )
 
 

@@ -39,13 +39,14 @@ KINDS = ("trials", "alignments", "barriers", "measures")
 # digest is its id; that of an alignment or a barrier is the part that many share: all but networks and
 # permutations. `extent` has in JSON what is in no id: how far a trial goes, and the splits of a barrier.
 # `dropped` is null for what the sweep asks for; for what it asked for earlier it is the time (s since
-# 1970) at which it ceased to.
+# 1970) at which it ceased to. Texts that many rows share are there once in memory.
+SHARED = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
     [
-        ("kind", pa.string()),
+        ("kind", SHARED),
         ("id", pa.string()),
-        ("identity", pa.string()),
-        ("extent", pa.string()),
+        ("identity", SHARED),
+        ("extent", SHARED),
         ("dropped", pa.float64()),
     ]
 )
@@ -144,7 +145,7 @@ def record_sweep(files: Files, wanted: Desired) -> None:
         rows = pa.concat_tables([rows, _dropped(before, rows)])
     except UserError:  # there is none that can be read
         before = None
-    if before is None or not rows.equals(before):
+    if before is None or not rows.unify_dictionaries().equals(before):
         _write(files, sweep.name, rows)
     files.put(f"sweeps/{sweep.name}/{RESOLVED}", sweep.text.encode())
 
@@ -263,7 +264,7 @@ def _of(rows: pa.Table, kind: str) -> pa.Table:
 
 def _write(files: Files, sweep: str, rows: pa.Table) -> None:
     buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd")
+    pq.write_table(rows, buffer, compression="zstd", store_schema=False)  # earlier versions expect strings
     files.put_checked(f"sweeps/{sweep}/{RECORD}", buffer.getvalue())
 
 

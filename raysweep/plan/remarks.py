@@ -1,18 +1,28 @@
-"""What a plan remarks on its networks: weights that are not treated like those of layers."""
+"""What a plan remarks: weights that are not treated like those of layers, and methods for pairs alone."""
 
 from collections.abc import Iterator, Sequence
 
 from raysweep.plan.identity import Trial, data_config
+from raysweep.plan.own_methods import aligns_jointly
 from raysweep.plan.own_networks import left_out
 from raysweep.plan.plan import Desired
 from raysweep.plan.probes import model_config, probe_data
+from raysweep.vocabulary import Kind
 
 NAMED = 8  # parameters in a line
 
 
 def remarks(wanted: Desired) -> list[str]:
     """Return one line for each remark. Raises `UserError` for a network that cannot be built."""
-    return list(dict.fromkeys(line for trial in wanted.trials.values() for line in _of(wanted, trial)))
+    of_networks = dict.fromkeys(line for trial in wanted.trials.values() for line in _of(wanted, trial))
+    return [*of_networks, *_of_methods(wanted)]
+
+
+def _of_methods(wanted: Desired) -> Iterator[str]:
+    sections = wanted.sweep.sections
+    for method in sections.align.methods if Kind.JOINT in sections.compare.kinds else ():
+        if not aligns_jointly(method):
+            yield f"{method}: aligns two networks alone, so nothing is aligned jointly by it"
 
 
 def _of(wanted: Desired, trial: Trial) -> Iterator[str]:

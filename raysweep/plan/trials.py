@@ -18,13 +18,13 @@ from raysweep.plan.probes import (
     pruned_parameters,
 )
 from raysweep.plan.trial_ids import make_branch, make_chain, make_import, make_trial
+from raysweep.sweep.branches import begins_anew
 from raysweep.sweep.imports import Imports
 from raysweep.sweep.load import Sweep
 from raysweep.sweep.prune import Pruning
 from raysweep.sweep.train import Training
 from raysweep.sweep.train_rest import Every, Geometric, TrainRest
 from raysweep.training.moment import Moment, steps_per_epoch
-from raysweep.vocabulary import Branch
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Trials:
     ) -> None:
         """Add a branch of a chain under the masks of a chain (its own or another's)."""
         extent = self.extents[chain.trial_id]
-        start = 0 if branch == Branch.REINITIALISE else extent.start
+        start = 0 if begins_anew(branch) else extent.start
         assert chain.parent is not None
         self._add(
             make_branch(chain, branch, masks, permutation, self._sections.align),

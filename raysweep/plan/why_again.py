@@ -258,13 +258,17 @@ def _nearest_settings(kind: str, text: str, done: set[str]) -> str:
         differing = _differing(before, now)
         if what == same and len(differing) < fewest:
             fewest = len(differing)
-            least = "; ".join(
-                _new_version(key.removeprefix(f"{VERSION} "), before.get(key, 0), now.get(key, 0))
-                if key.startswith(VERSION)
-                else f"{key} {_shown(before.get(key))} -> {_shown(now.get(key))}"
-                for key in differing
-            )
+            least = "; ".join(_setting(key, before, now) for key in differing)
     return least
+
+
+def _setting(key: str, before: Keys, now: Keys) -> str:
+    """Say how a setting of a job changed."""
+    if key.startswith(VERSION):
+        return _new_version(key.removeprefix(f"{VERSION} "), before.get(key, 0), now.get(key, 0))
+    if key.endswith(f":{SOURCE}"):
+        return f"the file of {key.removeprefix('align.').removesuffix(f':{SOURCE}')} changed"
+    return f"{key} {_shown(before.get(key))} -> {_shown(now.get(key))}"
 
 
 def _settings(kind: str, text: str) -> tuple[Keys, Keys]:
@@ -275,6 +279,7 @@ def _settings(kind: str, text: str) -> tuple[Keys, Keys]:
         same = {"word": word, "method": how.pop("method")}
         shared = ("seed", "threads", "device")
         names = {key: f"align.{key}" if key in shared else f"align.{same['method']}.{key}" for key in how}
+        names["source"] = f"align.{same['method']}:{SOURCE}"  # of a user's own method
         return {**own, **{names[key]: value for key, value in how.items()}}, same
     same = {key: how.pop(key) for key in ("interpolation", "kind", "statistics", "hybrid")}
     grid = "alphas" if same["interpolation"] == Interpolation.PAIR else "subdivisions"

@@ -48,7 +48,8 @@ def parquet_table(
 ) -> pa.Table:
     """Return all or some of the columns of a Parquet object, whose content is given.
 
-    The columns `later` may be absent from objects that an earlier version wrote; they are then null. Raises
+    The columns `later` may be absent from objects that an earlier version wrote; they are then null. A column
+    is a dictionary in memory where it is one in `expected`, whether or not the object says so. Raises
     `CorruptObject`, with the object's path `where` in its message, when the content is not Parquet, has
     columns other than `expected`, or unpacks to more than `MOST_BYTES`.
     """
@@ -58,21 +59,45 @@ def parquet_table(
         file = pq.ParquetFile(io.BytesIO(content))
         found = file.schema_arrow
         absent = set(later) - set(found.names)
-        if not found.equals(pa.schema([field for field in expected if field.name not in absent])):
+        if not _plain(found).equals(_plain(field for field in expected if field.name not in absent)):
             raise CorruptObject(f"{where}: has other columns than this version of raysweep writes")
         if _values(file.metadata) <= MOST_VALUES:
-            there = [name for name in names if name not in absent]
-            for batch in file.iter_batches(BATCH_ROWS, columns=there):
+            there = pa.schema([expected.field(name) for name in names if name not in absent])
+            for read in file.iter_batches(BATCH_ROWS, columns=there.names):
+                batch = _typed(read, there)
                 size += batch.nbytes
                 if size > MOST_BYTES:
                     break
                 batches.append(batch)
             else:
-                table = pa.Table.from_batches(batches, pa.schema([expected.field(name) for name in there]))
+                table = pa.Table.from_batches(batches, there).unify_dictionaries()
                 return _completed(table, pa.schema([expected.field(name) for name in names]))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorruptObject(f"{where}: is not Parquet ({error})") from error
     raise CorruptObject(f"{where}: unpacks to more than {MOST_BYTES:,} bytes")
+
+
+def _plain(fields: Iterable[pa.Field]) -> pa.Schema:
+    """Return a schema that has the values' type in place of a dictionary of them."""
+    return pa.schema(
+        [
+            pa.field(each.name, each.type.value_type) if pa.types.is_dictionary(each.type) else each
+            for each in fields
+        ]
+    )
+
+
+def _typed(batch: pa.RecordBatch, expected: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with dictionaries where they are expected, and only there."""
+    columns = [
+        column if column.type == field.type else _other(column)
+        for column, field in zip(batch.columns, expected, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=expected)
+
+
+def _other(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column.dictionary_encode()
 
 
 def _completed(table: pa.Table, expected: pa.Schema) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 
 from raysweep.registry import OwnFunction, is_own
 from raysweep.sweep.fields import Device, Strict, Time, Whole, json_names, one_of
@@ -21,7 +21,9 @@ from raysweep.vocabulary import (
 
 AtLeastTwo = Annotated[Whole, Field(ge=2)]
 ListedKind = Annotated[Kind, BeforeValidator(one_of(LISTED_KINDS)), json_names(LISTED_KINDS)]
-_MEASURES = "; ".join(f"`{name}`, {entry.description}" for name, entry in MEASURES.items())
+MeasureName = Annotated[
+    str, BeforeValidator(MEASURES.check), WithJsonSchema({"enum": [*MEASURES, "module:function"]})
+]
 
 
 class Trajectory(Strict):
@@ -88,10 +90,10 @@ class Compare(Strict):
         "for any network: as `kept`, and the hidden units of every mixture get the interpolated means and "
         "standard deviations of its networks (REPAIR).",
     )
-    measures: list[str] = Field(
+    measures: list[MeasureName] = Field(
         default=[],
-        description=f"What is measured of every mixture beside loss and error: {_MEASURES}; or "
-        "`module:function` for a measure of your own.",
+        description="What is measured of every mixture beside loss and error; [names](#names) says what each "
+        "is.",
     )
     splits: list[Split] = Field(
         min_length=1,
@@ -143,8 +145,8 @@ class Compare(Strict):
 
     @field_validator("measures")
     @classmethod
-    def _known(cls, value: list[str]) -> list[str]:
-        return list(dict.fromkeys(map(MEASURES.check, value)))
+    def _each_once(cls, value: list[str]) -> list[str]:
+        return list(dict.fromkeys(value))
 
     def own_functions(self) -> list[OwnFunction]:
         """Return the user's own measures."""

@@ -1,19 +1,24 @@
 """What the keys of several sections share: their types, and that unknown keys are errors."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from raysweep.choices import valid_choices
 from raysweep.digest import canonical
+from raysweep.registry import Registry
 from raysweep.training.moment import Moment
 
 
@@ -28,6 +33,24 @@ def one_of(valid: tuple[str, ...]) -> Callable[[Any], Any]:
 
 def json_names(valid: tuple[str, ...]) -> WithJsonSchema:
     return WithJsonSchema({"enum": list(valid), "type": "string"})
+
+
+@dataclass(frozen=True)
+class NameOf:
+    """In an `Annotated` text: it is a name of a registry. The JSON schema lists the names of the moment."""
+
+    registry: Registry[Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self.registry.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {
+            "enum": [*self.registry, *(["module:function"] if self.registry.own else [])],
+            "type": "string",
+        }
 
 
 def _no_text(value: Any) -> Any:

@@ -12,23 +12,25 @@ MEASURES = Registry(
     {
         "calibrated_loss": Entry(
             f"{_FOLDER}.calibrated_loss:calibrated_loss",
-            "the cross-entropy of each half of the split at the softmax temperature that fits the other half",
+            "The cross-entropy of each half of the split at the softmax temperature that fits the other half "
+            "(Guo et al. 2017).",
         ),
         "calibration_error": Entry(
             f"{_FOLDER}.calibration_error:calibration_error",
-            "the expected calibration error, in 15 bins",
+            "The expected calibration error, in 15 bins (Guo et al. 2017).",
         ),
         "disagreement": Entry(
             f"{_FOLDER}.disagreement:disagreement",
-            "the share of examples to which a mixture and its networks answer differently",
+            "The share of examples to which a mixture and its networks answer differently.",
         ),
         "ensemble": Entry(
             f"{_FOLDER}.ensemble:ensemble",
-            "the loss and the error of the averaged probabilities of the networks, as a reference",
+            "The loss and the error of the averaged probabilities of the networks, as a reference.",
         ),
         "feature_connectivity": Entry(
             f"{_FOLDER}.feature_connectivity:feature_connectivity",
-            "by layer, 1 - cos between the hidden units of a mixture and the mixture of its networks' (LLFC)",
+            "By layer, 1 - cos between the hidden units of a mixture and the mixture of those of its "
+            "networks (LLFC; Zhou et al. 2023).",
         ),
     },
 )

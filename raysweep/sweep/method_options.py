@@ -7,6 +7,9 @@ from pydantic import Field
 from raysweep.sweep.fields import Number, Strict, Whole
 from raysweep.vocabulary import Kernel, Order, Similarity, Tensor
 
+ROUNDS = 10  # of swaps that small networks take; see `Learned`
+CANDIDATE = 170  # examples forward and backward that cost as much as trying one swap
+
 
 class Options(Strict):
     """The options of a method."""
@@ -48,7 +51,8 @@ class WeightMatching(Options):
     restarts: Whole = Field(
         default=1,
         gt=0,
-        description="The number of ascents for each pair; the one that reaches the best objective is kept.",
+        description="The number of ascents for each pair, or for each set of networks that are aligned at "
+        "once; the one that reaches the best objective is kept.",
     )
 
 
@@ -72,6 +76,13 @@ class ActivationMatching(Options):
         default=1,
         gt=0,
         description="The number of pixels of each example at which the value of a channel is recorded.",
+    )
+
+
+class MonomialMatching(Options):
+    order: Order = Field(
+        default=Order.RANDOM,
+        description="The order in which a round of coordinate ascent visits the layers.",
     )
 
 
@@ -113,3 +124,43 @@ class StraightThrough(Trained):
         "them.",
     )
     learning_rate: Number = Field(default=0.001, gt=0, description="The learning rate of Adam.")
+
+
+class Learned(Trained):
+    steps: Whole = Field(
+        default=200, ge=0, description="The number of steps that train relaxed permutations; 0 for none."
+    )
+    examples: Whole = Field(
+        default=2000,
+        gt=1,
+        description="The number of training examples; a fifth of them is held out, and decides which "
+        "permutations are kept.",
+    )
+    learning_rate: Number = Field(
+        default=0.3, gt=0, description="The learning rate of Adam, which falls to zero."
+    )
+    temperature: Number = Field(
+        default=0.2,
+        gt=0,
+        description="How soft relaxed permutations are at the start: the logits of units that are matched "
+        "there are 1 / temperature, and all others zero.",
+    )
+    rounds: Whole = Field(
+        default=50,
+        ge=0,
+        description="The most rounds of swaps of units after the steps; 0 for none. They end sooner when no "
+        "swap lowers the loss.",
+    )
+    candidates: Whole = Field(default=256, gt=0, description="The number of swaps that a round tries.")
+    noise: Number = Field(
+        default=0.5,
+        ge=0,
+        description="The standard deviation of the Gaussian noise that is added to the images, as a multiple "
+        "of theirs.",
+    )
+
+    @property
+    def trained_examples(self) -> int:
+        """The steps, and the rounds of swaps that are usual."""
+        rounds = min(self.rounds, ROUNDS) * (self.examples + self.candidates * CANDIDATE)
+        return super().trained_examples + rounds

@@ -9,6 +9,8 @@ from raysweep.registry import Entry, Registry, is_own
 from raysweep.sweep.method_options import (
     ActivationMatching,
     FrankWolfe,
+    Learned,
+    MonomialMatching,
     Options,
     SinkhornRebasin,
     StraightThrough,
@@ -18,6 +20,7 @@ from raysweep.sweep.method_options import (
 # The arguments of a method's function, which gets those that its signature names, and its options.
 OFFERED = {
     "spec": "the proved `PermutationSpec` of the networks",
+    "scaled_spec": "the same with its `scalings`, the scales and signs of units that it also allows",
     "states": "their state dicts, two or more",
     "target": "the state dict of the first network",
     "source": "that of the second",
@@ -83,6 +86,11 @@ METHODS = Registry(
             joint="raysweep.alignment.joint_activations:match_jointly",
             columns=True,
         ),
+        "monomial_matching": Method(
+            "raysweep.alignment.monomial_matching:monomial_matching",
+            "Weight matching by permutation, positive scale (before a ReLU) and sign (before a tanh).",
+            MonomialMatching,
+        ),
         "frank_wolfe": Method(
             "raysweep.alignment.frank_wolfe:frank_wolfe",
             "Ascent in the inner product of all weights, in all layers at once (Crisostomi et al. 2024).",
@@ -101,6 +109,13 @@ METHODS = Registry(
             "more than two networks Ito et al. 2025).",
             StraightThrough,
             joint="raysweep.alignment.straight_through:straight_through",
+        ),
+        "learned": Method(
+            "raysweep.alignment.learned:learned",
+            "Permutations of all networks, trained together on what their mixtures answer, then improved by "
+            "swaps of units.",
+            Learned,
+            joint="raysweep.alignment.learned:learned",
         ),
     },
 )

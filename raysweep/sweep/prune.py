@@ -2,15 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from raysweep.choices import choose
-from raysweep.sweep.fields import Number, Strict, Time, Whole, json_names, one_of
+from raysweep.sweep.branches import BRANCHES
+from raysweep.sweep.fields import NameOf, Number, Strict, Time, Whole
 from raysweep.training.moment import Moment
-from raysweep.vocabulary import CONTROLS, Branch, MaskPermutation, Scope
+from raysweep.vocabulary import MaskPermutation, Scope
 
 PRUNED = "prune_"  # how the columns of `trials` begin that are keys of `prune`
-Control = Annotated[Branch, BeforeValidator(one_of(CONTROLS)), json_names(CONTROLS)]
+Control = Annotated[str, NameOf(BRANCHES)]
 
 
 class Transport(Strict):
@@ -72,6 +73,7 @@ class PruneRest(Strict):
         gt=0, le=1000, description="The number of pruned levels; level 0 is the dense trial."
     )
     branches: list[Control] = Field(
-        default=[], description="The control trials that are trained beside each chain, see below."
+        default=[],
+        description="The control trials that are trained beside each chain; [names](#names) says which.",
     )
     transport: Transport = Transport()

@@ -9,6 +9,8 @@ import yaml
 from pydantic import BaseModel
 
 from raysweep.registry import Registry
+from raysweep.sweep.branches import BRANCHES
+from raysweep.sweep.measures import MEASURES
 from raysweep.sweep.methods import METHODS
 from raysweep.sweep.presets import PRESETS
 from raysweep.sweep.prune import Pruning
@@ -136,7 +138,8 @@ def _names() -> Iterator[str]:
     """A table of what the names stand for that are looked up in registries."""
     yield from ("## Names", "", "| key | name | meaning |", "| --- | --- | --- |")
     named: dict[str, Registry[Any]] = {f"train.{key}": registry for key, registry in REGISTRIES.items()}
-    for key, registry in {**named, "align.methods": METHODS}.items():
+    named |= {"prune.branches": BRANCHES, "align.methods": METHODS, "compare.measures": MEASURES}
+    for key, registry in named.items():
         yield from (f"| `{key}` | `{name}` | {entry.meaning} |" for name, entry in registry.items())
         if registry.own:
             yield f"| `{key}` | `module:function` | A function of your own. |"

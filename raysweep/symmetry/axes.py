@@ -24,6 +24,42 @@ class Segment:
 
 COPIES = sys.maxsize  # marks, in the order of the groups, those of equal entries
 Axis = tuple[Segment, ...]
+
+
+@dataclass(eq=False)
+class Divided:
+    """An axis that a reshape has divided into several: `sizes` are their lengths, the outermost first.
+
+    Nothing is said yet of the order of its entries. If it is divided in two, its runs may move as whole
+    blocks, and the entries inside each run on their own: those of a head of attention. `heads` is then the
+    axis of the blocks.
+    """
+
+    axis: Axis
+    sizes: tuple[int, ...]
+    heads: Axis | None = None
+
+    def parts(self) -> tuple["Part", ...]:
+        """Return the axes that it is divided into."""
+        return tuple(Part(self, number) for number in range(len(self.sizes)))
+
+
+class Part(tuple[Segment, ...]):
+    """One of the axes into which an axis is divided; a tensor has all of them or none.
+
+    As an axis like others its entries stay in place, which holds once the whole is `undivided`.
+    """
+
+    whole: Divided
+    number: int
+
+    def __new__(cls, whole: Divided, number: int) -> "Part":
+        """Make the part of this number, the outermost being 0."""
+        made = super().__new__(cls, still(whole.sizes[number]))
+        made.whole, made.number = whole, number
+        return made
+
+
 Value = tuple[Axis, ...]  # the axes of a tensor
 
 

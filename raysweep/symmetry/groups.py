@@ -50,6 +50,11 @@ class Groups:
         """Return the axis of a new group of equal entries; it takes the name of any group that it meets."""
         return self.new(name, size, (COPIES, len(self._order)))
 
+    def are_copies(self, axis: Axis) -> bool:
+        """Whether all entries of an axis are equal, as `copies` are."""
+        resolved = self.resolve(axis)
+        return len(resolved) == 1 and self._order.get(str(resolved[0].group), (0,))[0] == COPIES
+
     def sizes(self) -> dict[str, int]:
         """Return the units of every group that is free, in the order in which the network creates them."""
         self._follow_all()

@@ -1,145 +1,149 @@
-"""Abstract interpretation of a traced network: every axis of every tensor is a list of segments.
+"""Abstract interpretation of a network while it runs: every axis of every tensor is a list of segments.
 
 Every axis of a parameter begins as a group of its own; the operations unify the groups of axes that have to
-move together, and the axes of the network's input and output stay in place.
+move together, and the axes of the network's input and output stay in place. So do those that reach an
+operation that is not understood, while the rest of the network is none of its business.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import fx, nn
-from torch.fx.node import map_aggregate
+from torch import nn
 from torch.utils import _pytree as pytree
 
-from raysweep.errors import SpecError
-from raysweep.symmetry.axes import Value, length
+from raysweep.symmetry.axes import Axis, Divided, Part, Value, length
 from raysweep.symmetry.groups import Groups
-from raysweep.symmetry.modules import module_axes
-from raysweep.symmetry.operations import CONTRACTIONS, OPERATIONS
-from raysweep.symmetry.traced import Constant, NotUnderstoodError, Traced, checked, constant, unmoved
-
-PREFIX = "cannot find the permutation symmetries"  # of every message
-_QUERIES = frozenset(
-    {"size", "dim", "ndimension", "numel", "nelement", "getattr", "is_floating_point", "len"}
+from raysweep.symmetry.listening import Call, Callers, Listener
+from raysweep.symmetry.operations import CONTRACTIONS, DIVIDED, FORMS, OPERATIONS
+from raysweep.symmetry.operations.dividing import undivided
+from raysweep.symmetry.operations.recurrent import traced
+from raysweep.symmetry.traced import (
+    Constant,
+    NotUnderstoodError,
+    Stacked,
+    Traced,
+    Undivided,
+    checked,
+    constant,
+    fix_all,
+    unmoved,
 )
-_COMPUTING = frozenset({"call_module", "call_function", "call_method"})
-_PACKAGES = frozenset({"torch", "_operator", "math", "builtins"})
 
 
-class Interpreter(fx.Interpreter):
-    """Runs the graph on real tensors and keeps beside each the segments of its axes."""
+@dataclass(frozen=True)
+class Computed:
+    """The tensor that a call of a function of torch has returned, where it has returned a single one.
 
-    def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
-        super().__init__(model, graph=graph)
-        self.extra_traceback = False  # it would rewrite the messages of errors
+    `stored` are the names of the parameters and buffers that the call reads itself, in the order of its
+    arguments.
+    """
+
+    call: int
+    name: str
+    value: Traced
+    stored: tuple[str, ...]
+
+
+class Interpreter(Listener):
+    """Runs a network and keeps beside each tensor the segments of its axes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.module = model
         self.groups = Groups()
+        self._callers = Callers(model)
         self.known: dict[int, Value] = {}  # axes by the identity of the parameter or buffer
-        self.computed: dict[str, Traced] = {}  # the results of the nodes that compute something
+        self.computed: list[Computed] = []
         self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
+        self._values: dict[int, Traced] = {}  # by the identity of the tensor, which this keeps alive
+        self._undivided: dict[int, tuple[Divided, list[Axis]]] = {}
 
-    def run_node(self, n: fx.Node) -> Any:
-        self.groups.operation, self.groups.own = self._described(n), set()
-        for each in n.all_input_nodes:
-            if each.op == "get_attr":
-                self._owns(self.env[each])
-        try:
-            result = super().run_node(n)
-        except NotUnderstoodError as error:
-            raise SpecError(f"{PREFIX}: {self.groups.operation} {error}") from None
-        if isinstance(result, Traced) and n.op in _COMPUTING:
-            self.computed[n.name] = result
+    @torch.no_grad()
+    def run(self, inputs: torch.Tensor) -> None:
+        """Run the network in evaluation mode; its outputs are not hidden units."""
+        self._values[id(inputs)] = unmoved(inputs)
+        with self:
+            output = self.module(inputs)
+        for leaf in pytree.tree_leaves(output):
+            if id(leaf) in self._values:
+                fix_all(self.groups, self._plain(self._values[id(leaf)]).axes, reason="")
+
+    def heard(self, call: Call) -> Any:
+        self.groups.operation, self.groups.own = "", set()
+        args, kwargs = pytree.tree_map_only(torch.Tensor, self._traced, (call.args, call.kwargs))
+        handler = None if call.name in FORMS else OPERATIONS.get(call.name)
+        given = _leaves((args, kwargs))
+        operands = [each for each in given if not isinstance(each, Constant) or each.is_written]
+        if call.name in FORMS or not operands:
+            result = call.run()
+            self._keep(call, result, [None] * len(_tensors(result)))
+            return result
+        self.groups.operation = f"operation {call.name or _name(call)}{self._callers.current()}"
+        self._own(call)
+        if handler not in CONTRACTIONS:  # before the operation, which may write to its operands
+            args, kwargs = _mapped(self._used, (args, kwargs))
+        if call.name == "setitem":  # what is written says what the tensor holds
+            self._values[id(call.args[0])] = args[0]
+        result = call.run()
+        self._keep(call, result, self._axes(handler, result, args, kwargs))
         return result
 
-    def _described(self, node: fx.Node) -> str:
-        if node.op == "call_module":
-            return f"module {node.target} ({type(self.fetch_attr(str(node.target))).__name__})"
-        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.target)
-        return f"operation {node.name} ({name})"
+    def _axes(self, handler: Callable[..., Any] | None, result: Any, args: Any, kwargs: Any) -> Any:
+        """Return the axes of each tensor of a result; where they are not understood nothing moves."""
+        try:
+            return self._understood(handler, result, args, kwargs)
+        except NotUnderstoodError as error:
+            reason = str(error)
+            for operand in _leaves((args, kwargs)):
+                fix_all(self.groups, self._plain(operand).axes, reason)
+            why = f"{self.groups.operation} {reason}"
+            return [unmoved(each, why).axes for each in _tensors(result)]
 
-    def _owns(self, stored: Any) -> None:
-        """Record that the current node reads this parameter or buffer directly."""
-        if isinstance(stored, Traced):
-            self.groups.own |= {s.group for axis in stored.axes for s in axis if s.group is not None}
-
-    def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:
-        value = super().placeholder(target, args, kwargs)
-        return unmoved(value) if isinstance(value, torch.Tensor) else value
-
-    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        value = super().get_attr(target, args, kwargs)
-        return self._stored(value) if isinstance(value, torch.Tensor) else value
-
-    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
-        module = self.fetch_attr(target)
-
-        def own(name: str) -> Traced | None:
-            tensor = getattr(module, name)
-            if tensor is None:
-                return None
-            stored = self._stored(tensor)
-            self._owns(stored)
-            return stored
-
-        def handler(groups: Groups, result: Any, *inputs: Any, **named: Any) -> Any:
-            if len(inputs) != 1 or named:
-                raise NotUnderstoodError("is called with several arguments")
-            return module_axes(groups, result, module, own, *inputs)
-
-        return self._evaluate(module, handler, args, kwargs)
-
-    def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
-        def method(tensor: Any, *rest: Any, **named: Any) -> Any:
-            return getattr(tensor, target)(*rest, **named)
-
-        return self._call(method, target.removesuffix("_"), args, kwargs)
-
-    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
-        if target.__name__ == "getitem" and not isinstance(args[0], Traced):
-            return target(*args)
-        package = (getattr(target, "__module__", None) or "").split(".")[0]
-        name = target.__name__.removesuffix("_") if package in _PACKAGES else ""
-        return self._call(target, name, args, kwargs)
-
-    def output(self, target: Any, args: Any, kwargs: Any) -> Any:
-        for leaf in pytree.tree_leaves(args):
-            if isinstance(leaf, Traced):
-                for axis in leaf.axes:
-                    self.groups.fix(axis, reason="")  # outputs are not hidden units
-        return args
-
-    def _call(self, function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
-        handler = OPERATIONS.get(name)
-        if name in _QUERIES:
-            result = function(*_plain(args), **_plain(kwargs))
-            if not isinstance(result, torch.Tensor):
-                return result
-        return self._evaluate(function, handler, args, kwargs)
-
-    def _evaluate(
-        self, function: Callable[..., Any], handler: Callable[..., Any] | None, args: Any, kwargs: Any
-    ) -> Any:
-        leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Traced)]
-        operands = [leaf for leaf in leaves if not isinstance(leaf, Constant) or leaf.is_written]
-        if operands and handler is None:
+    def _understood(self, handler: Callable[..., Any] | None, result: Any, args: Any, kwargs: Any) -> Any:
+        if handler is None:
             raise NotUnderstoodError("is not understood")
-        result = function(*_plain(args), **_plain(kwargs))
-        is_module = isinstance(function, nn.Module)
-        if handler is None or not (operands or is_module):
-            return _mapped(result, lambda leaf: constant(leaf) if isinstance(leaf, torch.Tensor) else leaf)
-        if not is_module and handler not in CONTRACTIONS:
-            args, kwargs = _mapped((args, kwargs), self._used)
+        if not _tensors(result) and result is not None:
+            raise NotUnderstoodError("makes a number of them")
+        if handler not in DIVIDED:
+            args, kwargs = _mapped(self._plain, (args, kwargs))
         try:
             inspect.signature(handler).bind(self.groups, result, *args, **kwargs)
         except TypeError as error:
             raise NotUnderstoodError(f"is called in a way that is not understood: {error}") from None
-        axes = handler(self.groups, result, *args, **kwargs)
-        if isinstance(result, torch.Tensor):
-            return checked(result, axes)
-        return tuple(checked(tensor, value) for tensor, value in zip(result, axes, strict=True))
+        try:
+            found = handler(self.groups, result, *args, **kwargs)
+        except Undivided:
+            found = handler(
+                self.groups, result, *(plain := _mapped(self._plain, (args, kwargs)))[0], **plain[1]
+            )
+        return [found] if isinstance(result, torch.Tensor) else found or []
 
-    def _used(self, leaf: Any) -> Any:
+    def _keep(self, call: Call, result: Any, values: Any) -> None:
+        for tensor, value in zip(_tensors(result), values, strict=True):
+            found = constant(tensor) if value is None else traced(tensor, value, checked)
+            self._values[id(tensor)] = found
+            if value is not None and tensor is result:
+                stored = tuple(self._names[id(each)] for each in call.tensors() if id(each) in self._names)
+                self.computed.append(Computed(call.number, call.name, found, stored))
+
+    def _own(self, call: Call) -> None:
+        """Record the groups of the parameters and buffers that the current operation reads directly."""
+        for tensor in call.tensors():
+            for axis in self.known.get(id(tensor), ()):
+                assert not isinstance(axis, Part)
+                self.groups.own |= {segment.group for segment in axis if segment.group is not None}
+
+    def _traced(self, tensor: torch.Tensor) -> Traced:
+        if id(tensor) in self._names:
+            return self._stored(tensor)
+        if id(tensor) not in self._values:
+            self._values[id(tensor)] = constant(tensor)
+        return self._values[id(tensor)]
+
+    def _used(self, leaf: Traced) -> Traced:
         """Let equal entries of a constant follow what they are joined with, separately in each use."""
         if not isinstance(leaf, Constant):
             return leaf
@@ -149,9 +153,24 @@ class Interpreter(fx.Interpreter):
         )
         return Traced(leaf.tensor, tuple(axes))
 
+    def _plain(self, leaf: Traced) -> Traced:
+        """Make the inner entries of divided axes stay in place, and let layers with one last state move
+        alike."""
+        if isinstance(leaf, Stacked):
+            for units in leaf.units[1:]:
+                self.groups.merge(leaf.units[0], units)
+        if not any(isinstance(axis, Part) for axis in leaf.axes):
+            return leaf
+        return Traced(leaf.tensor, tuple(self._whole(axis) for axis in leaf.axes))
+
+    def _whole(self, axis: Axis) -> Axis:
+        if not isinstance(axis, Part):
+            return axis
+        if id(axis.whole) not in self._undivided:
+            self._undivided[id(axis.whole)] = axis.whole, undivided(self.groups, axis.whole)
+        return self._undivided[id(axis.whole)][1][axis.number]
+
     def _stored(self, tensor: torch.Tensor) -> Traced:
-        if id(tensor) not in self._names:
-            return constant(tensor)
         if id(tensor) not in self.known:
             name = self._names[id(tensor)]
             units = name.removesuffix(".weight")
@@ -162,12 +181,22 @@ class Interpreter(fx.Interpreter):
         return Traced(tensor, self.known[id(tensor)])
 
 
-def _mapped(values: Any, function: Callable[[Any], Any]) -> Any:
-    return map_aggregate(values, function)
+def _mapped(function: Callable[[Traced], Traced], values: Any) -> Any:
+    return pytree.tree_map_only(Traced, function, values)
 
 
-def _plain(args: Any) -> Any:
-    return _mapped(args, lambda leaf: leaf.tensor if isinstance(leaf, Traced) else leaf)
+def _leaves(values: Any) -> list[Traced]:
+    return [leaf for leaf in pytree.tree_leaves(values) if isinstance(leaf, Traced)]
+
+
+def _tensors(result: Any) -> list[torch.Tensor]:
+    """Return the tensors of a result, in order; a number that it returns is none."""
+    leaves: Iterator[Any] = iter(pytree.tree_leaves(result))
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def _name(call: Call) -> str:
+    return str(getattr(call.function, "__name__", call.function))
 
 
 def stored_tensors(model: nn.Module) -> list[tuple[str, torch.Tensor]]:

@@ -59,7 +59,7 @@ def randomised_network(
 ) -> RandomisedNetwork:
     """Draw all parameters and buffers in float64. Raises `SpecError` when the outputs are zero."""
     network = _blank(model).double().eval().requires_grad_(False)
-    inputs = torch.randn(example.shape, generator=generator, dtype=torch.float64)
+    inputs = _drawn(example, generator)
     stored = dict(stored_tensors(network))
     state = {name: stored[name] for name in single_names(network)}
     for tensor in state.values():
@@ -83,11 +83,19 @@ def randomised_network(
     return RandomisedNetwork(evaluate, state, outputs, gradients, threshold, _traced(network, inputs))
 
 
+def _drawn(example: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return random numbers, or integers from the smallest to the largest one of the example."""
+    if example.is_floating_point():
+        return torch.randn(example.shape, generator=generator, dtype=torch.float64)
+    low, high = int(example.min()), int(example.max())
+    return torch.randint(low, high + 1, example.shape, generator=generator).to(example.dtype)
+
+
 def _traced(network: nn.Module, inputs: torch.Tensor) -> Rerun | None:
     try:
         return Rerun(network, inputs, TOLERANCE)
     except Exception:
-        return None  # a spec written by hand, of a network that torch.fx does not trace
+        return None  # the network fails in float64, or on other inputs
 
 
 def _blank(model: nn.Module) -> nn.Module:

@@ -1,16 +1,18 @@
-"""Which operations and layers are understood, and what they leave alone, as Markdown for the README."""
+"""Which operations are understood, and what they leave alone, as Markdown for the README."""
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from raysweep.symmetry.modules import MODULES
-from raysweep.symmetry.operations import elementwise, reducing
-
-REFUSED = (
-    *("softmax", "scaled_dot_product_attention", "einsum", "bmm", "cumsum", "sort", "topk", "gather"),
-    *("roll", "flip", "setitem", "item"),
+from raysweep.symmetry.operations import (
+    PRODUCTS,
+    RESHAPES,
+    TRANSPOSITIONS,
+    arranging,
+    elementwise,
+    recurrent,
+    reducing,
 )
-REFUSED_LAYERS = ("MultiheadAttention", "LSTM", "Embedding", "Softmax", "GLU")
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,6 @@ class Rule:
     names: tuple[str, ...]
     moves: str
     alone: str = ""  # left in place
-    refused: str = ""
 
 
 RULES = (
@@ -29,11 +30,20 @@ RULES = (
         "axes of equal length move together",
         "units that meet places of the input, or a constant whose entries differ",
     ),
-    Rule((*elementwise.CONVERSIONS, *elementwise.DROPOUTS), "unchanged", refused="random in evaluation mode"),
     Rule(
-        ("linear", "matmul", "mm"),
-        "both axes of the weight",
-        refused="`matmul` of other tensors than matrices",
+        (*elementwise.CONVERSIONS, *elementwise.DROPOUTS, *elementwise.SOFTMAXES),
+        "unchanged",
+        "dropout that is random in evaluation mode",
+    ),
+    Rule(
+        (*PRODUCTS, "einsum", "linear", "bilinear"),
+        "axes of one subscript together; heads of attention, and the units inside each",
+        "a diagonal (`ii`)",
+    ),
+    Rule(
+        ("scaled_dot_product_attention",),
+        "heads, the units of queries and keys inside each, and those of values",
+        "random dropout",
     ),
     Rule(
         ("conv1d", "conv2d", "conv3d"),
@@ -43,61 +53,60 @@ RULES = (
     Rule(
         ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
         "channels",
-        "units that a window slides over",
-        "`groups`",
+        "units that a window slides over; all with `groups`",
     ),
-    Rule(("batch_norm", "instance_norm", "prelu"), "channels", refused="an input without channels"),
-    Rule(("layer_norm", "rms_norm"), "the normalised entries"),
+    Rule(("batch_norm", "instance_norm", "prelu"), "channels"),
+    Rule(("layer_norm", "rms_norm", "weight_norm"), "the normalised entries"),
     Rule(
         ("group_norm",),
         "channels inside their block, and whole blocks",
         "the order of blocks that hold those of another operation",
     ),
     Rule(
-        ("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel", "view_as", "reshape_as"),
+        (*recurrent.GATES,),
+        "the units of each layer and direction, alike in all gates",
+        "all with a projection, or for packed sequences",
+    ),
+    Rule(("embedding",), "the entries of the vectors", "the rows, which are tokens"),
+    Rule(("glu",), "gates with what they gate"),
+    Rule(
+        (*RESHAPES, "channel_shuffle", "pixel_shuffle", "pixel_unshuffle"),
         "units as blocks of entries, or blocks of units",
         "of two joined axes that move the inner one",
-        "another type or size",
     ),
-    Rule(("permute", "transpose", "swapaxes", "swapdims", "t"), "axes change places"),
-    Rule(("getattr",), "`T` and `data`; shapes are numbers", refused="other attributes"),
+    Rule((*TRANSPOSITIONS,), "axes change places"),
     Rule(
-        ("getitem", "chunk", "split"),
+        ("getitem", "setitem", "select", "narrow", "unbind", "chunk", "split", "tensor_split"),
         "slices divide a group",
-        "units taken by number or in steps",
-        "lists, masks and tensors as an index",
+        "units taken by number or in steps; all for conditions or several lists as an index",
     ),
-    Rule(("cat", "concat", "concatenate", "stack"), "joined groups, side by side"),
-    Rule(("expand", "expand_as"), "copies of an entry are interchangeable"),
+    Rule(("cat", "concat", "concatenate", "stack", "repeat", "tile"), "joined groups, side by side"),
+    Rule(("expand", "expand_as", "broadcast_to"), "copies of an entry are interchangeable"),
     Rule(
         ("pad",),
         "padded constants are interchangeable",
-        "along an axis that is not padded by a constant",
-        "negative padding",
+        "along an axis that is not padded by a constant; all for negative padding",
     ),
     Rule(
         (*reducing.POOLS, "interpolate", "upsample"),
         "channels",
         "units that a window slides over",
-        "indices of maxima",
     ),
-    Rule(reducing.REDUCTIONS, "all but the axes that vanish"),
+    Rule(reducing.REDUCTIONS, "all but the axes that vanish", "all where positions are returned too"),
+    Rule((*arranging.ALONG,), "all but the axes that are named", "those"),
 )
 
 
 def describe() -> str:
-    """Return the rules as a table, and what is refused."""
-    lines = [
-        "| operations (layers) | what moves | what is left alone | refused |",
-        "| --- | --- | --- | --- |",
-    ]
-    for rule in RULES:
-        layers = [module.__name__ for module, (name, _) in MODULES.items() if name in rule.names]
-        what = _listed(rule.names) + (f" ({_listed(layers)})" if layers else "")
-        lines.append(f"| {what} | {rule.moves} | {rule.alone} | {rule.refused} |")
-    refused = f"Refused by name is everything else, such as {_listed(REFUSED)}, {_listed(REFUSED_LAYERS)},"
-    lines += ["", refused, "layers with hooks, and conditions on values.", ""]
-    return "\n".join(lines)
+    """Return the rules as a table, and what becomes of everything else."""
+    lines = ["| operations | what moves | what is left alone |", "| --- | --- | --- |"]
+    lines += [f"| {_listed(rule.names)} | {rule.moves} | {rule.alone} |" for rule in RULES]
+    rest = (
+        "Units that reach any other operation, such as `gather`, or one that makes a number of Python's of a "
+        "tensor, stay in place, and so do those of arguments that are not understood. `spec.left_alone` "
+        "names the operation, the module and the line of code."
+    )
+    return "\n".join([*lines, "", *textwrap.wrap(rest, 118), ""])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,15 +1,21 @@
 """Tensors with the segments of their axes, and the error of an operation that is not understood."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
-from raysweep.symmetry.axes import Axis, Value, length, still
+from raysweep.symmetry.axes import Axis, Part, Value, length, still
 from raysweep.symmetry.groups import Groups
 
 
 class NotUnderstoodError(Exception):
     """An operation whose effect on the axes is not known; the text says why, without naming the operation."""
+
+
+class Undivided(Exception):
+    """An operation that needs to know where the entries of divided axes are: the inner ones have to stay in
+    place."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,14 @@ class Traced:
 
     tensor: torch.Tensor
     axes: Value
+
+
+@dataclass(frozen=True)
+class Stacked(Traced):
+    """The last states of several layers along axis 0; the units of each, along the last axis, are those of a
+    layer."""
+
+    units: tuple[Axis, ...]
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,8 @@ def checked(tensor: torch.Tensor, axes: Value) -> Traced:
     return Traced(tensor, axes)
 
 
-def fix_all(groups: Groups, axes: tuple[Axis, ...]) -> None:
+def fix_all(groups: Groups, axes: Iterable[Axis], reason: str = "needs their order") -> None:
+    """Make the entries of axes, none of which is divided, stay in place."""
     for axis in axes:
-        groups.fix(axis)
+        assert not isinstance(axis, Part)
+        groups.fix(axis, reason)

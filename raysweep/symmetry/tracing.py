@@ -1,31 +1,52 @@
 """What tracing a network finds: the axes that can be permuted, and the values that have its hidden units."""
 
 import copy
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
-from torch import fx, nn
+from torch import nn
 
 from raysweep.errors import SpecError
-from raysweep.symmetry.axes import Value, still
-from raysweep.symmetry.interpreter import PREFIX, Interpreter, stored_tensors
+from raysweep.symmetry.axes import Part, Value, still
+from raysweep.symmetry.interpreter import Computed, Interpreter, stored_tensors
 from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.settling import Symmetries, settled
 
-CONVOLUTIONS = (
-    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
-    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-)
+PREFIX = "cannot find the permutation symmetries"  # of every message
+LINEAR = ("linear", "matmul", "mm", "addmm", "baddbmm", "bmm", "einsum")
 
 
-class _Tracer(fx.Tracer):
-    proxy_buffer_attributes = True  # else a computation on buffers is folded into a constant
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a network computes something: the number of the call (see `Listener`), and the axis of its
+    units."""
+
+    call: int
+    axis: int
+
+
+@dataclass(frozen=True)
+class HiddenLayer:
+    """A linear layer or convolution, and where its values are; `name` is that of the operation.
+
+    `parameters` are those that it reads itself, in the order of its arguments: weight and bias. `shared` says
+    whether another operation reads one of them too.
+    """
+
+    place: Place
+    name: str
+    parameters: tuple[str, ...]
+    shared: bool
 
 
 def trace_axes(model: nn.Module, example: torch.Tensor) -> tuple[Symmetries, tuple[LeftAlone, ...]]:
     """Return axes, groups and blocks of the parameters and buffers, and the hidden units left alone.
 
-    A parameter that is only read in training is left out. Raises `SpecError`, naming what is not understood.
+    A parameter that is only read in training is left out. Raises `SpecError` for a network that fails, and
+    for one with a parameter that is never used.
     """
     interpreter = _interpret(model, example)
     return _settled(interpreter), _left_alone(interpreter)
@@ -36,10 +57,14 @@ def _left_alone(interpreter: Interpreter) -> tuple[LeftAlone, ...]:
     groups, axes_of = interpreter.groups, dict[str, list[tuple[str, int]]]()
     for name, tensor in stored_tensors(interpreter.module):
         for dimension, axis in enumerate(interpreter.known.get(id(tensor), ())):
+            assert not isinstance(axis, Part)
             for why in dict.fromkeys(segment.why for segment in groups.resolve(axis)):
                 axes_of.setdefault(why, []).append((name, dimension))
+    parameters = {name for name, _ in interpreter.module.named_parameters()}
     return tuple(
-        LeftAlone(units, why, tuple(axes_of[why])) for why, units in groups.pinned.items() if why in axes_of
+        LeftAlone(units, why, tuple(axes_of[why]))
+        for why, units in groups.pinned.items()
+        if any(name in parameters for name, _ in axes_of.get(why, ()))  # a mask has no hidden units
     )
 
 
@@ -67,56 +92,53 @@ def _check_all_used(interpreter: Interpreter, inputs: torch.Tensor) -> None:
             raise SpecError(f"{PREFIX}: parameter {name} is never used")
 
 
-def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str, ...]]:
-    """Return, by group, the names of the nodes whose values have the group's units along axis 1, in order.
+def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[Place, ...]]:
+    """Return, by group, where the network computes values that have the group's units along an axis, in
+    order.
 
-    The nodes are those of `traced_graph`. Raises `SpecError`, naming an operation that is not understood, or
-    a group without such a node.
+    The values have the examples along axis 0, as do all inputs. Raises `SpecError` for a group without such
+    values.
     """
-    interpreter = _interpret(copy.deepcopy(model).eval(), example)
-    found: dict[str, list[str]] = {group: [] for group in _settled(interpreter).sizes}
-    for name, value in interpreter.computed.items():
-        batched = value.tensor.dim() > 1 and len(value.tensor) == len(example)
-        axis = interpreter.groups.resolve(value.axes[1]) if batched else ()
-        if len(axis) == 1 and axis[0].group in found and axis[0].repeat == 1:
-            found[axis[0].group].append(name)
-    for group, names in found.items():
-        if not names:
-            raise SpecError(f"group {group}: no value of the network has its units along axis 1")
-    return {group: tuple(names) for group, names in found.items()}
+    interpreter = _interpret(model, example)
+    found: dict[str, list[Place]] = {group: [] for group in _settled(interpreter).sizes}
+    for computed in _of_examples(interpreter, len(example)):
+        for dimension, axis in enumerate(computed.value.axes[1:], start=1):
+            units = () if isinstance(axis, Part) else interpreter.groups.resolve(axis)
+            if len(units) == 1 and units[0].group in found and units[0].repeat == 1:
+                found[units[0].group].append(Place(computed.call, dimension))
+                break
+    for group, places in found.items():
+        if not places:
+            raise SpecError(f"group {group}: no value of the network has its units along an axis")
+    return {group: tuple(places) for group, places in found.items()}
 
 
-def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> dict[str, int]:
-    """Return the nodes whose values are those of hidden units before norm and nonlinearity, with their axis.
+def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[HiddenLayer, ...]:
+    """Return the linear layers and convolutions that compute hidden units, before norm and nonlinearity.
 
-    They are the linear layers and convolutions of `traced_graph` in its order, but for those whose values are
-    the network's output. Hidden units that cannot be permuted count too. Raises `SpecError`, naming an
-    operation that is not understood.
+    They are in the order in which they run, without those whose values are the network's output. Hidden units
+    that cannot be permuted count too. Raises `SpecError` as `trace_axes` does.
     """
-    interpreter = _interpret(copy.deepcopy(model).eval(), example)
-    found = {}
-    for node in interpreter.graph.nodes:
-        axis = _axis_of_units(interpreter, node)
-        value = interpreter.computed.get(node.name)
-        if axis is not None and value is not None:
-            units = interpreter.groups.resolve(value.axes[axis])
-            if any(segment.group is not None or segment.why for segment in units):
-                found[node.name] = axis
-    return found
+    interpreter = _interpret(model, example)
+    readers = Counter(name for computed in interpreter.computed for name in computed.stored)
+    found = []
+    for computed in _of_examples(interpreter, len(example)):
+        axis = 1 if computed.name.startswith("conv") else -1 if computed.name == "linear" else None
+        units = computed.value.axes[axis] if axis is not None else ()
+        resolved = () if isinstance(units, Part) else interpreter.groups.resolve(units)
+        if axis is not None and any(segment.group is not None or segment.why for segment in resolved):
+            shared = any(readers[name] > 1 for name in computed.stored)
+            place = Place(computed.call, axis)
+            found.append(HiddenLayer(place, computed.name, computed.stored, shared))
+    return tuple(found)
 
 
-def _axis_of_units(interpreter: Interpreter, node: fx.Node) -> int | None:
-    """Return the axis along which a linear layer or convolution has its units; None for other operations."""
-    if node.op == "call_module":
-        module = interpreter.fetch_attr(str(node.target))
-        return -1 if isinstance(module, nn.Linear) else 1 if isinstance(module, CONVOLUTIONS) else None
-    name = str(getattr(node.target, "__name__", node.target))
-    return -1 if name in ("linear", "matmul", "mm") else 1 if name.startswith("conv") else None
-
-
-def traced_graph(model: nn.Module) -> fx.Graph:
-    """Return the graph on which the symmetries of a network are found."""
-    return _Tracer().trace(model)
+def _of_examples(interpreter: Interpreter, examples: int) -> Iterator[Computed]:
+    """Yield the values that have the examples along axis 0."""
+    for each in interpreter.computed:
+        tensor = each.value.tensor
+        if tensor.dim() > 1 and len(tensor) == examples:
+            yield each
 
 
 def _interpret(model: nn.Module, example: torch.Tensor) -> Interpreter:
@@ -128,11 +150,9 @@ def _interpret(model: nn.Module, example: torch.Tensor) -> Interpreter:
         )
     floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
     try:
-        network = copy.deepcopy(model).eval()
-        interpreter = Interpreter(network, traced_graph(network))
+        interpreter = Interpreter(copy.deepcopy(model).eval())
         inputs = example.to(floating, copy=True) if example.is_floating_point() else example.clone()
-        with torch.no_grad():
-            interpreter.run(inputs)
+        interpreter.run(inputs)
         _check_all_used(interpreter, inputs)
     except SpecError:
         raise

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from raysweep.sweep.imports import STATABLE
 from raysweep.sweep.prune import PRUNED, Pruning
 from raysweep.sweep.train import Training
 
@@ -106,4 +107,6 @@ def word_of(key: str, value: Any) -> str:
         return f"{name} {value}"
     if hasattr(value, "__len__"):
         return f"{name} {list(value)}"
-    return f"no {name}" if pd.isna(value) else f"{name} {value:.15g}"
+    if pd.isna(value):  # of an imported network what its user has not stated is not known
+        return f"{name} not known" if key in STATABLE else f"no {name}"
+    return f"{name} {value:.15g}"

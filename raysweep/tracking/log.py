@@ -24,6 +24,7 @@ from raysweep.plan.probes import probe_data
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
+from raysweep.tables.frames import read_frame
 from raysweep.tracking.experiment import find_experiment
 from raysweep.tracking.links import ORDER, description
 from raysweep.tracking.values import (
@@ -90,7 +91,7 @@ class Log:
 
     def everything(self, folder: Path, final: bool = True) -> None:
         """Log what is new in the tables of a folder; `final` adds the artifacts and the lines by width."""
-        tables = {name: pd.read_parquet(folder / name) for name in ("trials", "metrics", "barriers")}
+        tables = {name: read_frame(folder, name) for name in ("trials", "metrics", "barriers")}
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
         ended = int(metrics.time.max() * 1000) if len(metrics) else 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from raysweep.data.augment import augmentation
+from raysweep.data.augmentation import augmentation
 from raysweep.data.resident import Window
 from raysweep.digest import seed_for
 from raysweep.training.hyperparameters import Hyperparameters

@@ -9,7 +9,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from raysweep.choices import choose
-from raysweep.data.augment import augmentation
+from raysweep.data.augmentation import augmentation
 from raysweep.data.resident import Resident, Split
 from raysweep.registry import is_own
 from raysweep.training.hyperparameters import Hyperparameters

@@ -1,5 +1,6 @@
 """Carries out the alignment jobs of a tile."""
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -22,14 +23,13 @@ from raysweep.alignment.joint import pairwise_objective
 from raysweep.alignment.weight_matching import matched_spec
 from raysweep.data.resident import Resident
 from raysweep.digest import seed_for
-from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.plan.identity import AlignmentJob, Network, Trial
 from raysweep.plan.permutations import member_prefix
 from raysweep.sweep.align import Align
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.at_once import AtOnce
-from raysweep.work.data import pad_to, proved_spec
+from raysweep.work.data import architecture, pad_to, proved_spec, scaled_spec, spec_of
 from raysweep.work.methods import Method, method_of, permutations_of
 from raysweep.work.networks import Networks, State
 from raysweep.work.unit_values import UnitValues
@@ -80,26 +80,30 @@ class Aligner:
         with self._reading:  # neither the caches nor tracing are made for several threads
             config, data = self._architecture(job.target, trials)
             spec, states = proved_spec(config), self._states(job)
-            training = data.train.first(method.options.get("examples", EXAMPLES))
+            if method.takes("models"):
+                architecture(config)  # building it draws from the global generators
         targets, sources = states[: job.stack], states[job.stack :]
+        examples = method.options.get("examples", EXAMPLES)
         given = [_copied(state) for state in states] if method.own else states  # it may write into them
         offer = {
             "spec": lambda: spec,
+            "scaled_spec": lambda: scaled_spec(config),
             "blocks": lambda: spec.blocks,
             "states": lambda: given,
             "networks": lambda: given,  # as functions call them that take modules too
             "target": lambda: given[0] if job.stack == 1 else targets,
             "source": lambda: given[-1] if job.stack == 1 else sources,
             "models": lambda: self._modules(config, given),
-            "images": lambda: training.images,
-            "labels": lambda: training.labels,
+            "images": lambda: data.train.first(examples).images,
+            "labels": lambda: data.train.first(examples).labels,
             "similarities": lambda: _similarities_of(job, similar),
         }
         found = method(offer, self._seed(job))
         if isinstance(found, JointAlignment):
             return _joint(spec, states, found.permutations) | _counted(found)
         if isinstance(found, Alignment):
-            return _pair(spec, targets, sources, found.permutation) | _counted(found)
+            fitting = spec_of(config, found.permutation)
+            return _pair(fitting, targets, sources, found.permutation) | _counted(found)
         permutations = permutations_of(found, spec, len(states), job.method)
         if job.joint:
             return _joint(spec, states, permutations) | _valued(spec, states, permutations)
@@ -143,8 +147,7 @@ class Aligner:
         return [self._networks.state(network, self._align.device) for network in job.networks]
 
     def _modules(self, config: ModelConfig, states: Sequence[State]) -> list[nn.Module]:
-        with self._reading:  # building draws from the global generators
-            modules = [build(config).eval() for _ in states]
+        modules = [copy.deepcopy(architecture(config)).eval() for _ in states]
         for module, state in zip(modules, states, strict=True):
             module.load_state_dict(state, assign=True)
         return modules
@@ -166,7 +169,8 @@ def _similarities_of(job: AlignmentJob, similar: Similar) -> Matrices | dict[tup
 
 
 def _pair(spec: PermutationSpec, targets: list[State], sources: list[State], permutation: Permutation) -> Row:
-    return _row(permutation.indices, layer_similarities(spec, targets, sources, permutation))
+    layers = layer_similarities(spec, targets, sources, permutation)
+    return _row(permutation.indices, layers) | {"factors": _factors(permutation)}
 
 
 def _joint(spec: PermutationSpec, states: list[State], permutations: Sequence[Permutation]) -> Row:
@@ -184,8 +188,16 @@ def _row(indices: Indices, layers: list[LayerSimilarity]) -> Row:
     return {
         "groups": list(indices),
         "permutations": [index.tolist() for index in indices.values()],
+        "factors": None,
         "layers": [vars(layer) for layer in layers],
     }
+
+
+def _factors(permutation: Permutation) -> list[list[float]] | None:
+    """Return the factors of the units of each group; None where no group has any."""
+    if not permutation.factors:
+        return None
+    return [permutation.factors[g].tolist() if g in permutation.factors else [] for g in permutation.indices]
 
 
 def _counted(found: Alignment | JointAlignment | Embedding) -> Row:

@@ -26,7 +26,7 @@ from raysweep.plan.permutations import CommittedPermutations
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.measures import MEASURES
 from raysweep.training.evaluation import Risk
-from raysweep.work.data import proved_spec
+from raysweep.work.data import spec_of
 from raysweep.work.networks import Networks, State
 from raysweep.work.origin import check_source
 
@@ -115,8 +115,8 @@ def _permuted(
     permutations: CommittedPermutations,
 ) -> list[State]:
     """Apply the permutations of a comparison to its networks."""
-    spec = proved_spec(config)
-    return [
-        spec.apply(permutations.read(move, objects), state) if move else state
-        for state, move in zip(states, comparison.permutations, strict=True)
-    ]
+    found = []
+    for state, move in zip(states, comparison.permutations, strict=True):
+        permutation = permutations.read(move, objects) if move else None
+        found.append(spec_of(config, permutation).apply(permutation, state) if permutation else state)
+    return found

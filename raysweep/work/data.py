@@ -15,7 +15,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.plan import probes as facts
 from raysweep.sweep.train import Training
-from raysweep.symmetry import PermutationSpec, prove
+from raysweep.symmetry import Permutation, PermutationSpec, prove
 from raysweep.work.cuda_driver import why_no_cuda
 from raysweep.work.device import free_memory
 
@@ -80,3 +80,14 @@ def proved_spec(config: ModelConfig) -> PermutationSpec:
     spec = PermutationSpec.trace(model, example, proved=False)
     prove(spec, model, example)  # `trace` would warn of a network without units to move, as the plan does
     return spec
+
+
+@lru_cache(maxsize=8)
+def scaled_spec(config: ModelConfig) -> PermutationSpec:
+    """Find, besides, the scales and signs of units, once per process. Raises `SpecError`."""
+    return proved_spec(config).with_scalings(build(config), torch.zeros(EXAMPLES, *config.shape))
+
+
+def spec_of(config: ModelConfig, permutation: Permutation) -> PermutationSpec:
+    """Return a spec that applies a permutation, with its scales and signs if any. Raises `SpecError`."""
+    return scaled_spec(config) if permutation.factors else proved_spec(config)

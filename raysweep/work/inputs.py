@@ -1,11 +1,12 @@
 """The inputs of a trial's level: the weights, the masks and the optimiser's state from which it starts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
 
-from raysweep.choices import choose
 from raysweep.digest import seed_for
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
@@ -16,11 +17,14 @@ from raysweep.plan.identity import Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.plan.probes import pruned_parameters
 from raysweep.plan.trials import Extent
-from raysweep.pruning import Masks, dense_masks, one_shot_masks, prune, random_masks
+from raysweep.pruning import Masks, dense_masks, prune
+from raysweep.registry import taken
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
+from raysweep.sweep.branches import BRANCHES, OFFERED, begins_anew
 from raysweep.version import Driver, driver
-from raysweep.work.data import architecture, proved_spec
+from raysweep.vocabulary import Branch
+from raysweep.work.data import architecture, spec_of
 
 State = dict[str, torch.Tensor]
 
@@ -49,7 +53,7 @@ class Inputs:
     def model(self) -> nn.Module:
         """Return the network at the start of a level: initialised, or at the parent's rewind point."""
         trial = self._trial
-        again = trial.branch == "reinitialise"
+        again = begins_anew(trial.branch)
         if again or trial.parent is None:
             seed = seed_for("reinitialise", trial.init_seed) if again else trial.init_seed
             return initialised(self.config, trial.training.init, seed, trial.training.init_options)
@@ -68,7 +72,8 @@ class Inputs:
         """
         trial = self._trial
         kept = trial.prune is not None and trial.prune.keeps_optimiser
-        if trial.parent is None or trial.branch == "reinitialise" or not (kept or trial.branch == "spawned"):
+        spawned = trial.branch == Branch.SPAWNED
+        if trial.parent is None or begins_anew(trial.branch) or not (kept or spawned):
             return {}
         return self._store.read_optimiser(trial.parent, 0, self._extent.start)
 
@@ -76,24 +81,25 @@ class Inputs:
         """Return the masks of a pruned level; they are empty for a dense run."""
         if self._trial.prune is None:
             return {}
-        masks = {
-            "main": self._next,
-            "one_shot": self._one_shot,
-            "random": self._random,
-            "reinitialise": self._mask_of_chain,
-            "transport": self._transported,
-        }
-        return choose("branch", self._trial.branch, masks)(level)
+        if self._trial.branch == Branch.MAIN:
+            return self._next(level)
+        return self._of_branch(level)
 
-    def _one_shot(self, level: int) -> Masks:
-        prune, dense = self._trial.prune, self._dense_end()
+    def _of_branch(self, level: int) -> Masks:
+        """Return the masks of a control; what its function does not take is not read."""
+        trial, prune = self._trial, self._trial.prune
         assert prune is not None
-        masks = dense_masks(dense, self._names())
-        return one_shot_masks(dense, masks, prune.fraction, level, prune.scope)
-
-    def _random(self, level: int) -> Masks:
-        seed = seed_for("random mask", self._trial.trial_id, level)
-        return random_masks(self._mask_of_chain(level), seed)
+        function = BRANCHES.function(trial.branch)
+        offered: dict[str, Callable[[], Any]] = {
+            "masks": lambda: self._transported(level),
+            "state": self._dense_end,
+            "level": lambda: level,
+            "fraction": lambda: prune.fraction,
+            "scope": lambda: prune.scope,
+            "seed": lambda: seed_for("random mask", trial.trial_id, level),
+        }
+        found: Masks = function(**{name: offered[name]() for name in taken(function, OFFERED)})
+        return found
 
     def _next(self, level: int) -> Masks:
         """Prune the network at the end of the previous level."""
@@ -108,19 +114,16 @@ class Inputs:
         return prune(state, masks, trial.prune.fraction, trial.prune.scope)
 
     def _transported(self, level: int) -> Masks:
-        """Permute the other chain's masks in the same way as its weights."""
-        masks = self._mask_of_chain(level)
+        """Return the masks of the chain, or those of another, permuted in the same way as its weights."""
+        assert self._trial.mask_trial is not None
+        masks = self._mask(self._trial.mask_trial, level)
         found: FoundPermutation | None = self._extent.mask_permutations.get(level)
         if found is None:
             return masks
         permutation = self._permutations.read(found, self._task.objects)
         state = {**self._dense_end(), **masks}
-        permuted = proved_spec(self.config).apply(permutation, state)
+        permuted = spec_of(self.config, permutation).apply(permutation, state)
         return {name: permuted[name] for name in masks}
-
-    def _mask_of_chain(self, level: int) -> Masks:
-        assert self._trial.mask_trial is not None
-        return self._mask(self._trial.mask_trial, level)
 
     def _mask(self, trial_id: str, level: int) -> Masks:
         """Read masks in the order of the layers, which breaks ties between weights of equal magnitude."""

@@ -4,6 +4,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from raysweep.models.seeding import seeded
@@ -14,6 +15,7 @@ from raysweep.sweep.methods import METHODS, of_ours
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.origin import check_source
 
+_SEEDED = Lock()  # the global generators belong to the process, which may carry out several jobs at once
 Offer = Mapping[str, Callable[[], Any]]  # what computes an argument, by its name
 
 
@@ -42,7 +44,8 @@ class Method:
         if not self.own:
             return self.function(**arguments)
         try:
-            return seeded(seed, lambda: self.function(**arguments))
+            with _SEEDED:
+                return seeded(seed, lambda: self.function(**arguments))
         except Exception as error:
             raise ValueError(
                 f"alignment method {self.name!r} fails: {type(error).__name__}: {error}"
@@ -84,6 +87,8 @@ def permutations_of(found: Any, spec: PermutationSpec, count: int, name: str) ->
             "Permutations"
         )
     for permutation in each:
+        if permutation.factors:
+            raise ValueError(f"alignment method {name!r}: only permutations are stored, without factors")
         try:
             spec.check(permutation)
         except ValueError as error:

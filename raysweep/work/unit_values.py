@@ -14,9 +14,10 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.versions import load_state
 from raysweep.store.memory_cache import Cache
 from raysweep.sweep.method_options import ActivationMatching
+from raysweep.symmetry.tracing import Place
 from raysweep.work.networks import State
 
-Values = Mapping[str, torch.Tensor]
+Values = Mapping[Place, torch.Tensor]
 
 
 class UnitValues:
@@ -45,10 +46,10 @@ class UnitValues:
         """
         images = training.first(self._options.examples).images
         model, chunks, networks = build(config), torch.split(images, CHUNK), list(states)
-        nodes = recorded_values(model, images[:2].cpu(), self._options.tensor)
-        if not nodes:
+        places = recorded_values(model, images[:2].cpu(), self._options.tensor)
+        if not places:
             return [{} for _ in pairs]
-        recorder = Recorder(model.to(images.device), nodes, self._options.pixels)
+        recorder = Recorder(model.to(images.device), places, self._options.pixels)
 
         def values(index: int, number: int) -> Values:
             key = (networks[index], number)
@@ -60,4 +61,4 @@ class UnitValues:
             return found
 
         sizes = len(networks), len(chunks)
-        return recorded_similarities(values, sizes, pairs, nodes, self._options.similarity)
+        return recorded_similarities(values, sizes, pairs, places, self._options.similarity)

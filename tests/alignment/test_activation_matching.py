@@ -12,7 +12,6 @@ from raysweep.alignment import (
 )
 from raysweep.alignment.activation_matching import CHUNK
 from raysweep.alignment.activations import Recorder, _some_pixels, recorded_values
-from raysweep.errors import SpecError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
@@ -233,8 +232,13 @@ def test_each_unit_has_its_own_number_of_values(ordered, tensor, pixels):
     )
 
 
-def test_a_group_that_no_value_shows_is_named(digits):
-    """Units along the last of three axes: their activations are not where they are looked for."""
+def test_units_along_the_last_axis_are_compared_token_by_token():
+    """Sequences of vectors: a permuted copy is found."""
     model = torch.nn.Sequential(torch.nn.Linear(8, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3))
-    with pytest.raises(SpecError, match="group 0: no value of the network has its units along axis 1"):
-        activation_matching(model, model, torch.randn(4, 5, 8))
+    other = torch.nn.Sequential(torch.nn.Linear(8, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3))
+    images = torch.randn(40, 5, 8, generator=torch.Generator().manual_seed(0))
+    spec = PermutationSpec.trace(model, images[:2])
+    drawn = spec.random(torch.Generator().manual_seed(1))
+    other.load_state_dict(spec.apply(drawn, model.state_dict()))
+    found = activation_matching(model, other, images, pixels=5).permutation
+    assert as_lists(found) == as_lists(drawn.inverse())

@@ -165,7 +165,7 @@ def together(
     rounds: int,
     timed: Callable[[Callable[[], object]], float] = seconds,
 ) -> Record:
-    """As many mixtures in each pass as suit the device and the network, against one in each."""
+    """As many mixtures in each pass as suit the device, the network and the caches, against one in each."""
     network = FlatNetwork(build(config).to(split.images.device))
     states = [initialised(config, "kaiming_normal", seed).state_dict() for seed in range(grid.shape[1])]
     vectors, inside = [network.flatten(state) for state in states], grid[grid.max(axis=1) < 1]

@@ -8,6 +8,7 @@ import time
 import pytest
 import ray
 
+from raysweep.cluster import trials
 from raysweep.cluster.capacity import name_of
 from raysweep.cluster.suspects import Suspects
 from raysweep.cluster.trials import train_trials
@@ -118,3 +119,21 @@ def test_a_training_process_that_dies_every_time_is_a_failure(session, tmp_path)
     (failure,) = train(tmp_path, desired(check("test", {"name": "s", "train": digits | {"replicates": 1}})))
     assert "the training process died, or its storage failed, 3 times at the same step" in failure.error
     assert (failure.attempts, failure.node) == (3, name_of(ray.nodes()[0]["NodeID"]))
+
+
+def test_tune_is_given_trials_in_windows(session, monkeypatch):
+    """It keeps each until it ends; a trial that goes on elsewhere belongs to the window in which it began."""
+    monkeypatch.setattr(trials, "WINDOW", 2)
+    train = {"dataset": "digits", "width": 4, "epochs": 1, "replicates": 4}
+    wanted = desired(check("test", {"name": "s", "train": train}))
+    source = Waiting(wanted)
+    ready = trials._Ready(source, wanted.sweep.sections.resources.trial, Suspects(Hooks()))
+    first, second = (ready.suggest(name)["trial_ids"] for name in "ab")
+    assert len({*first, *second}) == 2
+    assert ready.suggest("c") is None
+    ready.again(second[0])
+    assert ready.suggest("c")["trial_ids"] == second
+    for name in "abc":
+        ready.on_trial_complete(name)
+    assert ready.suggest("d") == trials.Searcher.FINISHED
+    assert source.ready_trials == 2

@@ -142,6 +142,20 @@ def test_mixtures_that_share_a_pass_have_the_risks_that_each_has_alone(digits, n
         assert [r.loss for r in together] == pytest.approx([r.loss for r in alone], rel=1e-5)
 
 
+@pytest.mark.parametrize("width", [6, 64])
+def test_the_quicker_way_has_the_bits_of_the_other(digits, width, monkeypatch):
+    """Whichever it is on this machine; also with chunks of several sizes."""
+    monkeypatch.setattr(mixing, "EXAMPLES", 100)
+    states, grid = states_of(lambda: build(mlp(width)), 2), pair_grid(25)
+    network = FlatNetwork(build(mlp(width)))
+    vectors = [network.flatten(state) for state in states]
+    split = digits.test.first(250)
+    rule = mixing._points(network, FirstLayers(network, split.images[:2]), split, len(grid))
+    assert rule > 1
+    shared = mixing.mixed_risks(network, vectors, grid, split, rule)
+    assert [mixing.mixed_risks(network, vectors, grid, split) for _ in range(2)] == [shared] * 2
+
+
 def test_no_mixtures_have_no_risks(digits):
     network = FlatNetwork(build(mlp()))
     assert mixing.mixed_risks(network, [network.vector] * 2, pair_grid(3)[:0], digits.test) == []

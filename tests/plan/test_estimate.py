@@ -1,9 +1,10 @@
 import pytest
 
 from raysweep.plan.estimate import estimate
-from raysweep.plan.plan import done, todo
+from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
-from tests.work.plans import carry_out, contents, plan
+from raysweep.sweep.load import check
+from tests.work.plans import BASE, carry_out, contents, plan
 
 
 def left(wanted, root):
@@ -23,3 +24,20 @@ def test_as_much_is_expected_as_is_written(optimiser, tmp_path):
     checkpoint = max(len(content) for name, content in parts.items() if "step_" in name)
     resume = len(wanted.trials) * checkpoint * {"sgd": 2, "adamw": 3}[optimiser]
     assert expected == pytest.approx(written + resume, rel=0.2)
+
+
+def test_the_training_of_permutations_is_counted(tmp_path):
+    """Six operations for each product and example, as in training."""
+
+    def counted(**align):
+        sections = {"name": "s", "train": {**BASE, "epochs": 1}, "compare": {"kinds": ["direct"]}}
+        wanted = desired(check("test", sections | {"align": align}))
+        found = estimate(wanted, todo(wanted, done(wanted, Files(str(tmp_path)))))
+        return found.alignment_flops, found.training_flops / (2 * 1437)  # of two networks
+
+    options = {"steps": 3, "batch_size": 50}
+    assert counted(methods=["weight_matching"])[0] == 0
+    aligned, trained = counted(methods=["straight_through"], straight_through=options)
+    assert aligned == pytest.approx(3 * 50 * trained, rel=0.1)
+    both = counted(methods=["straight_through", "sinkhorn_rebasin"], straight_through=options)[0]
+    assert both == pytest.approx((3 * 50 + 200 * 1000) * trained, rel=0.1)

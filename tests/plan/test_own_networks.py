@@ -91,7 +91,7 @@ def test_what_cannot_be_trained_is_refused(lines, message, tmp_path, monkeypatch
 
 def test_plan_says_what_is_not_treated_like_a_layer(tmp_path):
     wanted, files = plan(prune=WHOLE, model="tests.networks:kernel"), Files(str(tmp_path))
-    text = plan_table(wanted, todo(wanted, done(wanted, files)))
+    text = plan_table(wanted, todo(wanted, done(wanted, files))) + "\n"
     factors = [f"normed.parametrizations.weight.original{place}" for place in (0, 1)]
     names = ", ".join(["kernel", *factors])
     assert f"tests.networks:kernel: init pytorch leaves as the constructor made them: {names}\n" in text

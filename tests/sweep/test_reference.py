@@ -7,10 +7,10 @@ from pathlib import Path
 
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
+from raysweep.sweep.branches import BRANCHES
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.load import check
 from raysweep.sweep.reference import reference
-from raysweep.vocabulary import CONTROLS
 from tests.readmes import marked
 
 README = (Path(__file__).parent.parent.parent / "sweeps" / "README.md").read_text()
@@ -37,7 +37,7 @@ def test_the_documented_defaults_are_those_of_an_empty_file():
 
 def test_branches_and_kinds_are_explained():
     kinds = Compare.model_json_schema(mode="serialization")["properties"]["kinds"]["items"]["enum"]
-    for name in (*CONTROLS, *kinds):
+    for name in (*BRANCHES, *kinds):
         assert f"| `{name}` |" in README, name
 
 

@@ -17,16 +17,20 @@ from raysweep.plan.effect import refuse_without_effect
 from raysweep.plan.estimate import estimate, gpu_hours
 from raysweep.plan.plan import Done, desired, todo
 from raysweep.registry import Entry
+from raysweep.store.files import Files
+from raysweep.store.trials import TrialStore
+from raysweep.sweep.branches import BRANCHES, Branch
 from raysweep.sweep.load import check
 from raysweep.sweep.problems import keys
 from raysweep.sweep.reference import reference
+from raysweep.sweep.schema import Sections
 from raysweep.training.loop import TrainingRun
 from raysweep.training.registry import OPTIMISERS, SCHEDULES, Optimiser, Schedule
 from raysweep.training.schedule import Schedule as Rates
 from raysweep.work.data import resident
 from raysweep.work.device import ways_on
 from tests.conftest import mlp, settings
-from tests.work.plans import BASE
+from tests.work.plans import BASE, carry_out
 
 HERE = "tests.sweep.test_registries"
 NEW = {
@@ -166,3 +170,26 @@ def test_options_are_checked_against_the_signature(added):
     ):
         with pytest.raises(Exception, match=said):
             desired(planned(optimiser="novel", optimiser_options=options))
+
+
+def alternate(masks, seed):
+    """As many weights of each layer as in the masks, the first ones."""
+    return {name: torch.arange(mask.numel()).view(mask.shape) < mask.sum() for name, mask in masks.items()}
+
+
+def test_a_new_branch_is_known_planned_and_trained(monkeypatch, tmp_path):
+    monkeypatch.setitem(
+        BRANCHES.entries, "novel", Branch(f"{HERE}:alternate", "Novel words.", "first weights")
+    )
+    prune = {"levels": 1, "rewind": "1st", "branches": ["novel"]}
+    sweep = check("file", {"name": "s", "train": {**BASE, "epochs": 1, "replicates": 1}, "prune": prune})
+    assert "| `prune.branches` | `novel` | Novel words. |" in reference()
+    assert "novel" in str(Sections.model_json_schema()["$defs"]["PruneRest"])
+    wanted, files = desired(sweep), Files(str(tmp_path))
+    (chain, branch) = (trial for trial in wanted.trials.values() if trial.prune)
+    assert branch.branch == "novel"
+    carry_out(wanted, files)
+    masks = [TrialStore(files).read_mask(trial.trial_id, 1) for trial in (chain, branch)]
+    for name, mask in masks[1].items():
+        assert torch.equal(mask, alternate({name: masks[0][name]}, 0)[name])
+    assert not torch.equal(masks[0]["layers.1.weight"], masks[1]["layers.1.weight"])

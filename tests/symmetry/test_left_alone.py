@@ -1,5 +1,7 @@
 """Hidden units are left in place only where an operation needs them there, and then it is said."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -86,31 +88,31 @@ def test_a_constant_that_is_written_to_is_none():
 
     network = Between(written, more=nn.Linear(6, 6))
     spec = PermutationSpec.trace(network, torch.zeros(2, 4), proved=False)  # it takes no other batch
-    assert spec.sizes == {}
-    assert sum(each.units for each in spec.left_alone) == 6  # units of two layers, tied to each other
+    assert spec.sizes == {"first": 6}  # the units of two layers, tied to each other
+    assert spec.axes["first.weight"][0] == spec.axes["more.weight"][0]
 
 
 OUT = (("first.weight", 0), ("first.bias", 0))
 PINNED = {
-    "operation mul (mul) joins them with a constant whose entries differ": (
+    "operation mul at test_left_alone.py joins them with a constant whose entries differ": (
         lambda net, x: x * MASK,
         (*OUT, ("last.weight", 1)),
         6,
         {},
     ),
-    "operation getitem (getitem) needs their order": (
+    "operation getitem at test_left_alone.py needs their order": (
         lambda net, x: torch.cat([x[:, ::2], x[:, ::2]], 1),
         OUT,
         6,
         {},
     ),
-    "operation getitem (getitem) parts a unit from the others": (
+    "operation getitem at test_left_alone.py parts a unit from the others": (
         lambda net, x: x * x[:, :1],
         OUT,
         1,
         {"first[1:6]": 5},
     ),
-    "operation avg_pool1d (avg_pool1d) needs their order": (
+    "operation avg_pool1d at test_left_alone.py needs their order": (
         lambda net, x: functional.avg_pool1d(x[:, None], 3, 1, 1).squeeze(1),
         OUT,
         6,
@@ -123,7 +125,9 @@ PINNED = {
 def test_what_stays_is_listed_with_its_reason(reason):
     function, axes, units, sizes = PINNED[reason]
     spec = PermutationSpec.trace(Between(function), torch.zeros(2, 4), proved=False)
-    assert spec.left_alone == (LeftAlone(units, reason, axes),)
+    (left,) = spec.left_alone
+    assert left == LeftAlone(units, left.reason, axes)
+    assert re.sub(r"\.py:\d+", ".py", left.reason) == reason
     assert spec.sizes == sizes
 
 
@@ -143,7 +147,7 @@ def test_units_that_are_added_to_the_input_stay_and_its_own_features_are_not_hid
     (left,) = spec.left_alone
     assert left.units == 4
     assert left.axes == (("down.weight", 0), ("down.bias", 0), ("head.weight", 1))
-    assert left.reason.startswith("operation add (add) joins them with what stays in place")
+    assert left.reason.startswith("operation add at test_left_alone.py")
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -180,7 +184,11 @@ def plain(shape, classes, width):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
 
 def sorting(shape, classes, width):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Softmax(1), nn.Linear(width, classes))
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), Sorted(), nn.Linear(width, classes))
+
+class Sorted(nn.Module):
+    def forward(self, x):
+        return x.sort(1).values
 """
 
 
@@ -197,7 +205,7 @@ def sorting(shape, classes, width):
             ],
         ),
         ("linear", ["has no hidden units that can be reordered"]),
-        ("sorting", ["module 2 (Softmax) is not understood"]),
+        ("sorting", ["8 (100%) stay", "operation sort in module 2 (Sorted) at left_alone_networks.py"]),
         ("plain", []),
     ],
 )

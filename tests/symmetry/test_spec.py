@@ -82,7 +82,7 @@ def test_zero_outputs_fail_the_proof():
 
 
 class Disguised(nn.Module):
-    """Another network when it is traced than when it runs."""
+    """Another network when it is traced, in single precision, than when it is proved in double precision."""
 
     def __init__(self):
         super().__init__()
@@ -90,11 +90,11 @@ class Disguised(nn.Module):
 
     def forward(self, input):
         hidden = self.first(input.flatten(1))
-        return self.last(hidden if isinstance(input, torch.fx.Proxy) else hidden * torch.arange(8))
+        return self.last(hidden if hidden.dtype == torch.float32 else hidden * torch.arange(8))
 
 
 def test_the_network_itself_is_part_of_the_proof():
-    with pytest.raises(SpecError, match="reordering the units of all groups changes the network's outputs"):
+    with pytest.raises(SpecError, match="reordering its units changes the network's outputs"):
         PermutationSpec.trace(Disguised(), EXAMPLE)
 
 
@@ -150,12 +150,6 @@ def test_what_does_not_fit_is_never_applied():
         spec.apply(more, state)
     with pytest.raises(ValueError, match=r"tensor layers\.1\.weight: expected 6 entries along axis 0"):
         spec.apply(spec.random(generator), build(mlp(4)).state_dict())
-
-
-def test_unknown_module_is_named():
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Softmax(dim=1), nn.Linear(8, 10))
-    with pytest.raises(SpecError, match=r"2 \(Softmax\)"):
-        PermutationSpec.trace(model, EXAMPLE)
 
 
 @given(st.integers(0, 2**31), st.integers(1, 20))

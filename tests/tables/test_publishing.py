@@ -149,6 +149,7 @@ def alignment(job, permutations, layers):
         "iterations": 7,
         "groups": [str(number) for number in range(len(permutations))],
         "permutations": permutations,
+        "factors": None,
         "layers": [
             {"parameter": name, "before": 0.0, "after": 1.0, "displacement": 2.0, "fixed_points": None}
             for name in layers

@@ -10,14 +10,20 @@ from raysweep.training import loop
 from raysweep.training.loop import TrainingRun
 from raysweep.vocabulary import Way
 from tests.conftest import mlp, settings
+from tests.connectivity.test_streaming import placed
+from tests.pretended_device import DEVICE, pretended_device
 
 STEPS = 30  # an epoch of 22 steps, whose last batch is smaller, and some of the next
 
 
+def resident(device):
+    arrays = load_arrays(DataConfig("digits"))
+    return make_resident(arrays, device, scaling_of(arrays, "unit"), streams=True)
+
+
 @pytest.fixture(scope="module")
 def streamed():
-    arrays = load_arrays(DataConfig("digits"))
-    return make_resident(arrays, torch.device("cpu"), scaling_of(arrays, "unit"), streams=True)
+    return resident(torch.device("cpu"))
 
 
 def end(data, way, **changes):
@@ -50,3 +56,15 @@ def test_the_first_examples_are_those_of_resident_data(digits, streamed):
     assert torch.equal(first.labels, digits.train.labels[:100])
     assert streamed.train.first(100) is first
     assert len(streamed.train) == len(digits.train)
+
+
+def test_a_device_gives_the_bits_of_the_cpu(digits):
+    """All tensors of an operation are on one device, or the pretended device raises an error."""
+    changes = {"augment": "flip_crop", "optimiser": "rmsprop", "momentum": 0.0}  # others are fused on devices
+    expected = end(digits, Way.PLAIN, **changes)
+    with pretended_device():
+        data = resident(torch.device(DEVICE))
+        model = placed(initialised(mlp(), "pytorch", 0), {})
+        TrainingRun(model, data, settings(**changes)).begin(STEPS)
+        found = {name: tensor.to("cpu") for name, tensor in model.state_dict().items()}
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())

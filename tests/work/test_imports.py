@@ -375,6 +375,7 @@ def test_several_settings_and_what_is_known_of_their_training(tmp_path):
     assert trials.epochs.fillna(0).tolist() == [20, 20, 0, 0]
     assert trials.momentum.isna().all()
     assert trials.group.nunique() == 2
+    assert set(variants(trials, trials)) == {"epochs 20", "epochs not known"}
 
 
 def test_a_file_that_changes_after_it_got_its_id_is_not_imported(tmp_path):

@@ -13,10 +13,12 @@ from raysweep.commands.verify import problems
 from raysweep.errors import UserError
 from raysweep.plan.plan import desired, done, todo
 from raysweep.plan.record import record_sweep
+from raysweep.registry import Entry
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.sweep.load import check
 from raysweep.sweep.measures import MEASURES
+from raysweep.sweep.reference import reference
 from raysweep.version import CodeDiffers
 from tests.readmes import marked
 from tests.work.plans import BASE, carry_out, compare_all
@@ -139,6 +141,19 @@ def test_another_file_on_a_node_is_refused(root, mine):
     (root.parent / f"{mine}.py").write_text(MARGIN + "# changed\n")
     with pytest.raises(CodeDiffers, match=f"measure '{mine}:margin': the file on this node"):
         compare_all(wanted, Files(str(root)))
+
+
+def largest_logit(logits):
+    return logits.max()
+
+
+def test_a_new_entry_is_all_that_a_measure_needs(root, monkeypatch):
+    entry = Entry(f"{__name__}:largest_logit", "Novel words.")
+    monkeypatch.setitem(MEASURES.entries, "novel", entry)
+    assert "| `compare.measures` | `novel` | Novel words. |" in reference()
+    wanted, files = planned("novel", splits=["test"]), Files(str(root))
+    compare_all(wanted, files)
+    assert len(table(root, "measures")) == len(wanted.barriers)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ import yaml
 from raysweep.alignment.joint import pairwise_objective
 from raysweep.errors import UserError
 from raysweep.plan.permutations import member_prefix
-from raysweep.plan.plan import desired
+from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.record import record_sweep
+from raysweep.plan.remarks import remarks
+from raysweep.plan.why_again import why_again
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
@@ -52,6 +55,10 @@ def drawn(target, source, spec):
 
 def wide(spec, target, source):
     return Permutation.identity({group: size + 1 for group, size in spec.sizes.items()})
+
+def scaled(spec, states):
+    identity = Permutation.identity(spec.sizes)
+    return Permutation(identity.indices, {g: torch.full((n,), 2.0) for g, n in spec.sizes.items()})
 
 def twice(spec, states):
     return [Permutation.identity(spec.sizes)]
@@ -151,7 +158,8 @@ def test_another_text_of_the_file_is_another_method(files, own, tmp_path):
     wanted = desired(sweep(method, ["direct"]))
     with (tmp_path / f"{own}.py").open("a") as file:
         file.write("# changed\n")
-    assert not wanted.alignments.keys() & desired(sweep(method, ["direct"])).alignments.keys()
+    now = desired(sweep(method, ["direct"]))
+    assert not wanted.alignments.keys() & now.alignments.keys()
     sections = wanted.sweep.sections
     aligner = Aligner(
         sections.align,
@@ -172,6 +180,7 @@ def test_global_generators_are_seeded_while_it_runs(files, own):
     [
         ("wide", "wide'.*does not fit the network: group .* has 5 units"),
         ("twice", "returns list of 1; expected a Permutation, or a list of 2 Permutations"),
+        ("scaled", "scaled': only permutations are stored, without factors"),
         ("nothing", "nothing' returns NoneType; expected"),
         ("fails", "fails' fails: RuntimeError: no luck"),
     ],
@@ -198,6 +207,8 @@ def test_what_cannot_be_called_is_refused_before_anything_is_trained(own, functi
 def test_a_method_of_pairs_aligns_no_more_networks(own):
     wanted = desired(sweep(f"{own}:drawn", ["direct", "joint"]))
     assert {job.comparison.kind for job in wanted.barriers.values()} == {"direct"}
+    (line,) = remarks(wanted)
+    assert line == f"{own}:drawn: aligns two networks alone, so nothing is aligned jointly by it"
 
 
 def test_the_example_of_the_documentation_aligns(files, tmp_path, monkeypatch):
@@ -217,3 +228,17 @@ def test_the_example_of_the_documentation_aligns(files, tmp_path, monkeypatch):
 def test_options_of_a_method_that_is_not_asked_for_are_refused():
     with pytest.raises(UserError, match="method_options: mine:align is not a module:function among methods"):
         check("test", {"name": "s", "train": TRAIN, "align": {"method_options": {"mine:align": {}}}})
+
+
+def test_a_plan_says_that_the_file_of_a_method_changed(tmp_path, own):
+    files, method = Files(str(tmp_path / "root")), f"{own}:shuffled"
+    asked = {"name": "s", "train": {**TRAIN, "replicates": 2}, "align": {"methods": [method]}}
+    asked["compare"] = {"kinds": ["direct"]}
+    wanted = desired(check("test", asked))
+    carry_out(wanted, files)
+    record_sweep(files, wanted)
+    with (tmp_path / f"{own}.py").open("a") as file:
+        file.write("# changed\n")
+    now = desired(check("test", asked))
+    (line,) = why_again(files, now, todo(now, done(now, files)))
+    assert line == f"why again: alignments like stored ones but for the file of {method} changed: 1"

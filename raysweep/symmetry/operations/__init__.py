@@ -1,8 +1,12 @@
 """What each operation of torch does to the axes of its operands, by the operation's name.
 
-A handler is called as `handler(groups, result, *args, **kwargs)` with the operation's own arguments,
-tensors among them being `Traced`. It unifies axes and returns those of the result (a list of them for a
-tuple of tensors). It raises `NotUnderstoodError` for arguments that it cannot follow.
+A handler is called as `handler(groups, result, *args, **kwargs)` with the operation's own arguments, tensors
+among them being `Traced`. It unifies axes and returns those of the result (a list of them for several
+tensors). It raises `NotUnderstoodError` for arguments that it cannot follow; the axes that reach the
+operation then stay in place.
+
+Handlers in `DIVIDED` are given divided axes, and raise `Undivided` where the order inside matters; all others
+are given plain axes.
 """
 
 from collections.abc import Callable
@@ -12,7 +16,15 @@ import torch
 
 from raysweep.symmetry.axes import Value
 from raysweep.symmetry.groups import Groups
-from raysweep.symmetry.operations import arranging, elementwise, layers, reducing, reshaping
+from raysweep.symmetry.operations import (
+    arranging,
+    contracting,
+    elementwise,
+    layers,
+    recurrent,
+    reducing,
+    reshaping,
+)
 from raysweep.symmetry.traced import Traced
 
 Handler = Callable[..., Any]
@@ -25,37 +37,77 @@ def _pool(spatial: int) -> Handler:
     return handler
 
 
-CONTRACTIONS: frozenset[Handler] = frozenset(
-    {layers.linear, layers.matmul, layers.convolution, layers.transposed_convolution}
+RESHAPES = (
+    *("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel", "view_as", "reshape_as"),
 )
-OPERATIONS: dict[str, Handler] = {
+MATMULS = ("matmul", "mm", "bmm", "mv", "dot", "vdot")
+ADDED_MATMULS = ("addmm", "baddbmm", "addmv")
+PRODUCTS = (*MATMULS, *ADDED_MATMULS)
+TRANSPOSITIONS: dict[str, Handler] = {
+    "permute": arranging.permute,
+    **dict.fromkeys(("transpose", "swapaxes", "swapdims"), arranging.transpose),
+    **dict.fromkeys(("t", "T"), arranging.reverse),
+    **dict.fromkeys(("mT", "adjoint"), arranging.matrix_transpose),
+    **dict.fromkeys(("movedim", "moveaxis"), arranging.move),
+}
+DIVIDING: dict[str, Handler] = {
     **dict.fromkeys(elementwise.ELEMENTWISE, elementwise.elementwise),
     **dict.fromkeys(elementwise.CONVERSIONS, elementwise.conversion),
     **dict.fromkeys(elementwise.DROPOUTS, elementwise.dropout),
+    **dict.fromkeys(elementwise.SOFTMAXES, elementwise.unary),
+    **dict.fromkeys(MATMULS, contracting.matmul),
+    **dict.fromkeys(ADDED_MATMULS, contracting.addmm),
+    "einsum": contracting.einsum,
+    "bilinear": contracting.bilinear,
+    "linear": contracting.linear,
+    "scaled_dot_product_attention": contracting.attention,
+    **dict.fromkeys(RESHAPES, reshaping.reshape),
+    **TRANSPOSITIONS,
+    **dict.fromkeys(("chunk", "split", "tensor_split"), arranging.pieces),
+    "unbind": arranging.unbind,
+    "select": arranging.select,
+    "narrow": arranging.narrow,
+    "getitem": arranging.getitem,
+}
+OPERATIONS: dict[str, Handler] = {
+    **DIVIDING,
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), layers.convolution),
     **dict.fromkeys(
         ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), layers.transposed_convolution
     ),
     **dict.fromkeys(("batch_norm", "instance_norm", "prelu"), layers.channelwise),
     **dict.fromkeys(("layer_norm", "rms_norm"), layers.layer_norm),
-    **dict.fromkeys(("matmul", "mm"), layers.matmul),
-    "linear": layers.linear,
     "group_norm": layers.group_norm,
-    **dict.fromkeys(
-        ("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel", "view_as", "reshape_as"),
-        reshaping.reshape,
-    ),
-    "permute": arranging.permute,
-    **dict.fromkeys(("transpose", "swapaxes", "swapdims"), arranging.transpose),
-    "t": arranging.reverse,
-    "getattr": arranging.attribute,
-    "getitem": arranging.getitem,
+    "weight_norm": layers.weight_norm,
+    "embedding": arranging.embedding,
+    "glu": arranging.gated,
+    **{name: recurrent.Recurrent(gates) for name, gates in recurrent.GATES.items()},
     **dict.fromkeys(("cat", "concat", "concatenate"), arranging.concatenate),
     "stack": arranging.stack,
-    **dict.fromkeys(("chunk", "split"), arranging.pieces),
-    **dict.fromkeys(("expand", "expand_as"), arranging.expand),
+    **dict.fromkeys(("expand", "expand_as", "broadcast_to"), arranging.expand),
+    **dict.fromkeys(("repeat", "tile"), arranging.repeat),
     "pad": arranging.pad,
+    "setitem": arranging.setitem,
+    "channel_shuffle": reshaping.channel_shuffle,
+    "pixel_shuffle": reshaping.pixel_shuffle,
+    "pixel_unshuffle": reshaping.pixel_unshuffle,
+    **{name: arranging.Along(*how) for name, how in arranging.ALONG.items()},
     **{name: _pool(spatial) for name, spatial in reducing.POOLS.items()},
     **dict.fromkeys(("interpolate", "upsample"), reducing.interpolate),
     **dict.fromkeys(reducing.REDUCTIONS, reducing.reduce),
 }
+DIVIDED: frozenset[Handler] = frozenset(DIVIDING.values())
+# Operations whose operands are not copies of an entry where they are constants that are equal along an axis.
+CONTRACTIONS: frozenset[Handler] = frozenset(
+    {
+        contracting.linear,
+        contracting.matmul,
+        contracting.einsum,
+        contracting.bilinear,
+        layers.convolution,
+        layers.transposed_convolution,
+    }
+)
+# Their results have the form of a tensor, and nothing of its values.
+FORMS = frozenset({"zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"})
+FORMS |= {"new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"}

@@ -4,62 +4,54 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.axes import Axis, Value, length, still
+from raysweep.symmetry.axes import Value
 from raysweep.symmetry.groups import Groups
+from raysweep.symmetry.operations.contracting import contract
 from raysweep.symmetry.traced import NotUnderstoodError, Traced
 
-_ALGEBRA = ("add", "sub", "mul", "div", "truediv", "iadd", "isub", "imul", "itruediv", "rsub", "pow")
+_ALGEBRA = (
+    *("add", "sub", "mul", "div", "truediv", "iadd", "isub", "imul", "itruediv", "ipow", "rsub", "radd"),
+    *("rmul", "rdiv", "rtruediv", "rpow", "pow", "divide", "multiply", "subtract", "true_divide"),
+    "float_power",
+)
 _CURVES = (
-    "neg",
-    "abs",
-    "sign",
-    "reciprocal",
-    "square",
-    "sqrt",
-    "rsqrt",
-    "exp",
-    "expm1",
-    "log",
-    "log1p",
-    "sin",
+    *("positive", "neg", "abs", "sign", "reciprocal", "square", "sqrt", "rsqrt", "exp", "exp2", "expm1"),
+    *("log", "log2", "log10", "log1p", "sin", "cos", "tan", "atan", "sinh", "cosh", "floor", "ceil"),
+    *("round", "nan_to_num"),
 )
 _BOUNDS = ("clamp", "clip", "clamp_min", "clamp_max", "minimum", "maximum", "hardtanh", "relu6", "threshold")
-_SMOOTH = ("sigmoid", "logsigmoid", "tanh", "gelu", "silu", "mish", "elu", "selu", "celu", "softplus", "erf")
-_COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "logical_and", "logical_or", "logical_not", "masked_fill")
-_KINKED = ("relu", "leaky_relu", "hardsigmoid", "hardswish", "hardshrink", "softshrink", "tanhshrink")
-ELEMENTWISE = (
-    *_ALGEBRA,
-    *_CURVES,
-    *_BOUNDS,
-    *_SMOOTH,
-    *_KINKED,
-    *_COMPARISONS,
-    "cos",
-    "softsign",
-    "where",
-    "lerp",
-    "addcmul",
+_SMOOTH = (
+    *("sigmoid", "logsigmoid", "tanh", "gelu", "silu", "mish", "elu", "selu", "celu", "softplus"),
+    *("softsign", "erf"),
 )
-CONVERSIONS = ("contiguous", "clone", "detach", "to", "float", "double", "half", "bfloat16")
+_COMPARISONS = (
+    *("gt", "ge", "lt", "le", "eq", "ne", "logical_and", "logical_or", "logical_not", "and", "or", "xor"),
+    *("invert", "isnan", "isinf", "masked_fill", "bitwise_and", "bitwise_or", "bitwise_not"),
+)
+_KINKED = (
+    *("relu", "leaky_relu", "hardsigmoid", "hardswish", "hardshrink", "softshrink", "tanhshrink", "rrelu"),
+    *("where", "lerp", "addcmul", "addcdiv"),
+)
+ELEMENTWISE = (*_ALGEBRA, *_CURVES, *_BOUNDS, *_SMOOTH, *_KINKED, *_COMPARISONS)
+CONVERSIONS = (
+    *("contiguous", "clone", "detach", "data", "to", "type", "type_as", "float", "double", "half"),
+    *("bfloat16", "cpu", "cuda"),
+)
+SOFTMAXES = ("softmax", "softmin", "log_softmax", "normalize")  # no entry along their axis is special
 DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 
 
 def elementwise(groups: Groups, result: torch.Tensor, *args: Any, **kwargs: Any) -> Value:
     """Axes that are not broadcast move together in all operands."""
     operands = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, Traced)]
-    return tuple(
-        _meet(groups, size, [o.axes[-from_end] for o in operands if o.tensor.dim() >= from_end])
-        for from_end, size in zip(range(result.dim(), 0, -1), result.shape, strict=True)
-    )
+    rank = result.dim()
+    labels = [range(rank - operand.tensor.dim(), rank) for operand in operands]
+    return contract(groups, operands, labels, range(rank))
 
 
-def _meet(groups: Groups, size: int, axes: list[Axis]) -> Axis:
-    full = [axis for axis in axes if length(axis) == size]
-    if size == 1 or not full:
-        return still(size)
-    for axis in full[1:]:
-        groups.merge(full[0], axis)
-    return full[0]
+def unary(groups: Groups, result: torch.Tensor, input: Traced, *_: Any, **__: Any) -> Value:
+    """Any reordering of the entries reorders those of the result; softmax is an example."""
+    return input.axes
 
 
 def conversion(groups: Groups, result: torch.Tensor, tensor: Traced, *_: Any, **__: Any) -> Value:

@@ -9,25 +9,6 @@ from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.traced import NotUnderstoodError, Traced, fix_all
 
 
-def linear(
-    groups: Groups, result: torch.Tensor, input: Traced, weight: Traced, bias: Traced | None = None
-) -> Value:
-    if weight.tensor.dim() != 2:
-        raise NotUnderstoodError("has a weight that is not a matrix")
-    out, features = weight.axes
-    groups.merge(input.axes[-1], features)
-    if bias is not None:
-        groups.merge(out, bias.axes[0])
-    return (*input.axes[:-1], out)
-
-
-def matmul(groups: Groups, result: torch.Tensor, input: Traced, other: Traced) -> Value:
-    if input.tensor.dim() != 2 or other.tensor.dim() != 2:
-        raise NotUnderstoodError("multiplies tensors that are not matrices")
-    groups.merge(input.axes[1], other.axes[0])
-    return (input.axes[0], other.axes[1])
-
-
 def convolution(
     units: Groups,
     result: torch.Tensor,
@@ -87,6 +68,13 @@ def channelwise(groups: Groups, result: torch.Tensor, input: Traced, *args: Any,
         if isinstance(vector, Traced) and vector.tensor.numel() > 1:
             groups.merge(input.axes[1], vector.axes[0])
     return input.axes
+
+
+def weight_norm(groups: Groups, result: torch.Tensor, direction: Traced, norm: Traced, dim: int = 0) -> Value:
+    """The norm has one number for each entry along axis `dim`."""
+    if dim >= 0 and norm.tensor.numel() > 1:
+        groups.merge(direction.axes[dim], norm.axes[dim])
+    return direction.axes
 
 
 def layer_norm(

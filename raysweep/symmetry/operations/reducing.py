@@ -9,7 +9,10 @@ from raysweep.symmetry.axes import Value, still
 from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.traced import NotUnderstoodError, Traced, fix_all
 
-REDUCTIONS = ("mean", "sum", "amax", "amin", "logsumexp")
+REDUCTIONS = (
+    *("mean", "sum", "nansum", "nanmean", "amax", "amin", "max", "min", "logsumexp", "var", "std", "norm"),
+    *("linalg_vector_norm", "prod", "any", "all", "count_nonzero"),
+)
 POOLS = {
     f"{kind}_pool{axes}d": axes
     for kind in ("avg", "max", "adaptive_avg", "adaptive_max")
@@ -35,8 +38,11 @@ def reduce(
     input: Traced,
     dim: int | Sequence[int] | None = None,
     keepdim: bool = False,
-    dtype: torch.dtype | None = None,
+    **_: Any,
 ) -> Value:
+    """Raises `NotUnderstoodError` for what returns more than one tensor, such as the positions of maxima."""
+    if not isinstance(result, torch.Tensor):
+        raise NotUnderstoodError("returns positions too; take amax or amin")
     rank = input.tensor.dim()
     dims = range(rank) if dim is None or dim == () else [dim] if isinstance(dim, int) else dim
     reduced = {each % rank for each in dims}

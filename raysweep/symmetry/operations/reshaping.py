@@ -6,9 +6,12 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.axes import Axis, Segment, Value, length, scaled, still
+from raysweep.symmetry.axes import Axis, Divided, Part, Value, length, scaled, still
 from raysweep.symmetry.groups import Groups
-from raysweep.symmetry.traced import NotUnderstoodError, Traced
+from raysweep.symmetry.operations.dividing import divide, moves, simply_divided
+from raysweep.symmetry.traced import NotUnderstoodError, Traced, Undivided, fix_all
+
+Axes = list[Axis]
 
 
 def reshape(groups: Groups, result: torch.Tensor, input: Traced, *_: Any, **__: Any) -> Value:
@@ -21,9 +24,9 @@ def reshape(groups: Groups, result: torch.Tensor, input: Traced, *_: Any, **__: 
     return tuple(still(1) if size == 1 else next(axes) for size in result.shape)
 
 
-def _regroup(groups: Groups, old: list[Axis], new: list[int]) -> list[Axis]:
+def _regroup(groups: Groups, old: Axes, new: list[int]) -> Axes:
     """Reshape the shortest runs of axes whose sizes have equal products, one after the other."""
-    axes: list[Axis] = []
+    axes: Axes = []
     while old:
         olds, news = [old.pop(0)], [new.pop(0)]
         while (size := math.prod(map(length, olds))) != math.prod(news):
@@ -31,39 +34,82 @@ def _regroup(groups: Groups, old: list[Axis], new: list[int]) -> list[Axis]:
                 olds.append(old.pop(0))
             else:
                 news.append(new.pop(0))
-        axis = reduce(lambda outer, inner: _combine(groups, outer, inner), olds)
-        for count in news[:-1]:
-            outer, axis = _divide(groups, axis, count)
-            axes.append(outer)
-        axes.append(axis)
+        if len(olds) == 1 == len(news):
+            axes += olds
+            continue
+        whole = reduce(lambda outer, inner: _combine(groups, outer, inner), _joined(olds))
+        axes += _divided(groups, whole, news)
     return axes
 
 
+def _joined(axes: Axes) -> list[Axis]:
+    """Join the parts of divided axes. Raises `Undivided` where they are not all there, in their order."""
+    found: list[Axis] = []
+    rest = list(axes)
+    while rest:
+        first = rest.pop(0)
+        if isinstance(first, Part):
+            missing = first.whole.parts()[1:]
+            following = rest[: len(missing)]
+            if first.number or len(following) < len(missing):
+                raise Undivided
+            for wanted, given in zip(missing, following, strict=True):
+                if not (
+                    isinstance(given, Part) and given.whole is first.whole and given.number == wanted.number
+                ):
+                    raise Undivided
+            del rest[: len(missing)]
+            first = first.whole.axis
+        found.append(first)
+    return found
+
+
+def _divided(groups: Groups, axis: Axis, sizes: list[int]) -> Axes:
+    """Divide an axis; where that would tie its entries to each other, this is left open."""
+    found: Axes = []
+    for number, count in enumerate(sizes[:-1]):
+        simple = simply_divided(groups, axis, count)
+        if simple is None:
+            return [*found, *Divided(axis, tuple(sizes[number:])).parts()]
+        outer, axis = simple
+        found.append(outer)
+    return [*found, axis]
+
+
 def _combine(groups: Groups, outer: Axis, inner: Axis) -> Axis:
-    """Make one axis of two; where both move, the inner one is made to stay in place."""
-    if _moves(groups, outer):
+    """Make one axis of two; where both move, the inner one is made to stay in place, unless it holds
+    copies."""
+    if moves(groups, outer) and moves(groups, inner):
+        if groups.are_copies(inner):
+            joined = groups.new("copies", length(outer) * length(inner))
+            groups.block(joined, outer)
+            return joined
         groups.fix(inner)
-    if _moves(groups, inner):
+    if moves(groups, inner):
         return inner * length(outer)
     return scaled(outer, length(inner))
 
 
-def _divide(groups: Groups, axis: Axis, count: int) -> tuple[Axis, Axis]:
-    """Divide an axis into `count` equal runs: the axis of the runs, and the axis within a run."""
-    axis = groups.resolve(axis)
-    inner = length(axis) // count
-    if not _moves(groups, axis):
-        return still(count, axis[0].why), still(inner, axis[0].why)
-    if all(s.size % inner == 0 and (s.group is None or s.repeat % inner == 0) for s in axis):
-        return tuple(Segment(s.group, s.size // inner, max(1, s.repeat // inner)) for s in axis), still(inner)
-    run = axis[: len(axis) // count]
-    if run * count == axis:
-        return still(count), run
-    name = next(s.group for s in axis if s.group is not None)
-    outer = groups.new(f"{name}.blocks", count)
-    groups.merge(axis, scaled(outer, inner))
-    return outer, still(inner)
+def channel_shuffle(groups: Groups, result: torch.Tensor, input: Traced, number: int) -> Value:
+    """The channels lie in `number` runs, whose first entries come first, and then the second ones."""
+    axis = input.axes[1]
+    assert not isinstance(axis, Part)
+    outer, inner = divide(groups, axis, number)
+    return (input.axes[0], _combine(groups, inner, outer), *input.axes[2:])
 
 
-def _moves(groups: Groups, axis: Axis) -> bool:
-    return any(segment.group is not None for segment in groups.resolve(axis))
+def pixel_shuffle(groups: Groups, result: torch.Tensor, input: Traced, factor: int) -> Value:
+    """Runs of channels become the pixels of one channel."""
+    channels, *places = input.axes[-3:]
+    fix_all(groups, places)
+    assert not isinstance(channels, Part)
+    outer, _ = divide(groups, channels, result.shape[-3])
+    return (*input.axes[:-3], outer, *(still(size) for size in result.shape[-2:]))
+
+
+def pixel_unshuffle(groups: Groups, result: torch.Tensor, input: Traced, factor: int) -> Value:
+    """The pixels of one channel become runs of channels."""
+    channels, *places = input.axes[-3:]
+    fix_all(groups, places)
+    assert not isinstance(channels, Part)
+    return (*input.axes[:-3], scaled(channels, factor**2), *(still(size) for size in result.shape[-2:]))

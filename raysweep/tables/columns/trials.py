@@ -1,5 +1,6 @@
 """Columns of `trials` and of `metrics`."""
 
+from raysweep.sweep.branches import BRANCHES
 from raysweep.sweep.prune import PRUNED, Pruning
 from raysweep.sweep.train import Training
 from raysweep.tables.columns.shared import BOOL, COMPUTED_ON, FLOAT, GROUP, INT, SHOWN, TEXT, listed
@@ -11,7 +12,7 @@ TRIALS: list[Column] = [
     (
         "branch",
         TEXT,
-        f"What the trial is: {listed(Branch)}.",
+        f"What the trial is: {listed([*Branch, *BRANCHES])}.",
     ),
     (
         "parent_trial",

@@ -1,0 +1,169 @@
+"""Listens to the functions of torch that a network calls while it runs, in the order in which it calls them.
+
+The network runs as it is, so that whatever Python does between two calls (loops, conditions on shapes, hooks)
+needs no understanding. Calls are numbered; the numbers do not depend on the size of the batch.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from raysweep.symmetry.attention import multi_head_attention
+
+SILENT = frozenset(  # what asks for the form of a tensor, and computes nothing
+    {
+        *(
+            "shape",
+            "size",
+            "dim",
+            "ndim",
+            "ndimension",
+            "numel",
+            "nelement",
+            "len",
+            "stride",
+            "dtype",
+            "device",
+        ),
+        *(
+            "layout",
+            "requires_grad",
+            "grad",
+            "grad_fn",
+            "is_leaf",
+            "is_cuda",
+            "is_meta",
+            "is_nested",
+            "is_sparse",
+        ),
+        *(
+            "is_floating_point",
+            "is_complex",
+            "is_contiguous",
+            "is_quantized",
+            "is_mkldnn",
+            "is_tensor",
+            "assert",
+        ),
+        *(
+            "storage_offset",
+            "data_ptr",
+            "get_device",
+            "itemsize",
+            "element_size",
+            "version",
+            "names",
+            "has_names",
+        ),
+        *("is_cpu", "is_mps", "is_xpu", "is_inference", "is_same_size", "result_type", "can_cast", "nbytes"),
+    }
+)
+WRITTEN_OUT: dict[str, Callable[..., Any]] = {"multi_head_attention_forward": multi_head_attention}
+OURS = ("torch", "raysweep.symmetry")  # packages whose frames are not the user's
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a function of torch; `name` is without underscores, and empty for a function that is not
+    torch's."""
+
+    number: int
+    name: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def run(self) -> Any:
+        return self.function(*self.args, **self.kwargs)
+
+    def tensors(self) -> list[torch.Tensor]:
+        """Return the tensors among the arguments."""
+        leaves = pytree.tree_leaves((self.args, self.kwargs))
+        return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+class Listener(TorchFunctionMode):
+    """A context in which every call of a function of torch is given to `heard`, which carries it out."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._calls = self._inside = 0
+
+    def __enter__(self) -> "Listener":
+        """Begin to listen; the numbers begin anew, unless it listens already."""
+        if not self._inside:
+            self._calls = 0
+        self._inside += 1
+        return super().__enter__()  # type: ignore[no-untyped-call,no-any-return]
+
+    def __exit__(self, *raised: Any) -> None:
+        self._inside -= 1
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name, given = name_of(func), kwargs or {}
+        if name in SILENT:
+            return func(*args, **given)
+        if name in WRITTEN_OUT:
+            with self:
+                return WRITTEN_OUT[name](*args, **given)
+        self._calls += 1
+        return self.heard(Call(self._calls - 1, name, func, args, given))
+
+    def heard(self, call: Call) -> Any:
+        """Carry out a call and return its result."""
+        return call.run()
+
+
+class Treating(Listener):
+    """Gives the result of each call of these numbers to a function, whose result takes its place."""
+
+    def __init__(self, treatments: Mapping[int, Callable[[Any], Any]]) -> None:
+        super().__init__()
+        self._treatments = treatments
+
+    def heard(self, call: Call) -> Any:
+        result, treatment = call.run(), self._treatments.get(call.number)
+        return result if treatment is None else treatment(result)
+
+
+def name_of(function: Any) -> str:
+    """Return the name of a function of torch: `add` for `Tensor.__add__`, `torch.add` and `Tensor.add_`
+    alike."""
+    module = getattr(function, "__module__", None) or "torch"
+    if module.split(".")[0] not in ("torch", "_operator"):
+        return ""
+    name = str(getattr(function, "__name__", ""))
+    if name in ("__get__", "__set__"):  # of a property
+        name = str(getattr(function.__self__, "__name__", ""))
+    return name.strip("_")
+
+
+class Callers:
+    """Says where in a network a call comes from."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._names = {id(module): name for name, module in network.named_modules()}
+
+    def current(self) -> str:
+        """Return the innermost module of the current call, and the line of the user's code."""
+        module, line, owner = "", "", None
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and owner is not self._network:
+            owner = frame.f_locals.get("self")
+            if not module and self._names.get(id(owner)):
+                module = f" in module {self._names[id(owner)]} ({type(owner).__name__})"
+            if not line and not str(frame.f_globals.get("__name__", "")).startswith(OURS):
+                line = f" at {frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+            frame = frame.f_back
+        return module + line

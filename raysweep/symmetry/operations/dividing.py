@@ -1,0 +1,57 @@
+"""Axes that a reshape has divided: the axis of their blocks, and what they are where nothing more is
+known."""
+
+from raysweep.symmetry.axes import Axis, Divided, Part, Segment, length, scaled, still
+from raysweep.symmetry.groups import Groups
+
+
+def heads_of(groups: Groups, whole: Divided) -> Axis:
+    """Return the axis of the runs of an axis that is divided in two; the entries inside each run stay
+    free."""
+    if whole.heads is None:
+        whole.heads = groups.new(f"{_name(groups, whole.axis)}.blocks", whole.sizes[0])
+        groups.block(whole.axis, whole.heads)
+    return whole.heads
+
+
+def undivided(groups: Groups, whole: Divided) -> list[Axis]:
+    """Return the axes into which an axis is divided, the inner ones of which stay in place."""
+    axes, rest = [], whole.axis
+    for size in whole.sizes[:-1]:
+        outer, rest = divide(groups, rest, size)
+        axes.append(outer)
+    if whole.heads is not None:
+        groups.merge(whole.heads, axes[0])
+    return [*axes, rest]
+
+
+def divide(groups: Groups, axis: Axis, count: int) -> tuple[Axis, Axis]:
+    """Divide an axis into `count` equal runs: the axis of the runs, and the axis within a run."""
+    simple = simply_divided(groups, axis, count)
+    if simple is not None:
+        return simple
+    inner = length(axis) // count
+    outer = groups.new(f"{_name(groups, axis)}.blocks", count)
+    groups.merge(axis, scaled(outer, inner))
+    return outer, still(inner)
+
+
+def simply_divided(groups: Groups, axis: Axis, count: int) -> tuple[Axis, Axis] | None:
+    """Divide an axis where this ties no entries to each other; None where it does."""
+    axis = groups.resolve(axis)
+    inner = length(axis) // count
+    if not moves(groups, axis):
+        return still(count, axis[0].why), still(inner, axis[0].why)
+    if all(s.size % inner == 0 and (s.group is None or s.repeat % inner == 0) for s in axis):
+        return tuple(Segment(s.group, s.size // inner, max(1, s.repeat // inner)) for s in axis), still(inner)
+    run = axis[: len(axis) // count]
+    return (still(count), run) if run * count == axis else None
+
+
+def moves(groups: Groups, axis: Axis) -> bool:
+    """Whether an entry of an axis moves."""
+    return isinstance(axis, Part) or any(segment.group is not None for segment in groups.resolve(axis))
+
+
+def _name(groups: Groups, axis: Axis) -> str:
+    return next((s.group for s in groups.resolve(axis) if s.group is not None), "units")

@@ -1,0 +1,96 @@
+"""Recurrent layers: the gates of a layer are runs of its rows, in which the units are permuted alike."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from raysweep.symmetry.axes import Axis, Value, still
+from raysweep.symmetry.groups import Groups
+from raysweep.symmetry.traced import NotUnderstoodError, Stacked, Traced, fix_all
+
+GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+
+
+class Recurrent:
+    """What a layer of so many gates does; it is called as torch calls its own (`torch.lstm` and the like)."""
+
+    def __init__(self, gates: int) -> None:
+        self._gates = gates
+
+    def __call__(
+        self,
+        groups: Groups,
+        result: Sequence[torch.Tensor],
+        input: Traced,
+        states: Any,
+        weights: Sequence[Traced],
+        has_biases: bool,
+        layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
+        batch_first: bool = False,
+    ) -> list[Any]:
+        """Return the axes of the output, and of the last states, of which each layer has its own units."""
+        if not isinstance(weights, Sequence) or isinstance(input.tensor, tuple):
+            raise NotUnderstoodError("is given packed sequences")
+        directions, each = 1 + bidirectional, 2 + 2 * has_biases
+        if len(weights) != layers * directions * each:
+            raise NotUnderstoodError("has a projection")
+        units, incoming = input.axes[-1], input.axes[-1]
+        lasts: list[Axis] = []
+        for layer in range(layers):
+            found = []
+            for direction in range(directions):
+                at = (layer * directions + direction) * each
+                found.append(self._layer(groups, incoming, weights[at : at + each]))
+            lasts += found
+            units = tuple(segment for axis in found for segment in axis)
+            incoming = units
+        for state in states if isinstance(states, Sequence) else (states,):
+            self._begin(groups, state, lasts)
+        values: list[Any] = [(*input.axes[:-1], units)]
+        for state in result[1:]:
+            batch = still(state.shape[1]) if state.dim() == 3 else ()
+            values.append(_Last((still(state.shape[0]), *([batch] if batch else [])), tuple(lasts)))
+        return values
+
+    def _layer(self, groups: Groups, incoming: Any, weights: Sequence[Traced]) -> Axis:
+        """Tie the axes of the weights of one layer and direction; return the axis of its units."""
+        inputs, recurrent, *biases = weights
+        units: Axis = recurrent.axes[1]  # type: ignore[assignment]
+        groups.merge(inputs.axes[1], incoming)  # type: ignore[arg-type]
+        for each in (inputs, recurrent, *biases):
+            groups.merge(each.axes[0], units * self._gates)  # type: ignore[arg-type]
+        return units
+
+    @staticmethod
+    def _begin(groups: Groups, state: Traced, lasts: Sequence[Axis]) -> None:
+        """Tie the units of the states from which the layers begin to those of the layers."""
+        fix_all(groups, state.axes[:1])
+        if isinstance(state, Stacked):
+            for one, other in zip(state.units, lasts, strict=True):
+                groups.merge(one, other)
+            return
+        if groups.are_copies(state.axes[-1]):
+            return  # zeros, in which every order is the same
+        for units in lasts:
+            groups.merge(state.axes[-1], units)  # type: ignore[arg-type]
+
+
+class _Last(tuple[Any, ...]):
+    """The axes of last states, with the units of every layer."""
+
+    units: tuple[Axis, ...]
+
+    def __new__(cls, before: Value, units: tuple[Axis, ...]) -> "_Last":
+        made = super().__new__(cls, (*before, units[0]))
+        made.units = units
+        return made
+
+
+def traced(tensor: torch.Tensor, value: Any, check: Any) -> Traced:
+    """Pair a result with its axes."""
+    found: Traced = check(tensor, tuple(value))
+    return Stacked(tensor, found.axes, value.units) if isinstance(value, _Last) else found

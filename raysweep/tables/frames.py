@@ -1,0 +1,22 @@
+"""Published tables as data frames, read without what nobody asks for."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+# Columns of which no mean and no figure is made; a list of weights takes 150 bytes of memory.
+PASSED_OVER = {
+    "barriers": {"loss_weights", "error_weights", "hardware", "software", "provenance", "execution"}
+}
+
+
+def read_frame(folder: Path, table: str) -> pd.DataFrame:
+    """Return a table of the sweep in a folder, without the columns in `PASSED_OVER`.
+
+    Raises `FileNotFoundError` where there is none, and `OSError` or `pyarrow.ArrowException` for files that
+    cannot be read.
+    """
+    path, but = folder / table, PASSED_OVER.get(table, set())
+    names = [name for name in pq.ParquetDataset(path).schema.names if name not in but] if but else None
+    return pd.read_parquet(path, columns=names or None)

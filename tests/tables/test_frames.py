@@ -1,0 +1,24 @@
+"""Tables as data frames."""
+
+import pandas as pd
+import pytest
+
+from raysweep.tables.frames import PASSED_OVER, read_frame
+from raysweep.tables.schemas import TABLES, dimensions
+from tests.analysis.planned import planned
+
+
+def test_a_frame_has_all_that_rows_are_about(tmp_path):
+    tables = planned({})
+    for name, frame in tables.items():
+        frame.to_parquet(tmp_path / name)
+    barriers = read_frame(tmp_path, "barriers")
+    assert set(dimensions("barriers")) < set(barriers)
+    assert not set(barriers) & PASSED_OVER["barriers"]
+    pd.testing.assert_frame_equal(barriers, pd.read_parquet(tmp_path / "barriers")[list(barriers)])
+    assert list(read_frame(tmp_path, "trials")) == [name for name, _, _ in TABLES["trials"]]
+
+
+def test_a_missing_table_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_frame(tmp_path, "barriers")
