@@ -175,6 +175,7 @@ ANALYSES = (  # modules of `analysis/`
     "calibration",
     "joint",
     "means",
+    "methods",
     "narrow_in_wide",
     "pruning",
     "tasks",

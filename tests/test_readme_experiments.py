@@ -20,6 +20,7 @@ OTHERS = (
     "calibration_digits",
     "cross_task_digits",
     "halves_digits",
+    "learned_digits",
     "narrow_in_wide_digits",
     "transitivity_digits",
     "width_fashion_mnist",

@@ -22,6 +22,7 @@ from raysweep.alignment.frank_wolfe import frank_wolfe
 from raysweep.alignment.hybrids import hybrid
 from raysweep.alignment.joint import JointAlignment, joint_matching
 from raysweep.alignment.joint_activations import joint_activation_matching, match_jointly
+from raysweep.alignment.learned import learned
 from raysweep.alignment.monomial_matching import monomial_matching
 from raysweep.alignment.padding import pad, prove_padding
 from raysweep.alignment.sinkhorn_rebasin import sinkhorn_rebasin
@@ -41,6 +42,7 @@ __all__ = [
     "joint_matching",
     "joint_similarities",
     "layer_similarities",
+    "learned",
     "match_activations",
     "match_jointly",
     "match_similarities",

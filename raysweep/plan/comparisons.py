@@ -34,6 +34,8 @@ class Comparisons:
     def __init__(self, align: Align, compare: Compare) -> None:
         self._align, self._compare = align, compare
         self._maker = BarrierMaker(compare, align.threads)
+        # Without BatchNorm there are no statistics to be recomputed.
+        self._kept = list(dict.fromkeys(map(_without_running_statistics, compare.statistics)))
         self._found: dict[tuple[str, Network, Network], FoundPermutation] = {}
         self.batchnorm: set[str] = set()
         self.own: set[str] = set()
@@ -121,12 +123,11 @@ class Comparisons:
         return self._pairs.setdefault((*how, frozenset(pair)), pair) == pair
 
     def add(self, comparison: Comparison) -> None:
-        """Add a comparison for each way to treat statistics; without BatchNorm, none are to be recomputed."""
-        asked = self._compare.statistics
-        if comparison.setting not in self.batchnorm:
-            asked = list(dict.fromkeys(_without_running_statistics(each) for each in asked))
+        """Add a comparison for each way to treat statistics."""
+        asked = self._compare.statistics if comparison.setting in self.batchnorm else self._kept
         for statistics in asked:
-            self._add(replace(comparison, statistics=statistics))
+            same = statistics == comparison.statistics
+            self._add(comparison if same else replace(comparison, statistics=statistics))
 
     def _add(self, comparison: Comparison) -> None:
         job = self._maker.make(comparison)

@@ -201,7 +201,7 @@ def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
         raise UserError(
             f"compare.statistics = [{', '.join(statistics)}]: training changes {', '.join(foreign)} of "
             f"{config.model}, which belong to no norm of torch, so that raysweep cannot recompute them; "
-            "valid: [kept]"
+            "valid: kept, repaired"
         )
 
 

@@ -7,6 +7,9 @@ from pydantic import Field
 from raysweep.sweep.fields import Number, Strict, Whole
 from raysweep.vocabulary import Kernel, Order, Similarity, Tensor
 
+ROUNDS = 10  # of swaps that small networks take; see `Learned`
+CANDIDATE = 170  # examples forward and backward that cost as much as trying one swap
+
 
 class Options(Strict):
     """The options of a method."""
@@ -121,3 +124,43 @@ class StraightThrough(Trained):
         "them.",
     )
     learning_rate: Number = Field(default=0.001, gt=0, description="The learning rate of Adam.")
+
+
+class Learned(Trained):
+    steps: Whole = Field(
+        default=200, ge=0, description="The number of steps that train relaxed permutations; 0 for none."
+    )
+    examples: Whole = Field(
+        default=2000,
+        gt=1,
+        description="The number of training examples; a fifth of them is held out, and decides which "
+        "permutations are kept.",
+    )
+    learning_rate: Number = Field(
+        default=0.3, gt=0, description="The learning rate of Adam, which falls to zero."
+    )
+    temperature: Number = Field(
+        default=0.2,
+        gt=0,
+        description="How soft relaxed permutations are at the start: the logits of units that are matched "
+        "there are 1 / temperature, and all others zero.",
+    )
+    rounds: Whole = Field(
+        default=50,
+        ge=0,
+        description="The most rounds of swaps of units after the steps; 0 for none. They end sooner when no "
+        "swap lowers the loss.",
+    )
+    candidates: Whole = Field(default=256, gt=0, description="The number of swaps that a round tries.")
+    noise: Number = Field(
+        default=0.5,
+        ge=0,
+        description="The standard deviation of the Gaussian noise that is added to the images, as a multiple "
+        "of theirs.",
+    )
+
+    @property
+    def trained_examples(self) -> int:
+        """The steps, and the rounds of swaps that are usual."""
+        rounds = min(self.rounds, ROUNDS) * (self.examples + self.candidates * CANDIDATE)
+        return super().trained_examples + rounds

@@ -9,6 +9,7 @@ from raysweep.registry import Entry, Registry, is_own
 from raysweep.sweep.method_options import (
     ActivationMatching,
     FrankWolfe,
+    Learned,
     MonomialMatching,
     Options,
     SinkhornRebasin,
@@ -108,6 +109,13 @@ METHODS = Registry(
             "more than two networks Ito et al. 2025).",
             StraightThrough,
             joint="raysweep.alignment.straight_through:straight_through",
+        ),
+        "learned": Method(
+            "raysweep.alignment.learned:learned",
+            "Permutations of all networks, trained together on what their mixtures answer, then improved by "
+            "swaps of units.",
+            Learned,
+            joint="raysweep.alignment.learned:learned",
         ),
     },
 )

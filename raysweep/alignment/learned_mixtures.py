@@ -1,0 +1,159 @@
+"""The loss of mixtures of permuted networks, on which permutations are learned.
+
+It is the cross-entropy between the answers of a mixture and those that the networks give together: the
+softmax of their logits, mixed with the same weights. That loss is lowest where the mixture answers as the
+networks do, so copies of one network are brought to one order; the labels of training examples, which
+networks have learned by heart, say less about the permutations.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call, replace_all_batch_norm_modules_
+from torch.nn import functional
+
+from raysweep.models.mlp import MLP
+from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.selection import selected
+
+CHUNK = 1000  # examples in a forward pass; it decides the last bits
+TOGETHER = 16  # orders of the units that share a forward pass, as far as that is faster
+
+State = Mapping[str, torch.Tensor]
+Indices = Mapping[str, torch.Tensor]  # by group, the order of the units
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images (examples, ...), and what each network answers: logits (examples, networks, classes)."""
+
+    images: torch.Tensor
+    logits: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def chosen(self, index: torch.Tensor) -> "Examples":
+        """Return the examples with these numbers, int64."""
+        index = index.to(self.images.device)
+        return Examples(self.images[index], self.logits[index])
+
+    def first(self, count: int) -> "Examples":
+        """Return the first examples, as views."""
+        return Examples(self.images[:count], self.logits[:count])
+
+    def chunks(self) -> Iterator["Examples"]:
+        """Yield the examples of one forward pass after the other."""
+        for images, logits in zip(self.images.split(CHUNK), self.logits.split(CHUNK), strict=True):
+            yield Examples(images, logits)
+
+
+def points(networks: int) -> np.ndarray:
+    """Return the mixtures whose loss counts, as rows of weights, shape (points, networks).
+
+    They are the barycentre and the midpoints of all edges, near which the barriers of several networks and
+    those of pairs are largest.
+    """
+    edges = np.zeros((networks * (networks - 1) // 2, networks))
+    for row, pair in zip(edges, combinations(range(networks), 2), strict=True):
+        row[list(pair)] = 0.5
+    return edges if networks == 2 else np.concatenate([np.full((1, networks), 1 / networks), edges])
+
+
+class Mixtures:
+    """Mixtures of n networks at several points, rows of weights (points, networks).
+
+    Batch norms use the statistics of the batch, which are those of a mixture whose running statistics have
+    been recomputed (REPAIR, Jordan et al. 2023, arXiv 2211.08403); other running statistics are mixed.
+    """
+
+    def __init__(
+        self, spec: PermutationSpec, model: nn.Module, states: Sequence[State], weights: np.ndarray
+    ) -> None:
+        self.spec, self.states, self.weights = spec, states, weights
+        network = copy.deepcopy(model).eval().requires_grad_(False)
+        self._network: nn.Module = replace_all_batch_norm_modules_(network)
+        named = (*self._network.named_parameters(), *self._network.named_buffers())
+        self._names = [name for name, tensor in named if tensor.is_floating_point()]
+        self._chunk = TOGETHER if type(model) is MLP else 1
+
+    @torch.no_grad()
+    def examples(self, images: torch.Tensor) -> Examples:
+        """Return images (examples, ...) with the answers of the networks, which no permutation changes."""
+        alone = [self._mixed([state], np.ones(1)) for state in self.states]
+        logits = [
+            torch.stack([functional_call(self._network, state, (chunk,)) for state in alone], dim=1)
+            for chunk in images.split(CHUNK)
+        ]
+        return Examples(images, torch.cat(logits))
+
+    def moved(self, permutations: Sequence[Permutation]) -> list[dict[str, torch.Tensor]]:
+        """Return the states of the permuted networks."""
+        return [self.spec.apply(p, state) for p, state in zip(permutations, self.states, strict=True)]
+
+    @torch.no_grad()
+    def value(self, permutations: Sequence[Permutation], examples: Examples) -> float:
+        """Return the loss (nats) of the permuted networks, the mean over all points and examples."""
+        return self.loss(self.moved(permutations), examples).item()
+
+    def loss(
+        self, states: Sequence[State], examples: Examples, weights: np.ndarray | None = None
+    ) -> torch.Tensor:
+        """Return the same of states that need not be permuted networks, at points of its own, a scalar."""
+        rows = self.weights if weights is None else weights
+        return torch.stack([self._loss(self._mixed(states, row), examples, row) for row in rows]).mean()
+
+    @torch.no_grad()
+    def losses(
+        self, states: Sequence[State], member: int, orders: Indices, examples: Examples
+    ) -> torch.Tensor:
+        """Return the loss for each of several further orders of the units of one network, shape (orders,).
+
+        By group, `orders` has the shape (orders, units).
+        """
+        own = {name: states[member][name] for name in self._names}
+        axes = {name: self.spec.axes[name] for name in own if name in self.spec.axes}
+        moving = self.weights[self.weights[:, member] > 0]
+        still = self.weights[self.weights[:, member] == 0]
+        rests = [self._mixed(states, np.where(np.arange(len(row)) == member, 0, row)) for row in moving]
+        constant = sum(self._loss(self._mixed(states, row), examples, row) for row in still)
+
+        def loss(order: Indices) -> torch.Tensor:
+            taken = own | {name: selected(own[name], each, order) for name, each in axes.items()}
+            total = torch.zeros((), device=examples.images.device) + constant
+            for row, rest in zip(moving, rests, strict=True):
+                weight = row[member].item()
+                mixed = {name: rest[name] + weight * tensor for name, tensor in taken.items()}
+                total = total + self._loss(mixed, examples, row)
+            return total / len(self.weights)
+
+        if self._chunk > 1:
+            result: torch.Tensor = torch.vmap(loss, chunk_size=self._chunk)(dict(orders))
+            return result.cpu()
+        return torch.stack([loss(order) for order in _each(orders)]).cpu()
+
+    def _mixed(self, states: Sequence[State], weights: np.ndarray) -> dict[str, torch.Tensor]:
+        used = [(w, state) for w, state in zip(weights.tolist(), states, strict=True) if w]
+        (first, start), *others = used
+        return {
+            name: sum((w * state[name] for w, state in others), first * start[name]) for name in self._names
+        }
+
+    def _loss(self, state: State, examples: Examples, weights: np.ndarray) -> torch.Tensor:
+        parts = torch.from_numpy(weights).to(examples.logits)
+        total = torch.zeros((), device=examples.images.device)
+        for chunk in examples.chunks():
+            logits = functional_call(self._network, dict(state), (chunk.images,))
+            together = (parts @ chunk.logits).softmax(dim=-1)
+            total = total + functional.cross_entropy(logits, together, reduction="sum")
+        return total / len(examples)
+
+
+def _each(orders: Indices) -> Iterator[Indices]:
+    for number in range(len(next(iter(orders.values())))):
+        yield {group: order[number] for group, order in orders.items()}

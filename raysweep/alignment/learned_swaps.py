@@ -1,0 +1,91 @@
+"""Rounds of swaps of units that lower the loss of mixtures."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from raysweep.alignment.learned_mixtures import Examples, Mixtures
+from raysweep.alignment.learned_moves import Swap, carried_out, disjoint, promising
+from raysweep.alignment.relaxed import apply_relaxed, matrices_of
+from raysweep.symmetry import Permutation
+
+FEW = 256  # examples on which all candidates are tried
+FINALISTS = 8  # one of so many candidates is then tried on all examples
+
+
+def swapped(
+    mixtures: Mixtures, start: Sequence[Permutation], examples: Examples, candidates: int, rounds: int
+) -> Iterator[list[Permutation]]:
+    """Yield permutations after each round of swaps, every one with a lower loss on these examples.
+
+    A round tries the `candidates` that gain most to first order, on a few examples, and the best of them on
+    all. Of those that lower the loss, in the order of what they gain and as far as they move different units,
+    it carries out the first one, two, four and so on: as many as together lower the loss most. It ends after
+    `rounds`, or when no swap that was tried lowers the loss.
+    """
+    permutations, reached = list(start), mixtures.value(start, examples)
+    for _ in range(rounds):
+        swaps = _lower(mixtures, permutations, examples, candidates, reached)
+        before = reached
+        for option in _first(swaps):
+            tried = carried_out(mixtures.spec, permutations, option)
+            value = mixtures.value(tried, examples)
+            if value < reached:
+                reached, best = value, tried
+        if reached == before:
+            return
+        permutations = best
+        yield permutations
+
+
+def _lower(
+    mixtures: Mixtures,
+    permutations: Sequence[Permutation],
+    examples: Examples,
+    candidates: int,
+    reached: float,
+) -> list[Swap]:
+    """Return swaps of different units that lower the loss one by one, those that gain most first."""
+    moved = mixtures.moved(permutations)
+    swaps = promising(mixtures.spec, _gradients(mixtures, moved, examples), candidates)
+    few = _losses(mixtures, moved, swaps, examples.first(FEW))
+    best = few.argsort(stable=True)[: -(-len(swaps) // FINALISTS)]
+    swaps = [swaps[place] for place in best.tolist()]
+    values = _losses(mixtures, moved, swaps, examples)
+    order = values.argsort(stable=True).tolist()
+    return disjoint([swaps[place] for place in order if values[place] < reached])
+
+
+def _first(swaps: list[Swap]) -> Iterator[list[Swap]]:
+    number = 1
+    while number < 2 * len(swaps):
+        yield swaps[:number]
+        number *= 2
+
+
+def _gradients(
+    mixtures: Mixtures, moved: Sequence[dict[str, torch.Tensor]], examples: Examples
+) -> list[dict[str, torch.Tensor]]:
+    """Return the gradient of the loss by network, from the second on, and by group: see `promising`."""
+    like = next(iter(moved[0].values()))
+    identity = matrices_of(Permutation.identity(mixtures.spec.sizes), like)
+    matrices = [{g: m.clone().requires_grad_() for g, m in identity.items()} for _ in moved[1:]]
+    further = [apply_relaxed(mixtures.spec, m, s) for m, s in zip(matrices, moved[1:], strict=True)]
+    found = torch.autograd.grad(
+        mixtures.loss([moved[0], *further], examples), [m for own in matrices for m in own.values()]
+    )
+    each = iter(found)
+    return [{group: next(each) for group in own} for own in matrices]
+
+
+def _losses(
+    mixtures: Mixtures, moved: Sequence[dict[str, torch.Tensor]], swaps: Sequence[Swap], examples: Examples
+) -> torch.Tensor:
+    """Return the loss after each of the swaps alone, shape (swaps,)."""
+    result = torch.empty(len(swaps))
+    for member in sorted({swap.member for swap in swaps}):
+        own = [place for place, swap in enumerate(swaps) if swap.member == member]
+        orders = [swaps[place].order(mixtures.spec.sizes) for place in own]
+        stacked = {g: torch.stack([order[g] for order in orders]) for g in mixtures.spec.sizes}
+        result[own] = mixtures.losses(moved, member, stacked, examples)
+    return result
