@@ -38,4 +38,5 @@ def mixture_loss(model: nn.Module, state: Mapping[str, torch.Tensor], batch: Bat
     """Return the mean cross-entropy of a network (see `for_mixtures`) with this state on a batch."""
     images, labels = batch
     read = {name: state[name] for name in model.state_dict()}
-    return cross_entropy(functional_call(model, read, (images,), tie_weights=False), labels)
+    logits = functional_call(model, read, (images,), tie_weights=False)
+    return cross_entropy(logits.flatten(0, -2), labels.flatten())

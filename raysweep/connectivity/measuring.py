@@ -74,10 +74,11 @@ def measured(
     for row, of_row, values in zip(rows, logits, _chained(of_ends, hidden), strict=False):
         for name, measure in measures.items():
             examples = EXAMPLES if wanted[name] & OF_FEATURES else len(split)
+            labels = split.labels[:examples].flatten()
             offered = {
-                "logits": of_row[:examples],
-                "end_logits": outputs.ends[:, :examples],
-                "labels": split.labels[:examples],
+                "logits": of_row[: len(labels)],
+                "end_logits": outputs.ends[:, : len(labels)],
+                "labels": labels,
                 "weights": torch.from_numpy(row).to(of_row.device),
                 "features": values,
                 "end_features": end_features,

@@ -66,7 +66,7 @@ def mixed_risks(
         more_loss, more_wrong = _sums(network, first, vectors, weights, pieces, together, keep_block)
         loss += more_loss
         wrong += more_wrong
-    n = len(split)
+    n = split.labels.numel()
     return [Risk(a / n, b / n) for a, b in zip(loss.tolist(), wrong.tolist(), strict=True)]
 
 

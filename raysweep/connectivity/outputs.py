@@ -1,5 +1,6 @@
 """The logits of a curve's mixtures and networks, kept while their risks are computed."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -23,23 +24,24 @@ class Outputs:
         self._logits = torch.empty(0)
 
     def keep(self, number: int, start: int, logits: torch.Tensor) -> None:
-        """Keep the logits (examples, classes) of a mixture from the example `start` on."""
+        """Keep the logits (examples, ..., classes) of a mixture from the example `start` on."""
+        labels = math.prod(logits.shape[1:-1])  # of an example: each token of a sequence has one
         if not self._logits.numel():
-            shape = self._inside + self._networks, self._examples, logits.shape[1]
+            shape = self._inside + self._networks, self._examples * labels, logits.shape[-1]
             self._logits = logits.new_empty(shape, dtype=torch.float32)
-        self._logits[number, start : start + len(logits)] = logits
+        self._logits[number, start * labels : (start + len(logits)) * labels] = logits.flatten(0, -2)
 
     def keep_end(self, network: int) -> Keep:
         """Return what keeps the logits of a network."""
         return lambda _, start, logits: self.keep(self._inside + network, start, logits)
 
     def at(self, point: int) -> torch.Tensor:
-        """Return the logits of a point of the curve, (examples, classes)."""
+        """Return the logits of a point of the curve, (labels, classes)."""
         return self._logits[self._row[point]]
 
     @property
     def ends(self) -> torch.Tensor:
-        """The logits of the networks, (networks, examples, classes)."""
+        """The logits of the networks, (networks, labels, classes)."""
         return self._logits[self._inside :]
 
 

@@ -10,6 +10,9 @@ import numpy as np
 class Arrays:
     """A dataset: inputs (examples, ...) are unsigned bytes or float32, labels (examples,) are int64.
 
+    Where inputs are sequences of tokens (examples, length), their labels (examples, length) are the tokens
+    that follow.
+
     The shape of an input tells what it is: of images (channels, height, width), of volumes one axis more, of
     sequences (length, features), and of vectors (features,). `classes` is the number of classes of the whole
     dataset, even where a subset lacks some of them.

@@ -82,7 +82,7 @@ def _load_whole(dataset: str, options: str, split_seed: int, data_root: str | No
             raise
         asked = "" if options == "{}" else f" with the options {options}"
         raise UserError(f"{what}{asked} fails: {type(error).__name__}: {error}") from error
-    return arrays_of(what, found)
+    return arrays_of(what, found, DATASETS.of_tokens(dataset))
 
 
 def _checked_function(dataset: str, options: str) -> Callable[..., Any]:

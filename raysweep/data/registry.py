@@ -25,11 +25,13 @@ class Dataset(Entry):
     Both are called with those of `dataset` (the name), `split_seed`, `data_root` and `download` that their
     signatures name; the other parameters of `function` are the keys of `dataset_options`. What is known of
     the data is remembered while the files stay the same, and never where there is no `files`. `sizes` are
-    those of data that never change, so that a plan needs no files.
+    those of data that never change, so that a plan needs no files. Inputs of a data set of `tokens` are
+    sequences, each token of which is followed by one that is its label.
     """
 
     files: str = ""
     sizes: Sizes | None = None
+    tokens: bool = False
 
 
 class Datasets(Registry[Dataset]):
@@ -46,6 +48,10 @@ class Datasets(Registry[Dataset]):
     def check(self, name: str) -> str:
         super().check(self.key(name))
         return name
+
+    def of_tokens(self, name: str) -> bool:
+        """Whether inputs are sequences of tokens, each with a label; never for a user's own data."""
+        return not self.is_own(name) and self[name].tokens
 
     def is_own(self, name: str) -> bool:
         return self.key(name) not in self.entries and super().is_own(name)
@@ -111,6 +117,13 @@ DATASETS = Datasets(
             "Random vectors, labelled by a random network. Options: `examples`, `test_examples`, `features`, "
             "`classes`, `width`, `depth`, `seed`.",
             "raysweep.data.files:none",
+        ),
+        "text": Dataset(
+            "raysweep.data.text:load",
+            "The documentation that comes with Python, of which the next character is predicted. Option: "
+            "`length` of a sequence (64).",
+            "raysweep.data.text:files",
+            tokens=True,
         ),
     },
 )

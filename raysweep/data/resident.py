@@ -27,7 +27,7 @@ def unwritten(images: torch.Tensor) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Split:
-    """Scaled inputs, float32 (examples, ...) as in `Arrays`, and their labels, int64 (examples,)."""
+    """Scaled inputs, float32 (examples, ...), and their labels, int64, as in `Arrays`."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -114,7 +114,8 @@ class Streamed:
         """Return room for so many examples on the device."""
         shape = (rows, *self._images.shape[1:])
         images = torch.empty(shape, dtype=torch.float32, device=self._device)
-        return Window(self, Split(images, torch.empty(rows, dtype=torch.int64, device=self._device)))
+        labels = torch.empty((rows, *self._labels.shape[1:]), dtype=torch.int64, device=self._device)
+        return Window(self, Split(images, labels))
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ EXPECTED = (
 )
 
 
-def arrays_of(what: str, given: object) -> Arrays:
+def arrays_of(what: str, given: object, tokens: bool = False) -> Arrays:
     """Return data as arrays that torch can use: bytes stay bytes, and all other numbers become float32.
 
     `what` names the data in messages. It is given as `Arrays`, as four arrays (inputs (examples, ...) and
     labels (examples,) of the training and of the test set), the same as two tuples, or as two map-style
     datasets of torch whose items are pairs of an input and a label; images of PIL become bytes (channels,
     height, width). Unless `Arrays` say how many classes there are, it is the largest training label plus one.
+    Of `tokens`, inputs and labels have the shape (examples, length).
 
     Raises `UserError` for anything else, for empty splits, for inputs that are no finite numbers, whose shape
     is not the same in both splits or that have no axis beside that of the examples, and for labels that are
@@ -44,8 +45,8 @@ def arrays_of(what: str, given: object) -> Arrays:
         )
     if train.dtype != test.dtype:
         raise UserError(f"{what}: the train inputs are {train.dtype}, but the test inputs {test.dtype}")
-    train_labels = _labels(what, "train", found[1], len(train))
-    test_labels = _labels(what, "test", found[3], len(test))
+    train_labels = _labels(what, "train", found[1], train.shape[: 1 + tokens])
+    test_labels = _labels(what, "test", found[3], test.shape[: 1 + tokens])
     classes = given.classes if isinstance(given, Arrays) else _classes(what, train_labels)
     largest = int(max(train_labels.max(), test_labels.max()))
     if largest >= classes:
@@ -95,10 +96,10 @@ def _inputs(what: str, split: str, given: Any) -> np.ndarray:
     return np.require(found, None, ["C", "W"])  # torch requires writable arrays
 
 
-def _labels(what: str, split: str, given: Any, examples: int) -> np.ndarray:
+def _labels(what: str, split: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
     found = _array(what, f"{split} labels", given)
-    if found.shape != (examples,):
-        raise UserError(f"{what}: its {split} labels have the shape {found.shape}; expected ({examples},)")
+    if found.shape != shape:
+        raise UserError(f"{what}: its {split} labels have the shape {found.shape}; expected {shape}")
     if found.dtype.kind not in "iu":
         raise UserError(f"{what}: its {split} labels are {found.dtype}; expected whole numbers from 0 on")
     if found.min() < 0:

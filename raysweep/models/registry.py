@@ -19,12 +19,16 @@ class Model(Entry):
     It returns a module from images (batch, *shape) to logits (batch, classes). `depth` is the default of that
     key, and None for a model that does not read it. On a GPU a model takes about as long as the network that
     it is `like`. One that is not `convolutional` has no channels to be stored last, and is not compiled on a
-    GPU: captured it is as fast, and compilation would take longer than all of its work.
+    GPU: captured it is as fast, and compilation would take longer than all of its work. One without `images`
+    takes inputs that are none. One of `tokens` maps (batch, length) to the logits of the token that follows
+    each, (batch, length, classes).
     """
 
     depth: int | None = None
     like: str = RESNET
     convolutional: bool = True
+    images: bool = True
+    tokens: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ MODELS = Registry(
             depth=3,
             like=VGG,
             convolutional=False,
+            images=False,
         ),
         "lenet": Model("raysweep.models.lenet:LeNet", "LeNet-5 with ReLU and max pooling.", like=VGG),
         "vgg11": Model("raysweep.models.vgg:vgg11", "VGG-11 with one linear layer.", like=VGG),
@@ -71,6 +76,14 @@ MODELS = Registry(
             "A vision transformer of 4 x 4 patches, with a head for every 8 units.",
             depth=2,
             convolutional=False,
+        ),
+        "gpt": Model(
+            "raysweep.models.gpt:Gpt",
+            "A decoder like GPT-2 that predicts the next character, with a head for every 8 units.",
+            depth=2,
+            convolutional=False,
+            images=False,
+            tokens=True,
         ),
     },
 )

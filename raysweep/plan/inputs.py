@@ -22,7 +22,7 @@ def check_inputs(training: Training, shape: tuple[int, ...]) -> None:
     if is_image(shape):
         return
     needs = {
-        "model": not MODELS.is_own(training.model) and MODELS[training.model].convolutional,
+        "model": not MODELS.is_own(training.model) and MODELS[training.model].images,
         "augment": not AUGMENTATIONS.is_own(training.augment) and AUGMENTATIONS[training.augment].images_only,
         "channels_last": training.channels_last,
     }

@@ -71,7 +71,7 @@ def _facts(config: DataConfig, data_root: str | None, download: bool) -> DataFac
     arrays = load_arrays(config, data_root, download)
     digest = data_digest(config, data_root, download)
     train, test = len(arrays.train_labels), len(arrays.test_labels)
-    guess_error = 1 - int(np.bincount(arrays.test_labels).max()) / test
+    guess_error = 1 - int(np.bincount(arrays.test_labels.ravel()).max()) / arrays.test_labels.size
     return DataFacts(digest, train, test, arrays.shape, arrays.classes, guess_error)
 
 

@@ -87,7 +87,7 @@ class Training(Strict):
     width: Whole = Field(
         gt=0,
         le=100_000,
-        description="The units of a hidden layer of the mlp, or of the residual stream of the vit. For "
+        description="The units of a hidden layer of the mlp, or of the residual stream of vit and gpt. For "
         "other models it is the number of channels of the first stage, with which all other layers scale "
         "(the standard is 6 for LeNet-5, 64 for VGG and 16 for ResNet).",
     )
@@ -95,8 +95,8 @@ class Training(Strict):
         default=None,
         gt=0,
         le=1000,
-        description="The number of hidden layers of the mlp, which is 3 unless given, or of blocks of the "
-        "vit, which is 2. Null for other models.",
+        description="The number of hidden layers of the mlp, which is 3 unless given, or of blocks of "
+        "vit and gpt, which is 2. Null for other models.",
     )
     norm: str = Field(default="none", description="The normalisation.")
     init: str = Field(default="kaiming_normal", description="The initialisation.")
@@ -221,6 +221,7 @@ class Training(Strict):
         if self.depth is not None and not is_own(self.model) and MODELS[self.model].depth is None:
             readers = [name for name, model in MODELS.items() if model.depth]
             raise ValueError(f"depth: {self.model} has no such setting; read by: {', '.join(readers)}")
+        self._check_tokens()
         if sum(part is not None for part in (self.half, self.fraction, self.examples)) > 1:
             raise ValueError("half, fraction and examples exclude one another; give at most one of them")
         if self.examples is not None and not 0 <= self.examples[0] < self.examples[1]:
@@ -228,6 +229,19 @@ class Training(Strict):
         self._check_milestones()
         self._check_nesterov()
         return self
+
+    def _check_tokens(self) -> None:
+        """Only a model of tokens predicts those that follow; no scaling may change their numbers."""
+        data = DATASETS.of_tokens(self.dataset)
+        if not is_own(self.model) and MODELS[self.model].tokens != data:
+            fitting = [name for name, model in MODELS.items() if model.tokens == data]
+            raise ValueError(
+                f"model: {self.model} does not fit dataset {self.dataset}; valid: {', '.join(fitting)}"
+            )
+        for key, valid in (("scaling", "none"), ("pixel_seed", None)):
+            if data and getattr(self, key) != valid:
+                shown = "null" if valid is None else valid
+                raise ValueError(f"{key}: dataset {self.dataset} consists of tokens in order; valid: {shown}")
 
     def _check_milestones(self) -> None:
         """Those of our schedules that read milestones require them; a user's own may do without."""

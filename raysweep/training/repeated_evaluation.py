@@ -91,8 +91,8 @@ class Evaluation:
 
     def risks(self, totals: torch.Tensor) -> list[Risk]:
         """Wait for the device and return the risks that belong to copies of `totals`, shape (n, 2)."""
-        examples = len(self._split)
-        return [Risk(loss / examples, wrong / examples) for loss, wrong in totals.cpu().tolist()]
+        labels = self._split.labels.numel()
+        return [Risk(loss / labels, wrong / labels) for loss, wrong in totals.cpu().tolist()]
 
     def _problem(self) -> str:
         first = self.totals.clone()
@@ -108,7 +108,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Images, their labels, and which of them count: a last chunk overlaps the one before it."""
+    """Images, their labels, and which of these count: a last chunk overlaps the one before it."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -119,14 +119,14 @@ def _chunks(split: Split, examples: int) -> list[_Chunk]:
     """Cut a split into chunks of one size, at most `examples`: another size would be compiled again."""
     number = -(-len(split) // examples)
     size = -(-len(split) // number)
-    everything = torch.ones(size, dtype=torch.bool, device=split.images.device)
+    everything = torch.ones_like(split.labels[:size], dtype=torch.bool)
     chunks = []
     for first in range(0, len(split), size):
         start = min(first, len(split) - size)
         counted = everything.clone()
         counted[: first - start] = False
         part = slice(start, start + size)
-        chunks.append(_Chunk(split.images[part], split.labels[part], counted))
+        chunks.append(_Chunk(split.images[part], split.labels[part], counted.flatten()))
     return chunks
 
 

@@ -56,7 +56,8 @@ def loss_of(forward: Forward, hyperparameters: Hyperparameters) -> Loss:
             batch = batch.contiguous(memory_format=torch.channels_last)
         autocast = torch.autocast(batch.device.type, dtype) if dtype else contextlib.nullcontext()
         with autocast:
-            return functional.cross_entropy(checked_logits(forward(state, batch)), labels[examples])
+            logits = checked_logits(forward(state, batch))
+            return functional.cross_entropy(logits.flatten(0, -2), labels[examples].flatten())
 
     return loss
 

@@ -1,11 +1,13 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pydoc_data.topics import topics
 
 import numpy as np
 import pytest
 
 from raysweep.data import DATASETS, DataConfig, dataset_digest, files, load_arrays
+from raysweep.errors import UserError
 from tests.data.formats import (
     write_cifar_binary,
     write_cifar_python,
@@ -22,9 +24,15 @@ WRITERS = {
     "svhn": write_svhn,
     "torchvision:NAME": lambda folder: write_mnist(folder / "FashionMNIST" / "raw", suffix=""),
     "folder:PATH": lambda folder: write_pictures(folder / "pictures"),
-    **dict.fromkeys(("digits", "gaussian_mixture", "teacher_network"), lambda folder: None),
+    **dict.fromkeys(("digits", "gaussian_mixture", "teacher_network", "text"), lambda folder: None),
 }
 NAMES = {"torchvision:NAME": "torchvision:FashionMNIST", "folder:PATH": "folder:pictures"}
+
+
+def text():
+    return "\n".join(topics[name] for name in sorted(topics))
+
+
 SUBSETS = [{}, {"half": 0}, {"pixel_seed": 3}, {"fraction": 0.5, "pixel_seed": 3}]
 
 
@@ -42,7 +50,7 @@ def test_every_dataset_and_subset_has_the_form_that_torch_wants(dataset, subset,
         assert labels.dtype == np.int64
         assert images.shape == (len(labels), *arrays.shape)
         assert all(a.flags.c_contiguous and a.flags.writeable for a in (images, labels))
-    assert arrays.classes == (100 if dataset == "cifar100" else 10)
+    assert arrays.classes == {"cifar100": 100, "text": len(set(text()))}.get(dataset, 10)
 
 
 def test_every_channel_has_the_same_order_of_pixels(tmp_path):
@@ -74,3 +82,21 @@ def test_loading_needs_no_torch():
         "scaling_of(load_arrays(DataConfig('digits', half=0)), 'unit'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_label_of_a_character_is_the_one_that_follows():
+    arrays = load_arrays(DataConfig("text", options='{"length": 16}'))
+    characters = sorted(set(text()))
+    inputs = np.concatenate([arrays.train_images, arrays.test_images]).ravel()
+    labels = np.concatenate([arrays.train_labels, arrays.test_labels]).ravel()
+    assert arrays.shape == (16,)
+    assert "".join(characters[number] for number in inputs) == text()[: len(inputs)]
+    assert "".join(characters[number] for number in labels) == text()[1 : len(labels) + 1]
+    assert 0 < len(text()) - len(labels) <= 16
+    assert 9 <= len(arrays.train_images) / len(arrays.test_images) < 9.1
+
+
+@pytest.mark.parametrize("length", [0, -1, 1.5, 10**6])
+def test_a_length_that_leaves_no_sequences_is_refused(length):
+    with pytest.raises(UserError, match=r"train\.dataset_options\.length"):
+        load_arrays(DataConfig("text", options=f'{{"length": {length}}}'))

@@ -7,6 +7,7 @@ from raysweep.models.config import ModelConfig
 from raysweep.models.layers import prunable
 from raysweep.models.registry import MODELS, NORMS
 
+IMAGES = [name for name, model in MODELS.items() if not model.tokens]
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 
 
@@ -16,7 +17,7 @@ def parameters(model):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", IMAGES)
 def test_every_network_maps_images_to_logits_in_both_memory_formats(name, norm, shape):
     model = build(ModelConfig(name, 4, None, norm, shape, 7)).eval()
     images = torch.randn(3, *shape)
@@ -28,9 +29,10 @@ def test_every_network_maps_images_to_logits_in_both_memory_formats(name, norm, 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", MODELS)
 def test_width_scales_every_layer(name, norm):
-    sizes = [parameters(build(ModelConfig(name, width, None, norm, (3, 32, 32), 10))) for width in (1, 8, 16)]
+    shape = (5,) if MODELS[name].tokens else (3, 32, 32)
+    sizes = [parameters(build(ModelConfig(name, width, None, norm, shape, 10))) for width in (1, 8, 16)]
     assert sizes[0] < sizes[1] < sizes[2]
-    weights = [build(ModelConfig(name, width, None, norm, (3, 32, 32), 10)) for width in (6, 12)]
+    weights = [build(ModelConfig(name, width, None, norm, shape, 10)) for width in (6, 12)]
     for layer, parameter in list(prunable(weights[0]).items())[:-1]:
         narrow, wide = (dict(model.named_parameters())[parameter] for model in weights)
         assert wide.shape[0] == 2 * narrow.shape[0], layer
@@ -79,6 +81,7 @@ def test_build_depends_on_its_seed_and_leaves_the_global_state():
         ("vgg", "none", (1, 8, 8), "unknown model 'vgg'; did you mean 'vgg1"),
         ("mlp", "group", (1, 8, 8), "unknown norm 'group'; valid choices: none, layer, batch"),
         ("lenet", "none", (1, 3, 8), "at least 4x4"),
+        ("gpt", "none", (1, 8, 8), "needs sequences of tokens"),
     ],
 )
 def test_unknown_names_are_refused(model, norm, shape, message):

@@ -81,3 +81,28 @@ def test_training_reduces_the_loss_of_a_vision_transformer(digits):
     run.advance(40)
     with torch.no_grad():
         assert functional.cross_entropy(model(images), labels) < 1.8  # 2.3 by guessing
+
+
+GPT = ModelConfig("gpt", 16, None, "layer", (16,), 30)
+
+
+def test_no_character_reads_a_later_one():
+    model = initialised(GPT, "pytorch", 0)
+    tokens = torch.randint(30, (2, 16), generator=torch.Generator().manual_seed(0))
+    changed = tokens.clone()
+    changed[:, 9:] = (tokens[:, 9:] + 1) % 30
+    before, after = model(tokens), model(changed)
+    torch.testing.assert_close(after[:, :9], before[:, :9])
+    assert (after[:, 9:] - before[:, 9:]).abs().amax(2).min() > 0
+
+
+def test_a_known_permutation_of_a_decoder_is_recovered():
+    model, tokens = initialised(GPT, "pytorch", 0), torch.randint(30, (50, 16)).float()
+    spec, state, other = PermutationSpec.trace(model, tokens[:2]), model.state_dict(), build(GPT)
+    assert spec.left_alone == ()
+    other.load_state_dict(spec.apply(spec.random(torch.Generator().manual_seed(1)), state))
+    torch.testing.assert_close(other(tokens), model(tokens))
+    by_weights = weight_matching(spec, state, other.state_dict(), seed=0).permutation
+    for found in (by_weights, activation_matching(model, other, tokens).permutation):
+        restored = spec.apply(found, other.state_dict())
+        assert all(torch.equal(restored[name], state[name]) for name in state)

@@ -64,6 +64,15 @@ def test_the_fingerprint_is_of_what_is_asked_for_and_not_of_where_it_runs(tmp_pa
             BASE.replace("epochs: 2", "epochs: 2, model: vgg11, depth: 2"),
             "train.depth: vgg11 has no such setting",
         ),
+        (
+            BASE.replace("epochs: 2", "epochs: 2, model: gpt"),
+            "train.model: gpt does not fit dataset digits; valid: mlp, lenet",
+        ),
+        (BASE.replace("digits", "text"), "train.model: mlp does not fit dataset text; valid: gpt"),
+        (
+            BASE.replace("digits", "text").replace("epochs: 2", "epochs: 2, model: gpt"),
+            "train.scaling: dataset text consists of tokens in order; valid: none",
+        ),
         (BASE + "prune: {levels: 2, level: 3}", "unknown key prune.level: did you mean 'levels'"),
         (BASE + "prune: {levels: 2, transport: {partner: all}}", "did you mean 'partners'"),
         (BASE + "compare: {alphas: 10}", "compare.alphas = 10: must be odd"),

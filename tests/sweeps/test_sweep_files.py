@@ -113,6 +113,13 @@ OTHERS = {
         "compare.mean_networks": "[2, 3]",
     },
     "width_vit_fashion_mnist": {"train.width": "[2, 16]", "train.replicates": 3, "train.fraction": "null"},
+    "width_gpt_text": {
+        "train.width": 16,
+        "train.replicates": 3,
+        "train.fraction": 0.01,
+        "train.dataset_options": "{length: 8}",
+        "compare.splits": "[test]",
+    },
     "narrow_in_wide_vgg16_cifar10": {"train.width": "[2, 3]", "train.replicates": 2},
     "halves_vgg16_cifar10": {"train.width": 2, "train.replicates": 2},
     "cross_task_vgg16_cifar10": {"train.width": 2, "train.replicates": 2},

@@ -16,6 +16,7 @@ SIZES = {  # in multiples of the width; residual streams are one group per stage
     "resnet20": [1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4],
     "resnet32": [1] * 6 + [2] * 6 + [4] * 6,
     "vit": [1] + 2 * [1, 1, 4],  # the residual stream; queries and keys, values, and the units with GELU
+    "gpt": [1] + 2 * [1, 1, 4],
 }
 
 
@@ -23,6 +24,7 @@ SIZES = {  # in multiples of the width; residual streams are one group per stage
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", MODELS)
 def test_all_groups_are_found_and_proved(name, norm, shape):
+    shape = (shape[-1],) if MODELS[name].tokens else shape
     model = build(ModelConfig(name, 6, None, norm, shape, 10))
     spec = traced(model, shape)
     assert list(spec.sizes.values()) == [round(6 * multiple) for multiple in SIZES[name]]
