@@ -15,6 +15,7 @@ SIZES = {  # in multiples of the width; residual streams are one group per stage
     "vgg16": [1, 1, 2, 2, 4, 4, 4, 8, 8, 8, 8, 8, 8],
     "resnet20": [1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4],
     "resnet32": [1] * 6 + [2] * 6 + [4] * 6,
+    "vit": [1] + 2 * [1, 1, 4],  # the residual stream; queries and keys, values, and the units with GELU
 }
 
 
