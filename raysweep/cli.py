@@ -83,6 +83,28 @@ def plan(
 
 
 @app.command()
+def inspect(
+    target: Annotated[
+        str, typer.Argument(metavar="MODEL", help="a model, module:function, or a sweep's YAML file")
+    ],
+    width: Annotated[int, typer.Option(help="the width of a model")] = 16,
+    depth: Annotated[int | None, typer.Option(help="the depth of a model that has one")] = None,
+    norm: Annotated[str, typer.Option(help="the norm of a model")] = "none",
+    shape: Annotated[str, typer.Option(help="the shape of an input")] = "3,32,32",
+    classes: Annotated[int, typer.Option(help="the number of classes")] = 10,
+) -> None:
+    """List the symmetries of a network, or of those of a sweep: groups of units, and what is left alone.
+
+    They are found and proved as a run does it. Nothing is started or written.
+    """
+    from raysweep.commands.inspect import configs_of, inspection
+
+    for config in configs_of(target, width, depth, norm, shape, classes):
+        for line in inspection(config):
+            typer.echo(line)
+
+
+@app.command()
 def run(
     sweeps: SweepFiles,
     root: Root = "runs",

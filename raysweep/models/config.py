@@ -11,7 +11,7 @@ class ModelConfig:
     """`model` is one of `MODELS` or `module:function`.
 
     `shape` is that of an input, such as (channels, height, width) of an image. `width` scales every layer.
-    `depth` is the number of hidden layers of an MLP (None for the default).
+    `depth` is the number of hidden layers of an MLP, or of blocks of a transformer (None for the default).
     """
 
     model: str

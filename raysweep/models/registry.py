@@ -66,6 +66,12 @@ MODELS = Registry(
         "vgg16": Model("raysweep.models.vgg:vgg16", "VGG-16 with one linear layer.", like=VGG),
         "resnet20": Model("raysweep.models.resnet:resnet20", "ResNet-20 for small images."),
         "resnet32": Model("raysweep.models.resnet:resnet32", "ResNet-32 for small images."),
+        "vit": Model(
+            "raysweep.models.vit:VisionTransformer",
+            "A vision transformer of 4 x 4 patches, with a head for every 8 units.",
+            depth=2,
+            convolutional=False,
+        ),
     },
 )
 

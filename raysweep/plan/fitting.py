@@ -74,8 +74,11 @@ def stored_checkpoints(levels: Levels) -> dict[str, str]:
 
 
 def _split(index: Index, *known: Known) -> Rows:
-    rows, fits = index.rows(), pa.array(index.fits(*known))
-    return Rows(index.without_inputs(), rows.filter(fits), rows.filter(pc.invert(fits)), known)
+    rows, fits = index.rows(), index.fits(*known)
+    fitting, unfit = rows, rows.slice(0, 0)
+    if not fits.all():
+        fitting, unfit = rows.filter(pa.array(fits)), rows.filter(pa.array(~fits))
+    return Rows(index.without_inputs(), fitting, unfit, known)
 
 
 def _permutations(rows: pa.Table) -> Known:

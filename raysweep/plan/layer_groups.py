@@ -7,11 +7,11 @@ from raysweep.errors import SpecError
 from raysweep.models.config import ModelConfig
 from raysweep.plan.own_networks import EXAMPLES
 from raysweep.plan.probes import fact_of
-from raysweep.registry import is_own
 
-if TYPE_CHECKING:  # both import torch, which a plan whose facts are known does without
+if TYPE_CHECKING:  # it imports torch, which a plan whose facts are known does without
     from raysweep.symmetry import PermutationSpec
-    from raysweep.symmetry.axes import Blocks
+
+Partners = tuple[int, tuple[str, ...]]  # the number of blocks, and the groups whose units lie in them
 
 
 @lru_cache(maxsize=64)
@@ -25,19 +25,21 @@ def _groups(config: ModelConfig) -> list[tuple[str, int]]:
 
 
 @lru_cache(maxsize=64)
-def group_blocks(config: ModelConfig) -> tuple["Blocks", ...]:
-    """Return the layer groups whose units lie in blocks; none for our own networks or one without a spec."""
-    if not is_own(config.model):
-        return ()
+def group_blocks(config: ModelConfig) -> tuple[Partners, ...]:
+    """Return the layer groups whose units lie in blocks; none for a network without a spec."""
+    return tuple((count, tuple(groups)) for count, groups in fact_of("blocks", config, _blocks))
+
+
+def _blocks(config: ModelConfig) -> list[Partners]:
     try:
-        return unproved_spec(config).blocks
+        return [(each.count, each.groups) for each in unproved_spec(config).blocks]
     except SpecError:
-        return ()
+        return []
 
 
 def layers_of_groups(config: ModelConfig) -> tuple[tuple[str, ...], ...]:
     """Return the layer groups of each layer: those whose blocks move alike form one. Raises `SpecError`."""
-    partners = {group: each.groups for each in group_blocks(config) for group in each.groups}
+    partners = {group: groups for _, groups in group_blocks(config) for group in groups}
     return tuple(dict.fromkeys(partners.get(group, (group,)) for group in group_sizes(config)))
 
 

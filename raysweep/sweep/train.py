@@ -87,15 +87,16 @@ class Training(Strict):
     width: Whole = Field(
         gt=0,
         le=100_000,
-        description="The units of a hidden layer of the mlp. For other models it is the number of channels "
-        "of the first stage, with which all other layers scale (the standard is 6 for LeNet-5, 64 for VGG "
-        "and 16 for ResNet).",
+        description="The units of a hidden layer of the mlp, or of the residual stream of the vit. For "
+        "other models it is the number of channels of the first stage, with which all other layers scale "
+        "(the standard is 6 for LeNet-5, 64 for VGG and 16 for ResNet).",
     )
     depth: Whole | None = Field(
         default=None,
         gt=0,
         le=1000,
-        description="The number of hidden layers of the mlp, which is 3 unless given. Null for other models.",
+        description="The number of hidden layers of the mlp, which is 3 unless given, or of blocks of the "
+        "vit, which is 2. Null for other models.",
     )
     norm: str = Field(default="none", description="The normalisation.")
     init: str = Field(default="kaiming_normal", description="The initialisation.")
@@ -219,7 +220,7 @@ class Training(Strict):
     def _consistent(self) -> Self:
         if self.depth is not None and not is_own(self.model) and MODELS[self.model].depth is None:
             readers = [name for name, model in MODELS.items() if model.depth]
-            raise ValueError(f"depth: {self.model} has no such setting; only {', '.join(readers)} reads it")
+            raise ValueError(f"depth: {self.model} has no such setting; read by: {', '.join(readers)}")
         if sum(part is not None for part in (self.half, self.fraction, self.examples)) > 1:
             raise ValueError("half, fraction and examples exclude one another; give at most one of them")
         if self.examples is not None and not 0 <= self.examples[0] < self.examples[1]:

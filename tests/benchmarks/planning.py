@@ -23,6 +23,7 @@ from raysweep.digest import digest
 from raysweep.plan.identity import BarrierJob
 from raysweep.plan.plan import Desired, desired, done, todo
 from raysweep.store.files import Files
+from raysweep.store.inputs import named_input
 from raysweep.store.results import ResultStore
 from raysweep.sweep.load import check
 from raysweep.tables.publishing import publish_tables
@@ -55,7 +56,10 @@ def rows_of(job: BarrierJob, draw: random.Random) -> Iterator[dict[str, Any]]:
             "curve_loss": [draw.random() for _ in range(points)],
             "curve_error": [draw.randrange(400) / 400 for _ in range(points)],
             "seconds": draw.random(),
-            **dict.fromkeys(("hardware", "software", "execution", "provenance", "inputs")),
+            **dict.fromkeys(("hardware", "software", "execution", "provenance")),
+            "inputs": [
+                named_input(str(each), "0" * 64) for each in (*job.networks, *job.comparison.alignments)
+            ],
         }
 
 

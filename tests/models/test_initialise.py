@@ -82,4 +82,6 @@ def test_what_is_left_as_constructed_is_what_does_not_change():
         "normed.parametrizations.weight.original1",
     ]
     assert as_constructed(model, "own") == []
-    assert all(as_constructed(build(replace(CONFIG, model=name)), "pytorch") == [] for name in MODELS)
+    embeddings = {"vit": ["positions"]}
+    for name in MODELS:
+        assert as_constructed(build(replace(CONFIG, model=name)), "pytorch") == embeddings.get(name, [])

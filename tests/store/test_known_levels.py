@@ -13,10 +13,11 @@ NAMES = [f"trials/{number:02d}/level_000/done" for number in range(12)]
 KEPT = f"{FOLDER}/s"
 
 
-@pytest.fixture
-def files(tmp_path, monkeypatch):
+@pytest.fixture(params=["few other objects", "many other objects"])
+def files(tmp_path, monkeypatch, request):
     """A root that is taken for one in a bucket; more than three records that are not kept yet are kept."""
     monkeypatch.setattr(known_levels, "MOST_UNKNOWN", 3)
+    monkeypatch.setattr(known_levels, "OBJECTS", 100 if request.param.startswith("few") else 0.1)
     files = CountingFiles(str(tmp_path))
     files.directory = None
     return files
@@ -64,7 +65,7 @@ changes = st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 30)), max_si
 
 
 @given(st.lists(changes, max_size=4))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_it_is_always_what_reading_all_of_them_gives(files, rounds):
     """Records are committed, replaced (by those of another size) and removed between two looks."""
     for name in [*files.list("trials"), KEPT]:

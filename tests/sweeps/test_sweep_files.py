@@ -112,6 +112,7 @@ OTHERS = {
         "compare.joint_networks": "[3]",
         "compare.mean_networks": "[2, 3]",
     },
+    "width_vit_fashion_mnist": {"train.width": "[2, 16]", "train.replicates": 3, "train.fraction": "null"},
     "narrow_in_wide_vgg16_cifar10": {"train.width": "[2, 3]", "train.replicates": 2},
     "halves_vgg16_cifar10": {"train.width": 2, "train.replicates": 2},
     "cross_task_vgg16_cifar10": {"train.width": 2, "train.replicates": 2},

@@ -1,0 +1,65 @@
+"""`raysweep inspect` lists what can be permuted, and says what is refused."""
+
+import math
+
+import pytest
+from typer.testing import CliRunner
+
+from raysweep.cli import app
+from raysweep.commands.inspect import inspection, permutations_log10
+from raysweep.models.config import ModelConfig
+from raysweep.symmetry import PermutationSpec
+from tests.symmetry.test_transformers import CASES
+
+NETWORK = """
+from torch import nn
+
+class Sorted(nn.Module):
+    def forward(self, x):
+        return x.sort(1).values
+
+def build(shape, classes, width):
+    layers = [nn.Flatten(), nn.Linear(16, width), nn.ReLU(), nn.Linear(width, 5), Sorted()]
+    return nn.Sequential(*layers, nn.Linear(5, classes))
+"""
+
+
+def test_groups_what_stays_and_the_number_of_permutations(tmp_path, monkeypatch):
+    (tmp_path / "inspected.py").write_text(NETWORK)
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "\n".join(inspection(ModelConfig("inspected:build", 8, None, "none", (1, 4, 4), 3)))
+    assert "1       8 units  free: 1.weight[0], 1.bias[0], 3.weight[1]\n" in text
+    assert "left alone: 5 along axis 0 of 3.weight, axis 0 of 3.bias" in text
+    assert "operation sort in module 4 (Sorted) at inspected.py" in text
+    assert "of 13 hidden units 8 (62%) can be reordered freely" in text
+    assert "there are 10^4.6 permutations\n" in text
+    assert math.isclose(math.log10(math.factorial(8)), 4.6, abs_tol=0.01)
+
+
+def test_blocks_are_counted_once_for_their_order_and_once_for_each_inside():
+    model, example, *_ = CASES["attention"]
+    spec = PermutationSpec.trace(model, example)
+    expected = math.factorial(12) * math.factorial(3) * math.factorial(4) ** 6
+    assert permutations_log10(spec) == pytest.approx(math.log10(expected))
+
+
+def test_the_command_takes_models_and_sweeps():
+    shown = CliRunner().invoke(app, ["inspect", "mlp", "--width", "4", "--shape", "1,4,4", "--depth", "2"])
+    assert shown.output.startswith("mlp, width 4, depth 2, norm none, shape (1, 4, 4)\n  layers.1  ")
+    assert "proved in" in shown.output
+    swept = CliRunner().invoke(app, ["inspect", "sweeps/quickstart.yaml"])
+    assert [line.partition(",")[0] for line in swept.output.splitlines()].count("mlp") == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mlpp"], "mlpp: neither a sweep file .* did you mean 'mlp'"),
+        (["mlp", "--norm", "group"], "valid choices: none, layer, batch"),
+        (["mlp", "--shape", "1,x"], "--shape 1,x: expected sizes"),
+    ],
+)
+def test_bad_input_is_named(words, message):
+    result = CliRunner().invoke(app, ["inspect", *words])
+    with pytest.raises(Exception, match=message):
+        raise result.exception
