@@ -66,6 +66,7 @@ def plan(
     from raysweep.plan.plan import done, todo
     from raysweep.plan.rates import check_gpu
     from raysweep.plan.record import adopt
+    from raysweep.plan.symmetries import check_own_symmetries
     from raysweep.plan.why_again import why_again
     from raysweep.store.files import Files
 
@@ -80,6 +81,7 @@ def plan(
         why = why_again(files, wanted, work) if known else []
         for text in (plan_table(wanted, work, gpu), *why):
             typer.echo(text)
+        check_own_symmetries(wanted)
 
 
 @app.command()

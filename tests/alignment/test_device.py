@@ -14,6 +14,7 @@ from raysweep.alignment import (
     joint_matching,
     joint_similarities,
     layer_similarities,
+    learned,
     sinkhorn_rebasin,
     straight_through,
     weight_matching,
@@ -84,6 +85,7 @@ LEARNED = {
     "frank_wolfe": lambda n: frank_wolfe(n.spec, n.states, 0, steps=1),
     "sinkhorn l2": lambda n: sinkhorn_rebasin(*learning(n, 2), loss="l2", steps=2),
     "sinkhorn": lambda n: sinkhorn_rebasin(*learning(n, 2), loss="random", steps=2, batch_size=30),
+    "learned": lambda n: learned(*learning(n, 3)[:-1], steps=2, batch_size=30, rounds=1, candidates=6),
     "straight_through": lambda n: straight_through(*learning(n, 3), steps=2, batch_size=30),
 }
 

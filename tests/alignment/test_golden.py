@@ -9,6 +9,7 @@ from raysweep.alignment import (
     frank_wolfe,
     joint_activation_matching,
     joint_matching,
+    learned,
     sinkhorn_rebasin,
     straight_through,
     weight_matching,
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.versions
 
 GOLDEN = (5, "1916dc93d8d5db811315")
 GOLDEN_TRAINED = (5, "7f24b7a2efec6f7dfbc4")
+GOLDEN_LEARNED = (5, "ad62d69f46c6744dd829")
 GOLDEN_NUMBERS = {
     "linear": (1546.791422, -0.944023, 31),
     "restarts": (1546.791422, -0.944023, 49),
@@ -78,6 +80,14 @@ def test_golden_permutations_by_training():
         *straight_through(spec, states, 0, *data, steps=3),
     ]
     assert (ALIGNMENT_VERSION, digest([as_lists(each) for each in found])) == GOLDEN_TRAINED
+
+
+def test_golden_learned_permutations():
+    spec, models = networks(3, 3)
+    states = [model.state_dict() for model in models]
+    images = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(9))
+    found = learned(spec, states, 0, models, images, steps=3, rounds=2, candidates=16)
+    assert (ALIGNMENT_VERSION, digest([as_lists(each) for each in found])) == GOLDEN_LEARNED
 
 
 def test_golden_objectives_and_assignments():

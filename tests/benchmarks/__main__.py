@@ -23,6 +23,7 @@ BENCHMARKS = (
     "commands",
     "accelerator",
     "coverage",
+    "symmetries",
 )
 
 

@@ -12,7 +12,7 @@ from tests.benchmarks.records import Record
 
 pytestmark = pytest.mark.slow
 
-IN_PROCESS = ("training", "alignment", "barriers", "accelerator", "coverage")
+IN_PROCESS = ("training", "alignment", "barriers", "accelerator", "coverage", "symmetries")
 
 
 @pytest.fixture

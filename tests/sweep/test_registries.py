@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from raysweep.data import Arrays, DataConfig, Scaling, load_arrays
+from raysweep.data import Arrays, DataConfig, Scaling, load, load_arrays
 from raysweep.data.load import draws_split
 from raysweep.data.registry import AUGMENTATIONS, DATASETS, SCALINGS, Augmentation, Dataset
 from raysweep.models.build import build
@@ -92,6 +92,7 @@ def key(request, monkeypatch):
     keys.cache_clear()
     yield request.param
     keys.cache_clear()
+    load._load_whole.cache_clear()  # so that no other test finds the novel data set
 
 
 def planned(**train):

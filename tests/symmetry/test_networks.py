@@ -47,7 +47,8 @@ TORCHVISION = {  # number of groups, number of units
     "resnet50": (37, 11_456),  # stem, 4 stages and the first two of three convolutions in each of 16 blocks
     "resnext50_32x4d": (37, 19_008),  # as resnet50, the first two convolutions twice as wide
     "vgg11": (10, 2_880),  # 8 convolutions and 2 hidden linear layers
-    "vgg16_bn": (15, 4_352),
+    "convnext_tiny": (22, 27_936),  # 4 stages and the expansions of 18 blocks
+    "efficientnet_b0": (40, 11_404),
     "densenet121": (120, 10_240),  # stem, 3 transitions and two convolutions in each of 58 layers
     "mobilenet_v2": (25, 9_128),  # stem, head, 16 expansions and 7 stages' residual streams
 }
