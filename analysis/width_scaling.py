@@ -184,18 +184,18 @@ def analyse(folder: Path) -> str:
     barriers, alignments, trials = (read_frame(folder, name) for name in ("barriers", "alignments", "trials"))
     parts = []
     for setting, rows in by_setting(dense_ends(barriers), trials):
-        summary, laws = summarise(rows, alignments), power_laws(rows, alignments)
-        draw(summary, laws, setting.title, folder / "figures" / f"width_scaling_{setting.stem}.png")
+        split = Split.TEST if (rows.split == Split.TEST).any() else Split.TRAIN
+        summary, laws = summarise(rows, alignments), power_laws(rows, alignments, split)
+        draw(summary, laws, setting.title, folder / "figures" / f"width_scaling_{setting.stem}.png", split)
         fits = [f"loss barrier of {name} ~ {law or NO_LAW}" for name, law in laws.items()]
-        table, errors = _table(setting.title, summary), themselves(rows, trials)
-        parts.append("\n".join([table, *errors, *verdicts(summary), *fits]))
+        table, errors = _table(setting.title, summary, split), themselves(rows, trials)
+        parts.append("\n".join([table, *errors, *verdicts(summary, split), *fits]))
     return "\n\n".join(parts) or "width scaling: no barriers yet"
 
 
-def _table(title: str, summary: pd.DataFrame) -> str:
-    test = summary[summary.split == Split.TEST]
-    table = wide_table(test, ["risk", "kind"], "width", sort=False)
-    head = f"{title}, mean test barrier by width [95 % interval over networks]"
+def _table(title: str, summary: pd.DataFrame, split: str) -> str:
+    table = wide_table(summary[summary.split == split], ["risk", "kind"], "width", sort=False)
+    head = f"{title}, mean {split} barrier by width [95 % interval over networks]"
     return "\n".join([head, table.to_string()])
 
 

@@ -155,12 +155,14 @@ def test_series_are_kept_apart():
     assert set(decided(summary).kind) == set(test.index) - {"unaligned"}
 
 
-def test_text(tmp_path):
-    rows = sweep({8: 0.5, 16: 0.5, 32: 0.5}, {8: 0.08, 16: 0.04, 32: 0.02})
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_text(tmp_path, split):
+    """The test split counts where there is one."""
+    rows = sweep({8: 0.5, 16: 0.5, 32: 0.5}, {8: 0.08, 16: 0.04, 32: 0.02}).assign(split=split)
     for name, table in (("barriers", rows), ("alignments", ALIGNMENTS), ("trials", trial_rows())):
         pd.DataFrame(table).to_parquet(tmp_path / name)
     text = analyse(tmp_path)
-    assert "mlp on digits, weight matching, mean test barrier by width" in text
+    assert f"mlp on digits, weight matching, mean {split} barrier by width" in text
     assert "0.040 [0.040, 0.040]" in text
     assert "direct: mean error barrier at most 0.02 from width 32 on" in text
     assert "loss barrier of direct ~ width^-1.00 [-1.00, -1.00] (3 widths)" in text
