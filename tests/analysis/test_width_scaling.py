@@ -158,7 +158,8 @@ def test_series_are_kept_apart():
 @pytest.mark.parametrize("split", ["test", "train"])
 def test_text(tmp_path, split):
     """The test split counts where there is one."""
-    rows = sweep({8: 0.5, 16: 0.5, 32: 0.5}, {8: 0.08, 16: 0.04, 32: 0.02}).assign(split=split)
+    found = sweep({8: 0.5, 16: 0.5, 32: 0.5}, {8: 0.08, 16: 0.04, 32: 0.02})
+    rows = pd.DataFrame(found).assign(split=split)
     for name, table in (("barriers", rows), ("alignments", ALIGNMENTS), ("trials", trial_rows())):
         pd.DataFrame(table).to_parquet(tmp_path / name)
     text = analyse(tmp_path)
