@@ -4,7 +4,7 @@ import contextlib
 import logging
 import tempfile
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -41,6 +41,7 @@ from raysweep.work.trial import run_trial
 
 DEATHS = 3  # failures of a trial's process or storage without progress; other exceptions would recur
 WINDOW = 10_000  # bundles of trials that one run of Tune is given: it keeps 50 kB of each until it ends
+EARLY = 5  # times that a trial is given to Tune again which it has given up too early
 MOST_DEATHS = 100  # failures with progress, by lost nodes, or before the process could record its start
 
 
@@ -227,6 +228,7 @@ class _Progress(Callback):
     ) -> None:
         self.failures: list[Failure] = []
         self._ended: set[str] = set()
+        self._early: Counter[str] = Counter()  # how often Tune has given up a trial too early
         self._source, self._run, self._needs, self._listener = source, run, needs, listener
         self._files, self._ready, self._suspects = files, ready, suspects
 
@@ -266,8 +268,15 @@ class _Progress(Callback):
         return self._suspects.elsewhere(event.trial_id, node, self._needs, event.failure)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tune has given up: none of its processes told of the failures."""
+        """Tune has given up: none of its processes told of the failures.
+
+        Tune gives up at the first failure where a process is lost just as it is about to take a trial.
+        """
         for trial_id in trial.config["trial_ids"]:
+            if trial.num_failures <= MOST_DEATHS and self._early[trial_id] < EARLY:
+                self._early[trial_id] += 1
+                self._ready.again(trial_id)
+                continue
             starts = None
             with contextlib.suppress(OSError):
                 starts = TrialStore(self._files).starts(trial_id, self._run)
@@ -317,7 +326,7 @@ def train_trials(
             },
             tune_config=tune.TuneConfig(
                 search_alg=ready,
-                num_samples=count * ATTEMPTS,
+                num_samples=count * (ATTEMPTS + EARLY),
                 reuse_actors=True,
                 max_concurrent_trials=resources.workers,
                 metric=None,
