@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from raysweep.data.resident import unwritten
 from raysweep.models.flat import FlatNetwork
-from raysweep.symmetry.listening import Call, Listener
+from raysweep.symmetry.listening import Call, Listener, tensors_in
 from raysweep.training.answer_sizes import answer_bytes
 
 Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # what the layers return, by chunk, network and layer
@@ -122,10 +122,8 @@ class _Dependence(Listener):
     def heard(self, call: Call) -> Any:
         result = call.run()
         if any(map(self.depends, call.tensors())):
-            self._dependent |= {
-                id(leaf): leaf for leaf in pytree.tree_leaves(result) if torch.is_tensor(leaf)
-            }
-        self.branches |= bool(call.tensors()) and not any(map(torch.is_tensor, pytree.tree_leaves(result)))
+            self._dependent |= {id(tensor): tensor for tensor in tensors_in(result)}
+        self.branches |= bool(call.tensors()) and not tensors_in(result)
         return result
 
 

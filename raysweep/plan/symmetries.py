@@ -20,12 +20,15 @@ def check_own_symmetries(wanted: Desired) -> None:
 
     Those of ours are proved by tests. Raises `SpecError` for a network that a run would refuse.
     """
-    for config in _own_configs(wanted):
-        from torch import zeros
+    configs = _own_configs(wanted)
+    if not configs:
+        return  # without torch
+    from torch import zeros
 
-        from raysweep.models.build import build
-        from raysweep.symmetry import prove
+    from raysweep.models.build import build
+    from raysweep.symmetry import prove
 
+    for config in configs:
         try:
             prove(unproved_spec(config), build(config), zeros(EXAMPLES, *config.shape))
         except SpecError as error:

@@ -6,7 +6,7 @@ operation that is not understood, while the rest of the network is none of its b
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,9 @@ from torch.utils import _pytree as pytree
 
 from raysweep.symmetry.axes import Axis, Divided, Part, Value, length
 from raysweep.symmetry.groups import Groups
-from raysweep.symmetry.listening import Call, Callers, Listener
+from raysweep.symmetry.listening import Call, Callers, Listener, tensors_in
 from raysweep.symmetry.operations import CONTRACTIONS, DIVIDED, FORMS, OPERATIONS
 from raysweep.symmetry.operations.dividing import undivided
-from raysweep.symmetry.operations.recurrent import traced
 from raysweep.symmetry.traced import (
     Constant,
     NotUnderstoodError,
@@ -79,7 +78,7 @@ class Interpreter(Listener):
         operands = [each for each in given if not isinstance(each, Constant) or each.is_written]
         if call.name in FORMS or not operands:
             result = call.run()
-            self._keep(call, result, [None] * len(_tensors(result)))
+            self._keep(call, result, [None] * len(tensors_in(result)))
             return result
         self.groups.operation = f"operation {call.name or _name(call)}{self._callers.current()}"
         self._own(call)
@@ -100,12 +99,12 @@ class Interpreter(Listener):
             for operand in _leaves((args, kwargs)):
                 fix_all(self.groups, self._plain(operand).axes, reason)
             why = f"{self.groups.operation} {reason}"
-            return [unmoved(each, why).axes for each in _tensors(result)]
+            return [unmoved(each, why).axes for each in tensors_in(result)]
 
     def _understood(self, handler: Callable[..., Any] | None, result: Any, args: Any, kwargs: Any) -> Any:
         if handler is None:
             raise NotUnderstoodError("is not understood")
-        if not _tensors(result) and result is not None:
+        if not tensors_in(result) and result is not None:
             raise NotUnderstoodError("makes a number of them")
         if handler not in DIVIDED:
             args, kwargs = _mapped(self._plain, (args, kwargs))
@@ -116,14 +115,16 @@ class Interpreter(Listener):
         try:
             found = handler(self.groups, result, *args, **kwargs)
         except Undivided:
-            found = handler(
-                self.groups, result, *(plain := _mapped(self._plain, (args, kwargs)))[0], **plain[1]
-            )
+            args, kwargs = _mapped(self._plain, (args, kwargs))
+            found = handler(self.groups, result, *args, **kwargs)
         return [found] if isinstance(result, torch.Tensor) else found or []
 
     def _keep(self, call: Call, result: Any, values: Any) -> None:
-        for tensor, value in zip(_tensors(result), values, strict=True):
-            found = constant(tensor) if value is None else traced(tensor, value, checked)
+        for tensor, value in zip(tensors_in(result), values, strict=True):
+            if value is None:
+                found: Traced = constant(tensor)
+            else:
+                found = value if isinstance(value, Stacked) else checked(tensor, value)
             self._values[id(tensor)] = found
             if value is not None and tensor is result:
                 stored = tuple(self._names[id(each)] for each in call.tensors() if id(each) in self._names)
@@ -187,12 +188,6 @@ def _mapped(function: Callable[[Traced], Traced], values: Any) -> Any:
 
 def _leaves(values: Any) -> list[Traced]:
     return [leaf for leaf in pytree.tree_leaves(values) if isinstance(leaf, Traced)]
-
-
-def _tensors(result: Any) -> list[torch.Tensor]:
-    """Return the tensors of a result, in order; a number that it returns is none."""
-    leaves: Iterator[Any] = iter(pytree.tree_leaves(result))
-    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
 def _name(call: Call) -> str:

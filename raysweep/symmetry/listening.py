@@ -85,8 +85,20 @@ class Call:
 
     def tensors(self) -> list[torch.Tensor]:
         """Return the tensors among the arguments."""
-        leaves = pytree.tree_leaves((self.args, self.kwargs))
-        return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        return tensors_in((self.args, self.kwargs))
+
+    def run_and_list(self) -> tuple[Any, list[torch.Tensor]]:
+        """Carry out the call; return its result, and the tensors that it returned or wrote to."""
+        given = self.tensors()
+        versions = [each._version for each in given]
+        result = self.run()
+        written = [each for each, before in zip(given, versions, strict=True) if each._version != before]
+        return result, [*tensors_in(result), *written]
+
+
+def tensors_in(values: Any) -> list[torch.Tensor]:
+    """Return the tensors among arguments or results, in order."""
+    return [leaf for leaf in pytree.tree_leaves(values) if isinstance(leaf, torch.Tensor)]
 
 
 class Listener(TorchFunctionMode):

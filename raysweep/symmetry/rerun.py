@@ -1,7 +1,7 @@
 """Runs those parts of a network again that depend on tensors that have changed."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -51,13 +51,9 @@ class Rerun(Listener):
         self._known.clear()
 
     def heard(self, call: Call) -> Any:
-        tensors = call.tensors()
-        stored = frozenset(id(each) for each in tensors if id(each) in self._stored)
+        stored = frozenset(id(each) for each in call.tensors() if id(each) in self._stored)
         args, kwargs = pytree.tree_map_only(torch.Tensor, self._referred, (call.args, call.kwargs))
-        versions = [each._version for each in tensors]
-        result = call.run()
-        written = [each for each, before in zip(tensors, versions, strict=True) if each._version != before]
-        found = [*_tensors(result), *written]
+        result, found = call.run_and_list()
         number = len(self._steps)
         for output, tensor in enumerate(found):
             self._known[id(tensor)] = _Result(number, output)
@@ -93,17 +89,9 @@ class Rerun(Listener):
             return new[result] if result in new else self._steps[result.call].kept[result.output].clone()
 
         args, kwargs = pytree.tree_map_only(_Result, value, (step.call.args, step.call.kwargs))
-        call = Call(step.call.number, step.call.name, step.call.function, args, kwargs)
-        tensors = call.tensors()
-        versions = [each._version for each in tensors]
-        found = _tensors(call.run())
-        return [*found, *(each for each, v in zip(tensors, versions, strict=True) if each._version != v)]
+        return replace(step.call, args=args, kwargs=kwargs).run_and_list()[1]
 
     def _close(self, one: torch.Tensor, other: torch.Tensor) -> bool:
         if one.shape != other.shape or not one.numel() or not one.is_floating_point():
             return torch.equal(one, other)
         return bool((one - other).abs().max() <= self._tolerance * other.abs().max())
-
-
-def _tensors(result: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]

@@ -16,7 +16,6 @@ from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.settling import Symmetries, settled
 
 PREFIX = "cannot find the permutation symmetries"  # of every message
-LINEAR = ("linear", "matmul", "mm", "addmm", "baddbmm", "bmm", "einsum")
 
 
 @dataclass(frozen=True, order=True)

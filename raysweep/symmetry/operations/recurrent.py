@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.axes import Axis, Value, still
+from raysweep.symmetry.axes import Axis, still
 from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.traced import NotUnderstoodError, Stacked, Traced, fix_all
 
@@ -33,36 +33,35 @@ class Recurrent:
         batch_first: bool = False,
     ) -> list[Any]:
         """Return the axes of the output, and of the last states, of which each layer has its own units."""
-        if not isinstance(weights, Sequence) or isinstance(input.tensor, tuple):
+        if not isinstance(weights, Sequence):
             raise NotUnderstoodError("is given packed sequences")
         directions, each = 1 + bidirectional, 2 + 2 * has_biases
         if len(weights) != layers * directions * each:
             raise NotUnderstoodError("has a projection")
-        units, incoming = input.axes[-1], input.axes[-1]
+        units = input.axes[-1]
         lasts: list[Axis] = []
         for layer in range(layers):
             found = []
             for direction in range(directions):
                 at = (layer * directions + direction) * each
-                found.append(self._layer(groups, incoming, weights[at : at + each]))
+                found.append(self._layer(groups, units, weights[at : at + each]))
             lasts += found
             units = tuple(segment for axis in found for segment in axis)
-            incoming = units
         for state in states if isinstance(states, Sequence) else (states,):
             self._begin(groups, state, lasts)
         values: list[Any] = [(*input.axes[:-1], units)]
         for state in result[1:]:
-            batch = still(state.shape[1]) if state.dim() == 3 else ()
-            values.append(_Last((still(state.shape[0]), *([batch] if batch else [])), tuple(lasts)))
+            axes = (*map(still, state.shape[:-1]), lasts[0])
+            values.append(Stacked(state, axes, tuple(lasts)))
         return values
 
-    def _layer(self, groups: Groups, incoming: Any, weights: Sequence[Traced]) -> Axis:
+    def _layer(self, groups: Groups, incoming: Axis, weights: Sequence[Traced]) -> Axis:
         """Tie the axes of the weights of one layer and direction; return the axis of its units."""
         inputs, recurrent, *biases = weights
-        units: Axis = recurrent.axes[1]  # type: ignore[assignment]
-        groups.merge(inputs.axes[1], incoming)  # type: ignore[arg-type]
+        units = recurrent.axes[1]
+        groups.merge(inputs.axes[1], incoming)
         for each in (inputs, recurrent, *biases):
-            groups.merge(each.axes[0], units * self._gates)  # type: ignore[arg-type]
+            groups.merge(each.axes[0], units * self._gates)
         return units
 
     @staticmethod
@@ -76,21 +75,4 @@ class Recurrent:
         if groups.are_copies(state.axes[-1]):
             return  # zeros, in which every order is the same
         for units in lasts:
-            groups.merge(state.axes[-1], units)  # type: ignore[arg-type]
-
-
-class _Last(tuple[Any, ...]):
-    """The axes of last states, with the units of every layer."""
-
-    units: tuple[Axis, ...]
-
-    def __new__(cls, before: Value, units: tuple[Axis, ...]) -> "_Last":
-        made = super().__new__(cls, (*before, units[0]))
-        made.units = units
-        return made
-
-
-def traced(tensor: torch.Tensor, value: Any, check: Any) -> Traced:
-    """Pair a result with its axes."""
-    found: Traced = check(tensor, tuple(value))
-    return Stacked(tensor, found.axes, value.units) if isinstance(value, _Last) else found
+            groups.merge(state.axes[-1], units)
