@@ -12,8 +12,9 @@ from raysweep.models.versions import like
 from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, length, segments
 from raysweep.symmetry.blocks import check_blocks, random_blocks
 from raysweep.symmetry.find_scalings import find_scalings
+from raysweep.symmetry.kind import Kind
 from raysweep.symmetry.left_alone import LeftAlone
-from raysweep.symmetry.movement import Movement, movement
+from raysweep.symmetry.movement import Movement, bound_groups, movement
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
 from raysweep.symmetry.scaling import Scaling, scaled_state
@@ -35,7 +36,8 @@ class PermutationSpec:
     further names of a tied parameter. Groups in `blocks` move inside blocks of units, and in whole blocks
     (grouped convolution, GroupNorm); all others move freely. `left_alone` lists the hidden units that stay in
     place, with the reason; inputs and outputs of the network are not hidden units. `scalings` says, by group,
-    by what the units may be multiplied besides; it is empty unless `with_scalings` has filled it.
+    by what the units may be multiplied besides; it is empty unless `with_scalings` has filled it. `sums` are
+    the groups whose units are sums of what several operations compute: those of residual streams.
     """
 
     axes: Mapping[str, Axes]
@@ -44,6 +46,7 @@ class PermutationSpec:
     blocks: tuple[Blocks, ...] = ()
     left_alone: tuple[LeftAlone, ...] = ()
     scalings: Mapping[str, Scaling] = field(default_factory=dict)
+    sums: frozenset[str] = frozenset()
 
     @staticmethod
     def trace(model: nn.Module, example_input: torch.Tensor, *, proved: bool = True) -> "PermutationSpec":
@@ -57,10 +60,12 @@ class PermutationSpec:
         Raises `SpecError` naming the operation, parameter or group that is not understood: attention, for
         example, is refused.
         """
-        found, left_alone = trace_axes(model, example_input)
+        found, left_alone, sums = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
         buffers = frozenset(found.axes) - matched
-        spec = PermutationSpec(found.axes, found.sizes, buffers, found.blocks, left_alone)
+        spec = PermutationSpec(
+            found.axes, found.sizes, buffers, found.blocks, left_alone, sums=sums & found.sizes.keys()
+        )
         if proved:
             prove(spec, model, example_input)
             if not spec.sizes:
@@ -71,6 +76,13 @@ class PermutationSpec:
     def movement(self) -> Movement:
         """How many hidden units move freely, how many only in blocks, and how many stay."""
         return movement(self.axes, self.sizes, self.blocks, self.left_alone)
+
+    def kind(self, group: str) -> Kind:
+        """Return which units a group has: those of a residual stream, of blocks, or all others."""
+        if group in self.sums:
+            return Kind.STREAM
+        bound = bound_groups(self.axes, self.sizes, self.blocks)
+        return Kind.BLOCKS if group in bound else Kind.INNER
 
     def with_scalings(self, model: nn.Module, example_input: torch.Tensor) -> "PermutationSpec":
         """Return the spec with the scales and signs of units that leave the outputs unchanged, found and
