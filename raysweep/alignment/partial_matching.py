@@ -13,23 +13,29 @@ from raysweep.models.given import Network
 from raysweep.symmetry import Kind, PermutationSpec
 
 
-def inner_matching(spec: PermutationSpec, target: Network, source: Network, seed: int = 0, *, order: str = "random") -> Alignment:
+def inner_matching(
+    spec: PermutationSpec, target: Network, source: Network, seed: int = 0, *, order: str = "random"
+) -> Alignment:
     """Match the units of kind `Kind.INNER`; all others stay in place. See `weight_matching`."""
     return weight_matching(spec, target, source, seed, order=order, groups=_of(spec, Kind.INNER))
 
 
-def branch_matching(spec: PermutationSpec, target: Network, source: Network, seed: int = 0, *, order: str = "random") -> Alignment:
+def branch_matching(
+    spec: PermutationSpec, target: Network, source: Network, seed: int = 0, *, order: str = "random"
+) -> Alignment:
     """Match all units but those of residual streams, which stay in place. See `weight_matching`."""
     return weight_matching(spec, target, source, seed, order=order, groups=_of(spec, Kind.INNER, Kind.BLOCKS))
 
 
-def joint_inner_matching(spec: PermutationSpec, networks: Sequence[Network], seed: int = 0, *, order: str = "random") -> JointAlignment:
+def joint_inner_matching(
+    spec: PermutationSpec, networks: Sequence[Network], seed: int = 0, *, order: str = "random"
+) -> JointAlignment:
     """Match the units of kind `Kind.INNER` of several networks. See `joint_matching`."""
     return joint_matching(spec, networks, seed, order=order, groups=_of(spec, Kind.INNER))
 
 
 def joint_branch_matching(
-    spec: PermutationSpec, networks: Sequence[Network], seed: int = 0
+    spec: PermutationSpec, networks: Sequence[Network], seed: int = 0, *, order: str = "random"
 ) -> JointAlignment:
     """Match all units but those of residual streams of several networks. See `joint_matching`."""
     return joint_matching(spec, networks, seed, order=order, groups=_of(spec, Kind.INNER, Kind.BLOCKS))
