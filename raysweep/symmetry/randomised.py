@@ -1,7 +1,7 @@
 """A network with random weights, on which its symmetries are tested."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +52,17 @@ def single_names(model: nn.Module) -> list[str]:
     """Return the names of all parameters and buffers; of a tied tensor only the first name."""
     names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
     return [name for name, tensor in stored_tensors(model) if names[id(tensor)] == name]
+
+
+def under_all_names(model: nn.Module, exponents: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+    """Return exponents by name and axis with those of tied tensors under each of their names."""
+    tensors = dict(stored_tensors(model))
+    return {
+        (other, dimension): exponent
+        for (name, dimension), exponent in exponents.items()
+        for other, tensor in tensors.items()
+        if tensor is tensors[name]
+    }
 
 
 def randomised_network(
