@@ -11,6 +11,7 @@ grouped convolution move inside their block, and whole blocks move. An axis is a
 of which is a run of entries of one group, or of entries that stay in place.
 """
 
+from raysweep.symmetry.kind import Kind
 from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.movement import Movement
 from raysweep.symmetry.permutation import Permutation
@@ -18,4 +19,12 @@ from raysweep.symmetry.proof import prove
 from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.spec import PermutationSpec
 
-__all__ = ["LeftAlone", "Movement", "Permutation", "PermutationSpec", "prove", "read_in_training_only"]
+__all__ = [
+    "Kind",
+    "LeftAlone",
+    "Movement",
+    "Permutation",
+    "PermutationSpec",
+    "prove",
+    "read_in_training_only",
+]

@@ -89,6 +89,17 @@ def single_names(model: nn.Module) -> list[str]:
     return [name for name, tensor in stored_tensors(model) if names[id(tensor)] == name]
 
 
+def under_all_names(model: nn.Module, exponents: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+    """Return exponents by name and axis with those of tied tensors under each of their names."""
+    tensors = dict(stored_tensors(model))
+    return {
+        (other, dimension): exponent
+        for (name, dimension), exponent in exponents.items()
+        for other, tensor in tensors.items()
+        if tensor is tensors[name]
+    }
+
+
 def randomised_network(
     model: nn.Module, example: torch.Tensor, generator: torch.Generator
 ) -> RandomisedNetwork:
