@@ -9,6 +9,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.symmetry import Permutation, PermutationSpec, prove
 from raysweep.symmetry.axes import Segment
+from raysweep.symmetry.randomised import randomised_network
 from tests.conftest import mlp
 from tests.symmetry.checks import parameters_of
 
@@ -199,3 +200,23 @@ def test_applying_a_composition_is_applying_both(seed):
     returned = spec.apply(second.compose(first).inverse(), both)
     assert all(torch.equal(both[name], composed[name]) for name in state)
     assert all(torch.equal(returned[name], state[name]) for name in state)
+
+
+def test_a_network_that_reads_what_it_wrote_under_another_name_is_proved_as_a_whole():
+    """Calls that write can be followed, unless their tensor has a view that is read afterwards."""
+
+    class Writing(nn.Module):
+        def __init__(self, by_view):
+            super().__init__()
+            self.by_view, self.first, self.last = by_view, nn.Linear(64, 8), nn.Linear(8, 10)
+
+        def forward(self, input):
+            hidden = self.first(input.flatten(1))
+            (hidden.view(-1, 8) if self.by_view else hidden).mul_(2).relu_()
+            return self.last(hidden)
+
+    for by_view in (False, True):
+        model = Writing(by_view)
+        assert PermutationSpec.trace(model, EXAMPLE).sizes == {"first": 8}
+        network = randomised_network(model, EXAMPLE, torch.Generator().manual_seed(0))
+        assert (network.rerun is None) == by_view
