@@ -1,8 +1,9 @@
 """Permutation symmetries of networks: specs found by tracing, and permutations and their algebra.
 
 `PermutationSpec.trace(model, example)` finds and proves which axes of a network's parameters and buffers
-move together when hidden units are reordered; `spec.apply(permutation, state_dict)` reorders them. A network
-that is not understood raises `raysweep.errors.SpecError`, which names the operation.
+move together when hidden units are reordered; `spec.apply(permutation, state_dict)` reorders them. Units that
+reach an operation which is not understood stay in place, and what cannot be proved raises
+`raysweep.errors.SpecError`.
 
 Words: a *unit* is a hidden unit (a neuron, or a channel of a convolution). A *layer group*, `group` in the
 code, is a set of units that can be reordered among each other; it lies along one or several axes of

@@ -61,8 +61,8 @@ class PermutationSpec:
         few times as long as running the network forwards and backwards in float64; `proved=False` leaves it
         to the caller. Where no hidden unit can be moved, a proved spec comes with a warning.
 
-        Raises `SpecError` naming the operation, parameter or group that is not understood: attention, for
-        example, is refused.
+        Hidden units that reach an operation which is not understood stay in place (see `left_alone`). Raises
+        `SpecError` for a network that fails or has a parameter that is never used, and where the proof fails.
         """
         found, left_alone, sums = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
