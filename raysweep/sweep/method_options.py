@@ -86,6 +86,14 @@ class MonomialMatching(Options):
     )
 
 
+class OrthogonalMatching(Options):
+    streams: bool = Field(
+        default=True,
+        description="Whether residual streams that norms read are rotated, with the gains of these norms "
+        "folded, besides the units inside heads.",
+    )
+
+
 class FrankWolfe(Options):
     steps: Whole = Field(default=100, gt=0, description="The most steps of an ascent.")
     restarts: Whole = Field(
