@@ -156,7 +156,7 @@ class _Run:
             work,
             trials=[],
             alignments=[job for job in work.alignments if job.alignment_id in chosen],
-            barriers=[job for job in work.barriers if job.barrier_id in chosen],
+            barriers=work.barriers.only(chosen),
         )
 
     def _check_cluster(self, work: Todo, may_grow: bool) -> None:

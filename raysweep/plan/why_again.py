@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from raysweep.digest import canonical
 from raysweep.errors import UserError
 from raysweep.plan.changed_parts import changed_parts
-from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
+from raysweep.plan.identity import Trial
 from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.record import Record, read_record, source_name, sweep_names, user_sources
 from raysweep.plan.trial_ids import INDIRECT
@@ -50,7 +50,8 @@ def why_again(files: Files, wanted: Desired, work: Todo) -> list[str]:
     own = wanted.sweep.own_functions()
     records = list(_records(files, wanted.sweep.name)) if work or own else []
     try:
-        counts = Counter((*_trials(files, wanted, work, records), *_jobs(files, work, records)))
+        counts = Counter(_trials(files, wanted, work, records))
+        counts.update(_jobs(files, work, records))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return ["why again: cannot be told, because a record under this root holds foreign texts"]
     lines = [f"why again: {what}: {count:,}" for what, count in counts.items()]
@@ -219,19 +220,16 @@ def _data_change(files: Files, example: str, trial: Trial) -> str:
     return "; ".join(changed) or f"the data of {trial.training.dataset}, which are other ones"
 
 
-def _jobs(files: Files, work: Todo, records: list[Record]) -> Iterator[str]:
-    """Yield what is to be said of each job that was done with other settings."""
-    left: dict[str, list[AlignmentJob] | list[BarrierJob]] = {
-        "alignments": work.alignments,
-        "barriers": work.barriers,
-    }
-    for kind, jobs in left.items():
-        if not jobs or not records:
-            continue
-        done = _done(files, kind, records)
-        known = {text: _nearest_settings(kind, text, done) for text in {job.how for job in jobs}}
-        texts = (known[job.how] for job in jobs)
-        yield from (f"{kind} like stored ones but for {text}" for text in texts if text)
+def _jobs(files: Files, work: Todo, records: list[Record]) -> Counter[str]:
+    """Return what is to be said of jobs that were done with other settings, with their number."""
+    found: Counter[str] = Counter()
+    left = {"alignments": Counter(job.how for job in work.alignments), "barriers": work.barriers.settings()}
+    for kind, settings in left.items():
+        done = _done(files, kind, records) if settings and records else set()
+        for how, count in settings.items():
+            if done and (text := _nearest_settings(kind, how, done)):
+                found[f"{kind} like stored ones but for {text}"] += count
+    return found
 
 
 def _done(files: Files, kind: str, records: list[Record]) -> set[str]:
