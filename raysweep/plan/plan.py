@@ -184,7 +184,7 @@ def _keeping_all() -> Iterator[None]:
 
 def _desired(sweep: Sweep) -> Desired:
     sections = sweep.sections
-    check_own_methods(sections.align)
+    check_own_methods(sections.align, sections.compare)
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
