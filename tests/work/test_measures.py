@@ -138,7 +138,9 @@ def test_a_measure_of_the_users_own(root, mine):
 
 def test_a_measure_that_cannot_be_called_is_refused_by_the_plan(mine, tmp_path):
     (tmp_path / f"{mine}.py").write_text("def of_weights(states):\n    return 0\n")
-    with pytest.raises(UserError, match=r"of_weights' requires 'states', which .* offers \(logits, end_logits"):
+    with pytest.raises(
+        UserError, match=r"of_weights' requires 'states', which .* offers \(logits, end_logits"
+    ):
         planned(f"{mine}:of_weights")
 
 
