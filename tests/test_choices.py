@@ -148,7 +148,10 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     ],
     "align.weight_matching.kernel": [lambda: match(kernel="novel")],
     "align.weight_matching.order": [lambda: match(order="novel"), lambda: embedded("novel")],
-    "align.monomial_matching.order": [lambda: match(order="novel")],
+    **{
+        f"align.{method}.order": [lambda: match(order="novel")]
+        for method in ("monomial_matching", "inner_matching", "branch_matching")
+    },
     "align.sinkhorn_rebasin.loss": [lambda: learn(sinkhorn_rebasin, loss="novel")],
     "align.straight_through.point": [lambda: learn(straight_through, point="novel")],
     "align.activation_matching.tensor": [lambda: similar(tensor="novel")],

@@ -190,15 +190,15 @@ class BarriersLeft(Collection[BarrierJob]):
         """The number of barriers whose risks are left."""
         return int(self._risks.sum())
 
-    @property
-    def measurements(self) -> int:
-        """The number of measurements that are left."""
-        return int(self._missing.sum())
+    def measured(self) -> Counter[str]:
+        """Return how many measurements are left by `Measure.how`; none where there are none."""
+        counts = self._missing.sum(axis=0).tolist()
+        return Counter({m.how: n for m, n in zip(self.barriers.measures, counts, strict=True) if n})
 
     def settings(self) -> Counter[str]:
-        """Return how many jobs are left by `BarrierJob.how`."""
+        """Return of how many barriers the risks are left, by `BarrierJob.how`."""
         found: Counter[str] = Counter()
-        for part, rows in self.barriers.by_part(self.places):
+        for part, rows in self.barriers.by_part(np.flatnonzero(self._risks)):
             found[part.how] += len(rows)
         return found
 

@@ -151,7 +151,7 @@ class Todo:
             "trials": len(self.trials),
             "alignments": len(self.alignments),
             "barriers": self.barriers.risks,
-            "measures": self.barriers.measurements,
+            "measures": self.barriers.measured().total(),
         }
 
     def stages(self) -> dict[str, int]:
@@ -187,7 +187,7 @@ def _keeping_all() -> Iterator[None]:
 
 def _desired(sweep: Sweep) -> Desired:
     sections = sweep.sections
-    check_own_methods(sections.align)
+    check_own_methods(sections.align, sections.compare)
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:

@@ -51,7 +51,7 @@ def why_again(files: Files, wanted: Desired, work: Todo) -> list[str]:
     records = list(_records(files, wanted.sweep.name)) if work or own else []
     try:
         counts = Counter(_trials(files, wanted, work, records))
-        counts.update(_jobs(files, work, records))
+        counts.update(_jobs(files, wanted, work, records))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return ["why again: cannot be told, because a record under this root holds foreign texts"]
     lines = [f"why again: {what}: {count:,}" for what, count in counts.items()]
@@ -163,8 +163,12 @@ def _nearest(files: Files, trial: Trial, keys: Keys, stored: Iterable[_Kind]) ->
 
 
 def _differing(before: Keys, now: Keys) -> list[str]:
-    """Return the keys in which two differ, and seeds only where there are no others."""
+    """Return the keys in which two differ, and seeds only where there are no others.
+
+    Where another function is named, the file in which it lies says nothing more.
+    """
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    keys = [key for key in keys if f"train.{key.removeprefix(f'{SOURCE} ')}" not in keys]
     if {"train.device", "train.channels_last"} & set(keys):
         keys = [key for key in keys if key != f"{VERSION} trial"]
     return [key for key in keys if key not in SEEDS] or keys
@@ -176,7 +180,7 @@ def _change(files: Files, before: _Kind, trial: Trial, key: str, new: Any) -> st
         word = key.removeprefix(f"{VERSION} ")
         return _new_version(word, old, new)
     if key.startswith(SOURCE):
-        return _source_change(files, old, trial.training.own_functions().get(key.removeprefix(f"{SOURCE} ")))
+        return _source_change(files, old, trial.training.own_functions()[key.removeprefix(f"{SOURCE} ")])
     if key == "data":
         return _data_change(files, before.example, trial)
     if key in OF_IMPORTS:
@@ -193,10 +197,8 @@ def _new_version(word: str, old: Any, new: Any) -> str:
     return f"raysweep's version of a {word}, {old} -> {new} ({why})"
 
 
-def _source_change(files: Files, before: str | None, own: OwnFunction | None) -> str:
+def _source_change(files: Files, before: str | None, own: OwnFunction) -> str:
     """Say which parts of a user's file differ from the stored one."""
-    if own is None:
-        return "a function of raysweep in place of your own"
     named = f"source of {own.split()[0].replace('.', '/')}.py"
     try:
         stored = files.find(source_name(before or ""))
@@ -220,14 +222,19 @@ def _data_change(files: Files, example: str, trial: Trial) -> str:
     return "; ".join(changed) or f"the data of {trial.training.dataset}, which are other ones"
 
 
-def _jobs(files: Files, work: Todo, records: list[Record]) -> Counter[str]:
+def _jobs(files: Files, wanted: Desired, work: Todo, records: list[Record]) -> Counter[str]:
     """Return what is to be said of jobs that were done with other settings, with their number."""
+    own = {each.name: each for each in wanted.sweep.own_functions()}
+    left = {
+        "alignments": Counter(job.how for job in work.alignments),
+        "barriers": work.barriers.settings(),
+        "measures": work.barriers.measured(),
+    }
     found: Counter[str] = Counter()
-    left = {"alignments": Counter(job.how for job in work.alignments), "barriers": work.barriers.settings()}
     for kind, settings in left.items():
         done = _done(files, kind, records) if settings and records else set()
         for how, count in settings.items():
-            if done and (text := _nearest_settings(kind, how, done)):
+            if done and (text := _nearest_settings(files, kind, how, done, own)):
                 found[f"{kind} like stored ones but for {text}"] += count
     return found
 
@@ -242,10 +249,11 @@ def _done(files: Files, kind: str, records: list[Record]) -> set[str]:
     return found
 
 
-def _nearest_settings(kind: str, text: str, done: set[str]) -> str:
+def _nearest_settings(files: Files, kind: str, text: str, done: set[str], own: dict[str, OwnFunction]) -> str:
     """Return in what the settings of a job differ from those of the nearest jobs that are done.
 
-    Nothing where jobs of the same settings are done: then its networks are other ones.
+    Nothing where jobs of the same settings are done: then its networks are other ones. `own` are the user's
+    functions by name.
     """
     if text in done:
         return ""
@@ -256,16 +264,16 @@ def _nearest_settings(kind: str, text: str, done: set[str]) -> str:
         differing = _differing(before, now)
         if what == same and len(differing) < fewest:
             fewest = len(differing)
-            least = "; ".join(_setting(key, before, now) for key in differing)
+            least = "; ".join(_setting(files, key, before, now, own) for key in differing)
     return least
 
 
-def _setting(key: str, before: Keys, now: Keys) -> str:
+def _setting(files: Files, key: str, before: Keys, now: Keys, own: dict[str, OwnFunction]) -> str:
     """Say how a setting of a job changed."""
     if key.startswith(VERSION):
         return _new_version(key.removeprefix(f"{VERSION} "), before.get(key, 0), now.get(key, 0))
-    if key.endswith(f":{SOURCE}"):
-        return f"the file of {key.removeprefix('align.').removesuffix(f':{SOURCE}')} changed"
+    if key.startswith(f"{SOURCE} "):
+        return _source_change(files, before.get(key), own[key.removeprefix(f"{SOURCE} ")])
     return f"{key} {_shown(before.get(key))} -> {_shown(now.get(key))}"
 
 
@@ -277,8 +285,11 @@ def _settings(kind: str, text: str) -> tuple[Keys, Keys]:
         same = {"word": word, "method": how.pop("method")}
         shared = ("seed", "threads", "device")
         names = {key: f"align.{key}" if key in shared else f"align.{same['method']}.{key}" for key in how}
-        names["source"] = f"align.{same['method']}:{SOURCE}"  # of a user's own method
+        names["source"] = f"{SOURCE} {same['method']}"  # of a user's own method
         return {**own, **{names[key]: value for key, value in how.items()}}, same
+    if kind == "measures":
+        name = how["measure"]
+        return {**own, f"{SOURCE} {name}": how.get("source")}, {"word": word, "measure": name}
     same = {key: how.pop(key) for key in ("interpolation", "kind", "statistics", "hybrid")}
     grid = "alphas" if same["interpolation"] == Interpolation.PAIR else "subdivisions"
     names = {"grid": f"compare.{grid}", "examples": "compare.train_examples", "threads": "align.threads"}

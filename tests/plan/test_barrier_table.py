@@ -75,7 +75,7 @@ def test_what_is_left_are_risks_or_measures():
     )
     assert [job.barrier_id for job in left] == list(barriers)[1:]
     assert next(iter(left)).measurements == second.measurements[:1]
-    assert (left.risks, left.measurements) == (3, 7)
+    assert (left.risks, left.measured().total(), left.settings().total()) == (3, 7, 3)
     assert [job.risks for job in left] == [False, True, True, True]
     assert len(left.without([second.barrier_id])) == 3
     assert list(left.only([first.barrier_id, second.barrier_id])) == [next(iter(left))]
