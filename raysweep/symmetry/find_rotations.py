@@ -88,4 +88,4 @@ def _holds(
     folded = folded_state(network.state, axes, rotations)
     changed = rotated_state(folded, axes, rotations, matrices)
     touched = {name: tensor for name, tensor in changed.items() if tensor is not network.state[name]}
-    return network.change(touched) <= network.threshold
+    return network.effect(touched).change <= network.threshold

@@ -152,4 +152,4 @@ def _holds(
     scaling = {group: Scaling(exponents, positive=True, sign=True)}
     changed = scaled_state(network.state, spec.axes, scaling, {group: factors})
     names = {name for name, _ in exponents}
-    return network.change({name: changed[name] for name in names}) <= network.threshold
+    return network.effect({name: changed[name] for name in names}).change <= network.threshold

@@ -13,8 +13,9 @@ from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, length, segmen
 from raysweep.symmetry.blocks import check_blocks, random_blocks
 from raysweep.symmetry.find_rotations import find_rotations
 from raysweep.symmetry.find_scalings import find_scalings
+from raysweep.symmetry.kind import Kind
 from raysweep.symmetry.left_alone import LeftAlone
-from raysweep.symmetry.movement import Movement, movement
+from raysweep.symmetry.movement import Movement, bound_groups, movement
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
 from raysweep.symmetry.rotation import Rotation, folded_state, rotated_state
@@ -38,7 +39,8 @@ class PermutationSpec:
     (grouped convolution, GroupNorm); all others move freely. `left_alone` lists the hidden units that stay in
     place, with the reason; inputs and outputs of the network are not hidden units. `scalings` says, by group,
     by what the units may be multiplied besides, and `rotations` by which orthogonal matrices; both are empty
-    unless `with_scalings` or `with_rotations` has filled them.
+    unless `with_scalings` or `with_rotations` has filled them. `sums` are the groups whose units are sums of
+    what several operations compute: those of residual streams.
     """
 
     axes: Mapping[str, Axes]
@@ -48,6 +50,7 @@ class PermutationSpec:
     left_alone: tuple[LeftAlone, ...] = ()
     scalings: Mapping[str, Scaling] = field(default_factory=dict)
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    sums: frozenset[str] = frozenset()
 
     @staticmethod
     def trace(model: nn.Module, example_input: torch.Tensor, *, proved: bool = True) -> "PermutationSpec":
@@ -58,13 +61,15 @@ class PermutationSpec:
         few times as long as running the network forwards and backwards in float64; `proved=False` leaves it
         to the caller. Where no hidden unit can be moved, a proved spec comes with a warning.
 
-        Raises `SpecError` naming the operation, parameter or group that is not understood: attention, for
-        example, is refused.
+        Hidden units that reach an operation which is not understood stay in place (see `left_alone`). Raises
+        `SpecError` for a network that fails or has a parameter that is never used, and where the proof fails.
         """
-        found, left_alone = trace_axes(model, example_input)
+        found, left_alone, sums = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
         buffers = frozenset(found.axes) - matched
-        spec = PermutationSpec(found.axes, found.sizes, buffers, found.blocks, left_alone)
+        spec = PermutationSpec(
+            found.axes, found.sizes, buffers, found.blocks, left_alone, sums=sums & found.sizes.keys()
+        )
         if proved:
             prove(spec, model, example_input)
             if not spec.sizes:
@@ -75,6 +80,13 @@ class PermutationSpec:
     def movement(self) -> Movement:
         """How many hidden units move freely, how many only in blocks, and how many stay."""
         return movement(self.axes, self.sizes, self.blocks, self.left_alone)
+
+    def kind(self, group: str) -> Kind:
+        """Return which units a group has: those of a residual stream, of blocks, or all others."""
+        if group in self.sums:
+            return Kind.STREAM
+        bound = bound_groups(self.axes, self.sizes, self.blocks)
+        return Kind.BLOCKS if group in bound else Kind.INNER
 
     def with_scalings(self, model: nn.Module, example_input: torch.Tensor) -> "PermutationSpec":
         """Return the spec with the scales and signs of units that leave the outputs unchanged, found and
