@@ -83,7 +83,7 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
     rest = wanted.sweep.sections.train
     if not rest.imports:
         return 0
-    from raysweep.work.data import resident
+    from raysweep.work.data import trained_on
     from raysweep.work.imports import import_checkpoint
 
     present = done(wanted, files)
@@ -96,7 +96,7 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
         listener.stage("imports", len(missing))
     for trial in missing:
         config = data_config(trial.training, trial.replicate)
-        data = resident(config, rest.data_root, rest.download, trial.training.scaling)
+        data = trained_on(trial.training, config, rest.data_root, rest.download)
         import_checkpoint(trial, data, TrialStore(files))
         listener.advance("imports", 1)
     return len(missing)
@@ -156,7 +156,7 @@ class _Run:
             work,
             trials=[],
             alignments=[job for job in work.alignments if job.alignment_id in chosen],
-            barriers=[job for job in work.barriers if job.barrier_id in chosen],
+            barriers=work.barriers.only(chosen),
         )
 
     def _check_cluster(self, work: Todo, may_grow: bool) -> None:

@@ -43,7 +43,7 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
             "checkpoints for which the sweep asks"
         )
     unfit = sum(job.alignment_id in work.unfit for job in work.alignments)
-    unfit += sum(job.barrier_id in work.unfit for job in work.barriers)
+    unfit += len(work.barriers.only(work.unfit))
     if unfit:
         lines.append(f"{unfit:,} {UNFIT}")
     cost = estimate(wanted, work)

@@ -127,8 +127,7 @@ def _barriers(wanted: Desired, work: Todo) -> Iterator[_Points]:
         Interpolation.SIMPLEX: (side + 1) * (side + 2) // 2,
         Interpolation.MEAN: 1,
     }
-    alike = Counter((job.networks[0].trial_id, job.comparison.interpolation) for job in work.barriers)
-    for (trial_id, interpolation), count in alike.items():
+    for (trial_id, interpolation), count in work.barriers.sizes().items():
         trial = wanted.trials[trial_id]
         facts, size = _size(wanted, trial)
         evaluated = {

@@ -79,7 +79,7 @@ class ActivationMatching(Options):
     )
 
 
-class MonomialMatching(Options):
+class Ascent(Options):
     order: Order = Field(
         default=Order.RANDOM,
         description="The order in which a round of coordinate ascent visits the layers.",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from raysweep.registry import Entry, Registry, is_own
 from raysweep.sweep.method_options import (
     ActivationMatching,
+    Ascent,
     FrankWolfe,
     Learned,
-    MonomialMatching,
     Options,
     SinkhornRebasin,
     StraightThrough,
@@ -89,7 +89,22 @@ METHODS = Registry(
         "monomial_matching": Method(
             "raysweep.alignment.monomial_matching:monomial_matching",
             "Weight matching by permutation, positive scale (before a ReLU) and sign (before a tanh).",
-            MonomialMatching,
+            Ascent,
+        ),
+        "inner_matching": Method(
+            "raysweep.alignment.partial_matching:inner_matching",
+            "Weight matching of feed-forward units alone: attention heads, other units in blocks, and "
+            "residual streams stay in place.",
+            Ascent,
+            joint="raysweep.alignment.partial_matching:joint_inner_matching",
+            tasks=True,
+        ),
+        "branch_matching": Method(
+            "raysweep.alignment.partial_matching:branch_matching",
+            "Weight matching of all units but those of residual streams.",
+            Ascent,
+            joint="raysweep.alignment.partial_matching:joint_branch_matching",
+            tasks=True,
         ),
         "frank_wolfe": Method(
             "raysweep.alignment.frank_wolfe:frank_wolfe",

@@ -20,7 +20,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.tables.publishing import publish_tables
 from raysweep.version import code_digest
-from raysweep.work.data import resident
+from raysweep.work.data import trained_on
 from raysweep.work.inputs import TrialTask
 from raysweep.work.tile import Tile, TileWorker
 from raysweep.work.trial import run_trial
@@ -74,8 +74,8 @@ def carry_out(
             )
             if aligned and all(finished(wanted, present, needed) for needed in extent.requires):
                 task = TrialTask(trial, extent, present.alignments)
-                config, scaling = data_config(trial.training, trial.replicate), trial.training.scaling
-                data = resident(config, sections.train.data_root, False, scaling)
+                config = data_config(trial.training, trial.replicate)
+                data = trained_on(trial.training, config, sections.train.data_root, False)
                 list(run_trial(task, data, TrialStore(files), ResultStore(files), resume_seconds, report))
                 break
         else:
