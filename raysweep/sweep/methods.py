@@ -31,6 +31,8 @@ OFFERED = {
     "similarities": "by layer group, the similarities of the units of two networks (target, source) on "
     "training images, with the options of `activation_matching`; of more networks by pairs (i, j)",
     "blocks": "`spec.blocks`",
+    "progress": "where a method that takes long notes tensors (`progress.note(compute)`), and from where it "
+    "goes on (`progress.found`, tensors by name) after its process was killed",
     "seed": "an integer",
 }
 OF_A_PAIR = frozenset({"target", "source"})  # a function that takes these aligns two networks alone

@@ -27,7 +27,7 @@ def variants(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) 
     keys = [key for key in SETTINGS if key in trials and key not in but]
     found: dict[tuple[str, str], str] = {}
     for _, same in _families(rows, trials).groupby(["dataset", "model", "norm"]):
-        words = pd.DataFrame({key: _words(key, same) for key in keys}, same.index)
+        words = pd.DataFrame({key: _words(key, same) for key in keys if _may_differ(key, same)}, same.index)
         chosen: list[str] = []
         settings = 1
         for key in words.columns[words.nunique() > 1]:
@@ -77,9 +77,16 @@ def _families(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         return listed
     pairs = zip(rows.networks, rows.group, strict=True)
     compared = {(trial_of(network), group) for networks, group in pairs for network in networks}
-    found = pd.DataFrame(sorted(compared), columns=["trial_id", "group"])
-    shared = found.merge(listed.drop(columns="group"), on="trial_id")
-    return pd.concat([listed, shared], ignore_index=True).drop_duplicates(["trial_id", "group"])
+    shared = sorted(compared.difference(zip(listed.trial_id, listed.group, strict=True)))
+    if not shared:
+        return listed
+    found = pd.DataFrame(shared, columns=["trial_id", "group"])
+    return pd.concat([listed, found.merge(listed.drop(columns="group"), on="trial_id")], ignore_index=True)
+
+
+def _may_differ(key: str, trials: pd.DataFrame) -> bool:
+    """Whether settings can have different words for a key; most keys have one value, and words take time."""
+    return key in COUNTED or len({*map(repr, trials[key].tolist())}) > 1
 
 
 def _words(key: str, trials: pd.DataFrame) -> pd.Series:

@@ -33,6 +33,7 @@ from raysweep.work.data import architecture, pad_to, proved_spec, scaled_spec, s
 from raysweep.work.methods import Method, method_of, permutations_of
 from raysweep.work.networks import Networks, State
 from raysweep.work.offering import offer_of
+from raysweep.work.resuming import Resuming
 from raysweep.work.unit_values import UnitValues
 
 Indices = Mapping[str, torch.Tensor]
@@ -43,9 +44,11 @@ Similar = Mapping[tuple[Network, Network], Matrices]  # of the units of a pair, 
 class Aligner:
     """Aligns networks by the methods of a sweep file, on its device."""
 
-    def __init__(self, align: Align, networks: Networks, values: UnitValues, at_once: int = 1) -> None:
+    def __init__(
+        self, align: Align, networks: Networks, values: UnitValues, resuming: Resuming, at_once: int = 1
+    ) -> None:
         """Carry out as many jobs `at_once`; their number changes no result."""
-        self._align, self._networks, self._values = align, networks, values
+        self._align, self._networks, self._values, self._resuming = align, networks, values, resuming
         self._jobs, self._reading = AtOnce(at_once, align.threads), Lock()
 
     def rows(self, jobs: Sequence[AlignmentJob], trials: dict[str, Trial]) -> list[Row]:
@@ -80,6 +83,7 @@ class Aligner:
         with self._reading:  # neither the caches nor tracing are made for several threads
             config, data = self._architecture(job.target, trials)
             spec, states = proved_spec(config), self._states(job)
+            inputs = self._networks.inputs(job.networks)
             if method.takes("models"):
                 architecture(config)  # building it draws from the global generators
         targets, sources = states[: job.stack], states[job.stack :]
@@ -92,6 +96,7 @@ class Aligner:
             images=lambda: data.train.first(method.examples).images,
             labels=lambda: data.train.first(method.examples).labels,
             similarities=lambda: _similarities_of(job, similar),
+            progress=lambda: self._resuming.of(job, inputs),
             stack=job.stack,
         )
         found = method(offer, self._seed(job))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from raysweep.alignment.progress import Progress
 from raysweep.symmetry import PermutationSpec
 
 Offer = Mapping[str, Callable[[], Any]]  # what computes an argument, by its name
@@ -21,6 +22,7 @@ def offer_of(
     images: Callable[[], torch.Tensor],
     labels: Callable[[], torch.Tensor],
     similarities: Callable[[], Any],
+    progress: Callable[[], Progress] = Progress,
     stack: int = 1,
 ) -> Offer:
     """Return what computes each argument of a method's function, from the states of two networks or more.
@@ -41,4 +43,5 @@ def offer_of(
         "images": images,
         "labels": labels,
         "similarities": similarities,
+        "progress": progress,
     }
