@@ -165,7 +165,7 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     "compare.level_permutations": [lambda: plan("compare.level_permutations", ["novel"])],
     "compare.level_points": [lambda: plan("compare.level_points", ["novel"])],
     "interpolation": [
-        lambda: BarrierMaker(Compare(), 1).make(Comparison("novel", "direct", None, "s", (), ()))
+        lambda: BarrierMaker(Compare(), 1).add_one(Comparison("novel", "direct", None, "s", (), ()))
     ],
     "unit of time": [lambda: Moment(1, "novel").step(22)],
     "checkpoints": [lambda: plan("train.checkpoints", "novel")],

@@ -20,13 +20,14 @@ from raysweep.store.files import Files
 from raysweep.sweep.read_yaml import read_yaml
 from raysweep.sweep.train import Training
 from raysweep.version import CodeDiffers
-from raysweep.work.data import model_config, resident
+from raysweep.work.data import model_config, trained_on
 from raysweep.work.origin import check_source
 
 ALIKE = (
     "dataset",
     "dataset_options",
     "scaling",
+    "scaling_options",
     "model",
     "width",
     "depth",
@@ -143,4 +144,4 @@ def _data(training: Training, planned: str, data_root: str | None) -> Resident:
     config = data_config(training, 0)
     if data_digest(config, data_root) != planned:
         raise UserError(f"dataset {training.dataset}: has other images or labels than those of the networks")
-    return resident(config, data_root, False, training.scaling)
+    return trained_on(training, config, data_root, False)

@@ -21,15 +21,12 @@ def make_optimiser(
     """Return an optimiser of a model's parameters, by the name of its function.
 
     `settings` are the keys of `train` in `SETTINGS`, and `options` further arguments of the function. Raises
-    `ValueError` for an unknown name, and `UserError` where a user's function fails or returns anything but an
+    `ValueError` for an unknown name, and `UserError` where the function fails or returns anything but an
     optimiser of parameters of this model.
     """
     function = OPTIMISERS.function(name)
     offered = {"parameters": model.parameters(), "named_parameters": model.named_parameters(), **settings}
     given = arguments(function, offered, options)
-    if not is_own(name):
-        ours: torch.optim.Optimizer = function(**given)
-        return ours
     try:
         optimiser = function(**given)
     except Exception as error:
