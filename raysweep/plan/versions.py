@@ -52,11 +52,8 @@ REASONS: dict[str, dict[int, str]] = {
         9: "on a GPU, passes are captured, compiled and of another size",
     },
 }
-PARTIAL = {
-    "trial": {5, 6},
-    "alignment": {6, 7, 8, 9},
-    "barrier": {9},
-}  # these concerned some of the jobs alone
+# These concerned some of the jobs alone.
+PARTIAL = {"trial": {5, 6}, "alignment": {6, 7, 8, 9}, "barrier": {9}}
 SAME = {"branch": "chain", "stacked": "alignment", "embedding": "alignment", "joint alignment": "alignment"}
 
 
