@@ -16,7 +16,7 @@ from raysweep.alignment.couplings import Coupled
 from raysweep.alignment.products import Similarities, State
 from raysweep.alignment.weight_matching import Alignment, matched_spec, objective, weight_matching
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.axes import Axis, Blocks, Within, segments
+from raysweep.symmetry.axes import Axis, Blocks, Within, groups_of
 from raysweep.symmetry.blocks import block_index, together
 
 ROUNDS = 100  # over all groups, at most
@@ -117,7 +117,7 @@ class _Ascent:
         else:
             similar = {group: products.of(group, self._still).cpu() for group in groups}
         if own:
-            return self._step_of_blocks(own, similar, products.couplings(own))
+            return self._step_of_blocks(own, similar, products.couplings(own, self._still))
         (group,) = groups
         if group in self._spec.rotations:
             best = self._spec.rotations[group].nearest(similar[group][None])
@@ -144,4 +144,4 @@ class _Ascent:
 
 
 def _has(axis: Axis | Within | None, groups: Collection[str]) -> bool:
-    return any(segment.group in groups for segment in segments(axis))
+    return any(group in groups for group in groups_of(axis))

@@ -9,7 +9,7 @@ from torch import nn
 
 from raysweep.models.given import Network, state_of
 from raysweep.models.versions import like
-from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, length, segments
+from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, groups_of, length
 from raysweep.symmetry.blocks import check_blocks, random_blocks
 from raysweep.symmetry.find_rotations import find_rotations
 from raysweep.symmetry.find_scalings import find_scalings
@@ -140,7 +140,7 @@ class PermutationSpec:
         result = self.folded(network, rotated) if rotated else like(state_of(network, "network"))
         moving = permutation.moving()
         for name, axes in self.axes.items():
-            own = [any(segment.group in moving for segment in segments(axis)) for axis in axes]
+            own = [not moving.isdisjoint(groups_of(axis)) for axis in axes]
             for dimension, axis in enumerate(axes):
                 if axis is not None and own[dimension]:
                     _check_size(result, name, dimension, axis)
