@@ -85,9 +85,8 @@ class Barriers(Mapping[str, BarrierJob]):
     def by_part(self, places: np.ndarray) -> Iterator[tuple[Part, np.ndarray]]:
         """Yield each part with those of its rows that are at these places, which must ascend."""
         ends = np.searchsorted(places, self._starts)
-        for number, part in enumerate(self.parts):
-            if ends[number] < ends[number + 1]:
-                yield part, places[ends[number] : ends[number + 1]] - self._starts[number]
+        for number in np.flatnonzero(np.diff(ends)).tolist():
+            yield self.parts[number], places[ends[number] : ends[number + 1]] - self._starts[number]
 
     @cached_property
     def measure_ids(self) -> np.ndarray:
@@ -147,7 +146,8 @@ class BarriersLeft(Collection[BarrierJob]):
     def __init__(self, barriers: Barriers, risks: np.ndarray, missing: np.ndarray) -> None:
         """`risks` says of each barrier of the sweep whether they are left, `missing` of each measurement."""
         self.barriers = barriers
-        self.places = np.flatnonzero(risks | missing.any(axis=1))
+        self.networks, self.permutations = barriers.networks, barriers.permutations
+        self.places = np.flatnonzero(risks | missing.any(axis=1)).astype(np.int32)
         self._risks, self._missing = risks, missing
 
     @classmethod
@@ -171,11 +171,18 @@ class BarriersLeft(Collection[BarrierJob]):
         return any(job == each for each in self)
 
     def __iter__(self) -> Iterator[BarrierJob]:
-        return map(self._left, self.places.tolist(), self.barriers.jobs(self.places))
+        return self.at(self.places)
 
-    def job(self, place: int) -> BarrierJob:
-        """Return what is left of the barrier at a place."""
-        return self._left(place, self.barriers.job(place))
+    def rows(self, places: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Yield settings and the numbers of the networks and permutations of their jobs at some places."""
+        for part, rows in self.barriers.by_part(places):
+            numbers = part.numbers[rows]
+            yield part.like.setting, numbers[:, : part.count], numbers[:, part.count : 2 * part.count]
+
+    def at(self, places: np.ndarray) -> Iterator[BarrierJob]:
+        """Yield what is left of the barriers at some places, which ascend."""
+        jobs = self.barriers.jobs(places)
+        return map(self._left, places.tolist(), jobs) if self.barriers.measures else jobs
 
     def only(self, ids: Collection[str]) -> "BarriersLeft":
         """Return what is left of those barriers that are among these ids."""
