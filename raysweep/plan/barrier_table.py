@@ -124,16 +124,16 @@ class Measurements(Mapping[str, tuple[BarrierJob, str]]):
     """The barrier and the name of the measure of every measurement, by its id."""
 
     def __init__(self, barriers: Barriers) -> None:
-        self._barriers, self._ids = barriers, Ids(barriers.measure_ids.ravel())
+        self._barriers, self.ids = barriers, Ids(barriers.measure_ids.ravel())
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self.ids)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._ids)
+        return iter(self.ids)
 
     def __getitem__(self, identity: str) -> tuple[BarrierJob, str]:
-        place = self._ids.place(identity)
+        place = self.ids.place(identity)
         if place < 0:
             raise KeyError(identity)
         barrier, measure = divmod(place, len(self._barriers.measures))

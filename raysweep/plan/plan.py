@@ -2,12 +2,13 @@
 
 import contextlib
 import gc
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial, reduce
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -220,7 +221,7 @@ def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
     records, stale = finished_levels(TrialStore(files), wanted.sweep.name, wanted.extents)
     rows = fitting_rows(ResultStore(files), records | stale)
-    alignments = rows["alignments"]
+    alignments, splits = rows["alignments"], wanted.sweep.sections.compare.splits
     unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
     measured = {wanted.measurements[key][0].barrier_id for key in unfit if key in wanted.measurements}
     unfinished = {
@@ -230,8 +231,8 @@ def done(wanted: Desired, files: Files) -> Done:
         records,
         stale,
         last_objects(alignments.index, alignments.fitting, wanted.alignments),
-        _complete(wanted, rows["barriers"].fitting),
-        _complete(wanted, rows["measures"].fitting),
+        wanted.barriers.ids.among(complete(rows["barriers"].fitting, splits)),
+        wanted.measurements.ids.among(complete(rows["measures"].fitting, splits)),
         divergences(files, unfinished) if unfinished else {},
         rows,
         frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers) | measured,
@@ -254,15 +255,11 @@ def finished_levels(
     return records, stale
 
 
-def complete(rows: pa.Table, splits: Collection[str]) -> pa.ChunkedArray:
+def complete(rows: pa.Table, splits: Iterable[str]) -> Ids:
     """Return the ids of the barriers, or measurements, all of whose splits are among rows of an index."""
-    rows = rows.filter(pc.is_in(rows.column("split"), pa.array(list(splits), pa.string())))
-    counts = rows.group_by("id").aggregate([("split", "count_distinct")])
-    return counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
-
-
-def _complete(wanted: Desired, rows: pa.Table) -> Ids:
-    return Ids(pack_column(complete(rows, wanted.sweep.sections.compare.splits)))
+    ids, split = pack_column(rows.column("id")), rows.column("split")
+    found = [np.unique(ids[pc.equal(split, each).to_numpy()]) for each in set(splits)]
+    return Ids(reduce(partial(np.intersect1d, assume_unique=True), found) if found else ids[:0])
 
 
 def finished(wanted: Desired, present: Done, trial_id: str) -> bool:

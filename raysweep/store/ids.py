@@ -76,6 +76,10 @@ class Ids(Set[str]):
         places[order] = np.where(self._sorted[at] == asked, self._order[at], -1)
         return places
 
+    def among(self, others: "Ids") -> "Ids":
+        """Return those of others that are among these."""
+        return Ids(others.packed[self.places(others.packed) >= 0])
+
     def repeated(self) -> bool:
         """Whether there is an id twice, which must not be."""
         return bool((self._sorted[1:] == self._sorted[:-1]).any())
