@@ -15,6 +15,7 @@ from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import UNFIT, Desired, Done, Todo, done, finished, todo
 from raysweep.store.compaction import compact
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.resume_points import ResumePoints
 from raysweep.store.trials import TrialStore
 from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
@@ -63,11 +64,14 @@ def run_sweep(
 
 
 def _drop_resume_points(files: Files, wanted: Desired, work: Todo) -> None:
-    """Remove the resume points of finished trials whose processes were killed after their last commit.
+    """Remove the resume points of what is finished but whose processes were killed after their last commit.
 
-    In object storage, where this takes several requests a trial, those are passed over that were finished
-    when the tables were last published.
+    In object storage, where this takes several requests a trial, those trials are passed over that were
+    finished when the tables were last published.
     """
+    points = ResumePoints(files)
+    aligned = set(points.ids()) - {job.alignment_id for job in work.alignments}
+    files.at_once(points.drop, sorted(aligned & wanted.alignments.keys()))
     ended = wanted.trials.keys() - {trial.trial_id for trial in work.trials}
     if files.directory is None:
         with contextlib.suppress(CorruptObject):  # then all tables are made again, and all trials looked at

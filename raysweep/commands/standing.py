@@ -161,7 +161,7 @@ class Meter:
         whole, rest = estimate(self._wanted, self._all), estimate(self._wanted, work)
         size = {
             "trials": (whole.training_flops, rest.training_flops),
-            "alignments": (float(len(self._all.alignments)), float(len(work.alignments))),
+            "alignments": (whole.alignment_seconds, rest.alignment_seconds),
             "barriers": (whole.barrier_flops, rest.barrier_flops),
         }
         return {

@@ -25,13 +25,13 @@ def split_input(text: str) -> tuple[str, str]:
 
 
 def permutation_digest(row: Mapping[str, Any]) -> str:
-    """Return the digest of what an alignment found: of `groups`, `permutations`, `factors` in its row."""
+    """Return the digest of what an alignment found: of these columns of its row."""
     sha = hashlib.sha256()
     for group, units in zip(row["groups"], row["permutations"], strict=True):
         sha.update(f"{group} {len(units)} ".encode())
         sha.update(np.asarray(units, "<i4").tobytes())
-    for factors in row.get("factors") or ():
-        sha.update(np.asarray(factors, "<f8").tobytes())
+    for numbers in (*(row.get("factors") or ()), *(row.get("rotations") or ())):
+        sha.update(np.asarray(numbers, "<f8").tobytes())
     return sha.hexdigest()[:CHARACTERS]
 
 

@@ -29,10 +29,11 @@ from raysweep.plan.permutations import member_prefix
 from raysweep.sweep.align import Align
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.at_once import AtOnce
-from raysweep.work.data import architecture, pad_to, proved_spec, scaled_spec, spec_of
+from raysweep.work.data import architecture, pad_to, proved_spec, rotated_spec, scaled_spec, spec_of
 from raysweep.work.methods import Method, method_of, permutations_of
 from raysweep.work.networks import Networks, State
 from raysweep.work.offering import offer_of
+from raysweep.work.resuming import Resuming
 from raysweep.work.unit_values import UnitValues
 
 Indices = Mapping[str, torch.Tensor]
@@ -43,9 +44,11 @@ Similar = Mapping[tuple[Network, Network], Matrices]  # of the units of a pair, 
 class Aligner:
     """Aligns networks by the methods of a sweep file, on its device."""
 
-    def __init__(self, align: Align, networks: Networks, values: UnitValues, at_once: int = 1) -> None:
+    def __init__(
+        self, align: Align, networks: Networks, values: UnitValues, resuming: Resuming, at_once: int = 1
+    ) -> None:
         """Carry out as many jobs `at_once`; their number changes no result."""
-        self._align, self._networks, self._values = align, networks, values
+        self._align, self._networks, self._values, self._resuming = align, networks, values, resuming
         self._jobs, self._reading = AtOnce(at_once, align.threads), Lock()
 
     def rows(self, jobs: Sequence[AlignmentJob], trials: dict[str, Trial]) -> list[Row]:
@@ -80,6 +83,7 @@ class Aligner:
         with self._reading:  # neither the caches nor tracing are made for several threads
             config, data = self._architecture(job.target, trials)
             spec, states = proved_spec(config), self._states(job)
+            inputs = self._networks.inputs(job.networks)
             if method.takes("models"):
                 architecture(config)  # building it draws from the global generators
         targets, sources = states[: job.stack], states[job.stack :]
@@ -88,10 +92,12 @@ class Aligner:
             spec,
             given,
             scaled_spec=lambda: scaled_spec(config),
+            rotated_spec=lambda: rotated_spec(config),
             models=lambda: self._modules(config, given),
             images=lambda: data.train.first(method.examples).images,
             labels=lambda: data.train.first(method.examples).labels,
             similarities=lambda: _similarities_of(job, similar),
+            progress=lambda: self._resuming.of(job, inputs),
             stack=job.stack,
         )
         found = method(offer, self._seed(job))
@@ -165,8 +171,13 @@ def _similarities_of(job: AlignmentJob, similar: Similar) -> Matrices | dict[tup
 
 
 def _pair(spec: PermutationSpec, targets: list[State], sources: list[State], permutation: Permutation) -> Row:
-    layers = layer_similarities(spec, targets, sources, permutation)
-    return _row(permutation.indices, layers) | {"factors": _factors(permutation)}
+    rotated = permutation.rotations
+    ones, others = ([spec.folded(state, rotated) for state in states] for states in (targets, sources))
+    layers = layer_similarities(spec, ones, others, permutation)
+    return _row(permutation.indices, layers) | {
+        "factors": _listed(permutation, permutation.factors),
+        "rotations": _listed(permutation, permutation.rotations),
+    }
 
 
 def _joint(spec: PermutationSpec, states: list[State], permutations: Sequence[Permutation]) -> Row:
@@ -185,15 +196,16 @@ def _row(indices: Indices, layers: list[LayerSimilarity]) -> Row:
         "groups": list(indices),
         "permutations": [index.tolist() for index in indices.values()],
         "factors": None,
+        "rotations": None,
         "layers": [vars(layer) for layer in layers],
     }
 
 
-def _factors(permutation: Permutation) -> list[list[float]] | None:
-    """Return the factors of the units of each group; None where no group has any."""
-    if not permutation.factors:
+def _listed(permutation: Permutation, numbers: Mapping[str, torch.Tensor]) -> list[list[float]] | None:
+    """Return the numbers of each group, such as its factors, in one list; None where no group has any."""
+    if not numbers:
         return None
-    return [permutation.factors[g].tolist() if g in permutation.factors else [] for g in permutation.indices]
+    return [numbers[group].flatten().tolist() if group in numbers else [] for group in permutation.indices]
 
 
 def _counted(found: Alignment | JointAlignment | Embedding) -> Row:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from raysweep.alignment.progress import Progress
 from raysweep.symmetry import PermutationSpec
 
 Offer = Mapping[str, Callable[[], Any]]  # what computes an argument, by its name
@@ -17,10 +18,12 @@ def offer_of(
     states: Sequence[State],
     *,
     scaled_spec: Callable[[], PermutationSpec],
+    rotated_spec: Callable[[], PermutationSpec],
     models: Callable[[], list[nn.Module]],
     images: Callable[[], torch.Tensor],
     labels: Callable[[], torch.Tensor],
     similarities: Callable[[], Any],
+    progress: Callable[[], Progress] = Progress,
     stack: int = 1,
 ) -> Offer:
     """Return what computes each argument of a method's function, from the states of two networks or more.
@@ -32,6 +35,7 @@ def offer_of(
     return {
         "spec": lambda: spec,
         "scaled_spec": scaled_spec,
+        "rotated_spec": rotated_spec,
         "blocks": lambda: spec.blocks,
         "states": lambda: states,
         "networks": lambda: states,  # as functions call them that take modules too
@@ -41,4 +45,5 @@ def offer_of(
         "images": images,
         "labels": labels,
         "similarities": similarities,
+        "progress": progress,
     }

@@ -1,17 +1,21 @@
 """Aligns and compares the networks of one tile; no number depends on how jobs are grouped into tiles."""
 
+import copyreg
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
 from raysweep.digest import digest
-from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
+from raysweep.plan.applied_permutations import FoundPermutation
+from raysweep.plan.identity import AlignmentJob, BarrierJob, Comparison, Network, Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.store.files import Files
 from raysweep.store.inputs import permutation_digest
 from raysweep.store.node_cache import NodeCache, cache_folder
 from raysweep.store.provenance import write_provenance
 from raysweep.store.results import ResultStore
+from raysweep.store.resume_points import ResumePoints
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.schema import Sections
 from raysweep.version import Driver, check_code, driver
@@ -20,9 +24,20 @@ from raysweep.work.comparing import compare_job
 from raysweep.work.device import end_if_cuda_is_broken, keep_freed_memory, make_deterministic
 from raysweep.work.networks import Networks
 from raysweep.work.provenance import provenance
+from raysweep.work.resuming import Resuming
 from raysweep.work.unit_values import UnitValues
 
 Row = dict[str, Any]
+
+
+def _pickle_quickly(kind: type) -> None:
+    """Have a dataclass with slots pickled in a quarter of the time that Python's own way takes."""
+    values = attrgetter(*(each.name for each in fields(kind)))
+    copyreg.pickle(kind, lambda each: (kind, values(each)))
+
+
+for _kind in (AlignmentJob, BarrierJob, Comparison, FoundPermutation, Network):  # most of a pickled tile
+    _pickle_quickly(_kind)
 
 
 @dataclass(frozen=True)
@@ -66,8 +81,10 @@ class TileWorker:
         self._networks = Networks(store, sections, limit - values)
         self._permutations = CommittedPermutations(self._results, KEPT_BYTES)
         unit_values = UnitValues(sections.align.activation_matching, values)
+        points = ResumePoints(files)
+        self._resuming = Resuming(points, sections.resources.resume_seconds, sections.align.device)
         at_once = sections.alignments_at_once
-        self._aligner = Aligner(sections.align, self._networks, unit_values, at_once)
+        self._aligner = Aligner(sections.align, self._networks, unit_values, self._resuming, at_once)
         make_deterministic(sections.align.threads)
         keep_freed_memory()
 
@@ -100,6 +117,7 @@ class TileWorker:
             self._results.commit(kind, digest([sorted(ids[kind]), splits]), [row | computed for row in found])
             for kind, found in sorted(rows.items(), reverse=True)
         ]
+        self._resuming.drop(ids["alignments"])
         return names[-1]
 
     def _rows(self, tile: Tile) -> dict[str, list[Row]]:

@@ -18,12 +18,10 @@ from raysweep.sweep.load import check
 from raysweep.symmetry import Permutation
 from raysweep.tables.rows import alignment_row
 from raysweep.version import CodeDiffers
-from raysweep.work.aligning import Aligner
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks
-from raysweep.work.unit_values import UnitValues
 from tests.readmes import marked
-from tests.work.plans import BASE, carry_out
+from tests.work.plans import BASE, aligner_of, carry_out
 
 pytestmark = pytest.mark.fast
 
@@ -102,13 +100,7 @@ def aligned(files, method, kinds, options=None):
 
 
 def carried(files, wanted):
-    sections = wanted.sweep.sections
-    aligner = Aligner(
-        sections.align,
-        Networks(TrialStore(files), sections, 10**6),
-        UnitValues(sections.align.activation_matching, 10**6),
-    )
-    return wanted, aligner.rows(list(wanted.alignments.values()), wanted.trials)
+    return wanted, aligner_of(wanted, files).rows(list(wanted.alignments.values()), wanted.trials)
 
 
 def found_by(row, prefix=""):
@@ -158,12 +150,7 @@ def test_another_text_of_the_file_is_another_method(files, own, tmp_path):
         file.write("# changed\n")
     now = desired(sweep(method, ["direct"]))
     assert not wanted.alignments.keys() & now.alignments.keys()
-    sections = wanted.sweep.sections
-    aligner = Aligner(
-        sections.align,
-        Networks(TrialStore(files), sections, 0),
-        UnitValues(sections.align.activation_matching, 0),
-    )
+    aligner = aligner_of(wanted, files)
     with pytest.raises(CodeDiffers, match="the file on this node is not the one"):
         aligner.rows(list(wanted.alignments.values()), wanted.trials)
 
