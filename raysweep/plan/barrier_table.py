@@ -1,7 +1,7 @@
 """All barriers of a sweep as tables of numbers, from which a job is made when it is asked for."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -60,18 +60,13 @@ class Barriers(Mapping[str, BarrierJob]):
         return identity in self.ids
 
     def __getitem__(self, identity: str) -> BarrierJob:
-        place = self.ids.place(identity)
-        if place < 0:
+        if identity not in self.ids:
             raise KeyError(identity)
-        return self.job(place)
+        return self.of([identity])[0]
 
     def values(self) -> ValuesView[BarrierJob]:
         """Return the jobs in their order."""
         return _Jobs(self)
-
-    def job(self, place: int) -> BarrierJob:
-        """Return the job at a place."""
-        return next(self.jobs(np.array([place])))
 
     def jobs(self, places: np.ndarray) -> Iterator[BarrierJob]:
         """Yield the jobs at these places, which must ascend."""
@@ -81,6 +76,16 @@ class Barriers(Mapping[str, BarrierJob]):
                 ids = texts(part.ids[chosen])
                 for identity, row in zip(ids, part.numbers[chosen].tolist(), strict=True):
                     yield self._job(part, identity, row)
+
+    def of(self, ids: Iterable[str]) -> list[BarrierJob]:
+        """Return the jobs with these ids, which are among those of the sweep."""
+        return self.several(self.ids.places(pack(ids)))
+
+    def several(self, places: np.ndarray) -> list[BarrierJob]:
+        """Return the jobs at these places, in any order."""
+        ascending = np.unique(places)
+        found = dict(zip(ascending.tolist(), self.jobs(ascending), strict=True))
+        return [found[place] for place in places.tolist()]
 
     def by_part(self, places: np.ndarray) -> Iterator[tuple[Part, np.ndarray]]:
         """Yield each part with those of its rows that are at these places, which must ascend."""
@@ -133,11 +138,15 @@ class Measurements(Mapping[str, tuple[BarrierJob, str]]):
         return iter(self.ids)
 
     def __getitem__(self, identity: str) -> tuple[BarrierJob, str]:
-        place = self.ids.place(identity)
-        if place < 0:
+        if identity not in self.ids:
             raise KeyError(identity)
-        barrier, measure = divmod(place, len(self._barriers.measures))
-        return self._barriers.job(barrier), self._barriers.measures[measure].name
+        return self.of([identity])[0]
+
+    def of(self, ids: Iterable[str]) -> list[tuple[BarrierJob, str]]:
+        """Return the barriers and the names of the measures of these ids, all of which are among these."""
+        barriers, measures = np.divmod(self.ids.places(pack(ids)), len(self._barriers.measures))
+        names = [self._barriers.measures[measure].name for measure in measures.tolist()]
+        return list(zip(self._barriers.several(barriers), names, strict=True))
 
 
 class BarriersLeft(Collection[BarrierJob]):

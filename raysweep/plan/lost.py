@@ -25,22 +25,23 @@ def inputs_of(wanted: "Desired", each: Trial | AlignmentJob | BarrierJob) -> Ite
         yield from each.comparison.alignments
 
 
-def lost_by(wanted: "Desired", present: "Done") -> Callable[[str], str]:
-    """Return a function that says of an id which diverged trainings it requires, or an empty text."""
+def lost_by(wanted: "Desired", present: "Done") -> Callable[[Trial | AlignmentJob | BarrierJob], str]:
+    """Return a function that says which diverged trainings a trial or job requires, or an empty text."""
 
     @cache
-    def words(identity: str) -> str:
-        job = wanted.find(identity)
-        if job is None:
-            return ""
+    def of_required(name: str) -> str:
+        required = wanted.trials.get(name) or wanted.alignments.get(name)
+        return words(required) if required else ""
+
+    def words(each: Trial | AlignmentJob | BarrierJob) -> str:
         found = []
-        for required in inputs_of(wanted, job):
+        for required in inputs_of(wanted, each):
             if required in present.alignments or required in present.records:
                 continue
             kind, name = ("alignment", required) if isinstance(required, str) else ("trial", required[0])
             if name in present.diverged:
                 found.append(f"{kind} {name}, which diverged")
-            elif deeper := words(name):
+            elif deeper := of_required(name):
                 found.append(f"{kind} {name}, which requires {deeper}")
         return " and ".join(dict.fromkeys(found))
 

@@ -5,7 +5,7 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -52,11 +52,6 @@ class Desired:
     alignments: dict[str, AlignmentJob]
     barriers: Barriers
     agreements: dict[str, AgreementJob]
-
-    def find(self, identity: str) -> Trial | AlignmentJob | BarrierJob | None:
-        """Return the trial, the alignment or the barrier with this id, if any."""
-        found = self.trials.get(identity) or self.alignments.get(identity)
-        return found or self.barriers.get(identity)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of all trials, alignments and barriers, and of measurements, if any."""
@@ -279,10 +274,14 @@ def todo(wanted: Desired, present: Done) -> Todo:
     lost: dict[str, tuple[str, str]] = {}
     if present.diverged:
         reason = lost_by(wanted, present)
-        left = {"trial": trials.keys(), "alignment": alignments.keys()}
-        left["barrier"] = dict.fromkeys(job.barrier_id for job in barriers).keys()
-        for kind, ids in left.items():
-            lost |= {key: (kind, why) for key in ids if key not in present.diverged and (why := reason(key))}
+        left: list[tuple[str, str, Trial | AlignmentJob | BarrierJob]] = [
+            *(("trial", key, each) for key, each in trials.items() if key not in present.diverged),
+            *(("alignment", key, job) for key, job in alignments.items()),
+        ]
+        of_barriers = (("barrier", job.barrier_id, job) for job in barriers)
+        for kind, key, each in chain(left, of_barriers):
+            if why := reason(each):
+                lost[key] = kind, why
     gone = lost.keys() | present.diverged.keys()
     return Todo(
         [each for key, each in trials.items() if key not in gone],

@@ -60,11 +60,7 @@ class Ids(Set[str]):
         return texts(self.packed)
 
     def __contains__(self, identity: object) -> bool:
-        return isinstance(identity, str) and self.place(identity) >= 0
-
-    def place(self, identity: str) -> int:
-        """Return the place of an id, -1 where it is not among these."""
-        return int(self.places(pack([identity]))[0])
+        return isinstance(identity, str) and bool(self.places(pack([identity]))[0] >= 0)
 
     def places(self, packed: np.ndarray) -> np.ndarray:
         """Return the place of each of these ids, -1 for those that are not among these."""

@@ -145,10 +145,10 @@ class _Publishing:
 
     def barriers(self, found: pa.Table) -> pa.Table:
         ids = found.column("barrier_id").combine_chunks().dictionary_encode()
-        compared = (self._wanted.barriers[identity].comparison for identity in ids.dictionary.to_pylist())
+        jobs = self._wanted.barriers.of(ids.dictionary.to_pylist())
         known = schema("barriers")
         planned = [field for field in known if field.name not in found.column_names]
-        rows = [barrier_row(self._wanted, comparison) for comparison in compared]
+        rows = [barrier_row(self._wanted, job.comparison) for job in jobs]
         plan = table_of(rows, pa.schema(planned)).take(ids.indices)
         columns = [(plan if field in planned else found).column(field.name) for field in known]
         return pa.table(columns, schema=known)
@@ -158,9 +158,8 @@ class _Publishing:
         return found.select(columns).rename_columns(schema("curves").names)
 
     def measures(self, found: pa.Table) -> pa.Table:
-        rows = []
-        for row in found.drop_columns("inputs").to_pylist():
-            job, measure = self._wanted.measurements[row["measure_id"]]
+        rows, jobs = [], self._wanted.measurements.of(found.column("measure_id").to_pylist())
+        for row, (job, measure) in zip(found.drop_columns("inputs").to_pylist(), jobs, strict=True):
             of_all = {"barrier_id": job.barrier_id, "measure": measure, **row}
             rows += [{**of_all, **part} for part in of_all.pop("parts")]
         return table_of(rows, schema("measures"))
