@@ -1,6 +1,6 @@
 """What cannot be done because a training has diverged on which it depends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,14 @@ def inputs_of(wanted: "Desired", each: Trial | AlignmentJob | BarrierJob) -> Ite
         yield from each.comparison.alignments
 
 
-def lost_by(wanted: "Desired", present: "Done") -> Callable[[Trial | AlignmentJob | BarrierJob], str]:
-    """Return a function that says which diverged trainings a trial or job requires, or an empty text."""
+def lost_by(
+    wanted: "Desired",
+    present: "Done",
+    trials: Mapping[str, Trial],
+    alignments: Mapping[str, AlignmentJob],
+    barriers: Iterable[BarrierJob],
+) -> dict[str, tuple[str, str]]:
+    """Return which of these require diverged trainings, by id: their kind, and in words which trainings."""
 
     @cache
     def of_required(name: str) -> str:
@@ -45,4 +51,7 @@ def lost_by(wanted: "Desired", present: "Done") -> Callable[[Trial | AlignmentJo
                 found.append(f"{kind} {name}, which requires {deeper}")
         return " and ".join(dict.fromkeys(found))
 
-    return words
+    lost = {key: ("trial", words(each)) for key, each in trials.items() if key not in present.diverged}
+    lost |= {key: ("alignment", words(job)) for key, job in alignments.items()}
+    lost |= {job.barrier_id: ("barrier", why) for job in barriers if (why := words(job))}
+    return {key: (kind, why) for key, (kind, why) in lost.items() if why}

@@ -5,7 +5,7 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,10 @@ import pyarrow.compute as pc
 from raysweep.plan.across import AcrossSettings
 from raysweep.plan.barrier_table import Barriers, BarriersLeft, Measurements
 from raysweep.plan.comparisons import Comparisons
-from raysweep.plan.fitting import Rows, fitting_rows
+from raysweep.plan.fitting import Rows, fitting_rows, outdated_levels
 from raysweep.plan.identity import (
     AgreementJob,
     AlignmentJob,
-    BarrierJob,
     Network,
     Trial,
     alignment_settings,
@@ -95,7 +94,8 @@ class Done:
     """What the store holds: records of finished levels, the object of each alignment, and complete barriers.
 
     A barrier is complete when all its splits are there, and so is a measurement, in `measures`. The levels in
-    `stale` are finished but lack a checkpoint that the sweep asks for. The trials in `diverged` have
+    `stale` are finished but lack a checkpoint that the sweep asks for, or are `outdated`: they started from
+    objects that have other bits now, whose names these are. The trials in `diverged` have
     unfinished levels that never will be. `rows` are the committed rows by kind: only those that fit what is
     stored now count as done. Of the alignments and barriers in `unfit` there are only others,
     or of measures of them.
@@ -109,6 +109,7 @@ class Done:
     diverged: dict[str, Divergence] = field(default_factory=dict)
     rows: dict[str, Rows] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
+    outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def has(self, networks: Iterable[Network]) -> bool:
         """Whether these checkpoints can be read."""
@@ -125,6 +126,7 @@ UNFIT = (
 class Todo:
     """Desired minus done; `recomputed` counts the finished levels that are computed once more.
 
+    Those that are `outdated` are not among them, but here by themselves, as in `Done`.
     Of the alignments and barriers in `unfit` there are results, but from other checkpoints or permutations.
     Trials that have diverged are not to do. Neither is what requires them, which `lost` lists by id: its kind
     and in words why.
@@ -137,6 +139,7 @@ class Todo:
     diverged: dict[str, Divergence] = field(default_factory=dict)
     lost: dict[str, tuple[str, str]] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
+    outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.trials or self.alignments or self.barriers)
@@ -216,6 +219,8 @@ def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
     records, stale = finished_levels(TrialStore(files), wanted.sweep.name, wanted.extents)
     rows = fitting_rows(ResultStore(files), records | stale)
+    outdated = outdated_levels(records | stale, rows)
+    stale |= {level: records.pop(level) for level in outdated if level in records}
     alignments, splits = rows["alignments"], wanted.sweep.sections.compare.splits
     unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
     measured = {wanted.measurements[key][0].barrier_id for key in unfit if key in wanted.measurements}
@@ -231,6 +236,7 @@ def done(wanted: Desired, files: Files) -> Done:
         divergences(files, unfinished) if unfinished else {},
         rows,
         frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers) | measured,
+        outdated,
     )
 
 
@@ -271,24 +277,15 @@ def todo(wanted: Desired, present: Done) -> Todo:
     trials = {key: each for key, each in wanted.trials.items() if not finished(wanted, present, key)}
     alignments = {key: job for key, job in wanted.alignments.items() if key not in present.alignments}
     barriers = BarriersLeft.of(wanted.barriers, present.barriers, present.measures)
-    lost: dict[str, tuple[str, str]] = {}
-    if present.diverged:
-        reason = lost_by(wanted, present)
-        left: list[tuple[str, str, Trial | AlignmentJob | BarrierJob]] = [
-            *(("trial", key, each) for key, each in trials.items() if key not in present.diverged),
-            *(("alignment", key, job) for key, job in alignments.items()),
-        ]
-        of_barriers = (("barrier", job.barrier_id, job) for job in barriers)
-        for kind, key, each in chain(left, of_barriers):
-            if why := reason(each):
-                lost[key] = kind, why
+    lost = lost_by(wanted, present, trials, alignments, barriers) if present.diverged else {}
     gone = lost.keys() | present.diverged.keys()
     return Todo(
         [each for key, each in trials.items() if key not in gone],
         [job for key, job in alignments.items() if key not in gone],
         barriers.without(gone) if gone else barriers,
-        len(present.stale),
+        len(present.stale.keys() - present.outdated.keys()),
         present.diverged,
         lost,
         present.unfit,
+        present.outdated,
     )
