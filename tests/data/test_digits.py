@@ -1,3 +1,6 @@
+import numpy as np
+from sklearn.datasets import load_digits
+
 from raysweep.data import DataConfig, dataset_digest, load_arrays
 
 
@@ -6,3 +9,10 @@ def test_the_split_has_its_own_seed():
     assert len(first.train_labels) == 1397
     assert len(first.test_labels) == 400
     assert dataset_digest(first) == dataset_digest(again) != dataset_digest(other)
+
+
+def test_the_examples_are_those_that_scikit_learn_loads():
+    ours, theirs = load_arrays(DataConfig("digits", split_seed=0)), load_digits()
+    order = np.random.Generator(np.random.PCG64(0)).permutation(len(theirs.target))
+    assert np.array_equal(np.concatenate([ours.test_images, ours.train_images])[:, 0], theirs.images[order])
+    assert np.array_equal(np.concatenate([ours.test_labels, ours.train_labels]), theirs.target[order])
