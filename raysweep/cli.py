@@ -190,6 +190,12 @@ def merge(
     method: Annotated[
         str, typer.Option(help="one of align.methods, or joint (weights, of two networks jointly too)")
     ] = "weight_matching",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="an option of the method, as in a sweep file; may be repeated"
+        ),
+    ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="repair the statistics of hidden units")] = False,
     seed: Annotated[int, typer.Option(help="the seed of the alignment")] = 0,
     sweep: OfSweep = None,
@@ -203,7 +209,7 @@ def merge(
     from raysweep.store.files import Files
 
     files = Files.existing(root)
-    for line in merge_stored(files, networks, sweep, out, method, repair, seed, data_root):
+    for line in merge_stored(files, networks, sweep, out, method, option or [], repair, seed, data_root):
         typer.echo(line)
 
 

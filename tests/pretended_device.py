@@ -54,7 +54,7 @@ class _Device(TorchDispatchMode):
         kwargs = dict(kwargs or {})
         given = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)]
         here = [each for each in given if isinstance(each, OnDevice)]
-        if func in COPIES:
+        if func in COPIES and given:  # vmap copies plain numbers, too
             return self._copied(func, args, kwargs)
         if here:
             self._check(func, given)
@@ -77,8 +77,9 @@ class _Device(TorchDispatchMode):
         onto = args[0] if func == aten.copy_.default else None
         source = args[0] if onto is None else args[1]
         wanted = torch.device(kwargs.pop("device", None) or (source if onto is None else onto).device).type
+        queued = kwargs.get("non_blocking") or args[2:3] == (True,)
         found = func(*tree_map(_held, args), **kwargs)
-        if source.device.type != wanted and not (wanted == DEVICE and kwargs.get("non_blocking")):
+        if source.device.type != wanted and not (wanted == DEVICE and queued):
             self.waits[f"copy to {wanted}"] += 1
         if onto is not None:
             return onto

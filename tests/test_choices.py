@@ -148,7 +148,10 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     ],
     "align.weight_matching.kernel": [lambda: match(kernel="novel")],
     "align.weight_matching.order": [lambda: match(order="novel"), lambda: embedded("novel")],
-    "align.monomial_matching.order": [lambda: match(order="novel")],
+    **{
+        f"align.{method}.order": [lambda: match(order="novel")]
+        for method in ("monomial_matching", "inner_matching", "branch_matching")
+    },
     "align.sinkhorn_rebasin.loss": [lambda: learn(sinkhorn_rebasin, loss="novel")],
     "align.straight_through.point": [lambda: learn(straight_through, point="novel")],
     "align.activation_matching.tensor": [lambda: similar(tensor="novel")],
@@ -162,7 +165,7 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
     "compare.level_permutations": [lambda: plan("compare.level_permutations", ["novel"])],
     "compare.level_points": [lambda: plan("compare.level_points", ["novel"])],
     "interpolation": [
-        lambda: BarrierMaker(Compare(), 1).make(Comparison("novel", "direct", None, "s", (), ()))
+        lambda: BarrierMaker(Compare(), 1).add_one(Comparison("novel", "direct", None, "s", (), ()))
     ],
     "unit of time": [lambda: Moment(1, "novel").step(22)],
     "checkpoints": [lambda: plan("train.checkpoints", "novel")],

@@ -11,8 +11,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import raysweep
 from raysweep.connectivity import barrier_of
+from raysweep.errors import UserError
 from raysweep.symmetry import PermutationSpec
 from raysweep.training.evaluation import evaluate
+from tests.symmetry.checks import as_lists
 from tests.test_library import IMAGES, LABELS, ONE, SPEC, loader, network
 
 
@@ -66,8 +68,8 @@ def test_running_statistics_are_computed_again_where_asked_for():
 OWN = """
 from raysweep.symmetry import Permutation
 
-def reversed_units(spec, source, models, images):
-    assert not models[0].training
+def reversed_units(spec, source, models, images, fast=False):
+    assert not models[0].training and fast
     source["0.weight"].zero_()
     same = Permutation.identity(spec.sizes).indices
     return Permutation({group: index.flip(0) for group, index in same.items()})
@@ -77,9 +79,52 @@ def reversed_units(spec, source, models, images):
 def test_a_function_of_the_users_own_finds_permutations(tmp_path, monkeypatch):
     (tmp_path / "own_merging.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
-    merged = raysweep.merge([ONE, network(1)], IMAGES, method="own_merging:reversed_units")
+    merged = raysweep.merge(
+        [ONE, network(1)], IMAGES, method="own_merging:reversed_units", options={"fast": True}
+    )
     assert [each.share_of_fixed_points() for each in merged.permutations] == [1, 0]
     assert merged.model[0].weight.abs().min() > 0
+    with pytest.raises(UserError, match=r"options\.slow: .* has no such option; valid choices: fast"):
+        raysweep.merge([ONE] * 2, IMAGES, method="own_merging:reversed_units", options={"slow": True})
+
+
+def test_options_of_the_method_are_those_of_a_sweep_file():
+    networks = [ONE, network(1), network(2)]
+    for count, method, options in (
+        (2, "weight_matching", {"kernel": "cosine", "biases": False}),
+        (3, "weight_matching", {"biases": False}),
+        (3, "activation_matching", {"tensor": "first", "examples": 20}),
+        (2, "learned", {"steps": 3, "rounds": 0, "batch_size": 10}),
+    ):
+        found = raysweep.merge(networks[:count], IMAGES, method=method, options=options).permutations
+        assert len(found) == count
+    states = [each.state_dict() for each in networks]
+    by_weights = raysweep.alignment.joint_matching(SPEC, states, biases=False).permutations
+    found = raysweep.merge(networks, IMAGES, options={"biases": False}).permutations
+    assert as_lists(found[1]) == as_lists(by_weights[1])
+    by_activations = raysweep.activation_matching(*networks[:2], IMAGES[:20], "first").permutation
+    options = {"tensor": "first", "examples": 20}
+    found = raysweep.merge(networks[:2], IMAGES, method="activation_matching", options=options).permutations
+    assert as_lists(found[1]) == as_lists(by_activations)
+
+
+@pytest.mark.parametrize(
+    ("count", "method", "options", "said"),
+    [
+        (2, "learned", {"stpes": 3}, r"unknown key align.learned.stpes: did you mean 'steps'\? valid keys"),
+        (2, "learned", {"steps": -3}, "align.learned.steps = -3: expected an integer"),
+        (
+            3,
+            "weight_matching",
+            {"kernel": "cosine"},
+            "kernel: has no effect on weight_matching of 3 networks",
+        ),
+        (2, "joint", {"kernel": "cosine"}, "weight_matching.kernel: has no effect on joint of 2 networks"),
+    ],
+)
+def test_an_option_that_means_nothing_is_named(count, method, options, said):
+    with pytest.raises(ValueError, match=said):
+        raysweep.merge([ONE] * count, IMAGES, method=method, options=options)
 
 
 def test_without_labels_nothing_is_measured_and_a_test_set_is_measured_on():

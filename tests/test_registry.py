@@ -1,11 +1,12 @@
 """Registries hold our functions by name, and take the user's own beside them."""
 
 import itertools
+from typing import Literal
 
 import pytest
 
 from raysweep.errors import UserError
-from raysweep.registry import Entry, OwnFunction, Registry, taken
+from raysweep.registry import Entry, OwnFunction, Registry, check_options, taken
 
 COUNT = itertools.count()
 NUMBERS = {"root": Entry("math:sqrt", "The square root."), "log": Entry("math:log", "The logarithm.")}
@@ -61,6 +62,35 @@ def test_an_unknown_name_is_an_error_with_the_valid_ones():
 def test_functions_get_the_arguments_that_they_name():
     assert taken(lambda loss, step: None, ("loss", "error")) == {"loss"}
     assert taken(lambda **given: None, ("loss", "error")) == {"loss", "error"}
+
+
+def test_options_have_the_types_of_their_annotations():
+    def function(
+        data,
+        rate: float = 1.0,
+        layers: tuple[int, ...] = (),
+        kind: Literal["a", "b"] = "a",
+        rest=None,
+        *,
+        model: Registry | None = None,
+    ):
+        pass
+
+    def refused(**options):
+        try:
+            check_options("function 'f'", "key", function, ("data",), options)
+        except UserError as error:
+            return str(error)
+        return ""
+
+    assert not refused(rate=1, layers=[1, 2], kind="b", rest={"any": "thing"})
+    another = "function 'f' takes another type"
+    assert refused(rate="1e-3") == f"key.rate = '1e-3': {another} (Input should be a valid number)"
+    assert f"key.rate = True: {another}" in refused(rate=True)
+    assert f"key.layers = [1, 'two']: {another}" in refused(layers=[1, "two"])
+    assert "Input should be 'a' or 'b'" in refused(kind="c")
+    assert "key.rat: function 'f' has no such option; did you mean 'rate'?" in refused(rat=1.0)
+    assert "key.data: function 'f' is given this argument by raysweep" in refused(data=1)
 
 
 def test_an_own_function_is_known_by_its_file(mine, tmp_path):

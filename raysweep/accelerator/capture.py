@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 
 import torch
 
+_ONE_AT_A_TIME = Lock()  # of a process's threads: waiting for the device ends a recording that is under way
 WARM_UPS = 3  # runs before a capture: compilation, and the workspaces that libraries allocate at first
 
 Work = Callable[[], None]
@@ -26,22 +28,27 @@ class Captured:
         if device.type != "cuda":
             work()
             return
-        torch.cuda.synchronize(device)
-        stream = torch.cuda.Stream(device)
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UPS):
-                work()
-        torch.cuda.synchronize(device)
-        graph = torch.cuda.CUDAGraph()
-        # Work of other threads of the process does not disturb the recording.
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            work()
-        torch.cuda.synchronize(device)
-        # The work is let go: its owner may own this, and such a cycle would keep a GPU's memory.
-        self._repeat = graph.replay
+        with _ONE_AT_A_TIME:
+            # The work is let go: its owner may own this, and such a cycle would keep a GPU's memory.
+            self._repeat = _recorded(work, device).replay
 
     def __call__(self) -> None:
         self._repeat()
+
+
+def _recorded(work: Work, device: torch.device) -> torch.cuda.CUDAGraph:
+    torch.cuda.synchronize(device)
+    stream = torch.cuda.Stream(device)
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UPS):
+            work()
+    torch.cuda.synchronize(device)
+    graph = torch.cuda.CUDAGraph()
+    # Work of other threads of the process does not disturb the recording.
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        work()
+    torch.cuda.synchronize(device)
+    return graph
 
 
 def new_stream(device: torch.device) -> torch.cuda.Stream | None:
@@ -52,6 +59,12 @@ def new_stream(device: torch.device) -> torch.cuda.Stream | None:
 def on(stream: torch.cuda.Stream | None) -> AbstractContextManager[object]:
     """Within the context work is queued on the stream; None changes nothing."""
     return nullcontext() if stream is None else torch.cuda.stream(stream)
+
+
+def send(values: torch.Tensor, to: torch.Tensor) -> None:
+    """Copy values from the host to the first rows of a tensor, without waiting for the device."""
+    rows = to[: len(values)]
+    rows.copy_(values.pin_memory() if to.is_cuda else values, non_blocking=True)
 
 
 class Snapshot:

@@ -25,6 +25,12 @@ from raysweep.alignment.joint_activations import joint_activation_matching, matc
 from raysweep.alignment.learned import learned
 from raysweep.alignment.monomial_matching import monomial_matching
 from raysweep.alignment.padding import pad, prove_padding
+from raysweep.alignment.partial_matching import (
+    branch_matching,
+    inner_matching,
+    joint_branch_matching,
+    joint_inner_matching,
+)
 from raysweep.alignment.sinkhorn_rebasin import sinkhorn_rebasin
 from raysweep.alignment.straight_through import straight_through
 from raysweep.alignment.weight_matching import Alignment, weight_matching
@@ -35,10 +41,14 @@ __all__ = [
     "JointAlignment",
     "LayerSimilarity",
     "activation_matching",
+    "branch_matching",
     "embed",
     "frank_wolfe",
     "hybrid",
+    "inner_matching",
     "joint_activation_matching",
+    "joint_branch_matching",
+    "joint_inner_matching",
     "joint_matching",
     "joint_similarities",
     "layer_similarities",

@@ -5,7 +5,7 @@ Crisostomi et al. 2024 (C2M3, arXiv 2405.17897) maximise the same sum over permu
 cycle-consistent by construction.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -18,6 +18,7 @@ from raysweep.alignment.weight_matching import (
     check_spec,
     matched_spec,
     objective,
+    random_start,
     weight_matching,
 )
 from raysweep.digest import seed_for
@@ -53,15 +54,16 @@ def joint_matching(
     order: str = "random",
     biases: bool = True,
     restarts: int = 1,
+    groups: Collection[str] | None = None,
 ) -> JointAlignment:
     """Align n networks of one architecture, modules or state dicts, starting from the best reference.
 
     With the linear kernel network i is matched to the sum of the others, because the terms of the objective
     in which it occurs are its inner product with that sum. The objective never falls; compositions of the
-    permutations are consistent around every cycle by construction. `order` and `biases` are those of
-    `weight_matching`. Of several `restarts` all but the first begin at random permutations of all networks,
-    and the best is kept. Raises `ValueError` for fewer than two networks, for networks that do not fit the
-    spec, for an unknown order, and for no restarts, and `TypeError` for anything but networks.
+    permutations are consistent around every cycle by construction. `order`, `biases` and `groups` are those
+    of `weight_matching`. Of several `restarts` all but the first begin at random permutations of all
+    networks, and the best is kept. Raises `ValueError` for fewer than two networks, for networks that do not
+    fit the spec, for an unknown order, and for no restarts, and `TypeError` for anything but networks.
     """
     check_spec(spec)
     states = states_of(networks, "networks")
@@ -70,12 +72,13 @@ def joint_matching(
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, not {restarts}")
     matched = matched_spec(spec, biases)
-    names, match = list(matched.axes), partial(weight_matching, matched, order=order)
+    names, match = list(matched.axes), partial(weight_matching, matched, order=order, groups=groups)
     found = [_ascended(spec, states, _best_start(spec, states, seed, match, names), seed, match, names)]
     for attempt in range(1, restarts):
         again = seed_for("restart", seed, attempt)
         generator = torch.Generator().manual_seed(again)
-        start = _Start([spec.random(generator) for _ in states], reference=0, iterations=0)
+        drawn = [random_start(spec, generator, groups) for _ in states]
+        start = _Start(drawn, reference=0, iterations=0)
         found.append(_ascended(spec, states, start, again, match, names))
     best = max(found, key=lambda each: each.objective)
     return replace(best, iterations=sum(each.iterations for each in found))

@@ -6,15 +6,16 @@ but of all networks at once; then swaps of units that lower the loss are carried
 other. Training moves many units a little at a time, swaps find what its relaxation cannot tell apart.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
 from raysweep.alignment.joint import joint_matching
 from raysweep.alignment.learned_mixtures import Examples, Mixtures, points
-from raysweep.alignment.learned_relaxation import trained
-from raysweep.alignment.learned_swaps import swapped
+from raysweep.alignment.learned_relaxation import Relaxation, Training
+from raysweep.alignment.learned_swaps import Swaps
+from raysweep.alignment.progress import Progress, Tensors, named, part, stored_permutations, tensors_of
 from raysweep.alignment.weight_matching import weight_matching
 from raysweep.digest import seed_for
 from raysweep.symmetry import Permutation, PermutationSpec
@@ -39,6 +40,7 @@ def learned(
     candidates: int = 256,
     rounds: int = 50,
     noise: float = 0.5,
+    progress: Progress | None = None,
 ) -> list[Permutation]:
     """Return a permutation of each of n networks of one architecture, the identity of the first.
 
@@ -49,13 +51,16 @@ def learned(
     so it is never above that of the start. `steps` of Adam, at a rate that falls from `learning_rate` to
     zero, train logits that begin at 1 / `temperature` for the units of the start; then come at most `rounds`
     of swaps, each of which tries so many `candidates`. Networks with BatchNorm use the statistics of each
-    batch.
+    batch. With `progress`, what another process has noted is not done again, and the result has the same
+    bits.
 
     Raises `ValueError` for fewer than two networks, and for fewer than two images.
     """
     if len(states) < 2 or len(images) < 2:
         raise ValueError(f"{len(states)} networks, {len(images)} images: learning requires two of each")
-    start = _start(spec, states, seed)
+    progress = progress or Progress()
+    found = progress.found
+    start = stored_permutations(part(found, "best"), spec.sizes) or _start(spec, states, seed)
     if not spec.sizes:
         return start
     generator = torch.Generator().manual_seed(seed_for("learned", seed))
@@ -64,30 +69,41 @@ def learned(
     order = torch.randperm(len(examples), generator=generator)
     division = max(1, len(examples) // HELD_OUT)
     held_out, rest = examples.chosen(order[:division]), examples.chosen(order[division:])
-    best = _Best(mixtures, held_out, start)
-    relaxation = trained(mixtures, start, rest, generator, steps, batch_size, learning_rate, temperature)
-    best.follow(relaxation)
-    best.follow(swapped(mixtures, best.permutations, rest, candidates, rounds), PATIENCE)
+    best = _Best(mixtures, held_out, start, int(found.get("best/worse", 0)))
+    if not (done := part(found, "swaps")):
+        training = Training(steps, batch_size, learning_rate, temperature)
+        relaxation = Relaxation(mixtures, start, rest, generator, training, part(found, "relaxation"))
+        for permutations in relaxation.run():
+            best.compare(permutations)
+            progress.note(lambda: best.state() | named("relaxation", relaxation.state()))
+        best.worse = 0
+    swaps = Swaps(mixtures, best.permutations, rest, candidates, rounds, done)
+    for permutations in swaps.run():
+        best.compare(permutations)
+        if best.worse == PATIENCE:
+            break
+        progress.note(lambda: best.state() | named("swaps", swaps.state()))
     return best.permutations
 
 
 class _Best:
-    """The permutations with the lowest loss on the examples that are held out."""
+    """The permutations with the lowest loss on the examples that are held out.
 
-    def __init__(self, mixtures: Mixtures, held_out: Examples, start: list[Permutation]) -> None:
+    `worse` counts the permutations since then, each of which was no better.
+    """
+
+    def __init__(self, mixtures: Mixtures, held_out: Examples, start: list[Permutation], worse: int) -> None:
         self._mixtures, self._held_out = mixtures, held_out
-        self.permutations, self._loss = start, mixtures.value(start, held_out)
+        self.permutations, self._loss, self.worse = start, mixtures.value(start, held_out), worse
 
-    def follow(self, found: Iterator[list[Permutation]], patience: int | None = None) -> None:
-        """Compare permutations one after the other, until so many in turn were no better."""
-        worse = 0
-        for permutations in found:
-            loss = self._mixtures.value(permutations, self._held_out)
-            worse += 1
-            if loss < self._loss:
-                self.permutations, self._loss, worse = permutations, loss, 0
-            if worse == patience:
-                return
+    def state(self) -> Tensors:
+        return named("best", {"worse": torch.tensor(self.worse), **tensors_of(self.permutations)})
+
+    def compare(self, permutations: list[Permutation]) -> None:
+        loss = self._mixtures.value(permutations, self._held_out)
+        self.worse += 1
+        if loss < self._loss:
+            self.permutations, self._loss, self.worse = permutations, loss, 0
 
 
 def _start(spec: PermutationSpec, states: Sequence[State], seed: int) -> list[Permutation]:

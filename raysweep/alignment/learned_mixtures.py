@@ -76,6 +76,8 @@ class Mixtures:
         self, spec: PermutationSpec, model: nn.Module, states: Sequence[State], weights: np.ndarray
     ) -> None:
         self.spec, self.states, self.weights = spec, states, weights
+        like = next(iter(states[0].values()))
+        self._shares = torch.from_numpy(weights).to(like)
         network = copy.deepcopy(model).eval().requires_grad_(False)
         self._network: nn.Module = replace_all_batch_norm_modules_(network)
         named = (*self._network.named_parameters(), *self._network.named_buffers())
@@ -101,12 +103,24 @@ class Mixtures:
         """Return the loss (nats) of the permuted networks, the mean over all points and examples."""
         return self.loss(self.moved(permutations), examples).item()
 
-    def loss(
-        self, states: Sequence[State], examples: Examples, weights: np.ndarray | None = None
-    ) -> torch.Tensor:
-        """Return the same of states that need not be permuted networks, at points of its own, a scalar."""
-        rows = self.weights if weights is None else weights
-        return torch.stack([self._loss(self._mixed(states, row), examples, row) for row in rows]).mean()
+    def loss(self, states: Sequence[State], examples: Examples) -> torch.Tensor:
+        """Return the same of states that need not be permuted networks, a scalar."""
+        rows = zip(self.weights, self._shares, strict=True)
+        return torch.stack(
+            [self._loss(self._mixed(states, row), examples, shares) for row, shares in rows]
+        ).mean()
+
+    def loss_at(self, states: Sequence[State], examples: Examples, shares: torch.Tensor) -> torch.Tensor:
+        """Return the loss at one point, whose weights (networks,) lie on the device, a scalar."""
+        first, *others = shares.unbind()
+        mixed = {
+            name: sum(
+                (w * state[name] for w, state in zip(others, states[1:], strict=True)),
+                first * states[0][name],
+            )
+            for name in self._names
+        }
+        return self._loss(mixed, examples, shares)
 
     @torch.no_grad()
     def losses(
@@ -118,18 +132,19 @@ class Mixtures:
         """
         own = {name: states[member][name] for name in self._names}
         axes = {name: self.spec.axes[name] for name in own if name in self.spec.axes}
-        moving = self.weights[self.weights[:, member] > 0]
-        still = self.weights[self.weights[:, member] == 0]
-        rests = [self._mixed(states, np.where(np.arange(len(row)) == member, 0, row)) for row in moving]
-        constant = sum(self._loss(self._mixed(states, row), examples, row) for row in still)
+        rows = list(zip(self.weights, self._shares, strict=True))
+        moving = [(row, shares) for row, shares in rows if row[member]]
+        still = [(row, shares) for row, shares in rows if not row[member]]
+        rests = [self._mixed(states, np.where(np.arange(len(row)) == member, 0, row)) for row, _ in moving]
+        constant = sum(self._loss(self._mixed(states, row), examples, shares) for row, shares in still)
 
         def loss(order: Indices) -> torch.Tensor:
             taken = own | {name: selected(own[name], each, order) for name, each in axes.items()}
             total = torch.zeros((), device=examples.images.device) + constant
-            for row, rest in zip(moving, rests, strict=True):
+            for (row, shares), rest in zip(moving, rests, strict=True):
                 weight = row[member].item()
                 mixed = {name: rest[name] + weight * tensor for name, tensor in taken.items()}
-                total = total + self._loss(mixed, examples, row)
+                total = total + self._loss(mixed, examples, shares)
             return total / len(self.weights)
 
         if self._chunk > 1:
@@ -144,8 +159,8 @@ class Mixtures:
             name: sum((w * state[name] for w, state in others), first * start[name]) for name in self._names
         }
 
-    def _loss(self, state: State, examples: Examples, weights: np.ndarray) -> torch.Tensor:
-        parts = torch.from_numpy(weights).to(examples.logits)
+    def _loss(self, state: State, examples: Examples, shares: torch.Tensor) -> torch.Tensor:
+        parts = shares.to(examples.logits.dtype)
         total = torch.zeros((), device=examples.images.device)
         for chunk in examples.chunks():
             logits = functional_call(self._network, dict(state), (chunk.images,))

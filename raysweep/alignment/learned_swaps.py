@@ -1,11 +1,12 @@
 """Rounds of swaps of units that lower the loss of mixtures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
 from raysweep.alignment.learned_mixtures import Examples, Mixtures
 from raysweep.alignment.learned_moves import Swap, carried_out, disjoint, promising
+from raysweep.alignment.progress import Tensors, stored_permutations, tensors_of
 from raysweep.alignment.relaxed import apply_relaxed, matrices_of
 from raysweep.symmetry import Permutation
 
@@ -13,29 +14,49 @@ FEW = 256  # examples on which all candidates are tried
 FINALISTS = 8  # one of so many candidates is then tried on all examples
 
 
-def swapped(
-    mixtures: Mixtures, start: Sequence[Permutation], examples: Examples, candidates: int, rounds: int
-) -> Iterator[list[Permutation]]:
-    """Yield permutations after each round of swaps, every one with a lower loss on these examples.
+class Swaps:
+    """Rounds of swaps, every one of which lowers the loss on some examples.
 
     A round tries the `candidates` that gain most to first order, on a few examples, and the best of them on
     all. Of those that lower the loss, in the order of what they gain and as far as they move different units,
-    it carries out the first one, two, four and so on: as many as together lower the loss most. It ends after
-    `rounds`, or when no swap that was tried lowers the loss.
+    it carries out the first one, two, four and so on: as many as together lower the loss most.
     """
-    permutations, reached = list(start), mixtures.value(start, examples)
-    for _ in range(rounds):
-        swaps = _lower(mixtures, permutations, examples, candidates, reached)
-        before = reached
-        for option in _first(swaps):
-            tried = carried_out(mixtures.spec, permutations, option)
-            value = mixtures.value(tried, examples)
-            if value < reached:
-                reached, best = value, tried
-        if reached == before:
-            return
-        permutations = best
-        yield permutations
+
+    def __init__(
+        self,
+        mixtures: Mixtures,
+        start: Sequence[Permutation],
+        examples: Examples,
+        candidates: int,
+        rounds: int,
+        found: Mapping[str, torch.Tensor],
+    ) -> None:
+        """Begin at the permutations `start`, or go on from what `state` of another process returned."""
+        self._mixtures, self._examples, self._candidates = mixtures, examples, candidates
+        self._permutations = stored_permutations(found, mixtures.spec.sizes) if found else list(start)
+        self._reached = mixtures.value(self._permutations, examples)
+        self._left = int(found["left"]) if found else rounds
+
+    def state(self) -> Tensors:
+        """Return from where another process can go on."""
+        return {"left": torch.tensor(self._left), **tensors_of(self._permutations)}
+
+    def run(self) -> Iterator[list[Permutation]]:
+        """Yield the permutations after each round, until no swap that was tried lowers the loss."""
+        while self._left:
+            swaps = _lower(
+                self._mixtures, self._permutations, self._examples, self._candidates, self._reached
+            )
+            before = self._reached
+            for option in _first(swaps):
+                tried = carried_out(self._mixtures.spec, self._permutations, option)
+                value = self._mixtures.value(tried, self._examples)
+                if value < self._reached:
+                    self._reached, best = value, tried
+            if self._reached == before:
+                return
+            self._permutations, self._left = best, self._left - 1
+            yield self._permutations
 
 
 def _lower(

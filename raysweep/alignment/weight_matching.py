@@ -97,13 +97,29 @@ def weight_matching(
     found = [begin(ascent, first.indices, torch.Generator().manual_seed(seed))]
     for attempt in range(1, restarts):
         generator = torch.Generator().manual_seed(seed_for("restart", seed, attempt))
-        drawn = spec.random(generator).indices
-        mixed = {g: (drawn if g in ascent.groups else first.indices)[g] for g in drawn}
-        found.append(chosen.find(ascent, mixed, generator))
+        drawn = random_start(spec, generator, groups, first)
+        found.append(chosen.find(ascent, drawn.indices, generator))
     best = max(found, key=lambda reached: reached.objective)
     before = chosen.value(ascent, identity.indices)
     return Alignment(
         Permutation(best.indices), best.objective, before, sum(each.iterations for each in found)
+    )
+
+
+def random_start(
+    spec: PermutationSpec,
+    generator: torch.Generator,
+    groups: Collection[str] | None = None,
+    others: Permutation | None = None,
+) -> Permutation:
+    """Draw a permutation of the units of `groups` (all unless given).
+
+    The units of all other groups are permuted as `others` says, which is the identity unless given.
+    """
+    others = others or Permutation.identity(spec.sizes)
+    drawn = spec.random(generator).indices
+    return Permutation(
+        {g: (drawn if groups is None or g in groups else others.indices)[g] for g in spec.sizes}
     )
 
 

@@ -86,7 +86,7 @@ def placements_pending() -> bool:
 
 def lacking(resources: Resources, work: Todo) -> list[str]:
     """Return a message for each kind of process that the work requires and no node has room for."""
-    asked = {"trial": work.trials, "align": [*work.alignments, *work.barriers]}
+    asked = {"trial": work.trials, "align": work.alignments or work.barriers}
     workers = {"trial": resources.trial, "align": resources.align}
     return [
         f"resources.{key}: no node has cpu = {workers[key].cpu:g} and gpu = {workers[key].gpu:g}"

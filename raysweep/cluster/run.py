@@ -15,6 +15,7 @@ from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import UNFIT, Desired, Done, Todo, done, finished, todo
 from raysweep.store.compaction import compact
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.resume_points import ResumePoints
 from raysweep.store.trials import TrialStore
 from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
@@ -63,11 +64,14 @@ def run_sweep(
 
 
 def _drop_resume_points(files: Files, wanted: Desired, work: Todo) -> None:
-    """Remove the resume points of finished trials whose processes were killed after their last commit.
+    """Remove the resume points of what is finished but whose processes were killed after their last commit.
 
-    In object storage, where this takes several requests a trial, those are passed over that were finished
-    when the tables were last published.
+    In object storage, where this takes several requests a trial, those trials are passed over that were
+    finished when the tables were last published.
     """
+    points = ResumePoints(files)
+    aligned = set(points.ids()) - {job.alignment_id for job in work.alignments}
+    files.at_once(points.drop, sorted(aligned & wanted.alignments.keys()))
     ended = wanted.trials.keys() - {trial.trial_id for trial in work.trials}
     if files.directory is None:
         with contextlib.suppress(CorruptObject):  # then all tables are made again, and all trials looked at
@@ -83,7 +87,7 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
     rest = wanted.sweep.sections.train
     if not rest.imports:
         return 0
-    from raysweep.work.data import resident
+    from raysweep.work.data import trained_on
     from raysweep.work.imports import import_checkpoint
 
     present = done(wanted, files)
@@ -96,7 +100,7 @@ def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
         listener.stage("imports", len(missing))
     for trial in missing:
         config = data_config(trial.training, trial.replicate)
-        data = resident(config, rest.data_root, rest.download, trial.training.scaling)
+        data = trained_on(trial.training, config, rest.data_root, rest.download)
         import_checkpoint(trial, data, TrialStore(files))
         listener.advance("imports", 1)
     return len(missing)
@@ -156,7 +160,7 @@ class _Run:
             work,
             trials=[],
             alignments=[job for job in work.alignments if job.alignment_id in chosen],
-            barriers=[job for job in work.barriers if job.barrier_id in chosen],
+            barriers=work.barriers.only(chosen),
         )
 
     def _check_cluster(self, work: Todo, may_grow: bool) -> None:

@@ -31,7 +31,7 @@ from raysweep.sweep.schema import Sections
 from raysweep.tables.failures import Failure
 from raysweep.version import check_code, code_digest
 from raysweep.work.bundle import Event, run_bundle
-from raysweep.work.data import resident
+from raysweep.work.data import trained_on
 from raysweep.work.device import free_memory
 from raysweep.work.inputs import TrialTask
 from raysweep.work.origin import check_origin
@@ -127,7 +127,7 @@ class _Trainable(tune.Trainable):
         training, rest = task.trial.training, self._sections.train
         check_origin(task.trial, rest)
         config = data_config(training, task.trial.replicate)
-        data = resident(config, rest.data_root, rest.download, training.scaling, training.device)
+        data = trained_on(training, config, rest.data_root, rest.download, training.device)
         seconds = self._sections.resources.resume_seconds
         stops = asked_to_stop(self._config["run"])
         trial_id, report = task.trial.trial_id, partial(self._steps.report, task.trial.trial_id)

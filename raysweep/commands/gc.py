@@ -1,4 +1,4 @@
-"""`raysweep gc`: lists and removes what no sweep asks for: trials, results, sources and old logs.
+"""`raysweep gc`: lists and removes what no sweep asks for: trials, results, resume points, sources, old logs.
 
 What a sweep asks for is what it recorded when it last ran (`raysweep.plan.record`), whatever its file and the
 user's modules say today.
@@ -19,6 +19,7 @@ from raysweep.store.files import Files
 from raysweep.store.known_levels import FOLDER as LEVELS
 from raysweep.store.lock import exclusive_root_lock
 from raysweep.store.results import RESULTS, ResultStore
+from raysweep.store.resume_points import FOLDER as RESUME
 
 UNKNOWN = "no sweep under this root has recorded that it asked for it"
 
@@ -74,6 +75,7 @@ def _garbage(files: Files, records: list[Record]) -> dict[str, Garbage]:
                 found[name] = Garbage(size, reasons.of([identity]))
     for kind in RESULTS:
         found |= _results(files, kind, records, reasons)
+    found |= _resume_points(files, records, reasons)
     names = {record.sweep for record in records}
     for name, size in {**files.sizes(FOLDER), **files.sizes(LEVELS)}.items():
         sweep = name.removeprefix(f"{LEVELS}/").removeprefix(f"{FOLDER}/").split("/")[0]
@@ -119,6 +121,23 @@ def _results(files: Files, kind: str, records: list[Record], reasons: _Reasons) 
         for name, size in files.sizes(f"results/{kind}").items()
         if name not in used
     }
+
+
+def _resume_points(files: Files, records: list[Record], reasons: _Reasons) -> dict[str, Garbage]:
+    """Return the resume points of alignments that nobody wants, or that are done."""
+    sizes = files.sizes(RESUME)
+    if not sizes:
+        return {}
+    wanted = {identity for record in records for identity in record.ids("alignments").to_pylist()}
+    finished = set(ResultStore(files).index("alignments").rows().column("id").to_pylist())
+    found = {}
+    for name, size in sizes.items():
+        identity = name.removeprefix(f"{RESUME}/")
+        if identity not in wanted:
+            found[name] = Garbage(size, reasons.of([identity]))
+        elif identity in finished:
+            found[name] = Garbage(size, "the alignment is done")
+    return found
 
 
 def summary(found: dict[str, Garbage]) -> str:

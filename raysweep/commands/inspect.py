@@ -102,4 +102,4 @@ def _table(spec: PermutationSpec) -> Iterator[str]:
         )
         named, more = places[group][:NAMED], len(places[group]) - NAMED
         rest = f" and {more} more" if more > 0 else ""
-        yield f"  {group:{width}}  {size:6,} units  {kind}: {', '.join(named)}{rest}"
+        yield f"  {group:{width}}  {spec.kind(group):6}  {size:6,} units  {kind}: {', '.join(named)}{rest}"

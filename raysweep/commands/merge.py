@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from raysweep.commands.chosen import chosen_networks
 from raysweep.commands.export import check_new, config_of, stored_network, write_network
 from raysweep.connectivity import Barrier
@@ -15,15 +17,17 @@ from raysweep.merging import Merged, merge
 from raysweep.models.build import build
 from raysweep.plan.identity import Network, data_config
 from raysweep.store.files import Files
+from raysweep.sweep.read_yaml import read_yaml
 from raysweep.sweep.train import Training
 from raysweep.version import CodeDiffers
-from raysweep.work.data import model_config, resident
+from raysweep.work.data import model_config, trained_on
 from raysweep.work.origin import check_source
 
 ALIKE = (
     "dataset",
     "dataset_options",
     "scaling",
+    "scaling_options",
     "model",
     "width",
     "depth",
@@ -37,16 +41,19 @@ def merge_stored(
     sweep: str | None,
     out: str,
     method: str,
+    options: Sequence[str],
     repair: bool,
     seed: int,
     data_root: str | None,
 ) -> Iterator[str]:
     """Merge the chosen networks, write the result to the file `out`, and yield what is to be said of it.
 
-    Their training set serves to align and repair them, the test set to measure. Raises `UserError` for
-    networks that do not belong together, and as `chosen_networks` and `raysweep.merge` do.
+    Their training set serves to align and repair them, the test set to measure. `options` of the method are
+    written `name=value`. Raises `UserError` for networks that do not belong together, and as
+    `chosen_networks` and `raysweep.merge` do.
     """
     check_new(Path(out))
+    given = _options(options)
     networks = chosen_networks(files, words, sweep)
     training, config = _shared(files, networks)
     data = _data(training, config["data_digest"], data_root)
@@ -59,6 +66,7 @@ def merge_stored(
             examples.labels,
             test=(data.test.images, data.test.labels),
             method=method,
+            options=given,
             repair=repair,
             model=build(model_config(training, data)),
             seed=seed,
@@ -67,10 +75,25 @@ def merge_stored(
         raise UserError(f"raysweep merge: {error}") from error
     names = [str(network) for network in networks]
     header = {"networks": json.dumps(names), "method": method, "repair": str(repair), "seed": str(seed)}
+    header["options"] = json.dumps(given)
     write_network(Path(out), merged.model.state_dict(), header)
     yield f"{len(names)} networks of {training.model}, width {training.width}: {', '.join(names)}"
     yield from _measured(merged)
     yield f"the mean is in {out}"
+
+
+def _options(words: Sequence[str]) -> dict[str, Any]:
+    """Return the options that are written `name=value`, with values as in a sweep file."""
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise UserError(f"--option {word}: expected name=value, such as steps=500")
+        try:
+            found[name] = read_yaml(value)
+        except (yaml.YAMLError, ValueError) as error:
+            raise UserError(f"--option {word}: the value is not YAML") from error
+    return found
 
 
 def _measured(merged: Merged) -> Iterator[str]:
@@ -121,4 +144,4 @@ def _data(training: Training, planned: str, data_root: str | None) -> Resident:
     config = data_config(training, 0)
     if data_digest(config, data_root) != planned:
         raise UserError(f"dataset {training.dataset}: has other images or labels than those of the networks")
-    return resident(config, data_root, False, training.scaling)
+    return trained_on(training, config, data_root, False)

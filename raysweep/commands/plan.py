@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 
 from raysweep.data.load import draws_split
-from raysweep.plan.estimate import estimate, gpu_hours
+from raysweep.plan.estimate import Hours, cpu_hours, estimate, gpu_hours
 from raysweep.plan.fruitless import fruitless
 from raysweep.plan.missing import missing_data
 from raysweep.plan.plan import UNFIT, Desired, Todo
 from raysweep.plan.rates import DEFAULT, measured_like
 from raysweep.plan.remarks import remarks
 from raysweep.plan.symmetries import symmetry_warnings
+from raysweep.registry import is_own
 from raysweep.sweep.load import Sweep
 from raysweep.version import code_digest
 
@@ -19,8 +20,8 @@ MEASURED_MODELS = ("vgg16", "resnet20")
 def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
     """Return the counts of desired, finished and remaining work, the estimate, and remarks on networks.
 
-    The estimate includes hours on a `gpu` (see `raysweep.plan.rates`) where one is given, and hours of what
-    the sweep computes with `device: cuda`.
+    The estimate includes the hours of all of it on a `gpu` where one is given, otherwise those of GPUs and of
+    cores for what the sweep computes there; see `raysweep.plan.rates`.
     """
     left = work.counts()
     rows = [(what, total, left[what]) for what, total in wanted.counts().items()]
@@ -43,16 +44,16 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
             "checkpoints for which the sweep asks"
         )
     unfit = sum(job.alignment_id in work.unfit for job in work.alignments)
-    unfit += sum(job.barrier_id in work.unfit for job in work.barriers)
+    unfit += len(work.barriers.only(work.unfit))
     if unfit:
         lines.append(f"{unfit:,} {UNFIT}")
     cost = estimate(wanted, work)
-    aligned = f"{cost.alignment_flops / 1e9:,.0f} GFLOP of alignments, " if cost.alignment_flops else ""
     lines.append(
         f"to do: about {cost.bytes / 1e6:,.1f} MB to store, {cost.training_flops / 1e9:,.0f} GFLOP of "
-        f"training, {aligned}{cost.barrier_flops / 1e9:,.0f} GFLOP of barriers"
+        f"training, {cost.alignment_flops / 1e9:,.0f} GFLOP of alignments, {cost.barrier_flops / 1e9:,.0f} "
+        "GFLOP of barriers"
     )
-    lines += _hours_line(wanted, work, gpu)
+    lines += _hours_lines(wanted, work, gpu)
     warned = [f"warning: {line}" for line in fruitless(wanted)]
     remarked = [*warned, *remarks(wanted), *symmetry_warnings(wanted), *split_notes(wanted.sweep)]
     return "\n".join([*lines, *remarked])
@@ -63,21 +64,29 @@ def _digests(sweep: Sweep) -> str:
     return f"digests: sweep {sweep.fingerprint}, code {code_digest()}"
 
 
-def _hours_line(wanted: Desired, work: Todo, gpu: str | None) -> list[str]:
-    """Return the line with the GPU-hours; none where nothing is computed on a GPU."""
-    hours = gpu_hours(wanted, work, gpu or DEFAULT, everything=gpu is not None)
-    whole = hours.training + hours.barriers
-    if not whole:
-        return []
-    models = {trial.training.model for trial in wanted.trials.values()}
-    others = "".join(
-        f"; {model} is taken for a {measured_like(model)} of as many operations"
-        for model in sorted(models - set(MEASURED_MODELS))
+def _hours_lines(wanted: Desired, work: Todo, gpu: str | None) -> list[str]:
+    """Return lines with the hours of GPUs and of cores; none of what is not used."""
+    card, lines = gpu or DEFAULT, []
+    on_gpu = gpu_hours(wanted, work, card, everything=gpu is not None)
+    if on_gpu.whole:
+        models = {trial.training.model for trial in wanted.trials.values()}
+        others = "".join(
+            f"; {model} is taken for a {measured_like(model)} of as many operations"
+            for model in sorted(models - set(MEASURED_MODELS))
+        )
+        lines.append(f"about {_parts(on_gpu, 'GPU-hours', card.upper())}{others}")
+    on_cores = cpu_hours(wanted, work)
+    if on_cores.whole and not gpu:
+        lines.append(f"about {_parts(on_cores, 'CPU-hours', 'core of an AMD EPYC')}")
+    own = [method for method in wanted.sweep.sections.align.methods if is_own(method)]
+    return [*lines, f"there {', '.join(own)} is taken for weight matching"] if lines and own else lines
+
+
+def _parts(hours: Hours, what: str, where: str) -> str:
+    return (
+        f"{_number(hours.whole)} {what} on one {where}: {_number(hours.training)} of training, "
+        f"{_number(hours.alignments)} of alignments, {_number(hours.barriers)} of barriers"
     )
-    return [
-        f"about {_number(whole)} GPU-hours on one {(gpu or DEFAULT).upper()}: {_number(hours.training)} of "
-        f"training, {_number(hours.barriers)} of barriers; alignments are not counted{others}"
-    ]
 
 
 def _number(hours: float) -> str:

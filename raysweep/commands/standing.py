@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import pyarrow.compute as pc
 
 from raysweep.errors import CorruptObject, UserError
+from raysweep.plan.barrier_table import BarriersLeft
 from raysweep.plan.estimate import estimate
 from raysweep.plan.plan import Desired, Done, Todo, todo
 from raysweep.plan.record import finished, read_record, sweep_names
@@ -118,7 +119,7 @@ class Meter:
         jobs = (
             list(wanted.trials.values()),
             list(wanted.alignments.values()),
-            list(wanted.barriers.values()),
+            BarriersLeft.all_of(wanted.barriers),
         )
         self._all = Todo(*jobs, recomputed=0)
         self._seen: deque[tuple[float, dict[str, int], float]] = deque(maxlen=10)
@@ -160,7 +161,7 @@ class Meter:
         whole, rest = estimate(self._wanted, self._all), estimate(self._wanted, work)
         size = {
             "trials": (whole.training_flops, rest.training_flops),
-            "alignments": (float(len(self._all.alignments)), float(len(work.alignments))),
+            "alignments": (whole.alignment_seconds, rest.alignment_seconds),
             "barriers": (whole.barrier_flops, rest.barrier_flops),
         }
         return {

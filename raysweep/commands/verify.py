@@ -25,11 +25,13 @@ from raysweep.store.known_levels import FOLDER as LEVELS
 from raysweep.store.provenance import PROVENANCE, read_provenance
 from raysweep.store.records import REPLACED
 from raysweep.store.results import ID, RESULTS, ResultStore
+from raysweep.store.resume_points import FOLDER as RESUME
+from raysweep.store.resume_points import ResumePoints
 from raysweep.store.trials import TrialStore
 from raysweep.tables.publication import wrong_files
 from raysweep.tables.schemas import read_table
 
-FOLDERS = ("trials", "results", "sweeps", SOURCES, PROVENANCE, DIVERGED, FOLDER)
+FOLDERS = ("trials", "results", "sweeps", SOURCES, PROVENANCE, DIVERGED, RESUME, FOLDER)
 AGAIN = "raysweep run computes it again"
 NAMED = 8  # checkpoints and permutations that have been replaced
 
@@ -43,6 +45,11 @@ def problems(files: Files) -> Iterator[str]:
     yield from _trials(files)
     yield from _results(files)
     yield from _provenance(files)
+    points = ResumePoints(files)
+    for identity in points.ids():
+        if not points.is_sound(identity):
+            where = files.where(f"{RESUME}/{identity}")
+            yield f"{where}: is damaged; raysweep run starts the alignment again"
     for name in files.list(LEVELS):
         yield from _rebuilt(files, name)
     for name in files.list(DIVERGED):

@@ -1,12 +1,16 @@
 """Random changes of a batch of training images, by name or of the user's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 
 from raysweep.data.registry import AUGMENTATIONS
-from raysweep.registry import imported
+from raysweep.registry import imported, taken
+
+NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -17,15 +21,20 @@ class Augment:
     apply: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def augmentation(name: str) -> Augment:
-    """Return an augmentation by its name, or one of the user's own.
+def augmentation(name: str, options: Mapping[str, Any] = NOTHING) -> Augment:
+    """Return an augmentation by its name, or one of the user's own, with further arguments of its function.
 
     Raises `ValueError` for an unknown name and `UserError` for a user's function that cannot be imported.
     """
-    function = AUGMENTATIONS.function(name)
+    function = _with(AUGMENTATIONS.function(name), options)
     if AUGMENTATIONS.is_own(name):
         return Augment(_draw_seed, lambda images, black, draws: _own(name, function, images, draws))
-    return Augment(imported(AUGMENTATIONS[name].draw), function)
+    draw = imported(AUGMENTATIONS[name].draw)
+    return Augment(_with(draw, {key: options[key] for key in taken(draw, options)}), function)
+
+
+def _with(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
+    return partial(function, **options) if options else function
 
 
 def _draw_seed(count: int, seed: int) -> torch.Tensor:

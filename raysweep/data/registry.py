@@ -127,6 +127,9 @@ DATASETS = Datasets(
         ),
     },
 )
+# Arguments that the function of a scaling may take, besides options; it returns a `Scaling`, and a user's
+# own function a pair of an offset and a scale.
+FOR_SCALINGS = ("arrays",)
 SCALINGS: Registry[Entry] = Registry(
     "scaling",
     {
@@ -141,14 +144,15 @@ SCALINGS: Registry[Entry] = Registry(
         ),
         "none": Entry("raysweep.data.scaling:none", "Inputs are left as they are."),
     },
-    own=False,
 )
+FOR_AUGMENTATIONS = ("images", "black", "draws")  # arguments of the function of an augmentation
 
 
 @dataclass(frozen=True)
 class Augmentation(Entry):
     """`draw(count, seed)` returns random numbers (kinds, count); `function(images, black, draws)` uses them.
 
+    Further parameters of `function` are the keys of `augment_options`, and `draw` gets those that it names.
     With `images_only` it needs images (channels, height, width).
     """
 
@@ -166,7 +170,7 @@ AUGMENTATIONS: Registry[Augmentation] = Registry(
         ),
         "flip_crop": Augmentation(
             "raysweep.data.augment:flipped_and_cropped",
-            "Images are mirrored at random and shifted by up to 4 pixels.",
+            "Images are mirrored at random and shifted by up to 4 pixels. Option: `padding`, the pixels.",
             "raysweep.data.augment:draw_flips_and_crops",
             images_only=True,
         ),

@@ -1,12 +1,17 @@
 """How pixels and other inputs are scaled, kept free of torch so that plans are made quickly."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from raysweep.data.arrays import Arrays, channel_axis
-from raysweep.data.registry import SCALINGS
+from raysweep.data.registry import FOR_SCALINGS, SCALINGS
+from raysweep.errors import UserError
+from raysweep.registry import arguments, is_own
 
+NOTHING: Mapping[str, Any] = {}
 CHUNK = 4096  # examples at a time, because sums use eight bytes per number
 
 
@@ -18,14 +23,34 @@ class Scaling:
     scale: tuple[float, ...]
 
 
-def scaling_of(arrays: Arrays, name: str) -> Scaling:
-    """Return the scaling that follows from the training images.
+def scaling_of(arrays: Arrays, name: str, options: Mapping[str, Any] = NOTHING) -> Scaling:
+    """Return the scaling that follows from the training images and from options of its function.
 
     Networks that are compared must receive the same inputs, so for a subset, pass the arrays of the whole
-    dataset. A scale of zero is replaced by 1. Raises `ValueError` for an unknown name.
+    dataset. A scale of zero is replaced by 1. Raises `ValueError` for an unknown name, and `UserError` where
+    a user's function fails, or returns anything but a pair of an offset and a scale, each a number or one
+    for each channel, which are finite, and a scale that is not zero.
     """
-    found: Scaling = SCALINGS.function(name)(arrays)
-    return found
+    function = SCALINGS.function(name)
+    given = arguments(function, dict(zip(FOR_SCALINGS, (arrays,), strict=True)), options)
+    if not is_own(name):
+        ours: Scaling = function(**given)
+        return ours
+    try:
+        offset, scale = (
+            np.broadcast_to(np.asarray(values, np.float64), _channels(arrays)) for values in function(**given)
+        )
+    except Exception as error:
+        raise UserError(
+            f"scaling {name!r} fails, or returns no pair of an offset and a scale, each a number or one for "
+            f"each of {_channels(arrays)} channels: {type(error).__name__}: {error}"
+        ) from error
+    if not np.isfinite([offset, scale]).all() or not scale.all():
+        raise UserError(
+            f"scaling {name!r}: offset {offset.tolist()}, scale {scale.tolist()}; expected finite "
+            "numbers, and scales that are not zero"
+        )
+    return Scaling(tuple(offset.tolist()), tuple(scale.tolist()))
 
 
 def unit(arrays: Arrays) -> Scaling:

@@ -5,8 +5,9 @@ Sources: Ainsworth et al. 2023 (Git Re-Basin, arXiv 2209.04836), Crisostomi et a
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +54,7 @@ def merge(
     *,
     test: Images | tuple[torch.Tensor, torch.Tensor] | None = None,
     method: str = "weight_matching",
+    options: Mapping[str, Any] | None = None,
     repair: bool = False,
     model: nn.Module | None = None,
     seed: int = 0,
@@ -62,15 +64,16 @@ def merge(
     `networks` are modules or state dicts (of which `model` gives the architecture); they are not changed.
     `images` are training examples, a tensor or a loader, on which activations are compared and statistics
     computed. Barriers and risks are measured on `test`, images and labels or a loader of both, or else on the
-    training examples where these have labels. `method` is one of `align.methods` of a sweep file, with its
-    default options: two networks are aligned by permuting the second one toward the first, more of them
-    jointly. `joint` is weight matching that aligns two jointly, too. With
+    training examples where these have labels. `method` is one of `align.methods` of a sweep file: two
+    networks are aligned by permuting the second one toward the first, more of them jointly. `joint` is weight
+    matching that aligns two jointly, too. `options` are those of the method, with the names and defaults that
+    they have in a sweep file (`align.METHOD.NAME`), or further arguments of your own function. With
     `repair` the running statistics of the mean are computed again where it has any; otherwise its hidden
     units get the mean and the spread that those of the networks have, as part of its weights.
 
-    Raises `ValueError` for an unknown method, for fewer than two networks and for networks that cannot be
-    mixed or repaired, `SpecError` for an architecture that is not understood, and `TypeError` for what is no
-    network or no example.
+    Raises `ValueError` for an unknown method or option, for fewer than two networks and for networks that
+    cannot be mixed or repaired, `SpecError` for an architecture that is not understood, `UserError` for what
+    a function of your own does not take, and `TypeError` for what is no network or no example.
     """
     modules = modules_of(networks, model, "networks")
     if len(modules) < PAIR:
@@ -78,7 +81,7 @@ def merge(
     examples, training = _training(images, labels)
     spec = PermutationSpec.trace(modules[0], examples[:2])
     known = None if training is None else training.labels
-    permutations = matched(spec, modules, examples, known, method, seed)
+    permutations = matched(spec, modules, examples, known, method, options or {}, seed)
     states = [module.state_dict() for module in modules]
     if any(permutation.factors for permutation in permutations):
         spec = spec.with_scalings(modules[0], examples[:2])

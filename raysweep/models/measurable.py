@@ -31,16 +31,15 @@ def unmeasurable(model: nn.Module, example: torch.Tensor) -> str | None:
 
 
 def _problem(network: nn.Module, inputs: torch.Tensor) -> str | None:
-    given = inputs.clone()
-    whole, calls = _run(network, given)
+    given, part = inputs.clone(), inputs[: EXAMPLES // 2].clone()
+    whole = _cloned(network(given))
     if not torch.equal(given, inputs):
         return "it writes into the images that it is given; let it work on a copy (x = x - 1, not x -= 1)"
-    part, calls_of_part = _run(network, inputs[: EXAMPLES // 2].clone())
-    if _same(_first_half(whole), part):
+    if _same(_first_half(whole), network(part)):
         return None
-    if not _same(whole, _run(network, inputs.clone())[0]):
+    if not _same(whole, network(inputs.clone())):
         return "its outputs in evaluation mode are not the same when it is run again"
-    where = _where(calls, calls_of_part)
+    where = _where(_calls(network, inputs), _calls(network, part))
     return f"its outputs for an example depend on the other examples of the batch: {where}"
 
 
@@ -55,8 +54,8 @@ def _where(calls: Calls, calls_of_part: Calls) -> str:
     return "its forward"
 
 
-def _run(network: nn.Module, images: torch.Tensor) -> tuple[Any, Calls]:
-    """Return the outputs of a network, and the arguments and results of its innermost modules in order."""
+def _calls(network: nn.Module, images: torch.Tensor) -> Calls:
+    """Return the arguments and results of the innermost modules of a network, in order."""
     calls: Calls = {}
 
     def noting(title: str) -> Callable[..., None]:
@@ -68,7 +67,8 @@ def _run(network: nn.Module, images: torch.Tensor) -> tuple[Any, Calls]:
     innermost = [(name, m) for name, m in network.named_modules() if not any(True for _ in m.children())]
     hooks = [m.register_forward_hook(noting(f"{name} ({type(m).__name__})")) for name, m in innermost if name]
     try:
-        return network(images), calls
+        network(images.clone())
+        return calls
     finally:
         for hook in hooks:
             hook.remove()

@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
-from itertools import combinations, pairwise, permutations
+from itertools import chain, combinations, pairwise, permutations
+
+import numpy as np
 
 from raysweep.choices import check_names
 from raysweep.digest import digest
 from raysweep.plan.alignments import make_agreement, make_alignment, make_joint
 from raysweep.plan.applied_permutations import ComposedPermutation, FoundPermutation
+from raysweep.plan.barrier_table import Barriers
 from raysweep.plan.barriers import BarrierMaker
-from raysweep.plan.identity import AgreementJob, AlignmentJob, BarrierJob, Comparison, Network
+from raysweep.plan.identity import AgreementJob, AlignmentJob, Comparison, Network
 from raysweep.plan.own_methods import aligns_jointly
 from raysweep.plan.versions import ALIGNMENT_VERSION, OWN_NETWORKS_VERSION
 from raysweep.sweep.align import Align
@@ -23,6 +26,17 @@ Networks = tuple[Network, ...]
 
 def _without_running_statistics(statistics: Statistics) -> Statistics:
     return Statistics.REPAIRED if statistics == Statistics.REPAIRED else Statistics.KEPT
+
+
+def _subsets(networks: list[Network], size: int) -> np.ndarray:
+    """All choices of so many of these networks, by their positions, with a row for each."""
+    chosen = combinations(range(len(networks)), size)
+    return np.fromiter(chain.from_iterable(chosen), np.int32).reshape(-1, size)
+
+
+def _like(interpolation: Interpolation, kind: Kind, method: str | None, setting: str) -> Comparison:
+    """What comparisons of this kind share."""
+    return Comparison(interpolation, kind, method, setting, (), ())
 
 
 class Comparisons:
@@ -40,7 +54,6 @@ class Comparisons:
         self.batchnorm: set[str] = set()
         self.own: set[str] = set()
         self.alignments: dict[str, AlignmentJob] = {}
-        self.barriers: dict[str, BarrierJob] = {}
         self.agreements: dict[str, AgreementJob] = {}
         self._pairs: dict[tuple[object, ...], Pair] = {}
         self._aligns_jointly = lru_cache(aligns_jointly)
@@ -85,23 +98,38 @@ class Comparisons:
                 if kind in kinds:
                     add_all(method, setting, ordered)
         for size in self._compare.mean_networks:
-            for chosen in combinations(ordered, size):
-                self._means(setting, chosen)
+            self._means(setting, ordered, size)
 
     def _all_pairs(self, method: str, setting: str, networks: list[Network]) -> None:
         for pair in combinations(networks, 2):
             self.direct(setting, pair, method, self.toward_first(method, setting, pair))
 
     def _all_triples(self, method: str, setting: str, networks: list[Network]) -> None:
-        for triple in combinations(networks, 3):
-            self._via(method, setting, triple)
+        """Add triples, and the pairs in them, aligned to each of the three."""
+        chosen = _subsets(networks, 3)
+        if not len(chosen):
+            return
+        pair, simplex = (
+            _like(each, Kind.VIA, method, setting) for each in (Interpolation.PAIR, Interpolation.SIMPLEX)
+        )
+        numbers, toward = self._numbers(networks), self._toward(method, setting, networks)
+        for at in range(3):
+            references, moved = numbers[chosen[:, at]], toward[chosen[:, [at]], chosen]
+            others = np.delete(chosen, at, axis=1), np.delete(moved, at, axis=1)
+            self._add_all(pair, numbers[others[0]], others[1], references)
+            self._add_all(simplex, numbers[chosen], moved, references)
 
     def _all_joint(self, method: str, setting: str, networks: list[Network]) -> None:
         if not self._aligns_jointly(method):
             return
         for size in self._compare.joint_networks:
-            for chosen in combinations(networks, size):
-                self._joint(method, setting, chosen)
+            chosen = _subsets(networks, size)
+            numbers, found = self._numbers(networks)[chosen], self._jointly(method, setting, networks, chosen)
+            parts = [(Interpolation.PAIR, list(members)) for members in combinations(range(size), 2)]
+            parts += [(Interpolation.SIMPLEX, [0, 1, 2])] if size == 3 else []
+            for interpolation, members in parts:
+                like = _like(interpolation, Kind.JOINT, method, setting)
+                self._add_all(like, numbers[:, members], found[:, members])
 
     def _all_paths(self, method: str, setting: str, networks: list[Network]) -> None:
         for size in self._compare.path_networks:
@@ -124,64 +152,75 @@ class Comparisons:
 
     def add(self, comparison: Comparison) -> None:
         """Add a comparison for each way to treat statistics."""
-        asked = self._compare.statistics if comparison.setting in self.batchnorm else self._kept
-        for statistics in asked:
+        for statistics in self._statistics(comparison.setting):
             same = statistics == comparison.statistics
-            self._add(comparison if same else replace(comparison, statistics=statistics))
+            self._maker.add_one(comparison if same else replace(comparison, statistics=statistics))
 
-    def _add(self, comparison: Comparison) -> None:
-        job = self._maker.make(comparison)
-        self.barriers[job.barrier_id] = job
+    def _add_all(
+        self,
+        like: Comparison,
+        networks: np.ndarray,
+        permutations: np.ndarray,
+        references: np.ndarray | None = None,
+    ) -> None:
+        """Add comparisons like one, given the numbers of their networks, permutations and references."""
+        none = np.zeros(len(networks), np.int32)
+        rows = np.column_stack([networks, permutations, none if references is None else references])
+        for statistics in self._statistics(like.setting):
+            self._maker.add(replace(like, statistics=statistics), networks.shape[1], rows)
+
+    def _statistics(self, setting: str) -> list[Statistics]:
+        return self._compare.statistics if setting in self.batchnorm else self._kept
+
+    def barriers(self) -> Barriers:
+        """Return all barriers that were added."""
+        return self._maker.table()
 
     def agree(self, job: AgreementJob) -> None:
         """Add the comparison of two permutations."""
         self.agreements[job.agreement_id] = job
 
-    def _via(self, method: str, setting: str, triple: Networks) -> None:
-        pair, simplex, via = Interpolation.PAIR, Interpolation.SIMPLEX, Kind.VIA
-        for reference in triple:
-            toward = self._toward(method, setting, triple, reference)
-            others = tuple(network for network in triple if network != reference)
-            moved = tuple(found for found in toward if found)
-            self.add(Comparison(pair, via, method, setting, others, moved, reference))
-            self.add(Comparison(simplex, via, method, setting, triple, toward, reference))
+    def _numbers(self, networks: list[Network]) -> np.ndarray:
+        return np.array([self._maker.networks.number(network) for network in networks], np.int32)
 
-    def _toward(
-        self, method: str, setting: str, networks: Networks, reference: Network
-    ) -> tuple[FoundPermutation | None, ...]:
-        """What brings each network close to the reference, which stays as it is."""
-        return tuple(
-            None if n == reference else self.toward_first(method, setting, (reference, n)) for n in networks
-        )
+    def _toward(self, method: str, setting: str, networks: list[Network]) -> np.ndarray:
+        """The numbers of what brings each network (column) close to each other one (row)."""
+        found = np.zeros((len(networks), len(networks)), np.int32)
+        for row, column in permutations(range(len(networks)), 2):
+            applied = self.toward_first(method, setting, (networks[row], networks[column]))
+            found[row, column] = self._maker.permutations.number(applied)
+        return found
 
     def _aligned_jointly(self, method: str, setting: str, networks: Networks) -> AlignmentJob:
         return self.align(make_joint(method, setting, networks, self._align, self.version(setting)))
 
-    def _joint(self, method: str, setting: str, networks: Networks) -> None:
-        job = self._aligned_jointly(method, setting, networks)
-        chosen: list[tuple[Interpolation, Networks]] = [
-            (Interpolation.PAIR, pair) for pair in combinations(networks, 2)
-        ]
-        if len(networks) == 3:
-            chosen.append((Interpolation.SIMPLEX, networks))
-        for interpolation, members in chosen:
-            found = tuple(map(job.of, members))
-            self.add(Comparison(interpolation, Kind.JOINT, method, setting, members, found))
+    def _jointly(self, method: str, setting: str, networks: list[Network], chosen: np.ndarray) -> np.ndarray:
+        """The numbers of what joint alignments of chosen networks give to each of them."""
+        found = []
+        for row in chosen.tolist():
+            members = tuple([networks[number] for number in row])
+            job = self._aligned_jointly(method, setting, members)
+            found.append([self._maker.permutations.number(job.of(network)) for network in members])
+        return np.array(found, np.int32).reshape(chosen.shape)
 
-    def _means(self, setting: str, networks: Networks) -> None:
-        """Add the mean of n networks: as they are, aligned to each of them, and aligned jointly."""
-        kinds, mean = self._compare.kinds, Interpolation.MEAN
+    def _means(self, setting: str, networks: list[Network], size: int) -> None:
+        """Add the means of n networks: as they are, aligned to each of them, and aligned jointly."""
+        chosen = _subsets(networks, size)
+        if not len(chosen):
+            return
+        kinds, mean, numbers = self._compare.kinds, Interpolation.MEAN, self._numbers(networks)
         if Kind.UNALIGNED in kinds:
-            as_they_are = (None,) * len(networks)
-            self.add(Comparison(mean, Kind.UNALIGNED, None, setting, networks, as_they_are))
+            like = _like(mean, Kind.UNALIGNED, None, setting)
+            self._add_all(like, numbers[chosen], np.zeros_like(chosen))
         for method in self._align.methods:
             if Kind.VIA in kinds:
-                for reference in networks:
-                    toward = self._toward(method, setting, networks, reference)
-                    self.add(Comparison(mean, Kind.VIA, method, setting, networks, toward, reference))
+                like, toward = _like(mean, Kind.VIA, method, setting), self._toward(method, setting, networks)
+                for at in range(size):
+                    moved = toward[chosen[:, [at]], chosen]
+                    self._add_all(like, numbers[chosen], moved, numbers[chosen[:, at]])
             if Kind.JOINT in kinds and self._aligns_jointly(method):
-                found = tuple(map(self._aligned_jointly(method, setting, networks).of, networks))
-                self.add(Comparison(mean, Kind.JOINT, method, setting, networks, found))
+                like = _like(mean, Kind.JOINT, method, setting)
+                self._add_all(like, numbers[chosen], self._jointly(method, setting, networks, chosen))
 
     def _paths(self, method: str, setting: str, networks: list[Network], size: int) -> None:
         """Add barriers between the ends of paths; a path and its reverse give the same barrier."""

@@ -27,7 +27,7 @@ def fruitless(wanted: Desired) -> list[str]:
 
 def _kinds(wanted: Desired) -> Iterator[str]:
     compare = wanted.sweep.sections.compare
-    found = {job.comparison.kind for job in wanted.barriers.values()}
+    found = {part.like.kind for part in wanted.barriers.parts}
     least = {
         Kind.VIA: TRIPLE,
         Kind.JOINT: min(compare.joint_networks, default=TRIPLE),
@@ -57,7 +57,7 @@ def _sizes(wanted: Desired) -> Iterator[str]:
 
 def _others(wanted: Desired) -> Iterator[str]:
     sections = wanted.sweep.sections
-    across = {job.comparison.across for job in wanted.barriers.values()}
+    across = {part.like.across for part in wanted.barriers.parts}
     for each in sections.compare.across:
         if each not in across:
             yield (

@@ -10,6 +10,8 @@ from typing import Any
 LATER: dict[str, dict[str, Any]] = {
     "train": {
         "dataset_options": {},
+        "scaling_options": {},
+        "augment_options": {},
         "init_options": {},
         "optimiser_options": {},
         "schedule_options": {},

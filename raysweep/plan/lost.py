@@ -27,16 +27,14 @@ def inputs_of(wanted: "Desired", each: Trial | AlignmentJob | BarrierJob) -> Ite
 
 def lost_by(wanted: "Desired", present: "Done") -> Callable[[str], str]:
     """Return a function that says of an id which diverged trainings it requires, or an empty text."""
-    jobs: dict[str, Trial | AlignmentJob | BarrierJob] = {}
-    if present.diverged:
-        jobs = {**wanted.trials, **wanted.alignments, **wanted.barriers}
 
     @cache
     def words(identity: str) -> str:
-        if identity not in jobs:
+        job = wanted.find(identity)
+        if job is None:
             return ""
         found = []
-        for required in inputs_of(wanted, jobs[identity]):
+        for required in inputs_of(wanted, job):
             if required in present.alignments or required in present.records:
                 continue
             kind, name = ("alignment", required) if isinstance(required, str) else ("trial", required[0])

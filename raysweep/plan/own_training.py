@@ -1,4 +1,4 @@
-"""What a plan checks of a user's own optimiser, schedule and initialisation, and of options of ours."""
+"""What a plan checks of a user's own optimiser, schedule and initialisation, and of ours with options."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -20,23 +20,23 @@ MOST_STEPS = 200  # at which a schedule is tried, evenly spaced
 
 @lru_cache(maxsize=256)
 def check_functions(training: Training, config: ModelConfig, steps: int, steps_per_epoch: int) -> None:
-    """Try the functions that a configuration names, where they are the user's own, and check all options.
+    """Try the functions that a configuration names, where they are the user's own or have options.
 
     Raises `UserError` for options that a function does not take, for an initialisation that the seed does not
     determine, for a schedule that gives no learning rate at some step, and for an optimiser that fails or
     cannot be resumed.
     """
+    tried = {
+        "init": lambda: _check_init(training, config),
+        "schedule": lambda: _check_schedule(training, steps, steps_per_epoch),
+        "optimiser": lambda: _check_optimiser(training, config),
+    }
     for key, offered in OFFERED.items():
         name, options = getattr(training, key), getattr(training, key + OPTIONS)
         if options or is_own(name):
             function = REGISTRIES[key].function(name)
             check_options(f"{key} {name!r}", f"train.{key}{OPTIONS}", function, offered, options)
-    if is_own(training.init):
-        _check_init(training, config)
-    if is_own(training.schedule):
-        _check_schedule(training, steps, steps_per_epoch)
-    if is_own(training.optimiser):
-        _check_optimiser(training, config)
+            tried[key]()
 
 
 def _check_init(training: Training, config: ModelConfig) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import gc
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.plan.across import AcrossSettings
+from raysweep.plan.barrier_table import Barriers, BarriersLeft, Measurements
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.fitting import Rows, fitting_rows
 from raysweep.plan.identity import (
@@ -31,6 +32,7 @@ from raysweep.plan.trials import Extent, Trials
 from raysweep.registry import OwnFunction, is_own
 from raysweep.store.divergence import Divergence, divergences
 from raysweep.store.files import Files
+from raysweep.store.ids import Ids, pack_column
 from raysweep.store.index import last_objects
 from raysweep.store.records import LevelRecord
 from raysweep.store.results import ResultStore
@@ -47,8 +49,13 @@ class Desired:
     trials: dict[str, Trial]
     extents: dict[str, Extent]
     alignments: dict[str, AlignmentJob]
-    barriers: dict[str, BarrierJob]
+    barriers: Barriers
     agreements: dict[str, AgreementJob]
+
+    def find(self, identity: str) -> Trial | AlignmentJob | BarrierJob | None:
+        """Return the trial, the alignment or the barrier with this id, if any."""
+        found = self.trials.get(identity) or self.alignments.get(identity)
+        return found or self.barriers.get(identity)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of all trials, alignments and barriers, and of measurements, if any."""
@@ -73,13 +80,9 @@ class Desired:
                     yield MEASURES.own_function(each.measure.name), each.measure.source
 
     @cached_property
-    def measurements(self) -> dict[str, tuple[BarrierJob, str]]:
+    def measurements(self) -> Measurements:
         """The barrier and the name of the measure of every measurement, by its id."""
-        return {
-            each.measure_id: (job, each.measure.name)
-            for job in self.barriers.values()
-            for each in job.measurements
-        }
+        return Measurements(self.barriers)
 
     @cached_property
     def align_settings(self) -> dict[str, dict[str, Any]]:
@@ -105,8 +108,8 @@ class Done:
     records: dict[tuple[str, int], LevelRecord]
     stale: dict[tuple[str, int], LevelRecord]
     alignments: dict[str, str]
-    barriers: frozenset[str]
-    measures: frozenset[str] = frozenset()
+    barriers: Ids = field(default_factory=Ids.of)
+    measures: Ids = field(default_factory=Ids.of)
     diverged: dict[str, Divergence] = field(default_factory=dict)
     rows: dict[str, Rows] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
@@ -133,7 +136,7 @@ class Todo:
 
     trials: list[Trial]
     alignments: list[AlignmentJob]
-    barriers: list[BarrierJob]
+    barriers: BarriersLeft
     recomputed: int
     diverged: dict[str, Divergence] = field(default_factory=dict)
     lost: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -147,8 +150,8 @@ class Todo:
         return {
             "trials": len(self.trials),
             "alignments": len(self.alignments),
-            "barriers": sum(job.risks for job in self.barriers),
-            "measures": sum(len(job.measurements) for job in self.barriers),
+            "barriers": self.barriers.risks,
+            "measures": self.barriers.measured().total(),
         }
 
     def stages(self) -> dict[str, int]:
@@ -184,7 +187,7 @@ def _keeping_all() -> Iterator[None]:
 
 def _desired(sweep: Sweep) -> Desired:
     sections = sweep.sections
-    check_own_methods(sections.align)
+    check_own_methods(sections.align, sections.compare)
     trials, comparisons = Trials(sweep), Comparisons(sections.align, sections.compare)
     families = [trials.family(training) for training in sweep.trainings]
     for family in families:
@@ -208,7 +211,7 @@ def _desired(sweep: Sweep) -> Desired:
         trials.trials,
         trials.extents,
         comparisons.alignments,
-        comparisons.barriers,
+        comparisons.barriers(),
         comparisons.agreements,
     )
 
@@ -227,8 +230,8 @@ def done(wanted: Desired, files: Files) -> Done:
         records,
         stale,
         last_objects(alignments.index, alignments.fitting, wanted.alignments),
-        _complete(wanted.barriers, wanted, rows["barriers"].fitting),
-        _complete(wanted.measurements, wanted, rows["measures"].fitting),
+        _complete(wanted, rows["barriers"].fitting),
+        _complete(wanted, rows["measures"].fitting),
         divergences(files, unfinished) if unfinished else {},
         rows,
         frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers) | measured,
@@ -258,24 +261,13 @@ def complete(rows: pa.Table, splits: Collection[str]) -> pa.ChunkedArray:
     return counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
 
 
-def _complete(asked: Collection[str], wanted: Desired, rows: pa.Table) -> frozenset[str]:
-    whole = complete(rows, wanted.sweep.sections.compare.splits)
-    found = (identity for chunk in whole.iterchunks() for identity in chunk.to_pylist())
-    return frozenset(identity for identity in found if identity in asked)
+def _complete(wanted: Desired, rows: pa.Table) -> Ids:
+    return Ids(pack_column(complete(rows, wanted.sweep.sections.compare.splits)))
 
 
 def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
     """Whether all levels of a trial are done."""
     return all((trial_id, level) in present.records for level in wanted.extents[trial_id].levels)
-
-
-def _left(job: BarrierJob, present: Done) -> BarrierJob | None:
-    """Return what is left of a job: its risks, the measurements that are missing, or both."""
-    risks = job.barrier_id not in present.barriers
-    if not job.measurements:
-        return job if risks else None
-    missing = tuple(each for each in job.measurements if each.measure_id not in present.measures)
-    return replace(job, risks=risks, measurements=missing) if risks or missing else None
 
 
 def todo(wanted: Desired, present: Done) -> Todo:
@@ -286,16 +278,19 @@ def todo(wanted: Desired, present: Done) -> Todo:
     """
     trials = {key: each for key, each in wanted.trials.items() if not finished(wanted, present, key)}
     alignments = {key: job for key, job in wanted.alignments.items() if key not in present.alignments}
-    barriers = {key: rest for key, job in wanted.barriers.items() if (rest := _left(job, present))}
-    reason = lost_by(wanted, present)
+    barriers = BarriersLeft.of(wanted.barriers, present.barriers, present.measures)
     lost: dict[str, tuple[str, str]] = {}
-    for kind, left in (("trial", trials), ("alignment", alignments), ("barrier", barriers)):
-        lost |= {key: (kind, why) for key in left if key not in present.diverged and (why := reason(key))}
+    if present.diverged:
+        reason = lost_by(wanted, present)
+        left = {"trial": trials.keys(), "alignment": alignments.keys()}
+        left["barrier"] = dict.fromkeys(job.barrier_id for job in barriers).keys()
+        for kind, ids in left.items():
+            lost |= {key: (kind, why) for key in ids if key not in present.diverged and (why := reason(key))}
     gone = lost.keys() | present.diverged.keys()
     return Todo(
         [each for key, each in trials.items() if key not in gone],
         [job for key, job in alignments.items() if key not in gone],
-        [job for key, job in barriers.items() if key not in gone],
+        barriers.without(gone) if gone else barriers,
         len(present.stale),
         present.diverged,
         lost,

@@ -144,12 +144,15 @@ class ModelSize:
     """How large a network is.
 
     It has `parameters` and `units` in its layers; `products` counts the multiplications of a weight with an
-    activation for one example.
+    activation for one example, `matched` those of all weights with all units of another network, and `pairs`
+    the pairs of a unit with one of the same layer of another network.
     """
 
     parameters: int
     products: int
     units: int
+    matched: int
+    pairs: int
 
 
 @lru_cache(maxsize=256)
@@ -159,10 +162,10 @@ def model_size(config: ModelConfig) -> ModelSize:
     A user's own network runs on the CPU, where it was checked before: on another device, tensors that it
     creates as it runs or keeps as plain attributes may not follow.
     """
-    return ModelSize(*fact_of("size", config, _size))
+    return ModelSize(*fact_of("sizes", config, _size))
 
 
-def _size(config: ModelConfig) -> tuple[int, int, int]:
+def _size(config: ModelConfig) -> tuple[int, ...]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -173,8 +176,14 @@ def _size(config: ModelConfig) -> tuple[int, int, int]:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.zeros(EXAMPLES, *config.shape, device=device))
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    units = sum(len(parameter) for parameter in model.parameters() if parameter.dim() > 1)
-    return parameters, counter.get_total_flops() // (2 * EXAMPLES), units
+    weights = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+    units = sum(map(len, weights))
+    # The inputs of the first layer and the outputs of the last one stay in place.
+    outputs, inputs = weights[:-1], weights[1:]
+    matched = sum(each.numel() * len(each) for each in outputs)
+    matched += sum(each.numel() * each.shape[1] for each in inputs)
+    products = counter.get_total_flops() // (2 * EXAMPLES)
+    return parameters, products, units, matched, sum(len(each) ** 2 for each in outputs)
 
 
 @lru_cache(maxsize=256)

@@ -1,8 +1,8 @@
-"""How long a GPU takes for a training step and for an evaluation, from networks that were measured on it.
+"""How long a GPU takes for a training step and for an evaluation, and how fast a core is.
 
 The time of a network is a constant, which its number of layers determines, and a part that grows with its
 products (multiplications of a weight with an activation for one example). Both follow from two widths of a
-VGG-16 and of a ResNet-20.
+VGG-16 and of a ResNet-20 that were measured on a GPU.
 """
 
 from dataclasses import dataclass
@@ -22,28 +22,42 @@ PRODUCTS = {  # at the widths 16 and 64, with LayerNorm, on images of 3 x 32 x 3
 
 @dataclass(frozen=True)
 class Rates:
-    """Milliseconds at the widths 16 and 64: of a step per network, and of the evaluation of 10,000 images."""
+    """Milliseconds at the widths 16 and 64: of a step per network, and of the evaluation of 10,000 images.
+
+    `plain` are those of an evaluation that is neither compiled nor captured.
+    """
 
     step: tuple[float, float]
     evaluation: tuple[float, float]
+    plain: tuple[float, float]
 
 
 # NVIDIA H100, torch 2.11 (`python -m tests.benchmarks accelerator`). Training in bfloat16: channels last,
 # compiled and captured, eight networks at a time. In float32, without TF32: one network at a time.
-# Evaluations are compiled and captured.
+# Evaluations are compiled and captured. Plain ones were not measured in float32: they take at least as long
+# as others, and as in bfloat16.
 MEASURED: dict[str, dict[Precision, dict[str, Rates]]] = {
     "h100": {
         Precision.BFLOAT16: {
-            VGG: Rates(step=(0.44, 1.31), evaluation=(6.5, 22.8)),
-            RESNET: Rates(step=(1.41, 3.07), evaluation=(18.2, 55.1)),
+            VGG: Rates(step=(0.44, 1.31), evaluation=(6.5, 22.8), plain=(63, 106)),
+            RESNET: Rates(step=(1.41, 3.07), evaluation=(18.2, 55.1), plain=(192, 308)),
         },
         Precision.FLOAT32: {
-            VGG: Rates(step=(3.3, 12.2), evaluation=(45, 450)),
-            RESNET: Rates(step=(8.2, 28.8), evaluation=(142, 388)),
+            VGG: Rates(step=(3.3, 12.2), evaluation=(45, 450), plain=(63, 450)),
+            RESNET: Rates(step=(8.2, 28.8), evaluation=(142, 388), plain=(192, 388)),
         },
     },
 }
 DEFAULT = "h100"
+# Operations a second of products of float32 matrices; not measured, but half of what is said of the card.
+PRODUCTS_A_SECOND = {"h100": 3e13}
+
+# One core of an AMD EPYC (tests/benchmarks/README.md): MLPs train at 30 to 70 and evaluate at 170 billion
+# operations a second, convolutions do both at 120 to 140, and weight matching multiplies at 125.
+TRAINING_CORE, CORE = 6e10, 1.3e11  # operations a second
+STEP = 3e-4  # seconds of the calls of a training step, by which small networks are bound
+ALIGNMENT, ALIGNMENT_STEP = 5e-3, 6e-3  # seconds of the calls of an alignment, and of each of its steps
+ASSIGNMENT = 4e-8  # seconds for each entry of a matrix that is assigned: MLPs of widths 32, 128 and 512
 
 
 def check_gpu(gpu: str) -> None:
@@ -67,6 +81,12 @@ def evaluation_seconds(gpu: str, model: str, precision: str, products: float, ex
     """Return the time (s) in which a network with a number of products is evaluated on some examples."""
     rates = _rates(gpu, model, precision)
     whole = _at(rates.evaluation, PRODUCTS[measured_like(model)], products)
+    return whole * examples / EVALUATED / 1000
+
+
+def plain_seconds(gpu: str, model: str, precision: str, products: float, examples: float) -> float:
+    """Return the time (s) of an evaluation that is neither compiled nor captured, as measures need."""
+    whole = _at(_rates(gpu, model, precision).plain, PRODUCTS[measured_like(model)], products)
     return whole * examples / EVALUATED / 1000
 
 

@@ -13,10 +13,12 @@ import hashlib
 import io
 import json
 import time
+from collections.abc import Sized
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -27,6 +29,7 @@ from raysweep.plan.fitting import Rows, fitting_rows
 from raysweep.plan.plan import Desired, complete, finished_levels
 from raysweep.plan.trials import Extent
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.ids import column
 from raysweep.store.parquet import parquet_table
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
@@ -217,37 +220,42 @@ def _sha256(content: bytes) -> str:
 
 def _rows(wanted: Desired, sources: dict[str, bytes]) -> pa.Table:
     extents = {key: _text(extent) for key, extent in wanted.extents.items()}
-    splits = canonical(wanted.sweep.sections.compare.splits)
+    barriers, splits = wanted.barriers, canonical(wanted.sweep.sections.compare.splits)
     parts = [
-        _part("sweep", [wanted.sweep.name], [wanted.sweep.text], [None]),
-        _part("source", [_sha256(content) for content in sources.values()], list(sources), None),
+        _part("sweep", [wanted.sweep.name], [wanted.sweep.text]),
+        _part("source", [_sha256(content) for content in sources.values()], list(sources)),
         _part(
             "trials",
             list(wanted.trials),
             [each.identity for each in wanted.trials.values()],
             [extents[key] for key in wanted.trials],
         ),
-        _part("alignments", list(wanted.alignments), [job.how for job in wanted.alignments.values()], None),
-        _part(
-            "barriers",
-            list(wanted.barriers),
-            [job.how for job in wanted.barriers.values()],
-            [splits] * len(wanted.barriers),
-        ),
-        _part(
-            "measures",
-            list(wanted.measurements),
-            [each.measure.how for job in wanted.barriers.values() for each in job.measurements],
-            None,
+        _part("alignments", list(wanted.alignments), [job.how for job in wanted.alignments.values()]),
+        *(_part("barriers", column(part.ids), part.how, splits) for part in barriers.parts),
+        *(
+            _part("measures", column(barriers.measure_ids[:, number]), measure.how)
+            for number, measure in enumerate(barriers.measures)
         ),
     ]
     return pa.concat_tables(parts)
 
 
-def _part(kind: str, ids: list[str], identities: list[str], extents: list[str | None] | None) -> pa.Table:
-    count = len(ids)
-    columns = [[kind] * count, ids, identities, extents or [None] * count, [None] * count]
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+def _part(
+    kind: str, ids: Sized, identities: list[str] | str, extents: list[str] | str | None = None
+) -> pa.Table:
+    """Rows of one kind; a text in place of a list is that of all rows."""
+    columns = (kind, ids, identities, extents, None)
+    return pa.table(
+        [_column(c, f.type, len(ids)) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA
+    )
+
+
+def _column(values: Any, kind: pa.DataType, count: int) -> pa.Array:
+    if values is None or not count:
+        return pa.nulls(count, kind)
+    if isinstance(values, str):
+        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), [values])
+    return pa.array(values, kind)
 
 
 def _dropped(before: pa.Table, now: pa.Table) -> pa.Table:

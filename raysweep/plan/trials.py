@@ -8,7 +8,7 @@ from raysweep.models.config import ModelConfig
 from raysweep.plan.applied_permutations import FoundPermutation
 from raysweep.plan.identity import Network, Trial, data_config
 from raysweep.plan.import_files import import_files
-from raysweep.plan.inputs import check_inputs
+from raysweep.plan.inputs import check_inputs, check_scaling
 from raysweep.plan.own_networks import check_training
 from raysweep.plan.own_training import check_functions
 from raysweep.plan.probes import (
@@ -120,8 +120,7 @@ class Trials:
 
     def _run(self, training: Training, replicate: int, start: int) -> tuple[DataFacts, Extent]:
         rest = self._sections.train
-        facts = probe_data(data_config(training, replicate), rest)
-        check_inputs(training, facts.shape)
+        facts = self._facts(training, replicate)
         config = model_config(training, facts.shape, facts.classes)
         check_training(config)
         per_epoch = steps_per_epoch(facts.train_examples, training.batch_size, training.drop_last)
@@ -135,9 +134,17 @@ class Trials:
         steps = checkpoint_steps(rest, per_epoch, start, total)
         return facts, Extent(per_epoch, total, start, (0,), steps)
 
-    def _imported(self, training: Training, imports: Imports) -> Iterator[Trial]:
-        facts = probe_data(data_config(training, 0), self._sections.train)
+    def _facts(self, training: Training, replicate: int) -> DataFacts:
+        """Return the facts of a replicate's data, to which the keys of `train` about inputs must fit."""
+        rest, config = self._sections.train, data_config(training, replicate)
+        facts = probe_data(config, rest)
         check_inputs(training, facts.shape)
+        if not facts.missing:
+            check_scaling(training, config, rest)
+        return facts
+
+    def _imported(self, training: Training, imports: Imports) -> Iterator[Trial]:
+        facts = self._facts(training, 0)
         sources = _sources(training)
         for replicate, file in enumerate(import_files(imports.names)):
             trial = make_import(training, replicate, facts.digest, file, imports, sources)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from raysweep.digest import canonical
 from raysweep.errors import UserError
 from raysweep.plan.changed_parts import changed_parts
-from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
+from raysweep.plan.identity import Trial
 from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.record import Record, read_record, source_name, sweep_names, user_sources
 from raysweep.plan.trial_ids import INDIRECT
@@ -50,7 +50,8 @@ def why_again(files: Files, wanted: Desired, work: Todo) -> list[str]:
     own = wanted.sweep.own_functions()
     records = list(_records(files, wanted.sweep.name)) if work or own else []
     try:
-        counts = Counter((*_trials(files, wanted, work, records), *_jobs(files, work, records)))
+        counts = Counter(_trials(files, wanted, work, records))
+        counts.update(_jobs(files, wanted, work, records))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return ["why again: cannot be told, because a record under this root holds foreign texts"]
     lines = [f"why again: {what}: {count:,}" for what, count in counts.items()]
@@ -162,8 +163,12 @@ def _nearest(files: Files, trial: Trial, keys: Keys, stored: Iterable[_Kind]) ->
 
 
 def _differing(before: Keys, now: Keys) -> list[str]:
-    """Return the keys in which two differ, and seeds only where there are no others."""
+    """Return the keys in which two differ, and seeds only where there are no others.
+
+    Where another function is named, the file in which it lies says nothing more.
+    """
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    keys = [key for key in keys if f"train.{key.removeprefix(f'{SOURCE} ')}" not in keys]
     if {"train.device", "train.channels_last"} & set(keys):
         keys = [key for key in keys if key != f"{VERSION} trial"]
     return [key for key in keys if key not in SEEDS] or keys
@@ -175,7 +180,7 @@ def _change(files: Files, before: _Kind, trial: Trial, key: str, new: Any) -> st
         word = key.removeprefix(f"{VERSION} ")
         return _new_version(word, old, new)
     if key.startswith(SOURCE):
-        return _source_change(files, old, trial.training.own_functions().get(key.removeprefix(f"{SOURCE} ")))
+        return _source_change(files, old, trial.training.own_functions()[key.removeprefix(f"{SOURCE} ")])
     if key == "data":
         return _data_change(files, before.example, trial)
     if key in OF_IMPORTS:
@@ -192,10 +197,8 @@ def _new_version(word: str, old: Any, new: Any) -> str:
     return f"raysweep's version of a {word}, {old} -> {new} ({why})"
 
 
-def _source_change(files: Files, before: str | None, own: OwnFunction | None) -> str:
+def _source_change(files: Files, before: str | None, own: OwnFunction) -> str:
     """Say which parts of a user's file differ from the stored one."""
-    if own is None:
-        return "a function of raysweep in place of your own"
     named = f"source of {own.split()[0].replace('.', '/')}.py"
     try:
         stored = files.find(source_name(before or ""))
@@ -219,19 +222,21 @@ def _data_change(files: Files, example: str, trial: Trial) -> str:
     return "; ".join(changed) or f"the data of {trial.training.dataset}, which are other ones"
 
 
-def _jobs(files: Files, work: Todo, records: list[Record]) -> Iterator[str]:
-    """Yield what is to be said of each job that was done with other settings."""
-    left: dict[str, list[AlignmentJob] | list[BarrierJob]] = {
-        "alignments": work.alignments,
-        "barriers": work.barriers,
+def _jobs(files: Files, wanted: Desired, work: Todo, records: list[Record]) -> Counter[str]:
+    """Return what is to be said of jobs that were done with other settings, with their number."""
+    own = {each.name: each for each in wanted.sweep.own_functions()}
+    left = {
+        "alignments": Counter(job.how for job in work.alignments),
+        "barriers": work.barriers.settings(),
+        "measures": work.barriers.measured(),
     }
-    for kind, jobs in left.items():
-        if not jobs or not records:
-            continue
-        done = _done(files, kind, records)
-        known = {text: _nearest_settings(kind, text, done) for text in {job.how for job in jobs}}
-        texts = (known[job.how] for job in jobs)
-        yield from (f"{kind} like stored ones but for {text}" for text in texts if text)
+    found: Counter[str] = Counter()
+    for kind, settings in left.items():
+        done = _done(files, kind, records) if settings and records else set()
+        for how, count in settings.items():
+            if done and (text := _nearest_settings(files, kind, how, done, own)):
+                found[f"{kind} like stored ones but for {text}"] += count
+    return found
 
 
 def _done(files: Files, kind: str, records: list[Record]) -> set[str]:
@@ -244,10 +249,11 @@ def _done(files: Files, kind: str, records: list[Record]) -> set[str]:
     return found
 
 
-def _nearest_settings(kind: str, text: str, done: set[str]) -> str:
+def _nearest_settings(files: Files, kind: str, text: str, done: set[str], own: dict[str, OwnFunction]) -> str:
     """Return in what the settings of a job differ from those of the nearest jobs that are done.
 
-    Nothing where jobs of the same settings are done: then its networks are other ones.
+    Nothing where jobs of the same settings are done: then its networks are other ones. `own` are the user's
+    functions by name.
     """
     if text in done:
         return ""
@@ -258,16 +264,16 @@ def _nearest_settings(kind: str, text: str, done: set[str]) -> str:
         differing = _differing(before, now)
         if what == same and len(differing) < fewest:
             fewest = len(differing)
-            least = "; ".join(_setting(key, before, now) for key in differing)
+            least = "; ".join(_setting(files, key, before, now, own) for key in differing)
     return least
 
 
-def _setting(key: str, before: Keys, now: Keys) -> str:
+def _setting(files: Files, key: str, before: Keys, now: Keys, own: dict[str, OwnFunction]) -> str:
     """Say how a setting of a job changed."""
     if key.startswith(VERSION):
         return _new_version(key.removeprefix(f"{VERSION} "), before.get(key, 0), now.get(key, 0))
-    if key.endswith(f":{SOURCE}"):
-        return f"the file of {key.removeprefix('align.').removesuffix(f':{SOURCE}')} changed"
+    if key.startswith(f"{SOURCE} "):
+        return _source_change(files, before.get(key), own[key.removeprefix(f"{SOURCE} ")])
     return f"{key} {_shown(before.get(key))} -> {_shown(now.get(key))}"
 
 
@@ -279,8 +285,11 @@ def _settings(kind: str, text: str) -> tuple[Keys, Keys]:
         same = {"word": word, "method": how.pop("method")}
         shared = ("seed", "threads", "device")
         names = {key: f"align.{key}" if key in shared else f"align.{same['method']}.{key}" for key in how}
-        names["source"] = f"align.{same['method']}:{SOURCE}"  # of a user's own method
+        names["source"] = f"{SOURCE} {same['method']}"  # of a user's own method
         return {**own, **{names[key]: value for key, value in how.items()}}, same
+    if kind == "measures":
+        name = how["measure"]
+        return {**own, f"{SOURCE} {name}": how.get("source")}, {"word": word, "measure": name}
     same = {key: how.pop(key) for key in ("interpolation", "kind", "statistics", "hybrid")}
     grid = "alphas" if same["interpolation"] == Interpolation.PAIR else "subdivisions"
     names = {"grid": f"compare.{grid}", "examples": "compare.train_examples", "threads": "align.threads"}

@@ -2,9 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from raysweep.choices import valid_choices
+from raysweep.digest import canonical
 from raysweep.errors import UserError
 
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -24,12 +28,17 @@ def arguments(
 
 
 def check_options(
-    what: str, key: str, function: Callable[..., Any], offered: Collection[str], options: Collection[str]
+    what: str,
+    key: str,
+    function: Callable[..., Any],
+    offered: Collection[str],
+    options: Mapping[str, Any],
 ) -> None:
     """Check that a function can be called with what is offered and with the options of a sweep file.
 
     `what` names the function in messages, and `key` the key that holds the options. Raises `UserError` for an
-    option that the function does not take, with those that it does, and for an argument that it requires.
+    option that the function does not take, with those that it does, for one of another type than its
+    annotation says, and for an argument that it requires.
     """
     parameters = inspect.signature(function).parameters
     own = {name: each for name, each in parameters.items() if each.kind in NAMED and name not in offered}
@@ -42,9 +51,27 @@ def check_options(
     for name, each in own.items():
         if each.default is inspect.Parameter.empty and name not in options:
             raise UserError(
-                f"{key}: {what} requires {name!r}, which is neither among these options nor among the "
+                f"{key}: {what} requires {name!r}, which is neither among its options nor among the "
                 f"arguments that raysweep offers ({', '.join(offered)})"
             )
+    _check_types(what, key, function, options)
+
+
+def _check_types(what: str, key: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Compare options with the annotations of the function's arguments, where these stand for JSON values."""
+    try:
+        hints = get_type_hints(function) if options else {}
+    except (NameError, TypeError, AttributeError):  # of names that only a type checker imports
+        return
+    for name in options.keys() & hints.keys():
+        try:
+            TypeAdapter(hints[name]).validate_json(canonical(options[name]), strict=True)
+        except PydanticUserError:  # not a type of JSON values
+            continue
+        except ValidationError as error:
+            raise UserError(
+                f"{key}.{name} = {options[name]!r}: {what} takes another type ({error.errors()[0]['msg']})"
+            ) from error
 
 
 def _takes_all(parameters: Mapping[str, inspect.Parameter]) -> bool:

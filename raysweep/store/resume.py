@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raysweep.errors import CorruptObject
-from raysweep.store.records import LevelRecord, json_object
-from raysweep.store.tensors import decode, encode
+from raysweep.store.records import LevelRecord
+from raysweep.store.tensors import decode, encode, metadata_of
 
 if TYPE_CHECKING:
     from raysweep.store.tensors import Tensors
@@ -35,8 +35,7 @@ class ResumePoint:
             for key, tensor in decode(content).items():
                 part, _, name = key.partition("/")
                 parts[part][name] = tensor
-            size = int.from_bytes(content[:8], "little")  # safetensors: a length, a JSON header, the data
-            metadata = json_object(content[8 : 8 + size])["__metadata__"]
+            metadata = metadata_of(content)
             level, step = int(metadata["level"]), int(metadata["step"])
             record = LevelRecord.from_json(metadata["record"])
         except (CorruptObject, ValueError, LookupError) as error:

@@ -6,6 +6,7 @@ torch is imported only when tensors are read or written, so that commands which 
 from typing import TYPE_CHECKING
 
 from raysweep.errors import CorruptObject
+from raysweep.store.records import json_object
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +41,13 @@ def decode(content: bytes) -> "Tensors":
         return load(content)
     except SafetensorError as error:
         raise CorruptObject(str(error)) from error
+
+
+def metadata_of(content: bytes) -> dict[str, str]:
+    """Return the metadata that `encode` wrote. Raises `CorruptObject` for other content."""
+    size = int.from_bytes(content[:8], "little")  # safetensors: a length, a JSON header, the data
+    found: dict[str, str] = json_object(content[8 : 8 + size]).get("__metadata__", {})
+    return found
 
 
 def pack_masks(masks: "Tensors") -> "Tensors":

@@ -11,11 +11,18 @@ from raysweep.sweep.train import Training
 from raysweep.vocabulary import DATA_KEYS
 
 # Keys of `train` that are known of an imported network too; how it was trained is not known.
-KNOWN_OF_IMPORTS = {*DATA_KEYS, "scaling", "model", "width", "depth", "norm", "threads"}
+KNOWN_OF_IMPORTS = {*DATA_KEYS, "scaling", "scaling_options", "model", "width", "depth", "norm", "threads"}
 # Keys of `train` about the training of imported networks, which their user may know; they change no number.
 STATABLE = {"init", "epochs", "batch_size", "drop_last", "optimiser", "learning_rate", "momentum", "nesterov"}
 STATABLE |= {"weight_decay", "schedule", "milestones", "gamma", "warmup", "precision", "augment"}
-STATABLE |= {"init_seed", "data_seed", "init_options", "optimiser_options", "schedule_options"}
+STATABLE |= {
+    "init_seed",
+    "data_seed",
+    "augment_options",
+    "init_options",
+    "optimiser_options",
+    "schedule_options",
+}
 
 
 class ImportTable(Strict):

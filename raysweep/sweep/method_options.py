@@ -9,15 +9,48 @@ from raysweep.vocabulary import Kernel, Order, Similarity, Tensor
 
 ROUNDS = 10  # of swaps that small networks take; see `Learned`
 CANDIDATE = 170  # examples forward and backward that cost as much as trying one swap
+# What was usual and measured of MLPs of the widths 32 to 512 on the digits:
+SWEEPS, JOINT_SWEEPS = 15, 45  # over all layers in an ascent
+ASCENDED = 20  # steps of Frank-Wolfe
+ROUND = 20  # steps whose calls take as long as those of a round of swaps
+RELAXED = 3  # assignments that take as long as relaxing the permutations of a step, forward and backward
+AROUND = 3  # products of weights with relaxed permutations in a step, forward and backward
 
 
 class Options(Strict):
-    """The options of a method."""
+    """The options of a method. What it costs to align some networks follows from them, for plans."""
 
     @property
     def trained_examples(self) -> int:
         """How many examples a mixture of the networks is trained on, forward and backward."""
         return 0
+
+    @property
+    def steps_taken(self) -> int:
+        """How many steps an alignment takes, each of many calls."""
+        return 0
+
+    @property
+    def passed_examples(self) -> int:
+        """How many examples pass each network forward."""
+        return 0
+
+    @property
+    def compared_values(self) -> int:
+        """How many values of each unit of a network are compared with those of each unit of another one."""
+        return 0
+
+    def products(self, networks: int) -> float:
+        """How often the products of all weights are taken with all units of another network."""
+        return 0
+
+    def assignments(self, networks: int) -> float:
+        """How often all units of a network are assigned, or as much work."""
+        return 0
+
+
+def _sweeps(networks: int) -> float:
+    return SWEEPS if networks == 2 else JOINT_SWEEPS * networks
 
 
 class Trained(Options):
@@ -35,6 +68,10 @@ class Trained(Options):
     @property
     def trained_examples(self) -> int:
         return self.steps * self.batch_size
+
+    @property
+    def steps_taken(self) -> int:
+        return self.steps
 
 
 class WeightMatching(Options):
@@ -54,6 +91,12 @@ class WeightMatching(Options):
         description="The number of ascents for each pair, or for each set of networks that are aligned at "
         "once; the one that reaches the best objective is kept.",
     )
+
+    def products(self, networks: int) -> float:
+        return self.restarts * _sweeps(networks)
+
+    def assignments(self, networks: int) -> float:
+        return self.restarts * _sweeps(networks)
 
 
 class ActivationMatching(Options):
@@ -78,12 +121,29 @@ class ActivationMatching(Options):
         description="The number of pixels of each example at which the value of a channel is recorded.",
     )
 
+    @property
+    def passed_examples(self) -> int:
+        return self.examples
 
-class MonomialMatching(Options):
+    @property
+    def compared_values(self) -> int:
+        return self.examples * self.pixels
+
+    def assignments(self, networks: int) -> float:
+        return 1 if networks == 2 else JOINT_SWEEPS * networks
+
+
+class Ascent(Options):
     order: Order = Field(
         default=Order.RANDOM,
         description="The order in which a round of coordinate ascent visits the layers.",
     )
+
+    def products(self, networks: int) -> float:
+        return _sweeps(networks)
+
+    def assignments(self, networks: int) -> float:
+        return _sweeps(networks)
 
 
 class FrankWolfe(Options):
@@ -94,6 +154,16 @@ class FrankWolfe(Options):
         description="The number of ascents; all but the first begin at random permutations, and the one that "
         "reaches the best objective is kept.",
     )
+
+    @property
+    def steps_taken(self) -> int:
+        return self.restarts * min(self.steps, ASCENDED)
+
+    def products(self, networks: int) -> float:
+        return 2 * AROUND * self.assignments(networks)  # the gradient, and points of a line
+
+    def assignments(self, networks: int) -> float:
+        return self.steps_taken * (1 if networks == 2 else networks)
 
 
 class SinkhornRebasin(Trained):
@@ -116,6 +186,12 @@ class SinkhornRebasin(Trained):
     def trained_examples(self) -> int:
         return 0 if self.loss == "l2" else super().trained_examples
 
+    def products(self, networks: int) -> float:
+        return AROUND * self.steps
+
+    def assignments(self, networks: int) -> float:
+        return 1 + RELAXED * self.steps
+
 
 class StraightThrough(Trained):
     point: Literal["centre", "random"] = Field(
@@ -124,6 +200,13 @@ class StraightThrough(Trained):
         "them.",
     )
     learning_rate: Number = Field(default=0.001, gt=0, description="The learning rate of Adam.")
+
+    def products(self, networks: int) -> float:
+        return self.assignments(networks)
+
+    def assignments(self, networks: int) -> float:
+        """An ascent for the first step; after each further one a sweep finds little to change."""
+        return (networks - 1) * (SWEEPS + self.steps)
 
 
 class Learned(Trained):
@@ -164,3 +247,13 @@ class Learned(Trained):
         """The steps, and the rounds of swaps that are usual."""
         rounds = min(self.rounds, ROUNDS) * (self.examples + self.candidates * CANDIDATE)
         return super().trained_examples + rounds
+
+    @property
+    def steps_taken(self) -> int:
+        return self.steps + ROUND * min(self.rounds, ROUNDS)
+
+    def products(self, networks: int) -> float:
+        return _sweeps(networks) + AROUND * self.steps * (networks - 1)
+
+    def assignments(self, networks: int) -> float:
+        return _sweeps(networks) + RELAXED * self.steps * (networks - 1)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from raysweep.registry import Entry, Registry, is_own
 from raysweep.sweep.method_options import (
     ActivationMatching,
+    Ascent,
     FrankWolfe,
     Learned,
-    MonomialMatching,
     Options,
     SinkhornRebasin,
     StraightThrough,
@@ -31,6 +31,8 @@ OFFERED = {
     "similarities": "by layer group, the similarities of the units of two networks (target, source) on "
     "training images, with the options of `activation_matching`; of more networks by pairs (i, j)",
     "blocks": "`spec.blocks`",
+    "progress": "where a method that takes long notes tensors (`progress.note(compute)`), and from where it "
+    "goes on (`progress.found`, tensors by name) after its process was killed",
     "seed": "an integer",
 }
 OF_A_PAIR = frozenset({"target", "source"})  # a function that takes these aligns two networks alone
@@ -89,7 +91,22 @@ METHODS = Registry(
         "monomial_matching": Method(
             "raysweep.alignment.monomial_matching:monomial_matching",
             "Weight matching by permutation, positive scale (before a ReLU) and sign (before a tanh).",
-            MonomialMatching,
+            Ascent,
+        ),
+        "inner_matching": Method(
+            "raysweep.alignment.partial_matching:inner_matching",
+            "Weight matching of feed-forward units alone: attention heads, other units in blocks, and "
+            "residual streams stay in place.",
+            Ascent,
+            joint="raysweep.alignment.partial_matching:joint_inner_matching",
+            tasks=True,
+        ),
+        "branch_matching": Method(
+            "raysweep.alignment.partial_matching:branch_matching",
+            "Weight matching of all units but those of residual streams.",
+            Ascent,
+            joint="raysweep.alignment.partial_matching:joint_branch_matching",
+            tasks=True,
         ),
         "frank_wolfe": Method(
             "raysweep.alignment.frank_wolfe:frank_wolfe",

@@ -63,7 +63,9 @@ class Resources(Strict):
         "and is killed.",
     )
     resume_seconds: Number = Field(
-        default=30, ge=0, description="The seconds between two resume points of a trial."
+        default=30,
+        ge=0,
+        description="The seconds between two resume points of a trial, or of an alignment that takes longer.",
     )
     publish_seconds: Number = Field(
         default=120,

@@ -75,10 +75,16 @@ class Training(Strict):
         default="unit",
         description="How inputs are scaled.",
     )
+    scaling_options: Options = Field(
+        default=NO_OPTIONS, description="Further arguments of the function of `scaling`, by name."
+    )
     augment: str = Field(
         default="none",
         description="How training images are changed in each batch, or `module:function` for an "
         "augmentation of your own.",
+    )
+    augment_options: Options = Field(
+        default=NO_OPTIONS, description="Further arguments of the function of `augment`, by name."
     )
     model: str = Field(
         default="mlp",

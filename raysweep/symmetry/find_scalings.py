@@ -14,7 +14,7 @@ from torch import nn
 
 from raysweep.digest import seed_for
 from raysweep.symmetry.axes import Within, segments
-from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network
+from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, under_all_names
 from raysweep.symmetry.scaling import Scaling, by_unit, scaled_state
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def find_scalings(
     inside = {group for each in spec.blocks for group in each.groups}
     found = {}
     for group, size in spec.sizes.items():
-        where = _occurrences(spec, networks[0], group)
+        where = occurrences(spec, networks[0], group)
         if group in inside or not where:
             continue
         exponents = _exponents(spec, networks, group, where)
@@ -53,11 +53,12 @@ def find_scalings(
         )
         if positive or flipped:
             both = positive and flipped == exponents
-            found[group] = Scaling(exponents if positive else flipped, positive, both or not positive)
+            chosen = under_all_names(model, exponents if positive else flipped)
+            found[group] = Scaling(chosen, positive, both or not positive)
     return found
 
 
-def _occurrences(spec: "PermutationSpec", network: RandomisedNetwork, group: str) -> list[Occurrence]:
+def occurrences(spec: "PermutationSpec", network: RandomisedNetwork, group: str) -> list[Occurrence]:
     """Return the axes along which a group lies, buffers first; none where one of them has blocks of rows."""
     found = []
     for name in network.state:
@@ -72,19 +73,27 @@ def _occurrences(spec: "PermutationSpec", network: RandomisedNetwork, group: str
 def _exponents(
     spec: "PermutationSpec", networks: list[RandomisedNetwork], group: str, where: list[Occurrence]
 ) -> dict[Occurrence, int]:
-    """Return exponents of -1, 0 and 1 that solve the equations of an infinitesimal scaling, if there are
-    any."""
+    """Return exponents that solve the equations of an infinitesimal scaling, if there are any."""
+    # Those that leave buffers as they are come last.
+    return next(reversed(infinitesimal_scalings(spec, networks, group, where)), {})
+
+
+def infinitesimal_scalings(
+    spec: "PermutationSpec", networks: list[RandomisedNetwork], group: str, where: list[Occurrence]
+) -> list[dict[Occurrence, int]]:
+    """Return exponents of -1, 0 and 1 that solve the equations, each with a first axis of its own."""
     rows = torch.cat([_products(spec, network, group, where) for network in networks])
     scale = rows.abs().amax(dim=1, keepdim=True)
     rows = rows[scale.squeeze(1) > 0] / scale[scale.squeeze(1) > 0]
     _, values, directions = torch.linalg.svd(rows, full_matrices=True)
     rank = int((values > TOLERANCE * len(rows)).sum())
-    for vector in _reduced(directions[rank:]).flipud():  # those that leave buffers as they are come last
+    found = []
+    for vector in _reduced(directions[rank:]):
         exponents = vector.round()
         if (vector - exponents).abs().max() < TOLERANCE**0.5 and exponents.abs().max() <= 1:
             first = exponents[exponents != 0][0]
-            return {w: int(e) for w, e in zip(where, (exponents * first).tolist(), strict=True) if e}
-    return {}
+            found.append({w: int(e) for w, e in zip(where, (exponents * first).tolist(), strict=True) if e})
+    return found
 
 
 def _products(
@@ -143,4 +152,4 @@ def _holds(
     scaling = {group: Scaling(exponents, positive=True, sign=True)}
     changed = scaled_state(network.state, spec.axes, scaling, {group: factors})
     names = {name for name, _ in exponents}
-    return network.change({name: changed[name] for name in names}) <= network.threshold
+    return network.effect({name: changed[name] for name in names}).change <= network.threshold

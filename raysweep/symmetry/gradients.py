@@ -41,10 +41,9 @@ def _normalised(
 ) -> torch.Tensor:
     """The same as batch norm in evaluation mode: every statistic belongs to a channel (axis 1)."""
     shape = (-1,) + (1,) * (input.dim() - 2)
-    result = (input - mean.view(shape)) * (variance + epsilon).rsqrt().view(shape)
-    if weight is not None:
-        result = result * weight.view(shape)
-    return result if bias is None else result + bias.view(shape)
+    scale = (variance + epsilon).rsqrt() if weight is None else (variance + epsilon).rsqrt() * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return torch.addcmul(shift.view(shape), input, scale.view(shape))
 
 
 def state_gradients(function: Callable[[State], torch.Tensor], state: State) -> State:

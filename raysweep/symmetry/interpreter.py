@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from raysweep.symmetry.axes import Axis, Divided, Part, Value, length
 from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.listening import Call, Callers, Listener, tensors_in
-from raysweep.symmetry.operations import CONTRACTIONS, DIVIDED, FORMS, OPERATIONS
+from raysweep.symmetry.operations import ADDITIONS, CONTRACTIONS, DIVIDED, FORMS, OPERATIONS
 from raysweep.symmetry.operations.dividing import undivided
 from raysweep.symmetry.traced import (
     Constant,
@@ -56,6 +56,7 @@ class Interpreter(Listener):
         self._callers = Callers(model)
         self.known: dict[int, Value] = {}  # axes by the identity of the parameter or buffer
         self.computed: list[Computed] = []
+        self.sums: list[Axis] = []  # along which two values of the network are added
         self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
         self._values: dict[int, Traced] = {}  # by the identity of the tensor, which this keeps alive
         self._undivided: dict[int, tuple[Divided, list[Axis]]] = {}
@@ -84,11 +85,21 @@ class Interpreter(Listener):
         self._own(call)
         if handler not in CONTRACTIONS:  # before the operation, which may write to its operands
             args, kwargs = _mapped(self._used, (args, kwargs))
+        if call.name in ADDITIONS:
+            self._note_sums([leaf for leaf in operands if id(leaf.tensor) not in self._names])
         if call.name == "setitem":  # what is written says what the tensor holds
             self._values[id(call.args[0])] = args[0]
         result = call.run()
         self._keep(call, result, self._axes(handler, result, args, kwargs))
         return result
+
+    def _note_sums(self, addends: list[Traced]) -> None:
+        """Record the axes along which values are added that other layers have computed."""
+        if len(addends) == 2:
+            for one, other in zip(*(reversed(leaf.axes) for leaf in addends), strict=False):
+                groups = [{s.group for s in self.groups.resolve(axis)} for axis in (one, other)]
+                if None not in groups[0] | groups[1] and groups[0].isdisjoint(groups[1]):
+                    self.sums.append(one)
 
     def _axes(self, handler: Callable[..., Any] | None, result: Any, args: Any, kwargs: Any) -> Any:
         """Return the axes of each tensor of a result; where they are not understood nothing moves."""

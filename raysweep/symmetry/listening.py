@@ -19,50 +19,12 @@ from raysweep.symmetry.attention import multi_head_attention
 
 SILENT = frozenset(  # what asks for the form of a tensor, and computes nothing
     {
-        *(
-            "shape",
-            "size",
-            "dim",
-            "ndim",
-            "ndimension",
-            "numel",
-            "nelement",
-            "len",
-            "stride",
-            "dtype",
-            "device",
-        ),
-        *(
-            "layout",
-            "requires_grad",
-            "grad",
-            "grad_fn",
-            "is_leaf",
-            "is_cuda",
-            "is_meta",
-            "is_nested",
-            "is_sparse",
-        ),
-        *(
-            "is_floating_point",
-            "is_complex",
-            "is_contiguous",
-            "is_quantized",
-            "is_mkldnn",
-            "is_tensor",
-            "assert",
-        ),
-        *(
-            "storage_offset",
-            "data_ptr",
-            "get_device",
-            "itemsize",
-            "element_size",
-            "version",
-            "names",
-            "has_names",
-        ),
-        *("is_cpu", "is_mps", "is_xpu", "is_inference", "is_same_size", "result_type", "can_cast", "nbytes"),
+        *("shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "len", "stride"),
+        *("storage_offset", "data_ptr", "layout", "dtype", "device", "get_device", "itemsize"),
+        *("element_size", "nbytes", "version", "names", "has_names", "requires_grad", "grad"),
+        *("grad_fn", "is_leaf", "is_cpu", "is_cuda", "is_meta", "is_mps", "is_xpu", "is_nested"),
+        *("is_sparse", "is_mkldnn", "is_quantized", "is_floating_point", "is_complex", "is_contiguous"),
+        *("is_inference", "is_same_size", "is_tensor", "result_type", "can_cast", "assert"),
     }
 )
 WRITTEN_OUT: dict[str, Callable[..., Any]] = {"multi_head_attention_forward": multi_head_attention}
@@ -87,13 +49,25 @@ class Call:
         """Return the tensors among the arguments."""
         return tensors_in((self.args, self.kwargs))
 
-    def run_and_list(self) -> tuple[Any, list[torch.Tensor]]:
-        """Carry out the call; return its result, and the tensors that it returned or wrote to."""
+    @property
+    def may_write(self) -> bool:
+        """Whether its name or an argument, such as `inplace`, says that the call may write to a tensor."""
+        name = str(getattr(self.function, "__name__", ""))
+        by_name = name.startswith(("__i", "__set")) or name.endswith("_") != name.endswith("__")
+        return (
+            by_name
+            or "out" in self.kwargs
+            or any(each is True for each in (*self.args, *self.kwargs.values()))
+        )
+
+    def run_and_list(self) -> tuple[Any, list[torch.Tensor], list[torch.Tensor]]:
+        """Carry out the call; return its result, the tensors that it returned or wrote to, and the latter."""
         given = self.tensors()
         versions = [each._version for each in given]
         result = self.run()
         written = [each for each, before in zip(given, versions, strict=True) if each._version != before]
-        return result, [*tensors_in(result), *written]
+        found = {id(each): each for each in (*tensors_in(result), *written)}
+        return result, list(found.values()), written
 
 
 def tensors_in(values: Any) -> list[torch.Tensor]:

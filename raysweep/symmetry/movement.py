@@ -45,12 +45,18 @@ def movement(
     left_alone: Sequence[LeftAlone],
 ) -> Movement:
     """Return how freely the units of a spec move; see `PermutationSpec` for the arguments."""
-    entries = _entries(axes)
-    bound = {group for each in blocks for group in each.groups}
-    bound |= {group for group, size in sizes.items() if entries[group] > size}
+    entries, bound = _entries(axes), bound_groups(axes, sizes, blocks)
     freely = sum(size for group, size in sizes.items() if group not in bound)
     in_blocks = sum(entries[group] for group in bound)
     return Movement(freely, in_blocks, sum(each.units for each in left_alone))
+
+
+def bound_groups(
+    axes: Mapping[str, Axes], sizes: Mapping[str, int], blocks: Sequence[Blocks]
+) -> frozenset[str]:
+    """Return the groups whose units lie in blocks, or are whole blocks of entries."""
+    entries, inside = _entries(axes), {group for each in blocks for group in each.groups}
+    return frozenset(inside | {group for group, size in sizes.items() if entries[group] > size})
 
 
 def _entries(axes: Mapping[str, Axes]) -> dict[str, int]:

@@ -1,9 +1,11 @@
-"""Permutations of the hidden units of a network, one per layer group, and monomial matrices."""
+"""Permutations of the hidden units of a network, one per layer group, with scales, signs and rotations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
+
+TOLERANCE = 1e-6  # of the entries of rotations and of their products with their transposes
 
 
 @dataclass(frozen=True)
@@ -12,13 +14,15 @@ class Permutation:
 
     Each value is an int64 tensor of shape (units,) on the CPU that holds 0..units-1 once each. With
     `factors`, by group in float64 of shape (units,), it is a monomial matrix: unit i is then
-    factors[group][i] times that unit (see `Scaling`). Groups without factors have factors of 1. Raises
-    `ValueError` for other indices, and for factors that do not fit them, or of which one is zero or not
-    finite.
+    factors[group][i] times that unit (see `Scaling`). Groups without factors have factors of 1. With
+    `rotations`, by group in float64 of shape (blocks, units of a block, units of a block), the permuted units
+    of each block are then multiplied by an orthogonal matrix (see `Rotation`). Raises `ValueError` for other
+    indices, for factors and rotations that do not fit them, and for a factor that is zero or not finite.
     """
 
     indices: Mapping[str, torch.Tensor]
     factors: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    rotations: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for group, index in self.indices.items():
@@ -29,6 +33,10 @@ class Permutation:
                 raise ValueError(f"group {group}: its factors do not fit its units")
             if not bool((factor.isfinite() & (factor != 0)).all()):
                 raise ValueError(f"group {group}: a factor is zero or not finite")
+        for group, matrices in self.rotations.items():
+            _check_rotation(group, matrices, self.indices)
+            if group in self.factors:
+                raise ValueError(f"group {group}: its units have factors or rotations, not both")
 
     @staticmethod
     def identity(sizes: Mapping[str, int]) -> "Permutation":
@@ -43,7 +51,9 @@ class Permutation:
     def inverse(self) -> "Permutation":
         """Return the permutation that undoes this one."""
         indices = {group: index.argsort() for group, index in self.indices.items()}
-        return Permutation(indices, {group: 1 / f[indices[group]] for group, f in self.factors.items()})
+        factors = {group: 1 / f[indices[group]] for group, f in self.factors.items()}
+        rotations = {g: _reordered(r.transpose(1, 2), indices[g]) for g, r in self.rotations.items()}
+        return Permutation(indices, factors, rotations)
 
     def compose(self, first: "Permutation") -> "Permutation":
         """Return the permutation that applies `first` and then this one.
@@ -56,15 +66,20 @@ class Permutation:
         for group, factor in first.factors.items():
             moved = factor[self.indices[group]]
             factors[group] = factors[group] * moved if group in factors else moved
+        rotations = dict(self.rotations)
+        for group, rotation in first.rotations.items():
+            moved = _reordered(rotation, self.indices[group])
+            rotations[group] = rotations[group] @ moved if group in rotations else moved
         indices = {group: first.indices[group][index] for group, index in self.indices.items()}
-        return Permutation(indices, factors)
+        return Permutation(indices, factors, rotations)
 
     def fixed_points(self) -> dict[str, float]:
-        """Return, by group, the share of units that stay in place."""
-        return {
-            group: (index == torch.arange(len(index))).double().mean().item()
-            for group, index in self.indices.items()
-        }
+        """Return, by group, the share of units that stay in place, and that no rotation mixes with others."""
+        still = {group: index == torch.arange(len(index)) for group, index in self.indices.items()}
+        for group, rotation in self.rotations.items():
+            own = rotation.diagonal(dim1=1, dim2=2).reshape(-1)
+            still[group] = still[group] & (own > 1 - TOLERANCE)
+        return {group: each.double().mean().item() for group, each in still.items()}
 
     def agreement(self, other: "Permutation") -> dict[str, float]:
         """Return, by group, the share of units on which two permutations agree.
@@ -90,3 +105,19 @@ class Permutation:
     def sizes(self) -> dict[str, int]:
         """Return the number of units of every group."""
         return {group: len(index) for group, index in self.indices.items()}
+
+
+def _check_rotation(group: str, matrices: torch.Tensor, indices: Mapping[str, torch.Tensor]) -> None:
+    blocks, rows, columns = matrices.shape
+    if group not in indices or rows != columns or blocks * rows != len(indices[group]):
+        raise ValueError(f"group {group}: its rotations do not fit its units")
+    change = matrices @ matrices.transpose(1, 2) - torch.eye(rows, dtype=matrices.dtype)
+    if not bool((change.abs() < TOLERANCE).all()):
+        raise ValueError(f"group {group}: a rotation is not orthogonal")
+
+
+def _reordered(matrices: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return P R P^T for rotations R of blocks of units, and the permutation P with these indices."""
+    blocks, size, _ = matrices.shape
+    order, inside = index.view(blocks, size)[:, 0] // size, index.view(blocks, size) % size
+    return matrices[order[:, None, None], inside[:, :, None], inside[:, None, :]]

@@ -15,6 +15,7 @@ from raysweep.symmetry.blocks import block_index, together
 from raysweep.symmetry.gradients import State
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, single_names
+from raysweep.symmetry.rerun import Result
 from raysweep.symmetry.selection import selected
 
 if TYPE_CHECKING:
@@ -43,9 +44,15 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
     zero heads would make the check vacuous; the outputs must not be zero; and moving the same group along any
     one axis alone must change them. Units may be silent by chance in very narrow networks, so an axis without
     effect is tried again in another draw. When one group moves, only the parts that it reaches are run again;
-    in the end the whole network runs with all groups moved. The model is not changed. Raises `SpecError`,
-    naming the group, for outputs that change or are zero, and for a network that is not a function of each
-    example (`unmeasurable`).
+    in the end the whole network runs with all groups moved. The model is not changed.
+
+    In a deep network the outputs may depend on a layer by less than rounding. The values between its calls
+    take their place then: those that stay as they are when the group moves must change, by `CLEAR`, when it
+    moves along one axis alone. This needs a group whose move ends abruptly, and is not asked of one whose
+    effect fades away over several calls.
+
+    Raises `SpecError`, naming the group, for outputs that change or are zero, and for a network that is not a
+    function of each example (`unmeasurable`).
     """
     problem = unmeasurable(model, example_input)
     if problem:
@@ -121,21 +128,29 @@ def _idle(
     if not own:
         return []
     permutation = _moved(spec, groups, generator)
-    change = network.change(_changed(spec, network, permutation))
-    if not change <= network.threshold:
+    effect = network.effect(_changed(spec, network, permutation))
+    if not effect.change <= network.threshold:
         kind, whose = ("group", "its") if len(groups) == 1 else ("groups", "their")
-        effect = f"reordering {whose} units changes the network's outputs by {change:.2g}"
-        raise SpecError(f"{kind} {', '.join(groups)}: {effect}")
+        raise SpecError(
+            f"{kind} {', '.join(groups)}: reordering {whose} units changes the network's outputs by "
+            f"{effect.change:.2g}"
+        )
     still = {**permutation.indices, **{group: torch.arange(spec.sizes[group]) for group in groups}}
     alone = {group: {**still, group: permutation.indices[group]} for group in groups}
-    return [where for where in own if not _has_effect(spec, network, where, alone[where.group])]
+    return [
+        where for where in own if not _has_effect(spec, network, where, alone[where.group], effect.reached)
+    ]
 
 
 def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: Permutation) -> State:
     """Return the tensors that a permutation changes, each under its first name."""
-    single = replace(spec, axes={name: axes for name, axes in spec.axes.items() if name in network.state})
-    moved = single.apply(permutation, network.state)
-    return {name: tensor for name, tensor in moved.items() if tensor is not network.state[name]}
+    moving = permutation.moving()
+    axes = {
+        name: spec.axes[name]
+        for name in network.state
+        if any(segment.group in moving for axis in spec.axes.get(name, ()) for segment in segments(axis))
+    }
+    return replace(spec, axes=axes).apply(permutation, {name: network.state[name] for name in axes})
 
 
 def _has_effect(
@@ -143,24 +158,26 @@ def _has_effect(
     network: RandomisedNetwork,
     where: _Occurrence,
     indices: Mapping[str, torch.Tensor],
+    reached: Mapping[Result, float],
 ) -> bool:
-    """Whether the outputs change when a group moves, as `indices` say, along one axis of one tensor alone.
+    """Whether moving a group, as `indices` say, along one axis of one tensor alone has an effect on a result
+    that stays as it is when the group moves along all of its axes; those that do not are `reached`.
 
-    One gradient answers this for all axes: the outputs' derivative along a move is not zero. Where it is
-    zero a move itself is tried, because that does not exclude an effect. Units in blocks are not exchanged in
-    pairs, which may lie in unlike blocks.
+    Mostly one gradient answers this for all axes: the outputs' derivative along the move is not zero. Where
+    it is zero, as in deep networks in which the signal is lost on the way, the move is followed from call to
+    call. Units in blocks are not exchanged in pairs, which may lie in unlike blocks.
     """
     gradient, tensor = network.gradients.get(where.name), network.state[where.name]
     free = not any(where.group in each.groups for each in spec.blocks)
     if gradient is not None and free and isinstance(where.axis, tuple):
-        if abs(_derivative(network, gradient, where, where.axis)) > network.threshold:
+        if abs(_derivative(network, gradient, where, where.axis)) > network.audible:
             return True
         gradient = None
     along = [dimension == where.dimension for dimension in range(tensor.dim())]
     moved = selected(tensor, spec.axes[where.name], indices, along)
-    if gradient is not None and (gradient * (moved - tensor)).sum().abs() > network.threshold:
+    if gradient is not None and (gradient * (moved - tensor)).sum().abs() > network.audible:
         return True
-    return network.change({where.name: moved}) > network.threshold
+    return network.is_heard({where.name: moved}, beyond=reached)
 
 
 def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, where: _Occurrence, axis: Axis) -> float:

@@ -1,7 +1,7 @@
 """A network with random weights, on which its symmetries are tested."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +12,19 @@ from raysweep.errors import SpecError
 from raysweep.models.random_weights import randomise
 from raysweep.symmetry.gradients import State, state_gradients
 from raysweep.symmetry.interpreter import stored_tensors
-from raysweep.symmetry.rerun import Rerun
+from raysweep.symmetry.rerun import Rerun, Result
 
 TOLERANCE = 1e-9  # relative; in float64 a true symmetry leaves errors near 1e-14
+CLEAR = 1e-6  # relative; a change that is not the rest of one that has faded away
+
+
+@dataclass(frozen=True)
+class Effect:
+    """`change` is the largest change of an output, 0 for mere rounding; `reached` are the results of calls
+    that differ, with their relative changes."""
+
+    change: float
+    reached: Mapping[Result, float]
 
 
 @dataclass(frozen=True)
@@ -26,32 +36,68 @@ class RandomisedNetwork:
     outputs: torch.Tensor
     gradients: State
     threshold: float  # a smaller change of the outputs counts as none
-    rerun: Rerun | None  # None where the network cannot be traced
+    audible: float  # and a larger one than this as an effect
+    rerun: Rerun | None  # None where a change cannot be followed
 
-    def change(self, changed: State) -> float:
-        """Return the largest change of an output when these tensors take other values; 0 for mere rounding.
+    def effect(self, changed: State) -> Effect:
+        """Return what changes when these tensors take other values.
 
-        Only the parts that the change reaches are run again. Where it reaches the outputs, the whole network
-        runs again to measure the change.
+        Only the parts that the change reaches are run again. Where it reaches the outputs, or cannot be
+        followed, the whole network runs again to measure the change.
         """
-        if self.rerun is not None:
-            old = {name: self.state[name].data for name in changed}
-            try:
-                for name, values in changed.items():
-                    self.state[name].data = values
-                if not self.rerun.reaches_the_outputs([self.state[name] for name in changed]):
-                    return 0.0
-            finally:
-                for name, values in old.items():
-                    self.state[name].data = values
+        reached = self._reached(changed)
+        if self.rerun is not None and not self.rerun.output_results & reached.keys():
+            return Effect(0.0, reached)
         with torch.no_grad():
-            return (self.evaluate({**self.state, **changed}) - self.outputs).abs().max().item()
+            outputs = self.evaluate({**self.state, **changed})
+        return Effect((outputs - self.outputs).abs().max().item(), reached)
+
+    def is_heard(self, changed: State, beyond: Mapping[Result, float]) -> bool:
+        """Whether these tensors, with other values, change a result that is not among those of another
+        change.
+
+        Both changes have to be clear. Where the other one fades away, results that it does not reach prove
+        nothing, and only a change of the outputs counts.
+        """
+        if self.rerun is None:
+            return self.effect(changed).change > self.audible
+        outputs, fades = self.rerun.output_results, any(change < CLEAR for change in beyond.values())
+
+        def is_clear(result: Result, change: float) -> bool:
+            return change > CLEAR and (result in outputs if fades else result not in beyond)
+
+        return any(is_clear(*each) for each in self._reached(changed, is_clear).items())
+
+    def _reached(
+        self, changed: State, is_enough: Callable[[Result, float], bool] = lambda *_: False
+    ) -> dict[Result, float]:
+        if self.rerun is None:
+            return {}
+        old = {name: self.state[name].data for name in changed}
+        try:
+            for name, values in changed.items():
+                self.state[name].data = values
+            return self.rerun.changes([self.state[name] for name in changed], is_enough)
+        finally:
+            for name, values in old.items():
+                self.state[name].data = values
 
 
 def single_names(model: nn.Module) -> list[str]:
     """Return the names of all parameters and buffers; of a tied tensor only the first name."""
     names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
     return [name for name, tensor in stored_tensors(model) if names[id(tensor)] == name]
+
+
+def under_all_names(model: nn.Module, exponents: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+    """Return exponents by name and axis with those of tied tensors under each of their names."""
+    tensors = dict(stored_tensors(model))
+    return {
+        (other, dimension): exponent
+        for (name, dimension), exponent in exponents.items()
+        for other, tensor in tensors.items()
+        if tensor is tensors[name]
+    }
 
 
 def randomised_network(
@@ -70,8 +116,9 @@ def randomised_network(
         result = torch.func.functional_call(network, values, (inputs,))
         return torch.cat([leaf.reshape(-1) for leaf in pytree.tree_leaves(result)])
 
+    rerun = _traced(network, inputs)
     with torch.no_grad():
-        outputs = evaluate(state)
+        outputs = evaluate(state) if rerun is None else rerun.outputs
     scale = outputs.abs().max().item()
     if not 0 < scale < float("inf"):
         raise SpecError(
@@ -79,8 +126,7 @@ def randomised_network(
         )
     weights = torch.randn(outputs.shape, generator=generator, dtype=torch.float64)
     gradients = state_gradients(lambda values: evaluate(values) @ weights, state)
-    threshold = TOLERANCE * scale
-    return RandomisedNetwork(evaluate, state, outputs, gradients, threshold, _traced(network, inputs))
+    return RandomisedNetwork(evaluate, state, outputs, gradients, TOLERANCE * scale, CLEAR * scale, rerun)
 
 
 def _drawn(example: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -95,7 +141,7 @@ def _traced(network: nn.Module, inputs: torch.Tensor) -> Rerun | None:
     try:
         return Rerun(network, inputs, TOLERANCE)
     except Exception:
-        return None  # the network fails in float64, or on other inputs
+        return None  # the network fails on other inputs, or writes to tensors in a way that is not followed
 
 
 def _blank(model: nn.Module) -> nn.Module:

@@ -1,6 +1,7 @@
 """Runs those parts of a network again that depend on tensors that have changed."""
 
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from raysweep.symmetry.listening import Call, Listener
 
 
 @dataclass(frozen=True)
-class _Result:
+class Result:
     """A tensor that a call has returned, or has written to; `output` is its number among these."""
 
     call: int
@@ -21,77 +22,135 @@ class _Result:
 
 @dataclass(frozen=True)
 class _Step:
-    """A call whose tensors are results of earlier calls, stored tensors, or constants."""
+    """A call whose tensors are results of earlier calls, stored tensors, or constants; `kept` is what it
+    returned and wrote."""
 
     call: Call
     stored: frozenset[int]  # the parameters and buffers that it reads itself
-    results: frozenset[_Result]
-    kept: tuple[torch.Tensor, ...]
+    results: frozenset[Result]
+    kept: list[torch.Tensor]
 
 
 class Rerun(Listener):
     """Keeps the values of all calls of one run, so that another one starts where tensors changed.
 
     It follows a change until the values are the old ones again, up to `tolerance` relative to the largest of
-    them: reordered units of one layer reach no farther than the layers that read them.
+    them: reordered units of one layer reach no farther than the layers that read them. `outputs` are those of
+    the network, in one vector, and `output_results` where they come from.
     """
 
     def __init__(self, network: nn.Module, inputs: torch.Tensor, tolerance: float) -> None:
-        """Run once. Raises what the network raises."""
+        """Run once. Raises what the network raises, and `RuntimeError` where a tensor is read after it was
+        written to under another name."""
         super().__init__()
         self._tolerance = tolerance
         self._stored = {id(each) for each in (*network.parameters(), *network.buffers())}
-        self._known: dict[int, _Result] = {}
+        self._known: dict[int, Result] = {}
         self._alive: list[torch.Tensor] = []
         self._steps: list[_Step] = []
+        self._in_memory: dict[int, list[Result]] = {}  # by address
+        self._outdated: set[Result] = set()
         with torch.no_grad(), self:
             output = network(inputs)
         leaves = pytree.tree_leaves(output)
-        self._outputs = {self._known[id(leaf)] for leaf in leaves if id(leaf) in self._known}
+        self.outputs = torch.cat([leaf.reshape(-1) for leaf in leaves])
+        self.output_results = {self._known[id(leaf)] for leaf in leaves if id(leaf) in self._known}
         self._known.clear()
+        self._in_memory.clear()
+        self._alive.clear()
 
     def heard(self, call: Call) -> Any:
         stored = frozenset(id(each) for each in call.tensors() if id(each) in self._stored)
         args, kwargs = pytree.tree_map_only(torch.Tensor, self._referred, (call.args, call.kwargs))
-        result, found = call.run_and_list()
+        if call.may_write:
+            self._copy({_memory(each) for each in call.tensors()})
+        result, found, written = call.run_and_list()
+        if written and not call.may_write:
+            raise RuntimeError(f"{call.name} writes to its arguments")
+        for memory in map(_memory, written):
+            self._outdated.update(self._in_memory.pop(memory, ()))
         number = len(self._steps)
         for output, tensor in enumerate(found):
-            self._known[id(tensor)] = _Result(number, output)
+            self._known[id(tensor)] = Result(number, output)
+            self._in_memory.setdefault(_memory(tensor), []).append(Result(number, output))
             self._alive.append(tensor)  # so that no other tensor gets its identity
-        leaves = pytree.tree_leaves((args, kwargs))
-        results = frozenset(leaf for leaf in leaves if isinstance(leaf, _Result))
-        kept = tuple(each.clone() for each in found)  # a later operation may work in place
+        results = frozenset(leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Result))
         recorded = Call(number, call.name, call.function, args, kwargs)
-        self._steps.append(_Step(recorded, stored, results, kept))
+        # A parameter may be returned as it is, and is given other values later.
+        self._steps.append(_Step(recorded, stored, results, [each.detach() for each in found]))
         return result
+
+    def _copy(self, memories: Collection[int]) -> None:
+        """Copy the kept values that lie in memory which may be written to."""
+        for result in (each for memory in memories for each in self._in_memory.get(memory, ())):
+            kept = self._steps[result.call].kept
+            kept[result.output] = kept[result.output].clone()
 
     def _referred(self, tensor: torch.Tensor) -> Any:
         if id(tensor) in self._known:
+            if self._known[id(tensor)] in self._outdated:
+                raise RuntimeError("a tensor is read after it was written to under another name")
             return self._known[id(tensor)]
         self._alive.append(tensor)
         return tensor if id(tensor) in self._stored else tensor.clone()
 
     @torch.no_grad()
-    def reaches_the_outputs(self, changed: Collection[torch.Tensor]) -> bool:
-        """Whether the outputs differ now that these parameters or buffers hold other values."""
-        ids = {id(tensor) for tensor in changed}
-        new: dict[_Result, torch.Tensor] = {}
+    def changes(
+        self, tensors: Collection[torch.Tensor], is_enough: Callable[[Result, float], bool] = lambda *_: False
+    ) -> dict[Result, float]:
+        """Return the results that differ now that these parameters or buffers hold other values.
+
+        Each comes with its change, relative to its largest value. It stops at a change that is enough.
+        """
+        ids = {id(tensor) for tensor in tensors}
+        new: dict[Result, torch.Tensor] = {}
+        found: dict[Result, float] = {}
         for step in self._steps:
             if not (step.stored & ids or step.results & new.keys()):
                 continue
             for output, value in enumerate(self._run(step, new)):
-                if not self._close(value, step.kept[output]):
-                    new[_Result(step.call.number, output)] = value
-        return bool(self._outputs & new.keys())
+                change, result = _change(value, step.kept[output]), Result(step.call.number, output)
+                if not change <= self._tolerance:
+                    new[result], found[result] = value, change
+                    if is_enough(result, change):
+                        return found
+        return found
 
-    def _run(self, step: _Step, new: dict[_Result, torch.Tensor]) -> list[torch.Tensor]:
-        def value(result: _Result) -> torch.Tensor:
-            return new[result] if result in new else self._steps[result.call].kept[result.output].clone()
+    def _run(self, step: _Step, new: dict[Result, torch.Tensor]) -> list[torch.Tensor]:
+        def value(leaf: Any) -> Any:
+            if isinstance(leaf, Result):
+                leaf = new[leaf] if leaf in new else self._steps[leaf.call].kept[leaf.output]
+            elif not isinstance(leaf, torch.Tensor) or id(leaf) in self._stored:
+                return leaf
+            return leaf.clone() if step.call.may_write else leaf
 
-        args, kwargs = pytree.tree_map_only(_Result, value, (step.call.args, step.call.kwargs))
+        args, kwargs = pytree.tree_map(value, (step.call.args, step.call.kwargs))
         return replace(step.call, args=args, kwargs=kwargs).run_and_list()[1]
 
-    def _close(self, one: torch.Tensor, other: torch.Tensor) -> bool:
-        if one.shape != other.shape or not one.numel() or not one.is_floating_point():
-            return torch.equal(one, other)
-        return bool((one - other).abs().max() <= self._tolerance * other.abs().max())
+
+def _memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _change(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the largest difference as a share of the largest absolute value of `other`.
+
+    It is infinite for other shapes, for integers that differ, where other entries are infinite, and for zeros
+    that are none now.
+    """
+    if one.shape != other.shape or not one.numel() or not one.is_floating_point():
+        return 0.0 if torch.equal(one, other) else math.inf
+    largest = _largest(other)
+    if not math.isfinite(largest):
+        finite = other.isfinite()
+        if not torch.equal(one[~finite], other[~finite]):
+            return math.inf
+        return _change(one[finite], other[finite])
+    difference = _largest(one - other)
+    return difference / largest if largest else math.inf if difference else 0.0
+
+
+def _largest(tensor: torch.Tensor) -> float:
+    """Return the largest absolute value; several times as fast as `abs` and `max`."""
+    low, high = tensor.aminmax()
+    return max(-low.item(), high.item())

@@ -64,7 +64,7 @@ def by_unit(values: torch.Tensor, axes: Axes, dimension: int, group: str) -> tor
     return sum(
         (
             sums[start:stop].view(-1, repeat).sum(dim=1)
-            for start, stop, repeat in _runs(axes, dimension, group)
+            for start, stop, repeat in runs(axes, dimension, group)
         ),
         start=torch.zeros((), dtype=values.dtype, device=values.device),
     )
@@ -74,12 +74,12 @@ def _along(axes: Axes, dimension: int, group: str, factor: torch.Tensor) -> torc
     """Return the factors of the entries along an axis: those of the group, and 1 for all others."""
     entries = sum(segment.size for segment in segments(axes[dimension]))
     found = torch.ones(entries, dtype=torch.float64)
-    for start, stop, repeat in _runs(axes, dimension, group):
+    for start, stop, repeat in runs(axes, dimension, group):
         found[start:stop] = factor.repeat_interleave(repeat)
     return found
 
 
-def _runs(axes: Axes, dimension: int, group: str) -> Iterator[tuple[int, int, int]]:
+def runs(axes: Axes, dimension: int, group: str) -> Iterator[tuple[int, int, int]]:
     """Yield start, stop and entries per unit of the segments of a group along an axis."""
     start = 0
     for segment in segments(axes[dimension]):

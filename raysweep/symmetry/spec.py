@@ -11,11 +11,14 @@ from raysweep.models.given import Network, state_of
 from raysweep.models.versions import like
 from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, length, segments
 from raysweep.symmetry.blocks import check_blocks, random_blocks
+from raysweep.symmetry.find_rotations import find_rotations
 from raysweep.symmetry.find_scalings import find_scalings
+from raysweep.symmetry.kind import Kind
 from raysweep.symmetry.left_alone import LeftAlone
-from raysweep.symmetry.movement import Movement, movement
+from raysweep.symmetry.movement import Movement, bound_groups, movement
 from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.proof import prove
+from raysweep.symmetry.rotation import Rotation, folded_state, rotated_state
 from raysweep.symmetry.scaling import Scaling, scaled_state
 from raysweep.symmetry.selection import selected
 from raysweep.symmetry.settling import Axes
@@ -35,7 +38,9 @@ class PermutationSpec:
     further names of a tied parameter. Groups in `blocks` move inside blocks of units, and in whole blocks
     (grouped convolution, GroupNorm); all others move freely. `left_alone` lists the hidden units that stay in
     place, with the reason; inputs and outputs of the network are not hidden units. `scalings` says, by group,
-    by what the units may be multiplied besides; it is empty unless `with_scalings` has filled it.
+    by what the units may be multiplied besides, and `rotations` by which orthogonal matrices; both are empty
+    unless `with_scalings` or `with_rotations` has filled them. `sums` are the groups whose units are sums of
+    what several operations compute: those of residual streams.
     """
 
     axes: Mapping[str, Axes]
@@ -44,6 +49,8 @@ class PermutationSpec:
     blocks: tuple[Blocks, ...] = ()
     left_alone: tuple[LeftAlone, ...] = ()
     scalings: Mapping[str, Scaling] = field(default_factory=dict)
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    sums: frozenset[str] = frozenset()
 
     @staticmethod
     def trace(model: nn.Module, example_input: torch.Tensor, *, proved: bool = True) -> "PermutationSpec":
@@ -54,13 +61,15 @@ class PermutationSpec:
         few times as long as running the network forwards and backwards in float64; `proved=False` leaves it
         to the caller. Where no hidden unit can be moved, a proved spec comes with a warning.
 
-        Raises `SpecError` naming the operation, parameter or group that is not understood: attention, for
-        example, is refused.
+        Hidden units that reach an operation which is not understood stay in place (see `left_alone`). Raises
+        `SpecError` for a network that fails or has a parameter that is never used, and where the proof fails.
         """
-        found, left_alone = trace_axes(model, example_input)
+        found, left_alone, sums = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
         buffers = frozenset(found.axes) - matched
-        spec = PermutationSpec(found.axes, found.sizes, buffers, found.blocks, left_alone)
+        spec = PermutationSpec(
+            found.axes, found.sizes, buffers, found.blocks, left_alone, sums=sums & found.sizes.keys()
+        )
         if proved:
             prove(spec, model, example_input)
             if not spec.sizes:
@@ -72,6 +81,13 @@ class PermutationSpec:
         """How many hidden units move freely, how many only in blocks, and how many stay."""
         return movement(self.axes, self.sizes, self.blocks, self.left_alone)
 
+    def kind(self, group: str) -> Kind:
+        """Return which units a group has: those of a residual stream, of blocks, or all others."""
+        if group in self.sums:
+            return Kind.STREAM
+        bound = bound_groups(self.axes, self.sizes, self.blocks)
+        return Kind.BLOCKS if group in bound else Kind.INNER
+
     def with_scalings(self, model: nn.Module, example_input: torch.Tensor) -> "PermutationSpec":
         """Return the spec with the scales and signs of units that leave the outputs unchanged, found and
         proved.
@@ -79,6 +95,26 @@ class PermutationSpec:
         Raises `SpecError` for a network whose outputs are zero.
         """
         return replace(self, scalings=find_scalings(self, model, example_input))
+
+    def with_rotations(self, model: nn.Module, example_input: torch.Tensor) -> "PermutationSpec":
+        """Return the spec with the rotations of units that leave the outputs unchanged, found and proved.
+
+        Raises `SpecError` for a network whose outputs are zero.
+        """
+        return replace(self, rotations=find_rotations(self, model, example_input))
+
+    def folded(self, network: Network) -> dict[str, torch.Tensor]:
+        """Return a network's state with the gains of its norms folded into the weights behind them.
+
+        This is the form in which units can be rotated, and in which rotated networks are compared. Its
+        function is that of the network. Without gains in the way of `rotations` it is the state as it is.
+        Raises `ValueError` for a gain that cannot be folded and for a state that does not fit the spec (see
+        `check_state`), and `TypeError` for what is no network.
+        """
+        result = like(state_of(network, "network"))
+        self.check_state(result)
+        result.update(folded_state(result, self.axes, self.rotations))
+        return result
 
     def random(self, generator: torch.Generator) -> Permutation:
         """Draw a permutation of every group uniformly from those that respect its blocks."""
@@ -90,16 +126,16 @@ class PermutationSpec:
         return Permutation({group: indices[group] for group in self.sizes})
 
     def apply(self, permutation: Permutation, network: Network) -> dict[str, torch.Tensor]:
-        """Return a network's state with its units reordered and multiplied.
+        """Return a network's state with its units reordered, multiplied and rotated.
 
-        Tensors in which nothing changes are shared. `network` is a module or a state dict, whose versions of
-        modules are kept. Names that the spec does not have are passed through. Raises `ValueError` for a
-        permutation that does not fit this spec (see `check`), for factors that the `scalings` do not allow,
-        and for a tensor that has to move but is missing or has another size, and `TypeError` for what is no
-        network.
+        A state whose units are rotated is `folded` first. Tensors in which nothing changes are shared.
+        `network` is a module or a state dict, whose versions of modules are kept. Names that the spec does
+        not have are passed through. Raises `ValueError` for a permutation that does not fit this spec (see
+        `check`), for factors and rotations that the `scalings` and `rotations` do not allow, and for a tensor
+        that has to move but is missing or has another size, and `TypeError` for what is no network.
         """
         self.check(permutation)
-        result = like(state_of(network, "network"))
+        result = self.folded(network) if permutation.rotations else like(state_of(network, "network"))
         moving = permutation.moving()
         for name, axes in self.axes.items():
             own = [any(segment.group in moving for segment in segments(axis)) for axis in axes]
@@ -110,6 +146,8 @@ class PermutationSpec:
                 result[name] = selected(result[name], axes, permutation.indices, own)
         if permutation.factors:
             result.update(scaled_state(result, self.axes, self.scalings, permutation.factors))
+        if permutation.rotations:
+            result.update(rotated_state(result, self.axes, self.rotations, permutation.rotations))
         return result
 
     def check(self, permutation: Permutation) -> None:

@@ -41,14 +41,24 @@ class HiddenLayer:
     shared: bool
 
 
-def trace_axes(model: nn.Module, example: torch.Tensor) -> tuple[Symmetries, tuple[LeftAlone, ...]]:
-    """Return axes, groups and blocks of the parameters and buffers, and the hidden units left alone.
+def trace_axes(
+    model: nn.Module, example: torch.Tensor
+) -> tuple[Symmetries, tuple[LeftAlone, ...], frozenset[str]]:
+    """Return axes, groups and blocks of the parameters and buffers, the hidden units left alone, and the
+    groups whose units are sums.
 
     A parameter that is only read in training is left out. Raises `SpecError` for a network that fails, and
     for one with a parameter that is never used.
     """
     interpreter = _interpret(model, example)
-    return _settled(interpreter), _left_alone(interpreter)
+    found = _settled(interpreter)
+    return found, _left_alone(interpreter), _summed(interpreter)
+
+
+def _summed(interpreter: Interpreter) -> frozenset[str]:
+    """Return the groups whose units are sums of what several operations compute, as in a residual stream."""
+    resolved = (segment for axis in interpreter.sums for segment in interpreter.groups.resolve(axis))
+    return frozenset(segment.group for segment in resolved if segment.group is not None)
 
 
 def _left_alone(interpreter: Interpreter) -> tuple[LeftAlone, ...]:

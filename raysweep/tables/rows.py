@@ -64,6 +64,7 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         "import_file": trial.import_file,
         "import_digest": trial.import_digest,
         "source_digest": trial.sources.get("model"),
+        "sources": canonical(dict(trial.sources)) if trial.sources else None,
         "running_statistics": has_running_statistics(
             model_config(trial.training, facts.shape, facts.classes)
         ),

@@ -9,12 +9,11 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
 from raysweep.data.config import DataConfig
@@ -26,6 +25,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
 from raysweep.tables.frames import read_frame
 from raysweep.tracking.experiment import find_experiment
+from raysweep.tracking.known_runs import CONTENT, LEVELS, Known, by_identity, read_run, search
 from raysweep.tracking.links import ORDER, description
 from raysweep.tracking.values import (
     AT_END,
@@ -35,6 +35,7 @@ from raysweep.tracking.values import (
     by_width,
     configured,
     label,
+    measures,
     order,
     parameters,
     setting_words,
@@ -43,20 +44,8 @@ from raysweep.tracking.values import (
 
 BATCH = 900  # metrics per request, which with parameters and tags must be at most 1000
 WRITERS = 8  # requests to a server at a time; an SQLite database takes one
-LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags, set last, that record what has been logged
+TABLES = ("trials", "metrics", "barriers", "measures")  # that are read
 NOTE = "mlflow.note.content"
-
-
-@dataclass
-class _Known:
-    """A run: what has been logged under it, and whether it is `new`, so that nothing can have been."""
-
-    run_id: str
-    new: bool
-    params: set[str] = field(default_factory=set)
-    levels: set[int] = field(default_factory=set)
-    content: str = ""
-    inputs: bool = False
 
 
 class Log:
@@ -74,24 +63,14 @@ class Log:
         found = find_experiment(self._client, files, sweep.name, uri)
         self.experiment, self.remark = found.experiment, found.remark
         self.answers, self.parent = 0, ""
-        there = self._search()
-        self._runs = {identity: _known(run) for identity, run in _by_identity(there).items()}
+        there = search(self._client, self.experiment)
+        self._runs = {identity: read_run(run) for identity, run in by_identity(there).items()}
         self._doubled = len(there) > len(self._runs)
         self._datasets: dict[str, list[DatasetInput]] = {}
 
-    def _search(self) -> list[Run]:
-        runs: list[Run] = []
-        token = None
-        while True:
-            page = self._client.search_runs([self.experiment], max_results=1000, page_token=token)
-            runs.extend(page)
-            token = page.token
-            if not token:
-                return runs
-
     def everything(self, folder: Path, final: bool = True) -> None:
         """Log what is new in the tables of a folder; `final` adds the artifacts and the lines by width."""
-        tables = {name: read_frame(folder, name) for name in ("trials", "metrics", "barriers")}
+        tables = {name: read_frame(folder, name) for name in TABLES}
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
         ended = int(metrics.time.max() * 1000) if len(metrics) else 0
@@ -102,7 +81,8 @@ class Log:
         # Those of the parent come first, because a server fails where two requests name a new data set.
         self._inputs(parent, pd.concat([trials.dataset, found.dataset]))
         named = found.assign(method=found.method.fillna("unaligned"), configured=configured(found, trials))
-        self._each([*self._trials(trials, metrics), *self._settings(named, trials, ended)])
+        settings = self._settings(named, tables["measures"], trials, ended)
+        self._each([*self._trials(trials, metrics), *settings])
         self._parent(parent, tables)
         if final:
             self._artifacts(parent.run_id, folder)
@@ -123,17 +103,17 @@ class Log:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> _Known:
+    def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> Known:
         if identity not in self._runs:
             own = {"raysweep.id": identity, "mlflow.runName": name, "mlflow.user": "raysweep"}
             run = self._client.create_run(self.experiment, start_time=began, tags=own | tags)
-            self._runs[identity] = _Known(run.info.run_id, new=True)
+            self._runs[identity] = Known(run.info.run_id, new=True)
         return self._runs[identity]
 
     def _remove_doubles(self) -> None:
         """Delete duplicate runs, which arise when MLflow's client repeats a request to create one."""
         self._doubled = False
-        for run in self._search():
+        for run in search(self._client, self.experiment):
             ours = self._runs.get(run.data.tags.get("raysweep.id", ""))
             if ours and ours.run_id != run.info.run_id:
                 self._client.delete_run(run.info.run_id)
@@ -182,35 +162,51 @@ class Log:
             if name != "time"
         ]
 
-    def _settings(self, named: pd.DataFrame, trials: pd.DataFrame, ended: int) -> list[Callable[[], None]]:
-        """Return a job for each setting and method whose barriers are not those that have been logged."""
+    def _settings(
+        self, named: pd.DataFrame, measured: pd.DataFrame, trials: pd.DataFrame, ended: int
+    ) -> list[Callable[[], None]]:
+        """Return a job for each setting and method whose barriers or measures were not logged as they are."""
+        by_setting = ["group", "method"]
+        measured = measured.merge(named[["barrier_id", "split", *by_setting]], on=["barrier_id", "split"])
+        of_setting = dict(list(measured.drop(columns=by_setting).groupby([measured[k] for k in by_setting])))
         jobs: list[Callable[[], None]] = []
-        for (setting, method), rows in named.groupby(["group", "method"]):
+        for key, rows in named.groupby(by_setting):
             values = barriers(rows, ended)
+            if key in of_setting:
+                values += measures(rows, of_setting[key], ended)
             content = digest([(name, value, step) for name, value, _, step in values])
+            setting, method = map(str, key)
             known = self._runs.get(f"group {setting} {method}")
             if not known or known.content != content:
-                jobs.append(_job(self._setting, str(setting), str(method), rows, trials, content, ended))
+                jobs.append(_job(self._setting, setting, method, rows, values, trials, content))
         return jobs
 
     def _setting(
-        self, setting: str, method: str, rows: pd.DataFrame, trials: pd.DataFrame, content: str, ended: int
+        self,
+        setting: str,
+        method: str,
+        rows: pd.DataFrame,
+        values: list[Value],
+        trials: pd.DataFrame,
+        content: str,
     ) -> None:
-        """Log mean, spread and count of every kind of barrier, to compare widths and methods."""
+        """Log mean and spread of every kind of barrier and of its measures, to compare widths and methods."""
         members = trials[trials.group == setting]
         # Networks of different settings share only the parameters in the rows of their comparison.
         shared = parameters(rows if members.empty else members)
         name = label(rows.iloc[0], *setting_words(method, rows, trials))
         tags = {"mlflow.parentRunId": self.parent, "raysweep.group": setting}
+        ended = values[0][2]
         run = self._run(f"group {setting} {method}", name, ended, tags | {ORDER: order(rows.iloc[0], method)})
-        # Of several values of a step MLflow shows the latest, so that new ones must be later.
-        values = barriers(rows, ended if run.new else int(time.time() * 1000))
+        if not run.new:  # of several values of a step MLflow shows the latest, so that new ones must be later
+            now = int(time.time() * 1000)
+            values = [(name, value, now, step) for name, value, _, step in values]
         self._log(run, values, shared | {"method": method}, ended, {CONTENT: content}, rows)
         run.content = content
 
     def _log(
         self,
-        run: _Known,
+        run: Known,
         values: list[Value],
         params: dict[str, str],
         ended: int,
@@ -233,7 +229,7 @@ class Log:
         run.params |= params.keys()
         run.new = False
 
-    def _inputs(self, run: _Known, names: pd.Series) -> None:
+    def _inputs(self, run: Known, names: pd.Series) -> None:
         """Log the data sets of a run, once."""
         datasets = [each for name in names.dropna().unique() for each in self._dataset(name)]
         if datasets and not run.inputs:
@@ -263,7 +259,7 @@ class Log:
         described = Dataset(config.dataset, facts.digest[:36], "raysweep", config.dataset, profile=profile)
         return [DatasetInput(described)]
 
-    def _parent(self, run: _Known, tables: dict[str, pd.DataFrame]) -> None:
+    def _parent(self, run: Known, tables: dict[str, pd.DataFrame]) -> None:
         """Log as tags what changes when a sweep is extended, because parameters are immutable."""
         tags = {f"raysweep.{table}": str(len(rows)) for table, rows in tables.items()}
         tags["raysweep.tables"] = self._files.where(f"sweeps/{self._sweep.name}")
@@ -298,22 +294,3 @@ class Log:
 
 def _job(act: Callable[..., None], *arguments: Any) -> Callable[[], None]:
     return lambda: act(*arguments)
-
-
-def _known(run: Run) -> _Known:
-    tags = run.data.tags
-    levels = set(json.loads(tags.get(LEVELS, "[]")))
-    inputs = bool(run.inputs and run.inputs.dataset_inputs)
-    return _Known(run.info.run_id, False, set(run.data.params), levels, tags.get(CONTENT, ""), inputs)
-
-
-def _by_identity(runs: list[Run]) -> dict[str, Run]:
-    """Return runs by identity; of two with the same identity, the one with metrics or with children."""
-    parents = {run.data.tags.get("mlflow.parentRunId") for run in runs}
-    known: dict[str, Run] = {}
-    for run in runs:
-        identity = run.data.tags.get("raysweep.id")
-        used = run.info.run_id in parents or not {LEVELS, CONTENT}.isdisjoint(run.data.tags)
-        if identity and (used or identity not in known):
-            known[identity] = run
-    return known

@@ -22,6 +22,8 @@ RISKS = {
     "loss_centre": "loss_centre",
     "error_centre": "error_centre",
 }
+# Columns of `measures`, and what the names of their metrics end in.
+EXCESSES = {"largest_excess": "", "centre_excess": "_centre"}
 
 
 def parameters(rows: pd.DataFrame) -> dict[str, str]:
@@ -111,6 +113,25 @@ def barriers(rows: pd.DataFrame, time: int) -> list[Value]:
     return values
 
 
+def measures(rows: pd.DataFrame, measured: pd.DataFrame, time: int) -> list[Value]:
+    """Return mean and standard deviation of the excess of every measure, for every kind of barrier.
+
+    `measured` are the rows of `measures` that belong to the barriers in `rows`. A measure of several numbers
+    is a folder of metrics.
+    """
+    kinds = rows[["barrier_id", "split"]].assign(kind=_names(rows), at=_steps(rows))
+    found = measured.merge(kinds, on=["barrier_id", "split"])
+    part = ("/" + found.part.astype(object)).fillna("")
+    names = (found.kind + "/" + found.measure + part).map(_accepted)
+    values: list[Value] = []
+    for key, same in found.groupby([names, "at"]):
+        name, step = str(key[0]), int(key[1])  # type: ignore[call-overload]
+        for column, end in EXCESSES.items():
+            values.append((f"{name}{end}", same[column].mean(), time, step))
+            values.append((f"{name}{end}_std", same[column].std(ddof=0), time, step))
+    return values
+
+
 def by_width(rows: pd.DataFrame, time: int) -> Iterator[Value]:
     """Yield mean barriers of pairs of dense networks at the end of training, with the width as the step.
 
@@ -132,10 +153,15 @@ def by_width(rows: pd.DataFrame, time: int) -> Iterator[Value]:
     for (split, line), same in chosen.groupby(["split", lines.str[:200]]):
         if same.width.nunique() < 2:
             continue
-        name = re.sub(r"[^/\w.\- :]", "_", str(line))  # what MLflow accepts
+        name = _accepted(str(line))
         for width, part in same.groupby("width"):
             for column, risk in (("loss_barrier", "loss"), ("error_barrier", "error")):
                 yield f"{split} {risk} by width/{name}", part[column].mean(), time, int(text(width))
+
+
+def _accepted(name: str) -> str:
+    """Return the name of a metric as MLflow accepts it."""
+    return re.sub(r"[^/\w.\- :]", "_", name)
 
 
 def _names(rows: pd.DataFrame) -> pd.Series:

@@ -36,7 +36,7 @@ class Batches:
         self._window, self._staged = window, range(0)
         self.per_epoch = hyperparameters.steps_per_epoch(examples)
         self._epoch = _Epoch()
-        self._augmentation = augmentation(hyperparameters.augment)
+        self._augmentation = augmentation(hyperparameters.augment, hyperparameters.augment_options)
 
     def size(self, step: int) -> int:
         """Return the number of examples of a step."""

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import torch
 
-from raysweep.accelerator.capture import Captured, Snapshot
+from raysweep.accelerator.capture import Captured, Snapshot, send
 from raysweep.training.batches import Batches
 from raysweep.training.step import Loss, Step
 
@@ -75,8 +75,8 @@ class CapturedSteps:
         self._examples[: len(rates)] = torch.stack([self._batches.examples(step) for step in steps])
         if self._draws.numel():
             drawn = [self._batches.draws(step, self._examples.shape[1]) for step in steps]
-            _send(torch.stack(drawn), self._draws)
-        _send(torch.tensor(rates), self._rates)
+            send(torch.stack(drawn), self._draws)
+        send(torch.tensor(rates), self._rates)
         self._position.zero_()
 
     def _work(self) -> None:
@@ -126,12 +126,6 @@ def _agree(plain: list[torch.Tensor], captured: list[torch.Tensor]) -> bool:
     ]
     length, difference = torch.stack(norms).tolist()
     return bool(difference <= AGREE * length) or not np.isfinite(length)
-
-
-def _send(values: torch.Tensor, to: torch.Tensor) -> None:
-    """Copy values from the host to the first rows of a tensor, without waiting for the device."""
-    rows = to[: len(values)]
-    rows.copy_(values.pin_memory() if to.is_cuda else values, non_blocking=True)
 
 
 def _generator_state(device: torch.device) -> torch.Tensor:

@@ -15,7 +15,7 @@ class Hyperparameters:
 
     `order` and `data_seed` seed all random numbers. `precision` is float32 or bfloat16 (autocast of the
     forward pass; the weights stay float32). With `drop_last`, an epoch omits the examples that do not fill
-    its last batch. `optimiser_options` are further arguments of the optimiser's function.
+    its last batch. `optimiser_options` and `augment_options` are further arguments of these functions.
     """
 
     batch_size: int
@@ -31,6 +31,7 @@ class Hyperparameters:
     channels_last: bool = False
     drop_last: bool = False
     optimiser_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    augment_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def settings(self) -> dict[str, Any]:
         """Return what the function of an optimiser may take, besides parameters and options."""

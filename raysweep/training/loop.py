@@ -11,6 +11,7 @@ from raysweep.accelerator.capture import new_stream, on
 from raysweep.accelerator.compiling import compiled, first_that_works
 from raysweep.data.registry import AUGMENTATIONS
 from raysweep.data.resident import Resident, Split, Window
+from raysweep.digest import canonical
 from raysweep.training.batches import Batches
 from raysweep.training.captured import MOST, CapturedSteps, Unfaithful
 from raysweep.training.hyperparameters import Hyperparameters
@@ -161,7 +162,8 @@ class TrainingRun:
     def _compiled_loss(self) -> Loss:
         hyperparameters = self._hyperparameters
         known: dict[object, Loss] = vars(self._template).setdefault(_LOSSES, {})
-        key = hyperparameters.augment, hyperparameters.precision, hyperparameters.channels_last
+        augment = hyperparameters.augment, canonical(hyperparameters.augment_options)
+        key = *augment, hyperparameters.precision, hyperparameters.channels_last
         if key not in known:
             loss = loss_of(stateless(self._template.train()), hyperparameters)
             known[key] = compiled(loss, self._device.type)

@@ -1,7 +1,7 @@
 """Optimisers over a module's parameters, and their state as named tensors."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -21,15 +21,12 @@ def make_optimiser(
     """Return an optimiser of a model's parameters, by the name of its function.
 
     `settings` are the keys of `train` in `SETTINGS`, and `options` further arguments of the function. Raises
-    `ValueError` for an unknown name, and `UserError` where a user's function fails or returns anything but an
+    `ValueError` for an unknown name, and `UserError` where the function fails or returns anything but an
     optimiser of parameters of this model.
     """
     function = OPTIMISERS.function(name)
     offered = {"parameters": model.parameters(), "named_parameters": model.named_parameters(), **settings}
     given = arguments(function, offered, options)
-    if not is_own(name):
-        ours: torch.optim.Optimizer = function(**given)
-        return ours
     try:
         optimiser = function(**given)
     except Exception as error:
@@ -57,40 +54,30 @@ def sgd(
     )
 
 
-def adamw(
-    parameters: Parameters,
-    learning_rate: float,
-    momentum: float,
-    weight_decay: float,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        parameters,
-        lr=learning_rate,
-        betas=(momentum, beta2),
-        eps=eps,
-        weight_decay=weight_decay,
-        fused=True,
-    )
+def _adam(kind: type[torch.optim.Adam] | type[torch.optim.AdamW]) -> Callable[..., torch.optim.Optimizer]:
+    """Return the function of Adam or AdamW, whose beta1 is `momentum`."""
+
+    def make(
+        parameters: Parameters,
+        learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+    ) -> torch.optim.Optimizer:
+        return kind(
+            parameters,
+            lr=learning_rate,
+            betas=(momentum, beta2),
+            eps=eps,
+            weight_decay=weight_decay,
+            fused=True,
+        )
+
+    return make
 
 
-def adam(
-    parameters: Parameters,
-    learning_rate: float,
-    momentum: float,
-    weight_decay: float,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-) -> torch.optim.Optimizer:
-    return torch.optim.Adam(
-        parameters,
-        lr=learning_rate,
-        betas=(momentum, beta2),
-        eps=eps,
-        weight_decay=weight_decay,
-        fused=True,
-    )
+adam, adamw = _adam(torch.optim.Adam), _adam(torch.optim.AdamW)
 
 
 def rmsprop(

@@ -39,7 +39,7 @@ def loss_of(forward: Forward, hyperparameters: Hyperparameters) -> Loss:
     Its arguments are the state of the network, the images and the labels of all training examples, the value
     of black by channel, the indices of the batch's examples, and what their augmentation has drawn.
     """
-    augment = augmentation(hyperparameters.augment).apply
+    augment = augmentation(hyperparameters.augment, hyperparameters.augment_options).apply
     channels_last = hyperparameters.channels_last
     dtype = choose("precision", hyperparameters.precision, AUTOCAST)
 

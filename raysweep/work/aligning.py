@@ -32,20 +32,23 @@ from raysweep.work.at_once import AtOnce
 from raysweep.work.data import architecture, pad_to, proved_spec, scaled_spec, spec_of
 from raysweep.work.methods import Method, method_of, permutations_of
 from raysweep.work.networks import Networks, State
+from raysweep.work.offering import offer_of
+from raysweep.work.resuming import Resuming
 from raysweep.work.unit_values import UnitValues
 
 Indices = Mapping[str, torch.Tensor]
 Row = dict[str, Any]
-EXAMPLES = 10_000  # of the training data, for a method without an option `examples`
 Similar = Mapping[tuple[Network, Network], Matrices]  # of the units of a pair, by layer group
 
 
 class Aligner:
     """Aligns networks by the methods of a sweep file, on its device."""
 
-    def __init__(self, align: Align, networks: Networks, values: UnitValues, at_once: int = 1) -> None:
+    def __init__(
+        self, align: Align, networks: Networks, values: UnitValues, resuming: Resuming, at_once: int = 1
+    ) -> None:
         """Carry out as many jobs `at_once`; their number changes no result."""
-        self._align, self._networks, self._values = align, networks, values
+        self._align, self._networks, self._values, self._resuming = align, networks, values, resuming
         self._jobs, self._reading = AtOnce(at_once, align.threads), Lock()
 
     def rows(self, jobs: Sequence[AlignmentJob], trials: dict[str, Trial]) -> list[Row]:
@@ -80,24 +83,22 @@ class Aligner:
         with self._reading:  # neither the caches nor tracing are made for several threads
             config, data = self._architecture(job.target, trials)
             spec, states = proved_spec(config), self._states(job)
+            inputs = self._networks.inputs(job.networks)
             if method.takes("models"):
                 architecture(config)  # building it draws from the global generators
         targets, sources = states[: job.stack], states[job.stack :]
-        examples = method.options.get("examples", EXAMPLES)
         given = [_copied(state) for state in states] if method.own else states  # it may write into them
-        offer = {
-            "spec": lambda: spec,
-            "scaled_spec": lambda: scaled_spec(config),
-            "blocks": lambda: spec.blocks,
-            "states": lambda: given,
-            "networks": lambda: given,  # as functions call them that take modules too
-            "target": lambda: given[0] if job.stack == 1 else targets,
-            "source": lambda: given[-1] if job.stack == 1 else sources,
-            "models": lambda: self._modules(config, given),
-            "images": lambda: data.train.first(examples).images,
-            "labels": lambda: data.train.first(examples).labels,
-            "similarities": lambda: _similarities_of(job, similar),
-        }
+        offer = offer_of(
+            spec,
+            given,
+            scaled_spec=lambda: scaled_spec(config),
+            models=lambda: self._modules(config, given),
+            images=lambda: data.train.first(method.examples).images,
+            labels=lambda: data.train.first(method.examples).labels,
+            similarities=lambda: _similarities_of(job, similar),
+            progress=lambda: self._resuming.of(job, inputs),
+            stack=job.stack,
+        )
         found = method(offer, self._seed(job))
         if isinstance(found, JointAlignment):
             return _joint(spec, states, found.permutations) | _counted(found)

@@ -14,6 +14,7 @@ from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.plan import probes as facts
+from raysweep.sweep.fields import NO_OPTIONS, Arguments
 from raysweep.sweep.train import Training
 from raysweep.symmetry import Permutation, PermutationSpec, prove
 from raysweep.work.cuda_driver import why_no_cuda
@@ -24,9 +25,21 @@ RESIDENT_PART = 0.5
 EXAMPLES = 2  # images in the batch with which a network is traced and its spec is proved
 
 
+def trained_on(
+    training: Training, config: DataConfig, data_root: str | None, download: bool, device: str = "cpu"
+) -> Resident:
+    """Load a data set as the networks of a configuration get it; see `resident`."""
+    return resident(config, data_root, download, training.scaling, device, training.scaling_options)
+
+
 @lru_cache(maxsize=2)
 def resident(
-    config: DataConfig, data_root: str | None, download: bool, scaling: str, device: str = "cpu"
+    config: DataConfig,
+    data_root: str | None,
+    download: bool,
+    scaling: str,
+    device: str = "cpu",
+    options: Arguments = NO_OPTIONS,
 ) -> Resident:
     """Load a data set onto a device, once per process; a subset is scaled like the whole data set.
 
@@ -41,7 +54,7 @@ def resident(
     arrays = load_arrays(config, data_root, download)
     inputs = 4 * arrays.train_images.size  # bytes as float32
     streams = device == "cuda" and inputs > RESIDENT_PART * free_memory(device)
-    return make_resident(arrays, torch.device(device), scaling_of(whole, scaling), streams)
+    return make_resident(arrays, torch.device(device), scaling_of(whole, scaling, options), streams)
 
 
 def model_config(training: Training, data: Resident) -> ModelConfig:

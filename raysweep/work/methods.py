@@ -11,12 +11,15 @@ from raysweep.models.seeding import seeded
 from raysweep.plan.identity import AlignmentJob
 from raysweep.registry import imported, taken
 from raysweep.sweep.align import Align
+from raysweep.sweep.method_options import ActivationMatching
 from raysweep.sweep.methods import METHODS, of_ours
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.work.offering import Offer
 from raysweep.work.origin import check_source
 
 _SEEDED = Lock()  # the global generators belong to the process, which may carry out several jobs at once
-Offer = Mapping[str, Callable[[], Any]]  # what computes an argument, by its name
+EXAMPLES = 10_000  # of the training data, for a method without an option `examples`
+OF_EXAMPLES = {"images", "labels"}  # arguments that have as many as the option `examples` says
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,19 @@ class Method:
     def takes(self, name: str) -> bool:
         """Whether the function's signature names an argument."""
         return name in inspect.signature(self.function).parameters
+
+    @property
+    def examples(self) -> int:
+        """How many training images and labels the function gets, at most."""
+        found: int = self.options.get("examples", EXAMPLES)
+        return found
+
+    def reads(self) -> set[str]:
+        """Return the options that have an effect: on the function itself, or on what it gets."""
+        found = taken(self.function, self.options)
+        if any(map(self.takes, OF_EXAMPLES)):
+            found |= {"examples"}
+        return found | (ActivationMatching.model_fields.keys() if self.takes("similarities") else set())
 
     def __call__(self, offer: Offer, seed: int) -> Any:
         """Call the function with what it takes of the offer, of the options, and with the seed.

@@ -18,7 +18,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.schema import Sections
 from raysweep.training.evaluation import Risk
-from raysweep.work.data import model_config, pad_to, resident
+from raysweep.work.data import model_config, pad_to, trained_on
 from raysweep.work.device import ways_on
 from raysweep.work.origin import check_origin
 
@@ -44,7 +44,7 @@ class Networks:
         check_origin(trial, self._train)
         whole = data_config(trial.training, trial.replicate).whole()
         source = self._train.data_root, self._train.download
-        data = resident(whole, *source, trial.training.scaling, device)
+        data = trained_on(trial.training, whole, *source, device)
         return model_config(trial.training, data), data
 
     def split(self, data: Resident, name: str) -> Split:

@@ -12,6 +12,7 @@ from raysweep.store.inputs import permutation_digest
 from raysweep.store.node_cache import NodeCache, cache_folder
 from raysweep.store.provenance import write_provenance
 from raysweep.store.results import ResultStore
+from raysweep.store.resume_points import ResumePoints
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.schema import Sections
 from raysweep.version import Driver, check_code, driver
@@ -20,6 +21,7 @@ from raysweep.work.comparing import compare_job
 from raysweep.work.device import end_if_cuda_is_broken, keep_freed_memory, make_deterministic
 from raysweep.work.networks import Networks
 from raysweep.work.provenance import provenance
+from raysweep.work.resuming import Resuming
 from raysweep.work.unit_values import UnitValues
 
 Row = dict[str, Any]
@@ -66,8 +68,10 @@ class TileWorker:
         self._networks = Networks(store, sections, limit - values)
         self._permutations = CommittedPermutations(self._results, KEPT_BYTES)
         unit_values = UnitValues(sections.align.activation_matching, values)
+        points = ResumePoints(files)
+        self._resuming = Resuming(points, sections.resources.resume_seconds, sections.align.device)
         at_once = sections.alignments_at_once
-        self._aligner = Aligner(sections.align, self._networks, unit_values, at_once)
+        self._aligner = Aligner(sections.align, self._networks, unit_values, self._resuming, at_once)
         make_deterministic(sections.align.threads)
         keep_freed_memory()
 
@@ -100,6 +104,7 @@ class TileWorker:
             self._results.commit(kind, digest([sorted(ids[kind]), splits]), [row | computed for row in found])
             for kind, found in sorted(rows.items(), reverse=True)
         ]
+        self._resuming.drop(ids["alignments"])
         return names[-1]
 
     def _rows(self, tile: Tile) -> dict[str, list[Row]]:

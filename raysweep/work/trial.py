@@ -278,6 +278,7 @@ def hyperparameters(trial: Trial, extent: Extent, level: int) -> Hyperparameters
         data_seed=trial.data_seed,
         order=order,
         augment=training.augment,
+        augment_options=training.augment_options,
         precision=training.precision,
         channels_last=training.channels_last,
         drop_last=training.drop_last,

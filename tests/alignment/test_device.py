@@ -15,13 +15,15 @@ from raysweep.alignment import (
     joint_similarities,
     layer_similarities,
     learned,
+    learned_relaxation,
     sinkhorn_rebasin,
     straight_through,
     weight_matching,
 )
+from raysweep.alignment.learned_mixtures import Mixtures, points
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry import Permutation, PermutationSpec
 from tests.pretended_device import DEVICE, pretended_device
 from tests.symmetry.blocked import SHAPE, ResNeXtBlock
 from tests.symmetry.checks import as_lists
@@ -128,6 +130,21 @@ def test_permutations_are_learned_on_a_device_as_on_the_cpu(model, method):
         found = LEARNED[method](Networks(model, DEVICE))
     one, other = (each if isinstance(each, list) else [each] for each in (expected, found))
     assert [as_lists(each) for each in one] == [as_lists(each) for each in other]
+
+
+def test_the_processor_waits_for_no_step_of_learned_permutations(monkeypatch):
+    """But for the hardened permutations after some of them."""
+    monkeypatch.setattr(learned_relaxation, "EVERY", 2)
+    with pretended_device() as waits:
+        networks = Networks("lenet", DEVICE)
+        mixtures = Mixtures(networks.spec, networks.models[0], networks.states, points(3))
+        start, examples = [Permutation.identity(networks.spec.sizes)] * 3, mixtures.examples(networks.images)
+        training, generator = learned_relaxation.Training(4, 8, 0.3, 0.2), torch.Generator().manual_seed(0)
+        found = learned_relaxation.Relaxation(mixtures, start, examples, generator, training, {}).run()
+        next(found)
+        waits.clear()
+        next(found)
+    assert waits == {"copy to cpu": 2 * len(networks.spec.sizes)}
 
 
 @pytest.mark.parametrize("kernel", ["linear", "cosine"])

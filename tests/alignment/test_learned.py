@@ -11,6 +11,9 @@ from torch import nn
 from raysweep.alignment import learned, weight_matching
 from raysweep.alignment.learned_mixtures import Mixtures, points
 from raysweep.alignment.learned_moves import carried_out, disjoint, promising
+from raysweep.alignment.learned_relaxation import Relaxation, Training
+from raysweep.alignment.progress import Progress
+from raysweep.alignment.relaxed import apply_relaxed, relaxed
 from raysweep.models.mlp import MLP
 from raysweep.symmetry import Permutation, PermutationSpec
 from tests.symmetry.blocked import SHAPE, ResNeXtBlock
@@ -101,6 +104,69 @@ def test_training_lowers_the_loss_of_mixtures_and_swaps_lower_it_further():
     trained, both = (quick(spec, states, 0, models, images, rounds=rounds) for rounds in (0, 50))
     losses = [value(spec, models[0], states, found, images) for found in (start, trained, both)]
     assert losses[0] > losses[1] > losses[2]
+
+
+def test_steps_are_those_of_adam():
+    """On the CPU with the bits of torch's own."""
+    models, spec, states = networks(3)
+    mixtures = Mixtures(spec, models[0], states, points(3))
+    examples, training = mixtures.examples(IMAGES), Training(30, 8, 0.3, 0.2)
+    start = [Permutation.identity(spec.sizes)] * 3
+    relaxation = Relaxation(mixtures, start, examples, torch.Generator().manual_seed(0), training, {})
+    assert len(list(relaxation.run())) == 2
+    logits = [{g: (torch.eye(n) / 0.2).requires_grad_() for g, n in spec.sizes.items()} for _ in range(2)]
+    generator = torch.Generator().manual_seed(0)
+    optimiser = torch.optim.Adam([each for own in logits for each in own.values()])
+    for step in range(30):
+        optimiser.param_groups[0]["lr"] = 0.3 * (1 - step / 30)
+        batch = examples.chosen(torch.randint(60, (8,), generator=generator))
+        drawn = torch.empty(3, dtype=torch.float64).exponential_(generator=generator)
+        point = (torch.from_numpy(points(3)[step % 4]) + drawn / drawn.sum()) / 2
+        moved = [
+            apply_relaxed(spec, relaxed(spec, own, 1.0, 10), state)
+            for own, state in zip(logits, states[1:], strict=True)
+        ]
+        optimiser.zero_grad()
+        mixtures.loss_at([states[0], *moved], batch, point.float()).backward()
+        optimiser.step()
+    for member, own in enumerate(logits, start=1):
+        for group, expected in own.items():
+            assert torch.equal(relaxation.state()[f"logits/{member}/{group}"], expected)
+
+
+class Ended(Exception):
+    """The process was killed."""
+
+
+class Interrupting(Progress):
+    """Notes its method's state so many times, and then ends its process."""
+
+    def __init__(self, found, left):
+        super().__init__(found)
+        self._left, self.noted = left, found
+
+    def note(self, compute):
+        if not self._left:
+            raise Ended
+        self._left, self.noted = self._left - 1, compute()
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_what_was_noted_before_a_process_was_killed_is_not_done_again(count):
+    """Wherever that was, the permutations are those of a process that was not killed."""
+    models, spec, states = networks(count, width=8)
+    ways = partial(quick, spec, states, 0, models, IMAGES, steps=60, rounds=4, noise=0.5)
+    expected, kills, found = [as_lists(each) for each in ways()], 0, {}
+    while kills < 10:
+        progress = Interrupting(found, 1)
+        try:
+            permutations = ways(progress=progress)
+            break
+        except Ended:
+            kills, found = kills + 1, progress.noted
+    assert [as_lists(each) for each in permutations] == expected
+    assert any(name.startswith("swaps/") for name in found)
+    assert kills >= 4
 
 
 def test_gains_are_those_of_a_linear_loss():

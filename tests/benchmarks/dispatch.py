@@ -145,7 +145,7 @@ def _trained(wanted: Desired) -> Done:
         (key, 0): LevelRecord(extent.total, checkpoints=dict.fromkeys(extent.checkpoints, ""))
         for key, extent in wanted.extents.items()
     }
-    return Done(records, {}, {}, frozenset())
+    return Done(records, {}, {})
 
 
 def _drive(case: Dispatch) -> None:

@@ -28,7 +28,7 @@ def test_groups_what_stays_and_the_number_of_permutations(tmp_path, monkeypatch)
     (tmp_path / "inspected.py").write_text(NETWORK)
     monkeypatch.syspath_prepend(tmp_path)
     text = "\n".join(inspection(ModelConfig("inspected:build", 8, None, "none", (1, 4, 4), 3)))
-    assert "1       8 units  free: 1.weight[0], 1.bias[0], 3.weight[1]\n" in text
+    assert "1  inner        8 units  free: 1.weight[0], 1.bias[0], 3.weight[1]\n" in text
     assert "left alone: 5 along axis 0 of 3.weight, axis 0 of 3.bias" in text
     assert "operation sort in module 4 (Sorted) at inspected.py" in text
     assert "of 13 hidden units 8 (62%) can be reordered freely" in text

@@ -36,7 +36,16 @@ def trials(root):
 
 def test_the_mean_of_aligned_networks_is_written_with_its_barriers(root, trials, digits, tmp_path):
     out = tmp_path / "merged.safetensors"
-    asked = ["--networks", "width=6 replicate=0,1", "--method", "joint", "--out", out]
+    asked = [
+        "--networks",
+        "width=6 replicate=0,1",
+        "--method",
+        "joint",
+        "--option",
+        "biases=false",
+        "--out",
+        out,
+    ]
     printed = here("merge", root, *asked).splitlines()
     names = [
         f"{trial}@0@{steps}" for trial, steps in trials.query("width == 6")[["trial_id", "steps"]].values
@@ -44,7 +53,9 @@ def test_the_mean_of_aligned_networks_is_written_with_its_barriers(root, trials,
     assert printed[0] == f"2 networks of mlp, width 6: {', '.join(names)}"
     states = [raysweep.stored_state(str(root), name) for name in names]
     test = digits.test.images, digits.test.labels
-    merged = raysweep.merge(states, digits.train.images, test=test, method="joint", model=build(mlp(6)))
+    merged = raysweep.merge(
+        states, digits.train.images, test=test, method="joint", options={"biases": False}, model=build(mlp(6))
+    )
     assert f"loss barrier {merged.before.loss_barrier:.4f} nats" in printed[1]
     assert f"loss barrier {merged.after.loss_barrier:.4f} nats" in printed[2]
     model = build(mlp(6))
@@ -52,6 +63,7 @@ def test_the_mean_of_aligned_networks_is_written_with_its_barriers(root, trials,
     assert f"test error of the mean {evaluate(model.eval(), digits.test).error:.4f}, of" in printed[3]
     with safe_open(out, "pt") as file:
         assert json.loads(file.metadata()["networks"]) == names
+        assert json.loads(file.metadata()["options"]) == {"biases": False}
     again = here("merge", root, *asked, code=2)
     assert "merged.safetensors: exists already; nothing is overwritten" in again
     repaired = here("merge", root, *asked[:-1], tmp_path / "repaired.safetensors", "--repair")
@@ -90,6 +102,12 @@ def test_networks_are_copied_with_their_configuration(root, trials, tmp_path):
         (["--networks", "replicate=0"], "has width = 7, but"),
         (["--networks", "width=6 replicate=0"], "1 networks: at least two can be merged"),
         (["--networks", "width=6", "--method", "wm"], "unknown alignment method 'wm'"),
+        (["--networks", "width=6", "--option", "steps"], "--option steps: expected name=value, such as"),
+        (["--networks", "width=6", "--option", "a=[1"], "--option a=[1: the value is not YAML"),
+        (
+            ["--networks", "width=6", "--option", "kernle=x"],
+            "align.weight_matching.kernle: did you mean 'ker",
+        ),
         (["--networks", "width=6", "--sweep", "t"], "--sweep t: there is no such sweep; under"),
         (["--networks", "ffff@0@1 eeee@0@1"], "network ffff@0@1: there is no such trial under"),
     ],

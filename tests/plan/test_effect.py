@@ -54,6 +54,8 @@ OTHERS = {  # another value for every key of `train`, beside TRAIN and the defau
 ELSEWHERE = {"dataset", "milestones", "threads", "device"}  # needs files, a schedule, cores, a GPU
 ELSEWHERE |= {
     "dataset_options",
+    "scaling_options",
+    "augment_options",
     "init_options",
     "optimiser_options",
     "schedule_options",

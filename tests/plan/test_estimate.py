@@ -1,9 +1,12 @@
 import pytest
 
-from raysweep.plan.estimate import estimate
+from raysweep.connectivity.measuring import EXAMPLES
+from raysweep.plan.estimate import cpu_hours, estimate, gpu_hours
 from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
+from raysweep.sweep.measures import MEASURES
+from raysweep.sweep.methods import METHODS
 from tests.work.plans import BASE, carry_out, contents, plan
 
 
@@ -26,18 +29,59 @@ def test_as_much_is_expected_as_is_written(optimiser, tmp_path):
     assert expected == pytest.approx(written + resume, rel=0.2)
 
 
+def costs(tmp_path, **sections):
+    """The estimate of a sweep with nothing done, and the hours of a core."""
+    base = {"name": "s", "train": {**BASE, "epochs": 1}, "compare": {"kinds": ["direct"]}}
+    merged = {key: {**base.get(key, {}), **more} for key, more in sections.items()}
+    wanted = desired(check("test", {**base, **merged}))
+    work = todo(wanted, done(wanted, Files(str(tmp_path))))
+    return estimate(wanted, work), cpu_hours(wanted, work), gpu_hours(wanted, work, "h100", everything=True)
+
+
 def test_the_training_of_permutations_is_counted(tmp_path):
     """Six operations for each product and example, as in training."""
 
-    def counted(**align):
-        sections = {"name": "s", "train": {**BASE, "epochs": 1}, "compare": {"kinds": ["direct"]}}
-        wanted = desired(check("test", sections | {"align": align}))
-        found = estimate(wanted, todo(wanted, done(wanted, Files(str(tmp_path)))))
+    def counted(batch_size):
+        options = {"steps": 3, "batch_size": batch_size}
+        align = {"methods": ["straight_through"], "straight_through": options}
+        found = costs(tmp_path, align=align)[0]
         return found.alignment_flops, found.training_flops / (2 * 1437)  # of two networks
 
-    options = {"steps": 3, "batch_size": 50}
-    assert counted(methods=["weight_matching"])[0] == 0
-    aligned, trained = counted(methods=["straight_through"], straight_through=options)
-    assert aligned == pytest.approx(3 * 50 * trained, rel=0.1)
-    both = counted(methods=["straight_through", "sinkhorn_rebasin"], straight_through=options)[0]
-    assert both == pytest.approx((3 * 50 + 200 * 1000) * trained, rel=0.1)
+    (small, trained), (large, _) = counted(50), counted(100)
+    assert large - small == pytest.approx(3 * 50 * trained, rel=0.1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_its_cost(method, tmp_path):
+    """It grows with the width, and of methods for any number of networks with theirs."""
+    align = {"methods": [method]}
+    narrow, *hours = costs(tmp_path, align=align)
+    wide = costs(tmp_path, align=align, train={"width": 12})[0]
+    assert 0 < narrow.alignment_flops < wide.alignment_flops
+    assert narrow.alignment_seconds < wide.alignment_seconds
+    assert hours[0].alignments == pytest.approx(narrow.alignment_seconds / 3600)
+    assert hours[1].alignments > 0
+    if METHODS[method].joint:
+        joint = costs(tmp_path, align=align, train={"replicates": 3}, compare={"kinds": ["joint"]})[0]
+        assert joint.alignment_flops > narrow.alignment_flops
+
+
+def test_measures_are_counted(tmp_path):
+    """On a core the 256 examples of which hidden units are needed; on a GPU a plain pass of all."""
+    plain, whole, layers = (
+        costs(tmp_path, compare={"splits": ["test"], "measures": names})
+        for names in ([], ["ensemble"], ["ensemble", "feature_connectivity"])
+    )
+    assert plain[0].barrier_flops == whole[0].barrier_flops
+    assert layers[0].barrier_flops / whole[0].barrier_flops == pytest.approx((400 + 256) / 400, rel=0.1)
+    assert plain[2].barriers < whole[2].barriers < layers[2].barriers
+    assert MEASURES["feature_connectivity"].examples == EXAMPLES
+
+
+def test_a_method_of_the_users_own_is_taken_for_weight_matching(tmp_path, monkeypatch):
+    (tmp_path / "my_method.py").write_text("def method(spec):\n    return spec.identity()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own, ours = (
+        costs(tmp_path, align={"methods": [name]})[0] for name in ("my_method:method", "weight_matching")
+    )
+    assert own == ours

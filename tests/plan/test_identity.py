@@ -99,6 +99,16 @@ def test_correlations_over_several_pixels_alone_have_a_version_of_their_own():
     assert make_alignment("weight_matching", "g", one, other, Align()).alignment_id == "6e777e05c1b5eb67812b"
 
 
+def test_permutations_that_are_learned_on_a_gpu_alone_have_a_version_of_their_own():
+    """Golden: they changed with the operations of Adam's steps there."""
+    one, other = Network("a", 0, 1), Network("b", 0, 1)
+    found = [
+        make_alignment("learned", "g", one, other, Align(device=device)).alignment_id
+        for device in ("cpu", "cuda")
+    ]
+    assert found == ["47679c47d174a4a57590", "b2f306d27a9f91733b25"]
+
+
 @pytest.mark.parametrize("method", ["weight_matching", "activation_matching"])
 def test_the_device_of_an_alignment_belongs_to_its_id(method):
     """A GPU sums in another order."""

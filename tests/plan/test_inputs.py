@@ -1,13 +1,17 @@
 """Data and augmentations of the user's own: what a plan refuses, and that it trains and compares the rest."""
 
+import hashlib
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
-from raysweep.data.load import _load_whole
+from raysweep.data.config import DataConfig
+from raysweep.data.load import _load_whole, load_arrays
+from raysweep.digest import canonical
 from raysweep.errors import UserError
 from raysweep.plan import probes
 from raysweep.plan.effect import refuse_without_effect
@@ -16,7 +20,9 @@ from raysweep.store.disk_cache import facts_folder
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
+from raysweep.tables.publishing import publish_tables
 from raysweep.version import CodeDiffers
+from raysweep.work.data import trained_on
 from raysweep.work.origin import check_origin
 from tests.readmes import marked
 from tests.work.plans import carry_out, compare_all, contents
@@ -44,7 +50,23 @@ def shorter(batch, generator):
 
 def broken(batch, generator):
     raise RuntimeError("no luck")
+
+def dimmed(batch, generator, by: float = 2.0):
+    return batch / by
+
+def halved(arrays, by: float = 2.0):
+    return arrays.train_images.mean(axis=0), by
+
+def two_channels():
+    return [0.0, 0.0], 1.0
+
+def flat():
+    return 0.0, 0.0
+
+def restless():
+    return np.random.default_rng().normal(), 1.0
 """
+IMAGES = {"dataset_options": {"shape": [1, 4, 4]}}
 TRAIN = {"dataset": "own_data:load", "scaling": "standardise", "width": 4, "epochs": 2, "batch_size": 16}
 
 
@@ -80,7 +102,7 @@ def test_networks_are_trained_and_compared_on_inputs_of_any_shape(tmp_path, shap
     carry_out(wanted, files)
     compare_all(wanted, files)
     work = todo(wanted, done(wanted, files))
-    assert (work.trials, work.alignments, work.barriers) == ([], [], [])
+    assert not work
     tables = {
         name: pd.read_parquet(tmp_path / "root" / "sweeps" / "s" / name) for name in ("trials", "barriers")
     }
@@ -101,6 +123,29 @@ def test_data_and_their_source_are_in_ids_and_options_through_the_data(module):
     for trial in wanted.trials.values():
         with pytest.raises(CodeDiffers, match=r"own_data:\w+': the file on this node"):
             check_origin(trial, wanted.sweep.sections.train)
+
+
+def test_options_of_scalings_and_augmentations_act_and_are_in_ids_and_tables(module, tmp_path):
+    chosen = {"scaling": "own_data:halved", "augment": "own_data:dimmed"}
+    wanted = [
+        planned(**chosen, **more)
+        for more in ({}, {"scaling_options": {"by": 4}}, {"augment_options": {"by": 3}})
+    ]
+    assert len(set().union(*(each.trials for each in wanted))) == 3 * 2
+    ends = []
+    for number, each in enumerate(wanted):
+        carry_out(each, Files(str(tmp_path / str(number))), align=False)
+        ends.append(sorted(contents(tmp_path / str(number)).values()))
+    assert ends[0] != ends[1] != ends[2] != ends[0]
+    files = Files(str(tmp_path / "1"))
+    publish_tables(files, wanted[1], done(wanted[1], files), [])
+    rows = pd.read_parquet(tmp_path / "1" / "sweeps" / "s" / "trials")
+    file = hashlib.sha256(module.read_bytes()).hexdigest()
+    assert {*map(str, rows.sources)} == {canonical(dict.fromkeys(("augment", "dataset", "scaling"), file))}
+    assert rows.source_digest.isna().all()  # of networks of the user's own
+    data = trained_on(wanted[1].sweep.trainings[0], DataConfig("own_data:load"), None, False)
+    inputs = load_arrays(DataConfig("own_data:load")).train_images
+    assert torch.allclose(data.train.images, torch.from_numpy((inputs - inputs.mean(axis=0)) / 4))
 
 
 def test_an_augmentation_draws_from_its_generator_alone(tmp_path):
@@ -134,6 +179,28 @@ def test_an_augmentation_draws_from_its_generator_alone(tmp_path):
         ({"augment": "own_data:careless"}, "own_data:careless': two calls under one seed differ"),
         ({"augment": "own_data:shorter"}, r"returns \(7, 6\), .* expected a tensor like the batch: \(8, 6\)"),
         ({"augment": "own_data:broken"}, "augmentation 'own_data:broken' fails: RuntimeError: no luck"),
+        (
+            {"augment": "own_data:dimmed", "augment_options": {"off": 1}},
+            "train.augment_options.off: .*'own_data:dimmed' has no such option; valid choices: by$",
+        ),
+        (
+            {"augment": "own_data:dimmed", "augment_options": {"by": "much"}},
+            "train.augment_options.by = 'much': .* takes another type",
+        ),
+        (
+            {"augment": "flip_crop", "augment_options": {"padding": -1}, **IMAGES},
+            "augmentation 'flip_crop' fails: RuntimeError",
+        ),
+        ({"augment_options": {"padding": 1}}, "'none' has no such option; it has none"),
+        ({"scaling_options": {"by": 1}}, "scaling 'standardise' has no such option; it has none"),
+        (
+            {"scaling": "own_data:halved", "scaling_options": {"by": [1]}},
+            r"train.scaling_options.by = \[1\]: .* takes another type",
+        ),
+        ({"scaling": "own_data:two_channels"}, "each a number or one for each of 6 channels: ValueError"),
+        ({"scaling": "own_data:flat"}, "expected finite numbers, and scales that are not zero"),
+        ({"scaling": "own_data:restless"}, "own_data:restless': two calls differ"),
+        ({"dataset": "own_data:load", "dataset_options": {"seed": 1.5}}, "with the options .* fails"),
     ],
     ids=str,
 )
@@ -164,5 +231,5 @@ def test_the_documented_example_is_trained(tmp_path):
     files = Files(str(tmp_path / "root"))
     carry_out(wanted, files, align=False)
     errors = [TrialStore(files).record(trial_id, 0).metrics[-1].error for trial_id in wanted.trials]
-    assert len(errors) == 4
+    assert len(errors) == 2 * 4  # of each of the options
     assert max(errors) < 0.15

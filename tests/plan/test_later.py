@@ -59,7 +59,9 @@ def test_a_new_key_at_its_default_changes_no_id(section, monkeypatch):
 
 def test_the_precision_of_barriers_was_added_in_this_way():
     def barrier(**keys):
-        return BarrierMaker(Compare.model_validate(keys), 1).make(COMPARISON).barrier_id
+        maker = BarrierMaker(Compare.model_validate(keys), 1)
+        maker.add_one(COMPARISON)
+        return list(maker.table())
 
     assert barrier() == barrier(precision="float32") != barrier(precision="bfloat16")
 

@@ -20,7 +20,7 @@ from raysweep.plan.rates import (
 )
 from raysweep.sweep.load import check
 
-NOTHING = Done({}, {}, {}, frozenset())
+NOTHING = Done({}, {}, {})
 MODELS = {VGG: "vgg16", RESNET: "resnet20"}
 
 

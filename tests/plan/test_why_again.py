@@ -8,6 +8,7 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from raysweep.plan import versions
 from raysweep.plan.identity import trial_config
@@ -60,6 +61,11 @@ def finish(files, wanted):
     rows = [{**empty, "alignment_id": identity, "digest": "d"} for identity in wanted.alignments]
     ResultStore(files).commit("alignments", next(iter(wanted.alignments)), rows)
     commit_barriers(files, wanted.barriers.values(), next(iter(wanted.barriers)))
+    empty = dict.fromkeys(RESULTS["measures"].names)
+    splits = wanted.sweep.sections.compare.splits
+    rows = [{**empty, "measure_id": key, "split": split} for key in wanted.measurements for split in splits]
+    if rows:
+        ResultStore(files).commit("measures", next(iter(wanted.measurements)), rows)
     return wanted
 
 
@@ -155,7 +161,7 @@ def test_every_version_in_use_has_its_reason():
     }
     words |= {"BARRIER": "barrier", "CUDA_BARRIER": "barrier"}
     found = {name.removesuffix("_VERSION") for name in vars(versions) if name.endswith("_VERSION")}
-    settings = {"PIXELS", "ALL_VALUES"}  # of a method
+    settings = {"PIXELS", "ALL_VALUES", "LEARNED_ON_GPU"}  # of a method
     assert found - words.keys() == {"PRUNING", "MEASURE"} | settings  # the first ones
     for name, word in words.items():
         version = getattr(versions, f"{name}_VERSION")
@@ -184,6 +190,60 @@ def test_the_function_of_the_own_network_that_changed_is_named(files, tmp_path, 
     assert said(f"import math{NETWORK}") == f"{named} the statements outside functions"
     files.delete(files.list("sources")[0])
     assert said(NETWORK.replace("nn.ReLU()", "nn.Tanh()")) == f"source of {name}.py changed"
+
+
+OWN = """
+import numpy as np
+import torch
+
+def data():
+    return np.eye(4, dtype=np.float32), np.arange(4), np.eye(4, dtype=np.float32), np.arange(4)
+
+def optimiser(parameters, learning_rate):
+    return torch.optim.SGD(parameters, lr=learning_rate)
+
+def scaling():
+    return 0.0, 16.0
+
+def method(spec):
+    return spec.identity()
+
+def measure(logits):
+    return 0.0
+"""
+NOUNS = {
+    "data": ({"train": {"dataset": "FILE:data"}}, "trials", 2),
+    "optimiser": ({"train": {"optimiser": "FILE:optimiser"}}, "trials", 2),
+    "scaling": ({"train": {"scaling": "FILE:scaling"}}, "trials", 2),
+    "method": ({"align": {"methods": ["FILE:method"]}}, "alignments", 1),
+    "measure": ({"compare": {"measures": ["FILE:measure"]}}, "measures", 2),
+}
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_the_own_function_that_changed_is_named_whatever_it_stands_for(noun, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    name = f"own_of_why_{next(NUMBERS)}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    sections, kind, count = NOUNS[noun]
+    sections = yaml.safe_load(yaml.safe_dump(sections).replace("FILE", name))
+    finish(files, plan(**sections))
+    assert why(files, plan(**sections)) == []
+    (tmp_path / f"{name}.py").write_text(f"{OWN}\ndef helper():\n    pass\n")
+    line = why(files, plan(**sections))[0]
+    assert line.startswith(f"why again: {kind} like stored ones")
+    assert line.endswith(f"but for source of {name}.py changed in function helper: {count}")
+
+
+def test_another_function_of_the_same_name_is_not_called_a_change_of_its_file(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    name = f"own_of_why_{next(NUMBERS)}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    finish(files, plan())
+    (line,) = why(files, plan({"optimiser": f"{name}:optimiser"}))
+    assert line.endswith(f"but for train.optimiser sgd -> {name}:optimiser: 2")
 
 
 def test_changes_that_no_id_notices_are_named(files, tmp_path, monkeypatch):

@@ -108,7 +108,7 @@ def test_a_new_name_is_known_to_the_schema_and_the_documentation(key):
 def test_a_new_name_is_planned(key):
     wanted, plain_one = desired(planned(**{key: "novel"})), desired(planned())
     assert not wanted.trials.keys() & plain_one.trials.keys()
-    work = todo(wanted, Done({}, frozenset(), {}, frozenset()))
+    work = todo(wanted, Done({}, {}, {}))
     assert estimate(wanted, work).bytes > 0
     assert gpu_hours(wanted, work, "h100", everything=True).training > 0
 
@@ -150,7 +150,7 @@ def test_what_an_entry_costs_and_reads_is_in_it(added):
     bytes_of = {}
     for name in ("sgd", "novel"):
         wanted = desired(planned(optimiser=name))
-        bytes_of[name] = estimate(wanted, todo(wanted, Done({}, frozenset(), {}, frozenset()))).bytes
+        bytes_of[name] = estimate(wanted, todo(wanted, Done({}, {}, {}))).bytes
     assert bytes_of["novel"] > bytes_of["sgd"]  # seven buffers in each resume point
     for unread in ({"momentum": 0.5}, {"weight_decay": 0.1}):
         with pytest.raises(Exception, match="the optimiser novel does not read it"):

@@ -13,7 +13,7 @@ from raysweep.sweep.load import load_sweep
 
 FILES = sorted((Path(__file__).parent.parent.parent / "sweeps").glob("*_cifar10.yaml"))
 EXAMPLES = {"cifar10": (50_000, 10_000), "svhn": (73_257, 26_032)}
-NOTHING = Done({}, {}, {}, frozenset())
+NOTHING = Done({}, {}, {})
 COST = re.compile(r"# Cost: [\d,]+ (networks|trials) and [\d,]+ barriers, about \S+ GPU-hours on one \w+")
 
 

@@ -100,3 +100,22 @@ def test_factors_that_change_the_function_are_refused():
         Permutation(identity.indices, {"0": torch.zeros(8)})
     with pytest.raises(ValueError, match="group 0: its factors do not fit its units"):
         Permutation(identity.indices, {"0": torch.ones(7)})
+
+
+def test_weights_under_two_names_are_scaled_alike():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.one, self.other = nn.Linear(6, 8), nn.Linear(8, 3), nn.Linear(8, 3)
+            self.other.weight = self.one.weight
+
+        def forward(self, x):
+            hidden = self.first(x).relu()
+            return self.one(hidden) + self.other(2 * hidden)
+
+    model = Tied()
+    spec = found(model)
+    drawn, state = random_monomial(spec, torch.Generator().manual_seed(0)), model.state_dict()
+    moved = spec.apply(drawn, state)
+    assert torch.equal(moved["one.weight"], moved["other.weight"])
+    assert not torch.equal(moved["one.weight"], state["one.weight"])

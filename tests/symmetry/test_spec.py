@@ -9,6 +9,7 @@ from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.symmetry import Permutation, PermutationSpec, prove
 from raysweep.symmetry.axes import Segment
+from raysweep.symmetry.randomised import randomised_network
 from tests.conftest import mlp
 from tests.symmetry.checks import parameters_of
 
@@ -45,12 +46,29 @@ def test_axes_without_effect_fail_the_proof():
         PermutationSpec.trace(model, EXAMPLE)
 
 
-def test_a_signal_that_is_lost_on_the_way_is_told_from_a_redundant_parameter():
+def deep():
+    """The outputs depend on the first layers by less than the rounding of float64."""
     layers = [layer for _ in range(25) for layer in (nn.Linear(4, 4), nn.Sigmoid())]
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), *layers, nn.Linear(4, 10))
-    with pytest.raises(SpecError, match=r"group 1: axis 0 of 1\.weight has no effect: with random") as caught:
-        PermutationSpec.trace(model, EXAMPLE)
-    assert "bias" not in str(caught.value)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 4), *layers, nn.Linear(4, 10))
+
+
+def test_groups_whose_signal_is_lost_on_the_way_are_proved_where_they_are():
+    spec = PermutationSpec.trace(deep(), EXAMPLE)
+    assert list(spec.sizes.values()) == [4] * 26
+
+
+@pytest.mark.parametrize("name", ["2.weight", "2.bias", "4.weight"])
+def test_a_wrong_spec_whose_signal_is_lost_on_the_way_fails_its_proof(name):
+    """Nothing reaches the outputs, whether all axes of the group move or not."""
+    model = deep()
+    spec = PermutationSpec.trace(model, EXAMPLE, proved=False)
+    axes = {
+        **spec.axes,
+        name: tuple(None if axis == spec.axes["2.bias"][0] else axis for axis in spec.axes[name]),
+    }
+    with pytest.raises(SpecError, match=r"group 2: .* has no effect: with random") as caught:
+        prove(PermutationSpec(axes, spec.sizes, spec.buffers), model, EXAMPLE)
+    assert "a bias" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["layers.1.bias", "layers.2.running_mean", "layers.2.running_var"])
@@ -182,3 +200,23 @@ def test_applying_a_composition_is_applying_both(seed):
     returned = spec.apply(second.compose(first).inverse(), both)
     assert all(torch.equal(both[name], composed[name]) for name in state)
     assert all(torch.equal(returned[name], state[name]) for name in state)
+
+
+def test_a_network_that_reads_what_it_wrote_under_another_name_is_proved_as_a_whole():
+    """Calls that write can be followed, unless their tensor has a view that is read afterwards."""
+
+    class Writing(nn.Module):
+        def __init__(self, by_view):
+            super().__init__()
+            self.by_view, self.first, self.last = by_view, nn.Linear(64, 8), nn.Linear(8, 10)
+
+        def forward(self, input):
+            hidden = self.first(input.flatten(1))
+            (hidden.view(-1, 8) if self.by_view else hidden).mul_(2).relu_()
+            return self.last(hidden)
+
+    for by_view in (False, True):
+        model = Writing(by_view)
+        assert PermutationSpec.trace(model, EXAMPLE).sizes == {"first": 8}
+        network = randomised_network(model, EXAMPLE, torch.Generator().manual_seed(0))
+        assert (network.rerun is None) == by_view

@@ -23,7 +23,9 @@ VALUES = {
     "subset_seed": [0, 1],
     "pixel_seed": [None, 3],
     "scaling": ["unit", "standardise"],
+    "scaling_options": [{}, {"share": 0.5}],
     "augment": ["none", "flip_crop"],
+    "augment_options": [{}, {"padding": 1}],
     "model": ["mlp", "lenet"],
     "width": [4, 8],
     "depth": [2, 3],
@@ -57,6 +59,8 @@ VALUES = {
 NEEDED = {"milestones": {"schedule": "milestones"}, "spawn_replicate": {"spawn_at": "1ep"}}
 NEEDED["compile"] = {"device": "cuda"}
 NEEDED["dataset_options"] = {"dataset": "gaussian_mixture"}
+NEEDED["scaling_options"] = {"scaling": f"{__name__}:by_share"}
+NEEDED["augment_options"] = {"augment": "flip_crop"}
 NEEDED["init_options"] = {"init": f"{__name__}:drawn"}
 NEEDED["optimiser_options"] = {"optimiser": "adamw"}
 NEEDED["schedule_options"] = {"schedule": f"{__name__}:falling"}
@@ -65,6 +69,10 @@ NEEDED["schedule_options"] = {"schedule": f"{__name__}:falling"}
 def drawn(model, generator, gain=1.0):
     for parameter in model.parameters():
         parameter.normal_(0, gain, generator=generator)
+
+
+def by_share(share=1.0):
+    return 0.0, 16 * share
 
 
 def falling(step, steps, power=1):

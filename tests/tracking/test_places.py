@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+import pandas as pd
 import pytest
 
 from raysweep.plan.plan import desired
@@ -19,6 +20,7 @@ from tests.work.plans import carry_out, compare_all
 pytestmark = pytest.mark.slow
 
 WIDTHS = (4, 8)
+MEASURES = ["calibrated_loss", "ensemble", "feature_connectivity"]
 RUNS = 1 + 2 * 2 + 2 * 2  # the sweep, its trials, and each width with and without alignment
 
 
@@ -26,7 +28,7 @@ RUNS = 1 + 2 * 2 + 2 * 2  # the sweep, its trials, and each width with and witho
 def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("finished")
     train = {"dataset": "digits", "width": list(WIDTHS), "epochs": 1, "replicates": 2}
-    compare = {"kinds": ["unaligned", "direct"], "splits": ["test"], "alphas": 3}
+    compare = {"kinds": ["unaligned", "direct"], "splits": ["test"], "alphas": 3, "measures": MEASURES}
     wanted = desired(check("test", {"name": "s", "train": train, "compare": compare}))
     carry_out(wanted, Files(str(root)))
     compare_all(wanted, Files(str(root)))
@@ -96,6 +98,34 @@ def test_means_by_width_and_data_sets(bring, finished, tmp_path):
     (root / "sweeps/s/tracking.json").write_text("{damaged")
     bring(root)
     assert client.get_metric_history(parent, line[0].key) == line
+
+
+def test_measures_are_metrics_beside_the_barriers(bring, finished, tmp_path):
+    """Each is a mean of the table, in the runs of its barriers; one that is measured later joins them."""
+    root = tmp_path / "root"
+    tables = finished[1] / "sweeps" / "s"
+    shutil.copytree(finished[1], root)
+    for path in (root / "sweeps/s/measures").iterdir():
+        pd.read_parquet(path).iloc[:0].to_parquet(path)
+    bring(root)
+    before = shown(root)[2]
+    shutil.copytree(tables / "measures", root / "sweeps/s/measures", dirs_exist_ok=True)
+    bring(root)
+    after = shown(root)[2]
+    barriers = pd.read_parquet(tables / "barriers").set_index("barrier_id")
+    measured = pd.read_parquet(tables / "measures").join(barriers[["group", "kind", "method"]], "barrier_id")
+    expected = {key: dict(run.data.metrics) for key, run in before.items()}
+    columns = [measured.group, measured.method.fillna("unaligned"), measured.kind]
+    for (group, method, kind, *parts), rows in measured.groupby(
+        [*columns, "measure", measured.part.fillna("")]
+    ):
+        name = "/".join(filter(None, (f"test/pair_{kind}", *parts)))
+        for column, end in (("largest_excess", ""), ("centre_excess", "_centre")):
+            expected[f"group {group} {method}"][f"{name}{end}"] = rows[column].mean()
+            expected[f"group {group} {method}"][f"{name}{end}_std"] = rows[column].std(ddof=0)
+    assert {key: run.data.metrics for key, run in after.items()} == expected
+    direct = next(run for key, run in after.items() if key.endswith("weight_matching")).data.metrics
+    assert {"test/pair_direct/calibrated_loss", "test/pair_direct/ensemble/loss_centre"} <= direct.keys()
 
 
 def test_what_is_deleted_in_mlflow_is_restored_or_logged_again(bring, tmp_path):

@@ -165,6 +165,20 @@ def test_what_cannot_work_is_refused_when_it_is_planned(written, key, name, said
         planned(**{key: f"mine:{name}"})
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"beta": 0.9}, "optimiser_options.beta: optimiser 'adamw' has no such option; did you mean 'beta2'"),
+        ({"beta2": "high"}, "optimiser_options.beta2 = 'high': optimiser 'adamw' takes another type"),
+        ({"beta2": 5}, "optimiser 'adamw' fails: ValueError: Invalid beta"),
+    ],
+    ids=str,
+)
+def test_options_of_our_optimisers_are_tried_too(options, said):
+    with pytest.raises(UserError, match=said):
+        planned(optimiser="adamw", optimiser_options=options)
+
+
 def test_groups_of_parameters_keep_their_shares_of_the_rate(written, digits):
     written(SHARES)
     model = initialised(mlp(), "pytorch", 0)

@@ -16,14 +16,19 @@ from raysweep.plan.record import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
 from raysweep.store.results import ResultStore
+from raysweep.store.resume_points import ResumePoints
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.tables.publishing import publish_tables
 from raysweep.version import code_digest
-from raysweep.work.data import resident
+from raysweep.work.aligning import Aligner
+from raysweep.work.data import trained_on
 from raysweep.work.inputs import TrialTask
+from raysweep.work.networks import Networks
+from raysweep.work.resuming import Resuming
 from raysweep.work.tile import Tile, TileWorker
 from raysweep.work.trial import run_trial
+from raysweep.work.unit_values import UnitValues
 
 # The first backward pass of a process starts a thread for each device that torch knows by then. Compilation
 # adds a device, and a forked process (see `killed_before`) lacks such threads; so a pass comes first.
@@ -74,8 +79,8 @@ def carry_out(
             )
             if aligned and all(finished(wanted, present, needed) for needed in extent.requires):
                 task = TrialTask(trial, extent, present.alignments)
-                config, scaling = data_config(trial.training, trial.replicate), trial.training.scaling
-                data = resident(config, sections.train.data_root, False, scaling)
+                config = data_config(trial.training, trial.replicate)
+                data = trained_on(trial.training, config, sections.train.data_root, False)
                 list(run_trial(task, data, TrialStore(files), ResultStore(files), resume_seconds, report))
                 break
         else:
@@ -84,6 +89,17 @@ def carry_out(
                 return
             worker = TileWorker(files.root, sections, code_digest())
             worker.run(Tile((ready[0],), wanted.trials))
+
+
+def aligner_of(wanted: Desired, files: Files) -> Aligner:
+    """What aligns the networks of a plan, without committing anything."""
+    sections = wanted.sweep.sections
+    return Aligner(
+        sections.align,
+        Networks(TrialStore(files), sections, 10**6),
+        UnitValues(sections.align.activation_matching, 10**6),
+        Resuming(ResumePoints(files), sections.resources.resume_seconds, sections.align.device),
+    )
 
 
 def compare_all(wanted: Desired, files: Files) -> None:

@@ -136,6 +136,14 @@ def test_a_measure_of_the_users_own(root, mine):
         record_sweep(files, wanted)
 
 
+def test_a_measure_that_cannot_be_called_is_refused_by_the_plan(mine, tmp_path):
+    (tmp_path / f"{mine}.py").write_text("def of_weights(states):\n    return 0\n")
+    with pytest.raises(
+        UserError, match=r"of_weights' requires 'states', which .* offers \(logits, end_logits"
+    ):
+        planned(f"{mine}:of_weights")
+
+
 def test_another_file_on_a_node_is_refused(root, mine):
     wanted = planned(f"{mine}:margin")
     (root.parent / f"{mine}.py").write_text(MARGIN + "# changed\n")

@@ -10,22 +10,18 @@ import yaml
 from raysweep.alignment.joint import pairwise_objective
 from raysweep.errors import UserError
 from raysweep.plan.permutations import member_prefix
-from raysweep.plan.plan import desired, done, todo
-from raysweep.plan.record import record_sweep
+from raysweep.plan.plan import desired
 from raysweep.plan.remarks import remarks
-from raysweep.plan.why_again import why_again
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.symmetry import Permutation
 from raysweep.tables.rows import alignment_row
 from raysweep.version import CodeDiffers
-from raysweep.work.aligning import Aligner
 from raysweep.work.data import proved_spec
 from raysweep.work.networks import Networks
-from raysweep.work.unit_values import UnitValues
 from tests.readmes import marked
-from tests.work.plans import BASE, carry_out
+from tests.work.plans import BASE, aligner_of, carry_out
 
 pytestmark = pytest.mark.fast
 
@@ -104,13 +100,7 @@ def aligned(files, method, kinds, options=None):
 
 
 def carried(files, wanted):
-    sections = wanted.sweep.sections
-    aligner = Aligner(
-        sections.align,
-        Networks(TrialStore(files), sections, 10**6),
-        UnitValues(sections.align.activation_matching, 10**6),
-    )
-    return wanted, aligner.rows(list(wanted.alignments.values()), wanted.trials)
+    return wanted, aligner_of(wanted, files).rows(list(wanted.alignments.values()), wanted.trials)
 
 
 def found_by(row, prefix=""):
@@ -160,12 +150,7 @@ def test_another_text_of_the_file_is_another_method(files, own, tmp_path):
         file.write("# changed\n")
     now = desired(sweep(method, ["direct"]))
     assert not wanted.alignments.keys() & now.alignments.keys()
-    sections = wanted.sweep.sections
-    aligner = Aligner(
-        sections.align,
-        Networks(TrialStore(files), sections, 0),
-        UnitValues(sections.align.activation_matching, 0),
-    )
+    aligner = aligner_of(wanted, files)
     with pytest.raises(CodeDiffers, match="the file on this node is not the one"):
         aligner.rows(list(wanted.alignments.values()), wanted.trials)
 
@@ -193,7 +178,7 @@ def test_what_does_not_fit_is_named(files, own, function, said):
 @pytest.mark.parametrize(
     ("function", "options", "said"),
     [
-        ("demanding", None, "requires 'patience', which is neither among these options nor"),
+        ("demanding", None, "requires 'patience', which is neither among its options nor"),
         ("nothing", {"patience": 3}, "nothing.patience: .* has no such option"),
         ("nothing", {"states": 3}, "nothing.states: .* is given this argument by raysweep"),
         ("absent", None, "has no 'absent'"),
@@ -228,17 +213,3 @@ def test_the_example_of_the_documentation_aligns(files, tmp_path, monkeypatch):
 def test_options_of_a_method_that_is_not_asked_for_are_refused():
     with pytest.raises(UserError, match="method_options: mine:align is not a module:function among methods"):
         check("test", {"name": "s", "train": TRAIN, "align": {"method_options": {"mine:align": {}}}})
-
-
-def test_a_plan_says_that_the_file_of_a_method_changed(tmp_path, own):
-    files, method = Files(str(tmp_path / "root")), f"{own}:shuffled"
-    asked = {"name": "s", "train": {**TRAIN, "replicates": 2}, "align": {"methods": [method]}}
-    asked["compare"] = {"kinds": ["direct"]}
-    wanted = desired(check("test", asked))
-    carry_out(wanted, files)
-    record_sweep(files, wanted)
-    with (tmp_path / f"{own}.py").open("a") as file:
-        file.write("# changed\n")
-    now = desired(check("test", asked))
-    (line,) = why_again(files, now, todo(now, done(now, files)))
-    assert line == f"why again: alignments like stored ones but for the file of {method} changed: 1"

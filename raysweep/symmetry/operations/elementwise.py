@@ -9,6 +9,7 @@ from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.operations.contracting import contract
 from raysweep.symmetry.traced import NotUnderstoodError, Traced
 
+ADDITIONS = frozenset({"add", "iadd", "radd", "sub", "isub", "rsub", "subtract"})
 _ALGEBRA = (
     *("add", "sub", "mul", "div", "truediv", "iadd", "isub", "imul", "itruediv", "ipow", "rsub", "radd"),
     *("rmul", "rdiv", "rtruediv", "rpow", "pow", "divide", "multiply", "subtract", "true_divide"),

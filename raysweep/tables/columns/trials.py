@@ -49,6 +49,12 @@ TRIALS: list[Column] = [
         "Null for raysweep's networks.",
     ),
     (
+        "sources",
+        TEXT,
+        "Those of the files of all of your own functions, as JSON by the key of `train` that names each; "
+        "null where all are raysweep's.",
+    ),
+    (
         "running_statistics",
         BOOL,
         "Whether the network keeps running statistics, as BatchNorm does.",

@@ -1,0 +1,138 @@
+"""Rotations of hidden units that enter and leave a network through linear maps alone.
+
+Where nothing but linear maps lies between the weights that write a group of units and those that read it, the
+units may be multiplied by any orthogonal matrix: the queries and keys of a head of attention, its values, and
+a residual stream that RMSNorm reads (Zhang et al. 2025, arXiv 2502.00264; Theus et al. 2025, arXiv
+2506.22712). Queries and keys, and values and outputs, may even be multiplied by any invertible matrix and its
+inverse. Orthogonal ones are the part that keeps the norms of weights, and all that is left of it where weight
+decay has made the norms of two layers smallest for their product.
+
+The gain of a norm of a residual stream multiplies unit by unit, which fixes the units. It is *folded*: the
+weights that read the norm are multiplied by it, and it becomes 1. That changes no function.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from raysweep.symmetry.scaling import Scaling, runs, scaled_state
+from raysweep.symmetry.settling import Axes
+
+State = Mapping[str, torch.Tensor]
+Matrices = Mapping[str, torch.Tensor]  # by group, (blocks, units of a block, units of a block)
+
+
+@dataclass(frozen=True)
+class Folding:
+    """How the gain of a norm is folded into the weights that read it.
+
+    `gain` is a parameter with an entry for each unit of a group. The entries of unit i along axis `dimension`
+    of another tensor `name` are multiplied by gain_i ** exponents[name, dimension], and the gain becomes 1.
+    """
+
+    gain: str
+    exponents: Mapping[tuple[str, int], int]
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """How the units of a group can be rotated, once the gains of its norms are folded.
+
+    Each of `blocks` equal runs of units has an orthogonal matrix of its own. With `keeps_mean` the matrices
+    leave the vector of ones as it is, because a LayerNorm subtracts the mean of the units.
+    """
+
+    blocks: int = 1
+    foldings: tuple[Folding, ...] = ()
+    keeps_mean: bool = False
+
+    def nearest(self, products: torch.Tensor) -> torch.Tensor:
+        """Return the allowed rotations R with the largest inner products <R, M>, in float64.
+
+        `products` holds the matrices M, shape (matrices, units, units). This is the orthogonal Procrustes
+        problem, which the singular vectors of M solve (Schoenemann 1966).
+        """
+        wanted = products.double()
+        if self.keeps_mean:
+            size = wanted.shape[-1]
+            mean = torch.full((size, size), 1 / size, dtype=torch.float64, device=wanted.device)
+            rest = torch.eye(size, dtype=torch.float64, device=wanted.device) - mean
+            # The ones are a singular vector of their own, whose value is of no account unless it is 0.
+            scale = wanted.abs().amax().clamp(min=torch.finfo(torch.float64).tiny)
+            wanted = rest @ wanted @ rest + scale * mean
+        left, _, right = torch.linalg.svd(wanted)
+        found: torch.Tensor = left @ right
+        return found
+
+    def random(self, units: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw allowed matrices for a group of so many units, shape (blocks, units of a block, again)."""
+        size = units // self.blocks
+        drawn = torch.randn(self.blocks, size, size, generator=generator, dtype=torch.float64)
+        return self.nearest(drawn)
+
+    def check(self, group: str, matrices: torch.Tensor) -> None:
+        """Raise `ValueError` for matrices under which the function of the network would change."""
+        if len(matrices) != self.blocks:
+            raise ValueError(f"group {group}: its units lie in {self.blocks} blocks, not {len(matrices)}")
+        if self.keeps_mean and not torch.allclose(matrices.sum(2), torch.ones((), dtype=torch.float64)):
+            raise ValueError(f"group {group}: a LayerNorm reads it, so its rotations must keep the mean")
+
+
+def folded_state(
+    state: State, axes: Mapping[str, Axes], rotations: Mapping[str, Rotation]
+) -> dict[str, torch.Tensor]:
+    """Return the state with all gains folded; tensors that do not change are shared.
+
+    Raises `ValueError` for a gain of zero whose norm has a bias, which cannot be divided by it.
+    """
+    result = dict(state)
+    for group, rotation in rotations.items():
+        for folding in rotation.foldings:
+            gain = result[folding.gain].detach().double().cpu()
+            if bool((gain == 1).all()):
+                continue
+            divided = [name for (name, _), exponent in folding.exponents.items() if exponent < 0]
+            if divided and bool((gain == 0).any()):
+                raise ValueError(
+                    f"{folding.gain}: a gain of 0 cannot be folded, because {divided[0]} would be divided by "
+                    "it"
+                )
+            scaling = {group: Scaling(folding.exponents, positive=True, sign=True)}
+            result |= scaled_state(result, axes, scaling, {group: gain})
+            result[folding.gain] = torch.ones_like(result[folding.gain])
+    return result
+
+
+def rotated_state(
+    state: State, axes: Mapping[str, Axes], rotations: Mapping[str, Rotation], matrices: Matrices
+) -> dict[str, torch.Tensor]:
+    """Return a folded state with the units of each group rotated; other tensors are shared.
+
+    Raises `ValueError` for a group without rotations, and for matrices that its rotations do not allow.
+    """
+    result = dict(state)
+    for group, matrix in matrices.items():
+        if group not in rotations:
+            raise ValueError(f"group {group}: no rotations of its units are known")
+        rotations[group].check(group, matrix)
+        gains = {folding.gain for folding in rotations[group].foldings}
+        for name, own in axes.items():
+            if name in gains:
+                continue
+            for dimension in range(len(own)):
+                for run in runs(own, dimension, group):
+                    result[name] = _rotated(result[name], dimension, run, matrix)
+    return result
+
+
+def _rotated(
+    tensor: torch.Tensor, dimension: int, run: tuple[int, int, int], matrix: torch.Tensor
+) -> torch.Tensor:
+    """Return a tensor with the entries of a run of units along one axis rotated, block by block."""
+    start, stop, _ = run
+    along = tensor.detach().double().movedim(dimension, 0).clone()
+    blocks, size, _ = matrix.shape
+    units = along[start:stop].reshape(blocks, size, -1)
+    along[start:stop] = (matrix.to(units.device) @ units).view_as(along[start:stop])
+    return along.movedim(0, dimension).to(tensor.dtype).contiguous()

@@ -1,0 +1,46 @@
+"""Ids in arrays: they are the same as texts, in the same order."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from raysweep.digest import digest
+from raysweep.store.ids import BYTES, FOREIGN, Ids, column, pack, pack_column, texts
+
+IDS = [digest(number) for number in range(300)]
+NOT_IDS = ["", "a", "z" * 20, "ab cd" * 4, "é" * 20, IDS[0] + "00"]
+
+
+def test_texts_come_back():
+    assert list(texts(pack(IDS))) == IDS
+    assert column(pack(IDS)).to_pylist() == IDS
+    assert len(column(pack([]))) == 0
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_a_column_is_packed_as_its_texts_are(kind):
+    chunks = [pa.array(IDS, kind).slice(7, 200), pa.array([], kind), pa.array([*NOT_IDS, IDS[3]], kind)]
+    expected = pack([*IDS[7:207], *NOT_IDS, IDS[3]])
+    assert pack_column(pa.chunked_array(chunks)).tobytes() == expected.tobytes()
+
+
+def test_what_is_no_id_is_foreign():
+    assert pack(NOT_IDS).tobytes() == FOREIGN * len(NOT_IDS)
+    assert not any(text in Ids.of(IDS) for text in NOT_IDS)
+
+
+def test_a_set_of_ids_has_an_order_and_places():
+    ids = Ids.of([*IDS, IDS[0]])
+    assert list(ids) == IDS
+    assert ids == set(IDS)
+    assert IDS[5] in ids
+    assert 5 not in ids
+    assert ids.places(pack([IDS[9], "none", IDS[0]])).tolist() == [9, -1, 0]
+    assert Ids.of().places(pack(IDS[:2])).tolist() == [-1, -1]
+
+
+def test_ids_that_end_with_zeros_are_told_apart():
+    packed = np.frombuffer(b"".join([b"a" * BYTES, b"a" * (BYTES - 1) + b"\0", bytes(BYTES)]), f"S{BYTES}")
+    assert Ids(packed).places(packed[::-1]).tolist() == [2, 1, 0]
+    assert not Ids(packed).repeated()
+    assert Ids(packed[[0, 1, 0]]).repeated()

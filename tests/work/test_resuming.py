@@ -1,0 +1,116 @@
+"""Alignments that take long go on from their resume points, with the bits of undisturbed ones."""
+
+import importlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from raysweep.cluster.run import run_sweep
+from raysweep.commands.gc import UNKNOWN, garbage
+from raysweep.commands.verify import problems
+from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.record import record_sweep
+from raysweep.store.files import Files
+from raysweep.store.results import ResultStore
+from raysweep.store.resume_points import ResumePoints
+from raysweep.sweep.load import check
+from raysweep.version import code_digest
+from raysweep.work import resuming
+from raysweep.work.tile import Tile, TileWorker
+from tests.work.plans import BASE, carry_out, compare_all, killed_before
+
+pytestmark = pytest.mark.fast
+
+learned = importlib.import_module("raysweep.alignment.learned")
+LEARNED = {"steps": 100, "batch_size": 16, "examples": 100, "rounds": 3, "candidates": 20}
+SECTIONS = {
+    "name": "s",
+    "train": {**BASE, "epochs": 1},
+    "align": {"methods": ["learned"], "learned": LEARNED},
+    "compare": {"kinds": ["direct"]},
+    "resources": {"resume_seconds": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    root, wanted = tmp_path_factory.mktemp("trained"), desired(check("test", SECTIONS))
+    carry_out(wanted, Files(str(root)), align=False)
+    return wanted, root
+
+
+@pytest.fixture
+def files(trained, tmp_path):
+    shutil.copytree(trained[1], tmp_path / "root")
+    return Files(str(tmp_path / "root"))
+
+
+def align(wanted, files):
+    """Carry out the one alignment as a worker does."""
+    worker = TileWorker(files.root, wanted.sweep.sections, code_digest())
+    worker.run(Tile(tuple(wanted.alignments.values()), wanted.trials))
+
+
+def stored(files):
+    (name,) = files.list("results/alignments")
+    (row,) = ResultStore(files).read(name).to_pylist()
+    return {key: value for key, value in row.items() if key != "seconds"}
+
+
+def killed(wanted, files):
+    """Align in a process that dies before its second resume point is in place."""
+    assert killed_before(4, Path(files.root), lambda: align(wanted, files))
+    assert ResumePoints(files).ids() == list(wanted.alignments)
+
+
+def test_a_killed_worker_leaves_a_point_from_which_the_next_one_goes_on(
+    trained, files, tmp_path, monkeypatch
+):
+    wanted, root = trained
+    undisturbed = Files(str(shutil.copytree(root, tmp_path / "undisturbed")))
+    align(wanted, undisturbed)
+    for _ in range(3):
+        killed(wanted, files)
+    monkeypatch.setattr(learned, "_start", None)  # which only an alignment from the start calls
+    align(wanted, files)
+    assert stored(files) == stored(undisturbed)
+    assert ResumePoints(files).ids() == []
+
+
+def test_on_other_hardware_an_alignment_starts_again(trained, files, monkeypatch):
+    """Its bits are those of one kind of machine."""
+    wanted, _ = trained
+    killed(wanted, files)
+    here = resuming.environment("cpu")
+    monkeypatch.setattr(resuming, "environment", lambda device: {**here, "hardware": "another"})
+    monkeypatch.setattr(learned, "_start", None)
+    with pytest.raises(TypeError, match="not callable"):
+        align(wanted, files)
+
+
+def test_points_that_nobody_needs_are_removed(trained, files):
+    wanted, _ = trained
+    record_sweep(files, wanted)
+    killed(wanted, files)
+    points, (alignment_id,) = ResumePoints(files), wanted.alignments
+    points.write("unknown", "origin", {})
+    assert {name: each.reason for name, each in garbage(files).items()} == {"resume/unknown": UNKNOWN}
+    points.drop("unknown")
+    align(wanted, files)
+    compare_all(wanted, files)
+    points.write(alignment_id, "origin", {})  # by a process that was killed before it could remove it
+    assert garbage(files)[f"resume/{alignment_id}"].reason == "the alignment is done"
+    present = done(wanted, files)
+    run_sweep(files, wanted, present, todo(wanted, present), None, None)  # with nothing to do
+    assert points.ids() == []
+
+
+def test_a_damaged_point_is_named_and_not_used(trained, files):
+    wanted, _ = trained
+    killed(wanted, files)
+    (name,) = files.list("resume")
+    files.put(name, files.get(name)[:-1])
+    assert f"{files.where(name)}: is damaged; raysweep run starts the alignment again" in problems(files)
+    align(wanted, files)
+    assert not files.list("resume")
