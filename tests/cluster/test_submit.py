@@ -144,19 +144,19 @@ def small(tmp_path):
 
 
 def test_a_job_runs_here_and_its_log_and_exit_code_come_back(cluster, small, tmp_path):
+    """Half of its trials diverge."""
     (tmp_path / "own_network.py").write_text(OWN)
-    secret = {"PYTHONPATH": str(tmp_path)}
+    path = {"PYTHONPATH": str(tmp_path)}
     command = ["submit", small, "--root", "s3://bucket/jobs", "--address", cluster]
+    command += ["--set", "train.model=own_network:net", "--set", "train.learning_rate=[0.1, 1e30]"]
     with command_lines() as lines:
-        output = raysweep(*command, "--set", "train.model=own_network:net", **secret)
+        output = raysweep(*command, code=1, **path)
     assert not any(TOKEN.encode() in line for line in lines)
-    assert "barriers" in output
-    assert "s3://bucket/jobs/sweeps/tiny" in output
     assert TOKEN not in output
-    counts = "trials 2/2, alignments 1/1, barriers 2/2, failures 0"
-    assert counts in raysweep("status", "s3://bucket/jobs", **secret)
-    failing = raysweep(*command, "--set", "train.learning_rate=1e30", code=1, **secret)
-    assert "Diverged" in failing
+    assert "Diverged" in output
+    assert "s3://bucket/jobs/sweeps/tiny" in output
+    counts = "trials 2/4, alignments 1/2, barriers 2/4, failures"
+    assert counts in raysweep("status", "s3://bucket/jobs", **path)
 
 
 @contextlib.contextmanager
