@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from raysweep.plan.across import AcrossSettings
 from raysweep.plan.barrier_table import Barriers, BarriersLeft, Measurements
 from raysweep.plan.comparisons import Comparisons
-from raysweep.plan.fitting import Rows, fitting_rows
+from raysweep.plan.fitting import Rows, fitting_rows, outdated_levels
 from raysweep.plan.identity import (
     AgreementJob,
     AlignmentJob,
@@ -99,7 +99,8 @@ class Done:
     """What the store holds: records of finished levels, the object of each alignment, and complete barriers.
 
     A barrier is complete when all its splits are there, and so is a measurement, in `measures`. The levels in
-    `stale` are finished but lack a checkpoint that the sweep asks for. The trials in `diverged` have
+    `stale` are finished but lack a checkpoint that the sweep asks for, or are `outdated`: they started from
+    objects that have other bits now, whose names these are. The trials in `diverged` have
     unfinished levels that never will be. `rows` are the committed rows by kind: only those that fit what is
     stored now count as done. Of the alignments and barriers in `unfit` there are only others,
     or of measures of them.
@@ -113,6 +114,7 @@ class Done:
     diverged: dict[str, Divergence] = field(default_factory=dict)
     rows: dict[str, Rows] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
+    outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def has(self, networks: Iterable[Network]) -> bool:
         """Whether these checkpoints can be read."""
@@ -129,6 +131,7 @@ UNFIT = (
 class Todo:
     """Desired minus done; `recomputed` counts the finished levels that are computed once more.
 
+    Those that are `outdated` are not among them, but here by themselves, as in `Done`.
     Of the alignments and barriers in `unfit` there are results, but from other checkpoints or permutations.
     Trials that have diverged are not to do. Neither is what requires them, which `lost` lists by id: its kind
     and in words why.
@@ -141,6 +144,7 @@ class Todo:
     diverged: dict[str, Divergence] = field(default_factory=dict)
     lost: dict[str, tuple[str, str]] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
+    outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.trials or self.alignments or self.barriers)
@@ -220,6 +224,8 @@ def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
     records, stale = finished_levels(TrialStore(files), wanted.sweep.name, wanted.extents)
     rows = fitting_rows(ResultStore(files), records | stale)
+    outdated = outdated_levels(records | stale, rows)
+    stale |= {level: records.pop(level) for level in outdated if level in records}
     alignments = rows["alignments"]
     unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
     measured = {wanted.measurements[key][0].barrier_id for key in unfit if key in wanted.measurements}
@@ -235,6 +241,7 @@ def done(wanted: Desired, files: Files) -> Done:
         divergences(files, unfinished) if unfinished else {},
         rows,
         frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers) | measured,
+        outdated,
     )
 
 
@@ -291,8 +298,9 @@ def todo(wanted: Desired, present: Done) -> Todo:
         [each for key, each in trials.items() if key not in gone],
         [job for key, job in alignments.items() if key not in gone],
         barriers.without(gone) if gone else barriers,
-        len(present.stale),
+        len(present.stale.keys() - present.outdated.keys()),
         present.diverged,
         lost,
         present.unfit,
+        present.outdated,
     )
