@@ -263,15 +263,12 @@ def _nearest_settings(files: Files, kind: str, text: str, done: set[str], own: d
     for each in sorted(done):
         before, what = _settings(kind, each)
         differing = _differing(before, now)
-        if what == same and len(differing) < fewest and not _later(before, now):
+        # A later version than that of now is one of networks of another kind.
+        later = any(key.startswith(VERSION) and before[key] > now.get(key, 0) for key in before)
+        if what == same and len(differing) < fewest and not later:
             fewest = len(differing)
             least = "; ".join(_setting(files, key, before, now, own) for key in differing)
     return least
-
-
-def _later(before: Keys, now: Keys) -> bool:
-    """Whether work has a later version than that of now: then it is of networks of another kind."""
-    return any(key.startswith(VERSION) and before[key] > now.get(key, 0) for key in before)
 
 
 def _setting(files: Files, key: str, before: Keys, now: Keys, own: dict[str, OwnFunction]) -> str:
