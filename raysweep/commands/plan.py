@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from raysweep.data.load import draws_split
 from raysweep.plan.estimate import Hours, cpu_hours, estimate, gpu_hours
+from raysweep.plan.fitting import outdated_words
 from raysweep.plan.fruitless import fruitless
 from raysweep.plan.missing import missing_data
 from raysweep.plan.plan import UNFIT, Desired, Todo
@@ -44,6 +45,8 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
             f"{work.recomputed:,} finished levels are computed again (the same numbers), because they lack "
             "checkpoints for which the sweep asks"
         )
+    if work.outdated:
+        lines.append(f"{outdated_words(work.outdated)}; they are trained again")
     unfit = sum(job.alignment_id in work.unfit for job in work.alignments)
     unfit += len(work.barriers.only(work.unfit))
     if unfit:

@@ -27,7 +27,7 @@ def variants(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) 
     keys = [key for key in SETTINGS if key in trials and key not in but]
     found: dict[tuple[str, str], str] = {}
     for _, same in _families(rows, trials).groupby(["dataset", "model", "norm"]):
-        words = pd.DataFrame({key: _words(key, same) for key in keys}, same.index)
+        words = pd.DataFrame({key: _words(key, same) for key in keys if _may_differ(key, same)}, same.index)
         chosen: list[str] = []
         settings = 1
         for key in words.columns[words.nunique() > 1]:
@@ -35,8 +35,8 @@ def variants(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) 
             if count > settings:
                 chosen.append(key)
                 settings = count
-        names = words[chosen].agg(", ".join, axis=1) if chosen else pd.Series("", same.index)
-        found.update(zip(zip(same.trial_id, same.group, strict=True), names, strict=True))
+        owned = zip(same.trial_id, same.group, strict=True)
+        found.update(zip(owned, _joined(words, chosen), strict=True))
     owners = zip(_first(rows), rows.group, strict=True)
     return pd.Series([found[owner] for owner in owners], rows.index, dtype=str, name="variant")
 
@@ -50,10 +50,14 @@ def prunings(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
     pruned = trials[trials.level > 0].drop_duplicates("trial_id")
     columns = [key for key in Pruning.model_fields if f"{PRUNED}{key}" in pruned]
     words = pd.DataFrame({key: pruned[f"{PRUNED}{key}"].map(partial(word_of, key)) for key in columns})
-    chosen = words.columns[words.nunique() > 1]
-    names = words[chosen].agg(", ".join, axis=1) if len(chosen) else pd.Series("", pruned.index)
+    names = _joined(words, words.columns[words.nunique() > 1])
     found = dict(zip(pruned.trial_id, names, strict=True))
     return _first(rows).map(lambda trial: found.get(trial, "")).astype(str).rename("pruning")
+
+
+def _joined(words: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """The words of some columns in each row; pandas' own `agg` makes a series of every row."""
+    return [", ".join(row) for row in words[list(columns)].itertuples(index=False)]
 
 
 def _first(rows: pd.DataFrame) -> pd.Series:
@@ -73,9 +77,16 @@ def _families(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         return listed
     pairs = zip(rows.networks, rows.group, strict=True)
     compared = {(trial_of(network), group) for networks, group in pairs for network in networks}
-    found = pd.DataFrame(sorted(compared), columns=["trial_id", "group"])
-    shared = found.merge(listed.drop(columns="group"), on="trial_id")
-    return pd.concat([listed, shared], ignore_index=True).drop_duplicates(["trial_id", "group"])
+    shared = sorted(compared.difference(zip(listed.trial_id, listed.group, strict=True)))
+    if not shared:
+        return listed
+    found = pd.DataFrame(shared, columns=["trial_id", "group"])
+    return pd.concat([listed, found.merge(listed.drop(columns="group"), on="trial_id")], ignore_index=True)
+
+
+def _may_differ(key: str, trials: pd.DataFrame) -> bool:
+    """Whether settings can have different words for a key; most keys have one value, and words take time."""
+    return key in COUNTED or len({*map(repr, trials[key].tolist())}) > 1
 
 
 def _words(key: str, trials: pd.DataFrame) -> pd.Series:

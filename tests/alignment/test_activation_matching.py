@@ -1,5 +1,6 @@
 import gc
 import sys
+from itertools import product
 
 import pytest
 import torch
@@ -44,15 +45,20 @@ def values(model, images, tensor):
     return {group: torch.stack([doubles[name] for name in names], dim=1) for group, names in nodes.items()}
 
 
-@pytest.mark.parametrize("similarity", ["inner_product", "correlation", "cosine"])
-@pytest.mark.parametrize("tensor", ["first", "last", "all"])
-@pytest.mark.parametrize("config", CONFIGS)
+TENSORS, SIMILARITIES = ("first", "last", "all"), ("inner_product", "correlation", "cosine")
+RECOVERED = {
+    *product(CONFIGS, TENSORS, SIMILARITIES[1:2]),  # what is recorded depends on the architecture
+    *product(CONFIGS[3:4], TENSORS, SIMILARITIES),  # how it is compared does not
+}
+
+
+@pytest.mark.parametrize(("config", "tensor", "similarity"), RECOVERED)
 def test_units_with_distinct_activations_are_recovered(digits, config, tensor, similarity):
     model, other = initialised(config, "kaiming_normal", 0), build(config)
     spec = PermutationSpec.trace(model, digits.train.images[:2])
     hidden = spec.random(torch.Generator().manual_seed(1))
     other.load_state_dict(spec.apply(hidden, model.state_dict()))
-    images = digits.train.images[:CHUNK]
+    images = digits.train.images[:100]
     found = activation_matching(model, other, images, tensor, similarity)
     assert found.permutation.sizes() == spec.sizes
     mine, theirs = values(model, images, tensor), values(other, images, tensor)
@@ -129,9 +135,9 @@ def batches(monkeypatch):
 
 
 def test_memory_does_not_grow_with_the_examples(digits, trained, batches):
-    images = digits.train.images.repeat(4, 1, 1, 1)[: 8 * CHUNK]
+    images = digits.train.images.repeat(2, 1, 1, 1)[: 4 * CHUNK]
     activation_matching(*networks(trained[:2]), images)
-    assert [examples for examples, _ in batches] == [CHUNK] * 16
+    assert [examples for examples, _ in batches] == [CHUNK] * 8
     assert batches[-2][1] <= batches[2][1]  # the first network's, in the last and in the second batch
 
 

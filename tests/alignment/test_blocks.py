@@ -1,7 +1,7 @@
 """Units in blocks: grouped convolutions and GroupNorm are matched as all their symmetries allow."""
 
 import copy
-from functools import partial
+from functools import cache, partial
 from itertools import combinations, permutations, product
 
 import pytest
@@ -47,10 +47,14 @@ def network(case, seed=0):
     return model
 
 
+@cache
+def spec_of(case):
+    return traced(CASES[case][0].float(), SHAPE)
+
+
 def pair(case, seed):
     """A spec, a network and a permuted copy of it."""
-    model = network(case, seed)
-    spec = traced(model, SHAPE)
+    model, spec = network(case, seed), spec_of(case)
     moved = spec.apply(spec.random(torch.Generator().manual_seed(seed + 100)), model.state_dict())
     return spec, model.state_dict(), moved
 
@@ -103,7 +107,7 @@ PARTS = ["norms that cross", "blocks in blocks", "scaled in its blocks"]  # of a
 @pytest.mark.parametrize("case", [case for case in CASES if case not in PARTS])
 def test_activations_recover_a_permuted_copy(case):
     models, images = [network(case) for _ in range(3)], torch.randn(60, *SHAPE)
-    spec = traced(models[0], SHAPE)
+    spec = spec_of(case)
     state = models[0].state_dict()
     for seed, model in enumerate(models[1:]):
         model.load_state_dict(spec.apply(spec.random(torch.Generator().manual_seed(seed)), state))
@@ -183,7 +187,7 @@ def test_many_blocks_are_recovered_though_few_are_matched_in_all_rounds():
 def test_restarts_find_the_largest_inner_product_of_all(case):
     for seed in range(3):
         one, other = (network(case, each).state_dict() for each in (seed, seed + 50))
-        spec = traced(CASES[case][0].float(), SHAPE)
+        spec = spec_of(case)
         names = list(spec.axes)
         best = max(objective(one, spec.apply(p, other), names) for p in every(spec))
         found = weight_matching(spec, one, other, 0, restarts=8)
@@ -195,7 +199,7 @@ def test_restarts_find_the_largest_inner_product_of_all(case):
 def test_no_step_lowers_the_inner_product_and_no_swap_in_the_end_raises_it(case):
     """Neither of two units in a block nor of two blocks in all their groups."""
     one, other = (network(case, seed).state_dict() for seed in (3, 4))
-    spec = traced(CASES[case][0].float(), SHAPE)
+    spec = spec_of(case)
     names, generator = [n for n in spec.axes if n not in spec.buffers], torch.Generator().manual_seed(0)
     at = spec.random(generator)
     for group in spec.sizes:
@@ -233,7 +237,7 @@ def exchanged(index, i, j):
 
 
 def test_several_checkpoints_are_matched_by_the_sum_of_their_similarities():
-    spec = traced(CASES["block of resnext"][0].float(), SHAPE)
+    spec = spec_of("block of resnext")
     ones, others = ([network("block of resnext", s + k).state_dict() for k in (0, 9)] for s in (0, 1))
     found = weight_matching(spec, ones, others, 0)
     names = [n for n in spec.axes if n not in spec.buffers]
@@ -245,7 +249,7 @@ def test_several_checkpoints_are_matched_by_the_sum_of_their_similarities():
 
 def test_the_cosine_objective_counts_all_weights_of_a_unit():
     """Those of the grouped convolution too, whose unit i of block b has the weights that read it."""
-    spec = traced(CASES["units"][0].float(), SHAPE)
+    spec = spec_of("units")
     one, other = (network("units", seed).state_dict() for seed in (0, 1))
     found = weight_matching(spec, one, other, 0, kernel="cosine")
     moved, total = spec.apply(found.permutation, other), 0.0

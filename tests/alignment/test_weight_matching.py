@@ -37,12 +37,11 @@ MODELS = list(product(MODEL_NAMES, NORMS))
 
 
 @pytest.mark.parametrize(("model", "norm"), MODELS)
-@pytest.mark.parametrize("width", [4, 6])
-def test_every_model_is_recovered_bitwise(model, norm, width):
+def test_every_model_is_recovered_bitwise(model, norm):
     """Buffers too, though they are never matched; each order of the layers once for every model."""
     shape = (5,) if MODEL_NAMES[model].tokens else (1, 8, 8)
-    config = ModelConfig(model, width, None, norm, shape, 10)
-    order = tuple(ORDERS)[(list(NORMS).index(norm) + width // 2) % len(ORDERS)]
+    config = ModelConfig(model, 4, None, norm, shape, 10)
+    order = tuple(ORDERS)[list(NORMS).index(norm)]
     spec = PermutationSpec.trace(build(config), torch.zeros(2, *shape))
     generator = torch.Generator().manual_seed(7)
     state = {
@@ -113,7 +112,7 @@ def matched(spec):
     return [name for name in spec.axes if name not in spec.buffers]
 
 
-FIVE = [
+FOUR = [
     mlp(),
     mlp(64),
     ModelConfig("lenet", 4, None, "none", (1, 8, 8), 10),
@@ -121,37 +120,37 @@ FIVE = [
 ]
 
 
-@pytest.fixture(scope="module", params=FIVE, ids=lambda config: f"{config.model}-{config.width}")
-def five(request, digits):
-    """A spec and five trained networks: ten pairs."""
+@pytest.fixture(scope="module", params=FOUR, ids=lambda config: f"{config.model}-{config.width}")
+def four(request, digits):
+    """A spec and four trained networks: six pairs."""
     states = []
-    for seed in range(5):
+    for seed in range(4):
         model = initialised(request.param, "kaiming_normal", seed)
-        TrainingRun(model, digits, settings(data_seed=seed)).advance(22)
+        TrainingRun(model, digits, settings(data_seed=seed)).advance(12)
         states.append(model.state_dict())
     return PermutationSpec.trace(build(request.param), torch.zeros(2, 1, 8, 8)), states
 
 
 @pytest.mark.parametrize("order", ["random", "forward"])
-def test_not_below_a_plain_converged_ascent(five, order):
+def test_not_below_a_plain_converged_ascent(four, order):
     """The same order of the layers leads both to the same maximum."""
-    spec, states = five
+    spec, states = four
     for one, other in combinations(states, 2):
         found = weight_matching(spec, one, other, seed=0, order=order)
         assert found.objective >= plain_ascent(spec, one, other, order) * (1 - 1e-6)
 
 
-def test_float32_reaches_the_objective_of_float64(five):
-    spec, states = five
+def test_float32_reaches_the_objective_of_float64(four):
+    spec, states = four
     for seed, pair in enumerate(combinations(states, 2)):
         narrow = weight_matching(spec, *pair, seed=seed)
         wide = weight_matching(spec, *({n: t.double() for n, t in s.items()} for s in pair), seed=seed)
         assert narrow.objective == pytest.approx(wide.objective, rel=1e-6)
 
 
-def test_no_single_layer_improves_the_end(five):
+def test_no_single_layer_improves_the_end(four):
     """Brute force: no assignment of one group, by similarities in float64, is above what was reached."""
-    spec, states = five
+    spec, states = four
     for one, other in combinations(states, 2):
         found = weight_matching(spec, one, other, seed=0)
         aligned = spec.apply(found.permutation, other)
@@ -297,9 +296,9 @@ def test_inverse_undoes(trained):
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**31), places=st.lists(st.integers(0, 11), max_size=8))
-def test_no_step_lowers_the_objective_or_raises_the_distance(five, seed, places):
+def test_no_step_lowers_the_objective_or_raises_the_distance(four, seed, places):
     """Whatever the start and the order of single groups."""
-    spec, (one, other, *_) = five
+    spec, (one, other, *_) = four
     names, groups = matched(spec), list(spec.sizes)
     at = spec.random(torch.Generator().manual_seed(seed))
     for place in places:
