@@ -15,7 +15,6 @@ from analysis.trajectory.barriers import (
     steps_per_epoch,
     trajectories,
 )
-from analysis.trajectory.figure import draw
 from analysis.trajectory.hybrids import hybrids_by_layer
 from analysis.trajectory.stacks import stacks_by_epoch
 from analysis.trajectory.text import report
@@ -25,6 +24,8 @@ from raysweep.vocabulary import Split
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/trajectory_*.png` in its folder."""
+    from analysis.trajectory.figure import draw
+
     names = ("barriers", "agreements", "trials")
     barriers, agreements, trials = (read_frame(folder, name) for name in names)
     parts = []

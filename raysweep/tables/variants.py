@@ -86,7 +86,10 @@ def _families(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 
 def _may_differ(key: str, trials: pd.DataFrame) -> bool:
     """Whether settings can have different words for a key; most keys have one value, and words take time."""
-    return key in COUNTED or len({*map(repr, trials[key].tolist())}) > 1
+    values = trials[key]
+    if values.dtype != object:
+        return key in COUNTED or values.nunique(dropna=False) > 1
+    return key in COUNTED or len({*map(repr, values.tolist())}) > 1
 
 
 def _words(key: str, trials: pd.DataFrame) -> pd.Series:
