@@ -24,8 +24,6 @@ from raysweep.vocabulary import Split
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/trajectory_*.png` in its folder."""
-    from analysis.trajectory.figure import draw
-
     names = ("barriers", "agreements", "trials")
     barriers, agreements, trials = (read_frame(folder, name) for name in names)
     parts = []
@@ -44,6 +42,8 @@ def _report(
     per_epoch: float,
     folder: Path,
 ) -> str:
+    from analysis.trajectory.figure import draw
+
     pairs, means = named(rows, per_epoch), by_epoch(rows, per_epoch)
     hybrids, stacks = hybrids_by_layer(rows, per_epoch), stacks_by_epoch(pairs)
     path = folder / "figures" / f"trajectory_{setting.stem}.png"
