@@ -316,9 +316,9 @@ from torch import nn
 def narrow(shape, classes, width):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
 
-def redundant(shape, classes, width):
+def silent(shape, classes, width):
     return nn.Sequential(
-        nn.Conv2d(1, width, 3), nn.InstanceNorm2d(width), nn.Flatten(), nn.Linear(36 * width, classes)
+        nn.Flatten(), nn.Linear(64, width), nn.Hardtanh(100, 101), nn.Linear(width, classes)
     )
 
 def broken(shape, classes, width):
@@ -340,7 +340,7 @@ def test_a_network_and_an_optimiser_of_ones_own(tiny, tmp_path, monkeypatch):
     assert "no_such_module" in here(*run, "train.model=no_such_module:net", code=2)
     assert "missing" in here(*run, "train.model=own_networks:missing", code=2)
     assert "cannot build" in here(*run, "train.model=own_networks:broken", code=2)
-    assert "0.bias has no effect" in here(*run, "train.model=own_networks:redundant", code=2)
+    assert "1.weight has no effect" in here(*run, "train.model=own_networks:silent", code=2)
 
 
 def test_bad_input_exits_with_2(tiny, tmp_path):
