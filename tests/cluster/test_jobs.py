@@ -13,7 +13,7 @@ from tests.test_run import same, tables
 WIDTHS = {"raise": 3, "hang": 4, "kill": 5}  # and 2, of which nothing is wrong
 SAID = {
     "raise": "this width cannot be computed",
-    "hang": "took longer than resources.unit_seconds = 5",
+    "hang": "took longer than resources.unit_seconds = 8",
     "kill": "ActorDiedError",
 }
 SWEEP = {
@@ -27,7 +27,7 @@ SWEEP = {
         "replicates": 2,
     },
     "compare": {"kinds": ["direct"], "splits": ["test"], "alphas": 3},
-    "resources": {"workers": 2, "unit_seconds": 5},
+    "resources": {"workers": 2, "unit_seconds": 8},
     "analyses": [],
     "tracking": {"enabled": False},
 }
