@@ -53,7 +53,7 @@ STEPS = 220  # ten epochs of 22 steps
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark as fast what is not slow, and begin with what takes longest, so that both workers end together."""
+    """Mark as fast what is not slow, and begin with what takes longest, so that all workers end together."""
     for item in items:
         if item.path.parent == TESTS and item.path.name.startswith("test_readme"):
             item.add_marker(pytest.mark.slow)

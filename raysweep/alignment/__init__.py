@@ -24,6 +24,7 @@ from raysweep.alignment.joint import JointAlignment, joint_matching
 from raysweep.alignment.joint_activations import joint_activation_matching, match_jointly
 from raysweep.alignment.learned import learned
 from raysweep.alignment.monomial_matching import monomial_matching
+from raysweep.alignment.orthogonal_matching import orthogonal_matching
 from raysweep.alignment.padding import pad, prove_padding
 from raysweep.alignment.partial_matching import (
     branch_matching,
@@ -57,6 +58,7 @@ __all__ = [
     "match_jointly",
     "match_similarities",
     "monomial_matching",
+    "orthogonal_matching",
     "pad",
     "prove_padding",
     "recorded_similarities",

@@ -9,7 +9,7 @@ from raysweep.alignment.assignments import Norms, assignment, assignment_inside,
 from raysweep.alignment.products import Indices, Similarities
 from raysweep.choices import check_names, choose
 from raysweep.symmetry import PermutationSpec
-from raysweep.symmetry.axes import Blocks, segments
+from raysweep.symmetry.axes import Blocks, Shared, groups_of, segments
 
 Order = Callable[[list[str], torch.Generator], list[str]]
 
@@ -96,7 +96,7 @@ class Ascent:
     def _blocks_moved(self, own: Blocks, indices: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
         """Match blocks and the units in them, for all groups at once; None if the objective does not rise."""
         now = {group: indices[group] for group in own.groups}
-        similar, couplings = self.products.uncoupled(own, indices), self.products.couplings(own)
+        similar, couplings = self.products.uncoupled(own, indices), self.products.couplings(own, indices)
         new = assignment_of_blocks(similar, own.count, couplings, now)
         if all(torch.equal(new[group], now[group]) for group in own.groups):
             return None
@@ -126,7 +126,7 @@ class Ascent:
             if group in blocks:
                 own = blocks[group]
                 given = {each: self.products.given(each, indices, settled) for each in own.groups}
-                indices |= assignment_of_blocks(given, own.count, self.products.couplings(own))
+                indices |= assignment_of_blocks(given, own.count, self.products.couplings(own, indices))
                 settled |= set(own.groups)
             elif group not in settled:
                 similarity = self.products.given(group, indices, settled).cpu()
@@ -191,7 +191,7 @@ class Ascent:
         return assignment_of_blocks(
             self.products.uncoupled(own, indices),
             own.count,
-            self.products.couplings(own),
+            self.products.couplings(own, indices),
             {group: indices[group] for group in own.groups},
             {group: (_positive(norms[group][0]), _positive(norms[group][1])) for group in own.groups},
         )
@@ -216,11 +216,14 @@ def neighbours_of(spec: PermutationSpec) -> dict[str, set[str]]:
     """Return, by group, the groups that share a parameter with it; itself if along two axes of one."""
     result: dict[str, set[str]] = {group: set() for group in spec.sizes}
     for axes in spec.axes.values():
-        present = [{s.group for s in segments(axis) if s.group is not None} for axis in axes if axis]
+        present = [set(groups_of(axis)) for axis in axes]
         for number, own in enumerate(present):
             others = set().union(*present[:number], *present[number + 1 :])
             for group in own:
                 result[group] |= others
+        for shared in (s for axis in axes for s in segments(axis) if isinstance(s, Shared)):
+            result[str(shared.group)].add(shared.heads)
+            result[shared.heads].add(str(shared.group))
     return result
 
 

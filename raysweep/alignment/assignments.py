@@ -45,7 +45,7 @@ def _costs(similarity: torch.Tensor) -> np.ndarray:
 def assignment_inside(similarity: torch.Tensor, count: int, index: torch.Tensor) -> torch.Tensor:
     """Return the best distinct column for each row in the block to which `index` assigns the row's block."""
     order = order_of(index, count, similarity.shape[1] // count)
-    blocks = _by_pair(similarity, count)[torch.arange(count), order]
+    blocks = by_pair(similarity, count)[torch.arange(count), order]
     inside = torch.stack([assignment(block) for block in blocks])
     return block_index(order, inside, blocks.shape[2])
 
@@ -104,8 +104,8 @@ class _PairsOfBlocks:
         self, similar: Matrices, count: int, couplings: Sequence[Coupled], norms: Norms | None
     ) -> None:
         self._count, self._couplings = count, couplings
-        self.similar = {group: _by_pair(matrix.double().cpu(), count) for group, matrix in similar.items()}
-        self._norms = {g: _by_pair(torch.outer(*both).cpu(), count) for g, both in (norms or {}).items()}
+        self.similar = {group: by_pair(matrix.double().cpu(), count) for group, matrix in similar.items()}
+        self._norms = {g: by_pair(torch.outer(*both).cpu(), count) for g, both in (norms or {}).items()}
 
     def aligned(self, pairs: torch.Tensor, start: Matrices) -> dict[str, torch.Tensor]:
         """Return the matching inside each pair of blocks that a permutation gives the block of the source."""
@@ -145,7 +145,7 @@ class _PairsOfBlocks:
         return total / self._norms[group][pairs[0], pairs[1]] if self._norms else total
 
 
-def _by_pair(similarity: torch.Tensor, count: int) -> torch.Tensor:
+def by_pair(similarity: torch.Tensor, count: int) -> torch.Tensor:
     """Return similarities as (blocks, blocks, units of the target's block, units of the source's block)."""
     rows, columns = similarity.shape
     return similarity.view(count, rows // count, count, columns // count).transpose(1, 2)

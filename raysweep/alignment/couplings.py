@@ -1,16 +1,20 @@
-"""Weights between two groups whose blocks move together: those of a grouped convolution.
+"""Weights between two groups whose blocks move together: those of a grouped convolution, and those that read
+heads which share units.
 
 Their contribution to the similarity of one group depends on how the units of the other are matched, and on
 how the blocks are matched: there are no weights between different blocks.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 
-from raysweep.symmetry.axes import Axis, Blocks, Segment, Within
+from raysweep.symmetry.axes import Axis, Blocks, Segment, Shared, Within, segments
 from raysweep.symmetry.blocks import order_of
+from raysweep.symmetry.selection import flat_selection
+from raysweep.symmetry.settling import Axes
 
 Indices = Mapping[str, torch.Tensor]
 CHUNK = 2**22  # weights that are multiplied at once, which bounds memory
@@ -21,13 +25,23 @@ class Coupled:
     """The contribution of such weights to the similarity of `group`, with the interface of a `Product`.
 
     `left` (of the target) and `right` (of the source) have the shape (blocks, units of the group in a block,
-    units of `partner` in a block, weights), in float64.
+    units of `partner` in a block, weights), in float64. The weights are those of several `networks`, along
+    `others`, axes of the source with their sizes, whose units are permuted too.
     """
 
     group: str
     partner: str
     left: torch.Tensor
     right: torch.Tensor
+    others: tuple[tuple[int, Axis | None], ...] = ()
+    networks: int = 1
+
+    def given(self, indices: Indices) -> "Coupled":
+        """Return the coupling after these permutations of the other axes."""
+        if not self.others:
+            return self
+        index = flat_selection(self.others, self.networks, indices)
+        return replace(self, right=self.right[..., index.to(self.right.device)], others=())
 
     def of_blocks(self, ones: torch.Tensor, others: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
         """Return the contribution for pairs of blocks, (pairs, units of the target, units of the source).
@@ -41,6 +55,8 @@ class Coupled:
 
     def value(self, indices: Indices) -> torch.Tensor:
         """Return the contribution between matched blocks, zero between all others, (units, units)."""
+        if self.others:
+            return self.given(indices).value(indices)
         index, size = indices[self.partner], self.right.shape[2]
         count, units, *_ = self.left.shape
         order = order_of(index, count, size)
@@ -78,12 +94,49 @@ class Coupled:
 
 
 def couplings(
-    axes: Sequence[Axis | Within | None], tensors: Sequence[Sequence[torch.Tensor]], blocks: Sequence[Blocks]
+    axes: tuple[Axes, Axes], tensors: Sequence[Sequence[torch.Tensor]], blocks: Sequence[Blocks]
 ) -> tuple[list[Coupled], set[tuple[int, int]]]:
     """Return the contributions of a parameter, and the (axis, start) of the segments that they cover.
 
-    `tensors` are those of the targets and of the sources.
+    `axes` and `tensors` are those of the targets and of the sources.
     """
+    found, covered = _of_convolution(axes[0], tensors, blocks)
+    for dimension, sides in enumerate(zip(*axes, strict=True)):
+        for (start, one), (other_start, other) in zip(*map(_starts, sides), strict=True):
+            if isinstance(one, Shared) and isinstance(other, Shared):
+                left = _by_head(tensors[0], dimension, start, one)
+                right = _by_head(tensors[1], dimension, other_start, other)
+                names, networks = (one.heads, str(one.group)), len(tensors[1])
+                others = tuple(
+                    (size, segments(axis) or None)
+                    for number, (size, axis) in enumerate(zip(tensors[1][0].shape, axes[1], strict=True))
+                    if number != dimension
+                )
+                found.append(Coupled(*names, left, right, others, networks))
+                swapped = left.transpose(1, 2), right.transpose(1, 2)
+                found.append(Coupled(*names[::-1], *swapped, others, networks))
+                covered.add((dimension, start))
+    return found, covered
+
+
+def _starts(axis: Axis | Within | None) -> list[tuple[int, Segment]]:
+    """Return the segments along an axis with the numbers of their first entries."""
+    own = segments(axis)
+    starts = accumulate((segment.size for segment in own), initial=0)
+    return list(zip(starts, own, strict=False))
+
+
+def _by_head(tensors: Sequence[torch.Tensor], dimension: int, start: int, shared: Shared) -> torch.Tensor:
+    """Return the weights of heads that share units, (blocks, heads of a block, units of a head, weights)."""
+    shape = shared.blocks, shared.count // shared.blocks, shared.size // shared.count, -1
+    parts = (tensor.detach().double().narrow(dimension, start, shared.size) for tensor in tensors)
+    return torch.cat([part.movedim(dimension, 0).reshape(shape) for part in parts], dim=3)
+
+
+def _of_convolution(
+    axes: Axes, tensors: Sequence[Sequence[torch.Tensor]], blocks: Sequence[Blocks]
+) -> tuple[list[Coupled], set[tuple[int, int]]]:
+    """Return the contributions of the weight of a grouped convolution, and what they cover."""
     if len(axes) < 2 or not isinstance(axes[1], Within) or not isinstance(axes[0], tuple):
         return [], set()
     count, found, covered = axes[1].count, [], set()

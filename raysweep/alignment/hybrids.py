@@ -21,4 +21,5 @@ def hybrid(first: Permutation, second: Permutation, groups: Collection[str]) -> 
         raise ValueError(f"unknown groups {sorted(unknown)}; valid: {', '.join(first.indices)}")
     chosen = {group: first if group in groups else second for group in second.indices}
     factors = {g: each.factors[g] for g, each in chosen.items() if g in each.factors}
-    return Permutation({g: each.indices[g] for g, each in chosen.items()}, factors)
+    rotations = {g: each.rotations[g] for g, each in chosen.items() if g in each.rotations}
+    return Permutation({g: each.indices[g] for g, each in chosen.items()}, factors, rotations)

@@ -19,8 +19,8 @@ import torch
 from raysweep.alignment.couplings import Coupled, couplings
 from raysweep.alignment.totals import total
 from raysweep.symmetry import PermutationSpec
-from raysweep.symmetry.axes import Axis, Blocks, Within, segments
-from raysweep.symmetry.selection import selection
+from raysweep.symmetry.axes import Axis, Blocks, Within, groups_of, segments
+from raysweep.symmetry.selection import flat_selection
 from raysweep.symmetry.settling import Axes
 
 State = Mapping[str, torch.Tensor]
@@ -50,7 +50,7 @@ class Product:
             for other, (size, axis) in enumerate(zip(sources[0].shape, axes[1], strict=True))
             if other != dimension
         ]
-        self.others = {s.group for _, axis in self._others for s in axis or () if s.group is not None}
+        self.others = {group for _, axis in self._others for group in groups_of(axis)}
         self._index: torch.Tensor | None = None
         self._value: torch.Tensor | None = None
 
@@ -102,10 +102,7 @@ class Product:
 
     def _current(self, indices: Indices) -> torch.Tensor:
         """Return the index of the source's rows that carries out these permutations, on the CPU."""
-        flat = torch.arange(self._networks)
-        for size, axis in self._others:
-            along = torch.arange(size) if axis is None else selection(axis, indices)
-            flat = (flat[:, None] * size + along).reshape(-1)
+        flat = flat_selection(self._others, self._networks, indices)
         along = torch.arange(self._repeat)
         return (flat[:, None] * self._repeat + along).reshape(-1)
 
@@ -160,7 +157,7 @@ class Similarities:
         for name in specs[0].axes:
             axes = specs[0].axes[name], specs[1].axes[name]
             tensors = [state[name] for state in targets], [state[name] for state in sources]
-            found, covered = couplings(axes[0], tensors, specs[0].blocks)
+            found, covered = couplings(axes, tensors, specs[0].blocks)
             for each in found:
                 self._coupled[each.group].append(each)
             self._multiply(axes, tensors, covered)
@@ -197,9 +194,9 @@ class Similarities:
         """Return, for each group in these blocks, S without the couplings to other groups of the blocks."""
         return {group: self._uncoupled(group, indices) for group in blocks.groups}
 
-    def couplings(self, blocks: Blocks) -> list[Coupled]:
-        """Return the couplings between the groups of these blocks."""
-        return [each for group in blocks.groups for each in self._coupled[group]]
+    def couplings(self, blocks: Blocks, indices: Indices) -> list[Coupled]:
+        """Return the couplings between the groups of these blocks, given the permutations of others."""
+        return [each.given(indices) for group in blocks.groups for each in self._coupled[group]]
 
     def _uncoupled(self, group: str, indices: Indices) -> torch.Tensor:
         if not self._products[group]:

@@ -15,7 +15,7 @@ import torch
 
 from raysweep.alignment.assignments import assignment, assignment_of_blocks
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.axes import Axis, Within
+from raysweep.symmetry.axes import Axis, Segment, Shared, Within
 
 State = Mapping[str, torch.Tensor]
 Matrices = Mapping[str, torch.Tensor]  # by group, (units, units); row i weighs what unit i is made of
@@ -121,12 +121,31 @@ def _along(tensor: torch.Tensor, dimension: int, axis: Axis, matrices: Matrices)
     parts = []
     for segment, part in zip(axis, tensor.split([s.size for s in axis], dim=dimension), strict=True):
         matrix = matrices.get(segment.group or "")
-        if matrix is not None:
+        if isinstance(segment, Shared):
+            part = _of_heads(part.movedim(dimension, 0), segment, matrices).movedim(0, dimension)
+        elif matrix is not None:
             matrix, units = _alike(matrix, part.unflatten(dimension, (-1, segment.repeat)))
             moved = torch.tensordot(matrix, units, dims=([1], [dimension]))
             part = moved.movedim(0, dimension).flatten(dimension, dimension + 1)
         parts.append(part)
     return torch.cat(parts, dim=dimension) if len(parts) > 1 else parts[0]
+
+
+def _of_heads(part: torch.Tensor, shared: Shared, matrices: Matrices) -> torch.Tensor:
+    """Apply matrices to heads, along the first axis, and to the units that they share."""
+    blocks, size = shared.blocks, shared.size // shared.count
+    head = _whole((Segment(shared.heads, shared.count),), shared.count, part, matrices)
+    unit = _whole((Segment(shared.group, blocks * size),), blocks * size, part, matrices)
+    heads, units = (each.unflatten(1, (blocks, -1)).unflatten(0, (blocks, -1)) for each in (head, unit))
+    values = part.unflatten(0, (blocks, -1, size))
+    result: torch.Tensor = torch.einsum("btcs,bucv,csv...->btu...", heads, _given(units), values)
+    return result.flatten(0, 2)
+
+
+def _given(units: torch.Tensor) -> torch.Tensor:
+    """Return the weights of units (blocks, units, blocks, units) given the block from which they come."""
+    mass = units.sum(dim=3, keepdim=True)
+    return units / mass.clamp(min=torch.finfo(mass.dtype).tiny)
 
 
 def _grouped(
@@ -138,10 +157,8 @@ def _grouped(
     ones, others = (
         each.unflatten(1, (within.count, -1)).unflatten(0, (within.count, -1)) for each in (row, column)
     )
-    mass = others.sum(dim=3, keepdim=True)
-    given = others / mass.clamp(min=torch.finfo(mass.dtype).tiny)
     blocks = tensor.unflatten(0, (within.count, -1))
-    result: torch.Tensor = torch.einsum("brcs,bkct,cst...->brk...", ones, given, blocks)
+    result: torch.Tensor = torch.einsum("brcs,bkct,cst...->brk...", ones, _given(others), blocks)
     return result.flatten(0, 1)
 
 

@@ -207,20 +207,23 @@ class Pool:
         return _Worker(actor, actor.node.remote())
 
     def _send(self) -> None:
-        """Send tiles to the workers that have room, as long as there are any."""
+        """Send tiles to the workers that have room, as long as there are any, and first to those without."""
         used = {worker.setting for worker in self._workers}
-        for worker in self._workers:
-            while self._has_room(worker):
-                found = self._next(worker, used)
-                if not found:
-                    return
-                tile, attempts = found
-                since = None if worker.flights else time.monotonic()
-                worker.setting, worker.idle = tile.jobs[0].setting, None
-                used.add(worker.setting)
-                flight = _Flight(tile, attempts + 1, worker, since)
-                worker.flights.append(flight)
-                self._flying[worker.actor.run_pickled.remote(pickle.dumps(tile))] = flight
+        for flights in range(IN_FLIGHT):
+            for worker in self._workers:
+                if len(worker.flights) == flights and self._has_room(worker):
+                    found = self._next(worker, used)
+                    if not found:
+                        return
+                    self._send_to(worker, *found)
+                    used.add(worker.setting)
+
+    def _send_to(self, worker: _Worker, tile: Tile, attempts: int) -> None:
+        since = None if worker.flights else time.monotonic()
+        worker.setting, worker.idle = tile.jobs[0].setting, None
+        flight = _Flight(tile, attempts + 1, worker, since)
+        worker.flights.append(flight)
+        self._flying[worker.actor.run_pickled.remote(pickle.dumps(tile))] = flight
 
     def _has_room(self, worker: _Worker) -> bool:
         """Whether a worker may be sent the next tile.

@@ -9,6 +9,7 @@ GROWTH, SHRINKAGE = 8, 2  # largest factors between tiles; one tile may be slow,
 SHARES = 8  # the ready jobs are cut into at least this many tiles per worker, of which it holds two
 QUICK = 40  # but no tile is made smaller by more than this factor, because each costs a call
 RATE = 500  # tiles a second of all workers at most: the driver spends half a millisecond or more on each
+LAST = 3  # tiles of each worker, with the two that it holds, which may be more than that
 
 
 class TileSizing:
@@ -33,8 +34,9 @@ class TileSizing:
         """
         most = self._sizes.get(kind, FIRST)
         share = -(-ready // (SHARES * workers))
-        least = min(max(at_once, self._served(kind, workers)), -(-ready // workers))
-        return max(1, least, min(most, max(share, most // QUICK)))
+        together = min(at_once, -(-ready // workers))
+        least = min(self._served(kind, workers), -(-ready // (LAST * workers)))
+        return max(1, together, least, min(most, max(share, most // QUICK)))
 
     def record(self, kind: Hashable, jobs: int, seconds: float) -> None:
         """Record that a tile with this number of jobs took this many seconds."""

@@ -16,7 +16,7 @@ from raysweep.plan.identity import data_config
 from raysweep.plan.plan import Desired
 from raysweep.plan.probes import model_config, probe_data
 from raysweep.symmetry import PermutationSpec, prove
-from raysweep.symmetry.axes import segments
+from raysweep.symmetry.axes import groups_of
 
 EXAMPLES = 2  # in the batch with which a network is traced
 NAMED = 3  # tensors of a group that are named
@@ -92,8 +92,8 @@ def _table(spec: PermutationSpec) -> Iterator[str]:
     places: dict[str, list[str]] = {group: [] for group in spec.sizes}
     for name, axes in spec.axes.items():
         for dimension, axis in enumerate(axes):
-            for group in {segment.group for segment in segments(axis)} - {None}:
-                places[str(group)].append(f"{name}[{dimension}]")
+            for group in groups_of(axis):
+                places[group].append(f"{name}[{dimension}]")
     width = max(map(len, spec.sizes), default=0)
     for group, size in spec.sizes.items():
         own = blocks.get(group)

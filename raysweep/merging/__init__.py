@@ -85,7 +85,11 @@ def merge(
     states = [module.state_dict() for module in modules]
     if any(permutation.factors for permutation in permutations):
         spec = spec.with_scalings(modules[0], examples[:2])
-    moved = [spec.apply(p, state) for p, state in zip(permutations, states, strict=True)]
+    rotated = {group for permutation in permutations for group in permutation.rotations}
+    if rotated:
+        spec = spec.with_rotations(modules[0], examples[:2])
+    folded = [spec.folded(state, rotated) for state in states]
+    moved = [spec.apply(p, state) for p, state in zip(permutations, folded, strict=True)]
     mending = _mending(modules[0], examples) if repair else NOTHING
     weights = np.full(len(moved), 1 / len(moved))
     merged = copy.deepcopy(modules[0]).eval()

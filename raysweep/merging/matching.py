@@ -53,6 +53,7 @@ def matched(
         spec,
         [module.state_dict() for module in copies],
         scaled_spec=lambda: spec.with_scalings(copies[0], images[:2]),
+        rotated_spec=lambda: spec.with_rotations(copies[0], images[:2]),
         models=lambda: copies,
         images=lambda: first,
         labels=known_labels,

@@ -19,7 +19,7 @@ from raysweep.store.memory_cache import Cache
 from raysweep.store.results import ResultStore
 from raysweep.symmetry import Permutation
 
-COLUMNS = ["alignment_id", "groups", "permutations", "factors"]
+COLUMNS = ["alignment_id", "groups", "permutations", "factors", "rotations"]
 
 KEPT_BYTES = 2**26  # of committed objects, in a process that works with few of them at a time
 
@@ -48,7 +48,7 @@ class CommittedPermutations:
         return [named_input(each, permutation_digest(self.row(each, objects[each]))) for each in alignments]
 
     def row(self, alignment_id: str, name: str) -> dict[str, Any]:
-        """Return `groups` and `permutations` of an alignment from the object of this name.
+        """Return the columns of an alignment that say what it found, from the object of this name.
 
         Raises `CorruptObject` for a damaged object.
         """
@@ -99,8 +99,21 @@ def _found(found: FoundPermutation, row: Mapping[str, Any]) -> Permutation:
             for group, factors in zip(row["groups"], row.get("factors") or (), strict=False)
             if factors
         },
+        {
+            group: _matrices(numbers, units)
+            for group, units, numbers in zip(
+                row["groups"], row["permutations"], row.get("rotations") or (), strict=False
+            )
+            if numbers
+        },
     )
     return permutation.inverse() if found.inverse else permutation
+
+
+def _matrices(numbers: list[float], units: list[int]) -> torch.Tensor:
+    """Return the rotations of a group of so many units, of which each block has a square matrix."""
+    size = len(numbers) // len(units)
+    return torch.as_tensor(numbers, dtype=torch.float64).view(-1, size, size)
 
 
 def member_prefix(member: int) -> str:

@@ -40,10 +40,10 @@ RESULTS: dict[str, pa.Schema] = {
             ("iterations", pa.int64()),
             ("groups", _TEXTS),
             ("permutations", pa.list_(pa.list_(pa.int32()))),
-            (
-                "factors",
-                pa.list_(_FLOATS),
-            ),  # of the units of each group, empty where they are 1; null without any
+            # Of the units of each group, empty where they are 1; null without any. Rotations are listed block
+            # by block and row by row.
+            ("factors", pa.list_(_FLOATS)),
+            ("rotations", pa.list_(_FLOATS)),
             ("layers", pa.list_(_LAYER)),
             ("seconds", pa.float64()),
             ("hardware", pa.string()),
@@ -101,7 +101,7 @@ RESULTS["measures"] = pa.schema(
 )
 
 # Columns that results of earlier versions lack.
-LATER = ("factors", "hardware", "software", "execution", "provenance", "inputs", "digest")
+LATER = ("factors", "rotations", "hardware", "software", "execution", "provenance", "inputs", "digest")
 
 ID = {"alignments": "alignment_id", "barriers": "barrier_id", "measures": "measure_id"}
 

@@ -11,6 +11,7 @@ ROUNDS = 10  # of swaps that small networks take; see `Learned`
 CANDIDATE = 170  # examples forward and backward that cost as much as trying one swap
 # What was usual and measured of MLPs of the widths 32 to 512 on the digits:
 SWEEPS, JOINT_SWEEPS = 15, 45  # over all layers in an ascent
+ROTATED_SWEEPS = 40  # of two ascents with rotations, of vision transformers of the widths 16 to 64
 ASCENDED = 20  # steps of Frank-Wolfe
 ROUND = 20  # steps whose calls take as long as those of a round of swaps
 RELAXED = 3  # assignments that take as long as relaxing the permutations of a step, forward and backward
@@ -144,6 +145,20 @@ class Ascent(Options):
 
     def assignments(self, networks: int) -> float:
         return _sweeps(networks)
+
+
+class OrthogonalMatching(Options):
+    streams: bool = Field(
+        default=True,
+        description="Whether residual streams that norms read are rotated, with the gains of these norms "
+        "folded, besides the units inside heads.",
+    )
+
+    def products(self, networks: int) -> float:
+        return ROTATED_SWEEPS
+
+    def assignments(self, networks: int) -> float:
+        return ROTATED_SWEEPS
 
 
 class FrankWolfe(Options):

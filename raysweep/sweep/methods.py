@@ -12,6 +12,7 @@ from raysweep.sweep.method_options import (
     FrankWolfe,
     Learned,
     Options,
+    OrthogonalMatching,
     SinkhornRebasin,
     StraightThrough,
     WeightMatching,
@@ -21,6 +22,7 @@ from raysweep.sweep.method_options import (
 OFFERED = {
     "spec": "the proved `PermutationSpec` of the networks",
     "scaled_spec": "the same with its `scalings`, the scales and signs of units that it also allows",
+    "rotated_spec": "the same with its `rotations`, the orthogonal matrices that it also allows",
     "states": "their state dicts, two or more",
     "target": "the state dict of the first network",
     "source": "that of the second",
@@ -45,8 +47,8 @@ class Method(Entry):
     `joint` is the function that aligns any number of networks at once, and `widths` the one that matches a
     narrow network to a part of a wide one; None where there is none. `stacks` says whether one permutation
     can align several checkpoints of two runs, and `tasks` whether networks of two data sets can be aligned:
-    that takes weights alone. Options that are no `columns` of the table `alignments` are in its column
-    `options`.
+    that takes weights alone. A method that `rotates` units mixes them, so that masks cannot follow. Options
+    that are no `columns` of the table `alignments` are in its column `options`.
     """
 
     options: type[Options]
@@ -54,6 +56,7 @@ class Method(Entry):
     widths: str | None = None
     stacks: bool = False
     tasks: bool = False
+    rotates: bool = False
     columns: bool = False
 
     @property
@@ -107,6 +110,13 @@ METHODS = Registry(
             Ascent,
             joint="raysweep.alignment.partial_matching:joint_branch_matching",
             tasks=True,
+        ),
+        "orthogonal_matching": Method(
+            "raysweep.alignment.orthogonal_matching:orthogonal_matching",
+            "Weight matching by permutation, and by rotation of the units inside heads and of residual "
+            "streams (Zhang et al. 2025; Theus et al. 2025).",
+            OrthogonalMatching,
+            rotates=True,
         ),
         "frank_wolfe": Method(
             "raysweep.alignment.frank_wolfe:frank_wolfe",

@@ -8,11 +8,11 @@ from raysweep.registry import is_own
 from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.fields import Strict, json_names, one_of
-from raysweep.sweep.methods import able
+from raysweep.sweep.methods import able, of_ours
 from raysweep.sweep.prune import PruneRest
 from raysweep.sweep.resources import Resources, Tracking
 from raysweep.sweep.train_rest import TrainRest
-from raysweep.vocabulary import ANALYSES, Across, Kernel, Kind, Precision
+from raysweep.vocabulary import ANALYSES, Across, Kernel, Kind, MaskPermutation, Precision
 
 Analysis = Annotated[str, BeforeValidator(one_of(ANALYSES)), json_names(ANALYSES)]
 
@@ -76,6 +76,7 @@ class Sections(Strict):
                 raise ValueError(
                     f"compare.{keys[what]}: requires {' or '.join(able(what))} among align.methods"
                 )
+        self._check_masks()
         kernel = self.align.weight_matching.kernel
         if "weight_matching" in self.align.methods and kernel != Kernel.LINEAR:
             for what in (each for each in ("joint", "widths") if asked[each]):
@@ -83,3 +84,13 @@ class Sections(Strict):
                     f"compare.{keys[what]}: weight matching does this with the kernel linear alone, not with "
                     f"align.weight_matching.kernel = {kernel}"
                 )
+
+    def _check_masks(self) -> None:
+        """Masks can be permuted, but not rotated."""
+        first = of_ours(self.align.methods[0])
+        moved = self.prune and {*self.prune.transport.permutations} - {MaskPermutation.NONE}
+        if self.prune and moved and "transport" in self.prune.branches and first and first.rotates:
+            raise ValueError(
+                "prune.branches = transport: the first of align.methods permutes the masks, and "
+                f"{self.align.methods[0]} rotates units; put another method first"
+            )

@@ -22,6 +22,21 @@ class Segment:
     why: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True)
+class Shared(Segment):
+    """The entries of heads that share the units of a group: those of values, where several heads of queries
+    read one of keys and values.
+
+    The heads are the units of another group, `heads`, one after the other. The units of both groups lie in
+    `blocks` equal blocks, which move together; entry u of a head is the uth unit of the block with the same
+    number as the head's.
+    """
+
+    heads: str = ""
+    count: int = 1  # of heads
+    blocks: int = 1
+
+
 COPIES = sys.maxsize  # marks, in the order of the groups, those of equal entries
 Axis = tuple[Segment, ...]
 
@@ -97,6 +112,17 @@ def segments(axis: Axis | Within | None) -> Axis:
     return axis.axis if isinstance(axis, Within) else axis or ()
 
 
+def groups_of(axis: Axis | Within | None) -> tuple[str, ...]:
+    """Return the groups along an axis, each once."""
+    found = (
+        group
+        for segment in segments(axis)
+        for group in (segment.group, getattr(segment, "heads", None))
+        if group is not None
+    )
+    return tuple(dict.fromkeys(found))
+
+
 def length(axis: Axis | Within) -> int:
     """Return the number of entries along an axis."""
     total = sum(segment.size for segment in segments(axis))
@@ -119,3 +145,15 @@ class Grouped:
     channels: Axis
     features: Axis
     blocks: Axis
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Heads that share units (see `Shared`): the axes of their entries, of the heads, of the units, and of
+    the blocks of both; and the operation that brings them together."""
+
+    entries: Axis
+    heads: Axis
+    units: Axis
+    blocks: Axis
+    operation: str

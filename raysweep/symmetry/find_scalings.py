@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from raysweep.digest import seed_for
-from raysweep.symmetry.axes import Within, segments
+from raysweep.symmetry.axes import Shared, Within, groups_of, segments
 from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, under_all_names
 from raysweep.symmetry.scaling import Scaling, by_unit, scaled_state
 
@@ -59,12 +59,13 @@ def find_scalings(
 
 
 def occurrences(spec: "PermutationSpec", network: RandomisedNetwork, group: str) -> list[Occurrence]:
-    """Return the axes along which a group lies, buffers first; none where one of them has blocks of rows."""
+    """Return the axes along which a group lies, buffers first; none where one of them has blocks of rows, or
+    heads that share units."""
     found = []
     for name in network.state:
         for dimension, axis in enumerate(spec.axes.get(name, ())):
-            if any(segment.group == group for segment in segments(axis)):
-                if isinstance(axis, Within):
+            if group in groups_of(axis):
+                if isinstance(axis, Within) or any(isinstance(each, Shared) for each in segments(axis)):
                     return []
                 found.append((name, dimension))
     return sorted(found, key=lambda each: each[0] not in spec.buffers)

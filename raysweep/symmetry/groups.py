@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
-from raysweep.symmetry.axes import COPIES, Axis, Grouped, Segment, length, scaled, still
+from raysweep.symmetry.axes import COPIES, Axis, Grouped, Repeated, Segment, length, scaled, still
 
 
 class Groups:
@@ -33,6 +33,7 @@ class Groups:
         self._became: dict[str, Axis] = {}  # a group that is no longer free, in terms of others
         self._blocks: dict[str, Axis] = {}  # the axis with whose entries the blocks of a group move
         self.grouped: list[Grouped] = []
+        self.repeated: list[Repeated] = []
 
     def new(self, name: str, size: int, order: tuple[int, ...] | None = None) -> Axis:
         """Return the axis of a new group; a single unit cannot move and needs no group."""

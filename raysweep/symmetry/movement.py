@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from raysweep.symmetry.axes import Blocks, segments
+from raysweep.symmetry.axes import Blocks, Shared, groups_of, segments
 from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.settling import Axes
 
@@ -54,9 +54,12 @@ def movement(
 def bound_groups(
     axes: Mapping[str, Axes], sizes: Mapping[str, int], blocks: Sequence[Blocks]
 ) -> frozenset[str]:
-    """Return the groups whose units lie in blocks, or are whole blocks of entries."""
-    entries, inside = _entries(axes), {group for each in blocks for group in each.groups}
-    return frozenset(inside | {group for group, size in sizes.items() if entries[group] > size})
+    """Return the groups whose units lie in blocks, are whole blocks of entries, or are shared by heads."""
+    inside = {group for each in blocks for group in each.groups}
+    every = [segment for each in axes.values() for axis in each for segment in segments(axis)]
+    shared = {group for each in every if isinstance(each, Shared) for group in groups_of((each,))}
+    entries = _entries(axes)
+    return frozenset(inside | shared | {group for group, size in sizes.items() if entries[group] > size})
 
 
 def _entries(axes: Mapping[str, Axes]) -> dict[str, int]:
@@ -68,7 +71,7 @@ def _entries(axes: Mapping[str, Axes]) -> dict[str, int]:
     for axis in (axis for each in axes.values() for axis in each):
         entries: Counter[str] = Counter()
         for segment in segments(axis):
-            if segment.group is not None:
-                entries[segment.group] += segment.size
+            for group in groups_of((segment,)):
+                entries[group] += segment.size
         found |= {group: min(count, found.get(group, count)) for group, count in entries.items()}
     return found

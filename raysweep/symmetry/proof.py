@@ -10,7 +10,7 @@ from torch import nn
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
 from raysweep.models.measurable import unmeasurable
-from raysweep.symmetry.axes import Axis, Within, segments
+from raysweep.symmetry.axes import Axis, Within, groups_of
 from raysweep.symmetry.blocks import block_index, together
 from raysweep.symmetry.gradients import State
 from raysweep.symmetry.permutation import Permutation
@@ -111,8 +111,8 @@ def _check_together(spec: "PermutationSpec", network: RandomisedNetwork, generat
 def _occurrences(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Occurrence]:
     for name in single_names(model):
         for dimension, axis in enumerate(spec.axes.get(name, ())):
-            for group in dict.fromkeys(segment.group for segment in segments(axis)):
-                if axis is not None and group is not None:
+            if axis is not None:
+                for group in groups_of(axis):
                     yield _Occurrence(group, name, dimension, axis)
 
 
@@ -148,7 +148,7 @@ def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: P
     axes = {
         name: spec.axes[name]
         for name in network.state
-        if any(segment.group in moving for axis in spec.axes.get(name, ()) for segment in segments(axis))
+        if any(not moving.isdisjoint(groups_of(axis)) for axis in spec.axes.get(name, ()))
     }
     return replace(spec, axes=axes).apply(permutation, {name: network.state[name] for name in axes})
 

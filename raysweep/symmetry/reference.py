@@ -71,8 +71,7 @@ RULES = (
     Rule(("glu",), "gates with what they gate"),
     Rule(
         (*RESHAPES, "channel_shuffle", "pixel_shuffle", "pixel_unshuffle"),
-        "units as blocks of entries, or blocks of units",
-        "of two joined axes that move the inner one",
+        "units as blocks of entries, or blocks of units; two joined axes, each on its own",
     ),
     Rule((*TRANSPOSITIONS,), "axes change places"),
     Rule(
@@ -81,7 +80,9 @@ RULES = (
         "units taken by number or in steps; all for conditions or several lists as an index",
     ),
     Rule(("cat", "concat", "concatenate", "stack", "repeat", "tile"), "joined groups, side by side"),
-    Rule(("expand", "expand_as", "broadcast_to"), "copies of an entry are interchangeable"),
+    Rule(
+        ("expand", "expand_as", "broadcast_to", "repeat_interleave"), "copies of an entry are interchangeable"
+    ),
     Rule(
         ("pad",),
         "padded constants are interchangeable",

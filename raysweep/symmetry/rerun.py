@@ -1,7 +1,7 @@
 """Runs those parts of a network again that depend on tensors that have changed."""
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,16 +40,15 @@ class Rerun(Listener):
     """
 
     def __init__(self, network: nn.Module, inputs: torch.Tensor, tolerance: float) -> None:
-        """Run once. Raises what the network raises, and `RuntimeError` where a tensor is read after it was
-        written to under another name."""
+        """Run once. Raises what the network raises, and `RuntimeError` for a call that writes to its
+        arguments without saying so (see `Call.may_write`)."""
         super().__init__()
         self._tolerance = tolerance
         self._stored = {id(each) for each in (*network.parameters(), *network.buffers())}
         self._known: dict[int, Result] = {}
-        self._alive: list[torch.Tensor] = []
+        self._alive: dict[int, torch.Tensor] = {}  # by identity
         self._steps: list[_Step] = []
-        self._in_memory: dict[int, list[Result]] = {}  # by address
-        self._outdated: set[Result] = set()
+        self._in_memory: dict[int, list[Result]] = {}  # whose kept values lie at an address
         with torch.no_grad(), self:
             output = network(inputs)
         leaves = pytree.tree_leaves(output)
@@ -67,31 +66,43 @@ class Rerun(Listener):
         result, found, written = call.run_and_list()
         if written and not call.may_write:
             raise RuntimeError(f"{call.name} writes to its arguments")
-        for memory in map(_memory, written):
-            self._outdated.update(self._in_memory.pop(memory, ()))
+        self._record(replace(call, args=args, kwargs=kwargs), stored, found)
+        for tensor in written:
+            self._record_in_views(tensor)
+        return result
+
+    def _record(self, call: Call, stored: frozenset[int], found: Sequence[torch.Tensor]) -> None:
         number = len(self._steps)
         for output, tensor in enumerate(found):
             self._known[id(tensor)] = Result(number, output)
             self._in_memory.setdefault(_memory(tensor), []).append(Result(number, output))
-            self._alive.append(tensor)  # so that no other tensor gets its identity
-        results = frozenset(leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Result))
-        recorded = Call(number, call.name, call.function, args, kwargs)
+            self._alive[id(tensor)] = tensor  # so that no other tensor gets its identity
+        leaves = pytree.tree_leaves((call.args, call.kwargs))
+        results = frozenset(leaf for leaf in leaves if isinstance(leaf, Result))
         # A parameter may be returned as it is, and is given other values later.
-        self._steps.append(_Step(recorded, stored, results, [each.detach() for each in found]))
-        return result
+        kept = [each.detach() for each in found]
+        self._steps.append(_Step(replace(call, number=number), stored, results, kept))
+
+    def _record_in_views(self, written: torch.Tensor) -> None:
+        """Record what a tensor that was written to says of others in its memory: of views, or of its base."""
+        for key in [key for key in self._known if key != id(written)]:
+            view = self._alive[key]
+            if _memory(view) == _memory(written):
+                entries = _entries_of(written, view)
+                if bool((entries >= 0).any()):
+                    args = self._known[key], self._known[id(written)], entries
+                    self._record(Call(0, "", _overwritten, args, {}), frozenset(), [view])
 
     def _copy(self, memories: Collection[int]) -> None:
         """Copy the kept values that lie in memory which may be written to."""
-        for result in (each for memory in memories for each in self._in_memory.get(memory, ())):
+        for result in (each for memory in memories for each in self._in_memory.pop(memory, ())):
             kept = self._steps[result.call].kept
             kept[result.output] = kept[result.output].clone()
 
     def _referred(self, tensor: torch.Tensor) -> Any:
         if id(tensor) in self._known:
-            if self._known[id(tensor)] in self._outdated:
-                raise RuntimeError("a tensor is read after it was written to under another name")
             return self._known[id(tensor)]
-        self._alive.append(tensor)
+        self._alive[id(tensor)] = tensor
         return tensor if id(tensor) in self._stored else tensor.clone()
 
     @torch.no_grad()
@@ -126,6 +137,20 @@ class Rerun(Listener):
 
         args, kwargs = pytree.tree_map(value, (step.call.args, step.call.kwargs))
         return replace(step.call, args=args, kwargs=kwargs).run_and_list()[1]
+
+
+def _entries_of(written: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
+    """Return, for each entry of a view of the same memory, its number among those of `written`, or -1."""
+    size = written.untyped_storage().nbytes() // written.element_size()
+    numbers = torch.full((size,), -1)
+    own = torch.arange(written.numel()).view(written.shape)
+    numbers.as_strided(written.shape, written.stride(), written.storage_offset()).copy_(own)
+    return numbers.as_strided(view.shape, view.stride(), view.storage_offset()).clone()
+
+
+def _overwritten(view: torch.Tensor, written: torch.Tensor, entries: torch.Tensor) -> torch.Tensor:
+    """Return a view after a tensor in its memory was written to; see `_entries_of`."""
+    return torch.where(entries >= 0, written.reshape(-1)[entries.clamp(min=0)], view)
 
 
 def _memory(tensor: torch.Tensor) -> int:

@@ -47,6 +47,11 @@ class Rotation:
     foldings: tuple[Folding, ...] = ()
     keeps_mean: bool = False
 
+    @property
+    def behind_norms(self) -> bool:
+        """Whether norms read the units, as they read a residual stream."""
+        return self.keeps_mean or bool(self.foldings)
+
     def nearest(self, products: torch.Tensor) -> torch.Tensor:
         """Return the allowed rotations R with the largest inner products <R, M>, in float64.
 

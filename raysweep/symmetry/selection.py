@@ -5,21 +5,38 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.axes import Axis, Within
+from raysweep.symmetry.axes import Axis, Shared, Within
 
 Indices = Mapping[str, torch.Tensor]
 
 
 def selection(axis: Axis, indices: Indices) -> torch.Tensor:
-    """Return the index along an axis that takes these units of each group, which may be fewer than it has."""
+    """Return the index along an axis that takes these units of each group, which may be fewer than it has.
+
+    It is on the device of the indices.
+    """
     parts, offset = [], 0
+    device = next((each.device for each in indices.values()), None)
     for segment in axis:
-        index = torch.arange(segment.size) if segment.group is None else indices[segment.group]
+        if isinstance(segment, Shared):
+            index = _of_heads(segment, indices)
+        elif segment.group is not None:
+            index = indices[segment.group]
+        else:
+            index = torch.arange(segment.size, device=device)
         if segment.repeat > 1:
-            index = (index[:, None] * segment.repeat + torch.arange(segment.repeat)).reshape(-1)
+            inside = torch.arange(segment.repeat, device=device)
+            index = (index[:, None] * segment.repeat + inside).reshape(-1)
         parts.append(index + offset)
         offset += segment.size
     return torch.cat(parts)
+
+
+def _of_heads(shared: Shared, indices: Indices) -> torch.Tensor:
+    """Return the entries of the heads that are taken: those that are the units taken of the head's block."""
+    heads, size = indices[shared.heads], shared.size // shared.count
+    inside = indices[str(shared.group)].view(shared.blocks, -1) % size
+    return (heads[:, None] * size + inside.repeat_interleave(len(heads) // shared.blocks, dim=0)).reshape(-1)
 
 
 def selection_within(axis: Within, indices: Indices, size: int, rows: int) -> torch.Tensor:
@@ -29,6 +46,18 @@ def selection_within(axis: Within, indices: Indices, size: int, rows: int) -> to
     """
     index = selection(axis.axis, indices).view(axis.count, -1) % size
     return index.repeat_interleave(rows // axis.count, dim=0)
+
+
+def flat_selection(axes: Sequence[tuple[int, Axis | None]], networks: int, indices: Indices) -> torch.Tensor:
+    """Return the index of the entries of several axes, flattened, of networks one after the other.
+
+    Each axis comes with its size.
+    """
+    flat = torch.arange(networks)
+    for size, axis in axes:
+        along = torch.arange(size) if axis is None else selection(axis, indices)
+        flat = (flat[:, None] * size + along).reshape(-1)
+    return flat
 
 
 def selected(

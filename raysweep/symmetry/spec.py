@@ -1,7 +1,7 @@
 """Which axes of which parameters move together when hidden units are reordered."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -9,7 +9,7 @@ from torch import nn
 
 from raysweep.models.given import Network, state_of
 from raysweep.models.versions import like
-from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, length, segments
+from raysweep.symmetry.axes import Axis, Blocks, Segment, Within, groups_of, length
 from raysweep.symmetry.blocks import check_blocks, random_blocks
 from raysweep.symmetry.find_rotations import find_rotations
 from raysweep.symmetry.find_scalings import find_scalings
@@ -103,17 +103,18 @@ class PermutationSpec:
         """
         return replace(self, rotations=find_rotations(self, model, example_input))
 
-    def folded(self, network: Network) -> dict[str, torch.Tensor]:
+    def folded(self, network: Network, groups: Collection[str] | None = None) -> dict[str, torch.Tensor]:
         """Return a network's state with the gains of its norms folded into the weights behind them.
 
-        This is the form in which units can be rotated, and in which rotated networks are compared. Its
-        function is that of the network. Without gains in the way of `rotations` it is the state as it is.
-        Raises `ValueError` for a gain that cannot be folded and for a state that does not fit the spec (see
-        `check_state`), and `TypeError` for what is no network.
+        This is the form in which the units of `groups` (by default of all that have `rotations`) can be
+        rotated, and in which rotated networks are compared. Its function is that of the network. Without
+        gains in the way it is the state as it is. Raises `ValueError` for a gain that cannot be folded and
+        for a state that does not fit the spec (see `check_state`), and `TypeError` for what is no network.
         """
         result = like(state_of(network, "network"))
         self.check_state(result)
-        result.update(folded_state(result, self.axes, self.rotations))
+        rotated = {g: each for g, each in self.rotations.items() if groups is None or g in groups}
+        result.update(folded_state(result, self.axes, rotated))
         return result
 
     def random(self, generator: torch.Generator) -> Permutation:
@@ -128,17 +129,18 @@ class PermutationSpec:
     def apply(self, permutation: Permutation, network: Network) -> dict[str, torch.Tensor]:
         """Return a network's state with its units reordered, multiplied and rotated.
 
-        A state whose units are rotated is `folded` first. Tensors in which nothing changes are shared.
+        Where units are rotated, gains are `folded` first. Tensors in which nothing changes are shared.
         `network` is a module or a state dict, whose versions of modules are kept. Names that the spec does
         not have are passed through. Raises `ValueError` for a permutation that does not fit this spec (see
         `check`), for factors and rotations that the `scalings` and `rotations` do not allow, and for a tensor
         that has to move but is missing or has another size, and `TypeError` for what is no network.
         """
         self.check(permutation)
-        result = self.folded(network) if permutation.rotations else like(state_of(network, "network"))
+        rotated = permutation.rotations
+        result = self.folded(network, rotated) if rotated else like(state_of(network, "network"))
         moving = permutation.moving()
         for name, axes in self.axes.items():
-            own = [any(segment.group in moving for segment in segments(axis)) for axis in axes]
+            own = [not moving.isdisjoint(groups_of(axis)) for axis in axes]
             for dimension, axis in enumerate(axes):
                 if axis is not None and own[dimension]:
                     _check_size(result, name, dimension, axis)
@@ -146,8 +148,8 @@ class PermutationSpec:
                 result[name] = selected(result[name], axes, permutation.indices, own)
         if permutation.factors:
             result.update(scaled_state(result, self.axes, self.scalings, permutation.factors))
-        if permutation.rotations:
-            result.update(rotated_state(result, self.axes, self.rotations, permutation.rotations))
+        if rotated:
+            result.update(rotated_state(result, self.axes, self.rotations, rotated))
         return result
 
     def check(self, permutation: Permutation) -> None:

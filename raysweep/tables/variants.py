@@ -35,8 +35,8 @@ def variants(rows: pd.DataFrame, trials: pd.DataFrame, but: Iterable[str] = ()) 
             if count > settings:
                 chosen.append(key)
                 settings = count
-        names = words[chosen].agg(", ".join, axis=1) if chosen else pd.Series("", same.index)
-        found.update(zip(zip(same.trial_id, same.group, strict=True), names, strict=True))
+        owned = zip(same.trial_id, same.group, strict=True)
+        found.update(zip(owned, _joined(words, chosen), strict=True))
     owners = zip(_first(rows), rows.group, strict=True)
     return pd.Series([found[owner] for owner in owners], rows.index, dtype=str, name="variant")
 
@@ -50,10 +50,14 @@ def prunings(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
     pruned = trials[trials.level > 0].drop_duplicates("trial_id")
     columns = [key for key in Pruning.model_fields if f"{PRUNED}{key}" in pruned]
     words = pd.DataFrame({key: pruned[f"{PRUNED}{key}"].map(partial(word_of, key)) for key in columns})
-    chosen = words.columns[words.nunique() > 1]
-    names = words[chosen].agg(", ".join, axis=1) if len(chosen) else pd.Series("", pruned.index)
+    names = _joined(words, words.columns[words.nunique() > 1])
     found = dict(zip(pruned.trial_id, names, strict=True))
     return _first(rows).map(lambda trial: found.get(trial, "")).astype(str).rename("pruning")
+
+
+def _joined(words: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """The words of some columns in each row; pandas' own `agg` makes a series of every row."""
+    return [", ".join(row) for row in words[list(columns)].itertuples(index=False)]
 
 
 def _first(rows: pd.DataFrame) -> pd.Series:

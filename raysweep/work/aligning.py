@@ -29,7 +29,7 @@ from raysweep.plan.permutations import member_prefix
 from raysweep.sweep.align import Align
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.work.at_once import AtOnce
-from raysweep.work.data import architecture, pad_to, proved_spec, scaled_spec, spec_of
+from raysweep.work.data import architecture, pad_to, proved_spec, rotated_spec, scaled_spec, spec_of
 from raysweep.work.methods import Method, method_of, permutations_of
 from raysweep.work.networks import Networks, State
 from raysweep.work.offering import offer_of
@@ -92,6 +92,7 @@ class Aligner:
             spec,
             given,
             scaled_spec=lambda: scaled_spec(config),
+            rotated_spec=lambda: rotated_spec(config),
             models=lambda: self._modules(config, given),
             images=lambda: data.train.first(method.examples).images,
             labels=lambda: data.train.first(method.examples).labels,
@@ -170,8 +171,13 @@ def _similarities_of(job: AlignmentJob, similar: Similar) -> Matrices | dict[tup
 
 
 def _pair(spec: PermutationSpec, targets: list[State], sources: list[State], permutation: Permutation) -> Row:
-    layers = layer_similarities(spec, targets, sources, permutation)
-    return _row(permutation.indices, layers) | {"factors": _factors(permutation)}
+    rotated = permutation.rotations
+    ones, others = ([spec.folded(state, rotated) for state in states] for states in (targets, sources))
+    layers = layer_similarities(spec, ones, others, permutation)
+    return _row(permutation.indices, layers) | {
+        "factors": _listed(permutation, permutation.factors),
+        "rotations": _listed(permutation, permutation.rotations),
+    }
 
 
 def _joint(spec: PermutationSpec, states: list[State], permutations: Sequence[Permutation]) -> Row:
@@ -190,15 +196,16 @@ def _row(indices: Indices, layers: list[LayerSimilarity]) -> Row:
         "groups": list(indices),
         "permutations": [index.tolist() for index in indices.values()],
         "factors": None,
+        "rotations": None,
         "layers": [vars(layer) for layer in layers],
     }
 
 
-def _factors(permutation: Permutation) -> list[list[float]] | None:
-    """Return the factors of the units of each group; None where no group has any."""
-    if not permutation.factors:
+def _listed(permutation: Permutation, numbers: Mapping[str, torch.Tensor]) -> list[list[float]] | None:
+    """Return the numbers of each group, such as its factors, in one list; None where no group has any."""
+    if not numbers:
         return None
-    return [permutation.factors[g].tolist() if g in permutation.factors else [] for g in permutation.indices]
+    return [numbers[group].flatten().tolist() if group in numbers else [] for group in permutation.indices]
 
 
 def _counted(found: Alignment | JointAlignment | Embedding) -> Row:

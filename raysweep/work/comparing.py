@@ -114,9 +114,11 @@ def _permuted(
     config: ModelConfig,
     permutations: CommittedPermutations,
 ) -> list[State]:
-    """Apply the permutations of a comparison to its networks."""
-    found = []
-    for state, move in zip(states, comparison.permutations, strict=True):
-        permutation = permutations.read(move, objects) if move else None
-        found.append(spec_of(config, permutation).apply(permutation, state) if permutation else state)
-    return found
+    """Apply the permutations of a comparison to its networks, all folded where units are rotated."""
+    read = [permutations.read(move, objects) if move else None for move in comparison.permutations]
+    known = [permutation for permutation in read if permutation]
+    if not known:
+        return states
+    spec, rotated = spec_of(config, *known), {group for each in known for group in each.rotations}
+    folded = [spec.folded(state, rotated) for state in states]
+    return [spec.apply(each, state) if each else state for each, state in zip(read, folded, strict=True)]

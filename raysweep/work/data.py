@@ -101,6 +101,18 @@ def scaled_spec(config: ModelConfig) -> PermutationSpec:
     return proved_spec(config).with_scalings(build(config), torch.zeros(EXAMPLES, *config.shape))
 
 
-def spec_of(config: ModelConfig, permutation: Permutation) -> PermutationSpec:
-    """Return a spec that applies a permutation, with its scales and signs if any. Raises `SpecError`."""
-    return scaled_spec(config) if permutation.factors else proved_spec(config)
+@lru_cache(maxsize=8)
+def rotated_spec(config: ModelConfig) -> PermutationSpec:
+    """Find, besides, the rotations of units, once per process. Raises `SpecError`."""
+    return proved_spec(config).with_rotations(build(config), torch.zeros(EXAMPLES, *config.shape))
+
+
+def spec_of(config: ModelConfig, *permutations: Permutation) -> PermutationSpec:
+    """Return a spec that applies permutations, with their scales and signs, or rotations, if any.
+
+    Raises `SpecError`.
+    """
+    if any(permutation.rotations for permutation in permutations):
+        return rotated_spec(config)
+    scaled = any(permutation.factors for permutation in permutations)
+    return scaled_spec(config) if scaled else proved_spec(config)

@@ -103,8 +103,10 @@ def permutations_of(found: Any, spec: PermutationSpec, count: int, name: str) ->
             "Permutations"
         )
     for permutation in each:
-        if permutation.factors:
-            raise ValueError(f"alignment method {name!r}: only permutations are stored, without factors")
+        if permutation.factors or permutation.rotations:
+            raise ValueError(
+                f"alignment method {name!r}: only permutations are stored, without factors and rotations"
+            )
         try:
             spec.check(permutation)
         except ValueError as error:

@@ -18,6 +18,7 @@ def offer_of(
     states: Sequence[State],
     *,
     scaled_spec: Callable[[], PermutationSpec],
+    rotated_spec: Callable[[], PermutationSpec],
     models: Callable[[], list[nn.Module]],
     images: Callable[[], torch.Tensor],
     labels: Callable[[], torch.Tensor],
@@ -34,6 +35,7 @@ def offer_of(
     return {
         "spec": lambda: spec,
         "scaled_spec": scaled_spec,
+        "rotated_spec": rotated_spec,
         "blocks": lambda: spec.blocks,
         "states": lambda: states,
         "networks": lambda: states,  # as functions call them that take modules too

@@ -1,11 +1,14 @@
 """Aligns and compares the networks of one tile; no number depends on how jobs are grouped into tiles."""
 
+import copyreg
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
 from raysweep.digest import digest
-from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
+from raysweep.plan.applied_permutations import FoundPermutation
+from raysweep.plan.identity import AlignmentJob, BarrierJob, Comparison, Network, Trial
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
 from raysweep.store.files import Files
 from raysweep.store.inputs import permutation_digest
@@ -25,6 +28,16 @@ from raysweep.work.resuming import Resuming
 from raysweep.work.unit_values import UnitValues
 
 Row = dict[str, Any]
+
+
+def _pickle_quickly(kind: type) -> None:
+    """Have a dataclass with slots pickled in a quarter of the time that Python's own way takes."""
+    values = attrgetter(*(each.name for each in fields(kind)))
+    copyreg.pickle(kind, lambda each: (kind, values(each)))
+
+
+for _kind in (AlignmentJob, BarrierJob, Comparison, FoundPermutation, Network):  # most of a pickled tile
+    _pickle_quickly(_kind)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from raysweep.alignment import (
     layer_similarities,
     learned,
     learned_relaxation,
+    orthogonal_matching,
     sinkhorn_rebasin,
     straight_through,
     weight_matching,
@@ -130,6 +131,22 @@ def test_permutations_are_learned_on_a_device_as_on_the_cpu(model, method):
         found = LEARNED[method](Networks(model, DEVICE))
     one, other = (each if isinstance(each, list) else [each] for each in (expected, found))
     assert [as_lists(each) for each in one] == [as_lists(each) for each in other]
+
+
+def test_rotations_are_found_on_a_device_as_on_the_cpu():
+    model = build(ModelConfig("vit", 4, 1, "layer", (1, 8, 8), 10))
+    spec = PermutationSpec.trace(model, torch.zeros(2, 1, 8, 8), proved=False)
+    spec = spec.with_rotations(model, torch.zeros(2, 1, 8, 8))
+    states = [drawn(model, seed) for seed in range(2)]
+    expected = orthogonal_matching(spec, *states)
+    with pretended_device():
+        there = [moved(state, DEVICE) for state in states]
+        found = orthogonal_matching(spec, *there)
+        turned = spec.apply(found.permutation, there[1])
+        assert all(tensor.device.type == DEVICE for tensor in turned.values())
+    assert numbers(found) == numbers(expected)
+    for group, rotation in expected.permutation.rotations.items():
+        assert torch.equal(found.permutation.rotations[group], rotation)
 
 
 def test_the_processor_waits_for_no_step_of_learned_permutations(monkeypatch):

@@ -10,6 +10,7 @@ from raysweep.alignment import (
     joint_activation_matching,
     joint_matching,
     learned,
+    orthogonal_matching,
     sinkhorn_rebasin,
     straight_through,
     weight_matching,
@@ -38,6 +39,7 @@ GOLDEN_NUMBERS = {
     "joint activations": (190.534801, 9.989417, 49),
     "embedding": (-7316.462078, -10731.147102, 50),
 }
+GOLDEN_ROTATED = {True: 17.973304, False: 39.294906}  # objectives with and without residual streams
 GOLDEN_REFERENCES = (2, 0)
 GOLDEN_EMBEDDING = (6, "6bebd73c17ebe1be9ef3")
 
@@ -119,6 +121,15 @@ def test_golden_objectives_and_assignments():
     for name, expected in GOLDEN_NUMBERS.items():
         assert numbers[name] == pytest.approx(expected, rel=1e-4), name
     assert (found["joint"].reference, found["joint activations"].reference) == GOLDEN_REFERENCES
+
+
+def test_golden_rotations():
+    models = [build(ModelConfig("vit", 8, 1, "layer", (1, 8, 8), 10), seed) for seed in range(2)]
+    images = torch.zeros(2, 1, 8, 8)
+    spec = PermutationSpec.trace(models[0], images, proved=False).with_rotations(models[0], images)
+    for streams, golden in GOLDEN_ROTATED.items():
+        found = orthogonal_matching(spec, *(model.state_dict() for model in models), streams=streams)
+        assert (ALIGNMENT_VERSION, found.objective) == (5, pytest.approx(golden, rel=1e-4))
 
 
 def test_golden_embedding():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.cluster.tile_sizing import FIRST, MOST, RATE, SHARES, TileSizing
+from raysweep.cluster.tile_sizing import FIRST, LAST, MOST, RATE, SHARES, TileSizing
 
 
 def settled(job, tiles=20):
@@ -55,11 +55,11 @@ def test_tiles_become_smaller_in_the_end(job, ready, workers, more):
 
 @given(job=st.floats(1e-2, 10), workers=st.integers(1, 10_000))
 def test_one_driver_can_serve_all_workers(job, workers):
-    """So tiles are longer where there are thousands; in the end, too, but every worker has its share."""
+    """So tiles are longer where there are thousands; in the end, too, but every worker has three of them."""
     sizing = settled(job)
     for ready in (10**7, 10 * workers * math.ceil(workers / RATE / job), workers, 1):
         size = sizing.size("kind", ready, workers)
-        assert size * job * RATE >= workers or size >= min(MOST, -(-ready // workers))
+        assert size * job * RATE >= workers or size >= min(MOST, -(-ready // (LAST * workers)))
 
 
 def test_a_worker_that_does_several_jobs_at_once_gets_as_many():

@@ -9,7 +9,7 @@ import yaml
 
 from raysweep.commands import run as execute
 from tests.inside import here
-from tests.test_run import TINY, raysweep
+from tests.test_run import TINY
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def test_one_after_the_other_with_the_worst_exit_code(session, files, tmp_path):
 def test_all_files_are_checked_before_the_first_starts(files, tmp_path):
     broken = tmp_path / "broken.yaml"
     broken.write_text("name: broken\ntrain: {dataset: digits, widht: 3}\n")
-    output = raysweep("run", files[1], broken, tmp_path / "none.yaml", "--root", tmp_path / "runs", code=2)
+    output = here("run", files[1], broken, tmp_path / "none.yaml", "--root", tmp_path / "runs", code=2)
     assert "did you mean 'width'" in output
     assert "none.yaml: No such file" in output
     assert not (tmp_path / "runs").exists()

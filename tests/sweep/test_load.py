@@ -76,6 +76,10 @@ def test_the_fingerprint_is_of_what_is_asked_for_and_not_of_where_it_runs(tmp_pa
         (BASE + "prune: {levels: 2, level: 3}", "unknown key prune.level: did you mean 'levels'"),
         (BASE + "prune: {levels: 2, transport: {partner: all}}", "did you mean 'partners'"),
         (BASE + "compare: {alphas: 10}", "compare.alphas = 10: must be odd"),
+        (
+            BASE + "prune: {levels: 2, branches: [transport]}\nalign: {methods: [orthogonal_matching]}",
+            "prune.branches = transport: .* orthogonal_matching rotates units; put another method first",
+        ),
         (BASE + "align: {device: cuda}", "align.device = cuda: requires .* set resources.align.gpu"),
         (BASE + "compare: {device: cuda}", "compare.device = cuda: requires .* set resources.align.gpu"),
         ("a: [", "is not YAML"),

@@ -31,8 +31,9 @@ class Biased(nn.Module):
     [
         (VisionTransformer(), IMAGES, 1, 4),
         (Gpt(), SENTENCES, 1, 4),
-        (Llama(), SENTENCES, 1, 2),
-        (Llama(groups=4), SENTENCES, 1, 1),
+        (Llama(), SENTENCES, 1, 3),
+        (Llama(groups=4), SENTENCES, 1, 2),
+        (Llama(groups=1), SENTENCES, 1, 2),
         (DENSE, IMAGES, 0, 0),
         (Biased(), torch.zeros(2, 4), 0, 0),
         (Recurrent(nn.LSTM), torch.zeros(2, 5, 4), 0, 0),

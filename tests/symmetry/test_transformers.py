@@ -1,14 +1,25 @@
 """Attention, gates and residual streams: the groups that are expected, their proof, and exact recovery."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torchvision
 from torch import nn
 
 from raysweep.alignment import weight_matching
+from raysweep.alignment.relaxed import apply_relaxed, matrices_of
 from raysweep.symmetry import PermutationSpec
-from raysweep.symmetry.axes import Blocks
-from tests.symmetry.transformers import TOKENS, WORDS, Gpt, Llama, Recurrent, VisionTransformer
+from raysweep.symmetry.axes import Blocks, Segment, Shared
+from tests.symmetry.transformers import (
+    TOKENS,
+    WORDS,
+    Gpt,
+    GroupedQueries,
+    Llama,
+    Recurrent,
+    VisionTransformer,
+)
 
 IMAGES = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 SENTENCES = torch.randint(WORDS, (3, TOKENS), generator=torch.Generator().manual_seed(0))
@@ -67,20 +78,19 @@ CASES = {
         },
         [heads(3, *(f"attentions.{n}.c_attn[{at}]" for at in ("0:12", "24:36"))) for n in range(2)],
     ),
-    # Rotary positions keep the units of queries and keys in their order, and grouped queries those of values:
-    # whole
-    # heads move, those of the queries inside the group that reads one head of keys and values.
+    # Rotary positions keep the units of queries and keys in their order, and whole heads move: those of the
+    # queries inside the group that reads one head of keys and values. The units of values move inside heads.
     "llama": (
         Llama(),
         SENTENCES,
-        {"embedding.weight@1": 16, "q.blocks": 4, "k.blocks": 2, "gate": 24},
-        [Blocks(2, ("q.blocks", "k.blocks"))],
+        {"embedding.weight@1": 16, "v": 8, "q.blocks": 4, "k.blocks": 2, "gate": 24},
+        [Blocks(2, ("v", "q.blocks", "k.blocks"))],
     ),
     "llama, as many heads of keys": (
         Llama(groups=4),
         SENTENCES,
-        {"embedding.weight@1": 16, "q.blocks": 4, "gate": 24},
-        [],
+        {"embedding.weight@1": 16, "v": 16, "q.blocks": 4, "gate": 24},
+        [Blocks(4, ("v", "q.blocks"))],
     ),
     "encoder layer": (
         encoder(),
@@ -134,6 +144,63 @@ def test_heads_their_units_and_the_residual_stream_are_found(name):
     assert spec.sizes == sizes
     assert sorted(map(str, spec.blocks)) == sorted(map(str, blocks))
     assert spec.left_alone == ()
+    check_recovery(spec, model)
+
+
+def test_the_one_head_of_keys_that_all_queries_read_keeps_its_order_under_rotary_positions():
+    """All heads of queries move freely, and so do the units of the one head of values."""
+    model = Llama(groups=1)
+    spec = PermutationSpec.trace(model, SENTENCES)
+    assert spec.sizes == {"embedding.weight@1": 16, "v": 4, "q.blocks": 4, "gate": 24}
+    assert spec.blocks == ()
+    assert [(each.units, each.axes) for each in spec.left_alone] == [(4, (("k.weight", 0),))]
+    check_recovery(spec, model)
+
+
+# By the number of heads of keys and values, for four heads of queries of three units: the rows of queries
+# follow those of keys in every head, and the heads move inside their group. `heads` names their own group.
+SHARED = {
+    1: (["qkv[12:15]", "qkv[15:18]"], {"qkv[12:15]": 3, "qkv[15:18]": 3}, "qkv[0:12].heads"),
+    2: (["qkv[12:18]", "qkv[18:24]"], {"qkv[12:18]": 6, "qkv[18:24]": 6}, "qkv[12:18].heads"),
+    4: (["qkv[0:12]", "qkv[24:36]"], {"qkv[0:12]": 12, "qkv[24:36]": 12}, None),
+}
+
+
+@pytest.mark.parametrize("how", ["expand", "repeat_interleave", "enable_gqa"])
+@pytest.mark.parametrize("groups", SHARED)
+def test_heads_of_queries_share_the_units_of_keys_and_values(groups, how):
+    (keys, values), sizes, own = SHARED[groups]
+    model = GroupedQueries(how, groups=groups)
+    spec = PermutationSpec.trace(model, VECTORS)
+    assert spec.sizes == {"first": 12, **sizes, **({own: 4} if own else {})}
+    together = {keys, values, own} - {None}
+    assert [(each.count, set(each.groups)) for each in spec.blocks] == [(groups, together)] * (groups > 1)
+    assert spec.left_alone == ()
+    if own:
+        shared = Shared(values, 12, heads=own, count=4, blocks=groups)
+        assert spec.axes["o.weight"] == ((Segment("first", 12),), (shared,))
+        assert spec.axes["qkv.bias"][0][0] == replace(shared, group=keys)
+    check_recovery(spec, model)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_relaxed_permutations_of_heads_that_share_units_are_those_of_the_spec(groups):
+    model = GroupedQueries("enable_gqa", groups=groups)
+    spec = PermutationSpec.trace(model, VECTORS, proved=False)
+    permutation, state = spec.random(torch.Generator().manual_seed(2)), model.state_dict()
+    relaxed = apply_relaxed(spec, matrices_of(permutation, state["o.weight"]), state)
+    for name, tensor in spec.apply(permutation, state).items():
+        assert torch.equal(relaxed[name], tensor)
+
+
+def test_shared_units_that_are_joined_with_what_stays_keep_their_order_in_heads_that_move():
+    """The output of attention is multiplied by a constant that differs inside heads."""
+    model = GroupedQueries("enable_gqa")
+    attention, scale = model.enable_gqa, torch.arange(1.0, 4.0)
+    model.enable_gqa = lambda q, k, v: attention(q, k, v) * scale
+    spec = PermutationSpec.trace(model, VECTORS)
+    assert {"qkv[12:18]": 6, "qkv[12:18].heads": 4}.items() <= spec.sizes.items()
+    assert "qkv[18:24]" not in spec.sizes
     check_recovery(spec, model)
 
 

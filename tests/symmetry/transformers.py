@@ -139,6 +139,46 @@ class Llama(nn.Module):
         return self.head(self.norms[2](x))
 
 
+class GroupedQueries(nn.Module):
+    """Attention without rotary positions in which several heads of queries share one of keys and values.
+
+    `how` says how the shared heads are repeated. One projection for all has its rows split, as in GPTBigCode.
+    """
+
+    def __init__(self, how: str, width: int = 12, heads: int = 4, groups: int = 2, size: int = 3) -> None:
+        super().__init__()
+        self.how, self.heads, self.groups, self.size = how, heads, groups, size
+        self.first, self.o, self.last = (
+            nn.Linear(4, width),
+            nn.Linear(heads * size, width),
+            nn.Linear(width, 3),
+        )
+        self.qkv = nn.Linear(width, (heads + 2 * groups) * size)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        sizes = [count * self.size for count in (self.heads, self.groups, self.groups)]
+        q, k, v = (each.unflatten(-1, (-1, self.size)) for each in self.qkv(x).split(sizes, dim=-1))
+        y = getattr(self, self.how)(q, k, v)
+        return self.last(x + self.o(y.flatten(2)))
+
+    def expand(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """As Meta's Llama, before tokens and heads change places."""
+        times = self.heads // self.groups
+        k, v = (each[:, :, :, None].expand(-1, -1, -1, times, -1).flatten(2, 3) for each in (k, v))
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        return ((q @ k.transpose(2, 3)).softmax(-1) @ v).transpose(1, 2)
+
+    def repeat_interleave(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        k, v = (each.repeat_interleave(self.heads // self.groups, dim=1) for each in (k, v))
+        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+
+    def enable_gqa(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+        return functional.scaled_dot_product_attention(q, k, v, enable_gqa=True).transpose(1, 2)
+
+
 class Recurrent(nn.Module):
     """A recurrent layer that reads vectors, and a classifier of its last output or its last state."""
 

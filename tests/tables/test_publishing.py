@@ -150,6 +150,7 @@ def alignment(job, permutations, layers):
         "groups": [str(number) for number in range(len(permutations))],
         "permutations": permutations,
         "factors": None,
+        "rotations": None,
         "layers": [
             {"parameter": name, "before": 0.0, "after": 1.0, "displacement": 2.0, "fixed_points": None}
             for name in layers

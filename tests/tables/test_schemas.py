@@ -52,7 +52,7 @@ def test_all_that_is_committed_is_published():
     """But for permutations, which are read from the results, and the digests by which results are checked."""
     published = {*schema("alignments").names, *schema("layers").names}
     assert set(RESULTS["alignments"].names) - published == {
-        *("groups", "permutations", "factors", "layers"),
+        *("groups", "permutations", "factors", "rotations", "layers"),
         *("inputs", "digest"),
     }
     curves = {f"curve_{name}" for name in schema("curves").names[2:]}

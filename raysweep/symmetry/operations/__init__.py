@@ -68,6 +68,8 @@ DIVIDING: dict[str, Handler] = {
     "select": arranging.select,
     "narrow": arranging.narrow,
     "getitem": arranging.getitem,
+    **dict.fromkeys(("expand", "expand_as", "broadcast_to"), arranging.expand),
+    "repeat_interleave": reshaping.repeat_interleave,
 }
 OPERATIONS: dict[str, Handler] = {
     **DIVIDING,
@@ -84,7 +86,6 @@ OPERATIONS: dict[str, Handler] = {
     **{name: recurrent.Recurrent(gates) for name, gates in recurrent.GATES.items()},
     **dict.fromkeys(("cat", "concat", "concatenate"), arranging.concatenate),
     "stack": arranging.stack,
-    **dict.fromkeys(("expand", "expand_as", "broadcast_to"), arranging.expand),
     **dict.fromkeys(("repeat", "tile"), arranging.repeat),
     "pad": arranging.pad,
     "setitem": arranging.setitem,

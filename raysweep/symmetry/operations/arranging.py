@@ -18,7 +18,7 @@ ALONG: dict[str, tuple[slice, tuple[int, ...] | None]] = {
     **dict.fromkeys(("cumsum", "cumprod", "logcumsumexp", "index_select", "unfold"), (slice(0, 1), None)),
     **dict.fromkeys(("sort", "argsort"), (slice(0, 1), (-1,))),
     **dict.fromkeys(("topk", "diff"), (slice(1, 2), (-1,))),
-    **dict.fromkeys(("roll", "repeat_interleave"), (slice(1, 2), None)),
+    "roll": (slice(1, 2), None),
     "flip": (slice(None), None),
     "fliplr": (slice(0), (1,)),
     "flipud": (slice(0), (0,)),
@@ -78,10 +78,17 @@ def _together(groups: Groups, tensors: Sequence[Traced], skipped: int | None = N
 
 
 def pieces(
-    groups: Groups, result: Sequence[torch.Tensor], input: Traced, sections: Any, dim: int = 0
+    groups: Groups,
+    result: Sequence[torch.Tensor],
+    input: Traced,
+    *args: Any,
+    dim: int | None = None,
+    **_: Any,
 ) -> list[Value]:
     """Chunk and split: the lengths of the pieces are those of the results."""
     values, start = [], 0
+    if dim is None:
+        dim = args[1] if len(args) > 1 else 0
     for piece in result:
         stop = start + piece.shape[dim]
         values.append(tuple(_taken(groups, input.axes, dim % len(input.axes), start, stop)))

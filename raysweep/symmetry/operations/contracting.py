@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from raysweep.symmetry.axes import Axis, Divided, Part, Value, length, still
+from raysweep.symmetry.axes import Axis, Divided, Part, Repeated, Value, length, still
 from raysweep.symmetry.groups import Groups
-from raysweep.symmetry.operations.dividing import heads_of
+from raysweep.symmetry.operations.dividing import heads_of, moves, name_of
+from raysweep.symmetry.operations.reshaping import interleaved
 from raysweep.symmetry.traced import NotUnderstoodError, Traced, Undivided
 
 Labels = Sequence[Hashable]
@@ -40,6 +41,8 @@ def contract(groups: Groups, operands: Sequence[Traced], labels: Sequence[Labels
                 groups.merge(plain[name], axis)
             else:
                 plain[name] = axis
+    for names in [names for names in divided if _shares_units(groups, names, plain)]:
+        _share(groups, divided.pop(names), names, plain)
     parts = _parts(groups, divided, plain, output)
     lengths = {
         name: length(axis)
@@ -56,6 +59,20 @@ def _divided(operand: Traced, labels: Labels) -> list[tuple[tuple[Hashable, ...]
         if isinstance(axis, Part):
             found.setdefault(id(axis.whole), (axis.whole, {}))[1][axis.number] = name
     return [(tuple(names[number] for number in sorted(names)), whole) for whole, names in found.values()]
+
+
+def _shares_units(groups: Groups, names: tuple[Hashable, ...], plain: dict[Hashable, Axis]) -> bool:
+    """Whether the inner of two parts meets units that move, which are then the same in all runs."""
+    return len(names) == 2 and names[1] in plain and moves(groups, plain[names[1]])
+
+
+def _share(groups: Groups, whole: Divided, names: tuple[Hashable, ...], plain: dict[Hashable, Axis]) -> None:
+    """Take a divided axis apart: into the axis of its runs, and that of the units that all of them have."""
+    outer, inner = names
+    if whole.heads is None:
+        whole.heads = groups.new(f"{name_of(groups, whole.axis)}.heads", whole.sizes[0])
+    groups.repeated.append(Repeated(whole.axis, whole.heads, plain[inner], still(1), groups.operation))
+    groups.merge(plain.setdefault(outer, whole.heads), whole.heads)
 
 
 def _join_heads(groups: Groups, one: Divided, other: Divided) -> None:
@@ -171,12 +188,15 @@ def attention(
     attn_mask: Traced | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
-    **_: Any,
+    scale: float | None = None,
+    enable_gqa: bool = False,
 ) -> Value:
     """Scaled dot product attention; heads, if any, are an axis before that of the tokens."""
     if dropout_p:
         raise NotUnderstoodError("is random in evaluation mode; pass dropout_p=0.0 unless self.training")
     rank = query.tensor.dim()
+    if enable_gqa:
+        key, value = (_for_all_heads(groups, each, query.tensor.shape[-3]) for each in (key, value))
     batch = list(range(-rank, -2))
     scores = [*batch, "query", "key"]
     axes = contract(groups, [query, key], [[*batch, "query", "units"], [*batch, "key", "units"]], scores)
@@ -185,3 +205,9 @@ def attention(
         mask = scores[len(scores) - attn_mask.tensor.dim() :]
         weights = Traced(weights.tensor, contract(groups, [weights, attn_mask], [scores, mask], scores))
     return contract(groups, [weights, value], [scores, [*batch, "key", "out"]], [*batch, "query", "out"])
+
+
+def _for_all_heads(groups: Groups, shared: Traced, heads: int) -> Traced:
+    """Repeat the heads of keys or values for all heads of queries."""
+    times = heads // shared.tensor.shape[-3]
+    return Traced(shared.tensor.repeat_interleave(times, dim=-3), interleaved(groups, shared.axes, -3, times))

@@ -1,7 +1,7 @@
 """Axes that a reshape has divided: the axis of their blocks, and what they are where nothing more is
 known."""
 
-from raysweep.symmetry.axes import Axis, Divided, Part, Segment, length, scaled, still
+from raysweep.symmetry.axes import Axis, Divided, Part, Repeated, Segment, length, scaled, still
 from raysweep.symmetry.groups import Groups
 
 
@@ -9,9 +9,28 @@ def heads_of(groups: Groups, whole: Divided) -> Axis:
     """Return the axis of the runs of an axis that is divided in two; the entries inside each run stay
     free."""
     if whole.heads is None:
-        whole.heads = groups.new(f"{_name(groups, whole.axis)}.blocks", whole.sizes[0])
+        whole.heads = groups.new(f"{name_of(groups, whole.axis)}.blocks", whole.sizes[0])
         groups.block(whole.axis, whole.heads)
     return whole.heads
+
+
+def repeated(groups: Groups, whole: Divided, times: int) -> Divided:
+    """Return an axis divided in two whose runs are repeated, each so many times in a row.
+
+    They are heads that share units: the heads move inside blocks, in which the units of a run are the same.
+    """
+    count, units = whole.sizes
+    name, heads = name_of(groups, whole.axis), count * times
+    found = Repeated(
+        groups.new(f"{name}.shared", heads * units),
+        groups.new(f"{name}.heads", heads),
+        whole.axis,
+        heads_of(groups, whole),
+        groups.operation,
+    )
+    groups.block(found.heads, found.blocks)
+    groups.repeated.append(found)
+    return Divided(found.entries, (heads, units), found.heads)
 
 
 def undivided(groups: Groups, whole: Divided) -> list[Axis]:
@@ -31,7 +50,7 @@ def divide(groups: Groups, axis: Axis, count: int) -> tuple[Axis, Axis]:
     if simple is not None:
         return simple
     inner = length(axis) // count
-    outer = groups.new(f"{_name(groups, axis)}.blocks", count)
+    outer = groups.new(f"{name_of(groups, axis)}.blocks", count)
     groups.merge(axis, scaled(outer, inner))
     return outer, still(inner)
 
@@ -53,5 +72,6 @@ def moves(groups: Groups, axis: Axis) -> bool:
     return isinstance(axis, Part) or any(segment.group is not None for segment in groups.resolve(axis))
 
 
-def _name(groups: Groups, axis: Axis) -> str:
+def name_of(groups: Groups, axis: Axis) -> str:
+    """Return the name of the first group along an axis."""
     return next((s.group for s in groups.resolve(axis) if s.group is not None), "units")

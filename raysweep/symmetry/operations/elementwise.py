@@ -36,7 +36,7 @@ _KINKED = (
 ELEMENTWISE = (*_ALGEBRA, *_CURVES, *_BOUNDS, *_SMOOTH, *_KINKED, *_COMPARISONS)
 CONVERSIONS = (
     *("contiguous", "clone", "detach", "data", "to", "type", "type_as", "float", "double", "half"),
-    *("bfloat16", "cpu", "cuda"),
+    *("bfloat16", "cpu", "cuda", "zero"),
 )
 SOFTMAXES = ("softmax", "softmin", "log_softmax", "normalize")  # no entry along their axis is special
 DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")

@@ -1,14 +1,15 @@
 """Reshaping in row-major order: flatten, view, reshape, squeeze, unsqueeze and the like."""
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
 import torch
 
-from raysweep.symmetry.axes import Axis, Divided, Part, Value, length, scaled, still
+from raysweep.symmetry.axes import Axis, Divided, Part, Repeated, Value, length, scaled, still
 from raysweep.symmetry.groups import Groups
-from raysweep.symmetry.operations.dividing import divide, moves, simply_divided
+from raysweep.symmetry.operations.dividing import divide, moves, repeated, simply_divided
 from raysweep.symmetry.traced import NotUnderstoodError, Traced, Undivided, fix_all
 
 Axes = list[Axis]
@@ -18,8 +19,8 @@ def reshape(groups: Groups, result: torch.Tensor, input: Traced, *_: Any, **__: 
     """The two shapes say all: entries keep their row-major order."""
     if result.numel() != input.tensor.numel() or result.dtype != input.tensor.dtype or not result.numel():
         raise NotUnderstoodError("changes more than the shape")
-    old = [axis for axis in input.axes if length(axis) != 1]
     new = [size for size in result.shape if size != 1]
+    old = _repeated_together(groups, [axis for axis in input.axes if length(axis) != 1], new)
     axes = iter(_regroup(groups, old, new))
     return tuple(still(1) if size == 1 else next(axes) for size in result.shape)
 
@@ -40,6 +41,47 @@ def _regroup(groups: Groups, old: Axes, new: list[int]) -> Axes:
         whole = reduce(lambda outer, inner: _combine(groups, outer, inner), _joined(olds))
         axes += _divided(groups, whole, news)
     return axes
+
+
+def _repeated_together(groups: Groups, old: Axes, new: list[int]) -> Axes:
+    """Join the runs of an axis divided in two with the copies of them behind, where a reshape does so."""
+    for at, axis in enumerate(old[:-1]):
+        if not isinstance(axis, Part) or axis.number or len(axis.whole.sizes) != 2:
+            continue
+        before, both = math.prod(map(length, old[:at])), length(axis) * length(old[at + 1])
+        ends = [math.prod(new[:end]) for end in range(len(new))]
+        if groups.are_copies(old[at + 1]) and before in ends and new[ends.index(before)] == both:
+            return repeated_runs(groups, [*old[: at + 1], *old[at + 2 :]], axis.whole, length(old[at + 1]))
+    return old
+
+
+def repeated_runs(groups: Groups, axes: Sequence[Axis], whole: Divided, times: int) -> Axes:
+    """Repeat the runs of a divided axis of a tensor, each so many times in a row."""
+    parts = repeated(groups, whole, times).parts()
+    return [parts[axis.number] if isinstance(axis, Part) and axis.whole is whole else axis for axis in axes]
+
+
+def repeat_interleave(
+    groups: Groups, result: torch.Tensor, input: Traced, repeats: Any, dim: int | None = None
+) -> Value:
+    """Copies of each entry along an axis, in a row."""
+    if not isinstance(repeats, int) or dim is None:
+        raise NotUnderstoodError("repeats entries unequally, or those of all axes")
+    return interleaved(groups, input.axes, dim, repeats)
+
+
+def interleaved(groups: Groups, axes: Value, dim: int, repeats: int) -> Value:
+    """Return the axes of a tensor whose entries along one axis are repeated, each so many times in a row."""
+    axis = axes[dim]
+    if repeats == 1:
+        return axes
+    if isinstance(axis, Part):
+        if axis.number or len(axis.whole.sizes) != 2:
+            raise Undivided
+        return tuple(repeated_runs(groups, axes, axis.whole, repeats))
+    found = list(axes)
+    found[dim] = _combine(groups, axis, groups.copies("repeated", repeats))
+    return tuple(found)
 
 
 def _joined(axes: Axes) -> list[Axis]:
@@ -77,14 +119,15 @@ def _divided(groups: Groups, axis: Axis, sizes: list[int]) -> Axes:
 
 
 def _combine(groups: Groups, outer: Axis, inner: Axis) -> Axis:
-    """Make one axis of two; where both move, the inner one is made to stay in place, unless it holds
-    copies."""
+    """Make one axis of two; where both move, the entries are those of heads that share units."""
     if moves(groups, outer) and moves(groups, inner):
         if groups.are_copies(inner):
             joined = groups.new("copies", length(outer) * length(inner))
             groups.block(joined, outer)
             return joined
-        groups.fix(inner)
+        joined = groups.new("joined", length(outer) * length(inner))
+        groups.repeated.append(Repeated(joined, outer, inner, still(1), groups.operation))
+        return joined
     if moves(groups, inner):
         return inner * length(outer)
     return scaled(outer, length(inner))

@@ -56,7 +56,7 @@ ALIGNMENTS: list[Column] = [
         INT,
         "The number of assignment problems that were solved. Null where they are not counted.",
     ),
-    ("fixed_points", FLOAT, "The share of hidden units that stay in place."),
+    ("fixed_points", FLOAT, "The share of hidden units that stay in place, without regard to rotations."),
     ("seconds", FLOAT, "The time that the alignment took (s)."),
     *COMPUTED_ON,
 ]
