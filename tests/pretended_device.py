@@ -96,7 +96,7 @@ def _leaves(values):
 
 
 def _changed(change, value):
-    """A value, or all those in a list or tuple, changed; with torch's own trees most of the time goes into them."""
+    """A value, or all those in a list or tuple, changed; most of the time went into torch's own trees."""
     if isinstance(value, list | tuple):
         return type(value)(_changed(change, each) for each in value)
     return change(value)
