@@ -129,10 +129,14 @@ def finished(files: Files, record: Record) -> Finished:
     found = {
         "trials": pa.chunked_array([pa.array(trials, pa.string())]),
         "alignments": rows["alignments"].fitting.column("id"),
-        **{kind: complete(rows[kind].fitting, record.splits()) for kind in ("barriers", "measures")},
+        **{kind: _complete(rows[kind].fitting, record.splits()) for kind in ("barriers", "measures")},
     }
     ids = {kind: among(record.ids(kind), each) for kind, each in found.items()}
     return Finished(frozenset(levels), ids, rows, outdated)
+
+
+def _complete(rows: pa.Table, splits: list[str]) -> pa.ChunkedArray:
+    return pa.chunked_array([column(complete(rows, splits).packed)])
 
 
 def among(ids: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -18,7 +18,7 @@ from raysweep.store.backends import READS, Stamp
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.inputs import Known
 
-SLICE = 1000  # objects whose inputs are compared at a time
+SLICE = 1000  # objects that are read, or whose inputs are compared, at a time
 MOST_UNINDEXED = 64  # so few new objects are read every time rather than added to the stored index
 
 _TEXT = pa.large_string()
@@ -77,8 +77,8 @@ class Index:
                 "id": pc.list_flatten(ids),
                 "split": pc.list_flatten(self.objects.column("splits")),
                 "digest": pc.list_flatten(self.objects.column("digests")),
-                "object": pc.list_parent_indices(ids),
-                "position": pa.array(np.arange(len(starts)) - starts),
+                "object": pc.list_parent_indices(ids).cast(pa.int32()),
+                "position": pa.array((np.arange(len(starts)) - starts).astype(np.int32)),
             }
         )
 
@@ -208,8 +208,11 @@ def _lists(field: pa.Field, arrays: list[pa.Array]) -> pa.Array:
 def _stored(files: Files, kind: str) -> pa.Table:
     """Return the stored index, or an empty one when it is missing or damaged."""
     try:
-        content = pa.BufferReader(files.get_checked(index_name(kind)))
-        table = pq.ParquetFile(content).read(use_threads=False)  # in a third less memory than `read_table`
+        stored = pq.ParquetFile(pa.BufferReader(files.get_checked(index_name(kind))))
+        table = pa.concat_tables(  # one by one and by one thread, which takes a third of the memory
+            [stored.read_row_group(number, use_threads=False) for number in range(stored.num_row_groups)]
+            or [_SCHEMA.empty_table()]
+        )
     except (FileNotFoundError, CorruptObject, pa.ArrowException):
         return _SCHEMA.empty_table()
     return table if table.schema.equals(_SCHEMA) else _SCHEMA.empty_table()
@@ -218,6 +221,6 @@ def _stored(files: Files, kind: str) -> pa.Table:
 def store_index(files: Files, kind: str, table: pa.Table) -> None:
     """Store the index, except under a read-only root, where the next command reads the objects again."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, row_group_size=SLICE, compression="zstd")
     with contextlib.suppress(OSError):
         files.put_checked(index_name(kind), sink.getvalue().to_pybytes())
