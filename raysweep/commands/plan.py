@@ -15,6 +15,7 @@ from raysweep.registry import is_own
 from raysweep.sweep.load import Sweep
 from raysweep.version import code_digest
 
+LEAST = 0.001  # hours of a core that are worth a word
 MEASURED_MODELS = ("vgg16", "resnet20")
 
 
@@ -79,7 +80,7 @@ def _hours_lines(wanted: Desired, work: Todo, gpu: str | None) -> list[str]:
         )
         lines.append(f"about {_parts(on_gpu, 'GPU-hours', card.upper())}{others}")
     on_cores = cpu_hours(wanted, work)
-    if on_cores.whole and not gpu:
+    if on_cores.whole >= LEAST and not gpu:
         lines.append(f"about {_parts(on_cores, 'CPU-hours', 'core of an AMD EPYC')}")
     own = [method for method in wanted.sweep.sections.align.methods if is_own(method)]
     return [*lines, f"there {', '.join(own)} is taken for weight matching"] if lines and own else lines
