@@ -19,6 +19,7 @@ from raysweep.symmetry.rotation import Folding, Rotation, folded_state, rotated_
 if TYPE_CHECKING:
     from raysweep.symmetry.spec import PermutationSpec
 
+MIXED = 8  # units of a block, in a rotation that is tried; with permutations it generates all others
 EQUATIONS = 2  # at least so many, of random weights, for each unknown exponent of a scaling
 
 
@@ -94,7 +95,7 @@ def _holds(
     """Whether the outputs stay as they are when gains are folded and the units are rotated at random."""
     axes = {name: axes for name, axes in spec.axes.items() if name in network.state}
     rotations = {group: rotation}
-    matrices = {group: rotation.random(spec.sizes[group], generator)}
+    matrices = {group: rotation.random(spec.sizes[group], generator, MIXED)}
     folded = folded_state(network.state, axes, rotations)
     changed = rotated_state(folded, axes, rotations, matrices)
     touched = {name: tensor for name, tensor in changed.items() if tensor is not network.state[name]}

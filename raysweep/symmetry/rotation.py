@@ -71,11 +71,18 @@ class Rotation:
         found: torch.Tensor = left @ right
         return found
 
-    def random(self, units: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw allowed matrices for a group of so many units, shape (blocks, units of a block, again)."""
+    def random(self, units: int, generator: torch.Generator, mixed: int | None = None) -> torch.Tensor:
+        """Draw allowed matrices for a group of so many units, shape (blocks, units of a block, again).
+
+        They mix all units of a block, or as many as `mixed` says.
+        """
         size = units // self.blocks
-        drawn = torch.randn(self.blocks, size, size, generator=generator, dtype=torch.float64)
-        return self.nearest(drawn)
+        count = min(size, mixed or size)
+        drawn = torch.randn(self.blocks, count, count, generator=generator, dtype=torch.float64)
+        chosen = torch.randperm(size, generator=generator)[:count]
+        found = torch.eye(size, dtype=torch.float64).repeat(self.blocks, 1, 1)
+        found[:, chosen[:, None], chosen] = self.nearest(drawn)
+        return found
 
     def check(self, group: str, matrices: torch.Tensor) -> None:
         """Raise `ValueError` for matrices under which the function of the network would change."""
