@@ -17,9 +17,12 @@ Levels = Mapping[tuple[str, int], LevelRecord]
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one kind, in the order of the index: those that fit, and those that do not any more."""
+    """The rows of one kind, in the order of the index: those that fit, and those that do not any more.
 
-    index: Index
+    `objects` are those of the index.
+    """
+
+    objects: pa.Table
     fitting: pa.Table
     unfit: pa.Table
     known: tuple[Known, ...]
@@ -36,7 +39,7 @@ class Rows:
         They are by their names. Raises `CorruptObject`.
         """
         found: dict[str, set[str]] = {}
-        for name in set(last_objects(self.index, self.unfit, ids).values()):
+        for name in set(last_objects(self.objects, self.unfit, ids).values()):
             for identity, inputs in zip(
                 *results.read(name, [ID[kind], "inputs"]).to_pydict().values(), strict=True
             ):
@@ -84,7 +87,7 @@ def _split(index: Index, *known: Known) -> Rows:
     fitting, unfit = rows, rows.slice(0, 0)
     if not fits.all():
         fitting, unfit = rows.filter(pa.array(fits)), rows.filter(pa.array(~fits))
-    return Rows(index.without_inputs(), fitting, unfit, known)
+    return Rows(index.objects, fitting, unfit, known)
 
 
 def _permutations(rows: pa.Table) -> Known:

@@ -230,7 +230,7 @@ def done(wanted: Desired, files: Files) -> Done:
     return Done(
         records,
         stale,
-        last_objects(alignments.index, alignments.fitting, wanted.alignments),
+        last_objects(alignments.objects, alignments.fitting, wanted.alignments),
         wanted.barriers.ids.among(complete(rows["barriers"].fitting, splits)),
         wanted.measurements.ids.among(complete(rows["measures"].fitting, splits)),
         divergences(files, unfinished) if unfinished else {},

@@ -34,7 +34,7 @@ class Selection:
     """
 
     def __init__(self, results: ResultStore, kind: str, found: Rows, wanted: Ids, splits: list[str]) -> None:
-        self._results, self._kind, self._index = results, kind, found.index
+        self._results, self._kind, self._objects = results, kind, found.objects
         rows = found.fitting
         ids, codes = pack_column(rows.column("id")), _codes(rows.column("split"), splits)
         asked = np.flatnonzero((codes >= 0) & (wanted.places(ids) >= 0))
@@ -52,7 +52,7 @@ class Selection:
         """Return a digest of all rows of a bucket and of the objects that hold them."""
         start, end = self._ends(bucket)
         rows, ids = self._rows.slice(start, end - start), self._ids[start:end]
-        where = self._index.objects.select(["object", "size", "modified"]).take(rows.column("object"))
+        where = self._objects.select(["object", "size", "modified"]).take(rows.column("object"))
         sha = hashlib.sha256()
         sha.update("\n".join(texts(ids)).encode())
         for column in (rows.column("split"), *where.itercolumns()):
@@ -81,7 +81,7 @@ class Selection:
     def _part(self, part: tuple[int, np.ndarray]) -> pa.Table | Damage:
         """Return rows of one object, given its number and the positions of the rows in it."""
         number, at = part
-        entry = self._index.objects.slice(number, 1)
+        entry = self._objects.slice(number, 1)
         name, said = entry.column("object")[0].as_py(), entry.column("ids")[0].as_py()
         ids = [said[position] for position in at]
         try:
