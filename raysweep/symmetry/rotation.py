@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import torch
 
-from raysweep.symmetry.scaling import Scaling, runs, scaled_state
+from raysweep.symmetry.axes import Segment, Shared, segments
+from raysweep.symmetry.scaling import Scaling, scaled_state
 from raysweep.symmetry.settling import Axes
 
 State = Mapping[str, torch.Tensor]
@@ -125,19 +126,22 @@ def rotated_state(
         for name, own in axes.items():
             if name in gains:
                 continue
-            for dimension in range(len(own)):
-                for run in runs(own, dimension, group):
-                    result[name] = _rotated(result[name], dimension, run, matrix)
+            for dimension, axis in enumerate(own):
+                start = 0
+                for segment in segments(axis):
+                    if segment.group == group:
+                        result[name] = _rotated(result[name], dimension, start, segment, matrix)
+                    start += segment.size
     return result
 
 
 def _rotated(
-    tensor: torch.Tensor, dimension: int, run: tuple[int, int, int], matrix: torch.Tensor
+    tensor: torch.Tensor, dimension: int, start: int, segment: Segment, matrix: torch.Tensor
 ) -> torch.Tensor:
-    """Return a tensor with the entries of a run of units along one axis rotated, block by block."""
-    start, stop, _ = run
+    """Return a tensor with the units of a segment of one axis rotated: block by block, alike in all heads."""
     along = tensor.detach().double().movedim(dimension, 0).clone()
     blocks, size, _ = matrix.shape
-    units = along[start:stop].reshape(blocks, size, -1)
-    along[start:stop] = (matrix.to(units.device) @ units).view_as(along[start:stop])
+    heads = segment.count // segment.blocks if isinstance(segment, Shared) else 1
+    part = along[start : start + segment.size]
+    part.copy_((matrix[:, None].to(part.device) @ part.reshape(blocks, heads, size, -1)).view_as(part))
     return along.movedim(0, dimension).to(tensor.dtype).contiguous()
