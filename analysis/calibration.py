@@ -9,7 +9,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.command import command
 from analysis.figures.axes import legend
-from analysis.figures.style import BLACK, BLUE, RED, Mark, caption, headline, save
+from analysis.figures.marks import BLACK, BLUE, RED, Mark
+from analysis.figures.style import caption, headline, save
 from analysis.figures.width_panel import lines
 from analysis.rows.members import aligned_networks, members
 from analysis.rows.quality import themselves

@@ -9,19 +9,8 @@ from matplotlib import pyplot as plt
 
 from analysis.command import command
 from analysis.figures.axes import legend
-from analysis.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PINK,
-    RED,
-    Mark,
-    caption,
-    headline,
-    looks,
-    save,
-)
+from analysis.figures.marks import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark
+from analysis.figures.style import caption, headline, looks, save
 from analysis.figures.width_panel import lines
 from analysis.rows.members import aligned_networks, members
 from analysis.rows.quality import themselves

@@ -9,7 +9,8 @@ from matplotlib import pyplot as plt
 
 from analysis.command import command
 from analysis.figures.axes import legend
-from analysis.figures.style import BLACK, ORANGE, RED, Mark, caption, headline, save
+from analysis.figures.marks import BLACK, ORANGE, RED, Mark
+from analysis.figures.style import caption, headline, save
 from analysis.figures.width_panel import lines
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, dense_ends

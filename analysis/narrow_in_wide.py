@@ -8,7 +8,8 @@ from matplotlib import pyplot as plt
 
 from analysis.command import command
 from analysis.figures.axes import legend
-from analysis.figures.style import Mark, caption, headline, looks, save
+from analysis.figures.marks import Mark
+from analysis.figures.style import caption, headline, looks, save
 from analysis.figures.width_panel import lines
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, ends

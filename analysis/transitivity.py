@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 
 from analysis.command import command
 from analysis.figures.axes import at_threshold
-from analysis.figures.style import BLACK, BLUE, RED, Mark, caption, headline, save
+from analysis.figures.marks import BLACK, BLUE, RED, Mark
+from analysis.figures.style import caption, headline, save
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, by_width, dense_ends
 from analysis.statistics.deciding import THRESHOLD, decide

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import command
-from analysis.figures.pairs import draw
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_networks, by_width, dense_ends
 from analysis.statistics.pairs import named, report, summarise
@@ -55,6 +54,8 @@ def _series(one: Any, other: Any) -> str:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/weak_*.png` in its folder."""
+    from analysis.figures.pairs import draw
+
     barriers, trials = read_frame(folder, "barriers"), read_frame(folder, "trials")
     chosen = pairs(dense_ends(barriers), trials)
     parts = []

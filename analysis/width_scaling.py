@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.command import command
-from analysis.figures.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark, caption, headline, save
-from analysis.figures.width_panel import lines
+from analysis.figures.marks import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark
 from analysis.rows.members import aligned_networks, members
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, dense_ends
@@ -149,6 +147,11 @@ def draw(
     split: str = Split.TEST,
 ) -> None:
     """Draw barriers of pairs, and excess risks of triples, against width; losses with power laws."""
+    from matplotlib import pyplot as plt
+
+    from analysis.figures.style import caption, headline, save
+    from analysis.figures.width_panel import lines
+
     shown = summary[summary.split == split].rename(columns={"width": "x", "kind": "series"})
     marks = {
         name: {key: series.mark for key, series in SERIES.items() if series.interpolation == interpolation}

@@ -47,7 +47,8 @@ def stored_sources(root: str, sweep: str) -> dict[str, str]:
 def stored_permutation(root: str, alignment_id: str, member: int | None = None) -> Permutation:
     """Return what an alignment found: for two networks the permutation of the second toward the first.
 
-    A joint alignment has one permutation for each network; `member` is the position of the network in the
+    With rotations it applies to folded networks (`PermutationSpec.with_rotations` and `folded`). A joint
+    alignment has one permutation for each network; `member` is the position of the network in the
     column `networks`, counted from 0. Raises `UserError` for an alignment that does not exist, and where
     `member` is missing or does not fit.
     """

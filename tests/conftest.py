@@ -4,6 +4,7 @@ from pathlib import Path
 
 os.environ.setdefault("RAYSWEEP_CACHE", str(Path(tempfile.gettempdir()) / f"raysweep-tests-{os.getuid()}"))
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of BLAS: its threads spin while they wait for each other
 import pytest
 import torch
 import yaml
@@ -53,7 +54,7 @@ STEPS = 220  # ten epochs of 22 steps
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark as fast what is not slow, and begin with what takes longest, so that both workers end together."""
+    """Mark as fast what is not slow, and begin with what takes longest, so that all workers end together."""
     for item in items:
         if item.path.parent == TESTS and item.path.name.startswith("test_readme"):
             item.add_marker(pytest.mark.slow)

@@ -6,7 +6,9 @@ Where the number of occasions depends on the code under test (how often it write
 from tests.commands.test_verify import DAMAGES
 
 # Processes killed by signal 9, and nodes with all their processes, at random moments of whole runs
-KILLED = {"training actor": 4, "align actor": 4, "driver": 2, "tracking server": 2, "node": 2}
+KILLED = {"training actor": 3, "align actor": 3, "driver": 1, "tracking server": 1, "node": 1}
+# Drivers that are killed as soon as the first trial is done: of a local root, and of one in object storage
+DRIVERS = 2
 # Nodes that are killed as soon as the first trial, and the first tile of barriers, is done
 NODES = 2
 # Changes of the store before each of which the process that makes them is killed: a write is two, the
@@ -32,7 +34,7 @@ REQUESTS = 20
 TABLE = {  # the rows of tests/README.md
     "a training process is killed": KILLED["training actor"],
     "an align worker is killed": KILLED["align actor"],
-    "the driver is killed": KILLED["driver"],
+    "the driver is killed": KILLED["driver"] + DRIVERS,
     "a whole node is killed": KILLED["node"] + NODES,
     "the tracking server is killed": KILLED["tracking server"],
     "killed between two writes": sum(WRITES.values()),

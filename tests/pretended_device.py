@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 DEVICE = "meta"  # the name under which torch knows it; nothing else here uses torch's own meta device
 aten = torch.ops.aten
@@ -52,7 +51,7 @@ class _Device(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
-        given = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)]
+        given = [each for each in _leaves((*args, *kwargs.values())) if isinstance(each, torch.Tensor)]
         here = [each for each in given if isinstance(each, OnDevice)]
         if func in COPIES and given:  # vmap copies plain numbers, too
             return self._copied(func, args, kwargs)
@@ -64,7 +63,9 @@ class _Device(TorchDispatchMode):
             self.waits[str(func)] += 1
         if kwargs.get("device") is not None:
             kwargs["device"] = "cpu"
-        return tree_map(_put, func(*tree_map(_held, args), **tree_map(_held, kwargs)))
+        return _changed(
+            _put, func(*_changed(_held, args), **{k: _changed(_held, v) for k, v in kwargs.items()})
+        )
 
     def _check(self, func, given):
         elsewhere = [each for each in given if not isinstance(each, OnDevice) and each.dim()]
@@ -78,12 +79,27 @@ class _Device(TorchDispatchMode):
         source = args[0] if onto is None else args[1]
         wanted = torch.device(kwargs.pop("device", None) or (source if onto is None else onto).device).type
         queued = kwargs.get("non_blocking") or args[2:3] == (True,)
-        found = func(*tree_map(_held, args), **kwargs)
+        found = func(*_changed(_held, args), **kwargs)
         if source.device.type != wanted and not (wanted == DEVICE and queued):
             self.waits[f"copy to {wanted}"] += 1
         if onto is not None:
             return onto
         return _put(found) if wanted == DEVICE else found
+
+
+def _leaves(values):
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _leaves(value)
+        else:
+            yield value
+
+
+def _changed(change, value):
+    """A value, or all those in a list or tuple, changed; most of the time went into torch's own trees."""
+    if isinstance(value, list | tuple):
+        return type(value)(_changed(change, each) for each in value)
+    return change(value)
 
 
 def _held(value):

@@ -10,7 +10,7 @@ from raysweep.store.files import Files
 from tests.faults import REQUESTS_TO_STORAGE
 from tests.inside import here
 from tests.store.faulty import Faults, faulty_storage
-from tests.test_run import PROJECT, command, logs, raysweep, same, tables
+from tests.test_run import PROJECT, command, logs, same, tables
 
 pytestmark = pytest.mark.slow
 
@@ -45,33 +45,33 @@ def analyse_root(root):
     return done.stdout
 
 
-def test_a_killed_driver_goes_on_in_storage_that_fails_now_and_then(storage, tiny, undisturbed):
-    """One request in ten is answered by 503, cut in mid-upload, or cut in mid-answer."""
+def test_a_killed_driver_goes_on_as_two_at_once_in_storage_that_fails_now_and_then(
+    storage, tiny, undisturbed
+):
+    """One request in ten is answered by 503, cut in mid-upload, or cut in mid-answer.
+
+    Object storage has no locks: both of the later drivers work, and neither harms the other.
+    """
     root, faults = "s3://bucket/faulty", Faults(["unavailable", "drop", "truncate"], chance=0.1)
     with faulty_storage(faults):
-        driver = subprocess.Popen(
-            command("run", tiny, "--root", root), cwd=PROJECT, stdout=subprocess.DEVNULL
-        )
+        driver = started(tiny, root)
         while not [name for name in Files(root).list("trials") if name.endswith("done")]:
             assert driver.poll() is None
             time.sleep(0.05)
         driver.kill()
-        driver.wait()
-        raysweep("run", tiny, "--root", root)
-    assert faults.injected >= REQUESTS_TO_STORAGE
-    assert same(tables(root), tables(undisturbed))
-
-
-def test_two_drivers_at_once_give_the_tables_of_one(storage, tiny, undisturbed):
-    """Object storage has no locks: both work, and neither harms the other."""
-    root = "s3://bucket/both"
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    drivers = [subprocess.Popen(command("run", tiny, "--root", root), cwd=PROJECT, **pipes) for _ in range(2)]
-    said = [driver.communicate(timeout=300)[0] for driver in drivers]
+        driver.communicate()
+        drivers = [started(tiny, root) for _ in range(2)]
+        said = [driver.communicate(timeout=300)[0] for driver in drivers]
     for driver, output in zip(drivers, said, strict=True):
         assert driver.returncode == 0, output
+    assert faults.injected >= REQUESTS_TO_STORAGE
     assert same(tables(root), tables(undisturbed))
     assert not [name for name in Files(root).list("trials") if name.endswith(("resume", "starts"))]
+
+
+def started(sweep, root):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command("run", sweep, "--root", root), cwd=PROJECT, **pipes)
 
 
 def test_tracking_needs_a_server_there(storage, tiny):

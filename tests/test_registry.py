@@ -70,6 +70,7 @@ def test_options_have_the_types_of_their_annotations():
         rate: float = 1.0,
         layers: tuple[int, ...] = (),
         kind: Literal["a", "b"] = "a",
+        size: int | list[int] = 1,
         rest=None,
         *,
         model: Registry | None = None,
@@ -89,6 +90,7 @@ def test_options_have_the_types_of_their_annotations():
     assert f"key.rate = True: {another}" in refused(rate=True)
     assert f"key.layers = [1, 'two']: {another}" in refused(layers=[1, "two"])
     assert "Input should be 'a' or 'b'" in refused(kind="c")
+    assert "(Input should be a valid integer; Input should be a valid array)" in refused(size="x")
     assert "key.rat: function 'f' has no such option; did you mean 'rate'?" in refused(rat=1.0)
     assert "key.data: function 'f' is given this argument by raysweep" in refused(data=1)
 

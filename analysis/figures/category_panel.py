@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from analysis.figures.axes import LINEAR, at_threshold
-from analysis.figures.style import Mark
+from analysis.figures.marks import Mark
 
 SPREAD = 0.8  # share of the distance between two categories over which the series spread
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from analysis.figures.style import Mark
+from analysis.figures.marks import Mark
 
 MOST_TICKS = 11
 MARGIN = 0.04  # share of the width of a panel that stays free on each side

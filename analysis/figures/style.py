@@ -1,7 +1,6 @@
 """One look for all figures: colours that survive colour blindness and greyscale, headlines and captions."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from textwrap import wrap
@@ -13,21 +12,11 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.figures.marks import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark
+
 PER_INCH = 12  # characters of a title
 INTERVALS = "95 % jackknife intervals over networks (Student's t)"
 
-
-@dataclass(frozen=True)
-class Mark:
-    """The look of a series: a colour of Okabe and Ito, a marker and a line style."""
-
-    colour: str
-    marker: str
-    line: str = "-"
-
-
-BLACK, BLUE, RED, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
-ORANGE, SKY, PINK = "#E69F00", "#56B4E9", "#CC79A7"
 
 _LOOKS = [
     Mark(colour, marker, line)

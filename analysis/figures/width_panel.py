@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from analysis.figures.axes import at_threshold
-from analysis.figures.style import Mark
+from analysis.figures.marks import Mark
 from analysis.statistics.power_law import PowerLaw
 
 APART = 1.035  # factor between neighbouring series, so that their intervals do not overlap

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.pruning.barriers import POINTS, by_level, decided, errors_by_level, verdicts
-from analysis.pruning.figure import draw
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, one_statistics, pruned_settings
 from analysis.statistics.spread import wide_table
@@ -16,6 +15,8 @@ from raysweep.tables.variants import trial_of
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/pruning_*.png` in its folder."""
+    from analysis.pruning.figure import draw
+
     barriers, trials = read_frame(folder, "barriers"), read_frame(folder, "trials")
     parts = []
     barriers = barriers[barriers.across.isna()]

@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from analysis.figures.axes import LINEAR, at_threshold, symlog
+from analysis.figures.marks import BLACK, BLUE, GREEN, RED, Mark
 from analysis.figures.sparsity_panel import finish, line
-from analysis.figures.style import BLACK, BLUE, GREEN, RED, Mark, caption, headline, save
+from analysis.figures.style import caption, headline, save
 from analysis.pruning.barriers import DENSE, OWN
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS

@@ -15,7 +15,6 @@ from analysis.trajectory.barriers import (
     steps_per_epoch,
     trajectories,
 )
-from analysis.trajectory.figure import draw
 from analysis.trajectory.hybrids import hybrids_by_layer
 from analysis.trajectory.stacks import stacks_by_epoch
 from analysis.trajectory.text import report
@@ -43,6 +42,8 @@ def _report(
     per_epoch: float,
     folder: Path,
 ) -> str:
+    from analysis.trajectory.figure import draw
+
     pairs, means = named(rows, per_epoch), by_epoch(rows, per_epoch)
     hybrids, stacks = hybrids_by_layer(rows, per_epoch), stacks_by_epoch(pairs)
     path = folder / "figures" / f"trajectory_{setting.stem}.png"

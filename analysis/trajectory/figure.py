@@ -8,20 +8,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from analysis.figures.axes import LINEAR, at_threshold, legend_below, symlog
-from analysis.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PINK,
-    RED,
-    SKY,
-    Mark,
-    caption,
-    headline,
-    looks,
-    save,
-)
+from analysis.figures.marks import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark
+from analysis.figures.style import caption, headline, looks, save
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.simultaneous import first_middle_last
 from analysis.statistics.spread import UNITS

@@ -7,20 +7,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from analysis.figures.axes import LINEAR, legend_below, symlog
+from analysis.figures.marks import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Mark
 from analysis.figures.sparsity_panel import finish, line
-from analysis.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PINK,
-    RED,
-    SKY,
-    Mark,
-    caption,
-    headline,
-    save,
-)
+from analysis.figures.style import caption, headline, save
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS
 from analysis.transport.runs import ONE_SHOT, OWN, RANDOM, TRANSPORTED

@@ -3,9 +3,10 @@
 `weight_matching` (Ainsworth et al. 2023, arXiv 2209.04836; kernels and stacks as in Sharma et al. 2024, arXiv
 2404.06498) takes state dicts and the spec of their architecture; `activation_matching` (Li et al. 2015, arXiv
 1511.07543; Tatro et al. 2020, arXiv 2009.02439) takes modules and images. `joint_matching` and
-`joint_activation_matching` give n networks one permutation each. `frank_wolfe` (Crisostomi et al. 2024, C2M3,
-arXiv 2405.17897), `sinkhorn_rebasin` (Pena et al. 2023, arXiv 2212.12042) and `straight_through` (Ainsworth
-et al. 2023; Ito et al. 2025) return permutations alone. All others return a `Permutation`, which
+`joint_activation_matching` give n networks one permutation each. `orthogonal_matching` (Zhang et al. 2025,
+arXiv 2502.00264; Theus et al. 2025, arXiv 2506.22712) rotates units, too. `frank_wolfe` (Crisostomi et al.
+2024, C2M3, arXiv 2405.17897), `sinkhorn_rebasin` (Pena et al. 2023, arXiv 2212.12042) and `straight_through`
+(Ainsworth et al. 2023; Ito et al. 2025) return permutations alone. All others return a `Permutation`, which
 `PermutationSpec.apply` carries out, and the objective that it reaches.
 """
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
@@ -10,7 +9,7 @@ from torch import nn
 from raysweep.choices import choose
 from raysweep.data.resident import unwritten
 from raysweep.digest import seed_for
-from raysweep.symmetry.listening import Call, Listener
+from raysweep.symmetry.listening import Treating, keeping
 from raysweep.symmetry.tracing import Place, trace_units
 
 TENSORS = {
@@ -26,14 +25,14 @@ def recorded_values(model: nn.Module, example: torch.Tensor, tensor: str) -> dic
     return {group: places[chosen] for group, places in trace_units(model, example).items()}
 
 
-class Recorder(Listener):
+class Recorder(Treating):
     """Runs a network, in evaluation mode, and keeps the values at some places."""
 
     def __init__(self, model: nn.Module, places: Mapping[str, tuple[Place, ...]], pixels: int = 1) -> None:
-        super().__init__()
         self._model, self._pixels = model, pixels
-        self._axes = {place.call: place for each in places.values() for place in each}
-        self._kept: dict[Place, torch.Tensor] = {}
+        self._places = tuple(dict.fromkeys(place for each in places.values() for place in each))
+        self._kept: dict[int, torch.Tensor] = {}
+        super().__init__(keeping((place.call for place in self._places), self._kept))
 
     def values(self, images: torch.Tensor, batch: int) -> dict[Place, torch.Tensor]:
         """Return the values by place, each (examples, units), in the precision of the network.
@@ -45,18 +44,11 @@ class Recorder(Listener):
         with _evaluating(self._model), unwritten(images), torch.no_grad(), self:
             self._model(images)
         found = {
-            place: _some_pixels(value.movedim(place.axis, 1), batch, self._pixels)
-            for place, value in self._kept.items()
+            place: _some_pixels(self._kept[place.call].movedim(place.axis, 1), batch, self._pixels)
+            for place in self._places
         }
         self._kept.clear()
         return found
-
-    def heard(self, call: Call) -> Any:
-        result = call.run()
-        place = self._axes.get(call.number)
-        if place is not None:
-            self._kept[place] = result.clone()  # a later operation may work in place
-        return result
 
 
 @contextmanager

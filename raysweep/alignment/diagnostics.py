@@ -7,7 +7,7 @@ from itertools import combinations
 import torch
 
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.axes import segments
+from raysweep.symmetry.axes import groups_of, segments
 
 State = Mapping[str, torch.Tensor]
 Pairs = Sequence[tuple[State, State]]
@@ -92,6 +92,10 @@ def _distance(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tenso
 
 def _share(spec: PermutationSpec, name: str, shares: Mapping[str, float]) -> float | None:
     axis = spec.axes[name][0] if spec.axes[name] else None
-    found = [(s.size, shares[s.group]) for s in segments(axis) if s.group is not None]
+    found = [
+        (s.size, min(shares[group] for group in groups_of((s,))))
+        for s in segments(axis)
+        if s.group is not None
+    ]
     total = sum(size for size, _ in found)
     return sum(size * share for size, share in found) / total if total else None

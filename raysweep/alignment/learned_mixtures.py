@@ -6,7 +6,6 @@ networks do, so copies of one network are brought to one order; the labels of tr
 networks have learned by heart, say less about the permutations.
 """
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -14,18 +13,17 @@ from itertools import combinations
 import numpy as np
 import torch
 from torch import nn
-from torch.func import functional_call, replace_all_batch_norm_modules_
+from torch.func import functional_call
 from torch.nn import functional
 
+from raysweep.alignment.mixture_loss import for_mixtures
 from raysweep.models.mlp import MLP
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.symmetry.selection import selected
 
 CHUNK = 1000  # examples in a forward pass; it decides the last bits
 TOGETHER = 16  # orders of the units that share a forward pass, as far as that is faster
 
 State = Mapping[str, torch.Tensor]
-Indices = Mapping[str, torch.Tensor]  # by group, the order of the units
 
 
 @dataclass(frozen=True)
@@ -77,17 +75,16 @@ class Mixtures:
     ) -> None:
         self.spec, self.states, self.weights = spec, states, weights
         like = next(iter(states[0].values()))
-        self._shares = torch.from_numpy(weights).to(like)
-        network = copy.deepcopy(model).eval().requires_grad_(False)
-        self._network: nn.Module = replace_all_batch_norm_modules_(network)
+        self.shares = torch.from_numpy(weights).to(like)
+        self._network = for_mixtures(model)
         named = (*self._network.named_parameters(), *self._network.named_buffers())
         self._names = [name for name, tensor in named if tensor.is_floating_point()]
-        self._chunk = TOGETHER if type(model) is MLP else 1
+        self.together = TOGETHER if type(model) is MLP else 1
 
     @torch.no_grad()
     def examples(self, images: torch.Tensor) -> Examples:
         """Return images (examples, ...) with the answers of the networks, which no permutation changes."""
-        alone = [self._mixed([state], np.ones(1)) for state in self.states]
+        alone = [self.mixed([state], np.ones(1)) for state in self.states]
         logits = [
             torch.stack([functional_call(self._network, state, (chunk,)) for state in alone], dim=1)
             for chunk in images.split(CHUNK)
@@ -105,9 +102,9 @@ class Mixtures:
 
     def loss(self, states: Sequence[State], examples: Examples) -> torch.Tensor:
         """Return the same of states that need not be permuted networks, a scalar."""
-        rows = zip(self.weights, self._shares, strict=True)
+        rows = zip(self.weights, self.shares, strict=True)
         return torch.stack(
-            [self._loss(self._mixed(states, row), examples, shares) for row, shares in rows]
+            [self.loss_of(self.mixed(states, row), examples, shares) for row, shares in rows]
         ).mean()
 
     def loss_at(self, states: Sequence[State], examples: Examples, shares: torch.Tensor) -> torch.Tensor:
@@ -120,46 +117,22 @@ class Mixtures:
             )
             for name in self._names
         }
-        return self._loss(mixed, examples, shares)
+        return self.loss_of(mixed, examples, shares)
 
-    @torch.no_grad()
-    def losses(
-        self, states: Sequence[State], member: int, orders: Indices, examples: Examples
-    ) -> torch.Tensor:
-        """Return the loss for each of several further orders of the units of one network, shape (orders,).
+    def floating(self, state: State) -> dict[str, torch.Tensor]:
+        """Return those tensors of a state that are mixed."""
+        return {name: state[name] for name in self._names}
 
-        By group, `orders` has the shape (orders, units).
-        """
-        own = {name: states[member][name] for name in self._names}
-        axes = {name: self.spec.axes[name] for name in own if name in self.spec.axes}
-        rows = list(zip(self.weights, self._shares, strict=True))
-        moving = [(row, shares) for row, shares in rows if row[member]]
-        still = [(row, shares) for row, shares in rows if not row[member]]
-        rests = [self._mixed(states, np.where(np.arange(len(row)) == member, 0, row)) for row, _ in moving]
-        constant = sum(self._loss(self._mixed(states, row), examples, shares) for row, shares in still)
-
-        def loss(order: Indices) -> torch.Tensor:
-            taken = own | {name: selected(own[name], each, order) for name, each in axes.items()}
-            total = torch.zeros((), device=examples.images.device) + constant
-            for (row, shares), rest in zip(moving, rests, strict=True):
-                weight = row[member].item()
-                mixed = {name: rest[name] + weight * tensor for name, tensor in taken.items()}
-                total = total + self._loss(mixed, examples, shares)
-            return total / len(self.weights)
-
-        if self._chunk > 1:
-            result: torch.Tensor = torch.vmap(loss, chunk_size=self._chunk)(dict(orders))
-            return result.cpu()
-        return torch.stack([loss(order) for order in _each(orders)]).cpu()
-
-    def _mixed(self, states: Sequence[State], weights: np.ndarray) -> dict[str, torch.Tensor]:
+    def mixed(self, states: Sequence[State], weights: np.ndarray) -> dict[str, torch.Tensor]:
+        """Return the mixture of states with these weights (networks,), without integers."""
         used = [(w, state) for w, state in zip(weights.tolist(), states, strict=True) if w]
         (first, start), *others = used
         return {
             name: sum((w * state[name] for w, state in others), first * start[name]) for name in self._names
         }
 
-    def _loss(self, state: State, examples: Examples, shares: torch.Tensor) -> torch.Tensor:
+    def loss_of(self, state: State, examples: Examples, shares: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a mixture, a scalar, whose weights (networks,) lie on the device as `shares`."""
         parts = shares.to(examples.logits.dtype)
         total = torch.zeros((), device=examples.images.device)
         for chunk in examples.chunks():
@@ -167,8 +140,3 @@ class Mixtures:
             together = (parts @ chunk.logits).softmax(dim=-1)
             total = total + functional.cross_entropy(logits, together, reduction="sum")
         return total / len(examples)
-
-
-def _each(orders: Indices) -> Iterator[Indices]:
-    for number in range(len(next(iter(orders.values())))):
-        yield {group: order[number] for group, order in orders.items()}

@@ -1,13 +1,13 @@
 """Relaxed permutations of n networks, trained together on the loss of random mixtures."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from raysweep.accelerator.capture import Captured, Snapshot, send
-from raysweep.accelerator.compiling import first_that_works
+from raysweep.accelerator.capture import Work, send
+from raysweep.accelerator.repeating import repeated
 from raysweep.alignment.learned_mixtures import Examples, Mixtures
 from raysweep.alignment.progress import Tensors, named, part
 from raysweep.alignment.relaxed import apply_relaxed, harden, matrices_of, relaxed
@@ -86,7 +86,7 @@ class Relaxation:
         while self._step < self._training.steps:
             steps = range(self._step, min(self._step + EVERY, self._training.steps))
             self._stage(steps)
-            take = take or self._taking()
+            take = take or self._repeating()
             for _ in steps:
                 take()
             self._step = steps.stop
@@ -117,28 +117,9 @@ class Relaxation:
         send(torch.tensor(adam, dtype=self._adam.dtype), self._adam)
         self._position.zero_()
 
-    def _taking(self) -> Callable[[], None]:
-        """Return what takes a step: on a GPU its recording, unless that fails or has other bits."""
-        if self._position.device.type == "cpu":
-            return self._work
-        ways = {"captured": self._captured, "plain": lambda: self._work}
-        return first_that_works("the steps of learned permutations", ways)[1]
-
-    def _captured(self) -> Callable[[], None]:
-        tensors = [self._position, *self._logits.values(), *self._mean.values(), *self._square.values()]
-        before = Snapshot(tensors)
-        try:
-            self._work()
-            plain = Snapshot(tensors)
-            before.restore()
-            replay = Captured(self._work, self._position.device)
-            before.restore()
-            replay()
-            if not Snapshot(tensors).equals(plain):
-                raise RuntimeError("a captured step has other bits than a plain one")
-        finally:
-            before.restore()
-        return replay
+    def _repeating(self) -> Work:
+        written = [self._position, *self._logits.values(), *self._mean.values(), *self._square.values()]
+        return repeated("the steps of learned permutations", self._work, written, self._position.device)
 
     def _work(self) -> None:
         """Take the step whose inputs lie at the position, which moves on."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
+from raysweep.alignment.learned_candidates import Candidates
 from raysweep.alignment.learned_mixtures import Examples, Mixtures
 from raysweep.alignment.learned_moves import Swap, carried_out, disjoint, promising
 from raysweep.alignment.progress import Tensors, stored_permutations, tensors_of
@@ -36,6 +37,9 @@ class Swaps:
         self._permutations = stored_permutations(found, mixtures.spec.sizes) if found else list(start)
         self._reached = mixtures.value(self._permutations, examples)
         self._left = int(found["left"]) if found else rounds
+        self._members = {
+            member: Candidates(mixtures, member, candidates) for member in range(1, len(mixtures.states))
+        }
 
     def state(self) -> Tensors:
         """Return from where another process can go on."""
@@ -44,11 +48,8 @@ class Swaps:
     def run(self) -> Iterator[list[Permutation]]:
         """Yield the permutations after each round, until no swap that was tried lowers the loss."""
         while self._left:
-            swaps = _lower(
-                self._mixtures, self._permutations, self._examples, self._candidates, self._reached
-            )
             before = self._reached
-            for option in _first(swaps):
+            for option in _first(self._lower()):
                 tried = carried_out(self._mixtures.spec, self._permutations, option)
                 value = self._mixtures.value(tried, self._examples)
                 if value < self._reached:
@@ -58,23 +59,29 @@ class Swaps:
             self._permutations, self._left = best, self._left - 1
             yield self._permutations
 
+    def _lower(self) -> list[Swap]:
+        """Return swaps of different units that lower the loss one by one, those that gain most first."""
+        mixtures = self._mixtures
+        moved = mixtures.moved(self._permutations)
+        swaps = promising(mixtures.spec, _gradients(mixtures, moved, self._examples), self._candidates)
+        few = self._losses(moved, swaps, self._examples.first(FEW))
+        best = few.argsort(stable=True)[: -(-len(swaps) // FINALISTS)]
+        swaps = [swaps[place] for place in best.tolist()]
+        values = self._losses(moved, swaps, self._examples)
+        order = values.argsort(stable=True).tolist()
+        return disjoint([swaps[place] for place in order if values[place] < self._reached])
 
-def _lower(
-    mixtures: Mixtures,
-    permutations: Sequence[Permutation],
-    examples: Examples,
-    candidates: int,
-    reached: float,
-) -> list[Swap]:
-    """Return swaps of different units that lower the loss one by one, those that gain most first."""
-    moved = mixtures.moved(permutations)
-    swaps = promising(mixtures.spec, _gradients(mixtures, moved, examples), candidates)
-    few = _losses(mixtures, moved, swaps, examples.first(FEW))
-    best = few.argsort(stable=True)[: -(-len(swaps) // FINALISTS)]
-    swaps = [swaps[place] for place in best.tolist()]
-    values = _losses(mixtures, moved, swaps, examples)
-    order = values.argsort(stable=True).tolist()
-    return disjoint([swaps[place] for place in order if values[place] < reached])
+    def _losses(
+        self, moved: Sequence[dict[str, torch.Tensor]], swaps: Sequence[Swap], examples: Examples
+    ) -> torch.Tensor:
+        """Return the loss after each of the swaps alone, shape (swaps,)."""
+        sizes, result = self._mixtures.spec.sizes, torch.empty(len(swaps))
+        for member in sorted({swap.member for swap in swaps}):
+            own = [place for place, swap in enumerate(swaps) if swap.member == member]
+            orders = [swaps[place].order(sizes) for place in own]
+            stacked = {group: torch.stack([order[group] for order in orders]) for group in sizes}
+            result[own] = self._members[member].losses(moved, stacked, examples)
+        return result
 
 
 def _first(swaps: list[Swap]) -> Iterator[list[Swap]]:
@@ -97,16 +104,3 @@ def _gradients(
     )
     each = iter(found)
     return [{group: next(each) for group in own} for own in matrices]
-
-
-def _losses(
-    mixtures: Mixtures, moved: Sequence[dict[str, torch.Tensor]], swaps: Sequence[Swap], examples: Examples
-) -> torch.Tensor:
-    """Return the loss after each of the swaps alone, shape (swaps,)."""
-    result = torch.empty(len(swaps))
-    for member in sorted({swap.member for swap in swaps}):
-        own = [place for place, swap in enumerate(swaps) if swap.member == member]
-        orders = [swaps[place].order(mixtures.spec.sizes) for place in own]
-        stacked = {g: torch.stack([order[g] for order in orders]) for g in mixtures.spec.sizes}
-        result[own] = mixtures.losses(moved, member, stacked, examples)
-    return result

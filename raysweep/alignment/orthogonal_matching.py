@@ -110,14 +110,16 @@ class _Ascent:
         names = [n for n, axes in self._spec.axes.items() if any(_has(axis, groups) for axis in axes)]
         part = replace(self._spec, axes={name: self._spec.axes[name] for name in names})
         products, own = Similarities((part, part), [self._target], [moved]), self._blocks.get(groups)
+        coupled = own and self._spec.rotations.keys().isdisjoint(groups)
         if settled is not None:
             similar = {group: products.given(group, self._still, settled).cpu() for group in groups}
-        elif own:
+        elif own and coupled:
             similar = {g: each.cpu() for g, each in products.uncoupled(own, self._still).items()}
-        else:
+        else:  # groups that are rotated are coupled as they are matched now
             similar = {group: products.of(group, self._still).cpu() for group in groups}
         if own:
-            return self._step_of_blocks(own, similar, products.couplings(own, self._still))
+            couplings = products.couplings(own, self._still) if coupled else []
+            return self._step_of_blocks(own, similar, couplings)
         (group,) = groups
         if group in self._spec.rotations:
             best = self._spec.rotations[group].nearest(similar[group][None])

@@ -192,11 +192,18 @@ class Similarities:
 
     def uncoupled(self, blocks: Blocks, indices: Indices) -> dict[str, torch.Tensor]:
         """Return, for each group in these blocks, S without the couplings to other groups of the blocks."""
-        return {group: self._uncoupled(group, indices) for group in blocks.groups}
+        return {
+            group: sum(
+                (c.value(indices) for c in self._coupled[group] if c.partner not in blocks.groups),
+                self._uncoupled(group, indices),
+            )
+            for group in blocks.groups
+        }
 
     def couplings(self, blocks: Blocks, indices: Indices) -> list[Coupled]:
         """Return the couplings between the groups of these blocks, given the permutations of others."""
-        return [each.given(indices) for group in blocks.groups for each in self._coupled[group]]
+        within = [each for group in blocks.groups for each in self._coupled[group]]
+        return [each.given(indices) for each in within if each.partner in blocks.groups]
 
     def _uncoupled(self, group: str, indices: Indices) -> torch.Tensor:
         if not self._products[group]:

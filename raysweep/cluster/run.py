@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import TileSizing
 from raysweep.interruption import interrupted, orderly
+from raysweep.plan.fitting import outdated_words
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import UNFIT, Desired, Done, Todo, done, finished, todo
@@ -139,7 +140,10 @@ class _Run:
                 work = self._unfit(present)
                 if interrupted() or not work:
                     break
-                self._listener.waits(f"{len(work.alignments) + len(work.barriers):,} {UNFIT}")
+                if work.trials:
+                    self._listener.waits(f"{outdated_words(work.outdated)}; they are trained again")
+                if jobs := len(work.alignments) + len(work.barriers):
+                    self._listener.waits(f"{jobs:,} {UNFIT}")
         return present
 
     def _tell_replaced(self, before: Done, present: Done) -> None:
@@ -147,18 +151,19 @@ class _Run:
         for level, record in before.stale.items():
             now = present.records.get(level)
             if now and now.contradicts(record):
-                self._listener.waits(
-                    f"trial {level[0]}, level {level[1]}: was trained again to other weights, because "
-                    "the machine or its libraries differ from those of the first time"
-                )
+                reason = "the machine or its libraries differ from those of the first time"
+                if level in before.outdated:
+                    reason = f"{' and '.join(before.outdated[level])} had been replaced"
+                which = f"trial {level[0]}, level {level[1]}"
+                self._listener.waits(f"{which}: was trained again to other weights, because {reason}")
 
     def _unfit(self, present: Done) -> Todo:
-        """Return the jobs whose inputs this run has replaced by others, but for those that have failed."""
+        """Return the work whose inputs this run has replaced by others, but for what has failed."""
         work, failed = todo(self._wanted, present), {failure.id for failure in self.failures}
-        chosen = present.unfit - failed
+        chosen, outdated = present.unfit - failed, {trial_id for trial_id, _ in present.outdated}
         return replace(
             work,
-            trials=[],
+            trials=[trial for trial in work.trials if trial.trial_id in outdated - failed],
             alignments=[job for job in work.alignments if job.alignment_id in chosen],
             barriers=work.barriers.only(chosen),
         )

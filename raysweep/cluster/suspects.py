@@ -1,9 +1,6 @@
 """Nodes that are avoided, because work failed there for want of something that other nodes may have."""
 
 from collections.abc import Collection
-from typing import Any
-
-from ray.tune import PlacementGroupFactory
 
 from raysweep.cluster.capacity import Needs, fitting_nodes, name_of
 from raysweep.cluster.events import Listener
@@ -39,12 +36,6 @@ class Suspects:
             self._tried.clear()
             self.avoided = frozenset()
         return again
-
-
-def placement(needs: Needs, avoided: Collection[str]) -> PlacementGroupFactory:
-    """Return the resources of a trial on any but some nodes."""
-    rest: dict[str, Any] = {"bundle_label_selector": [labels(avoided)]} if avoided else {}
-    return PlacementGroupFactory([needs], **rest)
 
 
 def labels(avoided: Collection[str]) -> dict[str, str]:

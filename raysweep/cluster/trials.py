@@ -5,7 +5,7 @@ import logging
 import tempfile
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -15,10 +15,10 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig
 from ray.tune.search import Searcher
 
-from raysweep.cluster.capacity import living_ids, name_of, needs_of, slots
+from raysweep.cluster.capacity import Needs, living_ids, name_of, needs_of, slots
 from raysweep.cluster.events import Listener
 from raysweep.cluster.stopping import ask_to_stop, asked_to_stop
-from raysweep.cluster.suspects import ATTEMPTS, Suspects, placement
+from raysweep.cluster.suspects import ATTEMPTS, Suspects, labels
 from raysweep.interruption import hold, interrupted
 from raysweep.plan.identity import data_config
 from raysweep.store.divergence import Divergence, note_divergence
@@ -317,7 +317,7 @@ def train_trials(
     progress = _Progress(source, run, needs, listener, Files(root), ready, suspects)
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
         tune.Tuner(
-            tune.with_resources(_Trainable, lambda config: placement(needs, config["avoided"])),
+            tune.with_resources(_Trainable, lambda config: _placement(needs, config["avoided"])),
             param_space={
                 "root": root,
                 "code": code_digest(),
@@ -367,3 +367,9 @@ def _deaths(starts: Starts) -> int:
     """
     alive = living_ids()
     return sum(node in alive for node in starts.nodes[:-1])
+
+
+def _placement(needs: Needs, avoided: Collection[str]) -> tune.PlacementGroupFactory:
+    """Return the resources of a trial on any but some nodes."""
+    rest: dict[str, Any] = {"bundle_label_selector": [labels(avoided)]} if avoided else {}
+    return tune.PlacementGroupFactory([needs], **rest)

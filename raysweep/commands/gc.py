@@ -146,4 +146,4 @@ def summary(found: dict[str, Garbage]) -> str:
     results = sum(name.startswith("results/") for name in found)
     others = sum(not name.startswith(("trials/", "results/")) for name in found)
     size = sum(each.size for each in found.values()) / 1e6
-    return f"{len(trials)} trials, {results} result objects, {others} logs and sources, {size:,.1f} MB"
+    return f"{len(trials)} trials, {results} result objects, {others} other objects, {size:,.1f} MB"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from raysweep.data.load import draws_split
 from raysweep.plan.estimate import Hours, cpu_hours, estimate, gpu_hours
+from raysweep.plan.fitting import outdated_words
 from raysweep.plan.fruitless import fruitless
 from raysweep.plan.missing import missing_data
 from raysweep.plan.plan import UNFIT, Desired, Todo
@@ -14,6 +15,7 @@ from raysweep.registry import is_own
 from raysweep.sweep.load import Sweep
 from raysweep.version import code_digest
 
+LEAST = 0.001  # hours of a core that are worth a word
 MEASURED_MODELS = ("vgg16", "resnet20")
 
 
@@ -43,6 +45,8 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
             f"{work.recomputed:,} finished levels are computed again (the same numbers), because they lack "
             "checkpoints for which the sweep asks"
         )
+    if work.outdated:
+        lines.append(f"{outdated_words(work.outdated)}; they are trained again")
     unfit = sum(job.alignment_id in work.unfit for job in work.alignments)
     unfit += len(work.barriers.only(work.unfit))
     if unfit:
@@ -76,7 +80,7 @@ def _hours_lines(wanted: Desired, work: Todo, gpu: str | None) -> list[str]:
         )
         lines.append(f"about {_parts(on_gpu, 'GPU-hours', card.upper())}{others}")
     on_cores = cpu_hours(wanted, work)
-    if on_cores.whole and not gpu:
+    if on_cores.whole >= LEAST and not gpu:
         lines.append(f"about {_parts(on_cores, 'CPU-hours', 'core of an AMD EPYC')}")
     own = [method for method in wanted.sweep.sections.align.methods if is_own(method)]
     return [*lines, f"there {', '.join(own)} is taken for weight matching"] if lines and own else lines

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from raysweep.commands.run_log import FOLDER
 from raysweep.errors import UserError
+from raysweep.plan.fitting import outdated_words
 from raysweep.plan.record import (
     RESOLVED,
     SOURCES,
@@ -91,6 +92,8 @@ def _sweep(files: Files, record: Record) -> Iterator[str]:
     name = f"sweeps/{record.sweep}/{RESOLVED}"
     if not files.holds(name, record.resolved().encode()):
         yield f"{files.where(name)}: is not what was run; raysweep run writes it again"
+    if present.outdated:
+        yield f"sweep {record.sweep}: {outdated_words(present.outdated)}; raysweep run trains them again"
     yield from _replaced(files, record, present)
     for what, count in present.left(record).items():
         if count:

@@ -1,6 +1,6 @@
 """The hidden units of mixtures on a few images."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from raysweep.connectivity.repair import RescaledNetwork
 from raysweep.data.resident import unwritten
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.precision import computing_in
-from raysweep.symmetry.listening import Treating
+from raysweep.symmetry.listening import Treating, keeping
 from raysweep.symmetry.tracing import Place, trace_units
 
 Features = dict[str, torch.Tensor]  # by layer group
@@ -42,15 +42,7 @@ def features(
 def _values(module: nn.Module, places: Mapping[str, Place], images: torch.Tensor) -> Features:
     """Run a network and return its values at some places; where these are rescaled, the rescaled ones."""
     kept: dict[int, torch.Tensor] = {}
-
-    def note(call: int) -> Callable[[torch.Tensor], torch.Tensor]:
-        def keep(result: torch.Tensor) -> torch.Tensor:
-            kept[call] = result.clone()  # a later operation may work in place
-            return result
-
-        return keep
-
-    notes = {place.call: note(place.call) for place in places.values()}
+    notes = keeping((place.call for place in places.values()), kept)
     if isinstance(module, RescaledNetwork):
         module.notes = notes
         module(images)

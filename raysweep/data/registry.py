@@ -46,6 +46,9 @@ class Datasets(Registry[Dataset]):
         return super().__getitem__(self.key(name))
 
     def check(self, name: str) -> str:
+        empty = next((key for key in self.entries if name == f"{key.partition(':')[0]}:"), None)
+        if empty:
+            raise ValueError(f"write {empty}")
         super().check(self.key(name))
         return name
 

@@ -1,7 +1,7 @@
 """All barriers of a sweep as tables of numbers, from which a job is made when it is asked for."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -60,18 +60,13 @@ class Barriers(Mapping[str, BarrierJob]):
         return identity in self.ids
 
     def __getitem__(self, identity: str) -> BarrierJob:
-        place = self.ids.place(identity)
-        if place < 0:
+        if identity not in self.ids:
             raise KeyError(identity)
-        return self.job(place)
+        return self.of([identity])[0]
 
     def values(self) -> ValuesView[BarrierJob]:
         """Return the jobs in their order."""
         return _Jobs(self)
-
-    def job(self, place: int) -> BarrierJob:
-        """Return the job at a place."""
-        return next(self.jobs(np.array([place])))
 
     def jobs(self, places: np.ndarray) -> Iterator[BarrierJob]:
         """Yield the jobs at these places, which must ascend."""
@@ -82,12 +77,21 @@ class Barriers(Mapping[str, BarrierJob]):
                 for identity, row in zip(ids, part.numbers[chosen].tolist(), strict=True):
                     yield self._job(part, identity, row)
 
+    def of(self, ids: Iterable[str]) -> list[BarrierJob]:
+        """Return the jobs with these ids, which are among those of the sweep."""
+        return self.several(self.ids.places(pack(ids)))
+
+    def several(self, places: np.ndarray) -> list[BarrierJob]:
+        """Return the jobs at these places, in any order."""
+        ascending = np.unique(places)
+        found = dict(zip(ascending.tolist(), self.jobs(ascending), strict=True))
+        return [found[place] for place in places.tolist()]
+
     def by_part(self, places: np.ndarray) -> Iterator[tuple[Part, np.ndarray]]:
         """Yield each part with those of its rows that are at these places, which must ascend."""
         ends = np.searchsorted(places, self._starts)
-        for number, part in enumerate(self.parts):
-            if ends[number] < ends[number + 1]:
-                yield part, places[ends[number] : ends[number + 1]] - self._starts[number]
+        for number in np.flatnonzero(np.diff(ends)).tolist():
+            yield self.parts[number], places[ends[number] : ends[number + 1]] - self._starts[number]
 
     @cached_property
     def measure_ids(self) -> np.ndarray:
@@ -125,20 +129,24 @@ class Measurements(Mapping[str, tuple[BarrierJob, str]]):
     """The barrier and the name of the measure of every measurement, by its id."""
 
     def __init__(self, barriers: Barriers) -> None:
-        self._barriers, self._ids = barriers, Ids(barriers.measure_ids.ravel())
+        self._barriers, self.ids = barriers, Ids(barriers.measure_ids.ravel())
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self.ids)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._ids)
+        return iter(self.ids)
 
     def __getitem__(self, identity: str) -> tuple[BarrierJob, str]:
-        place = self._ids.place(identity)
-        if place < 0:
+        if identity not in self.ids:
             raise KeyError(identity)
-        barrier, measure = divmod(place, len(self._barriers.measures))
-        return self._barriers.job(barrier), self._barriers.measures[measure].name
+        return self.of([identity])[0]
+
+    def of(self, ids: Iterable[str]) -> list[tuple[BarrierJob, str]]:
+        """Return the barriers and the names of the measures of these ids, all of which are among these."""
+        barriers, measures = np.divmod(self.ids.places(pack(ids)), len(self._barriers.measures))
+        names = [self._barriers.measures[measure].name for measure in measures.tolist()]
+        return list(zip(self._barriers.several(barriers), names, strict=True))
 
 
 class BarriersLeft(Collection[BarrierJob]):
@@ -147,7 +155,8 @@ class BarriersLeft(Collection[BarrierJob]):
     def __init__(self, barriers: Barriers, risks: np.ndarray, missing: np.ndarray) -> None:
         """`risks` says of each barrier of the sweep whether they are left, `missing` of each measurement."""
         self.barriers = barriers
-        self.places = np.flatnonzero(risks | missing.any(axis=1))
+        self.networks, self.permutations = barriers.networks, barriers.permutations
+        self.places = np.flatnonzero(risks | missing.any(axis=1)).astype(np.int32)
         self._risks, self._missing = risks, missing
 
     @classmethod
@@ -171,11 +180,18 @@ class BarriersLeft(Collection[BarrierJob]):
         return any(job == each for each in self)
 
     def __iter__(self) -> Iterator[BarrierJob]:
-        return map(self._left, self.places.tolist(), self.barriers.jobs(self.places))
+        return self.at(self.places)
 
-    def job(self, place: int) -> BarrierJob:
-        """Return what is left of the barrier at a place."""
-        return self._left(place, self.barriers.job(place))
+    def rows(self, places: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Yield settings and the numbers of the networks and permutations of their jobs at some places."""
+        for part, rows in self.barriers.by_part(places):
+            numbers = part.numbers[rows]
+            yield part.like.setting, numbers[:, : part.count], numbers[:, part.count : 2 * part.count]
+
+    def at(self, places: np.ndarray) -> Iterator[BarrierJob]:
+        """Yield what is left of the barriers at some places, which ascend."""
+        jobs = self.barriers.jobs(places)
+        return map(self._left, places.tolist(), jobs) if self.barriers.measures else jobs
 
     def only(self, ids: Collection[str]) -> "BarriersLeft":
         """Return what is left of those barriers that are among these ids."""

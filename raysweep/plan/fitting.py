@@ -7,9 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.plan.identity import Network
 from raysweep.store.index import Index, last_objects
-from raysweep.store.inputs import CHARACTERS, Known, number_of, numbers_of, split_input
+from raysweep.store.inputs import Known, changed_inputs, number_of, stored_objects
 from raysweep.store.records import LevelRecord
 from raysweep.store.results import ID, ResultStore
 
@@ -18,9 +17,12 @@ Levels = Mapping[tuple[str, int], LevelRecord]
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one kind, in the order of the index: those that fit, and those that do not any more."""
+    """The rows of one kind, in the order of the index: those that fit, and those that do not any more.
 
-    index: Index
+    `objects` are those of the index.
+    """
+
+    objects: pa.Table
     fitting: pa.Table
     unfit: pa.Table
     known: tuple[Known, ...]
@@ -37,15 +39,13 @@ class Rows:
         They are by their names. Raises `CorruptObject`.
         """
         found: dict[str, set[str]] = {}
-        for name in set(last_objects(self.index, self.unfit, ids).values()):
+        for name in set(last_objects(self.objects, self.unfit, ids).values()):
             for identity, inputs in zip(
                 *results.read(name, [ID[kind], "inputs"]).to_pydict().values(), strict=True
             ):
-                numbers = np.array(numbers_of(inputs or []), np.int64).reshape(-1, 2)
-                wrong = np.any([known.contradicts(numbers) for known in self.known], axis=0)
-                for text in np.array(inputs or [], object)[wrong]:
-                    if identity in ids:
-                        found.setdefault(split_input(text)[0], set()).add(identity)
+                if identity in ids:
+                    for input_name in changed_inputs(inputs or [], self.known):
+                        found.setdefault(input_name, set()).add(identity)
         return found
 
 
@@ -55,22 +55,31 @@ def fitting_rows(results: ResultStore, levels: Levels) -> dict[str, Rows]:
     A row fits unless one of its checkpoints or permutations is stored with other bits than it was computed
     from. Rows of earlier versions, which do not say, fit. So do rows whose inputs are not stored at present.
     """
-    checkpoints = Known.of(stored_checkpoints(levels))
-    alignments = _split(results.index("alignments"), checkpoints)
+    objects = Known.of(stored_objects(levels))
+    alignments = _split(results.index("alignments"), objects)
     permutations = _permutations(alignments.fitting)
-    others = {
-        kind: _split(results.index(kind), checkpoints, permutations) for kind in ("barriers", "measures")
-    }
+    others = {kind: _split(results.index(kind), objects, permutations) for kind in ("barriers", "measures")}
     return {"alignments": alignments, **others}
 
 
-def stored_checkpoints(levels: Levels) -> dict[str, str]:
-    """Return the digests of the checkpoints of levels, by the names of the networks."""
-    return {
-        str(Network(*level, step)): sha256[:CHARACTERS]
-        for level, record in levels.items()
-        for step, sha256 in record.checkpoints.items()
-    }
+def outdated_levels(levels: Levels, rows: Mapping[str, Rows]) -> dict[tuple[str, int], list[str]]:
+    """Return the levels that started from other bits than are stored now, with the names of these inputs.
+
+    `rows` are those of `fitting_rows`. Levels that depend on outdated ones are outdated once these have been
+    trained to other bits.
+    """
+    known = rows["barriers"].known
+    found = {level: changed_inputs(record.inputs, known) for level, record in levels.items() if record.inputs}
+    return {level: names for level, names in found.items() if names}
+
+
+def outdated_words(outdated: Mapping[tuple[str, int], list[str]]) -> str:
+    """Return how many levels are outdated, with the first of them and its inputs."""
+    ((trial_id, level), names), *_ = outdated.items()
+    return (
+        f"{len(outdated):,} finished levels started from objects that have other bits now, such as level "
+        f"{level} of trial {trial_id} from {' and '.join(names)}"
+    )
 
 
 def _split(index: Index, *known: Known) -> Rows:
@@ -78,7 +87,7 @@ def _split(index: Index, *known: Known) -> Rows:
     fitting, unfit = rows, rows.slice(0, 0)
     if not fits.all():
         fitting, unfit = rows.filter(pa.array(fits)), rows.filter(pa.array(~fits))
-    return Rows(index.without_inputs(), fitting, unfit, known)
+    return Rows(index.objects, fitting, unfit, known)
 
 
 def _permutations(rows: pa.Table) -> Known:

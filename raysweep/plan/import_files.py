@@ -27,9 +27,10 @@ class ImportFile:
 def import_files(names: tuple[str, ...]) -> list[ImportFile]:
     """Return the files that names stand for: files themselves, all weights in a folder, matches of a pattern.
 
-    Those of a folder or pattern are sorted, with numbers in names by their value. An index of shards stands
-    for the network, and its shards for nothing of their own. Raises `UserError` for a name that stands for no
-    file and for one that cannot be read.
+    A pattern that matches folders alone stands for what is in them. Files of a folder or pattern are sorted,
+    with numbers in names by their value. An index of shards stands for the network, and its shards for
+    nothing of their own. Raises `UserError` for a name that stands for no file and for one that cannot be
+    read.
     """
     return [ImportFile(file, content_digest(file)) for name in names for file in files_of_name(name)]
 
@@ -37,18 +38,27 @@ def import_files(names: tuple[str, ...]) -> list[ImportFile]:
 def files_of_name(name: str) -> list[str]:
     """Return the files that one name stands for. Raises `UserError` where there is none."""
     if Path(name).is_dir():
-        inside = [str(path) for path in Path(name).iterdir() if path.name.endswith(SUFFIXES)]
-        found = [path for path in inside if not Path(path).name.startswith(".") and Path(path).is_file()]
+        found = _inside(name)
         what = f"holds no file that ends in {', '.join(SUFFIXES)}"
+        if any(_inside(str(path)) for path in Path(name).iterdir() if path.is_dir()):
+            what += f"; its folders do: {Path(name) / '*'}"
     elif Path(name).exists() or not glob.has_magic(name):
         return [name]
     else:
-        found = [path for path in glob.glob(name, recursive=True) if Path(path).is_file()]
+        matches = glob.glob(name, recursive=True)
+        found = [path for path in matches if Path(path).is_file()]
+        found = found or [file for path in matches for file in _inside(path)]
         what = "matches no file"
     shards = with_shards(found)[len(found) :]
     if kept := sorted(set(found) - set(shards), key=_by_numbers):
         return kept
     raise UserError(f"train.imports: {name} {what}")
+
+
+def _inside(folder: str) -> list[str]:
+    """Return the files of weights in a folder."""
+    inside = [path for path in Path(folder).iterdir() if path.name.endswith(SUFFIXES)]
+    return [str(path) for path in inside if not path.name.startswith(".") and path.is_file()]
 
 
 def with_shards(files: list[str]) -> list[str]:

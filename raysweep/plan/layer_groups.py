@@ -43,6 +43,7 @@ def layers_of_groups(config: ModelConfig) -> tuple[tuple[str, ...], ...]:
     return tuple(dict.fromkeys(partners.get(group, (group,)) for group in group_sizes(config)))
 
 
+@lru_cache(maxsize=64)
 def unproved_spec(config: ModelConfig) -> "PermutationSpec":
     """Return the symmetries of a network; the workers prove them. Raises `SpecError`."""
     import torch

@@ -1,6 +1,6 @@
 """What cannot be done because a training has diverged on which it depends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -25,23 +25,33 @@ def inputs_of(wanted: "Desired", each: Trial | AlignmentJob | BarrierJob) -> Ite
         yield from each.comparison.alignments
 
 
-def lost_by(wanted: "Desired", present: "Done") -> Callable[[str], str]:
-    """Return a function that says of an id which diverged trainings it requires, or an empty text."""
+def lost_by(
+    wanted: "Desired",
+    present: "Done",
+    trials: Mapping[str, Trial],
+    alignments: Mapping[str, AlignmentJob],
+    barriers: Iterable[BarrierJob],
+) -> dict[str, tuple[str, str]]:
+    """Return which of these require diverged trainings, by id: their kind, and in words which trainings."""
 
     @cache
-    def words(identity: str) -> str:
-        job = wanted.find(identity)
-        if job is None:
-            return ""
+    def of_required(name: str) -> str:
+        required = wanted.trials.get(name) or wanted.alignments.get(name)
+        return words(required) if required else ""
+
+    def words(each: Trial | AlignmentJob | BarrierJob) -> str:
         found = []
-        for required in inputs_of(wanted, job):
+        for required in inputs_of(wanted, each):
             if required in present.alignments or required in present.records:
                 continue
             kind, name = ("alignment", required) if isinstance(required, str) else ("trial", required[0])
             if name in present.diverged:
                 found.append(f"{kind} {name}, which diverged")
-            elif deeper := words(name):
+            elif deeper := of_required(name):
                 found.append(f"{kind} {name}, which requires {deeper}")
         return " and ".join(dict.fromkeys(found))
 
-    return words
+    lost = {key: ("trial", words(each)) for key, each in trials.items() if key not in present.diverged}
+    lost |= {key: ("alignment", words(job)) for key, job in alignments.items()}
+    lost |= {job.barrier_id: ("barrier", why) for job in barriers if (why := words(job))}
+    return {key: (kind, why) for key, (kind, why) in lost.items() if why}

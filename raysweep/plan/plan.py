@@ -2,23 +2,23 @@
 
 import contextlib
 import gc
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial, reduce
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.plan.across import AcrossSettings
 from raysweep.plan.barrier_table import Barriers, BarriersLeft, Measurements
 from raysweep.plan.comparisons import Comparisons
-from raysweep.plan.fitting import Rows, fitting_rows
+from raysweep.plan.fitting import Rows, fitting_rows, outdated_levels
 from raysweep.plan.identity import (
     AgreementJob,
     AlignmentJob,
-    BarrierJob,
     Network,
     Trial,
     alignment_settings,
@@ -51,11 +51,6 @@ class Desired:
     alignments: dict[str, AlignmentJob]
     barriers: Barriers
     agreements: dict[str, AgreementJob]
-
-    def find(self, identity: str) -> Trial | AlignmentJob | BarrierJob | None:
-        """Return the trial, the alignment or the barrier with this id, if any."""
-        found = self.trials.get(identity) or self.alignments.get(identity)
-        return found or self.barriers.get(identity)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of all trials, alignments and barriers, and of measurements, if any."""
@@ -99,7 +94,8 @@ class Done:
     """What the store holds: records of finished levels, the object of each alignment, and complete barriers.
 
     A barrier is complete when all its splits are there, and so is a measurement, in `measures`. The levels in
-    `stale` are finished but lack a checkpoint that the sweep asks for. The trials in `diverged` have
+    `stale` are finished but lack a checkpoint that the sweep asks for, or are `outdated`: they started from
+    objects that have other bits now, whose names these are. The trials in `diverged` have
     unfinished levels that never will be. `rows` are the committed rows by kind: only those that fit what is
     stored now count as done. Of the alignments and barriers in `unfit` there are only others,
     or of measures of them.
@@ -113,6 +109,7 @@ class Done:
     diverged: dict[str, Divergence] = field(default_factory=dict)
     rows: dict[str, Rows] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
+    outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def has(self, networks: Iterable[Network]) -> bool:
         """Whether these checkpoints can be read."""
@@ -129,6 +126,7 @@ UNFIT = (
 class Todo:
     """Desired minus done; `recomputed` counts the finished levels that are computed once more.
 
+    Those that are `outdated` are not among them, but here by themselves, as in `Done`.
     Of the alignments and barriers in `unfit` there are results, but from other checkpoints or permutations.
     Trials that have diverged are not to do. Neither is what requires them, which `lost` lists by id: its kind
     and in words why.
@@ -141,6 +139,7 @@ class Todo:
     diverged: dict[str, Divergence] = field(default_factory=dict)
     lost: dict[str, tuple[str, str]] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
+    outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.trials or self.alignments or self.barriers)
@@ -220,7 +219,9 @@ def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
     records, stale = finished_levels(TrialStore(files), wanted.sweep.name, wanted.extents)
     rows = fitting_rows(ResultStore(files), records | stale)
-    alignments = rows["alignments"]
+    outdated = outdated_levels(records | stale, rows)
+    stale |= {level: records.pop(level) for level in outdated if level in records}
+    alignments, splits = rows["alignments"], wanted.sweep.sections.compare.splits
     unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
     measured = {wanted.measurements[key][0].barrier_id for key in unfit if key in wanted.measurements}
     unfinished = {
@@ -229,12 +230,13 @@ def done(wanted: Desired, files: Files) -> Done:
     return Done(
         records,
         stale,
-        last_objects(alignments.index, alignments.fitting, wanted.alignments),
-        _complete(wanted, rows["barriers"].fitting),
-        _complete(wanted, rows["measures"].fitting),
+        last_objects(alignments.objects, alignments.fitting, wanted.alignments),
+        wanted.barriers.ids.among(complete(rows["barriers"].fitting, splits)),
+        wanted.measurements.ids.among(complete(rows["measures"].fitting, splits)),
         divergences(files, unfinished) if unfinished else {},
         rows,
         frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers) | measured,
+        outdated,
     )
 
 
@@ -254,15 +256,11 @@ def finished_levels(
     return records, stale
 
 
-def complete(rows: pa.Table, splits: Collection[str]) -> pa.ChunkedArray:
+def complete(rows: pa.Table, splits: Iterable[str]) -> Ids:
     """Return the ids of the barriers, or measurements, all of whose splits are among rows of an index."""
-    rows = rows.filter(pc.is_in(rows.column("split"), pa.array(list(splits), pa.string())))
-    counts = rows.group_by("id").aggregate([("split", "count_distinct")])
-    return counts.filter(pc.equal(counts.column("split_count_distinct"), len(set(splits)))).column("id")
-
-
-def _complete(wanted: Desired, rows: pa.Table) -> Ids:
-    return Ids(pack_column(complete(rows, wanted.sweep.sections.compare.splits)))
+    ids, split = pack_column(rows.column("id")), rows.column("split")
+    found = [np.unique(ids[pc.equal(split, each).to_numpy()]) for each in set(splits)]
+    return Ids(reduce(partial(np.intersect1d, assume_unique=True), found) if found else ids[:0])
 
 
 def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
@@ -279,20 +277,15 @@ def todo(wanted: Desired, present: Done) -> Todo:
     trials = {key: each for key, each in wanted.trials.items() if not finished(wanted, present, key)}
     alignments = {key: job for key, job in wanted.alignments.items() if key not in present.alignments}
     barriers = BarriersLeft.of(wanted.barriers, present.barriers, present.measures)
-    lost: dict[str, tuple[str, str]] = {}
-    if present.diverged:
-        reason = lost_by(wanted, present)
-        left = {"trial": trials.keys(), "alignment": alignments.keys()}
-        left["barrier"] = dict.fromkeys(job.barrier_id for job in barriers).keys()
-        for kind, ids in left.items():
-            lost |= {key: (kind, why) for key in ids if key not in present.diverged and (why := reason(key))}
+    lost = lost_by(wanted, present, trials, alignments, barriers) if present.diverged else {}
     gone = lost.keys() | present.diverged.keys()
     return Todo(
         [each for key, each in trials.items() if key not in gone],
         [job for key, job in alignments.items() if key not in gone],
         barriers.without(gone) if gone else barriers,
-        len(present.stale),
+        len(present.stale.keys() - present.outdated.keys()),
         present.diverged,
         lost,
         present.unfit,
+        present.outdated,
     )

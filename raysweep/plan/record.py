@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from raysweep.digest import canonical
 from raysweep.errors import UserError
-from raysweep.plan.fitting import Rows, fitting_rows
+from raysweep.plan.fitting import Rows, fitting_rows, outdated_levels
 from raysweep.plan.plan import Desired, complete, finished_levels
 from raysweep.plan.trials import Extent
 from raysweep.store.files import CorruptObject, Files
@@ -101,11 +101,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Finished:
-    """What the store has of what a sweep asked for: ids, finished levels by trial, and all rows by kind."""
+    """What the store has of what a sweep asked for: ids, finished levels by trial, and all rows by kind.
+
+    Of the levels in `outdated` the inputs have other bits now; these are their names.
+    """
 
     levels: frozenset[tuple[str, int]]
     ids: dict[str, pa.ChunkedArray]
     rows: dict[str, Rows]
+    outdated: dict[tuple[str, int], list[str]]
 
     def left(self, record: Record) -> dict[str, int]:
         """Return the numbers of trials, alignments and barriers that are not done."""
@@ -117,16 +121,22 @@ def finished(files: Files, record: Record) -> Finished:
     extents = record.extents
     levels, stale = finished_levels(TrialStore(files), record.sweep, extents)
     rows = fitting_rows(ResultStore(files), levels | stale)
+    outdated = outdated_levels(levels | stale, rows)
+    levels = {level: found for level, found in levels.items() if level not in outdated}
     trials = [
         key for key, extent in extents.items() if all((key, level) in levels for level in extent.levels)
     ]
     found = {
         "trials": pa.chunked_array([pa.array(trials, pa.string())]),
         "alignments": rows["alignments"].fitting.column("id"),
-        **{kind: complete(rows[kind].fitting, record.splits()) for kind in ("barriers", "measures")},
+        **{kind: _complete(rows[kind].fitting, record.splits()) for kind in ("barriers", "measures")},
     }
     ids = {kind: among(record.ids(kind), each) for kind, each in found.items()}
-    return Finished(frozenset(levels), ids, rows)
+    return Finished(frozenset(levels), ids, rows, outdated)
+
+
+def _complete(rows: pa.Table, splits: list[str]) -> pa.ChunkedArray:
+    return pa.chunked_array([column(complete(rows, splits).packed)])
 
 
 def among(ids: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -193,8 +193,9 @@ def _shown(value: Any) -> str:
 
 
 def _new_version(word: str, old: Any, new: Any) -> str:
+    article = "an" if word.startswith("a") else "a"
     why = "; ".join(reasons(word, int(old), int(new))) or "no reason is recorded"
-    return f"raysweep's version of a {word}, {old} -> {new} ({why})"
+    return f"raysweep's version of {article} {word}, {old} -> {new} ({why})"
 
 
 def _source_change(files: Files, before: str | None, own: OwnFunction) -> str:
@@ -262,7 +263,9 @@ def _nearest_settings(files: Files, kind: str, text: str, done: set[str], own: d
     for each in sorted(done):
         before, what = _settings(kind, each)
         differing = _differing(before, now)
-        if what == same and len(differing) < fewest:
+        # A later version than that of now is one of networks of another kind.
+        later = any(key.startswith(VERSION) and before[key] > now.get(key, 0) for key in before)
+        if what == same and len(differing) < fewest and not later:
             fewest = len(differing)
             least = "; ".join(_setting(files, key, before, now, own) for key in differing)
     return least

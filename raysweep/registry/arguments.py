@@ -66,11 +66,12 @@ def _check_types(what: str, key: str, function: Callable[..., Any], options: Map
     for name in options.keys() & hints.keys():
         try:
             TypeAdapter(hints[name]).validate_json(canonical(options[name]), strict=True)
-        except PydanticUserError:  # not a type of JSON values
+        except (PydanticUserError, NameError):  # not a type of JSON values
             continue
         except ValidationError as error:
+            said = "; ".join(dict.fromkeys(each["msg"] for each in error.errors()))
             raise UserError(
-                f"{key}.{name} = {options[name]!r}: {what} takes another type ({error.errors()[0]['msg']})"
+                f"{key}.{name} = {options[name]!r}: {what} takes another type ({said})"
             ) from error
 
 

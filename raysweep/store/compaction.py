@@ -41,12 +41,12 @@ def _compact(files: Files, results: ResultStore, kind: str) -> None:
             parts += names
     now = files.stamps_of(merged)
     entries = table_of_entries([(name, stamp, results.entry(name)) for name, stamp in now.items()])
-    whole = pa.concat_tables([index.objects, entries]).sort_by("object")
-    store_index(files, kind, whole)
+    whole = pa.concat_tables([*index.slices(entries.column_names), entries]).sort_by("object")
+    store_index(files, kind, [whole])
     unchanged = [name for name, stamp in files.stamps_of(parts).items() if stamp == stamps[name]]
     files.at_once(files.delete, unchanged)
     kept = pc.invert(pc.is_in(whole.column("object"), pa.array(unchanged, pa.string())))
-    store_index(files, kind, whole.filter(kept))
+    store_index(files, kind, [whole.filter(kept)])
 
 
 def _stamps(index: Index) -> dict[str, Stamp]:

@@ -60,11 +60,7 @@ class Ids(Set[str]):
         return texts(self.packed)
 
     def __contains__(self, identity: object) -> bool:
-        return isinstance(identity, str) and self.place(identity) >= 0
-
-    def place(self, identity: str) -> int:
-        """Return the place of an id, -1 where it is not among these."""
-        return int(self.places(pack([identity]))[0])
+        return isinstance(identity, str) and bool(self.places(pack([identity]))[0] >= 0)
 
     def places(self, packed: np.ndarray) -> np.ndarray:
         """Return the place of each of these ids, -1 for those that are not among these."""
@@ -75,6 +71,10 @@ class Ids(Set[str]):
         at = np.searchsorted(self._sorted, asked).clip(max=len(self.packed) - 1)
         places[order] = np.where(self._sorted[at] == asked, self._order[at], -1)
         return places
+
+    def among(self, others: "Ids") -> "Ids":
+        """Return those of others that are among these."""
+        return Ids(others.packed[self.places(others.packed) >= 0])
 
     def repeated(self) -> bool:
         """Whether there is an id twice, which must not be."""

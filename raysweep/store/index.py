@@ -6,8 +6,9 @@ Types with 64-bit offsets hold any number of rows.
 """
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from raysweep.store.backends import READS, Stamp
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.inputs import Known
 
-SLICE = 1000  # objects whose inputs are compared at a time
+SLICE = 250  # objects that are read at a time
 MOST_UNINDEXED = 64  # so few new objects are read every time rather than added to the stored index
 
 _TEXT = pa.large_string()
@@ -34,6 +35,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _OF_ENTRY = list(_SCHEMA)[3:]
+_OF_OBJECT = _SCHEMA.names[:5]
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,17 @@ Read = Callable[[str], Entry]
 class Index:
     """What the committed objects of a kind hold.
 
-    `objects` has a row for each object, in the order of their names: `object`, `size`, `modified`, and the
-    `ids` and `splits` of its rows in their order, with their `inputs` and `digests` as in `Entry`.
+    `slices` yields some columns of a row for each object, in the order of their names, a slice at a time:
+    `object`, `size`, `modified`, and the `ids` and `splits` of its rows in their order, with their `inputs`
+    and `digests` as in `Entry`.
     """
 
-    objects: pa.Table
+    slices: Callable[[list[str]], Iterator[pa.Table]]
+
+    @cached_property
+    def objects(self) -> pa.Table:
+        """All slices, without inputs and digests."""
+        return pa.concat_tables(self.slices(_OF_OBJECT)).combine_chunks()
 
     def rows(self) -> pa.Table:
         """Return a row for each committed row, in order.
@@ -76,30 +84,28 @@ class Index:
             {
                 "id": pc.list_flatten(ids),
                 "split": pc.list_flatten(self.objects.column("splits")),
-                "digest": pc.list_flatten(self.objects.column("digests")),
-                "object": pc.list_parent_indices(ids),
-                "position": pa.array(np.arange(len(starts)) - starts),
+                "digest": self._flat("digests"),
+                "object": pc.list_parent_indices(ids).cast(pa.int32()),
+                "position": pa.array((np.arange(len(starts)) - starts).astype(np.int32)),
             }
         )
 
-    def without_inputs(self) -> "Index":
-        """Return an index that takes less memory, for those who do not ask what fits."""
-        return Index(self.objects.drop_columns(["inputs", "digests"]))
-
     def silent(self) -> int:
         """Return how many rows do not say what they were computed from."""
-        counts = pc.list_value_length(pc.list_flatten(self.objects.column("inputs")))
+        counts = pc.list_value_length(self._flat("inputs"))
         return int(pc.sum(pc.equal(counts, 0)).as_py() or 0)
 
     def fits(self, *known: Known) -> np.ndarray:
         """Return of each of `rows` whether none of its inputs is known to have other bits now."""
-        inputs = self.objects.column("inputs")
-        parts = (_fits(inputs.slice(start, SLICE), known) for start in range(0, len(inputs), SLICE))
+        parts = (_fits(each.column("inputs"), known) for each in self.slices(["object", "inputs"]))
         return np.concatenate([np.ones(0, bool), *parts])
+
+    def _flat(self, name: str) -> pa.ChunkedArray:
+        return pc.list_flatten(pa.concat_tables(self.slices(["object", name])).column(name))
 
     def last(self, ids: Collection[str]) -> dict[str, str]:
         """Return the object of each of these ids; where several objects hold one, the last of them."""
-        return last_objects(self, self.rows(), ids)
+        return last_objects(self.objects, self.rows(), ids)
 
 
 def _fits(objects: pa.ChunkedArray, known: tuple[Known, ...]) -> np.ndarray:
@@ -113,10 +119,10 @@ def _fits(objects: pa.ChunkedArray, known: tuple[Known, ...]) -> np.ndarray:
     return found
 
 
-def last_objects(index: Index, rows: pa.Table, ids: Collection[str]) -> dict[str, str]:
+def last_objects(objects: pa.Table, rows: pa.Table, ids: Collection[str]) -> dict[str, str]:
     """Return the object of each of these ids among some rows of an index; the last that holds it."""
     rows = rows.filter(pc.is_in(rows.column("id"), pa.array(list(ids), pa.string())))
-    names = index.objects.column("object").take(rows.column("object")).to_pylist()
+    names = objects.column("object").take(rows.column("object")).to_pylist()
     return dict(zip(rows.column("id").to_pylist(), names, strict=True))
 
 
@@ -137,18 +143,32 @@ def indexed(files: Files, kind: str, read: Read) -> Index:
 
 
 def _indexed(files: Files, kind: str, read: Read) -> Index:
-    stamps, known, gone = _listed(files, kind)
-    left = sorted(stamps.keys() - set(known.column("object").to_pylist()))
-    if left:
-        known = pa.concat_tables([known, _read_all(files, left, stamps, read)]).sort_by("object")
-    known = known.combine_chunks()
+    stamps, stored, kept, gone = _listed(files, kind)
+    left = sorted(stamps.keys() - set(kept))
+    index = Index(partial(_slices, stored, set(kept), _read_all(files, left, stamps, read)))
     if gone or len(left) > MOST_UNINDEXED:
-        store_index(files, kind, known)
-    return Index(known)
+        store_index(files, kind, index.slices(_SCHEMA.names))
+    return index
 
 
-def _listed(files: Files, kind: str) -> tuple[dict[str, Stamp], pa.Table, bool]:
-    """Return the objects of a kind, the rows of the stored index that fit them, and whether others are gone.
+def _slices(
+    stored: pq.ParquetFile | None, kept: set[str], added: pa.Table, columns: list[str]
+) -> Iterator[pa.Table]:
+    """Yield columns of the stored objects that are kept and of the added ones, ordered by name."""
+    added = added.select(columns)
+    for number in range(stored.num_row_groups) if stored else ():
+        assert stored
+        part = stored.read_row_group(number, columns, use_threads=False)  # in a third of the memory
+        names = part.column("object").to_pylist()
+        part = part.filter(pa.array([name in kept for name in names], pa.bool_()))
+        before = pc.less_equal(added.column("object"), names[-1] if names else "")
+        yield pa.concat_tables([part, added.filter(before)]).sort_by("object")
+        added = added.filter(pc.invert(before))
+    yield added
+
+
+def _listed(files: Files, kind: str) -> tuple[dict[str, Stamp], pq.ParquetFile | None, list[str], bool]:
+    """Return the objects of a kind, the stored index, which of its objects fit, and whether others are gone.
 
     A long listing takes several requests, between which objects may be merged: it may then have neither the
     merged object nor its parts. The index is stored before parts are removed and read after the listing. So
@@ -156,14 +176,14 @@ def _listed(files: Files, kind: str) -> tuple[dict[str, Stamp], pa.Table, bool]:
     """
     for _ in range(READS):
         stamps = files.stamps(f"results/{kind}")
-        known = _stored(files, kind)
-        names = known.column("object").to_pylist()
-        gone = not stamps.keys() >= set(names)
+        stored = _stored(files, kind)
+        known = stored.read(["object", "size", "modified"]).to_pydict() if stored else {"object": []}
+        gone = not stamps.keys() >= set(known["object"])
         if not gone:
             break
-    columns = (known.column(name).to_pylist() for name in ("size", "modified"))
-    fits = [stamps.get(name) == tuple(stamp) for name, *stamp in zip(names, *columns, strict=True)]
-    return stamps, known.filter(pa.array(fits, pa.bool_())), gone
+    rows = zip(*known.values(), strict=True)
+    kept = [name for name, *stamp in rows if stamps.get(name) == tuple(stamp)]
+    return stamps, stored, kept, gone
 
 
 def discard_index(files: Files, kind: str) -> None:
@@ -205,19 +225,21 @@ def _lists(field: pa.Field, arrays: list[pa.Array]) -> pa.Array:
     )
 
 
-def _stored(files: Files, kind: str) -> pa.Table:
-    """Return the stored index, or an empty one when it is missing or damaged."""
+def _stored(files: Files, kind: str) -> pq.ParquetFile | None:
+    """Return the stored index, or None where it is missing or damaged."""
     try:
-        content = pa.BufferReader(files.get_checked(index_name(kind)))
-        table = pq.ParquetFile(content).read(use_threads=False)  # in a third less memory than `read_table`
+        stored = pq.ParquetFile(pa.BufferReader(files.get_checked(index_name(kind))))
     except (FileNotFoundError, CorruptObject, pa.ArrowException):
-        return _SCHEMA.empty_table()
-    return table if table.schema.equals(_SCHEMA) else _SCHEMA.empty_table()
+        return None
+    return stored if stored.schema_arrow.equals(_SCHEMA) else None
 
 
-def store_index(files: Files, kind: str, table: pa.Table) -> None:
+def store_index(files: Files, kind: str, slices: Iterable[pa.Table]) -> None:
     """Store the index, except under a read-only root, where the next command reads the objects again."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    with pq.ParquetWriter(sink, _SCHEMA, compression="zstd") as writer:
+        for each in slices:
+            if len(each):
+                writer.write_table(each, row_group_size=SLICE)
     with contextlib.suppress(OSError):
         files.put_checked(index_name(kind), sink.getvalue().to_pybytes())

@@ -1,14 +1,18 @@
 """The inputs of a result: the checkpoints and permutations that it was computed from, by name and digest.
 
 Ids say what was asked for. The same id may be computed to other bits on another kind of machine, so each row
-also says which bits it was computed from, as texts `trial_id@level@step=digest` and `alignment_id=digest`.
+also says which bits it was computed from, as texts `trial_id@level@step=digest` and `alignment_id=digest`. So
+does a level that starts from objects of others: their weights, masks (`trial_id@level@mask`) and states of
+optimisers (`trial_id@level@step optimiser`).
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from raysweep.store.records import LevelRecord
 
 CHARACTERS = 16  # of a SHA-256 in hexadecimal digits: 64 bits
 
@@ -22,6 +26,24 @@ def split_input(text: str) -> tuple[str, str]:
     """Return the name and the digest in the text of an input."""
     name, _, digest = text.rpartition("=")
     return name, digest
+
+
+def stored_objects(levels: Mapping[tuple[str, int], LevelRecord]) -> dict[str, str]:
+    """Return the digests of what levels have stored, by the names under which it may be an input."""
+    found: dict[str, str] = {}
+    for (trial_id, level), record in levels.items():
+        prefix = f"{trial_id}@{level}@"
+        found |= {f"{prefix}{step}": sha256 for step, sha256 in record.checkpoints.items()}
+        found |= {f"{prefix}{step} optimiser": sha256 for step, sha256 in record.optimisers.items()}
+        if record.mask:
+            found[f"{prefix}mask"] = record.mask
+    return {name: sha256[:CHARACTERS] for name, sha256 in found.items()}
+
+
+def level_of(name: str) -> tuple[str, int] | None:
+    """Return the trial and the level that have stored an input; None for an alignment."""
+    trial_id, *rest = name.split("@")
+    return (trial_id, int(rest[0])) if rest else None
 
 
 def permutation_digest(row: Mapping[str, Any]) -> str:
@@ -68,3 +90,10 @@ class Known:
 def numbers_of(inputs: Sequence[str]) -> list[int]:
     """Return the hashes of the name and the digest of each of these inputs, one after the other."""
     return [number_of(part) for text in inputs for part in split_input(text)]
+
+
+def changed_inputs(inputs: Sequence[str], known: Iterable[Known]) -> list[str]:
+    """Return the names of those of these inputs that are known to have other bits now."""
+    numbers = np.array(numbers_of(inputs), np.int64).reshape(-1, 2)
+    wrong = np.any([each.contradicts(numbers) for each in known], axis=0)
+    return [split_input(text)[0] for text, changed in zip(inputs, wrong, strict=True) if changed]

@@ -32,7 +32,9 @@ class LevelRecord:
 
     `steps` is the optimiser step at which the level ends, and `seconds` the time that it took. `sparsity` is
     the share of the maskable weights that its mask removes. `checkpoints` and `optimisers` map a step to the
-    SHA-256 of the object that is stored for it. Of a record that was read, `sha256` is that of its text.
+    SHA-256 of the object that is stored for it. `inputs` are the objects of other levels from which this one
+    started, and the permutations of its masks, as in `store.inputs`; levels of earlier versions do not say.
+    Of a record that was read, `sha256` is that of its text.
     """
 
     steps: int
@@ -43,6 +45,7 @@ class LevelRecord:
     optimisers: dict[int, str] = field(default_factory=dict)
     mask: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
     sha256: str = field(default="", compare=False, repr=False)
 
     def has(self, checkpoints: Iterable[int], optimisers: Iterable[int]) -> bool:

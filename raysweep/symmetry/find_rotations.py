@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from raysweep.digest import seed_for
+from raysweep.symmetry.axes import Within, groups_of
 from raysweep.symmetry.find_scalings import Occurrence, infinitesimal_scalings, occurrences
 from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, under_all_names
 from raysweep.symmetry.rotation import Folding, Rotation, folded_state, rotated_state
@@ -18,6 +19,7 @@ from raysweep.symmetry.rotation import Folding, Rotation, folded_state, rotated_
 if TYPE_CHECKING:
     from raysweep.symmetry.spec import PermutationSpec
 
+MIXED = 8  # units of a block, in a rotation that is tried; with permutations it generates all others
 EQUATIONS = 2  # at least so many, of random weights, for each unknown exponent of a scaling
 
 
@@ -34,12 +36,13 @@ def find_rotations(
     counts = {group: each.count for each in spec.blocks for group in each.groups}
     found = {}
     for group, size in spec.sizes.items():
-        blocks, where = counts.get(group, 1), occurrences(spec, networks[0], group)
-        if size == blocks or not where:
+        blocks = counts.get(group, 1)
+        if size == blocks or _lies_within(spec, group):
             continue
         if _holds(spec, networks[0], group, Rotation(blocks), generator):
             found[group] = Rotation(blocks)
             continue
+        where = occurrences(spec, networks[0], group)
         while len(networks) * size < EQUATIONS * len(where):
             networks.append(randomised_network(model, example_input, generator))
         foldings = tuple(
@@ -55,6 +58,12 @@ def find_rotations(
     return found
 
 
+def _lies_within(spec: "PermutationSpec", group: str) -> bool:
+    """Whether a weight has other units of the group in each block of its rows."""
+    every = (axis for axes in spec.axes.values() for axis in axes)
+    return any(isinstance(axis, Within) and group in groups_of(axis) for axis in every)
+
+
 def _foldings(
     spec: "PermutationSpec", networks: list[RandomisedNetwork], group: str, where: list[Occurrence]
 ) -> tuple[Folding, ...]:
@@ -63,6 +72,8 @@ def _foldings(
     A gain of a norm comes before its bias, which is then divided by the gain. Only parameters of one axis are
     gains.
     """
+    if not where:
+        return ()
     vectors = [w for w in where if len(spec.axes[w[0]]) == 1]
     rest = [w for w in where if w not in vectors]
     found = []
@@ -84,8 +95,9 @@ def _holds(
     """Whether the outputs stay as they are when gains are folded and the units are rotated at random."""
     axes = {name: axes for name, axes in spec.axes.items() if name in network.state}
     rotations = {group: rotation}
-    matrices = {group: rotation.random(spec.sizes[group], generator)}
+    matrices = {group: rotation.random(spec.sizes[group], generator, MIXED)}
     folded = folded_state(network.state, axes, rotations)
     changed = rotated_state(folded, axes, rotations, matrices)
     touched = {name: tensor for name, tensor in changed.items() if tensor is not network.state[name]}
-    return network.effect(touched).change <= network.threshold
+    # Heads that share units are no units that could be rotated: nothing is touched.
+    return bool(touched) and network.effect(touched).change <= network.threshold

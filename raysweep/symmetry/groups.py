@@ -31,6 +31,7 @@ class Groups:
             str, tuple[str, int]
         ] = {}  # of a part: the group that was split first, and the first unit
         self._became: dict[str, Axis] = {}  # a group that is no longer free, in terms of others
+        self._unnamed: set[str] = set()  # groups of no parameter
         self._blocks: dict[str, Axis] = {}  # the axis with whose entries the blocks of a group move
         self.grouped: list[Grouped] = []
         self.repeated: list[Repeated] = []
@@ -50,6 +51,12 @@ class Groups:
     def copies(self, name: str, size: int) -> Axis:
         """Return the axis of a new group of equal entries; it takes the name of any group that it meets."""
         return self.new(name, size, (COPIES, len(self._order)))
+
+    def unnamed(self, name: str, size: int) -> Axis:
+        """Return the axis of a new group of no parameter; it takes the name of any group that it meets."""
+        axis = self.new(name, size)
+        self._unnamed |= {segment.group for segment in axis if segment.group is not None}
+        return axis
 
     def are_copies(self, axis: Axis) -> bool:
         """Whether all entries of an axis are equal, as `copies` are."""
@@ -105,8 +112,8 @@ class Groups:
 
     def _pinned(self, group: str, units: int, reason: str) -> Axis:
         """Return units of a group as an axis that stays in place; without a reason they are not hidden."""
-        is_own = self._origin.get(group, (group, 0))[0] in self.own
-        if is_own or not reason or self._order[group][0] == COPIES:
+        whole = self._origin.get(group, (group, 0))[0]
+        if whole in self.own | self._unnamed or not reason or self._order[group][0] == COPIES:
             return still(units)
         why = f"{self.operation} {reason}"
         self.pinned[why] = self.pinned.get(why, 0) + units
@@ -265,7 +272,7 @@ class Groups:
         if one.group is None or other.group is None:
             self._stay(one, other)
             return
-        if (one.repeat, self._order[other.group]) < (other.repeat, self._order[one.group]):
+        if (one.repeat, self._rank(other.group)) < (other.repeat, self._rank(one.group)):
             one, other = other, one
         if one.repeat % other.repeat:
             self.fix((one, other), "joins blocks of other sizes")
@@ -276,6 +283,11 @@ class Groups:
         self._became[other.group] = (follower,)
         if other.group in self._blocks:
             self.block((follower,), self._blocks.pop(other.group))
+
+    def _rank(self, group: str) -> tuple[bool, bool, tuple[int, ...]]:
+        """Return what decides whose name two groups that move together take: that of the smaller one."""
+        order, whole = self._order[group], self._origin.get(group, (group, 0))[0]
+        return order[0] == COPIES, whole in self._unnamed, order
 
     def _stay(self, one: Segment, other: Segment) -> None:
         """Make a segment stay in place, because the other one does, for the same reason."""

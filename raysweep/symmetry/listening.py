@@ -5,7 +5,7 @@ needs no understanding. Calls are numbered; the numbers do not depend on the siz
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -120,6 +120,19 @@ class Treating(Listener):
     def heard(self, call: Call) -> Any:
         result, treatment = call.run(), self._treatments.get(call.number)
         return result if treatment is None else treatment(result)
+
+
+def keeping(calls: Iterable[int], kept: dict[int, torch.Tensor]) -> dict[int, Callable[[Any], Any]]:
+    """Return treatments that copy the results of calls into `kept`, by their numbers."""
+
+    def keep(call: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        def copy(result: torch.Tensor) -> torch.Tensor:
+            kept[call] = result.clone()  # a later operation may work in place
+            return result
+
+        return copy
+
+    return {call: keep(call) for call in calls}
 
 
 def name_of(function: Any) -> str:

@@ -43,8 +43,10 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
     All parameters and buffers are randomised first, in float64, because norm scales of one, zero biases and
     zero heads would make the check vacuous; the outputs must not be zero; and moving the same group along any
     one axis alone must change them. Units may be silent by chance in very narrow networks, so an axis without
-    effect is tried again in another draw. When one group moves, only the parts that it reaches are run again;
-    in the end the whole network runs with all groups moved. The model is not changed.
+    effect is tried again in another draw. In the end it may be without one if its tensor is redundant beside
+    another one of its module, as a bias is that the next norm subtracts. When one group moves, only the parts
+    that it reaches are run again; in the end the whole network runs with all groups moved. The model is not
+    changed.
 
     In a deep network the outputs may depend on a layer by less than rounding. The values between its calls
     take their place then: those that stay as they are when the group moves must change, by `CLEAR`, when it
@@ -69,30 +71,31 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
             _check_together(spec, network, generator)
         if not occurrences:
             return
-    raise SpecError(_without_effect(occurrences, list(_occurrences(spec, model))))
+    lost = [each for each in occurrences if not _is_redundant(each, occurrences, spec, model)]
+    if lost:
+        raise SpecError(
+            f"group {lost[0].group}: axis {lost[0].dimension} of {lost[0].name} has no effect: with random "
+            "weights no change of it reaches the outputs, so nothing is proved and nothing disproved; the "
+            "signal is lost on the way, as in very deep networks without norms or residual connections and "
+            "in nonlinearities that are constant far from 0. A norm keeps it; "
+            "PermutationSpec.trace(..., proved=False) does without a proof"
+        )
 
 
-def _without_effect(idle: list[_Occurrence], every: list[_Occurrence]) -> str:
-    """Say why the first of the axes without effect has none.
+def _is_redundant(
+    where: _Occurrence, idle: list[_Occurrence], spec: "PermutationSpec", model: nn.Module
+) -> bool:
+    """Whether an axis without effect has none because what follows takes away what its tensor adds.
 
-    Where another tensor of the same module has an effect along the same units, its signal reaches the
-    outputs, so that what this one adds to it is taken away again. Otherwise no signal reaches them.
+    A bias that the next norm subtracts again is an example. Another tensor of the same module has an effect
+    along the same units then, so that its signal is not lost on the way.
     """
-    first, silent = idle[0], {(each.name, each.dimension) for each in idle}
-    where = f"group {first.group}: axis {first.dimension} of {first.name} has no effect"
-    module = first.name.rpartition(".")[0]
-    for other in every:
-        heard = (other.name, other.dimension) not in silent
-        if heard and other.group == first.group and other.name.rpartition(".")[0] == module:
-            return (
-                f"{where}, although that of {other.name} has one, so nothing is proved of it; a bias that "
-                "the next norm subtracts again is best left out"
-            )
-    return (
-        f"{where}: with random weights no change of it reaches the outputs, so nothing is proved and "
-        "nothing disproved; the signal is lost on the way, as in very deep networks without norms or "
-        "residual connections and in nonlinearities that are constant far from 0. A norm keeps it; "
-        "PermutationSpec.trace(..., proved=False) does without a proof"
+    silent = {(each.name, each.dimension) for each in idle}
+    return any(
+        (other.name, other.dimension) not in silent
+        and other.group == where.group
+        and other.name.rpartition(".")[0] == where.name.rpartition(".")[0]
+        for other in _occurrences(spec, model)
     )
 
 

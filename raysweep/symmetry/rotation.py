@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import torch
 
-from raysweep.symmetry.scaling import Scaling, runs, scaled_state
+from raysweep.symmetry.axes import Segment, Shared, segments
+from raysweep.symmetry.scaling import Scaling, scaled_state
 from raysweep.symmetry.settling import Axes
 
 State = Mapping[str, torch.Tensor]
@@ -70,11 +71,18 @@ class Rotation:
         found: torch.Tensor = left @ right
         return found
 
-    def random(self, units: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw allowed matrices for a group of so many units, shape (blocks, units of a block, again)."""
+    def random(self, units: int, generator: torch.Generator, mixed: int | None = None) -> torch.Tensor:
+        """Draw allowed matrices for a group of so many units, shape (blocks, units of a block, again).
+
+        They mix all units of a block, or as many as `mixed` says.
+        """
         size = units // self.blocks
-        drawn = torch.randn(self.blocks, size, size, generator=generator, dtype=torch.float64)
-        return self.nearest(drawn)
+        count = min(size, mixed or size)
+        drawn = torch.randn(self.blocks, count, count, generator=generator, dtype=torch.float64)
+        chosen = torch.randperm(size, generator=generator)[:count]
+        found = torch.eye(size, dtype=torch.float64).repeat(self.blocks, 1, 1)
+        found[:, chosen[:, None], chosen] = self.nearest(drawn)
+        return found
 
     def check(self, group: str, matrices: torch.Tensor) -> None:
         """Raise `ValueError` for matrices under which the function of the network would change."""
@@ -125,19 +133,22 @@ def rotated_state(
         for name, own in axes.items():
             if name in gains:
                 continue
-            for dimension in range(len(own)):
-                for run in runs(own, dimension, group):
-                    result[name] = _rotated(result[name], dimension, run, matrix)
+            for dimension, axis in enumerate(own):
+                start = 0
+                for segment in segments(axis):
+                    if segment.group == group:
+                        result[name] = _rotated(result[name], dimension, start, segment, matrix)
+                    start += segment.size
     return result
 
 
 def _rotated(
-    tensor: torch.Tensor, dimension: int, run: tuple[int, int, int], matrix: torch.Tensor
+    tensor: torch.Tensor, dimension: int, start: int, segment: Segment, matrix: torch.Tensor
 ) -> torch.Tensor:
-    """Return a tensor with the entries of a run of units along one axis rotated, block by block."""
-    start, stop, _ = run
+    """Return a tensor with the units of a segment of one axis rotated: block by block, alike in all heads."""
     along = tensor.detach().double().movedim(dimension, 0).clone()
     blocks, size, _ = matrix.shape
-    units = along[start:stop].reshape(blocks, size, -1)
-    along[start:stop] = (matrix.to(units.device) @ units).view_as(along[start:stop])
+    heads = segment.count // segment.blocks if isinstance(segment, Shared) else 1
+    part = along[start : start + segment.size]
+    part.copy_((matrix[:, None].to(part.device) @ part.reshape(blocks, heads, size, -1)).view_as(part))
     return along.movedim(0, dimension).to(tensor.dtype).contiguous()

@@ -11,14 +11,22 @@ Indices = Mapping[str, torch.Tensor]
 
 
 def selection(axis: Axis, indices: Indices) -> torch.Tensor:
-    """Return the index along an axis that takes these units of each group, which may be fewer than it has."""
+    """Return the index along an axis that takes these units of each group, which may be fewer than it has.
+
+    It is on the device of the indices.
+    """
     parts, offset = [], 0
+    device = next((each.device for each in indices.values()), None)
     for segment in axis:
-        index = torch.arange(segment.size) if segment.group is None else indices[segment.group]
         if isinstance(segment, Shared):
             index = _of_heads(segment, indices)
+        elif segment.group is not None:
+            index = indices[segment.group]
+        else:
+            index = torch.arange(segment.size, device=device)
         if segment.repeat > 1:
-            index = (index[:, None] * segment.repeat + torch.arange(segment.repeat)).reshape(-1)
+            inside = torch.arange(segment.repeat, device=device)
+            index = (index[:, None] * segment.repeat + inside).reshape(-1)
         parts.append(index + offset)
         offset += segment.size
     return torch.cat(parts)

@@ -6,7 +6,7 @@ a bucket is made of before any row is read, so that a bucket that would not chan
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ from raysweep.plan.identity import AgreementJob
 from raysweep.plan.plan import Desired, Done, done
 from raysweep.store.backends import READS
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.ids import Ids
 from raysweep.store.parquet import table_of
 from raysweep.store.provenance import PROVENANCE, read_provenance
 from raysweep.store.results import ID, RESULTS, ResultStore
@@ -32,6 +33,7 @@ from raysweep.tables.spill import Spill
 from raysweep.version import code_digest
 
 SLICE = 10_000  # rows that are made at once
+MANY = 500_000  # rows: of more, a bucket is sorted in parts
 
 Item = TypeVar("Item")
 
@@ -100,28 +102,28 @@ class _Publishing:
     def results(self, kind: str, tables: dict[str, Callable[[pa.Table], pa.Table]]) -> None:
         """Publish tables that are made of the committed rows of one kind."""
         wanted = self._wanted
-        asked: dict[str, Collection[str]] = {
-            "alignments": wanted.alignments,
-            "barriers": wanted.barriers,
-            "measures": wanted.measurements,
+        asked: dict[str, Callable[[], Ids]] = {
+            "alignments": lambda: Ids.of(wanted.alignments),
+            "barriers": lambda: wanted.barriers.ids,
+            "measures": lambda: wanted.measurements.ids,
         }
         splits = self._wanted.sweep.sections.compare.splits
-        selection = Selection(self._results, kind, self._present.rows[kind], list(asked[kind]), list(splits))
+        selection = Selection(self._results, kind, self._present.rows[kind], asked[kind](), list(splits))
         stale = {}
         for bucket in range(BUCKETS):
             inputs = digest([self._settings, selection.inputs(bucket)])
             if not all(self._publication.keep(table, bucket, inputs) for table in tables):
                 stale[bucket] = inputs
-        with Spill(RESULTS[kind], ID[kind]) as spill:
+        with Spill(RESULTS[kind], ID[kind], len(selection) > MANY) as spill:
             for rows in selection.read(stale):
                 if isinstance(rows, Damage):
                     self.damaged += [_damage(each, kind[:-1], rows.error) for each in rows.ids]
                 else:
                     spill.add(rows)
             for bucket, inputs in stale.items():
-                rows = spill.read(bucket)
                 for table, make in tables.items():
-                    self._publication.replace(table, bucket, map(make, _sorted(rows, kind)), inputs)
+                    rows = _sorted(spill.read(bucket), RESULTS[kind])
+                    self._publication.replace(table, bucket, map(make, rows), inputs)
 
     def alignments(self, found: pa.Table) -> pa.Table:
         plain = ["alignment_id", "objective", "objective_identity", "iterations", "seconds"]
@@ -143,10 +145,10 @@ class _Publishing:
 
     def barriers(self, found: pa.Table) -> pa.Table:
         ids = found.column("barrier_id").combine_chunks().dictionary_encode()
-        compared = (self._wanted.barriers[identity].comparison for identity in ids.dictionary.to_pylist())
+        jobs = self._wanted.barriers.of(ids.dictionary.to_pylist())
         known = schema("barriers")
         planned = [field for field in known if field.name not in found.column_names]
-        rows = [barrier_row(self._wanted, comparison) for comparison in compared]
+        rows = [barrier_row(self._wanted, job.comparison) for job in jobs]
         plan = table_of(rows, pa.schema(planned)).take(ids.indices)
         columns = [(plan if field in planned else found).column(field.name) for field in known]
         return pa.table(columns, schema=known)
@@ -156,9 +158,8 @@ class _Publishing:
         return found.select(columns).rename_columns(schema("curves").names)
 
     def measures(self, found: pa.Table) -> pa.Table:
-        rows = []
-        for row in found.drop_columns("inputs").to_pylist():
-            job, measure = self._wanted.measurements[row["measure_id"]]
+        rows, jobs = [], self._wanted.measurements.of(found.column("measure_id").to_pylist())
+        for row, (job, measure) in zip(found.drop_columns("inputs").to_pylist(), jobs, strict=True):
             of_all = {"barrier_id": job.barrier_id, "measure": measure, **row}
             rows += [{**of_all, **part} for part in of_all.pop("parts")]
         return table_of(rows, schema("measures"))
@@ -217,12 +218,19 @@ def _by_bucket(items: Iterable[Item], key: Callable[[Item], str]) -> Iterator[tu
     yield from sorted(buckets.items(), key=lambda bucket: bucket[0])
 
 
-def _sorted(rows: pa.Table, kind: str) -> Iterator[pa.Table]:
-    """Yield the rows of a bucket in order, `SLICE` at a time; at least one table, which may be empty."""
-    keys = [(name, "ascending") for name in (ID[kind], "split") if name in rows.column_names]
-    order = pc.sort_indices(rows.select([name for name, _ in keys]), keys)
-    for start in range(0, max(1, len(rows)), SLICE):
-        yield rows.take(order.slice(start, SLICE))
+def _sorted(parts: Iterable[pa.Table], known: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of a bucket in order, `SLICE` at a time; at least one table, which may be empty.
+
+    The first column is the id, and those of later parts are larger.
+    """
+    keys = [(name, "ascending") for name in (known.names[0], "split") if name in known.names]
+    left = known.empty_table()
+    for part in parts:
+        left = pa.concat_tables([left, part.take(pc.sort_indices(part.select([n for n, _ in keys]), keys))])
+        while len(left) > SLICE:
+            yield left.slice(0, SLICE)
+            left = left.slice(SLICE)
+    yield left
 
 
 def _fixed_points(permutations: list[list[int]]) -> float:

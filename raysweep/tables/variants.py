@@ -49,10 +49,11 @@ def prunings(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
     """
     pruned = trials[trials.level > 0].drop_duplicates("trial_id")
     columns = [key for key in Pruning.model_fields if f"{PRUNED}{key}" in pruned]
-    words = pd.DataFrame({key: pruned[f"{PRUNED}{key}"].map(partial(word_of, key)) for key in columns})
+    found = {key: pruned[f"{PRUNED}{key}"].map(partial(word_of, key)) for key in columns}
+    words = pd.DataFrame(found, pruned.index)
     names = _joined(words, words.columns[words.nunique() > 1])
-    found = dict(zip(pruned.trial_id, names, strict=True))
-    return _first(rows).map(lambda trial: found.get(trial, "")).astype(str).rename("pruning")
+    named = dict(zip(pruned.trial_id, names, strict=True))
+    return _first(rows).map(lambda trial: named.get(trial, "")).astype(str).rename("pruning")
 
 
 def _joined(words: pd.DataFrame, columns: Iterable[str]) -> list[str]:
@@ -86,7 +87,10 @@ def _families(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 
 def _may_differ(key: str, trials: pd.DataFrame) -> bool:
     """Whether settings can have different words for a key; most keys have one value, and words take time."""
-    return key in COUNTED or len({*map(repr, trials[key].tolist())}) > 1
+    values = trials[key]
+    if values.dtype != object:
+        return key in COUNTED or values.nunique(dropna=False) > 1
+    return key in COUNTED or len({*map(repr, values.tolist())}) > 1
 
 
 def _words(key: str, trials: pd.DataFrame) -> pd.Series:

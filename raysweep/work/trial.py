@@ -59,13 +59,16 @@ def run_trial(
     make_deterministic(trial.training.threads)
     keep_freed_memory()
     store.write_config(trial.trial_id, trial_config(trial))
-    inputs = Inputs(task, model_config(trial.training, data), store, results)
+    config = model_config(trial.training, data)
     point = store.read_resume(trial.trial_id)
     for level in extent.levels:
         record = store.record(trial.trial_id, level)
-        if record is None or not record.has(extent.checkpoints, extent.optimisers):
+        inputs = Inputs(task, config, store, results)
+        complete = record and record.has(extent.checkpoints, extent.optimisers)
+        if not (record and complete and inputs.fit(record.inputs)):
             wider = _with_all_of(extent, record)
             usable = point if point and point.level == level and _complete(point, wider) else None
+            usable = usable if usable and inputs.fit(usable.record.inputs) else None
             own = replace(task, extent=wider)
             yield from _Level(own, level, data, store, resume_seconds, report, stops).run(inputs, usable)
         yield level
@@ -131,6 +134,7 @@ class _Level:
             inputs.template(),
         )
         record = point.record if point else LevelRecord(extent.total)
+        record = replace(record, inputs=inputs.noted)
         if masks and not point:
             written = self._store.write_mask(trial.trial_id, self._level, masks)
             record = replace(record, mask=written, sparsity=sparsity(masks))

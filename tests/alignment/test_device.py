@@ -71,7 +71,7 @@ class Networks:
         self.wide = moved(drawn(MODELS[model](1), 3), device)
         for network, state in zip(self.models, self.states, strict=True):
             network.load_state_dict(state, assign=True)
-        self.images = torch.randn(60, *SHAPES[model], generator=torch.Generator().manual_seed(0)).to(device)
+        self.images = torch.randn(30, *SHAPES[model], generator=torch.Generator().manual_seed(0)).to(device)
 
 
 METHODS = {
@@ -86,10 +86,10 @@ METHODS = {
 }
 LEARNED = {
     "frank_wolfe": lambda n: frank_wolfe(n.spec, n.states, 0, steps=1),
-    "sinkhorn l2": lambda n: sinkhorn_rebasin(*learning(n, 2), loss="l2", steps=2),
-    "sinkhorn": lambda n: sinkhorn_rebasin(*learning(n, 2), loss="random", steps=2, batch_size=30),
-    "learned": lambda n: learned(*learning(n, 3)[:-1], steps=2, batch_size=30, rounds=1, candidates=6),
-    "straight_through": lambda n: straight_through(*learning(n, 3), steps=2, batch_size=30),
+    "sinkhorn l2": lambda n: sinkhorn_rebasin(*learning(n, 2), loss="l2", steps=1),
+    "sinkhorn": lambda n: sinkhorn_rebasin(*learning(n, 2), loss="random", steps=1, batch_size=15),
+    "learned": lambda n: learned(*learning(n, 3)[:-1], steps=1, batch_size=15, rounds=1, candidates=3),
+    "straight_through": lambda n: straight_through(*learning(n, 3), steps=1, batch_size=15),
 }
 
 

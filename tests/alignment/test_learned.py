@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from raysweep.alignment import learned, weight_matching
+from raysweep.alignment.learned_candidates import Candidates
 from raysweep.alignment.learned_mixtures import Mixtures, points
 from raysweep.alignment.learned_moves import carried_out, disjoint, promising
 from raysweep.alignment.learned_relaxation import Relaxation, Training
@@ -202,7 +203,7 @@ def test_the_loss_after_a_swap_is_that_of_the_swapped_network(made):
     swaps = [swap for swap in promising(spec, [zeros, zeros], 10_000) if swap.member == 2][::5]
     orders = [swap.order(spec.sizes) for swap in swaps]
     stacked = {group: torch.stack([order[group] for order in orders]) for group in spec.sizes}
-    found = mixtures.losses(states, 2, stacked, examples)
+    found = Candidates(mixtures, 2, len(orders)).losses(states, stacked, examples)
     expected = [mixtures.value(carried_out(spec, identity, [swap]), examples) for swap in swaps]
     assert np.allclose(found, expected, rtol=1e-5)
 

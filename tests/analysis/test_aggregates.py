@@ -43,6 +43,16 @@ def sweeps():
     return planned(BATCHNORM, **EVERYTHING), planned(along, **ALONG)
 
 
+@pytest.fixture(scope="module")
+def folders(sweeps, tmp_path_factory):
+    """The tables of the sweeps in folders."""
+    found = [tmp_path_factory.mktemp("sweep") for _ in sweeps]
+    for folder, tables in zip(found, sweeps, strict=True):
+        for name, table in tables.items():
+            table.to_parquet(folder / name)
+    return found
+
+
 def test_every_column_is_a_dimension_or_not():
     for table, within in WITHIN.items():
         assert set(within) <= set(schema(table).names)
@@ -56,14 +66,12 @@ def test_every_dimension_of_barriers_takes_two_values(sweeps):
 
 
 @pytest.mark.parametrize("analysis", ANALYSES)
-def test_analyses(sweeps, analysis, tmp_path, monkeypatch):
+def test_analyses(folders, analysis, monkeypatch):
     module = import_module(f"analysis.{analysis}")
     monkeypatch.setattr(module, "draw", lambda *_: None)  # the numbers are in the text
     found = []
-    for tables in sweeps:
-        for name, table in tables.items():
-            table.to_parquet(tmp_path / name)
-        text = module.analyse(tmp_path)
+    for folder in folders:
+        text = module.analyse(folder)
         found += re.findall(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]", text)
         found += re.findall(r"([\d.]+) \(([\d.]+) to ([\d.]+), n = ", text)
     assert len(found) >= 20

@@ -16,6 +16,7 @@ BENCHMARKS = (
     "barriers",
     "all_pairs",
     "dispatch",
+    "tune",
     "memory",
     "planning",
     "storage",

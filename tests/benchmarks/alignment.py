@@ -104,7 +104,7 @@ def by_activations(quick: bool) -> Iterator[Record]:
 
 
 def records(quick: bool) -> Iterator[Record]:
-    work_alone()
+    work_alone(quick)
     arrays, rounds = fashion_mnist(quick), 1 if quick else 7
     config, steps = mlp(16 if quick else 512), 10 if quick else 938
     data = resident(arrays)

@@ -29,7 +29,6 @@ from raysweep.models.flat import FlatNetwork
 from raysweep.models.initialise import initialised
 from raysweep.training.evaluation import Risk
 from tests.benchmarks.networks import (
-    THREADS,
     State,
     convolutional,
     fashion_mnist,
@@ -188,7 +187,7 @@ def of_small_mlps(quick: bool) -> Iterator[Record]:
         for grid in (pair_grid(ALPHAS), simplex_grid(12)):
             config = ModelConfig("mlp", width, 3, "none", (1, 8, 8), 10)
             yield together(config, split, grid, 1 if quick else 15)
-    torch.set_num_threads(THREADS)
+    work_alone(quick)
 
 
 def first(split: Split, examples: int) -> Split:
@@ -205,7 +204,7 @@ def of_mlp(config: ModelConfig, data: Resident, quick: bool) -> Iterator[Record]
 
 
 def records(quick: bool) -> Iterator[Record]:
-    work_alone()
+    work_alone(quick)
     arrays = fashion_mnist(quick)
     data = resident(arrays)
     for width in (16,) if quick else (64, 512):

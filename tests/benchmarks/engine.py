@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import ray
 import torch
 
 from raysweep.cluster.events import Listener
 from raysweep.cluster.run import run_sweep
 from raysweep.models.initialise import initialised
-from raysweep.plan.identity import data_config
+from raysweep.plan.barrier_table import Barriers
+from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
 from raysweep.plan.plan import Desired, desired, done, todo
 from raysweep.plan.probes import model_config, probe_data
 from raysweep.store.files import Files
@@ -134,12 +136,17 @@ def planned(case: Case) -> Desired:
         one, other = (order[network.trial_id] for network in job.networks)
         if not case.ring or (other - one) % case.networks in (1, case.networks - 1):
             kept[key] = job
-    barriers = {
-        key: job
-        for key, job in wanted.barriers.items()
-        if (found := kept.get(job.comparison.alignments[0])) and set(found.networks) == set(job.networks)
-    }
+    chosen = np.array([_at_its_moment(job, kept) for job in wanted.barriers.values()])
+    every = wanted.barriers
+    parts = [part.only(chosen[rows]) for part, rows in every.by_part(np.arange(len(every)))]
+    barriers = Barriers(every.networks, every.permutations, parts, every.measures)
     return replace(wanted, alignments=kept, barriers=barriers, agreements={})
+
+
+def _at_its_moment(job: BarrierJob, kept: dict[str, AlignmentJob]) -> bool:
+    """Whether a pair is compared at the checkpoint at which it was aligned."""
+    found = kept.get(job.comparison.alignments[0])
+    return found is not None and set(found.networks) == set(job.networks)
 
 
 def fill(case: Case) -> None:
@@ -210,7 +217,7 @@ class Clock(Listener):
         return self.ended - self.began
 
 
-def _resident() -> float:
+def resident() -> float:
     """Resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
@@ -222,7 +229,7 @@ def _drive(case: Case) -> None:
     work = todo(wanted, present)
     if work.trials:
         raise RuntimeError(f"{len(work.trials)} trials have no checkpoints")
-    before = _resident()
+    before = resident()
     actor = ray.remote(WatchedWorker)
     ray.init(address="local", num_cpus=case.workers, include_dashboard=False, log_to_driver=False)
     with mock.patch("raysweep.cluster.pool.AlignWorker", actor):

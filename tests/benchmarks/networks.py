@@ -21,9 +21,12 @@ State = dict[str, torch.Tensor]
 THREADS = 2  # of a process that is timed alone
 
 
-def work_alone() -> None:
-    """Compute as a worker does, which keeps freed memory, but with two threads."""
-    torch.set_num_threads(THREADS)
+def work_alone(quick: bool) -> None:
+    """Compute as a worker does, which keeps freed memory, but with two threads.
+
+    A quick run has one: two wait for each other beside the other tests, and spin while they do.
+    """
+    torch.set_num_threads(1 if quick else THREADS)
     keep_freed_memory()
 
 

@@ -220,6 +220,6 @@ def records(quick: bool) -> Iterator[Record]:
     arrays = fashion_mnist(quick)
     if not quick:
         yield in_parallel(arrays)
-    work_alone()
+    work_alone(quick)
     yield from mlps(arrays, quick)
     yield from convolutions(arrays, quick)

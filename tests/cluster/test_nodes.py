@@ -20,7 +20,8 @@ from tests.cluster import poison
 from tests.cluster.heads import free_port
 from tests.environment import variables
 from tests.faults import NODES as LOST
-from tests.test_run import PROJECT, raysweep, same, tables
+from tests.inside import here
+from tests.test_run import PROJECT, same, tables
 
 NODES = 3
 ALL = ("--set", "resources.workers=null")  # as many workers as there is room for on all nodes
@@ -50,7 +51,7 @@ def cluster(nodes):
 
 
 def test_several_nodes_give_the_bits_of_one(tiny, undisturbed, cluster, tmp_path):
-    raysweep("run", tiny, "--root", tmp_path, "--address", cluster.address, *ALL)
+    here("run", tiny, "--root", tmp_path, "--address", cluster.address, *ALL)
     assert same(tables(tmp_path), tables(undisturbed))
 
 
@@ -89,7 +90,7 @@ def test_a_root_that_only_some_nodes_see_is_said_before_any_work(tiny, cluster, 
     root = tmp_path / "root"
     root.mkdir()
     with another_machine(cluster, f"mount -t tmpfs none {root}"):
-        output = raysweep("run", tiny, "--root", root, "--address", cluster.address, code=2)
+        output = here("run", tiny, "--root", root, "--address", cluster.address, code=2)
     assert "do not see it; give a directory that all nodes share" in output
     assert not list(root.glob("trials/*"))
 
@@ -100,7 +101,7 @@ def test_a_node_with_other_code_is_said_before_any_work(tiny, cluster, tmp_path)
         file.write("# changed\n")
     with another_machine(cluster, f"mount --bind {tmp_path / 'raysweep'} {PROJECT / 'raysweep'}"):
         root = tmp_path / "root"
-        output = raysweep("run", tiny, "--root", root, "--address", cluster.address, code=2)
+        output = here("run", tiny, "--root", root, "--address", cluster.address, code=2)
     assert "another version of raysweep" in output
     assert not list(root.glob("trials/*"))
 
@@ -120,7 +121,7 @@ def test_lost_nodes_lose_nothing(tiny, undisturbed, cluster, tmp_path):
     loser = threading.Thread(target=lose)
     loser.start()
     try:
-        raysweep("run", tiny, "--root", tmp_path, "--address", cluster.address, *ALL)
+        here("run", tiny, "--root", tmp_path, "--address", cluster.address, *ALL)
     finally:
         over.set()
         loser.join()
@@ -154,7 +155,7 @@ def test_trials_on_gpu_nodes_and_alignment_on_cpus_or_shares_of_gpus(cluster, tm
         half = {"cpu": 0.5, "gpu": 0.5}
         run = ["run", path, "--root", root, "--address", cluster.address, "--set"]
         poison.reset()
-        raysweep(*run, f"resources={{trial: {half}, align: {{cpu: 1}}, workers: 2}}")
+        here(*run, f"resources={{trial: {half}, align: {{cpu: 1}}, workers: 2}}")
         training, aligning = poison.notes("ResourceTrainable"), poison.notes("AlignWorker")
         assert {note["node"] for note in training} == {node.node_id}
         assert all(note["resources"].items() >= {"CPU": 0.5, "GPU": 0.5}.items() for note in training)
@@ -162,7 +163,7 @@ def test_trials_on_gpu_nodes_and_alignment_on_cpus_or_shares_of_gpus(cluster, tm
         assert all(note["resources"]["CPU"] == 1 and "GPU" not in note["resources"] for note in aligning)
         poison.reset()
         quarter = "{cpu: 0.5, gpu: 0.25}"
-        raysweep(*run, f"resources={{trial: {half}, align: {quarter}}}", "--set", "compare.alphas=5")
+        here(*run, f"resources={{trial: {half}, align: {quarter}}}", "--set", "compare.alphas=5")
         aligning = poison.notes("AlignWorker")
         assert {note["node"] for note in aligning} == {node.node_id}
         assert all(note["resources"].items() >= {"CPU": 0.5, "GPU": 0.25}.items() for note in aligning)
@@ -181,7 +182,7 @@ def test_a_node_that_lacks_something_is_avoided_and_named(cluster, tmp_path):
     for kind in ("ResourceTrainable", "AlignWorker"):
         poison.switch(kind, 7, f"missing {bad.node_id}")
     try:
-        output = raysweep("run", path, "--root", root, "--address", cluster.address, *ALL)
+        output = here("run", path, "--root", root, "--address", cluster.address, *ALL)
     finally:
         poison.reset()
     assert re.search(r"node \S+ \(\S+\) is avoided: .*no such module on this node", output)

@@ -1,4 +1,4 @@
-"""Jobs on a real cluster that was started apart, with token authentication."""
+"""Jobs, and the README's commands, on a real cluster that was started apart, with token authentication."""
 
 import contextlib
 import os
@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from ray.dashboard.modules.job.pydantic_models import JobDetails, JobType
@@ -15,8 +16,11 @@ from raysweep.cluster.submit import _stage, follow
 from raysweep.errors import UserError
 from raysweep.sweep.load import check
 from tests.cluster.heads import TOKEN, ray_head
+from tests.data.formats import write_cifar_python
 from tests.environment import variables
-from tests.test_run import TINY, raysweep
+from tests.readmes import as_a_process, marked
+from tests.sweeps.test_sweep_files import SMALL
+from tests.test_run import PROJECT, TINY, raysweep
 
 OWN = """
 from torch import nn
@@ -25,7 +29,14 @@ def net(shape, classes, width):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
 """
 
-
+REDUCED = {
+    **SMALL,
+    "train.width": 2,
+    "train.replicates": 3,
+    "train.milestones": "[1]",
+    "compare.mean_networks": "[]",
+    "analyses": "[]",
+}
 LOG = ["the first line\n", "the second", " line\n", "the end\n"]
 
 
@@ -133,19 +144,19 @@ def small(tmp_path):
 
 
 def test_a_job_runs_here_and_its_log_and_exit_code_come_back(cluster, small, tmp_path):
+    """Half of its trials diverge."""
     (tmp_path / "own_network.py").write_text(OWN)
-    secret = {"PYTHONPATH": str(tmp_path)}
+    path = {"PYTHONPATH": str(tmp_path)}
     command = ["submit", small, "--root", "s3://bucket/jobs", "--address", cluster]
+    command += ["--set", "train.model=own_network:net", "--set", "train.learning_rate=[0.1, 1e30]"]
     with command_lines() as lines:
-        output = raysweep(*command, "--set", "train.model=own_network:net", **secret)
+        output = raysweep(*command, code=1, **path)
     assert not any(TOKEN.encode() in line for line in lines)
-    assert "barriers" in output
-    assert "s3://bucket/jobs/sweeps/tiny" in output
     assert TOKEN not in output
-    counts = "trials 2/2, alignments 1/1, barriers 2/2, failures 0"
-    assert counts in raysweep("status", "s3://bucket/jobs", **secret)
-    failing = raysweep(*command, "--set", "train.learning_rate=1e30", code=1, **secret)
-    assert "Diverged" in failing
+    assert "Diverged" in output
+    assert "s3://bucket/jobs/sweeps/tiny" in output
+    counts = "trials 2/4, alignments 1/2, barriers 2/4, failures"
+    assert counts in raysweep("status", "s3://bucket/jobs", **path)
 
 
 @contextlib.contextmanager
@@ -168,20 +179,29 @@ def command_lines():
         watcher.join()
 
 
-def test_a_run_joins_with_the_token_from_a_file_which_nobody_else_sees(cluster, small, tmp_path, monkeypatch):
-    """The logs of the cluster are searched for it when that ends."""
+def test_the_readmes_commands_run_with_the_token_from_a_file_which_nobody_else_sees(
+    cluster, small, tmp_path, monkeypatch
+):
+    """At a reduced size. The logs of the cluster are searched for the token when that ends."""
+    write_cifar_python(tmp_path / "data" / "cifar-10-batches-py", "cifar10")
+    (tmp_path / "sweeps").symlink_to(PROJECT / "sweeps")
     (tmp_path / "token").write_text(TOKEN)
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_MODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
-    address = ["--address", os.environ["RAY_ADDRESS"]]
+    sets = [f"{key}={value}" for key, value in {"train.data_root": tmp_path / "data", **REDUCED}.items()]
     with command_lines() as lines:
-        output = raysweep("run", small, "--root", tmp_path / "root", *address)
+        for line in marked(".", "cluster").lines:
+            assert line.startswith("raysweep ")
+            output = as_a_process(line.replace("http://head:8265", cluster), tmp_path, sets)
+            assert "s3://bucket/prefix/sweeps/strong_vgg16_cifar10" in output
+            assert TOKEN not in output
     assert any(line.startswith(b"ray::") for line in lines)
     assert not any(TOKEN.encode() in line for line in lines)
-    assert TOKEN not in output
+    stored = "s3://bucket/prefix/sweeps/strong_vgg16_cifar10/barriers"
+    assert set(pd.read_parquet(stored).kind) == {"unaligned", "direct", "via", "joint"}
     (tmp_path / "token").write_text("wrong" * 10)
-    raysweep("run", small, "--root", tmp_path / "other", *address, code=2)
+    raysweep("run", small, "--root", tmp_path / "other", "--address", os.environ["RAY_ADDRESS"], code=2)
 
 
 def test_without_the_token_nothing_is_sent(cluster, small):

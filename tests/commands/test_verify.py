@@ -3,13 +3,15 @@
 import errno
 import re
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from raysweep.commands.plan import plan_table
 from raysweep.commands.verify import problems
-from raysweep.plan.plan import done
+from raysweep.plan.plan import done, todo
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.resume import ResumePoint
@@ -91,6 +93,20 @@ def test_damage_is_found_and_healed(name, finished, root):
     compare_all(finished[0], Files(str(root)))
     assert list(problems(Files(str(root)))) == []
     assert contents(root) == contents(finished[1])
+
+
+def test_a_level_is_named_that_started_from_other_bits(finished, root):
+    wanted, files = finished[0], Files(str(root))
+    store = TrialStore(files)
+    chain = next(trial for trial in wanted.trials.values() if trial.prune)
+    record = store.record(chain.parent, 0)
+    other = store.write_checkpoint(chain.parent, 0, 5, store.read_checkpoint(chain.parent, 0, 0))
+    store.commit(chain.parent, 0, replace(record, checkpoints={**record.checkpoints, 5: other}))
+    words = (
+        f"such as level 1 of trial {chain.trial_id} from {chain.parent}@0@5; raysweep run trains them again"
+    )
+    assert any(words in problem for problem in problems(files))
+    assert words.split(";")[0] in plan_table(wanted, todo(wanted, done(wanted, files)))
 
 
 def test_every_flipped_bit_of_a_table_is_found(root):

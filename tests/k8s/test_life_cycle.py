@@ -18,7 +18,7 @@ from tests.k8s.manifests import (
     pods,
     ray_resource,
 )
-from tests.k8s.rules import parsed
+from tests.k8s.rules import STAYS, parsed
 
 # Seconds that pass until a head is there again, at worst: Kubernetes notices that a node is gone, its
 # autoscaler starts another one, and that one pulls an image of 10 GB at 20 MB/s.
@@ -50,6 +50,15 @@ def test_a_lost_head_is_back_before_the_operator_gives_the_job_up():
     given_up = max(each["tolerationSeconds"] for each in head["tolerations"])
     worst = NOTICED + given_up + NODE + PULL
     assert DEFAULT < worst < int(timeout) / 2
+
+
+@pytest.mark.parametrize("name", ["cpu", "cluster-gpu"])
+def test_whoever_tidies_up_nodes_leaves_the_head_and_mlflow_where_they_are(name):
+    thing = ray_resource(name)
+    templates = [cluster_spec(thing)["headGroupSpec"]["template"]]
+    templates += [only(overlay(name), kind)["spec"]["template"] for kind in ("Deployment", "StatefulSet")]
+    for template in templates:
+        assert template["metadata"]["annotations"].items() >= STAYS.items()
 
 
 def test_a_node_of_four_processors_takes_a_head_or_a_worker():

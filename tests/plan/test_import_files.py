@@ -41,6 +41,7 @@ def test_folders_and_patterns_stand_for_their_files_in_the_order_of_their_number
     runs = ["nets/run_2.pt", "nets/run_10.pt"]
     assert files_of_name("nets") == files_of_name("nets/run_*.pt") == runs
     assert files_of_name("nets/*/last.ckpt") == ["nets/a/last.ckpt", "nets/b/last.ckpt"]
+    assert files_of_name("nets/[ab]") == ["nets/a/last.ckpt", "nets/b/last.ckpt"]  # folders
     assert files_of_name("nets/**/*.ckpt") == ["nets/a/last.ckpt", "nets/b/last.ckpt"]
     assert [file.name for file in import_files(("nets/run_10.pt", "nets/a"))] == [runs[1], "nets/a/last.ckpt"]
     (folder / "[x].pt").write_text("a name that looks like a pattern")
@@ -52,11 +53,14 @@ def test_folders_and_patterns_stand_for_their_files_in_the_order_of_their_number
     [
         ("nets/*.safetensors", r"nets/\*\.safetensors matches no file"),
         ("empty", r"empty holds no file that ends in \.safetensors, \.pt"),
+        ("outer", r"outer holds no file that ends in .*; its folders do: outer/\*"),
         ("missing.pt", "missing.pt: No such file"),
     ],
 )
 def test_a_name_without_files_is_an_error_that_names_it(folder, name, said):
     (folder.parent / "empty").mkdir()
+    (folder.parent / "outer" / "inner").mkdir(parents=True)
+    (folder.parent / "outer" / "inner" / "last.ckpt").touch()
     with pytest.raises(UserError, match=f"train.imports: {said}"):
         import_files((name,))
 

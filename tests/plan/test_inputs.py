@@ -167,6 +167,7 @@ def test_an_augmentation_draws_from_its_generator_alone(tmp_path):
             r"train.model = resnet20: needs images",
         ),
         ({"augment": "flip_crop"}, "train.augment = flip_crop: needs images"),
+        ({"dataset": "folder:"}, "train.dataset = 'folder:': write folder:PATH"),
         ({"channels_last": True}, "train.channels_last = True: needs images"),
         ({"dataset_options": {"shapes": [2]}}, "dataset_options.shapes: .* did you mean 'shape'"),
         ({"dataset_options": {"shape": "x"}}, 'with the options {"shape":"x"} fails: TypeError'),

@@ -236,6 +236,16 @@ def test_the_own_function_that_changed_is_named_whatever_it_stands_for(noun, fil
     assert line.endswith(f"but for source of {name}.py changed in function helper: {count}")
 
 
+def test_networks_of_another_kind_are_no_change_of_version(files, tmp_path, monkeypatch):
+    """The alignments of a user's own networks have a version of their own, which is later."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    name = f"own_of_why_{next(NUMBERS)}"
+    (tmp_path / f"{name}.py").write_text(NETWORK)
+    finish(files, plan({"model": f"{name}:build"}, name="own"))
+    assert not any("version" in line for line in why(files, plan()))
+
+
 def test_another_function_of_the_same_name_is_not_called_a_change_of_its_file(files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))

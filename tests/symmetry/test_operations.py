@@ -160,7 +160,7 @@ CASES = {
         10,
         {"first": 6, "more[0:2]": 2, "more[8:10]": 2, "second": 4},
     ),
-    "channel shuffle": (shuffle, {}, 6, {"first.blocks": 2, "second": 4}),
+    "channel shuffle": (shuffle, {}, 6, {"first.blocks": 2, "first.units": 3, "second": 4}),
     "squeeze and excitation": (
         excite,
         {"down": nn.Conv2d(6, 2, 1), "up": nn.Conv2d(2, 6, 1)},

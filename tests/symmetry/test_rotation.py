@@ -9,7 +9,8 @@ from torch import nn
 
 from raysweep.symmetry import Permutation, PermutationSpec
 from tests.symmetry.rotations import random_rotation, random_weights
-from tests.symmetry.test_transformers import CASES
+from tests.symmetry.test_transformers import CASES, VECTORS
+from tests.symmetry.transformers import GroupedQueries
 
 HEADS = (3, False, 0)  # blocks, whether the mean is kept, and gains that are folded
 
@@ -29,8 +30,8 @@ EXPECTED = {
     "vision transformer": {"patches": (1, True, 5), **of_heads("blocks.{}.attn.qkv")},
     # The gain of the last norm cannot be folded into a head that is tied to the embedding.
     "gpt": of_heads("attentions.{}.c_attn"),
-    # Rotary positions fix the units of queries and keys.
-    "llama": {"embedding.weight@1": (1, False, 3)},
+    # Rotary positions fix the units of queries and keys. Two heads of queries share one of values.
+    "llama": {"embedding.weight@1": (1, False, 3), "v": (2, False, 0)},
     # The sum of the residual stream is normalised itself.
     "encoder layer": of_heads("1.self_attn.in_proj_weight", 1),
     "encoder layer, norm first": {"0": (1, True, 2), **of_heads("1.self_attn.in_proj_weight", 1)},
@@ -42,6 +43,15 @@ EXPECTED = {
 def test_rotations_of_heads_and_of_residual_streams_are_found(name):
     found = rotated(name).rotations
     assert {g: (r.blocks, r.keeps_mean, len(r.foldings)) for g, r in found.items()} == EXPECTED[name]
+
+
+def test_heads_of_queries_share_rotated_keys_and_values():
+    model = GroupedQueries("enable_gqa", groups=2).double()
+    vectors, generator = VECTORS.double(), torch.Generator().manual_seed(0)
+    spec = PermutationSpec.trace(model, vectors).with_rotations(model, vectors)
+    assert spec.rotations.keys() == {"first", "qkv[12:18]", "qkv[18:24]"}
+    moved = spec.apply(random_rotation(spec, generator), model.state_dict())
+    torch.testing.assert_close(torch.func.functional_call(model, moved, (vectors,)), model(vectors))
 
 
 def test_nothing_rotates_around_a_nonlinearity_or_running_statistics():

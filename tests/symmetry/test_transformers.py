@@ -6,6 +6,7 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from torch.nn import functional
 
 from raysweep.alignment import weight_matching
 from raysweep.alignment.relaxed import apply_relaxed, matrices_of
@@ -14,6 +15,7 @@ from raysweep.symmetry.axes import Blocks, Segment, Shared
 from tests.symmetry.transformers import (
     TOKENS,
     WORDS,
+    Attention,
     Gpt,
     GroupedQueries,
     Llama,
@@ -201,6 +203,49 @@ def test_shared_units_that_are_joined_with_what_stays_keep_their_order_in_heads_
     spec = PermutationSpec.trace(model, VECTORS)
     assert {"qkv[12:18]": 6, "qkv[12:18].heads": 4}.items() <= spec.sizes.items()
     assert "qkv[18:24]" not in spec.sizes
+    check_recovery(spec, model)
+
+
+def test_norms_of_queries_and_keys_have_units_that_move_alike_in_all_heads():
+    """The norms have one weight for each unit of a head; those of values move inside each head."""
+
+    class Normed(Attention):
+        def __init__(self, width, heads):
+            super().__init__(width, heads)
+            self.qn, self.kn = nn.LayerNorm(width // heads), nn.RMSNorm(width // heads)
+
+        def forward(self, x):
+            q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+            return self.proj(
+                functional.scaled_dot_product_attention(self.qn(q), self.kn(k), v).transpose(1, 2).flatten(2)
+            )
+
+    model = nn.Sequential(nn.Linear(4, 12), Normed(12, 3), nn.Linear(12, 3))
+    spec = PermutationSpec.trace(model, VECTORS)
+    assert sorted(spec.sizes.values()) == [3, 4, 12, 12, 12]
+    assert [(each.count, sorted(spec.sizes[g] for g in each.groups)) for each in spec.blocks] == [
+        (3, [3, 12])
+    ]
+    assert spec.sizes["1.qn"] == 4
+    check_recovery(spec, model)
+
+
+def test_units_of_attention_between_channels():
+    """Cross-covariance attention (XCiT): the units of queries move inside each head, those of keys with those
+    of values, alike in all heads."""
+
+    class CrossCovariance(Attention):
+        def forward(self, x):
+            q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 4, 1).unbind(0)
+            q, k = functional.normalize(q, dim=-1), functional.normalize(k, dim=-1)
+            scores = q @ k.transpose(2, 3) * self.temperature
+            return self.proj((scores.softmax(-1) @ v).permute(0, 3, 1, 2).flatten(2))
+
+    attention = CrossCovariance(12, 3)
+    attention.temperature = nn.Parameter(torch.ones(3, 1, 1))
+    model = nn.Sequential(nn.Linear(4, 12), attention, nn.Linear(12, 3))
+    spec = PermutationSpec.trace(model, VECTORS)
+    assert sorted(spec.sizes.values()) == [3, 4, 12, 12]
     check_recovery(spec, model)
 
 

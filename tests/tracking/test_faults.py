@@ -193,6 +193,8 @@ def test_killed_while_it_logs_and_marks(finished, tmp_path, monkeypatch):
     def to_the_end(folder=root):
         assert not killed_before(10**9, folder, lambda: bring(folder))
 
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  (here once, not in every process: seconds)
+
     copy_database(start / "mlflow.db")
     to_the_end(start)
     with sqlite3.connect(start / "mlflow.db") as database:  # its schema stays

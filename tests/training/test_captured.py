@@ -52,8 +52,8 @@ def everything(run):
 def test_captured_steps_are_plain_steps(digits, variant, config):
     """Across epochs, whose last batch is smaller; only the learning rate is rounded to float32."""
     chosen = settings(**VARIANTS[variant])
-    plain = trained_for(60, config, digits, chosen, (Way.PLAIN,))
-    captured = trained_for(60, config, digits, chosen, CAPTURED)
+    plain = trained_for(30, config, digits, chosen, (Way.PLAIN,))
+    captured = trained_for(30, config, digits, chosen, CAPTURED)
     assert captured.way == Way.CAPTURED
     tolerance = 2e-2 if variant == "bfloat16" else 1e-3
     torch.testing.assert_close(everything(captured), everything(plain), atol=tolerance, rtol=tolerance)
@@ -62,13 +62,13 @@ def test_captured_steps_are_plain_steps(digits, variant, config):
 @pytest.mark.parametrize("variant", ["sgd", "adamw", "augmented"])
 def test_captured_and_resumed_anywhere_is_bitwise_the_same(digits, variant):
     chosen = settings(**VARIANTS[variant])
-    straight = trained_for(60, NORMED, digits, chosen, CAPTURED)
-    stopped = trained_for(60, NORMED, digits, chosen, CAPTURED, stops=(1, 21, 23, 37))
-    first = trained_for(37, NORMED, digits, chosen, CAPTURED)
+    straight = trained_for(30, NORMED, digits, chosen, CAPTURED)
+    stopped = trained_for(30, NORMED, digits, chosen, CAPTURED, stops=(1, 21, 23, 26))
+    first = trained_for(26, NORMED, digits, chosen, CAPTURED)
     model = initialised(NORMED, "pytorch", 1)
     model.load_state_dict(first.model.state_dict())
-    resumed = TrainingRun(model, digits, chosen, 37, masks_of(model), first.optimiser_state(), CAPTURED)
-    resumed.advance(60)
+    resumed = TrainingRun(model, digits, chosen, 26, masks_of(model), first.optimiser_state(), CAPTURED)
+    resumed.advance(30)
     for other in (stopped, resumed):
         torch.testing.assert_close(everything(other), everything(straight), atol=0, rtol=0)
 

@@ -1,6 +1,8 @@
 """Chains and their branches, checked against plain definitions."""
 
+import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ import torch
 from raysweep.models.initialise import initialised
 from raysweep.plan.identity import data_config
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
+from raysweep.plan.plan import done, todo
 from raysweep.pruning import sparsity
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
@@ -134,6 +137,34 @@ def test_more_levels_extend_a_chain_and_train_nothing_twice(chains, tmp_path):
     carry_out(longer, files, report=lambda level, step: levels.append(level))
     assert set(levels) == {4}
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+
+
+def test_a_level_whose_inputs_have_other_bits_is_trained_again(chains, tmp_path):
+    """And so is, level by level, what started from it; the rest is left as it is."""
+    wanted, _, root = chains
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    files = Files(str(tmp_path))
+    store = TrialStore(files)
+    chain = of_branch(wanted, "main")[0]
+    record = store.record(chain.trial_id, 1)
+    masks = {name: torch.ones_like(mask) for name, mask in store.read_mask(chain.trial_id, 1).items()}
+    written = store.write_mask(chain.trial_id, 1, masks)  # as on a machine with other bits
+    store.commit(chain.trial_id, 1, replace(record, mask=written))
+    present = done(wanted, files)
+    outdated = present.outdated
+    assert outdated[chain.trial_id, 2] == [f"{chain.trial_id}@1@mask"]
+    assert {level for _, level in outdated} == {1, 2}, "branches have the masks of their level"
+    assert {trial.trial_id for trial in todo(wanted, present).trials} == {key for key, _ in outdated}
+    levels = []
+    carry_out(wanted, files, report=lambda level, step: levels.append(level))
+    present = done(wanted, files)
+    assert not present.outdated
+    assert not todo(wanted, present).trials
+    assert 2 in levels
+    assert 0 not in levels
+    kept = store.read_mask(chain.trial_id, 2)
+    total = sum(mask.numel() for mask in kept.values())
+    assert sum(int(mask.sum()) for mask in kept.values()) == total - int(0.3 * total)
 
 
 def test_the_dense_run_is_the_same_with_and_without_pruning():

@@ -58,6 +58,31 @@ def stored(files):
     return {key: value for key, value in row.items() if key != "seconds"}
 
 
+OWN = """
+import torch
+from raysweep.symmetry import Permutation
+
+def long(spec, states, progress):
+    if not progress.found:
+        progress.note(lambda: {"half": torch.arange(3)})
+        raise KeyboardInterrupt
+    assert progress.found["half"].tolist() == [0, 1, 2]
+    return [Permutation.identity(spec.sizes)] * len(states)
+"""
+
+
+def test_a_function_of_the_users_own_goes_on_too(files, tmp_path, monkeypatch):
+    (tmp_path / "own_long.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    wanted = desired(check("test", SECTIONS | {"align": {"methods": ["own_long:long"]}}))
+    with pytest.raises(KeyboardInterrupt):
+        align(wanted, files)
+    assert ResumePoints(files).ids() == list(wanted.alignments)
+    align(wanted, files)
+    assert stored(files)["groups"]
+    assert ResumePoints(files).ids() == []
+
+
 def killed(wanted, files):
     """Align in a process that dies before its second resume point is in place."""
     assert killed_before(4, Path(files.root), lambda: align(wanted, files))

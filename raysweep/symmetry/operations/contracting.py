@@ -98,6 +98,8 @@ def _parts(
         if kept[0] != all(kept) and any(kept[1:]):
             raise Undivided
         meets = outer in plain or used.count(outer) > 1
+        if outer in found and all(kept):
+            raise Undivided  # a result has the heads of one axis alone
         if len(names) > 2 and (meets or not all(kept)):
             raise Undivided
         if all(kept):

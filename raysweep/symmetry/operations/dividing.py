@@ -22,7 +22,7 @@ def repeated(groups: Groups, whole: Divided, times: int) -> Divided:
     count, units = whole.sizes
     name, heads = name_of(groups, whole.axis), count * times
     found = Repeated(
-        groups.new(f"{name}.shared", heads * units),
+        groups.unnamed(f"{name}.shared", heads * units),
         groups.new(f"{name}.heads", heads),
         whole.axis,
         heads_of(groups, whole),
@@ -34,7 +34,16 @@ def repeated(groups: Groups, whole: Divided, times: int) -> Divided:
 
 
 def undivided(groups: Groups, whole: Divided) -> list[Axis]:
-    """Return the axes into which an axis is divided, the inner ones of which stay in place."""
+    """Return the axes into which an axis is divided.
+
+    Of two, both may move: the runs as a whole, and the entries alike in all runs. The inner ones of more stay
+    in place.
+    """
+    if len(whole.sizes) == 2 and whole.heads is None and moves(groups, whole.axis):
+        name, (count, size) = name_of(groups, whole.axis), whole.sizes
+        outer, inner = groups.new(f"{name}.blocks", count), groups.unnamed(f"{name}.units", size)
+        groups.repeated.append(Repeated(whole.axis, outer, inner, still(1), groups.operation))
+        return [outer, inner]
     axes, rest = [], whole.axis
     for size in whole.sizes[:-1]:
         outer, rest = divide(groups, rest, size)

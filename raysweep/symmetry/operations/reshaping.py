@@ -125,7 +125,7 @@ def _combine(groups: Groups, outer: Axis, inner: Axis) -> Axis:
             joined = groups.new("copies", length(outer) * length(inner))
             groups.block(joined, outer)
             return joined
-        joined = groups.new("joined", length(outer) * length(inner))
+        joined = groups.unnamed("joined", length(outer) * length(inner))
         groups.repeated.append(Repeated(joined, outer, inner, still(1), groups.operation))
         return joined
     if moves(groups, inner):

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis.figures.style import Mark, looks
+from analysis.figures.marks import Mark
+from analysis.figures.style import looks
 from analysis.figures.width_panel import lines
 
 NAN = float("nan")

@@ -12,6 +12,11 @@ from tests.analysis.sweeps import trials, weak_tables, write
 PAIRS = pair_rows("unaligned", 8, 0.5) + pair_rows("direct", 8, 0.01, METHOD)
 
 
+@pytest.fixture(autouse=True)
+def without_figures(monkeypatch):
+    monkeypatch.setattr(width_scaling, "draw", lambda *_: None)  # the numbers are in the text
+
+
 def text(folder, barriers, runs):
     for name, table in (("barriers", barriers), ("alignments", pair_alignments()), ("trials", runs)):
         pd.DataFrame(table).to_parquet(folder / name)
