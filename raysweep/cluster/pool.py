@@ -28,6 +28,7 @@ IDLE = 10.0  # seconds without work after which an actor is ended, so that an au
 HOLD = 15.0  # seconds for which a backlog must deserve more workers: the first tiles load data
 GATHER = 5e-5  # seconds per actor in which a turn collects further results: fewer turns cost less
 LOOK = 1.0  # seconds between two looks at what takes its time: hung tiles, idle actors, new nodes
+ASKING = 0.1  # share of the time in which the pool may ask whether a trial waits for it
 ATTEMPTS = 3  # at a job whose process dies or whose storage fails; other exceptions would recur
 
 
@@ -134,6 +135,7 @@ class Pool:
         self._starting: dict[Any, _Worker] = {}
         self._may_grow, self._deserves_since = may_grow, math.inf
         self._limit, self._looked = 1, -math.inf
+        self._blocked, self._asks_again = False, -math.inf
 
     @property
     def busy(self) -> bool:
@@ -175,9 +177,18 @@ class Pool:
         self._end_surplus()
 
     def _blocks(self, waiting: dict[str, float]) -> bool:
-        needs = needs_of(self._needs)
-        held = ((each.node, needs) for each in self._workers if not each.starting)
-        return placements_pending() and room_for(waiting, held)
+        """Whether a trial waits for what the pool holds; asked for at most `ASKING` of the time.
+
+        Ray lists all placement groups that a run of Tune has ever had, so the answer takes longer and longer.
+        """
+        began = time.monotonic()
+        if began >= self._asks_again:
+            needs = needs_of(self._needs)
+            held = ((each.node, needs) for each in self._workers if not each.starting)
+            self._blocked = placements_pending() and room_for(waiting, held)
+            ended = time.monotonic()
+            self._asks_again = ended + (ended - began) / ASKING
+        return self._blocked
 
     def _places(self) -> int:
         """Return how many actors fit, and how many more the backlog has deserved for `HOLD` seconds."""
