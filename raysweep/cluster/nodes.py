@@ -1,5 +1,6 @@
 """Checks that all nodes of a cluster see the same root and run the same code, before work starts."""
 
+import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -7,12 +8,13 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raysweep.cluster.capacity import living_nodes
+from raysweep.cluster.capacity import living_ids, living_nodes
 from raysweep.errors import UserError
 from raysweep.store.files import Files
 from raysweep.version import code_digest
 
 PATIENCE = 60  # seconds within which a node must answer
+LOOK = 1.0  # seconds between two looks at which nodes are lost
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def check_nodes(files: Files) -> None:
     if silent:
         raise UserError(
             f"the nodes {', '.join(sorted(silent))} did not answer within {PATIENCE} seconds: raysweep "
-            f"is not installed there, the root {files.root} hangs, or they were lost"
+            f"is not installed there, or the root {files.root} hangs"
         )
     blind = sorted({node for node, answer in answers if not answer.sees_root})
     if blind:
@@ -62,18 +64,30 @@ def check_nodes(files: Files) -> None:
 def _answers(
     nodes: list[dict[str, Any]], root: str, token: str
 ) -> tuple[list[tuple[str, _Answer]], set[str]]:
-    """Return the addresses of nodes with their answers, and the addresses of those that did not answer."""
+    """Return the addresses of nodes with their answers, and the addresses of those that did not answer.
+
+    Nodes that are lost meanwhile are in neither.
+    """
     asked = {
         _probe.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
             root, token
-        ): node["NodeManagerAddress"]
+        ): node
         for node in nodes
     }
-    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PATIENCE)
-    answers, silent = [], {asked[reference] for reference in asked if reference not in ready}
-    for reference in ready:
+    waiting, ends = list(asked), time.monotonic() + PATIENCE
+    while waiting and time.monotonic() < ends:
+        _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=LOOK)
+        waiting = _alive(waiting, asked)
+    answers, silent = [], {asked[reference]["NodeManagerAddress"] for reference in waiting}
+    for reference in _alive([each for each in asked if each not in waiting], asked):
+        address = asked[reference]["NodeManagerAddress"]
         try:
-            answers.append((asked[reference], ray.get(reference)))
-        except ray.exceptions.RayError:  # raysweep is not installed there, or the node was lost
-            silent.add(asked[reference])
+            answers.append((address, ray.get(reference)))
+        except ray.exceptions.RayError:  # raysweep is not installed there
+            silent.add(address)
     return answers, silent
+
+
+def _alive(references: list[Any], asked: dict[Any, dict[str, Any]]) -> list[Any]:
+    alive = living_ids()
+    return [each for each in references if asked[each]["NodeID"] in alive]

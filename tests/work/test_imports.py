@@ -338,7 +338,7 @@ def test_of_a_training_that_is_not_known_the_tables_say_nothing(tmp_path):
     assert trials.import_file.tolist() == [str(path) for path in paths]
     assert trials.import_digest.tolist() == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     known = {"dataset", "dataset_options", "split_seed", "subset_seed", "scaling", "model", "width", "depth"}
-    known |= {"norm", "threads"}
+    known |= {"norm", "threads", "scaling_options"}
     filled = {name for name in trials if trials[name].notna().all()}
     assert filled & set(Training.model_fields) == known
     assert trials[sorted(set(Training.model_fields) - known)].isna().all(axis=None)
