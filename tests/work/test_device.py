@@ -47,7 +47,7 @@ def faults(how: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")
 def test_freed_tensors_are_used_again_without_page_faults():
-    assert faults("kept") < 0.1 * faults("left alone")
+    assert faults("kept") < 0.5 * faults("left alone")
 
 
 @pytest.mark.parametrize(("state", "code", "said"), [("broken", 1, ""), ("sound", 0, "goes on")])
