@@ -58,7 +58,8 @@ def prunings(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
 
 def _joined(words: pd.DataFrame, columns: Iterable[str]) -> list[str]:
     """The words of some columns in each row; pandas' own `agg` makes a series of every row."""
-    return [", ".join(row) for row in words[list(columns)].itertuples(index=False)]
+    chosen = [words[column].tolist() for column in columns]
+    return [", ".join(row) for row in zip(*chosen, strict=True)] if chosen else [""] * len(words)
 
 
 def _first(rows: pd.DataFrame) -> pd.Series:
