@@ -7,11 +7,10 @@ how the blocks are matched: there are no weights between different blocks.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 
 import torch
 
-from raysweep.symmetry.axes import Axis, Blocks, Segment, Shared, Within, segments
+from raysweep.symmetry.axes import Axis, Blocks, Segment, Shared, Within, segments, starts
 from raysweep.symmetry.blocks import order_of
 from raysweep.symmetry.selection import flat_selection
 from raysweep.symmetry.settling import Axes
@@ -102,7 +101,7 @@ def couplings(
     """
     found, covered = _of_convolution(axes[0], tensors, blocks)
     for dimension, sides in enumerate(zip(*axes, strict=True)):
-        for (start, one), (other_start, other) in zip(*map(_starts, sides), strict=True):
+        for (start, one), (other_start, other) in zip(*map(starts, sides), strict=True):
             if isinstance(one, Shared) and isinstance(other, Shared):
                 left = _by_head(tensors[0], dimension, start, one)
                 right = _by_head(tensors[1], dimension, other_start, other)
@@ -117,13 +116,6 @@ def couplings(
                 found.append(Coupled(*names[::-1], *swapped, others, networks))
                 covered.add((dimension, start))
     return found, covered
-
-
-def _starts(axis: Axis | Within | None) -> list[tuple[int, Segment]]:
-    """Return the segments along an axis with the numbers of their first entries."""
-    own = segments(axis)
-    starts = accumulate((segment.size for segment in own), initial=0)
-    return list(zip(starts, own, strict=False))
 
 
 def _by_head(tensors: Sequence[torch.Tensor], dimension: int, start: int, shared: Shared) -> torch.Tensor:
@@ -155,11 +147,10 @@ def _of_convolution(
 
 def _stretches(axis: Axis, count: int, blocks: Blocks) -> dict[tuple[int, int], tuple[int, Segment]]:
     """Return start and segment of the groups of these blocks, by (first block, last block + 1)."""
-    found, start, size = {}, 0, sum(segment.size for segment in axis) // count
-    for segment in axis:
+    found, size = {}, sum(segment.size for segment in axis) // count
+    for start, segment in starts(axis):
         if segment.group in blocks.groups and start % size == 0 and segment.size == size * blocks.count:
             found[start // size, start // size + blocks.count] = start, segment
-        start += segment.size
     return found
 
 

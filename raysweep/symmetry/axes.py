@@ -6,6 +6,7 @@ i * r (flattening channels x height x width gives r = height * width).
 
 import sys
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,12 @@ def groups_of(axis: Axis | Within | None) -> tuple[str, ...]:
         if group is not None
     )
     return tuple(dict.fromkeys(found))
+
+
+def starts(axis: Axis | Within | None) -> list[tuple[int, Segment]]:
+    """Return the segments along an axis with the numbers of their first entries."""
+    own = segments(axis)
+    return list(zip(accumulate((segment.size for segment in own), initial=0), own, strict=False))
 
 
 def length(axis: Axis | Within) -> int:

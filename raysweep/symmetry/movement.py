@@ -45,7 +45,8 @@ def movement(
     left_alone: Sequence[LeftAlone],
 ) -> Movement:
     """Return how freely the units of a spec move; see `PermutationSpec` for the arguments."""
-    entries, bound = _entries(axes), bound_groups(axes, sizes, blocks)
+    entries = _entries(axes)
+    bound = _bound(entries, axes, sizes, blocks)
     freely = sum(size for group, size in sizes.items() if group not in bound)
     in_blocks = sum(entries[group] for group in bound)
     return Movement(freely, in_blocks, sum(each.units for each in left_alone))
@@ -55,10 +56,15 @@ def bound_groups(
     axes: Mapping[str, Axes], sizes: Mapping[str, int], blocks: Sequence[Blocks]
 ) -> frozenset[str]:
     """Return the groups whose units lie in blocks, are whole blocks of entries, or are shared by heads."""
+    return _bound(_entries(axes), axes, sizes, blocks)
+
+
+def _bound(
+    entries: Mapping[str, int], axes: Mapping[str, Axes], sizes: Mapping[str, int], blocks: Sequence[Blocks]
+) -> frozenset[str]:
     inside = {group for each in blocks for group in each.groups}
     every = [segment for each in axes.values() for axis in each for segment in segments(axis)]
     shared = {group for each in every if isinstance(each, Shared) for group in groups_of((each,))}
-    entries = _entries(axes)
     return frozenset(inside | shared | {group for group, size in sizes.items() if entries[group] > size})
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
 from raysweep.models.measurable import unmeasurable
-from raysweep.symmetry.axes import Axis, Within, groups_of
+from raysweep.symmetry.axes import Axis, Within, groups_of, starts
 from raysweep.symmetry.blocks import block_index, together
 from raysweep.symmetry.gradients import State
 from raysweep.symmetry.permutation import Permutation
@@ -189,8 +189,8 @@ def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, where: _Occu
     It is the sum of -<g_a - g_b, w_a - w_b> over the pairs, of gradients g and weights w of the units a and
     b. A few units are enough; all of a wide layer would take longer than running the network.
     """
-    total, offset = 0.0, 0
-    for segment in axis:
+    total = 0.0
+    for offset, segment in starts(axis):
         if segment.group == where.group:
             pairs = min(segment.size // segment.repeat // 2, EXCHANGED)
             differences = []
@@ -199,7 +199,6 @@ def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, where: _Occu
                 by_unit = part.unflatten(where.dimension, (pairs, 2, segment.repeat))
                 differences.append(by_unit.diff(dim=where.dimension + 1))
             total -= (differences[0] * differences[1]).sum().item()
-        offset += segment.size
     return total
 
 

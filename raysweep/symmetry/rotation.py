@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from raysweep.symmetry.axes import Segment, Shared, segments
+from raysweep.symmetry.axes import Segment, Shared, starts
 from raysweep.symmetry.scaling import Scaling, scaled_state
 from raysweep.symmetry.settling import Axes
 
@@ -134,11 +134,9 @@ def rotated_state(
             if name in gains:
                 continue
             for dimension, axis in enumerate(own):
-                start = 0
-                for segment in segments(axis):
+                for start, segment in starts(axis):
                     if segment.group == group:
                         result[name] = _rotated(result[name], dimension, start, segment, matrix)
-                    start += segment.size
     return result
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from raysweep.symmetry.axes import segments
+from raysweep.symmetry.axes import segments, starts
 from raysweep.symmetry.settling import Axes
 
 State = Mapping[str, torch.Tensor]
@@ -81,8 +81,6 @@ def _along(axes: Axes, dimension: int, group: str, factor: torch.Tensor) -> torc
 
 def runs(axes: Axes, dimension: int, group: str) -> Iterator[tuple[int, int, int]]:
     """Yield start, stop and entries per unit of the segments of a group along an axis."""
-    start = 0
-    for segment in segments(axes[dimension]):
+    for start, segment in starts(axes[dimension]):
         if segment.group == group:
             yield start, start + segment.size, segment.repeat
-        start += segment.size

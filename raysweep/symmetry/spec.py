@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -85,8 +86,11 @@ class PermutationSpec:
         """Return which units a group has: those of a residual stream, of blocks, or all others."""
         if group in self.sums:
             return Kind.STREAM
-        bound = bound_groups(self.axes, self.sizes, self.blocks)
-        return Kind.BLOCKS if group in bound else Kind.INNER
+        return Kind.BLOCKS if group in self._bound else Kind.INNER
+
+    @cached_property
+    def _bound(self) -> frozenset[str]:
+        return bound_groups(self.axes, self.sizes, self.blocks)
 
     def with_scalings(self, model: nn.Module, example_input: torch.Tensor) -> "PermutationSpec":
         """Return the spec with the scales and signs of units that leave the outputs unchanged, found and
