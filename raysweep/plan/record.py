@@ -241,7 +241,7 @@ def _rows(wanted: Desired, sources: dict[str, bytes]) -> pa.Table:
             [extents[key] for key in wanted.trials],
         ),
         _part("alignments", list(wanted.alignments), [job.how for job in wanted.alignments.values()]),
-        *(_part("barriers", column(part.ids), part.how, splits) for part in barriers.parts),
+        *(_part("barriers", column(ids), part.how, splits) for part, ids in barriers.ids_by_part()),
         *(
             _part("measures", column(barriers.measure_ids[:, number]), measure.how)
             for number, measure in enumerate(barriers.measures)
