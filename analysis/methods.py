@@ -67,7 +67,7 @@ def ratios(rows: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
     aligned, found = aligned_networks(alignments), []
     base = reference_of(set(rows.method))
     for (kind, width), same in rows.groupby(["kind", "width"]):
-        groups = dict(iter(same.groupby("method")))
+        groups = {str(method): group for method, group in same.groupby("method")}
         for method, against in _matches(groups, base):
             for risk in UNITS:
                 samples = (_sample(groups[each], risk, aligned) for each in (method, against))
@@ -161,7 +161,7 @@ def _matches(methods: Collection[str], base: str) -> Iterator[tuple[str, str]]:
 
 def _lowest(rows: pd.DataFrame) -> str:
     """Return in words which methods a method is not below at one width, from its ratios to all others."""
-    others = [_words(row.against) for row in rows.itertuples() if side_of_one(row) != BELOW]
+    others = [_words(str(row.against)) for row in rows.itertuples() if side_of_one(row) != BELOW]
     return f"not below {' and '.join(others)}" if others else "below all of them"
 
 
