@@ -97,7 +97,8 @@ def inspect(
 ) -> None:
     """List the symmetries of a network, or of those of a sweep.
 
-    These are its groups of units, with what is left alone, and the rotations of units. They are found and proved as a run does it. Nothing is started or written.
+    These are its groups of units, with what is left alone, and the rotations of units. They are found and
+    proved as a run does it. Nothing is started or written.
     """
     from raysweep.commands.inspect import configs_of, inspection
 
