@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import nn
 
+from raysweep.alignment.descent import Descent
 from raysweep.alignment.mixture_loss import Batch, batches, for_mixtures, mixture_loss
+from raysweep.alignment.progress import Progress
 from raysweep.alignment.relaxed import apply_relaxed, harden, mixed, relaxed
 from raysweep.alignment.weight_matching import matched_spec
 from raysweep.choices import choose
@@ -41,6 +43,7 @@ def sinkhorn_rebasin(
     batch_size: int = 1000,
     learning_rate: float = 0.1,
     tau: float = 1.0,
+    progress: Progress | None = None,
 ) -> Permutation:
     """Return the permutation that brings the second of two networks close to the first.
 
@@ -48,7 +51,8 @@ def sinkhorn_rebasin(
     batches of training examples at the `midpoint` of the two, or at a `random` point between them. `images`
     has the shape (examples, ...) and `labels` (examples,). The seed draws batches, points and the noise. The
     permutation is the assignment of the logits after `steps`; it respects blocks. BatchNorm uses the
-    statistics of each batch. Raises `ValueError` for an unknown loss and for other than two networks.
+    statistics of each batch. With `progress`, steps that another process has noted are not taken again, and
+    the result has the same bits. Raises `ValueError` for an unknown loss and for other than two networks.
     """
     target, source = states
     if not spec.sizes:
@@ -61,17 +65,17 @@ def sinkhorn_rebasin(
         .requires_grad_()
         for group, size in spec.sizes.items()
     }
-    data = batches(images, labels, batch_size, seed_for("batches", seed))
+    progress, optimiser = progress or Progress(), torch.optim.AdamW(logits.values(), lr=learning_rate)
+    descent = Descent(logits, optimiser, generator, progress.found)
+    data = batches(images, labels, batch_size, seed_for("batches", seed), descent.step)
     if loss == "l2":
         distance = _distance(matched_spec(spec), target)
     else:
         distance = _risk(for_mixtures(models[0]), target, data, choose("loss", loss, SHARES), generator)
-    optimiser = torch.optim.AdamW(logits.values(), lr=learning_rate)
-    for _ in range(steps):
-        optimiser.zero_grad()
+    while descent.step < steps:
         matrices = relaxed(spec, logits, tau, ITERATIONS)
-        distance(apply_relaxed(spec, matrices, source)).backward()
-        optimiser.step()
+        descent.take(distance(apply_relaxed(spec, matrices, source)))
+        progress.note(descent.state)
     return harden(spec, logits)
 
 
