@@ -45,7 +45,7 @@ class OnDevice(torch.Tensor):
 
 
 class _Rules:
-    """What the device does, apart from the mode: torch wraps a mode's own method, which takes a third longer."""
+    """What the device does. A mode's own method would be wrapped by torch, which takes a third longer."""
 
     waits: Counter[str]
 
