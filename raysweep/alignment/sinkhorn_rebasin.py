@@ -24,7 +24,8 @@ ITERATIONS = 20  # of Sinkhorn's normalisations
 State = Mapping[str, torch.Tensor]
 Share = Callable[[torch.Generator], float]
 
-SHARES: dict[str, Share] = {  # of the second network in the mixture whose loss is trained
+LOSSES: dict[str, Share | None] = {  # the share of the second network in the mixture whose loss is trained
+    "l2": None,  # of no mixture
     "midpoint": lambda generator: 0.5,
     "random": lambda generator: torch.rand((), generator=generator).item(),
 }
@@ -54,7 +55,9 @@ def sinkhorn_rebasin(
     statistics of each batch. With `progress`, steps that another process has noted are not taken again, and
     the result has the same bits. Raises `ValueError` for an unknown loss and for other than two networks.
     """
-    target, source = states
+    if len(states) != 2:
+        raise ValueError(f"{len(states)} networks: Sinkhorn re-basin aligns two")
+    (target, source), share = states, choose("loss", loss, LOSSES)
     if not spec.sizes:
         return Permutation({})
     generator = torch.Generator().manual_seed(seed)
@@ -68,10 +71,10 @@ def sinkhorn_rebasin(
     progress, optimiser = progress or Progress(), torch.optim.AdamW(logits.values(), lr=learning_rate)
     descent = Descent(logits, optimiser, generator, progress.found)
     data = batches(images, labels, batch_size, seed_for("batches", seed), descent.step)
-    if loss == "l2":
+    if share is None:
         distance = _distance(matched_spec(spec), target)
     else:
-        distance = _risk(for_mixtures(models[0]), target, data, choose("loss", loss, SHARES), generator)
+        distance = _risk(for_mixtures(models[0]), target, data, share, generator)
     while descent.step < steps:
         matrices = relaxed(spec, logits, tau, ITERATIONS)
         descent.take(distance(apply_relaxed(spec, matrices, source)))

@@ -138,6 +138,14 @@ def test_every_restart_of_a_joint_matching_is_an_ascent_of_its_own():
     assert several.iterations > joint_matching(spec, states, 0).iterations
 
 
+def test_sinkhorn_says_what_it_does_not_know():
+    models = [network(seed) for seed in range(3)]
+    with pytest.raises(ValueError, match="3 networks: Sinkhorn re-basin aligns two"):
+        found(LEARNED["sinkhorn l2"], models)
+    with pytest.raises(ValueError, match=r"unknown loss 'l1'; .*l2, midpoint, random"):
+        found(partial(sinkhorn_rebasin, loss="l1"), models[:2])
+
+
 @pytest.mark.parametrize("loss", ["l2", "midpoint"])
 def test_sinkhorn_lowers_what_it_trains(loss):
     models = [network(seed) for seed in range(2)]

@@ -150,7 +150,7 @@ def test_splits_sizes_and_arguments(toys):
         ("Toys", '{"arguments":{"color":1}}', True, "train.dataset_options.arguments: .* 'color'"),
         ("Words", "{}", True, "its items are not pairs of an image and a class"),
         ("Unsplit", "{}", True, "does not tell a training set from a test set"),
-        ("Toy", "{}", True, "torchvision has no such data set; valid choices: .*Toys"),
+        ("toys", "{}", True, "torchvision has no such data set; did you mean .Toys.?"),
     ],
 )
 def test_what_is_wrong_is_said(toys, name, options, download, said):
