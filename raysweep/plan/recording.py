@@ -100,7 +100,7 @@ def _store_sources(files: Files, wanted: Desired) -> dict[str, bytes]:
 def _record(files: Files, wanted: Desired, sources: dict[str, bytes]) -> None:
     name, content = f"sweeps/{wanted.sweep.name}/{RECORD}", _parquet(_rows(wanted, sources))
     try:
-        if files.find_checked(name) == content:
+        if content == files.find_checked(name):
             return
         before = read_record(files, wanted.sweep.name).rows
     except (UserError, CorruptObject):  # there is none that can be read
@@ -188,13 +188,13 @@ def _dropped(before: pa.Table, wanted: Desired, sources: dict[str, bytes]) -> pa
     return rows.set_column(SCHEMA.get_field_index("dropped"), SCHEMA.field("dropped"), when)
 
 
-def _parquet(pieces: Iterable[pa.Table]) -> bytes:
+def _parquet(pieces: Iterable[pa.Table]) -> bytes | memoryview:
     """The content of a record. Earlier versions expect strings in place of dictionaries."""
     buffer, texts = io.BytesIO(), ["kind", "identity", "extent"]
     with pq.ParquetWriter(buffer, SCHEMA, compression="zstd", store_schema=False, use_dictionary=texts) as to:
         for piece in pieces:
             to.write_table(piece)
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
 def _text(extent: Extent) -> str:
