@@ -29,6 +29,6 @@ def carried_out(path, root, overrides=()):
     """Do what is left of a sweep file without Ray, undisturbed; returns the root."""
     wanted, files = desired(load_sweep(str(path), list(overrides))), Files(str(root))
     with shared_root_lock(files):  # which removes what killed processes left, as it does in a run
-        carry_out(wanted, files, resume_seconds=1e9)
+        carry_out(wanted, files)
         compare_all(wanted, files)
     return root

@@ -99,10 +99,13 @@ def _words(key: str, trials: pd.DataFrame) -> pd.Series:
     words = _word_of_each(key, trials[key])
     if key not in COUNTED:
         return words
-    counts = words.groupby(trials.group).transform("nunique") > 1
+    found: dict[str, set[str]] = {}
+    for group, word in zip(trials.group, words, strict=True):
+        found.setdefault(group, set()).add(word)
+    by_replicate = {group for group, those in found.items() if len(those) > 1}
     if "replicate" in trials and key in SEEDS:
-        counts |= (trials[key] == trials.replicate).groupby(trials.group).transform("all")
-    return words.mask(counts, f"{key.replace('_', ' ')} by replicate")
+        by_replicate |= found.keys() - set(trials.group[trials[key] != trials.replicate])
+    return words.mask(trials.group.isin(by_replicate), f"{key.replace('_', ' ')} by replicate")
 
 
 def _word_of_each(key: str, values: pd.Series) -> pd.Series:

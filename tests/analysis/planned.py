@@ -27,12 +27,21 @@ MEASURED = {
 
 def planned(train, **sections):
     """Return the frames of a sweep by the names of the tables."""
-    train = {"dataset": "digits", "width": 4, "epochs": 3, "replicates": 4, "batch_size": 700, **train}
-    wanted = desired(check("test", {"name": "s", "train": train, **sections}))
-    tables = {name: frame(name, make(wanted)) for name, make in ROWS.items()}
+    wanted = wanted_of(train, **sections)
+    tables = {name: frame_of(name, wanted) for name in ROWS}
     tables["measures"] = pd.DataFrame([_measure(row) for row in tables["barriers"].itertuples()])
     tables["curves"] = pd.DataFrame([_curve(row) for row in tables["barriers"].itertuples()])
     return tables
+
+
+def wanted_of(train, **sections):
+    train = {"dataset": "digits", "width": 4, "epochs": 3, "replicates": 4, "batch_size": 700, **train}
+    return desired(check("test", {"name": "s", "train": train, **sections}))
+
+
+def frame_of(table, wanted):
+    """Return one table of a plan."""
+    return frame(table, ROWS[table](wanted))
 
 
 def _measure(row):
@@ -54,10 +63,11 @@ def frame(table, rows):
     """Return rows as a table with made-up numbers."""
     found = table_of(rows, schema(table)).to_pandas()
     if table in MEASURED:
-        cells = found.groupby([found[name].map(str) for name in dimensions(table)]).ngroup()
-        numbers = random.Random(table).sample(range(LEAST, MOST), int(cells.max() + 1)) if len(cells) else []
+        cells = list(zip(*(found[name].map(str) for name in dimensions(table)), strict=True))
+        places = {cell: place for place, cell in enumerate(sorted(set(cells)))}
+        numbers = random.Random(table).sample(range(LEAST, MOST), len(places))
         for name in MEASURED[table]:
-            found[name] = cells.map(lambda cell: float(numbers[cell]))
+            found[name] = [float(numbers[places[cell]]) for cell in cells]
     return found
 
 

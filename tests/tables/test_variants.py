@@ -10,7 +10,7 @@ from raysweep.sweep.train import Training
 from raysweep.tables.rows import METHOD_OPTIONS
 from raysweep.tables.schemas import TABLES
 from raysweep.tracking.values import configured, label, setting_words, trial_words
-from tests.analysis.planned import planned
+from tests.analysis.planned import frame_of, planned, wanted_of
 from tests.data.formats import write_mnist
 
 VALUES = {
@@ -86,7 +86,7 @@ def test_every_key_of_the_schema_is_tried():
 
 @pytest.fixture(scope="module", params=VALUES)
 def swept(request, tmp_path_factory):
-    """A key, and the tables of a sweep over its values with pairs as they are and aligned."""
+    """A key, and the barriers and trials of a sweep over its values with pairs as they are and aligned."""
     folder = tmp_path_factory.mktemp("data")
     write_mnist(folder / "MNIST" / "raw")
     key = request.param
@@ -94,12 +94,12 @@ def swept(request, tmp_path_factory):
     if key != "dataset" and key != "batch_size":
         train["batch_size"] = 300
     resources = {"trial": {"cpu": 2, "gpu": 1}}
-    return key, planned(train, resources=resources, compare={"kinds": ["unaligned", "direct"]})
+    wanted = wanted_of(train, resources=resources, compare={"kinds": ["unaligned", "direct"]})
+    return key, frame_of("barriers", wanted), frame_of("trials", wanted)
 
 
 def test_no_part_of_a_table_mixes_two_values(swept):
-    key, tables = swept
-    barriers, trials = tables["barriers"], tables["trials"]
+    key, barriers, trials = swept
     parts = [(setting, set(rows.group)) for setting, rows in by_width(by_setting(barriers, trials))]
     assert len(parts) == len(VALUES[key])
     assert all(len(groups) == 1 for _, groups in parts)
@@ -111,8 +111,7 @@ def test_no_part_of_a_table_mixes_two_values(swept):
 
 
 def test_runs_have_names_of_their_own(swept):
-    _, tables = swept
-    barriers, trials = tables["barriers"], tables["trials"]
+    _, barriers, trials = swept
     pairs = barriers.fillna({"method": "unaligned"}).assign(configured=configured(barriers, trials))
     names = [
         label(rows.iloc[0], *setting_words(str(method), rows, trials))

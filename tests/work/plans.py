@@ -37,7 +37,11 @@ BASE = {"dataset": "digits", "width": 6, "epochs": 3, "batch_size": 128, "replic
 
 
 def plan(prune=None, **train) -> Desired:
-    sections = {"name": "s", "train": {**BASE, **train}, "compare": {"kinds": ["unaligned", "direct"]}}
+    sections = {
+        "name": "s",
+        "train": {**BASE, **train},
+        "compare": {"kinds": ["unaligned", "direct"], "alphas": 5},
+    }
     return desired(check("test", sections | ({"prune": prune} if prune else {})))
 
 
@@ -63,11 +67,14 @@ def die_before(change: int, folder: Path) -> None:
 def carry_out(
     wanted: Desired,
     files: Files,
-    resume_seconds: float = 0.0,
+    resume_seconds: float = 1e9,
     report=lambda level, step: None,
     align: bool = True,
 ) -> None:
-    """Train and align in the order of need, like a run does."""
+    """Train and align in the order of need, like a run does.
+
+    With `resume_seconds=0` a trial notes a resume point as often as it can.
+    """
     sections = wanted.sweep.sections
     while True:
         present = done(wanted, files)

@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
         "train": train,
         "align": {
             "methods": ["weight_matching", "activation_matching", "learned"],
-            "activation_matching": {"examples": 600},
+            "activation_matching": {"examples": 100},
             "learned": {"steps": 3, "batch_size": 8, "examples": 20, "rounds": 1, "candidates": 6},
         },
         "compare": {"kinds": ["direct", "joint"], "joint_networks": [3], "across": ["widths"]},

@@ -94,7 +94,7 @@ def test_a_trial_that_was_resumed_on_another_machine_names_both(tmp_path):
             raise Stopped
 
     with pytest.raises(Stopped):
-        carry_out(wanted, files, report=stop)
+        carry_out(wanted, files, resume_seconds=0, report=stop)
     point = store.read_resume(trial)
     assert point.record.environment["hardware"] == HERE
     elsewhere = {

@@ -67,13 +67,18 @@ def empty(tmp_path):
     return tmp_path / "empty"
 
 
+def resumable(wanted, root):
+    """Train and align, and note a resume point as often as possible."""
+    carry_out(wanted, Files(str(root)), resume_seconds=0)
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_killed_while_training(name, empty, tmp_path):
     wanted = plan(**PLANS[name])
     calm, root = tmp_path / "calm", tmp_path / "killed"
     carry_out(wanted, Files(str(calm)))
     expected, points = (contents(calm), metrics(wanted, calm)), 0
-    for points in each_change(empty, root, lambda: carry_out(wanted, Files(str(root)))):
+    for points in each_change(empty, root, lambda: resumable(wanted, root)):
         assert (contents(root), metrics(wanted, root)) == expected, f"killed before change {points}"
     assert points >= WRITES[f"training, {name}"]
 
@@ -84,7 +89,7 @@ def test_killed_while_aligning_comparing_and_publishing(tmp_path):
     trained, compared, calm, root = (tmp_path / name for name in ("trained", "compared", "calm", "killed"))
 
     def compare():
-        carry_out(wanted, Files(str(root)))
+        resumable(wanted, root)
         compare_all(wanted, Files(str(root)))
 
     def publish():
@@ -130,7 +135,7 @@ def test_killed_again_and_again_at_random_changes(tmp_path):
     calm, root = tmp_path / "calm", tmp_path / "killed"
     carry_out(wanted, Files(str(calm)))
     chance, lives = random.Random(0), 0
-    while killed_before(chance.randint(7, 13), root, lambda: carry_out(wanted, Files(str(root)))):
+    while killed_before(chance.randint(7, 13), root, lambda: resumable(wanted, root)):
         lives += 1
     assert lives > 5
     carry_out(wanted, Files(str(root)))
@@ -142,7 +147,7 @@ def interrupted(wanted, root):
     (trial,) = wanted.trials
     store, change = TrialStore(Files(str(root))), 5
     while store.read_resume(trial) is None:
-        assert killed_before(change, root, lambda: carry_out(wanted, Files(str(root))))
+        assert killed_before(change, root, lambda: resumable(wanted, root))
         change += 2
     return store.read_resume(trial)
 
@@ -151,7 +156,7 @@ def test_a_resume_point_is_where_the_trial_goes_on(tmp_path):
     wanted = plan(replicates=1)
     point = interrupted(wanted, tmp_path)
     while point.step == 0:
-        assert killed_before(5, tmp_path, lambda: carry_out(wanted, Files(str(tmp_path))))
+        assert killed_before(5, tmp_path, lambda: resumable(wanted, tmp_path))
         point = TrialStore(Files(str(tmp_path))).read_resume(*wanted.trials)
     steps = []
     carry_out(wanted, Files(str(tmp_path)), report=lambda level, step: steps.append(step))

@@ -23,7 +23,7 @@ from tests.work.plans import BASE, carry_out, compare_all, killed_before
 pytestmark = pytest.mark.fast
 
 learned = importlib.import_module("raysweep.alignment.learned")
-LEARNED = {"steps": 100, "batch_size": 16, "examples": 100, "rounds": 3, "candidates": 20}
+LEARNED = {"steps": 40, "batch_size": 8, "examples": 50, "rounds": 2, "candidates": 10}
 SECTIONS = {
     "name": "s",
     "train": {**BASE, "epochs": 1},
@@ -95,7 +95,7 @@ def test_a_killed_worker_leaves_a_point_from_which_the_next_one_goes_on(
     wanted, root = trained
     undisturbed = Files(str(shutil.copytree(root, tmp_path / "undisturbed")))
     align(wanted, undisturbed)
-    for _ in range(3):
+    for _ in range(2):
         killed(wanted, files)
     monkeypatch.setattr(learned, "_start", None)  # which only an alignment from the start calls
     align(wanted, files)

@@ -129,7 +129,7 @@ def test_a_trial_that_is_killed_ends_in_the_same_bits(name, tmp_path):
     calm, root = tmp_path / "calm", tmp_path / "killed"
     carry_out(wanted, Files(str(calm)))
     lives = 0
-    while killed_before(9, root, lambda: carry_out(wanted, Files(str(root)))):
+    while killed_before(9, root, lambda: carry_out(wanted, Files(str(root)), resume_seconds=0)):
         lives += 1
     assert lives > 2
     assert (contents(root), metrics(wanted, root)) == (contents(calm), metrics(wanted, calm))
