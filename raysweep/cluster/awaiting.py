@@ -6,13 +6,14 @@ import ray
 
 
 def ready(awaited: list[Any], timeout: float, gather: float) -> list[Any]:
-    """Wait at most `timeout` seconds for a result; return it and all that arrive within `gather` seconds."""
+    """Return what arrives within `gather` seconds, or else the first that does within `timeout` seconds.
+
+    A look at thousands takes milliseconds, so there is one, as long as anything arrives.
+    """
     if not awaited:
         return []
-    first, others = ray.wait(awaited, num_returns=1, timeout=timeout)
-    if not first or not others:
-        return first
-    return first + ray.wait(others, num_returns=len(others), timeout=gather)[0]
+    found = ray.wait(awaited, num_returns=len(awaited), timeout=gather)[0]
+    return found if found or not timeout else ray.wait(awaited, num_returns=1, timeout=timeout)[0]
 
 
 def results(references: list[Any]) -> list[tuple[Any, Any]]:

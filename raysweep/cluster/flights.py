@@ -36,6 +36,11 @@ class Flight:
     since: float | None
     hangs: bool = False
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the next one of its worker to end: an actor carries out its calls in order."""
+        return self.worker.flights[0] is self
+
     def overdue(self, limit: float) -> bool:
         """Whether it takes longer than `limit` seconds per job."""
         jobs = min(len(self.tile.jobs), FIRST)  # a larger tile consists of jobs that are known to be short

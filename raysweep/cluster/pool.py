@@ -105,7 +105,8 @@ class Pool:
             if self._send():
                 timeout = 0
         gather = min(timeout, GATHER * len(self._workers))
-        self._receive(ready([*self._flying, *self._starting], timeout, gather))
+        first = [reference for reference, flight in self._flying.items() if flight.is_first]
+        self._receive(ready([*first, *self._starting], timeout, gather))
 
     def close(self) -> None:
         """End all actors, which frees their resources."""
