@@ -1,6 +1,6 @@
 """How do the methods of alignment compare: barriers, objective and time?"""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ from analysis.figures.width_panel import lines
 from analysis.rows.members import aligned_networks, members
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_networks, dense_ends
-from analysis.statistics.jackknife import METHOD, NONE, interval, ratio
-from analysis.statistics.relative import beside_one, named_ends
+from analysis.statistics.deciding import BELOW
+from analysis.statistics.jackknife import METHOD, NONE, Sample, interval, ratio
+from analysis.statistics.relative import at_widths, beside_one, named_ends, side_of_one
 from analysis.statistics.spread import UNITS, wide_table
 from raysweep.vocabulary import Interpolation, Kind, Split
 
-REFERENCE = "weight_matching"
-COLUMNS = ["kind", "width", "method", "risk", "mean", "low", "high", "reason", "n"]
-COLUMNS += ["ratio", "ratio_low", "ratio_high", "ratio_reason", "objective", "seconds"]
+REFERENCE = "weight_matching"  # with which every other method is compared
+LEARNED = "learned"  # which is compared with every other method
+COLUMNS = ["kind", "width", "method", "risk", "mean", "low", "high", "reason", "n", "objective", "seconds"]
+RATIOS = ["kind", "width", "risk", "method", "against", "ratio", "ratio_low", "ratio_high", "ratio_reason"]
 
 
 def compared(barriers: pd.DataFrame) -> pd.DataFrame:
@@ -38,38 +40,53 @@ def compared(barriers: pd.DataFrame) -> pd.DataFrame:
 
 def reference_of(methods: set[str]) -> str:
     """Return the method that the others are compared with: weight matching where it is there."""
-    return REFERENCE if REFERENCE in methods else min(methods)
+    return REFERENCE if REFERENCE in methods else min(methods - {LEARNED} or methods)
 
 
 def summarise(rows: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
     """Return means by kind, width, method and risk, with intervals over networks.
 
-    `rows` are those of `compared`. `ratio` is the mean barrier as a multiple of that of the reference method,
-    each network left out of both at once. `objective` and `seconds` are means over the alignments.
+    `rows` are those of `compared`. `objective` and `seconds` are means over the alignments.
     """
     aligned, found = aligned_networks(alignments), []
     details = alignments.set_index("alignment_id")[["objective", "seconds"]]
-    base_method = reference_of(set(rows.method))
-    for (kind, width), same in rows.groupby(["kind", "width"]):
-        base = same[same.method == base_method]
-        for method, group in same.groupby("method"):
-            means = details.loc[group.alignments.explode().unique()].mean()
-            at = {"kind": kind, "width": width, "method": method, "n": len(group), **means}
-            for risk in UNITS:
-                values, others = (
-                    (each[f"{risk}_barrier"].tolist(), members(each, aligned)) for each in (group, base)
-                )
-                ends = named_ends("ratio", ratio(values, others))
-                found.append({**at, "risk": risk, **vars(interval(*values)), **ends})
+    for (kind, width, method), group in rows.groupby(["kind", "width", "method"]):
+        means = details.loc[group.alignments.explode().unique()].mean()
+        at = {"kind": kind, "width": width, "method": method, "n": len(group), **means}
+        for risk in UNITS:
+            found.append({**at, "risk": risk, **vars(interval(*_sample(group, risk, aligned)))})
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def verdicts(summary: pd.DataFrame) -> Iterator[str]:
-    """Yield a sentence for each kind, method and risk beside the reference method."""
-    base = reference_of(set(summary.method))
-    why = f"the mean barrier of {_words(base)} is not positive"
-    for (kind, method, risk), rows in summary[summary.method != base].groupby(["kind", "method", "risk"]):
-        yield f"{kind}, {_words(str(method))} against {_words(base)}, {risk} barrier: {beside_one(rows, why)}"
+def ratios(rows: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
+    """Return mean barriers of a method as multiples of those `against` another, by kind, width and risk.
+
+    `rows` are those of `compared`. Every method is compared with the reference, and `learned` with every
+    other one; each network is left out of both at once.
+    """
+    aligned, found = aligned_networks(alignments), []
+    base = reference_of(set(rows.method))
+    for (kind, width), same in rows.groupby(["kind", "width"]):
+        groups = {str(method): group for method, group in same.groupby("method")}
+        for method, against in _matches(groups, base):
+            for risk in UNITS:
+                samples = (_sample(groups[each], risk, aligned) for each in (method, against))
+                at = {"kind": kind, "width": width, "risk": risk, "method": method, "against": against}
+                found.append({**at, **named_ends("ratio", ratio(*samples))})
+    return pd.DataFrame(found, columns=RATIOS)
+
+
+def verdicts(found: pd.DataFrame) -> Iterator[str]:
+    """Yield a sentence for each kind, risk and two methods of `ratios`; then whether `learned` is lowest."""
+    for (kind, method, against, risk), rows in found.groupby(["kind", "method", "against", "risk"]):
+        why = f"the mean barrier of {_words(str(against))} is not positive"
+        yield (
+            f"{kind}, {_words(str(method))} against {_words(str(against))}, {risk} barrier: "
+            f"{beside_one(rows, why)}"
+        )
+    for (kind, risk), rows in found[found.method == LEARNED].groupby(["kind", "risk"]):
+        words = {int(str(width)): _lowest(each) for width, each in rows.groupby("width")}
+        yield f"{kind}, learned against each other method, {risk} barrier: {at_widths(words)}"
 
 
 def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
@@ -107,7 +124,7 @@ def analyse(folder: Path) -> str:
             only = ", ".join(map(_words, set(rows.method)))
             parts.append(f"methods: {setting.title}: one method alone ({only}); name others in align.methods")
             continue
-        summary = summarise(rows, alignments)
+        summary, beside = summarise(rows, alignments), ratios(rows, alignments)
         draw(summary, setting.title, folder / "figures" / f"methods_{setting.stem}.png")
         head = f"{setting.title}, mean barrier by width [95 % interval over networks]"
         costs = summary[summary.risk == "loss"].pivot(
@@ -115,7 +132,7 @@ def analyse(folder: Path) -> str:
         )
         table = wide_table(summary, ["kind", "risk", "method"], "width").to_string()
         means = ["mean objective and seconds of an alignment", costs.round(3).to_string()]
-        parts.append("\n".join([head, table, *means, *themselves(rows, trials), *verdicts(summary)]))
+        parts.append("\n".join([head, table, *means, *themselves(rows, trials), *verdicts(beside)]))
     return "\n\n".join(parts) or "methods: no aligned networks yet"
 
 
@@ -127,6 +144,25 @@ def _kind(row: Any) -> str:
     if row.interpolation == Interpolation.SIMPLEX and joint:
         return "three networks mixed at once"
     return ""
+
+
+def _sample(rows: pd.DataFrame, risk: str, aligned: Mapping[str, list[str]]) -> Sample:
+    return rows[f"{risk}_barrier"].tolist(), members(rows, aligned)
+
+
+def _matches(methods: Collection[str], base: str) -> Iterator[tuple[str, str]]:
+    """Yield the methods that are compared, each with what it is compared with."""
+    for method in methods:
+        if method != base and base in methods:
+            yield method, base
+        if method not in (LEARNED, base) and LEARNED in methods:
+            yield LEARNED, method
+
+
+def _lowest(rows: pd.DataFrame) -> str:
+    """Return in words which methods a method is not below at one width, from its ratios to all others."""
+    others = [_words(str(row.against)) for row in rows.itertuples() if side_of_one(row) != BELOW]
+    return f"not below {' and '.join(others)}" if others else "below all of them"
 
 
 def _words(method: str) -> str:

@@ -74,7 +74,8 @@ def nearest(name: object, valid: Collection[str]) -> str | None:
     synonym = SYNONYMS.get(word)
     if synonym in valid:
         return synonym
-    return next(iter(difflib.get_close_matches(word, valid, n=1)), None)
+    spelt = {each.lower(): each for each in valid}
+    return next((spelt[each] for each in difflib.get_close_matches(word, spelt, n=1)), None)
 
 
 def valid_choices(name: Any, valid: Collection[str]) -> str:

@@ -95,9 +95,10 @@ def inspect(
     shape: Annotated[str, typer.Option(help="the shape of an input")] = "3,32,32",
     classes: Annotated[int, typer.Option(help="the number of classes")] = 10,
 ) -> None:
-    """List the symmetries of a network, or of those of a sweep: groups of units, and what is left alone.
+    """List the symmetries of a network, or of those of a sweep.
 
-    They are found and proved as a run does it. Nothing is started or written.
+    These are its groups of units, with what is left alone, and the rotations of units. They are found and
+    proved as a run does it. Nothing is started or written.
     """
     from raysweep.commands.inspect import configs_of, inspection
 

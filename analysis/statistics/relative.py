@@ -37,10 +37,13 @@ def beside_one(ratios: pd.DataFrame, without: str) -> str:
     ratio is missing.
     """
     rows: list[Any] = list(ratios.sort_values("width").itertuples())
-    sides = {row.width: side_of_one(row) for row in rows}
-    at = [f"{word} at {_at(sides, word)}" for word in sorted(set(sides.values()), key=_order)]
     found = [f"{row.width}: {_ratio(row, without)}" for row in rows]
-    return f"{'; '.join(at)}; ratio by width {', '.join(found)}"
+    return f"{at_widths({row.width: side_of_one(row) for row in rows})}; ratio by width {', '.join(found)}"
+
+
+def at_widths(words: Mapping[int, str]) -> str:
+    """Return at which widths each word holds, decided ones first: `below at 8, 16; above at 32`."""
+    return "; ".join(f"{word} at {_at(words, word)}" for word in sorted(set(words.values()), key=_order))
 
 
 def side_of_one(row: Any) -> str:

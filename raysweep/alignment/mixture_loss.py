@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import torch
 from torch import nn
@@ -11,16 +12,23 @@ from torch.nn.functional import cross_entropy
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
-def batches(images: torch.Tensor, labels: torch.Tensor, size: int, seed: int) -> Iterator[Batch]:
+def batches(
+    images: torch.Tensor, labels: torch.Tensor, size: int, seed: int, skipped: int = 0
+) -> Iterator[Batch]:
     """Yield batches of `size` examples without end; the examples are reordered for every pass over them.
 
     `images` has the shape (examples, ...) and `labels` (examples,). The last batch of a pass may be smaller.
+    The first batches are `skipped`, so many of them.
     """
+    for chosen in islice(_places(len(labels), size, seed), skipped, None):
+        chosen = chosen.to(labels.device)
+        yield images[chosen], labels[chosen]
+
+
+def _places(count: int, size: int, seed: int) -> Iterator[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     while True:
-        for chosen in torch.randperm(len(labels), generator=generator).split(size):
-            chosen = chosen.to(labels.device)
-            yield images[chosen], labels[chosen]
+        yield from torch.randperm(count, generator=generator).split(size)
 
 
 def for_mixtures(model: nn.Module) -> nn.Module:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import nn
 
+from raysweep.alignment.descent import Descent
 from raysweep.alignment.mixture_loss import Batch, batches, for_mixtures, mixture_loss
+from raysweep.alignment.progress import Progress
 from raysweep.alignment.relaxed import apply_relaxed, harden, mixed, relaxed
 from raysweep.alignment.weight_matching import matched_spec
 from raysweep.choices import choose
@@ -22,7 +24,8 @@ ITERATIONS = 20  # of Sinkhorn's normalisations
 State = Mapping[str, torch.Tensor]
 Share = Callable[[torch.Generator], float]
 
-SHARES: dict[str, Share] = {  # of the second network in the mixture whose loss is trained
+LOSSES: dict[str, Share | None] = {  # the share of the second network in the mixture whose loss is trained
+    "l2": None,  # of no mixture
     "midpoint": lambda generator: 0.5,
     "random": lambda generator: torch.rand((), generator=generator).item(),
 }
@@ -41,6 +44,7 @@ def sinkhorn_rebasin(
     batch_size: int = 1000,
     learning_rate: float = 0.1,
     tau: float = 1.0,
+    progress: Progress | None = None,
 ) -> Permutation:
     """Return the permutation that brings the second of two networks close to the first.
 
@@ -48,9 +52,12 @@ def sinkhorn_rebasin(
     batches of training examples at the `midpoint` of the two, or at a `random` point between them. `images`
     has the shape (examples, ...) and `labels` (examples,). The seed draws batches, points and the noise. The
     permutation is the assignment of the logits after `steps`; it respects blocks. BatchNorm uses the
-    statistics of each batch. Raises `ValueError` for an unknown loss and for other than two networks.
+    statistics of each batch. With `progress`, steps that another process has noted are not taken again, and
+    the result has the same bits. Raises `ValueError` for an unknown loss and for other than two networks.
     """
-    target, source = states
+    if len(states) != 2:
+        raise ValueError(f"{len(states)} networks: Sinkhorn re-basin aligns two")
+    (target, source), share = states, choose("loss", loss, LOSSES)
     if not spec.sizes:
         return Permutation({})
     generator = torch.Generator().manual_seed(seed)
@@ -61,17 +68,17 @@ def sinkhorn_rebasin(
         .requires_grad_()
         for group, size in spec.sizes.items()
     }
-    data = batches(images, labels, batch_size, seed_for("batches", seed))
-    if loss == "l2":
+    progress, optimiser = progress or Progress(), torch.optim.AdamW(logits.values(), lr=learning_rate)
+    descent = Descent(logits, optimiser, generator, progress.found)
+    data = batches(images, labels, batch_size, seed_for("batches", seed), descent.step)
+    if share is None:
         distance = _distance(matched_spec(spec), target)
     else:
-        distance = _risk(for_mixtures(models[0]), target, data, choose("loss", loss, SHARES), generator)
-    optimiser = torch.optim.AdamW(logits.values(), lr=learning_rate)
-    for _ in range(steps):
-        optimiser.zero_grad()
+        distance = _risk(for_mixtures(models[0]), target, data, share, generator)
+    while descent.step < steps:
         matrices = relaxed(spec, logits, tau, ITERATIONS)
-        distance(apply_relaxed(spec, matrices, source)).backward()
-        optimiser.step()
+        descent.take(distance(apply_relaxed(spec, matrices, source)))
+        progress.note(descent.state)
     return harden(spec, logits)
 
 

@@ -7,11 +7,14 @@ straight through to the copy.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 
+from raysweep.alignment.descent import Descent
 from raysweep.alignment.mixture_loss import batches, for_mixtures, mixture_loss
+from raysweep.alignment.progress import Progress, Tensors, named, part, stored_permutations, tensors_of
 from raysweep.alignment.relaxed import mixed
 from raysweep.alignment.weight_matching import matched_spec, weight_matching
 from raysweep.choices import choose
@@ -40,13 +43,15 @@ def straight_through(
     steps: int = 200,
     batch_size: int = 256,
     learning_rate: float = 0.001,
+    progress: Progress | None = None,
 ) -> list[Permutation]:
     """Return a permutation of each of n networks of one architecture, the identity of the first.
 
     The trained loss is the cross-entropy, on batches of training examples, at the `centre` of the networks or
     at a `random` point between them. `images` has the shape (examples, ...) and `labels` (examples,). The
-    seed draws batches, points and the orders of layers. BatchNorm uses the statistics of each batch. Raises
-    `ValueError` for an unknown point and for fewer than two networks.
+    seed draws batches, points and the orders of layers. BatchNorm uses the statistics of each batch. With
+    `progress`, steps that another process has noted are not taken again, and the result has the same bits.
+    Raises `ValueError` for an unknown point and for fewer than two networks.
     """
     if len(states) < 2:
         raise ValueError(f"{len(states)} networks: matching requires at least two")
@@ -56,22 +61,30 @@ def straight_through(
     matched, model = matched_spec(spec), for_mixtures(models[0])
     first, others = states[0], states[1:]
     copies = [{n: first[n].detach().clone().requires_grad_() for n in matched.axes} for _ in others]
-    found: list[Permutation | None] = [None] * len(others)
-    data = batches(images, labels, batch_size, seed_for("batches", seed))
-    optimiser = torch.optim.Adam((t for copy in copies for t in copy.values()), lr=learning_rate)
-    for step in range(steps):
-        moved = [first]
-        for member, (copy, state) in enumerate(zip(copies, others, strict=True)):
-            chosen = seed_for("straight through", seed, step, member)
-            fitted = weight_matching(matched, copy, state, chosen, start=found[member]).permutation
-            found[member] = fitted
-            moved.append(_straight_through(spec.apply(fitted, state), copy))
+    trained = {f"{member}/{name}": each for member, copy in enumerate(copies) for name, each in copy.items()}
+    progress, optimiser = progress or Progress(), torch.optim.Adam(trained.values(), lr=learning_rate)
+    descent = Descent(trained, optimiser, generator, part(progress.found, "descent"))
+    found = stored_permutations(progress.found, spec.sizes)
+    unknown: list[Permutation | None] = [None] * len(others)
+    data = batches(images, labels, batch_size, seed_for("batches", seed), descent.step)
+    while descent.step < steps:
+        step = partial(seed_for, "straight through", seed, descent.step)
+        ones = zip(copies, others, found or unknown, strict=True)
+        found = [
+            weight_matching(matched, copy, state, step(member), start=start).permutation
+            for member, (copy, state, start) in enumerate(ones)
+        ]
+        pairs = zip(found, others, copies, strict=True)
+        moved = [first, *(_straight_through(spec.apply(each, state), copy) for each, state, copy in pairs)]
         weights = draw(len(states), generator)
-        optimiser.zero_grad()
-        mixture_loss(model, mixed(moved, (weights / weights.sum()).tolist()), next(data)).backward()
-        optimiser.step()
+        descent.take(mixture_loss(model, mixed(moved, (weights / weights.sum()).tolist()), next(data)))
+        progress.note(partial(_state, descent, found))
     identity = Permutation.identity(spec.sizes)
-    return [identity, *(each or identity for each in found)]
+    return [identity, *(found or [identity] * len(others))]
+
+
+def _state(descent: Descent, found: Sequence[Permutation]) -> Tensors:
+    return named("descent", descent.state()) | tensors_of(found)
 
 
 def _straight_through(moved: State, copy: State) -> dict[str, torch.Tensor]:

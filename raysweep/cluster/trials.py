@@ -15,6 +15,7 @@ from ray.tune.search import Searcher
 
 from raysweep.cluster.capacity import Needs, name_of, needs_of, slots
 from raysweep.cluster.events import Listener
+from raysweep.cluster.session import spare_tune_mlflow
 from raysweep.cluster.stopping import ask_to_stop
 from raysweep.cluster.suspects import ATTEMPTS, Suspects, labels
 from raysweep.cluster.trainable import Trainable, Tried
@@ -217,6 +218,7 @@ def train_trials(
     """
     resources = sections.resources
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported by the listener
+    spare_tune_mlflow()
     needs, run = needs_of(resources.trial), uuid.uuid4().hex
     ready = _Ready(source, resources.trial, suspects)
     progress = _Progress(source, run, needs, listener, Files(root), ready, suspects)

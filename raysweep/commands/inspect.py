@@ -1,4 +1,5 @@
-"""`raysweep inspect`: the symmetries of networks, group by group, with what is left alone and why."""
+"""`raysweep inspect`: the symmetries of networks, group by group, with what is left alone and why, and the
+rotations of units."""
 
 import math
 import time
@@ -70,6 +71,25 @@ def inspection(config: ModelConfig) -> Iterator[str]:
         return
     yield f"{spec.movement}; there are 10^{permutations_log10(spec):,.1f} permutations"
     yield f"traced in {traced:.2f} s, proved in {time.perf_counter() - began:.2f} s"
+    began = time.perf_counter()
+    yield from _rotations(spec.with_rotations(model, example))
+    yield f"rotations found and proved in {time.perf_counter() - began:.2f} s"
+
+
+def _rotations(spec: PermutationSpec) -> Iterator[str]:
+    """Yield a line for each group whose units can be rotated: how, in how many dimensions, and what moves."""
+    places = _places(spec)
+    for group, rotation in spec.rotations.items():
+        size = spec.sizes[group]
+        inside = f"inside each of {rotation.blocks} blocks" if rotation.blocks > 1 else f"of {size:,} units"
+        mean = ", which keep the mean of the units" if rotation.keeps_mean else ""
+        gains = [folding.gain for folding in rotation.foldings]
+        folded = f"; gains that are folded first: {_named(gains)}" if gains else ""
+        moved = [place for place in places[group] if place.rpartition("[")[0] not in gains]
+        yield (
+            f"rotations of {group}: {inside}{mean}, dimension {rotation.dimension(size):,}: "
+            f"{_named(moved)}{folded}"
+        )
 
 
 def permutations_log10(spec: PermutationSpec) -> float:
@@ -89,17 +109,27 @@ def _factorial(number: int) -> float:
 def _table(spec: PermutationSpec) -> Iterator[str]:
     """Yield a line for each group: its name, its units, how they move, and the axes that they lie along."""
     blocks = {group: each for each in spec.blocks for group in each.groups}
-    places: dict[str, list[str]] = {group: [] for group in spec.sizes}
-    for name, axes in spec.axes.items():
-        for dimension, axis in enumerate(axes):
-            for group in groups_of(axis):
-                places[group].append(f"{name}[{dimension}]")
+    places = _places(spec)
     width = max(map(len, spec.sizes), default=0)
     for group, size in spec.sizes.items():
         own = blocks.get(group)
         kind = (
             f"in {own.count} blocks with {', '.join(g for g in own.groups if g != group)}" if own else "free"
         )
-        named, more = places[group][:NAMED], len(places[group]) - NAMED
-        rest = f" and {more} more" if more > 0 else ""
-        yield f"  {group:{width}}  {spec.kind(group):6}  {size:6,} units  {kind}: {', '.join(named)}{rest}"
+        yield f"  {group:{width}}  {spec.kind(group):6}  {size:6,} units  {kind}: {_named(places[group])}"
+
+
+def _places(spec: PermutationSpec) -> dict[str, list[str]]:
+    """Return, by group, the axes that it lies along, as `tensor[axis]`."""
+    found: dict[str, list[str]] = {group: [] for group in spec.sizes}
+    for name, axes in spec.axes.items():
+        for dimension, axis in enumerate(axes):
+            for group in groups_of(axis):
+                found[group].append(f"{name}[{dimension}]")
+    return found
+
+
+def _named(names: list[str]) -> str:
+    """Return the first names, and how many there are besides."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

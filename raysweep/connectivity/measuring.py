@@ -14,7 +14,7 @@ from raysweep.connectivity.mixtures import NOTHING, Mending
 from raysweep.connectivity.outputs import Outputs, corners
 from raysweep.data.resident import Split
 from raysweep.models.flat import FlatNetwork, State
-from raysweep.registry import taken
+from raysweep.registry import is_own, taken
 
 OF_FEATURES = {"features", "end_features"}
 OFFERED = ("logits", "end_logits", "labels", "weights", *OF_FEATURES)
@@ -57,8 +57,9 @@ def measured(
     that names `features` or `end_features` is given the first `EXAMPLES` examples alone, whose hidden units
     are computed in a pass of their own. The networks themselves are measured as mixtures of one network.
 
-    Raises `ValueError` where a measure returns anything but a number, or numbers by name, the same names at
-    all points; and `SpecError` for hidden units of a network that is not understood.
+    Raises `ValueError` where a user's measure fails, and where one returns anything but a number, or numbers
+    by name, the same names at all points; and `SpecError` for hidden units of a network that is not
+    understood.
     """
     inside, networks = ~corners(weights), weights.shape[1]
     rows = np.concatenate([np.eye(networks), weights[inside]])
@@ -83,13 +84,23 @@ def measured(
                 "features": values,
                 "end_features": end_features,
             }
-            found[name].append(_numbers(name, measure(**{key: offered[key] for key in wanted[name]})))
+            returned = _called(name, measure, {key: offered[key] for key in wanted[name]})
+            found[name].append(_numbers(name, returned))
     return {name: _along(name, numbers, weights, inside) for name, numbers in found.items()}
 
 
 def _chained(first: Sequence[Features], rest: Iterator[Features]) -> Iterator[Features]:
     yield from first
     yield from rest
+
+
+def _called(name: str, measure: Measure, arguments: Mapping[str, Any]) -> Any:
+    try:
+        return measure(**arguments)
+    except Exception as error:
+        if not is_own(name):
+            raise
+        raise ValueError(f"measure {name!r} fails: {type(error).__name__}: {error}") from error
 
 
 def _numbers(name: str, returned: Any) -> Numbers:

@@ -38,13 +38,16 @@ def load(
 
     The classes are the folders below `PATH/train`, in alphabetical order. Images are resized to `size`, and
     kept as arrays in the cache of data sets until one of them changes. Raises `MissingFiles` for missing
-    folders, and `UserError` for files that are no images, for classes that only the test set has, and for
-    images of several sizes without `size`.
+    folders, and `UserError` for files that are no images, for classes that only the test set has or that have
+    no training images, and for images of several sizes without `size`.
     """
     wanted = checked_size(dataset, size, channels)
     train, test = _folders(dataset, data_root)
     classes = _classes(dataset, train)
     splits = {name: _images(dataset, folder, classes) for name, folder in (("train", train), ("test", test))}
+    lacking = set(range(len(classes))) - {label for _, label in splits["train"]}
+    if lacking:
+        raise UserError(f"dataset {dataset!r}: {train / classes[min(lacking)]} has no images")
     kept = storage.DEFAULT_ROOT / "folders" / f"{_key(splits.values(), size, channels)}.npz"
     found = _read(kept)
     if found is None:
@@ -72,15 +75,20 @@ def _folders(dataset: str, data_root: str | None) -> tuple[Path, Path]:
 
 
 def _classes(dataset: str, train: Path) -> list[str]:
-    found = sorted(each.name for each in train.iterdir() if each.is_dir())
+    found = _named(train)
     if not found:
         raise UserError(f"dataset {dataset!r}: {train} has no folder for each class")
     return found
 
 
+def _named(folder: Path) -> list[str]:
+    """Return the folders in a folder by name; programs that look into it leave hidden ones there."""
+    return sorted(each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+
+
 def _images(dataset: str, folder: Path, classes: list[str]) -> list[tuple[Path, int]]:
     """Return the images of a split with their labels, by class and by name."""
-    unknown = sorted(each.name for each in folder.iterdir() if each.is_dir() and each.name not in classes)
+    unknown = [name for name in _named(folder) if name not in classes]
     if unknown:
         raise UserError(f"dataset {dataset!r}: {folder} has the class {unknown[0]!r}, which train has not")
     return [

@@ -35,8 +35,9 @@ def read(images: Images, labels: torch.Tensor | None) -> tuple[torch.Tensor, tor
 def examples_of(images: Images, labels: torch.Tensor | None) -> Split:
     """Return images with their labels, int64 (examples,).
 
-    Without `labels`, `images` yields batches (images, labels). Raises `TypeError` for anything else, and
-    `ValueError` for no examples and for numbers of images and labels that differ.
+    Without `labels`, `images` is such a pair of tensors, or yields batches (images, labels). Raises
+    `TypeError` for anything else, and `ValueError` for no examples and for numbers of images and labels that
+    differ.
     """
     images, found = read(images, labels)
     if not isinstance(found, torch.Tensor):
@@ -52,11 +53,18 @@ def examples_of(images: Images, labels: torch.Tensor | None) -> Split:
 def _batches(given: Any, name: str) -> Iterator[tuple[torch.Tensor, ...]]:
     if isinstance(given, str | dict) or not isinstance(given, Iterable):
         raise TypeError(f"{name}: expected {FORMS}, not {_described(given)}")
-    for batch in given:
+    for batch in (given,) if _is_pair(given) else given:
         parts = (batch,) if isinstance(batch, torch.Tensor) else batch
         if not (isinstance(parts, tuple | list) and parts and isinstance(parts[0], torch.Tensor)):
             raise TypeError(f"{name}: expected {FORMS}, not batches of {_described(batch)}")
         yield tuple(parts)
+
+
+def _is_pair(given: Iterable[Any]) -> bool:
+    """Whether these are images and their labels, of which there is then one batch."""
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        return False
+    return all(isinstance(each, torch.Tensor) for each in given) and given[0].dim() != given[1].dim()
 
 
 def _joined(parts: list[torch.Tensor], name: str) -> torch.Tensor:

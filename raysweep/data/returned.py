@@ -56,7 +56,8 @@ def arrays_of(what: str, given: object, tokens: bool = False) -> Arrays:
 
 def _of(what: str, split: str, pairs: Any) -> tuple[object, object]:
     """Return the inputs and labels of a map-style dataset."""
-    if not hasattr(pairs, "__len__") or not hasattr(pairs, "__getitem__"):
+    indexed = hasattr(pairs, "__len__") and hasattr(pairs, "__getitem__")
+    if not indexed or hasattr(pairs, "dtype"):  # one of two arrays, of which there must be four
         raise UserError(f"{what}: its {split} set is {_kind(pairs)}; {EXPECTED}")
     inputs, labels = [], []
     for number in range(len(pairs)):

@@ -86,10 +86,16 @@ def _open(what: str, cls: Any, root: Path, given: dict[str, Any], splits: list[d
             raise UserError(f"{what}: train.dataset_options.arguments: {error}") from error
         except (RuntimeError, OSError) as error:
             raise MissingFiles(
-                f"{what}: {error}; looked in {root}: set train.data_root to the folder that has the files, "
-                "or train.download=true"
+                f"{what}: {error}; looked in {root}: {_packed(root, cls)}set train.data_root to the folder "
+                "that has the files, or train.download=true"
             ) from error
     raise UserError(f"{what}: {unknown}")
+
+
+def _packed(root: Path, cls: Any) -> str:
+    """Return what to do with files that lie where torchvision looks, but that it reads unpacked."""
+    raw = root / cls.__name__ / "raw"  # of MNIST and its relatives
+    return f"gunzip {raw}/*.gz, or " if any(raw.glob("*.gz")) else ""
 
 
 def _read(

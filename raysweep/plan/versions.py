@@ -15,7 +15,7 @@ EMBEDDING_VERSION = 6  # of alignments of a narrow network in a wide one
 PIXELS_VERSION = 2  # of correlations over several pixels of an image
 ALL_VALUES_VERSION = 3  # of similarities of all values of a unit
 LEARNED_ON_GPU_VERSION = 2  # of permutations learned on a GPU, which takes Adam's steps in other operations
-OWN_NETWORKS_VERSION = 9  # of alignments of a user's own networks, of which more symmetries are found
+OWN_NETWORKS_VERSION = 10  # of alignments of a user's own networks, of which more symmetries are found
 JOINT_RESTARTS_VERSION = 7  # of joint alignments by weights with several restarts
 BARRIER_VERSION = 8
 CUDA_BARRIER_VERSION = 9  # of barriers on a GPU, where passes are captured, compiled and of another size
@@ -40,6 +40,8 @@ REASONS: dict[str, dict[int, str]] = {
         7: "several restarts of a joint alignment begin its whole ascent again",
         8: "of own networks, more symmetries are found (attention and recurrent layers among them)",
         9: "of own networks, units that several heads share move inside these",
+        10: "of own networks, cells and recurrences from zeros are followed, and learned positions of heads "
+        "are no residual stream",
     },
     "measure": {},
     "barrier": {
@@ -53,7 +55,7 @@ REASONS: dict[str, dict[int, str]] = {
     },
 }
 # These concerned some of the jobs alone.
-PARTIAL = {"trial": {5, 6}, "alignment": {6, 7, 8, 9}, "barrier": {9}}
+PARTIAL = {"trial": {5, 6}, "alignment": {6, 7, 8, 9, 10}, "barrier": {9}}
 SAME = {"branch": "chain", "stacked": "alignment", "embedding": "alignment", "joint alignment": "alignment"}
 
 

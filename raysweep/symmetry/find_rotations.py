@@ -5,13 +5,15 @@ weights as they are, in float64, or the units have no rotations. Gains of norms 
 found, with the weights that read them, as a scaling of units is: by the gradients of random weights.
 """
 
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from raysweep.digest import seed_for
-from raysweep.symmetry.axes import Within, groups_of
+from raysweep.symmetry.axes import Segment, Within, groups_of
 from raysweep.symmetry.find_scalings import Occurrence, infinitesimal_scalings, occurrences
 from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, under_all_names
 from raysweep.symmetry.rotation import Folding, Rotation, folded_state, rotated_state
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from raysweep.symmetry.spec import PermutationSpec
 
 MIXED = 8  # units of a block, in a rotation that is tried; with permutations it generates all others
+TURNED = 24  # units, at least, in the rotations that are tried with the same weights
+ENTRIES, MOST = 4096, 16  # of the inputs that are drawn, at least, unless these are so many examples
+SEEN = (
+    32  # units times examples, at least, in which a rotation is tried: all of a few may be active in a ReLU
+)
 EQUATIONS = 2  # at least so many, of random weights, for each unknown exponent of a scaling
 
 
@@ -32,7 +39,9 @@ def find_rotations(
     for a network whose outputs are zero.
     """
     generator = torch.Generator().manual_seed(seed_for("rotations"))
-    networks = [randomised_network(model, example_input, generator)]
+    few = min(MOST, math.ceil(ENTRIES / example_input[0].numel()))
+    examples = example_input.repeat(math.ceil(few / len(example_input)), *(1,) * (example_input.dim() - 1))
+    networks = [randomised_network(model, examples, generator)]
     counts = {group: each.count for each in spec.blocks for group in each.groups}
     found = {}
     for group, size in spec.sizes.items():
@@ -44,7 +53,7 @@ def find_rotations(
             continue
         where = occurrences(spec, networks[0], group)
         while len(networks) * size < EQUATIONS * len(where):
-            networks.append(randomised_network(model, example_input, generator))
+            networks.append(randomised_network(model, examples, generator))
         foldings = tuple(
             Folding(each.gain, under_all_names(model, each.exponents))
             for each in _foldings(spec, networks, group, where)
@@ -55,7 +64,30 @@ def find_rotations(
             if _holds(spec, networks[0], group, rotation, generator):
                 found[group] = rotation
                 break
-    return found
+    return _tried_again(spec, model, examples, found, generator)
+
+
+def _tried_again(
+    spec: "PermutationSpec",
+    model: nn.Module,
+    examples: torch.Tensor,
+    found: Mapping[str, Rotation],
+    generator: torch.Generator,
+) -> dict[str, Rotation]:
+    """Return the rotations that hold with further weights, where one draw of them is not enough."""
+    seen = {group: _mixed(spec, group, rotation) * len(examples) for group, rotation in found.items()}
+    held, draw = dict(found), 1
+    while again := [group for group in held if draw * seen[group] < SEEN]:
+        network, draw = randomised_network(model, examples, generator), draw + 1
+        for group in again:
+            if not _holds(spec, network, group, held[group], generator):
+                del held[group]
+    return held
+
+
+def _mixed(spec: "PermutationSpec", group: str, rotation: Rotation) -> int:
+    """Return how many units one of the rotations that are tried mixes."""
+    return min(spec.sizes[group], MIXED * rotation.blocks)
 
 
 def _lies_within(spec: "PermutationSpec", group: str) -> bool:
@@ -75,12 +107,15 @@ def _foldings(
     if not where:
         return ()
     vectors = [w for w in where if len(spec.axes[w[0]]) == 1]
+    whole = (Segment(group, spec.sizes[group]),)
     rest = [w for w in where if w not in vectors]
     found = []
     for exponents in infinitesimal_scalings(spec, networks, group, [*vectors, *rest]):
         gain = next(iter(exponents))
         opposite = {where: -exponent for where, exponent in exponents.items() if where != gain}
-        if gain in vectors and any(each in rest and e > 0 for each, e in opposite.items()):
+        own = spec.axes[gain[0]][0]
+        fits = own == whole or all(spec.axes[name][dimension] == own for name, dimension in opposite)
+        if fits and gain in vectors and any(each in rest and e > 0 for each, e in opposite.items()):
             found.append(Folding(gain[0], opposite))
     return tuple(found)
 
@@ -94,10 +129,13 @@ def _holds(
 ) -> bool:
     """Whether the outputs stay as they are when gains are folded and the units are rotated at random."""
     axes = {name: axes for name, axes in spec.axes.items() if name in network.state}
-    rotations = {group: rotation}
-    matrices = {group: rotation.random(spec.sizes[group], generator, MIXED)}
+    rotations, size = {group: rotation}, spec.sizes[group]
     folded = folded_state(network.state, axes, rotations)
-    changed = rotated_state(folded, axes, rotations, matrices)
-    touched = {name: tensor for name, tensor in changed.items() if tensor is not network.state[name]}
-    # Heads that share units are no units that could be rotated: nothing is touched.
-    return bool(touched) and network.effect(touched).change <= network.threshold
+    for number in range(math.ceil(TURNED / _mixed(spec, group, rotation))):
+        matrices = {group: rotation.random(size, generator, MIXED)}
+        changed = rotated_state(folded, axes, rotations, matrices)
+        # Heads that share units are no units that could be rotated: nothing is touched.
+        touched = {name: tensor for name, tensor in changed.items() if tensor is not network.state[name]}
+        if not network.keeps(touched) or (number == 0 and network.is_silent(touched)):
+            return False
+    return True

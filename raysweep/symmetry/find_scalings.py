@@ -152,5 +152,5 @@ def _holds(
     """Whether the outputs stay as they are when the units are multiplied by these factors."""
     scaling = {group: Scaling(exponents, positive=True, sign=True)}
     changed = scaled_state(network.state, spec.axes, scaling, {group: factors})
-    names = {name for name, _ in exponents}
-    return network.effect({name: changed[name] for name in names}).change <= network.threshold
+    scaled = {name: changed[name] for name, _ in exponents}
+    return network.keeps(scaled) and not network.is_silent(scaled)

@@ -60,6 +60,7 @@ class Interpreter(Listener):
         self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
         self._values: dict[int, Traced] = {}  # by the identity of the tensor, which this keeps alive
         self._undivided: dict[int, tuple[Divided, list[Axis]]] = {}
+        self._of_weights: set[int] = set()  # tensors that parameters and constants alone determine
 
     @torch.no_grad()
     def run(self, inputs: torch.Tensor) -> None:
@@ -83,15 +84,22 @@ class Interpreter(Listener):
             return result
         self.groups.operation = f"operation {call.name or _name(call)}{self._callers.current()}"
         self._own(call)
-        if handler not in CONTRACTIONS:  # before the operation, which may write to its operands
-            args, kwargs = _mapped(self._used, (args, kwargs))
+        every = handler not in CONTRACTIONS
+        # Before the operation, which may write to its operands.
+        args, kwargs = _mapped(lambda leaf: self._used(leaf, every), (args, kwargs))
+        varying = [leaf for leaf in operands if not self._is_of_weights(leaf)]
         if call.name in ADDITIONS:
-            self._note_sums([leaf for leaf in operands if id(leaf.tensor) not in self._names])
+            self._note_sums(varying)
         if call.name == "setitem":  # what is written says what the tensor holds
             self._values[id(call.args[0])] = args[0]
         result = call.run()
         self._keep(call, result, self._axes(handler, result, args, kwargs))
+        if not varying:
+            self._of_weights |= {id(each) for each in tensors_in(result)}
         return result
+
+    def _is_of_weights(self, leaf: Traced) -> bool:
+        return isinstance(leaf, Constant) or id(leaf.tensor) in self._names.keys() | self._of_weights
 
     def _note_sums(self, addends: list[Traced]) -> None:
         """Record the axes along which values are added that other layers have computed."""
@@ -155,9 +163,12 @@ class Interpreter(Listener):
             self._values[id(tensor)] = constant(tensor)
         return self._values[id(tensor)]
 
-    def _used(self, leaf: Traced) -> Traced:
-        """Let equal entries of a constant follow what they are joined with, separately in each use."""
-        if not isinstance(leaf, Constant):
+    def _used(self, leaf: Traced, every: bool) -> Traced:
+        """Let equal entries of a constant follow what they are joined with, separately in each use.
+
+        Unless `every` constant is meant, those that are not zero stay as they are.
+        """
+        if not isinstance(leaf, Constant) or not (every or leaf.is_zero):
             return leaf
         axes = (
             self.groups.copies("constant", length(axis)) if leaf.is_equal_along(dimension) else axis

@@ -26,8 +26,8 @@ class Permutation:
 
     def __post_init__(self) -> None:
         for group, index in self.indices.items():
-            if not torch.equal(index.sort().values, torch.arange(len(index))):
-                raise ValueError(f"group {group}: not a permutation of 0..{len(index) - 1}")
+            if index.dtype != torch.int64 or not torch.equal(index.sort().values, torch.arange(len(index))):
+                raise ValueError(f"group {group}: not a permutation of 0..{len(index) - 1}, as int64")
         for group, factor in self.factors.items():
             if group not in self.indices or factor.shape != self.indices[group].shape:
                 raise ValueError(f"group {group}: its factors do not fit its units")

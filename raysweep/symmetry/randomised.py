@@ -12,6 +12,7 @@ from raysweep.errors import SpecError
 from raysweep.models.random_weights import randomise
 from raysweep.symmetry.gradients import State, state_gradients
 from raysweep.symmetry.interpreter import stored_tensors
+from raysweep.symmetry.precision import DoublePrecision
 from raysweep.symmetry.rerun import Rerun, Result
 
 TOLERANCE = 1e-9  # relative; in float64 a true symmetry leaves errors near 1e-14
@@ -51,6 +52,22 @@ class RandomisedNetwork:
         with torch.no_grad():
             outputs = self.evaluate({**self.state, **changed})
         return Effect((outputs - self.outputs).abs().max().item(), reached)
+
+    def keeps(self, changed: State) -> bool:
+        """Whether the outputs stay as they are when these tensors take other values, all of them."""
+        return self.effect(changed).change <= self.threshold
+
+    def is_silent(self, changed: State) -> bool:
+        """Whether entries that change have no effect, whatever they become, as where no example is sent.
+
+        The entries of one tensor at a time go a part of the way, each another one.
+        """
+        for name, values in changed.items():
+            old = self.state[name]
+            share = torch.linspace(0.1, 0.9, old.numel(), dtype=torch.float64).view(old.shape)
+            if not self.keeps({name: old + share * (values - old)}):
+                return False
+        return True
 
     def is_heard(self, changed: State, beyond: Mapping[Result, float]) -> bool:
         """Whether these tensors, with other values, change a result that is not among those of another
@@ -103,7 +120,8 @@ def under_all_names(model: nn.Module, exponents: Mapping[tuple[str, int], int]) 
 def randomised_network(
     model: nn.Module, example: torch.Tensor, generator: torch.Generator
 ) -> RandomisedNetwork:
-    """Draw all parameters and buffers in float64. Raises `SpecError` when the outputs are zero."""
+    """Draw all parameters and buffers in float64. Raises `SpecError` when the outputs are zero, and for a
+    network that fails."""
     network = _blank(model).double().eval().requires_grad_(False)
     inputs = _drawn(example, generator)
     stored = dict(stored_tensors(network))
@@ -113,12 +131,19 @@ def randomised_network(
             randomise(tensor, generator)
 
     def evaluate(values: State) -> torch.Tensor:
-        result = torch.func.functional_call(network, values, (inputs,))
+        with DoublePrecision():
+            result = torch.func.functional_call(network, values, (inputs,))
         return torch.cat([leaf.reshape(-1) for leaf in pytree.tree_leaves(result)])
 
     rerun = _traced(network, inputs)
-    with torch.no_grad():
-        outputs = evaluate(state) if rerun is None else rerun.outputs
+    try:
+        with torch.no_grad():
+            outputs = evaluate(state) if rerun is None else rerun.outputs
+    except Exception as error:  # whatever a user's code raises
+        raise SpecError(
+            "the proof of the permutation spec runs the network with random weights in float64, which fails: "
+            f"{error}"
+        ) from error
     scale = outputs.abs().max().item()
     if not 0 < scale < float("inf"):
         raise SpecError(

@@ -63,7 +63,7 @@ RULES = (
         "the order of blocks that hold those of another operation",
     ),
     Rule(
-        (*recurrent.GATES,),
+        (*recurrent.GATES, *recurrent.CELLS),
         "the units of each layer and direction, alike in all gates",
         "all with a projection, or for packed sequences",
     ),

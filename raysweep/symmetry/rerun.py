@@ -10,6 +10,9 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from raysweep.symmetry.listening import Call, Listener
+from raysweep.symmetry.precision import DoublePrecision
+
+MASKED = 1e3  # so many times as large are the negative numbers of a mask at least
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Rerun(Listener):
         self._alive: dict[int, torch.Tensor] = {}  # by identity
         self._steps: list[_Step] = []
         self._in_memory: dict[int, list[Result]] = {}  # whose kept values lie at an address
-        with torch.no_grad(), self:
+        with torch.no_grad(), self, DoublePrecision():
             output = network(inputs)
         leaves = pytree.tree_leaves(output)
         self.outputs = torch.cat([leaf.reshape(-1) for leaf in leaves])
@@ -161,21 +164,33 @@ def _change(one: torch.Tensor, other: torch.Tensor) -> float:
     """Return the largest difference as a share of the largest absolute value of `other`.
 
     It is infinite for other shapes, for integers that differ, where other entries are infinite, and for zeros
-    that are none now.
+    that are none now. Entries that a large negative number masks are compared on their own: a change of the
+    others is nothing beside them.
     """
     if one.shape != other.shape or not one.numel() or not one.is_floating_point():
         return 0.0 if torch.equal(one, other) else math.inf
-    largest = _largest(other)
+    low, high = _ends(other)
+    largest = max(-low, high)
     if not math.isfinite(largest):
         finite = other.isfinite()
         if not torch.equal(one[~finite], other[~finite]):
             return math.inf
         return _change(one[finite], other[finite])
+    if -low > MASKED * high:
+        masked = other < low / 4
+        rest = other[~masked]
+        if rest.numel() and -low > MASKED * _largest(rest):
+            return max(_change(one[masked], other[masked]), _change(one[~masked], rest))
     difference = _largest(one - other)
     return difference / largest if largest else math.inf if difference else 0.0
 
 
 def _largest(tensor: torch.Tensor) -> float:
-    """Return the largest absolute value; several times as fast as `abs` and `max`."""
+    low, high = _ends(tensor)
+    return max(-low, high)
+
+
+def _ends(tensor: torch.Tensor) -> tuple[float, float]:
+    """Return the smallest and the largest value; several times as fast as `abs` and `max`."""
     low, high = tensor.aminmax()
-    return max(-low.item(), high.item())
+    return low.item(), high.item()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 
 from raysweep.symmetry.axes import Segment, Shared, starts
-from raysweep.symmetry.scaling import Scaling, scaled_state
+from raysweep.symmetry.scaling import factors_along, multiplied
 from raysweep.symmetry.settling import Axes
 
 State = Mapping[str, torch.Tensor]
@@ -30,6 +30,7 @@ class Folding:
 
     `gain` is a parameter with an entry for each unit of a group. The entries of unit i along axis `dimension`
     of another tensor `name` are multiplied by gain_i ** exponents[name, dimension], and the gain becomes 1.
+    Where the axis is that of the gain, entry by entry, the gain may have several entries for a unit.
     """
 
     gain: str
@@ -52,6 +53,12 @@ class Rotation:
     def behind_norms(self) -> bool:
         """Whether norms read the units, as they read a residual stream."""
         return self.keeps_mean or bool(self.foldings)
+
+    def dimension(self, units: int) -> int:
+        """Return how many numbers describe the matrices of a group of so many units: n (n - 1) / 2 for an
+        orthogonal matrix of n units, and one unit less where the mean is kept."""
+        free = units // self.blocks - self.keeps_mean
+        return self.blocks * free * (free - 1) // 2
 
     def nearest(self, products: torch.Tensor) -> torch.Tensor:
         """Return the allowed rotations R with the largest inner products <R, M>, in float64.
@@ -111,8 +118,11 @@ def folded_state(
                     f"{folding.gain}: a gain of 0 cannot be folded, because {divided[0]} would be divided by "
                     "it"
                 )
-            scaling = {group: Scaling(folding.exponents, positive=True, sign=True)}
-            result |= scaled_state(result, axes, scaling, {group: gain})
+            for (name, dimension), exponent in folding.exponents.items():
+                factors = gain**exponent
+                if axes[name][dimension] != axes[folding.gain][0]:
+                    factors = factors_along(axes[name], dimension, group, factors)
+                result[name] = multiplied(result[name], dimension, factors)
             result[folding.gain] = torch.ones_like(result[folding.gain])
     return result
 

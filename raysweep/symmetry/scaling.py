@@ -51,11 +51,15 @@ def scaled_state(
             raise ValueError(f"group {group}: no scales or signs of its units are known")
         scalings[group].check(group, factor)
         for (name, dimension), exponent in scalings[group].exponents.items():
-            along = _along(axes[name], dimension, group, factor.double() ** exponent)
-            tensor = result[name]
-            shape = [-1 if other == dimension else 1 for other in range(tensor.dim())]
-            result[name] = (tensor.double() * along.to(tensor.device).view(shape)).to(tensor.dtype)
+            along = factors_along(axes[name], dimension, group, factor.double() ** exponent)
+            result[name] = multiplied(result[name], dimension, along)
     return result
+
+
+def multiplied(tensor: torch.Tensor, dimension: int, factors: torch.Tensor) -> torch.Tensor:
+    """Return a tensor with each entry along an axis multiplied by a factor of its own, in float64."""
+    shape = [-1 if other == dimension else 1 for other in range(tensor.dim())]
+    return (tensor.double() * factors.double().to(tensor.device).view(shape)).to(tensor.dtype)
 
 
 def by_unit(values: torch.Tensor, axes: Axes, dimension: int, group: str) -> torch.Tensor:
@@ -70,7 +74,7 @@ def by_unit(values: torch.Tensor, axes: Axes, dimension: int, group: str) -> tor
     )
 
 
-def _along(axes: Axes, dimension: int, group: str, factor: torch.Tensor) -> torch.Tensor:
+def factors_along(axes: Axes, dimension: int, group: str, factor: torch.Tensor) -> torch.Tensor:
     """Return the factors of the entries along an axis: those of the group, and 1 for all others."""
     entries = sum(segment.size for segment in segments(axes[dimension]))
     found = torch.ones(entries, dtype=torch.float64)

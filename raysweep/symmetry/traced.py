@@ -50,6 +50,10 @@ class Constant(Traced):
         first = self.tensor.narrow(dimension, 0, min(1, self.tensor.shape[dimension]))
         return not self.is_written and bool((self.tensor == first).all())
 
+    @property
+    def is_zero(self) -> bool:
+        return not self.is_written and not bool(self.tensor.any())
+
 
 def unmoved(tensor: torch.Tensor, why: str = "") -> Traced:
     """Return a tensor whose entries stay in place, for the reason `why`."""

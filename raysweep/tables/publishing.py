@@ -159,8 +159,10 @@ class _Publishing:
 
     def measures(self, found: pa.Table) -> pa.Table:
         rows, jobs = [], self._wanted.measurements.of(found.column("measure_id").to_pylist())
+        sources = {measure.name: measure.source for measure in self._wanted.barriers.measures}
         for row, (job, measure) in zip(found.drop_columns("inputs").to_pylist(), jobs, strict=True):
-            of_all = {"barrier_id": job.barrier_id, "measure": measure, **row}
+            planned = {"barrier_id": job.barrier_id, "measure": measure, "source_digest": sources[measure]}
+            of_all = {**planned, **row}
             rows += [{**of_all, **part} for part in of_all.pop("parts")]
         return table_of(rows, schema("measures"))
 

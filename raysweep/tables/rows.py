@@ -117,7 +117,8 @@ def _method_options(method: str, align: Align) -> Row:
     entry, options = of_ours(method), align.options_of(method)
     own: Row = options if entry and entry.columns else {"options": canonical(options)}
     shared = {key: getattr(align, key) for key in ("seed", "threads", "device")}
-    return {**dict.fromkeys((*METHOD_OPTIONS, "options")), **own, **shared}
+    source = {"source_digest": align.sources.get(method)}
+    return {**dict.fromkeys((*METHOD_OPTIONS, "options")), **own, **source, **shared}
 
 
 def _stack(job: AlignmentJob) -> int | None:

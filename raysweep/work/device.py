@@ -18,7 +18,8 @@ def make_deterministic(threads: int) -> None:
     """Use this number of threads, deterministic algorithms, and no TF32 in products of float32."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # As `torch.use_deterministic_algorithms` does it, which imports the compiler: that takes two seconds.
+    torch.set_deterministic_debug_mode("error")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -76,7 +76,7 @@ def _content(path: str) -> Any:
                 f"train.imports: {path} holds {what}, which may run any code and are never loaded; for a "
                 "module, save its state_dict() only"
             ) from error
-        first = text.splitlines()[0] if text else type(error).__name__
+        first = ": ".join([type(error).__name__, *text.splitlines()[:1]])
         raise UserError(f"train.imports: {path} cannot be read as weights: {first}") from error
 
 

@@ -13,10 +13,10 @@ from raysweep.alignment.learned_candidates import Candidates
 from raysweep.alignment.learned_mixtures import Mixtures, points
 from raysweep.alignment.learned_moves import carried_out, disjoint, promising
 from raysweep.alignment.learned_relaxation import Relaxation, Training
-from raysweep.alignment.progress import Progress
 from raysweep.alignment.relaxed import apply_relaxed, relaxed
 from raysweep.models.mlp import MLP
 from raysweep.symmetry import Permutation, PermutationSpec
+from tests.alignment.interrupted import killed_often
 from tests.symmetry.blocked import SHAPE, ResNeXtBlock
 from tests.symmetry.checks import as_lists, traced
 
@@ -135,38 +135,14 @@ def test_steps_are_those_of_adam():
             assert torch.equal(relaxation.state()[f"logits/{member}/{group}"], expected)
 
 
-class Ended(Exception):
-    """The process was killed."""
-
-
-class Interrupting(Progress):
-    """Notes its method's state so many times, and then ends its process."""
-
-    def __init__(self, found, left):
-        super().__init__(found)
-        self._left, self.noted = left, found
-
-    def note(self, compute):
-        if not self._left:
-            raise Ended
-        self._left, self.noted = self._left - 1, compute()
-
-
 @pytest.mark.parametrize("count", [2, 3])
 def test_what_was_noted_before_a_process_was_killed_is_not_done_again(count):
     """Wherever that was, the permutations are those of a process that was not killed."""
     models, spec, states = networks(count, width=8)
     ways = partial(quick, spec, states, 0, models, IMAGES, steps=60, rounds=4, noise=0.5)
-    expected, kills, found = [as_lists(each) for each in ways()], 0, {}
-    while kills < 10:
-        progress = Interrupting(found, 1)
-        try:
-            permutations = ways(progress=progress)
-            break
-        except Ended:
-            kills, found = kills + 1, progress.noted
-    assert [as_lists(each) for each in permutations] == expected
-    assert any(name.startswith("swaps/") for name in found)
+    permutations, noted, kills = killed_often(ways)
+    assert [as_lists(each) for each in permutations] == [as_lists(each) for each in ways()]
+    assert any(name.startswith("swaps/") for name in noted)
     assert kills >= 4
 
 

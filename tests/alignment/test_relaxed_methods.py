@@ -11,6 +11,7 @@ from raysweep.alignment import frank_wolfe, joint_matching, sinkhorn_rebasin, st
 from raysweep.alignment.joint import pairwise_objective
 from raysweep.alignment.mixture_loss import batches
 from raysweep.symmetry import Permutation, PermutationSpec
+from tests.alignment.interrupted import Noted, killed_often
 from tests.symmetry.blocked import SHAPE, ResNeXtBlock
 from tests.symmetry.checks import as_lists, traced
 
@@ -62,6 +63,22 @@ def test_the_seed_decides(name):
     one, same, other = (as_lists(found(LEARNED[name], models, seed)[1]) for seed in (0, 0, 1))
     assert one == same
     assert one != other or name == "straight random"  # in which a few steps change no assignment here
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_what_was_noted_before_a_process_was_killed_is_not_done_again(name):
+    """The bits of all that is trained, and the permutations, are those of a process that was not killed."""
+    models = [network(seed) for seed in range(3 if name.startswith("straight") else 2)]
+    spec, states = traced(models[0], (6,)), [model.state_dict() for model in models]
+    ways = partial(LEARNED[name], spec, states, 0, models, IMAGES, LABELS, steps=5, batch_size=25)
+    undisturbed = Noted()
+    expected = ways(progress=undisturbed)
+    permutations, noted, kills = killed_often(ways)
+    assert kills == 4
+    assert noted.keys() == undisturbed.noted.keys()
+    assert all(torch.equal(tensor, undisturbed.noted[each]) for each, tensor in noted.items())
+    one, other = (each if isinstance(each, list) else [each] for each in (permutations, expected))
+    assert [as_lists(each) for each in one] == [as_lists(each) for each in other]
 
 
 @pytest.mark.parametrize("method", [frank_wolfe, LEARNED["sinkhorn l2"], LEARNED["straight centre"]])
@@ -119,6 +136,14 @@ def test_every_restart_of_a_joint_matching_is_an_ascent_of_its_own():
     best = pairwise_objective(spec, states, frank_wolfe(spec, states, 0, restarts=4), spec.axes)
     assert several.objective == pytest.approx(best)
     assert several.iterations > joint_matching(spec, states, 0).iterations
+
+
+def test_sinkhorn_says_what_it_does_not_know():
+    models = [network(seed) for seed in range(3)]
+    with pytest.raises(ValueError, match="3 networks: Sinkhorn re-basin aligns two"):
+        found(LEARNED["sinkhorn l2"], models)
+    with pytest.raises(ValueError, match=r"unknown loss 'l1'; .*l2, midpoint, random"):
+        found(partial(sinkhorn_rebasin, loss="l1"), models[:2])
 
 
 @pytest.mark.parametrize("loss", ["l2", "midpoint"])

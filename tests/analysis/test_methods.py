@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from analysis.methods import analyse, compared, summarise, verdicts
+from analysis.methods import analyse, compared, ratios, summarise, verdicts
 from tests.analysis.barrier_rows import (
     METHOD,
     NETWORKS,
@@ -13,18 +13,19 @@ from tests.analysis.barrier_rows import (
     trial_rows,
 )
 
-OTHER = "learned"
+OTHER, THIRD = "learned", "frank_wolfe"
 
 
 def alignments():
-    """The alignments of all pairs and triples by two methods; the second takes ten times as long."""
+    """The alignments of all pairs and triples by three methods; the others take ten times as long."""
     first = pd.concat([pair_alignments(), joint_alignments()]).assign(
         method=METHOD, objective=2.0, seconds=0.1
     )
-    second = first.assign(
-        method=OTHER, objective=1.0, seconds=1.0, alignment_id=first.alignment_id + "learned"
-    )
-    return pd.concat([first, second])
+    others = [
+        first.assign(method=name, objective=1.0, seconds=1.0, alignment_id=first.alignment_id + name)
+        for name in (OTHER, THIRD)
+    ]
+    return pd.concat([first, *others])
 
 
 def by(method, rows):
@@ -36,8 +37,8 @@ def by(method, rows):
     ]
 
 
-def summary(*rows):
-    return summarise(compared(pd.DataFrame([each for part in rows for each in part])), alignments())
+def computed(function, *rows):
+    return function(compared(pd.DataFrame([each for part in rows for each in part])), alignments())
 
 
 PAIRS = (
@@ -53,15 +54,16 @@ TRIPLES = (
 
 
 def test_ratios_by_kind_are_those_to_weight_matching():
-    found = summary(*PAIRS, *TRIPLES)
-    ratios = found[(found.risk == "error") & (found.method == OTHER)].set_index("kind").ratio
-    assert ratios.to_dict() == pytest.approx(
+    found = computed(ratios, *PAIRS, *TRIPLES)
+    assert set(found.against) == {METHOD}
+    errors = found[(found.risk == "error") & (found.method == OTHER)].set_index("kind").ratio
+    assert errors.to_dict() == pytest.approx(
         {"pairs": 0.25, "pairs of 3 aligned jointly": 1.0, "three networks mixed at once": 2.0}
     )
 
 
 def test_objective_and_seconds_are_means_over_the_alignments():
-    found = summary(*PAIRS).groupby("method")[["objective", "seconds"]].first()
+    found = computed(summarise, *PAIRS).groupby("method")[["objective", "seconds"]].first()
     assert found.loc[METHOD].tolist() == pytest.approx([2.0, 0.1])
     assert found.loc[OTHER].tolist() == pytest.approx([1.0, 1.0])
 
@@ -71,19 +73,37 @@ def test_ratios_are_paired_by_networks():
     first, second = ([dict(row) for row in rows] for rows in PAIRS)
     for place, (one, other) in enumerate(zip(first, second, strict=True), start=1):
         one["loss_barrier"], other["loss_barrier"] = place, place / 2
-    found = summary(first, second)
-    row = found[(found.risk == "loss") & (found.method == OTHER)].iloc[0]
+    found, means = (computed(function, first, second) for function in (ratios, summarise))
+    row = found[found.risk == "loss"].iloc[0]
     assert (row.ratio, row.ratio_low, row.ratio_high) == pytest.approx((0.5, 0.5, 0.5))
+    row = means[(means.risk == "loss") & (means.method == OTHER)].iloc[0]
     assert row.high - row.low > 0.1
 
 
 def test_verdicts_say_which_method_is_lower_at_which_width():
-    sentences = list(verdicts(summary(*PAIRS, *TRIPLES)))
+    sentences = list(verdicts(computed(ratios, *PAIRS, *TRIPLES)))
     assert (
         "pairs, learned against weight matching, loss barrier: below at every width; "
         "ratio by width 8: 0.250 [0.250, 0.250]"
     ) in sentences
     assert any("three networks mixed at once, learned" in each and ": above at" in each for each in sentences)
+
+
+def test_learned_permutations_are_compared_with_those_of_every_other_method():
+    """Below both at width 8; at width 16 below weight matching alone."""
+    wide = (pair_rows("direct", 16, level, METHOD) for level in (0.4, 0.2, 0.2))
+    rows = [by(method, each) for method, each in zip((METHOD, OTHER, THIRD), wide, strict=True)]
+    rows += [*PAIRS, by(THIRD, pair_rows("direct", 8, 0.2, METHOD))]
+    sentences = list(verdicts(computed(ratios, *rows)))
+    assert (
+        "pairs, learned against frank wolfe, loss barrier: below at 8; undecided: the interval straddles 1 "
+        "at 16; ratio by width 8: 0.500 [0.500, 0.500], 16: 1.000 [1.000, 1.000]"
+    ) in sentences
+    assert (
+        "pairs, learned against each other method, loss barrier: below all of them at 8; "
+        "not below frank wolfe at 16"
+    ) in sentences
+    assert not any(each.startswith("pairs, frank wolfe against learned") for each in sentences)
 
 
 def test_other_kinds_and_the_training_set_belong_to_other_questions():

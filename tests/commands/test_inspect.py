@@ -43,6 +43,27 @@ def test_blocks_are_counted_once_for_their_order_and_once_for_each_inside():
     assert permutations_log10(spec) == pytest.approx(math.log10(expected))
 
 
+def test_rotations_are_listed_with_their_dimensions_and_what_they_move():
+    lines = list(inspection(ModelConfig("vit", 16, 1, "layer", (1, 8, 8), 3)))
+    (stream, heads, _) = [line for line in lines if line.startswith("rotations of ")]
+    # Rotations of 16 units that keep their mean are those of 15; two heads have 8 units each.
+    assert stream.startswith(
+        "rotations of patches: of 16 units, which keep the mean of the units, dimension 105: positions[1], "
+    )
+    assert stream.endswith(
+        "; gains that are folded first: "
+        "blocks.0.norm1.norm.weight, blocks.0.norm2.norm.weight, norm.norm.weight"
+    )
+    assert heads == (
+        "rotations of blocks.0.attention.query: inside each of 2 blocks, dimension 56: "
+        "blocks.0.attention.query.weight[0], blocks.0.attention.query.bias[0], "
+        "blocks.0.attention.key.weight[0]"
+    )
+    assert lines[-1].startswith("rotations found and proved in ")
+    plain = inspection(ModelConfig("mlp", 4, 2, "none", (1, 4, 4), 3))
+    assert not any(line.startswith("rotations of") for line in plain)
+
+
 def test_the_command_takes_models_and_sweeps():
     shown = CliRunner().invoke(app, ["inspect", "mlp", "--width", "4", "--shape", "1,4,4", "--depth", "2"])
     assert shown.output.startswith("mlp, width 4, depth 2, norm none, shape (1, 4, 4)\n  layers.1  ")

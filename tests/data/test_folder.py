@@ -85,6 +85,10 @@ def more(path):
     (path / "test" / "unknown").mkdir()
 
 
+def empty(path):
+    (path / "train" / "zebra").mkdir()
+
+
 @pytest.mark.parametrize(
     ("change", "options", "said"),
     [
@@ -102,6 +106,7 @@ def more(path):
         (lambda path: None, '{"sizes":2}', "train.dataset_options.sizes: .* did you mean 'size'"),
         (spoilt, '{"size":4}', "0.png cannot be read as an image"),
         (more, '{"size":4}', "has the class 'unknown', which train has not"),
+        (empty, '{"size":4}', "train/zebra has no images"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, change, options, said):
@@ -109,6 +114,14 @@ def test_what_is_wrong_is_said(tmp_path, change, options, said):
     change(tmp_path / "pictures")
     with pytest.raises(UserError, match=said):
         load(tmp_path, options)
+
+
+def test_hidden_folders_are_no_classes(tmp_path):
+    write_pictures(tmp_path / "pictures", TWO_SIZES)
+    expected = load(tmp_path, '{"size":4}')
+    for split in ("train", "test"):
+        (tmp_path / "pictures" / split / ".ipynb_checkpoints").mkdir()
+    assert load(tmp_path, '{"size":4}').classes == expected.classes
 
 
 def test_missing_folders_are_missing_files(tmp_path):

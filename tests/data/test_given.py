@@ -18,7 +18,14 @@ def test_images_come_as_a_tensor_or_in_batches(given):
 
 @pytest.mark.parametrize(
     "given",
-    [(IMAGES, LABELS), (loader(), None), (iter(loader()), None), (loader(), LABELS), (IMAGES, LABELS.int())],
+    [
+        (IMAGES, LABELS),
+        ((IMAGES, LABELS), None),
+        (loader(), None),
+        (iter(loader()), None),
+        (loader(), LABELS),
+        (IMAGES, LABELS.int()),
+    ],
 )
 def test_examples_come_as_tensors_or_as_a_loader(given):
     split = examples_of(*given)
@@ -31,7 +38,7 @@ def test_examples_come_as_tensors_or_as_a_loader(given):
     ("given", "error", "said"),
     [
         ((IMAGES, None), TypeError, "or batches (images, labels), not images without labels"),
-        ((IMAGES.split(3), None), TypeError, "or batches (images, labels), not images without labels"),
+        ((IMAGES.split(5), None), TypeError, "or batches (images, labels), not images without labels"),
         ((IMAGES.numpy(), LABELS), TypeError, "not batches of a value of type ndarray"),
         ((3, LABELS), TypeError, "images: expected a tensor with a first axis of examples, or batches"),
         (

@@ -66,6 +66,7 @@ RAGGED = [(np.zeros(3), 0), (np.zeros(4), 0)]
         (None, "returns NoneType; expected four arrays"),
         ((X, Y, X), "returns tuple of 3; expected four arrays"),
         ((PAIRS, 1), "its test set is int; expected"),
+        ((X, np.array(Y)), "its train set is ndarray; expected four arrays"),
         (([3, 4], PAIRS), "example 0 of its train set is no pair"),
         ((RAGGED, PAIRS), r"its train inputs have several shapes, such as \(3,\) and \(4,\)"),
         ((X, Y, X[:, :2], Y), r"train inputs have the shape \(4,\), but the test inputs \(2,\)"),

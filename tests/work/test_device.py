@@ -12,8 +12,9 @@ PASSES = """
 import resource, sys, torch
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.work.device import keep_freed_memory
+from raysweep.work.device import keep_freed_memory, make_deterministic
 
+make_deterministic(1)
 if sys.argv[1] == "kept":
     keep_freed_memory()
 model = build(ModelConfig("resnet20", 16, None, "layer", (3, 32, 32), 10)).eval()
@@ -23,6 +24,8 @@ with torch.no_grad():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         model(images)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+assert torch.are_deterministic_algorithms_enabled()
+assert "torch._dynamo" not in sys.modules, "the compiler takes two seconds to import"
 """
 
 # Without a GPU at hand CUDA is stood in for by two functions of torch's.

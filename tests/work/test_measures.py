@@ -1,5 +1,6 @@
 """Measures of a sweep: what is there is not computed again, and no id of a barrier depends on them."""
 
+import hashlib
 import itertools
 import shutil
 
@@ -125,6 +126,7 @@ def test_a_measure_of_the_users_own(root, mine):
     compare_all(wanted, files)
     rows = table(root, "measures")
     assert set(rows.measure) == {f"{mine}:margin"}
+    assert set(rows.source_digest) == {hashlib.sha256(MARGIN.encode()).hexdigest()}
     assert len(rows) == 2 * len(wanted.barriers)
     np.testing.assert_allclose(rows.centre_excess, rows.centre - rows.ends.map(np.mean), atol=1e-6)
     assert (root / "sources").exists()

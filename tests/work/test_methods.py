@@ -1,5 +1,6 @@
 """A user's own method of alignment, in a file outside the package: what it gets, and what it may return."""
 
+import hashlib
 import itertools
 import sys
 
@@ -141,6 +142,7 @@ def test_options_are_passed_on_and_belong_to_the_ids(files, own):
     assert row["method"] == method
     assert row["options"] == f'{{"groups":["{groups[0]}"]}}'
     assert row["kernel"] is None
+    assert row["source_digest"] == hashlib.sha256(OWN.encode()).hexdigest()
 
 
 def test_another_text_of_the_file_is_another_method(files, own, tmp_path):

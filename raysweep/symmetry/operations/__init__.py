@@ -84,6 +84,7 @@ OPERATIONS: dict[str, Handler] = {
     "embedding": arranging.embedding,
     "glu": arranging.gated,
     **{name: recurrent.Recurrent(gates) for name, gates in recurrent.GATES.items()},
+    **{name: recurrent.Cell(gates) for name, gates in recurrent.CELLS.items()},
     **dict.fromkeys(("cat", "concat", "concatenate"), arranging.concatenate),
     "stack": arranging.stack,
     **dict.fromkeys(("repeat", "tile"), arranging.repeat),

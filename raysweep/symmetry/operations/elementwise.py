@@ -43,7 +43,12 @@ DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "
 
 
 def elementwise(groups: Groups, result: torch.Tensor, *args: Any, **kwargs: Any) -> Value:
-    """Axes that are not broadcast move together in all operands."""
+    """Axes that are not broadcast move together in all operands.
+
+    Raises `NotUnderstoodError` for the positions that `where` returns of a condition alone.
+    """
+    if not isinstance(result, torch.Tensor):
+        raise NotUnderstoodError("returns positions")
     operands = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, Traced)]
     rank = result.dim()
     labels = [range(rank - operand.tensor.dim(), rank) for operand in operands]

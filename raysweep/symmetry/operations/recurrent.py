@@ -10,6 +10,7 @@ from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.traced import NotUnderstoodError, Stacked, Traced, fix_all
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+CELLS = {f"{name}_cell": gates for name, gates in GATES.items()}
 
 
 class Recurrent:
@@ -33,7 +34,7 @@ class Recurrent:
         batch_first: bool = False,
     ) -> list[Any]:
         """Return the axes of the output, and of the last states, of which each layer has its own units."""
-        if not isinstance(weights, Sequence):
+        if not isinstance(has_biases, bool):
             raise NotUnderstoodError("is given packed sequences")
         directions, each = 1 + bidirectional, 2 + 2 * has_biases
         if len(weights) != layers * directions * each:
@@ -44,7 +45,7 @@ class Recurrent:
             found = []
             for direction in range(directions):
                 at = (layer * directions + direction) * each
-                found.append(self._layer(groups, units, weights[at : at + each]))
+                found.append(_layer(groups, self._gates, units, weights[at : at + each]))
             lasts += found
             units = tuple(segment for axis in found for segment in axis)
         for state in states if isinstance(states, Sequence) else (states,):
@@ -54,15 +55,6 @@ class Recurrent:
             axes = (*map(still, state.shape[:-1]), lasts[0])
             values.append(Stacked(state, axes, tuple(lasts)))
         return values
-
-    def _layer(self, groups: Groups, incoming: Axis, weights: Sequence[Traced]) -> Axis:
-        """Tie the axes of the weights of one layer and direction; return the axis of its units."""
-        inputs, recurrent, *biases = weights
-        units = recurrent.axes[1]
-        groups.merge(inputs.axes[1], incoming)
-        for each in (inputs, recurrent, *biases):
-            groups.merge(each.axes[0], units * self._gates)
-        return units
 
     @staticmethod
     def _begin(groups: Groups, state: Traced, lasts: Sequence[Axis]) -> None:
@@ -76,3 +68,31 @@ class Recurrent:
             return  # zeros, in which every order is the same
         for units in lasts:
             groups.merge(state.axes[-1], units)
+
+
+class Cell:
+    """What one step of a layer of so many gates does (`torch.lstm_cell` and the like)."""
+
+    def __init__(self, gates: int) -> None:
+        self._gates = gates
+
+    def __call__(
+        self, groups: Groups, result: Any, input: Traced, states: Any, *weights: Traced | None
+    ) -> Any:
+        """Return the axes of the new states, which are those of the old ones."""
+        given = [each for each in weights if each is not None]
+        units = _layer(groups, self._gates, input.axes[-1], given)
+        for state in states if isinstance(states, Sequence) else (states,):
+            groups.merge(state.axes[-1], units)
+        value = (*input.axes[:-1], units)
+        return value if isinstance(result, torch.Tensor) else [value] * len(result)
+
+
+def _layer(groups: Groups, gates: int, incoming: Axis, weights: Sequence[Traced]) -> Axis:
+    """Tie the axes of the weights of one layer and direction; return the axis of its units."""
+    inputs, recurrent, *biases = weights
+    units = recurrent.axes[1]
+    groups.merge(inputs.axes[1], incoming)
+    for each in (inputs, recurrent, *biases):
+        groups.merge(each.axes[0], units * gates)
+    return units

@@ -2,7 +2,18 @@
 
 from raysweep.sweep.align import Align
 from raysweep.sweep.methods import METHODS
-from raysweep.tables.columns.shared import BOOL, COMPUTED_ON, FLOAT, FLOATS, GROUP, INT, TEXT, TEXTS, listed
+from raysweep.tables.columns.shared import (
+    BOOL,
+    COMPUTED_ON,
+    FLOAT,
+    FLOATS,
+    GROUP,
+    INT,
+    TEXT,
+    TEXTS,
+    listed,
+    source_digest,
+)
 from raysweep.tables.keys import Column, key_columns
 
 _OPTIONS: list[Column] = [  # the settings of `align` that determine an alignment
@@ -17,6 +28,7 @@ _OPTIONS: list[Column] = [  # the settings of `align` that determine an alignmen
         TEXT,
         "The options of any other method, as JSON. Null for methods with columns of their own.",
     ),
+    source_digest("method"),
     *key_columns(Align, ("seed", "threads", "device")),
 ]
 

@@ -1,12 +1,13 @@
 """Columns of `measures`."""
 
-from raysweep.tables.columns.shared import COMPUTED_ON, FLOAT, FLOATS, TEXT
+from raysweep.tables.columns.shared import COMPUTED_ON, FLOAT, FLOATS, TEXT, source_digest
 from raysweep.tables.keys import Column
 
 MEASURES: list[Column] = [
     ("measure_id", TEXT, "The id of the measurement: a measure of one comparison."),
     ("barrier_id", TEXT, "The comparison: with `split`, the row of `barriers` and of `curves`."),
     ("measure", TEXT, "Its name in `compare.measures`."),
+    source_digest("measure"),
     ("split", TEXT, "train (its first `compare.train_examples` examples) or test."),
     (
         "part",

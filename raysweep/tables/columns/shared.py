@@ -45,6 +45,16 @@ COMPUTED_ON: list[Column] = [
 ]
 
 
+def source_digest(what: str) -> Column:
+    """Return the column of the source of the user's own function; `what` names it, as in "method"."""
+    return (
+        "source_digest",
+        TEXT,
+        f"The SHA-256 of the file that defines your own {what}, which is kept in `sources/` under the root. "
+        "Null for raysweep's.",
+    )
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as a list in words: `a, b or c`."""
     *others, last = names

@@ -3,7 +3,17 @@
 from raysweep.sweep.branches import BRANCHES
 from raysweep.sweep.prune import PRUNED, Pruning
 from raysweep.sweep.train import Training
-from raysweep.tables.columns.shared import BOOL, COMPUTED_ON, FLOAT, GROUP, INT, SHOWN, TEXT, listed
+from raysweep.tables.columns.shared import (
+    BOOL,
+    COMPUTED_ON,
+    FLOAT,
+    GROUP,
+    INT,
+    SHOWN,
+    TEXT,
+    listed,
+    source_digest,
+)
 from raysweep.tables.keys import Column, key_columns
 from raysweep.vocabulary import Branch, MaskPermutation, Way
 
@@ -42,12 +52,7 @@ TRIALS: list[Column] = [
         "The file of an imported network, as the sweep file names it. Null for other trials.",
     ),
     ("import_digest", TEXT, "The SHA-256 of that file's content. Null for other trials."),
-    (
-        "source_digest",
-        TEXT,
-        "The SHA-256 of the file that defines your own network, which is kept in `sources/` under the root. "
-        "Null for raysweep's networks.",
-    ),
+    source_digest("network"),
     (
         "sources",
         TEXT,
