@@ -9,6 +9,7 @@ of all workers, from when the last one has its first tile until the last tile be
 """
 
 import asyncio
+import importlib
 import json
 import math
 import pickle
@@ -85,6 +86,7 @@ class _Sleepers:
         self._seconds = seconds
         self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._spans: list[tuple[int, float, float]] = []
+        importlib.import_module(Tile.__module__)  # not when the first tile arrives
 
     async def node(self) -> str:
         return str(ray.get_runtime_context().get_node_id())
