@@ -121,10 +121,8 @@ def _growth(loss: Any) -> str:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/means_*.png` in its folder."""
-    barriers, trials = read_frame(folder, "barriers"), read_frame(folder, "trials")
-    chosen = dense_ends(
-        barriers[(barriers.interpolation == Interpolation.MEAN) & (barriers.split == Split.TEST)]
-    )
+    only = {"split": Split.TEST, "interpolation": Interpolation.MEAN}
+    chosen, trials = dense_ends(read_frame(folder, "barriers", **only)), read_frame(folder, "trials")
     parts = []
     for setting, rows in by_setting(chosen, trials):
         means, title = by_number(rows), setting.title

@@ -162,7 +162,7 @@ def _matches(methods: Collection[str], base: str) -> Iterator[tuple[str, str]]:
 def _lowest(rows: pd.DataFrame) -> str:
     """Return in words which methods a method is not below at one width, from its ratios to all others."""
     others = [_words(str(row.against)) for row in rows.itertuples() if side_of_one(row) != BELOW]
-    return f"not below {' and '.join(others)}" if others else "below all of them"
+    return f"not below {' or '.join(others)}" if others else "below all of them"
 
 
 def _words(method: str) -> str:

@@ -126,11 +126,9 @@ def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/transitivity_*.png` in its folder."""
-    names = ("barriers", "agreements", "trials")
-    barriers, agreements, trials = (read_frame(folder, name) for name in names)
-    chosen = dense_ends(
-        barriers[(barriers.split == Split.TEST) & (barriers.interpolation == Interpolation.PAIR)]
-    )
+    only = {"split": Split.TEST, "interpolation": Interpolation.PAIR}
+    chosen = dense_ends(read_frame(folder, "barriers", **only))
+    agreements, trials = (read_frame(folder, name) for name in ("agreements", "trials"))
     if not (chosen.kind == Kind.COMPOSED).any():
         return "transitivity: no composed permutations (compare.kinds)"
     parts = []

@@ -251,8 +251,8 @@ def analyse(folder: Path, widths: list[int] | None = None) -> str:
     By default the widths are the smallest, the middle and the largest. Raises `UserError` for a width without
     triples.
     """
-    barriers, trials = (read_frame(folder, name) for name in ("barriers", "trials"))
-    ends = dense_ends(barriers[barriers.split == Split.TEST])
+    ends = dense_ends(read_frame(folder, "barriers", split=Split.TEST))
+    trials = read_frame(folder, "trials")
     parts = []
     for setting, rows in by_setting(ends, trials):
         triples = rows[(rows.interpolation == Interpolation.SIMPLEX) & rows.kind.isin(KINDS)]

@@ -65,7 +65,7 @@ def plan(
     from raysweep.plan.missing import missing_data
     from raysweep.plan.plan import done, todo
     from raysweep.plan.rates import check_gpu
-    from raysweep.plan.record import adopt
+    from raysweep.plan.recording import adopt
     from raysweep.plan.symmetries import check_own_symmetries
     from raysweep.plan.why_again import why_again
     from raysweep.store.files import Files

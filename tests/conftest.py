@@ -1,7 +1,9 @@
 import os
+import sys
 import tempfile
 from pathlib import Path
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of some hundred processes compiles every module
 os.environ.setdefault("RAYSWEEP_CACHE", str(Path(tempfile.gettempdir()) / f"raysweep-tests-{os.getuid()}"))
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of BLAS: its threads spin while they wait for each other
@@ -24,6 +26,7 @@ from tests.machine import connected, running_ray
 from tests.store.servers import running_s3
 from tests.test_run import TINY
 
+sys.dont_write_bytecode = False
 torch.set_num_threads(1)
 TESTS = Path(__file__).parent
 SPLIT = {  # long files whose tests share no fixture of their module: any worker may run any test

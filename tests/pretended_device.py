@@ -44,21 +44,22 @@ class OnDevice(torch.Tensor):
         raise RuntimeError(f"{func} outside of `pretended_device`")
 
 
-class _Device(TorchDispatchMode):
-    def __init__(self):
-        super().__init__()
-        self.waits = Counter()
+class _Rules:
+    """What the device does. A mode's own method would be wrapped by torch, which takes a third longer."""
+
+    waits: Counter[str]
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
+        onto = torch.device(kwargs.get("device") or "cpu").type
+        if OnDevice not in types and onto != DEVICE and func not in COPIES:
+            return func(*args, **kwargs)
         given = [each for each in _leaves((*args, *kwargs.values())) if isinstance(each, torch.Tensor)]
         here = [each for each in given if isinstance(each, OnDevice)]
         if func in COPIES and given:  # vmap copies plain numbers, too
             return self._copied(func, args, kwargs)
         if here:
             self._check(func, given)
-        elif torch.device(kwargs.get("device") or "cpu").type != DEVICE:
-            return func(*args, **kwargs)
         if func in WAITING:
             self.waits[str(func)] += 1
         if kwargs.get("device") is not None:
@@ -85,6 +86,12 @@ class _Device(TorchDispatchMode):
         if onto is not None:
             return onto
         return _put(found) if wanted == DEVICE else found
+
+
+class _Device(_Rules, TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.waits = Counter()
 
 
 def _leaves(values):

@@ -72,6 +72,8 @@ def _along_training(barriers: pd.DataFrame, tables: Tables, make: Make) -> Itera
 
 
 def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
+    if not tables.trials.level.gt(0).any():
+        return
     within = one_statistics(barriers[barriers.across.isna()])
     first = within.networks.str[0].map(trial_of)
     for words, trials in by_pruning(tables.trials):

@@ -24,10 +24,10 @@ from raysweep.vocabulary import Split
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/trajectory_*.png` in its folder."""
-    names = ("barriers", "agreements", "trials")
-    barriers, agreements, trials = (read_frame(folder, name) for name in names)
+    barriers = read_frame(folder, "barriers", split=Split.TEST)
+    agreements, trials = (read_frame(folder, name) for name in ("agreements", "trials"))
     parts = []
-    for setting, rows, along in trajectories(barriers[barriers.split == Split.TEST], agreements, trials):
+    for setting, rows, along in trajectories(barriers, agreements, trials):
         per_epoch = steps_per_epoch(trials[trials.group.isin(rows.group)])
         shares = fixed_points(along, per_epoch)
         text = _report(setting, rows, shares, per_epoch, folder)

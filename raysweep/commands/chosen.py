@@ -76,6 +76,8 @@ def _value(part: str, text: str) -> Any:
 
 def _there(rows: list[Row], conditions: Mapping[str, list[Any]]) -> str:
     there = {column: sorted({row[column] for row in rows}, key=str)[:10] for column in conditions}
+    if not rows:
+        return "the table trials is empty until raysweep run has published it"
     return "; ".join(
         f"{column} is {', '.join(map(str, values))}" for column, values in there.items() if values
     )

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.commands.run_log import FOLDER
-from raysweep.plan.record import SOURCES, Record, forget_former, read_record, sweep_names
+from raysweep.plan.record import SOURCES, Record, read_record, sweep_names
+from raysweep.plan.recording import forget_former
 from raysweep.store.divergence import FOLDER as DIVERGED
 from raysweep.store.files import Files
 from raysweep.store.known_levels import FOLDER as LEVELS

@@ -8,7 +8,7 @@ from raysweep.commands.plan import split_notes
 from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
 from raysweep.errors import UserError
-from raysweep.plan.record import record_sweep
+from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
 

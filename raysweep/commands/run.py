@@ -16,7 +16,7 @@ from raysweep.commands.run_log import RunLog
 from raysweep.errors import CorruptObject, UserError
 from raysweep.plan.estimate import estimate
 from raysweep.plan.plan import Desired, Done, Todo, done, todo
-from raysweep.plan.record import record_sweep
+from raysweep.plan.recording import recording
 from raysweep.plan.why_again import why_again
 from raysweep.store.copies import as_directory
 from raysweep.store.divergence import forget_divergences
@@ -126,8 +126,7 @@ def _run(
         tracker = _tracker(files, sweep)
         if tracker and work:
             tracker.prepare()
-        record_sweep(files, wanted)
-        with LiveProgress(log) as progress:
+        with recording(files, wanted), LiveProgress(log) as progress:
             live = LivePublication(files, sweep, lambda: progress.failures, log)
             failures = run_sweep(files, wanted, present, work, address, progress, live)
         if tracker and live.begun:

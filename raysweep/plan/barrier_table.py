@@ -4,39 +4,46 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from raysweep.plan.barrier_ids import AT_ONCE, Texts, barrier_ids, measurement_ids
 from raysweep.plan.identity import BarrierJob, Comparison, Measure
 from raysweep.plan.measures import measurement
 from raysweep.store.ids import PACKED, Ids, pack, texts
 from raysweep.vocabulary import Interpolation
-
-AT_ONCE = 10_000  # rows that are Python's numbers at a time
 
 
 @dataclass(frozen=True)
 class Part:
     """Barriers of `count` networks that are like a comparison but for networks and permutations.
 
-    `numbers` has a row for each barrier, as `BarrierMaker.add` describes it, and `ids` its id. `how` is the
-    text that begins the identities of all.
+    `numbers` has a row for each barrier, as `BarrierMaker.add` describes it. The ids are digests of texts,
+    which begin with `how` and go on with those that are `known` by the numbers.
     """
 
     like: Comparison
     how: str
     count: int
     numbers: np.ndarray
-    ids: np.ndarray
+    known: Texts
 
     def only(self, chosen: np.ndarray) -> "Part":
         """Return some of these barriers."""
-        return Part(self.like, self.how, self.count, self.numbers[chosen], self.ids[chosen])
+        return Part(self.like, self.how, self.count, self.numbers[chosen], self.known)
+
+    def ids(self, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return the ids of some of these barriers, or of all."""
+        return barrier_ids(self.how, self.count, self.numbers[chosen], self.known)
 
 
 class Barriers(Mapping[str, BarrierJob]):
-    """The barriers of a sweep by id, in a fixed order; the place of a barrier is its position in it."""
+    """The barriers of a sweep by id, in a fixed order; the place of a barrier is its position in it.
+
+    The ids of all are made when they are first asked for: work that has just begun does without.
+    """
 
     def __init__(
         self,
@@ -47,11 +54,15 @@ class Barriers(Mapping[str, BarrierJob]):
     ) -> None:
         """`networks` and `permutations` have what the numbers of the parts stand for; 0 stands for None."""
         self.networks, self.permutations, self.parts, self.measures = networks, permutations, parts, measures
-        self.ids = Ids(np.concatenate([np.empty(0, PACKED), *(part.ids for part in parts)]))
-        self._starts = np.cumsum([0, *(len(part.ids) for part in parts)])
+        self._starts = np.cumsum([0, *(len(part.numbers) for part in parts)])
+
+    @cached_property
+    def ids(self) -> Ids:
+        """The ids of all barriers."""
+        return Ids(np.concatenate([np.empty(0, PACKED), *(part.ids() for part in self.parts)]))
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return int(self._starts[-1])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.ids)
@@ -73,7 +84,7 @@ class Barriers(Mapping[str, BarrierJob]):
         for part, rows in self.by_part(places):
             for start in range(0, len(rows), AT_ONCE):
                 chosen = rows[start : start + AT_ONCE]
-                ids = texts(part.ids[chosen])
+                ids = texts(part.ids(chosen))
                 for identity, row in zip(ids, part.numbers[chosen].tolist(), strict=True):
                     yield self._job(part, identity, row)
 
@@ -93,10 +104,15 @@ class Barriers(Mapping[str, BarrierJob]):
         for number in np.flatnonzero(np.diff(ends)).tolist():
             yield self.parts[number], places[ends[number] : ends[number + 1]] - self._starts[number]
 
+    def ids_by_part(self) -> Iterator[tuple[Part, np.ndarray]]:
+        """Yield each part with the ids of its barriers."""
+        for part, (start, end) in zip(self.parts, pairwise(self._starts), strict=True):
+            yield part, self.ids.packed[start:end]
+
     @cached_property
     def measure_ids(self) -> np.ndarray:
         """The ids of the measurements, with a row for each barrier and a column for each measure."""
-        found = [pack(measurement(measure, each).measure_id for each in self) for measure in self.measures]
+        found = [measurement_ids(measure, self.ids.packed) for measure in self.measures]
         return np.array(found, PACKED).reshape(len(self.measures), len(self)).T
 
     def _job(self, part: Part, identity: str, row: list[int]) -> BarrierJob:
@@ -129,10 +145,15 @@ class Measurements(Mapping[str, tuple[BarrierJob, str]]):
     """The barrier and the name of the measure of every measurement, by its id."""
 
     def __init__(self, barriers: Barriers) -> None:
-        self._barriers, self.ids = barriers, Ids(barriers.measure_ids.ravel())
+        self._barriers = barriers
+
+    @cached_property
+    def ids(self) -> Ids:
+        """The ids of all measurements."""
+        return Ids(self._barriers.measure_ids.ravel())
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._barriers) * len(self._barriers.measures)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.ids)
@@ -169,9 +190,10 @@ class BarriersLeft(Collection[BarrierJob]):
     @classmethod
     def of(cls, barriers: Barriers, done: Ids, measured: Ids) -> "BarriersLeft":
         """Return what is left, given the ids of the barriers and of the measurements that are done."""
-        missing = measured.places(barriers.measure_ids.ravel()) < 0
-        risks = done.places(barriers.ids.packed) < 0
-        return cls(barriers, risks, missing.reshape(barriers.measure_ids.shape))
+        risks, missing = np.ones(len(barriers), bool), np.ones((len(barriers), len(barriers.measures)), bool)
+        risks[_places(barriers, done)] = False
+        missing.ravel()[_places(Measurements(barriers), measured)] = False
+        return cls(barriers, risks, missing)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -228,7 +250,9 @@ class BarriersLeft(Collection[BarrierJob]):
         return found
 
     def _among(self, ids: Collection[str]) -> np.ndarray:
-        return Ids.of(ids).places(self.barriers.ids.packed) >= 0
+        found = np.zeros(len(self.barriers), bool)
+        found[_places(self.barriers, Ids.of(ids))] = True
+        return found
 
     def _where(self, chosen: np.ndarray) -> "BarriersLeft":
         return BarriersLeft(self.barriers, self._risks & chosen, self._missing & chosen[:, None])
@@ -239,3 +263,16 @@ class BarriersLeft(Collection[BarrierJob]):
             return job
         left = tuple(each for each, is_missing in zip(job.measurements, missing, strict=True) if is_missing)
         return replace(job, risks=risks, measurements=left)
+
+
+def among(every: Barriers | Measurements, some: Ids) -> Ids:
+    """Return those of some ids that are among those of all, which are not made for none."""
+    return every.ids.among(some) if some else some
+
+
+def _places(every: Barriers | Measurements, some: Ids) -> np.ndarray:
+    """The places of those of some ids that are among those of all, which are not made for none."""
+    if not some:
+        return np.empty(0, np.int32)
+    places = every.ids.places(some.packed)
+    return places[places >= 0]

@@ -1,9 +1,9 @@
 """Barrier jobs and their ids. Making one is quick, because a sweep may ask for ten million of them."""
 
 from array import array
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -11,17 +11,16 @@ import numpy as np
 from raysweep.choices import choose
 from raysweep.digest import canonical
 from raysweep.plan.applied_permutations import AppliedPermutation
+from raysweep.plan.barrier_ids import Texts
 from raysweep.plan.barrier_table import Barriers, Part
 from raysweep.plan.identity import Comparison, Network
 from raysweep.plan.later import in_id
 from raysweep.plan.measures import measures_of
 from raysweep.plan.versions import BARRIER_VERSION, CUDA_BARRIER_VERSION
-from raysweep.store.ids import BYTES, PACKED, Ids
 from raysweep.sweep.compare import Compare
 from raysweep.vocabulary import Interpolation
 
 Item = TypeVar("Item")
-AT_ONCE = 10_000  # rows that are Python's numbers at a time
 
 
 class Numbered(Generic[Item]):
@@ -31,7 +30,7 @@ class Numbered(Generic[Item]):
         self._text_of = text_of
         self._numbers: dict[Item | None, int] = {}
         self.items: list[Item | None] = []
-        self.texts: list[str] = []
+        self.texts: list[bytes] = []
         self.number(None)
 
     def number(self, item: Item | None) -> int:
@@ -40,32 +39,30 @@ class Numbered(Generic[Item]):
         if found is None:
             found = self._numbers[item] = len(self.items)
             self.items.append(item)
-            self.texts.append(canonical(self._text_of(item)))
+            self.texts.append(canonical(self._text_of(item)).encode())
         return found
 
 
 @dataclass
 class _Gathered:
-    """A part of the table that grows; `calls` says in which call each row was added."""
+    """A part of the table that grows; `calls` says which calls added rows, and `sizes` how many each."""
 
     like: Comparison
     how: str
     count: int
     width: int
     rows: "array[int]" = field(default_factory=lambda: array("i"))
-    ids: bytearray = field(default_factory=bytearray)
-    calls: "array[int]" = field(default_factory=lambda: array("i"))
+    calls: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
 
-    def part(self) -> Part:
-        numbers = np.frombuffer(self.rows, np.int32).reshape(-1, self.width)
-        return Part(self.like, self.how, self.count, numbers, np.frombuffer(self.ids, PACKED))
+    @property
+    def numbers(self) -> np.ndarray:
+        return np.frombuffer(self.rows, np.int32).reshape(-1, self.width)
 
 
 class BarrierMaker:
     """Makes the barriers of comparisons that share the settings of a sweep.
 
-    The id of a barrier is the digest of a list: what is compared and how, its networks, the reference and the
-    path, and the applied permutations. The canonical text of each part is made once and used again and again.
     `networks` and `permutations` have the numbers by which `add` is told of them.
     """
 
@@ -93,35 +90,27 @@ class BarrierMaker:
         of the reference, and of the networks on the path. Raises `ValueError` for an unknown interpolation.
         """
         part = self._part(like, count, rows.shape[1])
-        head = part.how[:-1]
-        networks, permutations = self.networks.texts, self.permutations.texts
-        for start in range(0, len(rows), AT_ONCE):
-            for row in rows[start : start + AT_ONCE].tolist():
-                text = (
-                    f"{head},"
-                    f"[{','.join([networks[number] for number in row[:count]])}],"
-                    f"[{','.join([networks[number] for number in row[2 * count :]])}],"
-                    f"[{','.join([permutations[number] for number in row[count : 2 * count]])}]]"
-                )
-                part.ids += sha256(text.encode()).digest()[:BYTES]
         part.rows.frombytes(rows.tobytes())
-        part.calls.extend([self._calls] * len(rows))
+        part.calls.append(self._calls)
+        part.sizes.append(len(rows))
         self._calls += 1
 
     def table(self) -> Barriers:
-        """Return all barriers; of those that were added several times, the last addition counts."""
-        gathered = list(self._gathered.values())
-        parts = [each.part() for each in gathered]
-        ids = np.concatenate([np.empty(0, PACKED), *(part.ids for part in parts)])
-        if Ids(ids).repeated():
-            calls = np.concatenate([np.frombuffer(each.calls, np.int32) for each in gathered])
-            order = np.lexsort((calls, ids))
-            kept = np.ones(len(ids), bool)
-            kept[order[:-1][ids[order[1:]] == ids[order[:-1]]]] = False
-            ends = np.cumsum([len(part.ids) for part in parts])[:-1]
-            parts = [part.only(chosen) for part, chosen in zip(parts, np.split(kept, ends), strict=True)]
-        parts = [part for part in parts if len(part.ids)]
-        return Barriers(self.networks.items, self.permutations.items, parts, self._measures)
+        """Return all barriers; of those that were added several times, the last addition counts.
+
+        Barriers have one id where they have one text, and that is where they are alike and have the same
+        numbers.
+        """
+        known = Texts(self.networks.texts, self.permutations.texts)
+        parts = {key: Part(g.like, g.how, g.count, g.numbers, known) for key, g in self._gathered.items()}
+        alike: defaultdict[tuple[str, int, int], list[tuple[object, ...]]] = defaultdict(list)
+        for key, each in self._gathered.items():
+            alike[each.how, each.count, each.width].append(key)
+        for keys in alike.values():
+            for key, kept in zip(keys, _last([self._gathered[key] for key in keys]), strict=False):
+                parts[key] = parts[key].only(kept)
+        some = [part for part in parts.values() if len(part.numbers)]
+        return Barriers(self.networks.items, self.permutations.items, some, self._measures)
 
     def _part(self, c: Comparison, count: int, width: int) -> _Gathered:
         alike = (c.interpolation, c.kind, c.method, c.setting, c.hybrid, c.across, c.statistics)
@@ -154,3 +143,32 @@ class BarrierMaker:
             "threads": self._threads,
             **in_id("compare", numerics),
         }
+
+
+def _last(gathered: list[_Gathered]) -> Iterator[np.ndarray]:
+    """Yield for each of these which of its rows are not in it or another one once more, by a later call.
+
+    Yields nothing where there are no such rows, which is found by numbers that stand for them.
+    """
+    keys = np.concatenate([_keys(each.numbers) for each in gathered])
+    ordered = np.sort(keys)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(twice):
+        return
+    places = np.flatnonzero(np.isin(keys, twice))
+    rows = np.concatenate([each.numbers for each in gathered])[places]
+    calls = np.concatenate([np.repeat(each.calls, each.sizes) for each in gathered])[places]
+    order = np.lexsort((calls, *rows.T))
+    same = (rows[order[1:]] == rows[order[:-1]]).all(axis=1)
+    kept = np.ones(len(keys), bool)
+    kept[places[order[:-1][same]]] = False
+    yield from np.split(kept, np.cumsum([len(each.numbers) for each in gathered])[:-1])
+
+
+def _keys(rows: np.ndarray) -> np.ndarray:
+    """A number for each row, the same for equal rows and, but for rare chances, another for others."""
+    factors = np.random.default_rng(0).integers(2**63, size=rows.shape[1:], dtype=np.uint64) * 2 + 1
+    found = np.zeros(len(rows), np.uint64)
+    for column in range(rows.shape[1]):
+        found += rows[:, column].astype(np.uint64) * factors[column]
+    return found

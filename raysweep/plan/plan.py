@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.plan.across import AcrossSettings
-from raysweep.plan.barrier_table import Barriers, BarriersLeft, Measurements
+from raysweep.plan.barrier_table import Barriers, BarriersLeft, Measurements, among
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.fitting import Rows, fitting_rows, outdated_levels
 from raysweep.plan.identity import (
@@ -231,8 +231,8 @@ def done(wanted: Desired, files: Files) -> Done:
         records,
         stale,
         last_objects(alignments.objects, alignments.fitting, wanted.alignments),
-        wanted.barriers.ids.among(complete(rows["barriers"].fitting, splits)),
-        wanted.measurements.ids.among(complete(rows["measures"].fitting, splits)),
+        among(wanted.barriers, complete(rows["barriers"].fitting, splits)),
+        among(wanted.measurements, complete(rows["measures"].fitting, splits)),
         divergences(files, unfinished) if unfinished else {},
         rows,
         frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers) | measured,

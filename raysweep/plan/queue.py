@@ -124,20 +124,29 @@ class Queue:
         ranks = {moment: rank for rank, moment in enumerate(sorted({(n.level, n.step) for n in networks}), 1)}
         moments = np.array([0, *(ranks[network.level, network.step] for network in networks)])
         cells = np.array([0, *(rows[network.trial_id] for network in networks)])
-        parts: defaultdict[str, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
+        parts: defaultdict[str, list[tuple[np.ndarray, ...]]] = defaultdict(list)
         done = 0
-        for setting, numbers, _ in self._jobs.rows(self._jobs.places):
+        for setting, numbers in self._rows():
             chosen = numbers[:, :PLACED_BY]
-            key = np.column_stack([_joined(moments[chosen], len(ranks) + 1), _on_curve(cells[chosen])])
-            parts[setting].append((self._jobs.places[done : done + len(numbers)], key))
+            places = self._jobs.places[done : done + len(numbers)]
+            parts[setting].append(
+                (_on_curve(cells[chosen]), _joined(moments[chosen], len(ranks) + 1), places)
+            )
             done += len(numbers)
         ordered, start = [np.empty(0, np.int64)], 0
         for setting, found in parts.items():
-            places, keys = (np.concatenate(each) for each in zip(*found, strict=True))
-            ordered.append(places[np.lexsort((keys[:, 1], keys[:, 0]))])
+            *keys, places = (np.concatenate(each) for each in zip(*found, strict=True))
+            ordered.append(places[np.lexsort(keys)])
             self._settings[setting] = _Setting(setting, start, start + len(places), low=start)
             start += len(places)
         return np.concatenate(ordered)
+
+    def _rows(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The settings and the numbers of the networks of all jobs, some at a time."""
+        places = self._jobs.places
+        for start in range(0, len(places), AT_ONCE):
+            for setting, networks, _ in self._jobs.rows(places[start : start + AT_ONCE]):
+                yield setting, networks
 
     def _note(self, positions: np.ndarray) -> None:
         """Note each of these jobs at an input that it lacks; those that lack none are ready."""

@@ -8,22 +8,14 @@ Commands that look after a root go by the record alone. They need neither the us
 run no code that a file under the root names.
 """
 
-import contextlib
-import hashlib
-import io
 import json
-import time
-from collections.abc import Sized
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from raysweep.digest import canonical
 from raysweep.errors import UserError
 from raysweep.plan.fitting import Rows, fitting_rows, outdated_levels
 from raysweep.plan.plan import Desired, complete, finished_levels
@@ -33,7 +25,6 @@ from raysweep.store.ids import column
 from raysweep.store.parquet import parquet_table
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
-from raysweep.sweep.load import check, parse
 
 RECORD, RESOLVED, SOURCES = "record", "sweep.yaml", "sources"
 KINDS = ("trials", "alignments", "barriers", "measures")
@@ -53,7 +44,7 @@ SCHEMA = pa.schema(
         ("dropped", pa.float64()),
     ]
 )
-_EXTENT = ("per_epoch", "total", "start", "levels", "checkpoints", "optimisers")
+EXTENT = ("per_epoch", "total", "start", "levels", "checkpoints", "optimisers")
 
 
 @dataclass(frozen=True)
@@ -76,21 +67,21 @@ class Record:
 
     def ids(self, kind: str) -> pa.ChunkedArray:
         """Return the ids of what the sweep asks for of one of `KINDS`."""
-        return _of(self.wanted, kind).column("id")
+        return rows_of(self.wanted, kind).column("id")
 
     def splits(self) -> list[str]:
         """Return the splits on which barriers are evaluated."""
-        rows = _of(self.wanted, "barriers")
+        rows = rows_of(self.wanted, "barriers")
         return [str(split) for split in json.loads(str(rows.column("extent")[0]))] if len(rows) else []
 
     def sources(self) -> dict[str, str]:
         """Return the digests of the user's files by their relative paths."""
-        rows = _of(self.wanted, "source")
+        rows = rows_of(self.wanted, "source")
         return dict(zip(*(rows.column(name).to_pylist() for name in ("identity", "id")), strict=True))
 
     def resolved(self) -> str:
         """Return the text of the resolved sweep file."""
-        rows = _of(self.wanted, "sweep")
+        rows = rows_of(self.wanted, "sweep")
         return str(rows.column("identity")[0]) if len(rows) else ""
 
     def counts(self) -> dict[str, int]:
@@ -144,42 +135,6 @@ def among(ids: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
     return ids.filter(pc.is_in(ids, others.combine_chunks()))
 
 
-def record_sweep(files: Files, wanted: Desired) -> None:
-    """Record what a sweep asks for, before any of it is computed.
-
-    What the last record asked for and this one does not is kept as such, so that `raysweep gc` can say whose
-    it was. Raises `UserError` when a user's file was changed after the sweep was planned.
-    """
-    sweep, sources = wanted.sweep, user_sources(wanted)
-    rows = _rows(wanted, sources)
-    _store_sources(files, wanted, sources)
-    try:
-        before = read_record(files, sweep.name).rows
-        rows = pa.concat_tables([rows, _dropped(before, rows)])
-    except UserError:  # there is none that can be read
-        before = None
-    if before is None or not rows.unify_dictionaries().equals(before):
-        _write(files, sweep.name, rows)
-    files.put(f"sweeps/{sweep.name}/{RESOLVED}", sweep.text.encode())
-
-
-def adopt(files: Files, wanted: Desired) -> None:
-    """Record a sweep that an earlier version of raysweep ran with the same file and did not record."""
-    folder = f"sweeps/{wanted.sweep.name}"
-    if files.exists(f"{folder}/{RECORD}"):
-        return
-    with contextlib.suppress(OSError, UserError, CorruptObject):  # no such file; nothing can be written
-        stored = check("", parse("", files.get(f"{folder}/{RESOLVED}")))  # keys may have been added since
-        if stored.text == wanted.sweep.text:
-            record_sweep(files, wanted)
-
-
-def forget_former(files: Files, record: Record) -> None:
-    """Record no longer what a sweep asked for before, because it has been removed."""
-    if len(record.former):
-        _write(files, record.sweep, record.wanted)
-
-
 def sweep_names(files: Files) -> list[str]:
     """Return the names of the sweeps that were run under a root, whether or not they have a record."""
     names = (name.split("/") for name in files.list("sweeps"))
@@ -194,8 +149,8 @@ def read_record(files: Files, sweep: str) -> Record:
         content = files.find_checked(name)
         if content is None:
             raise UserError(
-                f"{where}: is missing, because an earlier version of raysweep ran this sweep; raysweep plan "
-                "(or run) with the sweep's file writes it"
+                f"{where}: is missing, because the run of this sweep has only begun or was killed early, "
+                "or an earlier version of raysweep ran it; raysweep plan (or run) with its file writes it"
             )
         rows = parquet_table(where, content, SCHEMA)
         return Record(sweep, rows, _extents(where, rows))
@@ -208,91 +163,20 @@ def source_name(source_digest: str) -> str:
     return f"{SOURCES}/{source_digest}.py"
 
 
-def _store_sources(files: Files, wanted: Desired, sources: dict[str, bytes]) -> None:
-    found = {_sha256(content): content for content in sources.values()}
-    for own, planned in wanted.planned_sources():
-        if planned not in found:
-            raise UserError(f"{own}: its file has changed since this command read it; start again")
-    for source_digest, content in found.items():
-        if not files.holds(source_name(source_digest), content):
-            files.put(source_name(source_digest), content)
-
-
 def user_sources(wanted: Desired) -> dict[str, bytes]:
     """Return the files of the user's functions, and of what they import, by relative path."""
     functions = wanted.sweep.own_functions()
     return {path: content for own in functions for path, content in own.sources().items()}
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _rows(wanted: Desired, sources: dict[str, bytes]) -> pa.Table:
-    extents = {key: _text(extent) for key, extent in wanted.extents.items()}
-    barriers, splits = wanted.barriers, canonical(wanted.sweep.sections.compare.splits)
-    parts = [
-        _part("sweep", [wanted.sweep.name], [wanted.sweep.text]),
-        _part("source", [_sha256(content) for content in sources.values()], list(sources)),
-        _part(
-            "trials",
-            list(wanted.trials),
-            [each.identity for each in wanted.trials.values()],
-            [extents[key] for key in wanted.trials],
-        ),
-        _part("alignments", list(wanted.alignments), [job.how for job in wanted.alignments.values()]),
-        *(_part("barriers", column(part.ids), part.how, splits) for part in barriers.parts),
-        *(
-            _part("measures", column(barriers.measure_ids[:, number]), measure.how)
-            for number, measure in enumerate(barriers.measures)
-        ),
-    ]
-    return pa.concat_tables(parts)
-
-
-def _part(
-    kind: str, ids: Sized, identities: list[str] | str, extents: list[str] | str | None = None
-) -> pa.Table:
-    """Rows of one kind; a text in place of a list is that of all rows."""
-    columns = (kind, ids, identities, extents, None)
-    return pa.table(
-        [_column(c, f.type, len(ids)) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA
-    )
-
-
-def _column(values: Any, kind: pa.DataType, count: int) -> pa.Array:
-    if values is None or not count:
-        return pa.nulls(count, kind)
-    if isinstance(values, str):
-        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), [values])
-    return pa.array(values, kind)
-
-
-def _dropped(before: pa.Table, now: pa.Table) -> pa.Table:
-    """The rows of a record that a later one lacks, with the time at which they ceased to be asked for."""
-    gone = pc.invert(pc.is_in(before.column("id"), now.column("id").combine_chunks()))
-    rows = before.filter(pc.and_(gone, pc.not_equal(before.column("kind"), "sweep")))
-    when = pc.fill_null(rows.column("dropped"), time.time())
-    return rows.set_column(SCHEMA.get_field_index("dropped"), SCHEMA.field("dropped"), when)
-
-
-def _of(rows: pa.Table, kind: str) -> pa.Table:
+def rows_of(rows: pa.Table, kind: str) -> pa.Table:
     return rows.filter(pc.equal(rows.column("kind"), kind))
-
-
-def _write(files: Files, sweep: str, rows: pa.Table) -> None:
-    buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd", store_schema=False)  # earlier versions expect strings
-    files.put_checked(f"sweeps/{sweep}/{RECORD}", buffer.getvalue())
-
-
-def _text(extent: Extent) -> str:
-    return canonical({name: getattr(extent, name) for name in _EXTENT})
 
 
 def _extents(where: str, rows: pa.Table) -> dict[str, Extent]:
     """Return the extents of the trials that are asked for. Raises `CorruptObject`."""
-    trials = _of(rows.filter(pc.is_null(rows.column("dropped"))), "trials")
+    trials = rows_of(rows, "trials")
+    trials = trials.filter(pc.is_null(trials.column("dropped")))
     columns = (trials.column(name).to_pylist() for name in ("id", "extent"))
     try:
         return {trial_id: _extent(text) for trial_id, text in zip(*columns, strict=True)}

@@ -82,7 +82,7 @@ class Files:
         except CorruptObject:
             return False
 
-    def put_checked(self, name: str, payload: bytes) -> None:
+    def put_checked(self, name: str, payload: bytes | memoryview) -> None:
         """Write an object together with the checksum of its payload."""
         self.put(name, MAGIC + hashlib.sha256(payload).digest() + payload)
 

@@ -7,7 +7,6 @@ found, with the weights that read them, as a scaling of units is: by the gradien
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -17,9 +16,7 @@ from raysweep.symmetry.axes import Segment, Within, groups_of
 from raysweep.symmetry.find_scalings import Occurrence, infinitesimal_scalings, occurrences
 from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, under_all_names
 from raysweep.symmetry.rotation import Folding, Rotation, folded_state, rotated_state
-
-if TYPE_CHECKING:
-    from raysweep.symmetry.spec import PermutationSpec
+from raysweep.symmetry.structure import Structure
 
 MIXED = 8  # units of a block, in a rotation that is tried; with permutations it generates all others
 TURNED = 24  # units, at least, in the rotations that are tried with the same weights
@@ -30,9 +27,7 @@ SEEN = (
 EQUATIONS = 2  # at least so many, of random weights, for each unknown exponent of a scaling
 
 
-def find_rotations(
-    spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
-) -> dict[str, Rotation]:
+def find_rotations(spec: Structure, model: nn.Module, example_input: torch.Tensor) -> dict[str, Rotation]:
     """Return, by group, the rotations of units that leave the outputs of a network as they are.
 
     Units in blocks are rotated inside each block. Everything that is returned is proved. Raises `SpecError`
@@ -68,7 +63,7 @@ def find_rotations(
 
 
 def _tried_again(
-    spec: "PermutationSpec",
+    spec: Structure,
     model: nn.Module,
     examples: torch.Tensor,
     found: Mapping[str, Rotation],
@@ -85,19 +80,19 @@ def _tried_again(
     return held
 
 
-def _mixed(spec: "PermutationSpec", group: str, rotation: Rotation) -> int:
+def _mixed(spec: Structure, group: str, rotation: Rotation) -> int:
     """Return how many units one of the rotations that are tried mixes."""
     return min(spec.sizes[group], MIXED * rotation.blocks)
 
 
-def _lies_within(spec: "PermutationSpec", group: str) -> bool:
+def _lies_within(spec: Structure, group: str) -> bool:
     """Whether a weight has other units of the group in each block of its rows."""
     every = (axis for axes in spec.axes.values() for axis in axes)
     return any(isinstance(axis, Within) and group in groups_of(axis) for axis in every)
 
 
 def _foldings(
-    spec: "PermutationSpec", networks: list[RandomisedNetwork], group: str, where: list[Occurrence]
+    spec: Structure, networks: list[RandomisedNetwork], group: str, where: list[Occurrence]
 ) -> tuple[Folding, ...]:
     """Return the gains that other weights can be multiplied by instead.
 
@@ -121,7 +116,7 @@ def _foldings(
 
 
 def _holds(
-    spec: "PermutationSpec",
+    spec: Structure,
     network: RandomisedNetwork,
     group: str,
     rotation: Rotation,

@@ -7,7 +7,6 @@ exponents of a group are therefore the null space of a matrix of such products, 
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -16,9 +15,7 @@ from raysweep.digest import seed_for
 from raysweep.symmetry.axes import Shared, Within, groups_of, segments
 from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, under_all_names
 from raysweep.symmetry.scaling import Scaling, by_unit, scaled_state
-
-if TYPE_CHECKING:
-    from raysweep.symmetry.spec import PermutationSpec
+from raysweep.symmetry.structure import Structure
 
 DRAWS = 3  # of random weights, at which the products are taken
 TOLERANCE = 1e-9  # relative, of singular values and of exponents
@@ -26,9 +23,7 @@ MOST_FLIPPED = 5  # axes of a group of which all subsets are tried for signs; of
 Occurrence = tuple[str, int]  # a tensor, and the axis along which a group lies
 
 
-def find_scalings(
-    spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
-) -> dict[str, Scaling]:
+def find_scalings(spec: Structure, model: nn.Module, example_input: torch.Tensor) -> dict[str, Scaling]:
     """Return, by group, the scales and signs of units that leave the outputs of a network as they are.
 
     Groups in blocks have none here. Where the units of a group can be scaled in several ways (at two places
@@ -58,7 +53,7 @@ def find_scalings(
     return found
 
 
-def occurrences(spec: "PermutationSpec", network: RandomisedNetwork, group: str) -> list[Occurrence]:
+def occurrences(spec: Structure, network: RandomisedNetwork, group: str) -> list[Occurrence]:
     """Return the axes along which a group lies, buffers first; none where one of them has blocks of rows, or
     heads that share units."""
     found = []
@@ -72,7 +67,7 @@ def occurrences(spec: "PermutationSpec", network: RandomisedNetwork, group: str)
 
 
 def _exponents(
-    spec: "PermutationSpec", networks: list[RandomisedNetwork], group: str, where: list[Occurrence]
+    spec: Structure, networks: list[RandomisedNetwork], group: str, where: list[Occurrence]
 ) -> dict[Occurrence, int]:
     """Return exponents that solve the equations of an infinitesimal scaling, if there are any."""
     # Those that leave buffers as they are come last.
@@ -80,7 +75,7 @@ def _exponents(
 
 
 def infinitesimal_scalings(
-    spec: "PermutationSpec", networks: list[RandomisedNetwork], group: str, where: list[Occurrence]
+    spec: Structure, networks: list[RandomisedNetwork], group: str, where: list[Occurrence]
 ) -> list[dict[Occurrence, int]]:
     """Return exponents of -1, 0 and 1 that solve the equations, each with a first axis of its own."""
     rows = torch.cat([_products(spec, network, group, where) for network in networks])
@@ -98,7 +93,7 @@ def infinitesimal_scalings(
 
 
 def _products(
-    spec: "PermutationSpec", network: RandomisedNetwork, group: str, where: list[Occurrence]
+    spec: Structure, network: RandomisedNetwork, group: str, where: list[Occurrence]
 ) -> torch.Tensor:
     """Return the inner products of weights and gradients, shape (units, axes)."""
     columns = []
@@ -143,7 +138,7 @@ def _scales(size: int, generator: torch.Generator) -> torch.Tensor:
 
 
 def _holds(
-    spec: "PermutationSpec",
+    spec: Structure,
     network: RandomisedNetwork,
     group: str,
     exponents: dict[Occurrence, int],

@@ -44,7 +44,7 @@ def movement(
     blocks: Sequence[Blocks],
     left_alone: Sequence[LeftAlone],
 ) -> Movement:
-    """Return how freely the units of a spec move; see `PermutationSpec` for the arguments."""
+    """Return how freely the units of a spec move; see `Structure` for the arguments."""
     entries = _entries(axes)
     bound = _bound(entries, axes, sizes, blocks)
     freely = sum(size for group, size in sizes.items() if group not in bound)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -17,9 +16,7 @@ from raysweep.symmetry.permutation import Permutation
 from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, single_names
 from raysweep.symmetry.rerun import Result
 from raysweep.symmetry.selection import selected
-
-if TYPE_CHECKING:
-    from raysweep.symmetry.spec import PermutationSpec  # which proves what it traces
+from raysweep.symmetry.structure import Structure
 
 DRAWS = 16  # of the random weights, until every axis has had an effect; wide networks need one
 EXCHANGED = 8  # pairs of units by whose exchange an axis is tried; some of them are not silent
@@ -35,7 +32,7 @@ class _Occurrence:
     axis: Axis | Within
 
 
-def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor) -> None:
+def prove(spec: Structure, model: nn.Module, example_input: torch.Tensor) -> None:
     """Check that every group, moved alone, leaves the network's outputs unchanged.
 
     Groups whose blocks move together are moved at once: the blocks, and the units inside each of them.
@@ -82,9 +79,7 @@ def prove(spec: "PermutationSpec", model: nn.Module, example_input: torch.Tensor
         )
 
 
-def _is_redundant(
-    where: _Occurrence, idle: list[_Occurrence], spec: "PermutationSpec", model: nn.Module
-) -> bool:
+def _is_redundant(where: _Occurrence, idle: list[_Occurrence], spec: Structure, model: nn.Module) -> bool:
     """Whether an axis without effect has none because what follows takes away what its tensor adds.
 
     A bias that the next norm subtracts again is an example. Another tensor of the same module has an effect
@@ -99,7 +94,7 @@ def _is_redundant(
     )
 
 
-def _check_together(spec: "PermutationSpec", network: RandomisedNetwork, generator: torch.Generator) -> None:
+def _check_together(spec: Structure, network: RandomisedNetwork, generator: torch.Generator) -> None:
     """Check that all groups together, moved in the whole network, leave its outputs as they are.
 
     Unlike `RandomisedNetwork.change`, this does not rely on the trace of the network.
@@ -111,7 +106,7 @@ def _check_together(spec: "PermutationSpec", network: RandomisedNetwork, generat
         raise SpecError(f"reordering the units of all groups changes the network's outputs by {change:.2g}")
 
 
-def _occurrences(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Occurrence]:
+def _occurrences(spec: Structure, model: nn.Module) -> Iterator[_Occurrence]:
     for name in single_names(model):
         for dimension, axis in enumerate(spec.axes.get(name, ())):
             if axis is not None:
@@ -120,7 +115,7 @@ def _occurrences(spec: "PermutationSpec", model: nn.Module) -> Iterator[_Occurre
 
 
 def _idle(
-    spec: "PermutationSpec",
+    spec: Structure,
     network: RandomisedNetwork,
     groups: tuple[str, ...],
     occurrences: list[_Occurrence],
@@ -145,7 +140,7 @@ def _idle(
     ]
 
 
-def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: Permutation) -> State:
+def _changed(spec: Structure, network: RandomisedNetwork, permutation: Permutation) -> State:
     """Return the tensors that a permutation changes, each under its first name."""
     moving = permutation.moving()
     axes = {
@@ -157,7 +152,7 @@ def _changed(spec: "PermutationSpec", network: RandomisedNetwork, permutation: P
 
 
 def _has_effect(
-    spec: "PermutationSpec",
+    spec: Structure,
     network: RandomisedNetwork,
     where: _Occurrence,
     indices: Mapping[str, torch.Tensor],
@@ -202,7 +197,7 @@ def _derivative(network: RandomisedNetwork, gradient: torch.Tensor, where: _Occu
     return total
 
 
-def _moved(spec: "PermutationSpec", groups: tuple[str, ...], generator: torch.Generator) -> Permutation:
+def _moved(spec: Structure, groups: tuple[str, ...], generator: torch.Generator) -> Permutation:
     """Return a permutation that moves every unit of these groups and leaves the other groups in place."""
     indices = dict(Permutation.identity(spec.sizes).indices)
     count = next((each.count for each in spec.blocks if each.groups == groups), 1)

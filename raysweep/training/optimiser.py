@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from inspect import unwrap
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -12,7 +13,9 @@ from raysweep.registry import arguments, is_own
 from raysweep.training.registry import OPTIMISERS
 
 Parameters = Iterable[nn.Parameter]
+Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
 WHOLE = "state_dict"  # the name under which the state dict of a user's optimiser is stored
+_WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 
 
 def make_optimiser(
@@ -41,10 +44,22 @@ def make_optimiser(
     return optimiser
 
 
+def _plain(kind: type[Kind]) -> type[Kind]:
+    """Return one of torch's optimisers without its precautions for being compiled, which it never is here.
+
+    They import torch's compiler at the first step, which takes two seconds in each process.
+    """
+    methods = {name: unwrap(getattr(kind, name)) for name in _WRAPPED}
+    return type(kind.__name__, (kind,), methods | {"step": torch.no_grad()(methods["step"])})
+
+
+_SGD, _RMSprop = _plain(torch.optim.SGD), _plain(torch.optim.RMSprop)
+
+
 def sgd(
     parameters: Parameters, learning_rate: float, momentum: float, nesterov: bool, weight_decay: float
 ) -> torch.optim.Optimizer:
-    return torch.optim.SGD(
+    return _SGD(
         parameters,
         lr=learning_rate,
         momentum=momentum,
@@ -56,6 +71,7 @@ def sgd(
 
 def _adam(kind: type[torch.optim.Adam] | type[torch.optim.AdamW]) -> Callable[..., torch.optim.Optimizer]:
     """Return the function of Adam or AdamW, whose beta1 is `momentum`."""
+    plain = _plain(kind)
 
     def make(
         parameters: Parameters,
@@ -65,7 +81,7 @@ def _adam(kind: type[torch.optim.Adam] | type[torch.optim.AdamW]) -> Callable[..
         beta2: float = 0.999,
         eps: float = 1e-8,
     ) -> torch.optim.Optimizer:
-        return kind(
+        return plain(
             parameters,
             lr=learning_rate,
             betas=(momentum, beta2),
@@ -88,7 +104,7 @@ def rmsprop(
     alpha: float = 0.99,
     eps: float = 1e-8,
 ) -> torch.optim.Optimizer:
-    return torch.optim.RMSprop(
+    return _RMSprop(
         parameters, lr=learning_rate, momentum=momentum, alpha=alpha, eps=eps, weight_decay=weight_decay
     )
 

@@ -1,5 +1,6 @@
 import gc
 import sys
+from functools import cache
 from itertools import product
 
 import pytest
@@ -54,13 +55,20 @@ RECOVERED = dict.fromkeys(
 )
 
 
-@pytest.mark.parametrize(("config", "tensor", "similarity"), RECOVERED)
-def test_units_with_distinct_activations_are_recovered(digits, config, tensor, similarity):
+@cache
+def permuted(config):
+    """A network, its spec, a permutation and its copy moved by it."""
     model, other = initialised(config, "kaiming_normal", 0), build(config)
-    spec = PermutationSpec.trace(model, digits.train.images[:2])
+    spec = PermutationSpec.trace(model, torch.zeros(2, 1, 8, 8))
     hidden = spec.random(torch.Generator().manual_seed(1))
     other.load_state_dict(spec.apply(hidden, model.state_dict()))
-    images = digits.train.images[:100]
+    return model, spec, hidden, other
+
+
+@pytest.mark.parametrize(("config", "tensor", "similarity"), RECOVERED)
+def test_units_with_distinct_activations_are_recovered(digits, config, tensor, similarity):
+    model, spec, hidden, other = permuted(config)
+    images = digits.train.images[:60]
     found = activation_matching(model, other, images, tensor, similarity)
     assert found.permutation.sizes() == spec.sizes
     mine, theirs = values(model, images, tensor), values(other, images, tensor)

@@ -67,7 +67,7 @@ def assert_equal(one, other):
 @pytest.mark.parametrize("order", ["random", "forward", "backward"])
 @pytest.mark.parametrize("case", CASES)
 def test_weight_matching_recovers_a_permuted_copy_bitwise(case, order):
-    for seed in range(4):
+    for seed in range(2):
         spec, state, moved = pair(case, seed)
         found = weight_matching(spec, state, moved, seed, order=order)
         assert_equal(spec.apply(found.permutation, moved), state)

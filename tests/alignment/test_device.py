@@ -88,8 +88,8 @@ LEARNED = {
     "frank_wolfe": lambda n: frank_wolfe(n.spec, n.states, 0, steps=1),
     "sinkhorn l2": lambda n: sinkhorn_rebasin(*learning(n, 2), loss="l2", steps=1),
     "sinkhorn": lambda n: sinkhorn_rebasin(*learning(n, 2), loss="random", steps=1, batch_size=15),
-    "learned": lambda n: learned(*learning(n, 3)[:-1], steps=1, batch_size=15, rounds=1, candidates=3),
-    "straight_through": lambda n: straight_through(*learning(n, 3), steps=1, batch_size=15),
+    "learned": lambda n: learned(*learning(n, 2)[:-1], steps=1, batch_size=15, rounds=1, candidates=3),
+    "straight_through": lambda n: straight_through(*learning(n, 2), steps=1, batch_size=15),
 }
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from analysis import pruning
+from analysis.pruning import figure
 from analysis.rows.settings import pruned_settings
 from analysis.rows.tables import read
 from analysis.summary.evidence import PRUNING, evidence
@@ -49,13 +50,15 @@ def test_analyses_keep_ways_to_prune_apart(swept):
         assert set(pruned[pruned.branch == "main"].parent_trial) == set(rows[rows.level == 0].trial_id)
 
 
-def test_reports_and_verdicts_are_made_of_each_way_to_prune(tmp_path):
-    tables = of_two("rewind")
+def test_reports_verdicts_and_figures_are_made_of_each_way_to_prune(tmp_path, monkeypatch):
+    tables, paths = of_two("rewind"), []
     for name, frame in tables.items():
         frame.to_parquet(tmp_path / name)
+    monkeypatch.setattr(figure, "draw", lambda *given: paths.append(given[-1]))
     titles = [setting.title for setting, _ in pruned_settings(tables["trials"])]
     text = pruning.analyse(tmp_path)
     assert all(title.split(", ")[-1] in text for title in titles)
+    assert len(set(paths)) == len(paths) == 2
     found = {row.family for row in evidence(read(tmp_path)) if row.claim == PRUNING}
     assert len(found) == 2
 

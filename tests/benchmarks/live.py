@@ -20,7 +20,7 @@ from raysweep.commands.live import LivePublication
 from raysweep.commands.run_log import RunLog
 from raysweep.digest import digest
 from raysweep.plan.plan import Desired
-from raysweep.plan.record import record_sweep
+from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.sweep.load import Sweep, check

@@ -1,4 +1,4 @@
-"""The plan of a sweep with a million barriers, half of them done, and its tables.
+"""The plan of a sweep with a million barriers, half of them done, and its tables; and that of ten million.
 
 The networks are not trained: the objects hold made-up rows of the true shape (25 points of a pair, 91 of a
 triple, two splits), 200 barriers each. Every figure is taken in a process of its own, so that its peak of
@@ -20,8 +20,10 @@ from typing import Any
 
 from raysweep.commands.plan import plan_table
 from raysweep.digest import digest
+from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import BarrierJob
 from raysweep.plan.plan import Desired, desired, done, todo
+from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.inputs import named_input
 from raysweep.store.results import ResultStore
@@ -30,6 +32,11 @@ from raysweep.tables.publishing import publish_tables
 from tests.benchmarks.records import Record
 
 SECONDS, MEGABYTES = 20, 1000  # the goals of a plan
+MOST, FIRST_SECONDS, MOST_MEGABYTES = (
+    218,
+    30,
+    2000,
+)  # networks with ten million barriers, and the goals of these
 TILE = 200  # barriers an object, of 10 ms each
 POINTS = {"pair": 25, "simplex": 91}
 
@@ -84,15 +91,35 @@ def plan(root: str, replicates: int) -> None:
     plan_table(wanted, todo(wanted, done(wanted, Files(root))))
 
 
+def first_job(root: str, replicates: int) -> tuple[Desired, Frontier]:
+    """Plan until the first network can be sent to train, as a run does."""
+    wanted, files = sweep_of(replicates), Files(root)
+    present = done(wanted, files)
+    work = todo(wanted, present)
+    plan_table(wanted, work)
+    frontier = Frontier(wanted, present, work)
+    frontier.take_trials(1)
+    return wanted, frontier
+
+
+def record(root: str, replicates: int) -> Frontier:
+    """Record the sweep while the frontier is there, as a run does."""
+    wanted, frontier = first_job(root, replicates)
+    record_sweep(Files(root), wanted)
+    return frontier
+
+
 def publish(root: str, replicates: int) -> None:
     wanted, files = sweep_of(replicates), Files(root)
     publish_tables(files, wanted, done(wanted, files), [])
 
 
-WORK: dict[str, Callable[[str, int], None]] = {
+WORK: dict[str, Callable[[str, int], object]] = {
     "fill": fill,
     "add one": add_one,
     "plan": plan,
+    "first job": first_job,
+    "record": record,
     "publish": publish,
 }
 
@@ -118,6 +145,8 @@ def records(quick: bool) -> Iterator[Record]:
     """Yield all figures: of 100 networks (1 million barriers) and three plans, or of 4 and one."""
     with tempfile.TemporaryDirectory() as root:
         yield from _records(root, *((4, 1) if quick else (100, 3)))
+    with tempfile.TemporaryDirectory() as root:
+        yield from _beginnings(root, *((4, 1) if quick else (MOST, 3)))
 
 
 def _records(root: str, replicates: int, rounds: int) -> list[Record]:
@@ -144,6 +173,19 @@ def _records(root: str, replicates: int, rounds: int) -> list[Record]:
         *figures("tables, one barrier more", [one], "with the plan"),
         Record("buckets rewritten, nothing new", "files", [again], 0),
         Record("buckets rewritten, one barrier more", "files", [rewritten], 2, f"of {len(after)}"),
+    ]
+
+
+def _beginnings(root: str, replicates: int, rounds: int) -> list[Record]:
+    """The figures of the beginning of a run of which nothing is done."""
+    measured("plan", root, 3)  # so that the facts of the network are known
+    first = [measured("first job", root, replicates) for _ in range(rounds)]
+    recorded, again = (measured("record", root, replicates) for _ in range(2))
+    many = f"{len(sweep_of(replicates).barriers):,} barriers, none of them done"
+    return [
+        *figures("first job", first, many, FIRST_SECONDS, MOST_MEGABYTES),
+        *figures("first job, and the record", [recorded], many, None, MOST_MEGABYTES),
+        *figures("the same again", [again], many, None, MOST_MEGABYTES),
     ]
 
 

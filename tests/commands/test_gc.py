@@ -9,7 +9,8 @@ from raysweep.commands.status import status_lines
 from raysweep.commands.verify import problems
 from raysweep.digest import digest_of
 from raysweep.errors import CorruptObject, UserError
-from raysweep.plan.record import read_record, record_sweep
+from raysweep.plan.record import read_record
+from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
 from raysweep.stored import stored_sources, stored_state

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 import raysweep
 from raysweep.models.build import build
 from raysweep.plan.plan import desired
+from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.training.evaluation import evaluate
@@ -115,6 +116,13 @@ def test_networks_are_copied_with_their_configuration(root, trials, tmp_path):
 def test_what_cannot_be_merged_is_said(root, words, said, tmp_path):
     assert said in here("merge", root, *words, "--out", tmp_path / "out.safetensors", code=2)
     assert not list(tmp_path.iterdir())
+
+
+def test_networks_are_known_by_columns_once_these_are_published(tmp_path):
+    wanted = desired(check("test", {"name": "s", "train": BASE, "compare": {"kinds": []}}))
+    record_sweep(Files(str(tmp_path)), wanted)
+    printed = here("export", tmp_path, "--networks", "width=6", "--out", tmp_path / "out", code=2)
+    assert "no network is like that; the table trials is empty until raysweep run has published" in printed
 
 
 def test_one_file_holds_one_network(root, tmp_path):

@@ -14,7 +14,7 @@ from raysweep.commands.run_log import RunLog
 from raysweep.commands.standing import Hours, Progress, standings
 from raysweep.commands.status import status_lines
 from raysweep.plan.plan import desired, done
-from raysweep.plan.record import record_sweep
+from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.tables.failures import Failure

@@ -65,6 +65,17 @@ def test_the_last_of_several_settings_has_a_barrier():
     assert table([*ALL, again, ALL[0]])[job.barrier_id].setting == "one"
 
 
+def test_of_many_additions_the_last_of_each_barrier_counts():
+    draw = np.random.default_rng(0)
+    pairs = draw.permuted(np.tile(np.arange(4), (200, 1)), axis=1)[:, :2].tolist()
+    settings = draw.choice(["one", "another", "third"], len(pairs))
+    last = dict(zip(map(tuple, pairs), settings, strict=True))
+    found = table([compared(*pair, setting) for pair, setting in zip(pairs, settings, strict=True)])
+    numbers = {network: number for number, network in enumerate(NETWORKS)}
+    assert {tuple(numbers[n] for n in job.networks): job.setting for job in found.values()} == last
+    assert len(found) == len(set(found)) == len(last)
+
+
 def test_what_is_left_are_risks_or_measures():
     barriers = table(ALL, ["ensemble", "disagreement"])
     first, second, *_ = barriers.values()

@@ -4,8 +4,12 @@ import io
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
-from raysweep.plan.record import RECORD, read_record, record_sweep
+from raysweep.errors import UserError
+from raysweep.plan import recording as recording_module
+from raysweep.plan.record import RECORD, read_record
+from raysweep.plan.recording import record_sweep, recording
 from raysweep.store.files import Files
 from tests.work.plans import plan
 
@@ -48,3 +52,43 @@ def test_the_record_of_an_earlier_version_is_the_same(tmp_path):
     assert read_record(files, "s").rows.equals(found)
     record_sweep(files, wanted)
     assert files.stamps("sweeps/s")[NAME] == before
+
+
+def recorded(files):
+    return read_record(files, "s").wanted.column("id").to_pylist()
+
+
+def test_a_record_is_the_same_in_pieces(tmp_path, monkeypatch):
+    files, wanted, more = Files(str(tmp_path)), plan(replicates=3), plan(replicates=4)
+    record_sweep(files, more)
+    whole = recorded(files)
+    files.delete(NAME)
+    monkeypatch.setattr(recording_module, "PIECE", 2)
+    record_sweep(files, wanted)
+    record_sweep(files, more)
+    assert recorded(files) == whole
+    assert not len(read_record(files, "s").former)
+    record_sweep(files, wanted)
+    gone = {*more.trials, *more.alignments, *more.barriers} - {
+        *wanted.trials,
+        *wanted.alignments,
+        *wanted.barriers,
+    }
+    assert set(read_record(files, "s").former.column("id").to_pylist()) == gone
+
+
+def test_a_sweep_is_recorded_by_the_end_of_its_first_run_and_later_before_it(tmp_path):
+    """Work can begin before ten million barriers have ids; until then the sweep is known by its file."""
+    files, wanted, more = Files(str(tmp_path)), plan(replicates=2), plan(replicates=3)
+    with recording(files, wanted):
+        assert files.exists("sweeps/s/sweep.yaml")
+    assert set(wanted.barriers) < set(recorded(files))
+    with recording(files, more):
+        assert set(more.barriers) < set(recorded(files))
+
+
+def test_a_record_that_cannot_be_written_is_an_error(tmp_path):
+    files = Files(str(tmp_path))
+    (tmp_path / NAME / "taken").mkdir(parents=True)
+    with pytest.raises((OSError, UserError)), recording(files, plan()):
+        pass

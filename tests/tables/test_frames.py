@@ -5,6 +5,7 @@ import pytest
 
 from raysweep.tables.frames import PASSED_OVER, read_frame
 from raysweep.tables.schemas import TABLES, dimensions
+from raysweep.vocabulary import Interpolation, Split
 from tests.analysis.planned import planned
 
 
@@ -17,6 +18,16 @@ def test_a_frame_has_all_that_rows_are_about(tmp_path):
     assert not set(barriers) & PASSED_OVER["barriers"]
     pd.testing.assert_frame_equal(barriers, pd.read_parquet(tmp_path / "barriers")[list(barriers)])
     assert list(read_frame(tmp_path, "trials")) == [name for name, _, _ in TABLES["trials"]]
+
+
+def test_rows_that_nobody_asks_for_are_left_out(tmp_path):
+    tables = planned({})
+    tables["barriers"].to_parquet(tmp_path / "barriers")
+    everything = read_frame(tmp_path, "barriers")
+    found = read_frame(tmp_path, "barriers", split=Split.TEST, interpolation=Interpolation.PAIR)
+    asked = everything[everything.split.eq("test") & everything.interpolation.eq("pair")]
+    assert 0 < len(found) < len(everything)
+    pd.testing.assert_frame_equal(found, asked.reset_index(drop=True))
 
 
 def test_a_missing_table_is_said(tmp_path):

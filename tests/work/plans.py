@@ -12,7 +12,7 @@ import torch
 
 from raysweep.plan.identity import data_config
 from raysweep.plan.plan import Desired, desired, done, finished, todo
-from raysweep.plan.record import record_sweep
+from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
 from raysweep.store.results import ResultStore

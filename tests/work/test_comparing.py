@@ -23,7 +23,7 @@ from tests.work.plans import BASE, carry_out, compare_all
 METHODS = ("weight_matching", "activation_matching")
 KINDS = {"kinds": ["direct", "via", "joint"], "subdivisions": 6, "alphas": 5, "splits": ["test"]}
 SAME = ("kind", "interpolation", "statistics", "networks", "alignments")
-TRAIN = {**BASE, "model": ["mlp", "lenet"], "width": 4, "replicates": 3}
+TRAIN = {**BASE, "model": ["mlp", "lenet"], "width": 4, "replicates": 3, "epochs": 1}
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ PASSES = """
 import resource, sys, torch
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
+from raysweep.training.optimiser import adam, adamw, rmsprop, sgd
 from raysweep.work.device import keep_freed_memory, make_deterministic
 
 make_deterministic(1)
@@ -24,6 +25,10 @@ with torch.no_grad():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         model(images)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+model(images[:2]).sum().backward()
+for make in (sgd, adam, adamw, rmsprop):
+    given = {"nesterov": False} if make == sgd else {}
+    make(model.parameters(), learning_rate=0.1, momentum=0.9, weight_decay=0.1, **given).step()
 assert torch.are_deterministic_algorithms_enabled()
 assert "torch._dynamo" not in sys.modules, "the compiler takes two seconds to import"
 """

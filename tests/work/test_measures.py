@@ -13,7 +13,7 @@ from raysweep.commands.status import status_lines
 from raysweep.commands.verify import problems
 from raysweep.errors import UserError
 from raysweep.plan.plan import desired, done, todo
-from raysweep.plan.record import record_sweep
+from raysweep.plan.recording import record_sweep
 from raysweep.registry import Entry
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore

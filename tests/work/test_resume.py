@@ -8,7 +8,7 @@ import pytest
 
 from raysweep.cluster.run import import_networks
 from raysweep.plan.plan import desired, done
-from raysweep.plan.record import record_sweep
+from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check

@@ -10,7 +10,7 @@ from raysweep.cluster.run import run_sweep
 from raysweep.commands.gc import UNKNOWN, garbage
 from raysweep.commands.verify import problems
 from raysweep.plan.plan import desired, done, todo
-from raysweep.plan.record import record_sweep
+from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.resume_points import ResumePoints

@@ -42,7 +42,7 @@ def config(name):
 def planned(name):
     train = {**BASE, "model": f"tests.networks:{name}", "epochs": 1}
     align = {"methods": ["weight_matching", "activation_matching"], "activation_matching": {"examples": 500}}
-    compare = {"kinds": ["unaligned", "direct"]}
+    compare = {"kinds": ["unaligned", "direct"], "alphas": 5}
     return desired(
         check("test", {"name": "s", "train": train, "prune": PRUNE, "align": align, "compare": compare})
     )
