@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Container, Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from raysweep.tables.publishing import publish_tables
 from raysweep.tables.schemas import read_table
 
 if TYPE_CHECKING:
+    from raysweep.cluster.tile_source import Landed
     from raysweep.work.inputs import TrialTask
     from raysweep.work.tile import Tile
 
@@ -251,12 +252,14 @@ class _Run:
     def seconds(self) -> float:
         return self._frontier.seconds(lambda job: self._sizing.seconds(_kind(job)))
 
-    def take(self, workers: int, before: str | None, used: Container[str | None]) -> "Tile | None":
+    def take(
+        self, workers: int, lap: float, before: str | None, used: Container[str | None]
+    ) -> "Tile | None":
         from raysweep.work.tile import Tile
 
         def size_of(job: AlignmentJob | BarrierJob) -> int:
             at_once = self._sections.alignments_at_once if isinstance(job, AlignmentJob) else 1
-            return self._sizing.size(_kind(job), self._frontier.ready, workers, at_once)
+            return self._sizing.size(_kind(job), self._frontier.ready, workers, lap, at_once)
 
         jobs = self._frontier.take(size_of, before, used)
         if not jobs:
@@ -266,10 +269,11 @@ class _Run:
         trials = {trial_id: self._wanted.trials[trial_id] for trial_id in networks}
         return Tile(jobs, trials, self._objects(found))
 
-    def landed(self, tile: "Tile", name: str, seconds: float) -> None:
-        self._sizing.record(_kind(tile.jobs[0]), len(tile.jobs), seconds)
-        if tile.what == "alignment":
-            self._frontier.aligned(tile.ids, name)
+    def landed(self, tiles: "Sequence[Landed]") -> None:
+        for each in tiles:
+            self._sizing.record(_kind(each.tile.jobs[0]), len(each.tile.jobs), each.seconds)
+        aligned = [each for each in tiles if each.tile.what == "alignment"]
+        self._frontier.aligned({key: each.name for each in aligned for key in each.tile.ids})
 
     def _objects(self, alignments: Iterable[str]) -> dict[str, str]:
         return {alignment: self._frontier.objects[alignment] for alignment in alignments}

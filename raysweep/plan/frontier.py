@@ -1,7 +1,7 @@
 """The frontier of a run: the work that is left, and the part of it whose inputs are there."""
 
 import heapq
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 
@@ -42,11 +42,10 @@ class Frontier:
         """A level of a trial, with all its checkpoints, can be read."""
         self._arrived([(trial_id, level)])
 
-    def aligned(self, alignment_ids: Iterable[str], name: str) -> None:
-        """These alignments can be read from the object of this name."""
-        found = list(alignment_ids)
-        self.objects.update(dict.fromkeys(found, name))
-        self._arrived(found)
+    def aligned(self, objects: Mapping[str, str]) -> None:
+        """These alignments can be read from the objects of these names."""
+        self.objects.update(objects)
+        self._arrived([*objects])
 
     @property
     def ready(self) -> int:

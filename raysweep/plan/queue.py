@@ -4,9 +4,9 @@ There may be ten million of them, so none is an object of Python's before it is 
 inputs is noted at one of them alone; when that arrives, the job is noted at another one, or it is ready.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ Job = AlignmentJob | BarrierJob
 WAITING, READY, TAKEN = range(3)
 PLACED_BY = 3  # networks of a job, at most, that determine its position
 AT_ONCE = 2**16  # jobs that are looked at together
+AHEAD = 64  # jobs of a setting that are found together, because one alone takes as long
 
 
 class Jobs(Protocol):
@@ -38,13 +39,17 @@ class Jobs(Protocol):
 
 @dataclass
 class _Setting:
-    """The positions of a setting's jobs in a queue: from `start` to `end`, and none is ready before `low`."""
+    """The positions of a setting's jobs in a queue: from `start` to `end`, and none is ready before `low`.
+
+    `ahead` are the next ready jobs, with their positions, as far as they have been found.
+    """
 
     name: str
     start: int
     end: int
     ready: int = 0
     low: int = 0
+    ahead: deque[tuple[int, Job]] = field(default_factory=deque)
 
 
 class Queue:
@@ -77,21 +82,20 @@ class Queue:
 
     def first(self, setting: str) -> Job:
         """Return the job of a setting that is handed out next."""
-        return next(self._jobs.at(self._places[self._next(self._settings[setting], 1)]))
+        return self._ahead(self._settings[setting], 1)[0][1]
 
     def take(self, setting: str, count: int) -> tuple[Job, ...]:
         """Hand out so many jobs of a setting, which has as many."""
         found = self._settings[setting]
-        positions = self._next(found, count)
-        self._states[positions] = TAKEN
-        found.low, found.ready = int(positions[-1]) + 1, found.ready - count
+        ahead = self._ahead(found, count)
+        taken = [ahead.popleft() for _ in range(count)]
+        self._states[[position for position, _ in taken]] = TAKEN
+        found.low, found.ready = taken[-1][0] + 1, found.ready - count
         self.ready[setting] = found.ready
         self.count -= count
         if not found.ready:
             del self.ready[setting]
-        places = self._places[positions]
-        jobs = dict(zip(np.sort(places).tolist(), self._jobs.at(np.sort(places)), strict=True))
-        return tuple([jobs[place] for place in places.tolist()])
+        return tuple([job for _, job in taken])
 
     def position(self, setting: str) -> int:
         """Return where the jobs of a setting begin in the order of all."""
@@ -175,10 +179,24 @@ class Queue:
         settings = list(self._settings.values())
         self.count += len(positions)
         for number, chosen in _groups(np.searchsorted(self._starts, positions, side="right") - 1, positions):
-            setting = settings[number]
+            setting, low = settings[number], int(chosen.min())
             setting.ready += len(chosen)
-            setting.low = min(setting.low, int(chosen.min()))
+            setting.low = min(setting.low, low)
+            if setting.ahead and low < setting.ahead[-1][0]:
+                setting.ahead.clear()  # and found again, because these come in between
             self.ready[setting.name] = setting.ready
+
+    def _ahead(self, setting: _Setting, count: int) -> deque[tuple[int, Job]]:
+        """The next ready jobs of a setting, `count` at least, with their positions."""
+        if len(setting.ahead) < count:
+            positions = self._next(setting, min(setting.ready, max(count, AHEAD)))
+            places = self._places[positions]
+            jobs = dict(zip(np.sort(places).tolist(), self._jobs.at(np.sort(places)), strict=True))
+            setting.ahead = deque(
+                (position, jobs[place])
+                for position, place in zip(positions.tolist(), places.tolist(), strict=True)
+            )
+        return setting.ahead
 
     def _next(self, setting: _Setting, count: int) -> np.ndarray:
         """The positions of the next jobs of a setting that are ready."""

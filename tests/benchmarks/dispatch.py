@@ -9,6 +9,7 @@ of all workers, from when the last one has its first tile until the last tile be
 """
 
 import asyncio
+import importlib
 import json
 import math
 import pickle
@@ -25,7 +26,6 @@ from unittest import mock
 import ray
 
 from raysweep.cluster.run import run_sweep
-from raysweep.cluster.tile_sizing import RATE
 from raysweep.plan.plan import Desired, Done, todo
 from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord
@@ -37,6 +37,7 @@ PROCESSES = 3  # that stand for the workers; each carries out about a thousand c
 CASES = ((24, 0.5), (24, 2.0), (1000, 2.0), (4000, 2.0), (4000, 10.0))  # workers, seconds of a job
 TILES = 12  # of each worker
 EFFICIENCY = 0.95
+RATE = 500  # tiles a second that the driver is given
 SPREAD = 0.5  # a tile takes at most this share more or less than its seconds
 
 
@@ -85,6 +86,7 @@ class _Sleepers:
         self._seconds = seconds
         self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._spans: list[tuple[int, float, float]] = []
+        importlib.import_module(Tile.__module__)  # not when the first tile arrives
 
     async def node(self) -> str:
         return str(ray.get_runtime_context().get_node_id())

@@ -86,7 +86,7 @@ def _drive(trials: int) -> None:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     with (
         tempfile.TemporaryDirectory() as root,
-        mock.patch("raysweep.cluster.trials._Trainable", Ended),
+        mock.patch("raysweep.cluster.trials.Trainable", Ended),
         mock.patch("raysweep.cluster.run.done", return_value=present),
         mock.patch("raysweep.cluster.run.publish_tables", return_value=[]),
     ):

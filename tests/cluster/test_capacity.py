@@ -13,7 +13,7 @@ from raysweep.cluster.capacity import check_needs, fitting_nodes, lacking, place
 from raysweep.cluster.nodes import check_nodes
 from raysweep.cluster.session import ray_session
 from raysweep.cluster.suspects import Suspects
-from raysweep.cluster.trials import DEATHS, _deaths, _note_start
+from raysweep.cluster.trainable import DEATHS, deaths, note_start
 from raysweep.errors import UserError
 from raysweep.plan.plan import done, todo
 from raysweep.store.files import Files
@@ -110,7 +110,7 @@ def test_a_trial_is_not_blamed_for_lost_nodes(cluster, tmp_path):
     task = TrialTask(next(iter(wanted.trials.values())), wanted.extents[next(iter(wanted.trials))], {})
     for _ in range(DEATHS + 1):
         store.note_start(task.trial.trial_id, ["run", 0, -1, -1], "a node that is lost")
-    assert [_deaths(_note_start(store, task, "run")) for _ in range(DEATHS + 1)] == list(range(DEATHS + 1))
+    assert [deaths(note_start(store, task, "run")) for _ in range(DEATHS + 1)] == list(range(DEATHS + 1))
 
 
 def test_a_node_is_avoided_as_long_as_another_one_is_not(cluster):

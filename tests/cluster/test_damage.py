@@ -85,16 +85,17 @@ def damage(monkeypatch):
             damager.level_done(trial_id, level)
             level_done(run, trial_id, level)
 
-        def hear_tile(run, tile, place, seconds):
-            if tile.what == "alignment":
-                damager.damage("alignment", place)
-            landed(run, tile, place, seconds)
+        def hear_tiles(run, tiles):
+            for each in tiles:
+                if each.tile.what == "alignment":
+                    damager.damage("alignment", each.name)
+            landed(run, tiles)
 
         def hear_turn(run, waiting):
             damager.resume_points()
             turn(run, waiting)
 
-        for name, heard in (("level_done", hear_level), ("landed", hear_tile), ("turn", hear_turn)):
+        for name, heard in (("level_done", hear_level), ("landed", hear_tiles), ("turn", hear_turn)):
             monkeypatch.setattr(_Run, name, heard)
 
     return watch

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raysweep.cluster import growth
 from raysweep.cluster import pool as pool_module
 from raysweep.cluster.capacity import living_nodes
 from raysweep.cluster.growth import MOST, WORTH, more_workers
@@ -61,8 +62,8 @@ class Backlog(Singles):
     def seconds(self):
         return 1e6 * self.ready
 
-    def take(self, workers, before, used):
-        return super().take(workers, before, used) if len(living_nodes()) > NODES else None
+    def take(self, *which):
+        return super().take(*which) if len(living_nodes()) > NODES else None
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def pairs(tmp_path):
 
 def test_nodes_are_added_for_a_backlog(pairs, cluster, tmp_path, monkeypatch):
     """By Ray's autoscaler, from none to as many as there can be; then nothing is asked for any more."""
-    monkeypatch.setattr(pool_module, "HOLD", 0.0)
+    monkeypatch.setattr(growth, "HOLD", 0.0)
     monkeypatch.setattr(pool_module, "IDLE", 0.0)
     source = Backlog(pairs)
     pool = Pool(str(tmp_path), pairs.sweep.sections, source, Hooks(), Suspects(Hooks()), may_grow=True)

@@ -1,5 +1,6 @@
 """The pool on a real Ray: an actor that dies, and a job that cannot be computed."""
 
+import math
 import time
 
 import pytest
@@ -27,11 +28,11 @@ class Jobs:
     def tiles(self):
         return -(-len(self.jobs) // 4)
 
-    def take(self, workers, before, used):
+    def take(self, workers, lap, before, used):
         jobs, self.jobs = self.jobs[:4], self.jobs[4:]
         return Tile(tuple(jobs), self.wanted.trials) if jobs else None
 
-    def landed(self, tile, place, seconds):
+    def landed(self, tiles):
         pass
 
 
@@ -111,17 +112,18 @@ class Singles(Jobs):
     def tiles(self):
         return len(self.jobs)
 
-    def take(self, workers, before, used):
+    def take(self, workers, lap, before, used):
         return Tile((self.jobs.pop(),), self.wanted.trials) if self.jobs else None
 
 
 def test_actors_that_a_lost_node_had_idle_cost_no_attempts(session, trained_sweep, monkeypatch):
     monkeypatch.setattr(pool_module, "ATTEMPTS", 2)  # so few actors would use them up
+    monkeypatch.setattr(pool_module, "IDLE", math.inf)  # none ends, however long the other one takes
     wanted, root = trained_sweep
     *jobs, last = list(wanted.alignments.values())[:3]
     source = Singles(wanted, jobs)
     pool = Pool(str(root), with_resources(wanted, workers=2), source, Hooks(), Suspects(Hooks()))
-    while pool.busy:
+    while pool.busy or any(worker.starting for worker in pool._workers):
         pool.turn(1.0)
     actors = [worker.actor for worker in pool._workers]
     assert len(actors) == pool_module.ATTEMPTS

@@ -21,8 +21,13 @@ def arrivals(monkeypatch):
     """What the driver hears of, in order: (trial id, level) of levels, the kind of tiles."""
     heard = []
     level_done, landed = _Run.level_done, _Run.landed
+
+    def hears_of_tiles(self, tiles):
+        heard.extend(each.tile.what for each in tiles)
+        landed(self, tiles)
+
     monkeypatch.setattr(_Run, "level_done", lambda self, *a: heard.append(a) or level_done(self, *a))
-    monkeypatch.setattr(_Run, "landed", lambda self, *a: heard.append(a[0].what) or landed(self, *a))
+    monkeypatch.setattr(_Run, "landed", hears_of_tiles)
     return heard
 
 

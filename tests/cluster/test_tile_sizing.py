@@ -1,12 +1,14 @@
 """Tiles take about as long as they should, whatever a job takes."""
 
+import heapq
 import math
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.cluster.tile_sizing import FIRST, LAST, MOST, RATE, SHARES, TileSizing
+from raysweep.cluster.tile_sizing import FIRST, LAST, MOST, SHARE, SHARES, TileSizing
 
 
 def settled(job, tiles=20):
@@ -50,16 +52,49 @@ def test_tiles_become_smaller_in_the_end(job, ready, workers, more):
     assert size * job <= max(2.0, job) * 1.01
     assert size <= sizing.size("kind", ready + more, workers)
     share = -(-ready // (SHARES * workers))
-    assert size <= share or size * job <= max(0.05, workers / RATE + job)
+    assert size <= share or size * job <= max(0.05, job)
 
 
-@given(job=st.floats(1e-2, 10), workers=st.integers(1, 10_000))
-def test_one_driver_can_serve_all_workers(job, workers):
-    """So tiles are longer where there are thousands; in the end, too, but every worker has three of them."""
-    sizing = settled(job)
-    for ready in (10**7, 10 * workers * math.ceil(workers / RATE / job), workers, 1):
-        size = sizing.size("kind", ready, workers)
-        assert size * job * RATE >= workers or size >= min(MOST, -(-ready // (LAST * workers)))
+@given(job=st.floats(1e-2, 10), workers=st.integers(1, 10_000), cost=st.floats(1e-4, 1e-2))
+def test_one_driver_can_serve_all_workers(job, workers, cost):
+    """In half of its time; when few jobs are left, in all of it, unless each worker has its last tile."""
+    sizing, lap = settled(job), workers * cost
+    for ready in (10**8, 10 * workers * math.ceil(lap / job), workers, 1):
+        size = sizing.size("kind", ready, workers, lap)
+        least = lap / SHARE if ready >= LAST * workers * math.ceil(lap / SHARE / job) else lap
+        assert size * job >= least * 0.999 or size >= min(MOST, -(-ready // workers))
+
+
+def share_at_tiles(workers, job, jobs, cost):
+    """Of the workers' time until the last tile begins, if a driver serves them one after the other.
+
+    Sending a tile and receiving it takes `cost` seconds of the driver. Workers hold two tiles; tiles take up
+    to half more or less than their jobs should.
+    """
+    sizing, chance, now = TileSizing(2.0), random.Random(0), 0.0
+    free, begun, worked = [0.0] * workers, 0.0, []
+    arriving = [(0.0, worker, 0, 1.0) for _ in range(2) for worker in range(workers)]
+    while jobs:
+        arrival, worker, done, seconds = heapq.heappop(arriving)
+        now = max(now, arrival) + cost
+        if done:
+            sizing.record("kind", done, seconds)
+        size = min(jobs, sizing.size("kind", jobs, workers, workers * cost))
+        begun, seconds = max(now, free[worker]), size * job * chance.uniform(0.5, 1.5)
+        worked.append((begun, seconds))
+        free[worker] = begun + seconds
+        heapq.heappush(arriving, (free[worker], worker, size, seconds))
+        jobs -= size
+    last = max(began for began, _ in worked)
+    return sum(min(seconds, last - began) for began, seconds in worked) / workers / last
+
+
+@pytest.mark.parametrize(("workers", "job"), [(8, 0.01), (100, 1.0), (1000, 2.0), (1000, 0.05)])
+def test_workers_are_busy_though_one_driver_serves_all(workers, job):
+    """For forty times as long as the driver takes to serve all once, or as a job takes; to the end."""
+    cost = 1e-3
+    jobs = math.ceil(40 * workers * max(workers * cost / job, 1))
+    assert share_at_tiles(workers, job, jobs, cost) > 0.9
 
 
 def test_a_worker_that_does_several_jobs_at_once_gets_as_many():

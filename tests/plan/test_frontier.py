@@ -63,7 +63,7 @@ def carry_out(wanted, frontier, chance, lost=()):
             case "land":
                 ids = [job.alignment_id for job in aligning.pop()]
                 here.update(ids)
-                frontier.aligned(ids, "object")
+                frontier.aligned(dict.fromkeys(ids, "object"))
 
 
 @pytest.mark.parametrize("seed", range(5))
