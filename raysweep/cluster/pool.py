@@ -230,9 +230,8 @@ class Pool:
             else:
                 self._failed(flight, isinstance(cause, OSError), result)
             return None
-        if isinstance(
-            result, ray.exceptions.RayError
-        ):  # the actor died, was killed for memory, or fits nowhere
+        if isinstance(result, ray.exceptions.RayError):
+            # The actor died, was killed for memory, or fits nowhere.
             self._drop_lost(flight.worker)
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
             self._failed(flight, True, hung if flight.hangs else result)

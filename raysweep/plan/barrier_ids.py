@@ -4,7 +4,7 @@ The id of a barrier is the digest of a list: what is compared and how, its netwo
 path, and the applied permutations. The canonical text of each part is made once and used again and again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import repeat
@@ -31,17 +31,19 @@ def barrier_ids(how: str, count: int, numbers: np.ndarray, known: Texts) -> np.n
     `numbers` has a row for each: the numbers of its networks, of the permutations that are applied to them,
     of the reference, and of the networks on the path.
     """
-    parts = [numbers[start : start + AT_ONCE] for start in range(0, len(numbers), AT_ONCE)]
-    found = [_digests(_texts(how, count, some, known)) for some in parts]
-    return np.concatenate([np.empty(0, PACKED), *found])
+    return _ids(numbers, lambda some: _texts(how, count, some, known))
 
 
 def measurement_ids(measure: Measure, barriers: np.ndarray) -> np.ndarray:
     """Return the ids of the measurements of barriers, given the barriers' ids."""
-    parts = [barriers[start : start + AT_ONCE] for start in range(0, len(barriers), AT_ONCE)]
     head = measure.how[:-1]
-    found = [_digests(f'{head},"{each}"]'.encode() for each in texts(some)) for some in parts]
-    return np.concatenate([np.empty(0, PACKED), *found])
+    return _ids(barriers, lambda some: (f'{head},"{each}"]'.encode() for each in texts(some)))
+
+
+def _ids(rows: np.ndarray, identities: Callable[[np.ndarray], Iterable[bytes]]) -> np.ndarray:
+    """Return the ids of rows, given the identities of some of them."""
+    parts = (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
+    return np.concatenate([np.empty(0, PACKED), *(_digests(identities(some)) for some in parts)])
 
 
 def _texts(how: str, count: int, numbers: np.ndarray, known: Texts) -> Iterator[bytes]:

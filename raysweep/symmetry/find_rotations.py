@@ -21,9 +21,7 @@ from raysweep.symmetry.structure import Structure
 MIXED = 8  # units of a block, in a rotation that is tried; with permutations it generates all others
 TURNED = 24  # units, at least, in the rotations that are tried with the same weights
 ENTRIES, MOST = 4096, 16  # of the inputs that are drawn, at least, unless these are so many examples
-SEEN = (
-    32  # units times examples, at least, in which a rotation is tried: all of a few may be active in a ReLU
-)
+SEEN = 32  # units times examples, at least, that are tried: all of a few may be active in a ReLU
 EQUATIONS = 2  # at least so many, of random weights, for each unknown exponent of a scaling
 
 
