@@ -8,6 +8,7 @@ os.environ.setdefault("RAYSWEEP_CACHE", str(Path(tempfile.gettempdir()) / f"rays
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of BLAS: its threads spin while they wait for each other
 import pytest
+import ray
 import torch
 import yaml
 from xdist.scheduler import LoadScopeScheduling
@@ -95,6 +96,17 @@ def settings(**changes) -> Hyperparameters:
         "data_seed": 0,
     }
     return Hyperparameters(**{**chosen, **changes})
+
+
+@pytest.fixture(autouse=True)
+def _fast_tests_start_no_ray(request, monkeypatch):
+    """Refuse Ray to a fast test, whose sweep was meant to be done before."""
+    if request.node.get_closest_marker("fast"):
+        monkeypatch.setattr(ray, "init", _refuse)
+
+
+def _refuse(*arguments, **options):
+    raise AssertionError("this test starts Ray: mark it slow, or let it find its work done")
 
 
 @pytest.fixture(scope="session")
