@@ -37,7 +37,7 @@ def check_nodes(files: Files) -> None:
     if len(nodes) == 1:
         return
     token = f"tmp/{uuid.uuid4().hex}"
-    files.put(token, b"")
+    files.put(token, b"seen?")
     try:
         answers, silent = _answers(nodes, files.root, token)
     finally:

@@ -98,7 +98,7 @@ class Done:
     objects that have other bits now, whose names these are. The trials in `diverged` have
     unfinished levels that never will be. `rows` are the committed rows by kind: only those that fit what is
     stored now count as done. Of the alignments and barriers in `unfit` there are only others,
-    or of measures of them.
+    or of measures of them. `published` is the version of the tables' manifest before anything was looked up.
     """
 
     records: dict[tuple[str, int], LevelRecord]
@@ -110,6 +110,7 @@ class Done:
     rows: dict[str, Rows] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
     outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    published: str | None = None
 
     def has(self, networks: Iterable[Network]) -> bool:
         """Whether these checkpoints can be read."""
@@ -215,8 +216,14 @@ def _desired(sweep: Sweep) -> Desired:
     )
 
 
+def manifest_name(sweep: str) -> str:
+    """Return the name of the object that says what the tables of a sweep were made from."""
+    return f"sweeps/{sweep}/published.json"
+
+
 def done(wanted: Desired, files: Files) -> Done:
     """Return what the store already holds of a sweep."""
+    published = files.version(manifest_name(wanted.sweep.name))
     records, stale = finished_levels(TrialStore(files), wanted.sweep.name, wanted.extents)
     rows = fitting_rows(ResultStore(files), records | stale)
     outdated = outdated_levels(records | stale, rows)
@@ -237,6 +244,7 @@ def done(wanted: Desired, files: Files) -> Done:
         rows,
         frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers) | measured,
         outdated,
+        published,
     )
 
 

@@ -1,45 +1,64 @@
-"""Backends, which hold objects: a local directory, or a bucket through pyarrow's filesystems."""
+"""Backends, which hold objects: a local directory, or a bucket through obstore."""
 
 import contextlib
 import os
 import re
 import uuid
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
-from urllib.parse import urlparse
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-import pyarrow as pa
-from pyarrow import fs
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import GCSStore
 
 from raysweep.choices import choose
 from raysweep.errors import UserError
+from raysweep.store.clients import gs_store, s3_store
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutMode
+
+Answer = TypeVar("Answer")
 
 SCHEMES = ("s3", "gs")
 EXPECTED = f"expected a directory, or {' or '.join(f'{s}://bucket/prefix' for s in SCHEMES)}"
-S3_SECONDS = 60  # how long a request may remain unanswered
-GS_SECONDS = 300  # how long a failing request is repeated
-S3_ATTEMPTS = 8  # attempts of a request that fails with status 503, a timeout or a lost connection
 AT_ONCE = 100  # requests to object storage at a time, where one takes tens of milliseconds
-READS = 4  # attempts to read an object that changes while it is read
-REMOVED = ("NO_SUCH_KEY", "RESOURCE_NOT_FOUND")  # in Arrow's error when an object is removed during a read
-NO_ROOM = "Failed to flush response stream"  # Arrow's error when an answer is longer than the object was
+READS = 4  # attempts to read what changes while it is read
 NO_LINKS = "raysweep follows no links to folders below a root; link to the root itself instead"
-MULTIPART = 10 * 2**20  # bytes from which on Arrow writes an object in several requests
+PART, PARTS_AT_ONCE = 5 * 2**20, 4  # larger objects are written in parts of so many bytes
+PAGE = 1000  # names in the answer to a listing
+DETAILS = "\n\nDebug source:"  # begins the second part of obstore's messages
+CUT = "request or response body error"  # obstore's message for half an answer
+NO_CONDITIONS = "501 Not Implemented"  # what storage answers that knows no conditional writes
 
 
 class Stamp(NamedTuple):
-    """An object's size in bytes, and the time of its last write in nanoseconds since 1970."""
+    """An object's size in bytes, the time of its last write in nanoseconds since 1970, and its ETag.
+
+    Object storage knows the time of a write to the second. Only there an object has an ETag.
+    """
 
     size: int
     modified: int
+    etag: str = ""
 
 
 class Backend(Protocol):
     """Whole objects by name. A write replaces an object atomically or not at all."""
 
-    def put(self, name: str, content: bytes) -> None: ...
+    def put(self, name: str, content: bytes) -> str:
+        """Write an object, and return its ETag."""
+        ...
+
+    def version(self, name: str) -> str | None:
+        """Return what `swap` compares; None where there is no such object."""
+        ...
+
+    def swap(self, name: str, content: bytes, version: str | None) -> bool:
+        """Write an object if it still has this version; returns whether it had."""
+        ...
 
     def get(self, name: str, limit: int) -> bytes | None:
         """Return an object, or None when it is larger than `limit` bytes. Raises `FileNotFoundError`."""
@@ -68,7 +87,7 @@ class Directory:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"root {root!r}: is a file; {EXPECTED}")
 
-    def put(self, name: str, content: bytes) -> None:
+    def put(self, name: str, content: bytes) -> str:
         """Write a temporary file in `tmp/`, then rename it to its final name."""
         target = self._at(name)
         temporary = self.path / "tmp" / uuid.uuid4().hex
@@ -83,6 +102,14 @@ class Directory:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+        return ""
+
+    def version(self, name: str) -> None:
+        """Nothing is compared in a directory, where locks keep other writers away."""
+
+    def swap(self, name: str, content: bytes, version: str | None) -> bool:
+        self.put(name, content)
+        return True
 
     def get(self, name: str, limit: int) -> bytes | None:
         with self._at(name).open("rb") as file:
@@ -124,86 +151,107 @@ class Directory:
 
 
 class Bucket:
-    """A prefix in object storage; credentials and endpoints come from the usual environment variables."""
+    """A prefix in object storage. Whatever fails raises `OSError`, after some attempts."""
 
     def __init__(self, root: str) -> None:
-        scheme, _, prefix = root.partition("://")
-        self._system = choose("scheme", scheme, {"s3": _s3, "gs": _gs})()
-        self._base = prefix.rstrip("/")
-
-    def put(self, name: str, content: bytes) -> None:
-        """Write in one request, or write a temporary object and copy it to its final name.
-
-        Arrow writes large objects in parts. A stream that is closed after an error, even by its destructor,
-        publishes the parts that it has written, so it must never write under a final name.
-        """
-        if len(content) < MULTIPART:
-            self._write(name, content)
-            return
-        temporary = f"tmp/{uuid.uuid4().hex}"
+        """Raises `UserError` for a prefix that is none, and for credentials that cannot be read."""
+        scheme, _, where = root.partition("://")
+        bucket, _, prefix = where.rstrip("/").partition("/")
+        connect = choose("scheme", scheme, {"s3": s3_store, "gs": gs_store})
         try:
-            self._write(temporary, content)
-            self._system.copy_file(self._at(temporary), self._at(name))
-        finally:
-            with contextlib.suppress(OSError):  # an error above is the more informative one
-                self.delete(temporary)
+            self._store = connect(bucket, prefix)
+        except (BaseError, ValueError) as error:
+            raise UserError(f"root {root!r}: {_line(error)}") from error
+
+    def put(self, name: str, content: bytes) -> str:
+        """Write in one request, or in parts, which appear as one object when the last has arrived."""
+        parts = partial(self._store.put, chunk_size=PART, max_concurrency=PARTS_AT_ONCE)
+        return _answer(name, lambda: parts(_at(name), content))["e_tag"] or ""
+
+    def swap(self, name: str, content: bytes, version: str | None) -> bool:
+        """Write on a condition; storage that refuses conditions, or ignores them, writes without."""
+        expected: PutMode = "create" if version is None else {"e_tag": version, "version": version}
+        try:
+            _answer(name, lambda: self._store.put(_at(name), content, mode=expected))
+        except OSError as error:
+            if isinstance(error.__cause__, AlreadyExistsError | PreconditionError):
+                return False
+            if NO_CONDITIONS not in str(error):
+                raise
+            self.put(name, content)
+        return True
+
+    def version(self, name: str) -> str | None:
+        """Return the ETag, or in Google storage the generation."""
+        found = self._head(name)
+        return found and (found["version"] if isinstance(self._store, GCSStore) else found["e_tag"])
 
     def get(self, name: str, limit: int) -> bytes | None:
-        """Return an object, or None when it is larger than `limit` bytes. Raises `FileNotFoundError`.
+        def whole() -> bytes | None:
+            found = self._store.get(_at(name))
+            return None if found.meta["size"] > limit else bytes(found.bytes())
 
-        Arrow first requests the size, then that many bytes. When another process replaces the object between
-        the two requests, the result may be truncated, which the object's checksum reveals. An object that is
-        removed in between raises `FileNotFoundError`, like one that never existed.
-        """
-        for _ in range(READS - 1):
-            try:
-                return self._read(name, limit)
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                gone = any(sign in str(error) for sign in REMOVED)
-                if gone or (NO_ROOM in str(error) and not self.exists(name)):
-                    raise FileNotFoundError(self._at(name)) from error
-                if NO_ROOM not in str(error):
-                    raise
-        return self._read(name, limit)
-
-    def _read(self, name: str, limit: int) -> bytes | None:
-        with self._system.open_input_file(self._at(name)) as file:
-            return None if file.size() > limit else file.read()
+        return _answer(name, whole)
 
     def delete(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            self._system.delete_file(self._at(name))
+            _answer(name, lambda: self._store.delete(_at(name)))
 
     def exists(self, name: str) -> bool:
-        return bool(self._system.get_file_info(self._at(name)).type == fs.FileType.File)
+        return self._head(name) is not None
 
     def stamps_of(self, names: Sequence[str]) -> dict[str, Stamp]:
-        """Ask for all at once; Arrow sends as many requests at a time as it has threads."""
-        infos = self._system.get_file_info([self._at(name) for name in names])
-        return {
-            name: Stamp(info.size, info.mtime_ns or 0)
-            for name, info in zip(names, infos, strict=True)
-            if info.type == fs.FileType.File
-        }
+        with ThreadPoolExecutor(AT_ONCE, "storage") as pool:
+            found = zip(names, pool.map(self._head, names), strict=True)
+            return {name: _stamp(meta) for name, meta in found if meta}
 
     def stamps(self, folder: str) -> dict[str, Stamp]:
-        selector = fs.FileSelector(self._at(folder), allow_not_found=True, recursive=True)
-        return {
-            info.path.removeprefix(f"{self._base}/"): Stamp(info.size, info.mtime_ns or 0)
-            for info in self._system.get_file_info(selector)
-            if info.type == fs.FileType.File
-        }
+        """Empty objects are left out: other tools mark folders with them, and raysweep writes none."""
 
-    def _write(self, name: str, content: bytes) -> None:
-        with self._system.open_output_stream(self._at(name)) as stream:
-            stream.write(content)
+        def whole() -> dict[str, Stamp]:
+            pages = self._store.list(_at(folder) or None, chunk_size=PAGE)
+            return {meta["path"]: _stamp(meta) for page in pages for meta in page if meta["size"]}
 
-    def _at(self, name: str) -> str:
-        if name.startswith("/") or ".." in name.split("/"):
-            raise ValueError(f"{name!r} leaves the root")
-        return f"{self._base}/{name}"
+        return _answer(folder, whole)
+
+    def _head(self, name: str) -> "ObjectMeta | None":
+        with contextlib.suppress(FileNotFoundError):
+            return _answer(name, lambda: self._store.head(_at(name)))
+        return None
+
+
+def _at(name: str) -> str:
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError(f"{name!r} leaves the root")
+    return name
+
+
+def _stamp(meta: "ObjectMeta") -> Stamp:
+    """Return a stamp. Some listings have times in more detail than what is said of a single object."""
+    seconds = int(meta["last_modified"].timestamp())
+    return Stamp(meta["size"], seconds * 10**9, meta["e_tag"] or "")
+
+
+def _answer(name: str, request: Callable[[], Answer]) -> Answer:
+    """Return the answer to a request. What the storage refuses is an `OSError` of one line.
+
+    Where an answer is cut, obstore repeats the request for the content of an object alone: not for a listing,
+    nor where the answer says why something is refused.
+    """
+    for left in reversed(range(READS)):
+        try:
+            return request()
+        except (BaseError, FileNotFoundError) as error:
+            if CUT in str(error) and left:
+                continue
+            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else OSError
+            raise kind(f"{name}: {_line(error)}") from error
+    raise AssertionError  # the last attempt returns or raises
+
+
+def _line(error: Exception) -> str:
+    """Return what obstore says of an error, without details and in one line."""
+    return " ".join(str(error).partition(DETAILS)[0].split())
 
 
 def _below(folder: str, name: str) -> Iterator[tuple[str, Stamp]]:
@@ -221,28 +269,6 @@ def _below(folder: str, name: str) -> Iterator[tuple[str, Stamp]]:
                 elif entry.is_file():
                     found = entry.stat()
                     yield prefix + entry.name, Stamp(found.st_size, found.st_mtime_ns)
-
-
-def _s3() -> fs.S3FileSystem:
-    pa.set_io_thread_count(max(AT_ONCE, pa.io_thread_count()))  # Arrow opens as many connections
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    where = urlparse(endpoint) if endpoint else None
-    return fs.S3FileSystem(
-        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-        scheme=where.scheme if where else None,
-        endpoint_override=where.netloc if where else None,
-        allow_delayed_open=True,  # writes a small object in one request
-        background_writes=False,  # raises an error in the write that caused it
-        request_timeout=S3_SECONDS,
-        connect_timeout=10,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=S3_ATTEMPTS),
-    )
-
-
-def _gs() -> fs.GcsFileSystem:
-    """Connect to Google's endpoint, or to the emulator that STORAGE_EMULATOR_HOST names."""
-    emulated = "STORAGE_EMULATOR_HOST" in os.environ
-    return fs.GcsFileSystem(anonymous=emulated, retry_time_limit=timedelta(seconds=GS_SECONDS))
 
 
 def backend_of(root: str) -> Backend:

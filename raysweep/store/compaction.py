@@ -50,9 +50,9 @@ def _compact(files: Files, results: ResultStore, kind: str) -> None:
 
 
 def _stamps(index: Index) -> dict[str, Stamp]:
-    """The sizes and times of all objects, in the order of their names."""
-    columns = (index.objects.column(name).to_pylist() for name in ("object", "size", "modified"))
-    return {name: Stamp(size, modified) for name, size, modified in zip(*columns, strict=True)}
+    """The stamps of all objects, in the order of their names."""
+    columns = (index.objects.column(name).to_pylist() for name in ("object", *Stamp._fields))
+    return {name: Stamp(*stamp) for name, *stamp in zip(*columns, strict=True)}
 
 
 def _shared(index: Index) -> dict[str, set[tuple[str, str | None]]]:

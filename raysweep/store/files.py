@@ -46,20 +46,38 @@ class Files:
         """Return the full path of an object, for messages."""
         return f"{self.root}/{name}"
 
-    def check_writable(self) -> None:
-        """Write, read and remove an object. Raises `UserError` when that fails."""
+    def check_writable(self) -> bool:
+        """Write, read and remove an object. Raises `UserError` when that fails.
+
+        Returns whether the storage has conditional writes (`swap`), or needs none because it has locks.
+        """
         name, content = f"tmp/{uuid.uuid4().hex}", b"raysweep was here"
         try:
             self.put(name, content)
             if self.get(name) != content:
                 raise UserError(f"root {self.root} does not give back what is written to it")
+            compares = self.directory is not None or not self._backend.swap(name, content, None)
             self.delete(name)
         except OSError as error:
             raise UserError(f"root {self.root} cannot be written: {error.strerror or error}") from error
+        return compares
 
-    def put(self, name: str, content: bytes) -> None:
-        """Write an object, atomically replacing any object of this name."""
-        self._backend.put(name, content)
+    def put(self, name: str, content: bytes) -> str:
+        """Write an object, atomically replacing any object of this name, and return its ETag."""
+        return self._backend.put(name, content)
+
+    def version(self, name: str) -> str | None:
+        """Return what `swap` compares; None for an object that does not exist, and under a local root."""
+        return self._backend.version(name)
+
+    def swap(self, name: str, content: bytes, version: str | None) -> bool:
+        """Write an object if it still has this version, and return whether it is written.
+
+        None stands for an object that does not exist. Nothing is compared under a local root, where locks
+        keep other writers away, and in storage that has no conditional writes. Where the answer to a write
+        was lost and it is repeated, the content tells that the first attempt succeeded.
+        """
+        return self._backend.swap(name, content, version) or self.holds(name, content)
 
     def get(self, name: str) -> bytes:
         """Return an object. Raises `FileNotFoundError`, and `CorruptObject` when it is too large to read."""

@@ -1,7 +1,8 @@
 """The index of committed results: which object holds which rows, so that a plan need not read every object.
 
-The objects are the truth. The index records each object with its size and time of writing. An object whose
-listing differs from its record is read again, and a reader that finds a damaged object discards the index.
+The objects are the truth. The index records each object with its stamp: size, time of writing and ETag. An
+object whose listing differs from its record is read again, and a reader that finds a damaged object discards
+the index.
 Types with 64-bit offsets hold any number of rows.
 """
 
@@ -28,14 +29,16 @@ _SCHEMA = pa.schema(
         ("object", _TEXT),
         ("size", pa.int64()),
         ("modified", pa.int64()),
+        ("etag", _TEXT),
         ("ids", pa.large_list(_TEXT)),
         ("splits", pa.large_list(_TEXT)),
         ("inputs", pa.large_list(pa.large_list(pa.int64()))),
         ("digests", pa.large_list(pa.int64())),
     ]
 )
-_OF_ENTRY = list(_SCHEMA)[3:]
-_OF_OBJECT = _SCHEMA.names[:5]
+_OF_STAMP = _SCHEMA.names[:4]
+_OF_ENTRY = list(_SCHEMA)[4:]
+_OF_OBJECT = _SCHEMA.names[:6]
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ class Index:
     """What the committed objects of a kind hold.
 
     `slices` yields some columns of a row for each object, in the order of their names, a slice at a time:
-    `object`, `size`, `modified`, and the `ids` and `splits` of its rows in their order, with their `inputs`
-    and `digests` as in `Entry`.
+    `object`, `size`, `modified`, `etag`, and the `ids` and `splits` of its rows in their order, with their
+    `inputs` and `digests` as in `Entry`.
     """
 
     slices: Callable[[list[str]], Iterator[pa.Table]]
@@ -177,7 +180,7 @@ def _listed(files: Files, kind: str) -> tuple[dict[str, Stamp], pq.ParquetFile |
     for _ in range(READS):
         stamps = files.stamps(f"results/{kind}")
         stored = _stored(files, kind)
-        known = stored.read(["object", "size", "modified"]).to_pydict() if stored else {"object": []}
+        known = stored.read(_OF_STAMP).to_pydict() if stored else {"object": []}
         gone = not stamps.keys() >= set(known["object"])
         if not gone:
             break
@@ -211,6 +214,7 @@ def table_of_entries(entries: list[tuple[str, Stamp, Entry]]) -> pa.Table:
             pa.array([name for name, _, _ in entries], _TEXT),
             pa.array([stamp.size for _, stamp, _ in entries], pa.int64()),
             pa.array([stamp.modified for _, stamp, _ in entries], pa.int64()),
+            pa.array([stamp.etag for _, stamp, _ in entries], _TEXT),
             *(_lists(field, [getattr(entry, field.name) for _, _, entry in entries]) for field in _OF_ENTRY),
         ],
         schema=_SCHEMA,

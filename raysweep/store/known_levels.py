@@ -1,8 +1,8 @@
 """The records of a sweep's finished levels, kept together so that they need not be read one by one.
 
-index/levels/<sweep>    one object: each record with the size and the time of writing of its own object
+index/levels/<sweep>    one object: each record with the stamp (size, time of writing, ETag) of its own object
 
-The records are the truth. One whose object has another size or time by now is read again. Under a local root,
+The records are the truth. One whose object has another stamp by now is read again. Under a local root,
 where reading is fast, nothing is kept.
 """
 
@@ -20,7 +20,13 @@ MOST_UNKNOWN = 1000  # so many records are read every time rather than added to 
 OBJECTS = 10  # of a level, up to which listing all takes less time than asking for each record
 LISTED = b"listed"  # in the metadata of what is kept: how many objects there were
 _SCHEMA = pa.schema(
-    [("name", pa.string()), ("size", pa.int64()), ("modified", pa.int64()), ("content", pa.large_binary())]
+    [
+        ("name", pa.string()),
+        ("size", pa.int64()),
+        ("modified", pa.int64()),
+        ("etag", pa.string()),
+        ("content", pa.large_binary()),
+    ]
 )
 _Kept = dict[str, tuple[Stamp, bytes]]
 Read = Callable[[str], bytes | None]
@@ -58,14 +64,13 @@ def _stored(files: Files, sweep: str) -> tuple[_Kept, int]:
     except (FileNotFoundError, CorruptObject, pa.ArrowException, KeyError, ValueError):
         return {}, 0
     rows = zip(*columns, strict=True)
-    return {name: (Stamp(size, modified), content) for name, size, modified, content in rows}, listed
+    return {name: (Stamp(*stamp), content) for name, *stamp, content in rows}, listed
 
 
 def _store(files: Files, sweep: str, kept: _Kept, listed: int) -> None:
     """Keep records, except under a root that can only be read."""
     stamps, contents = zip(*kept.values(), strict=True)
-    sizes, times = zip(*stamps, strict=True)
-    columns = (list(kept), sizes, times, contents)
+    columns = (list(kept), *zip(*stamps, strict=True), contents)
     sink = pa.BufferOutputStream()
     arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
     schema = _SCHEMA.with_metadata({LISTED: str(listed)})

@@ -1,7 +1,8 @@
 """Locks of a local root, which the system releases even when their process is killed.
 
 Object storage has no locks, but leases (`raysweep.store.lease`), which expire. Two drivers may work on one
-sweep there at once, and because every result has one name and one content, the tables are still right.
+sweep there at once: every result has one name and one content, and who publishes the tables while the other
+does looks again (`raysweep.tables.publication`).
 """
 
 import contextlib

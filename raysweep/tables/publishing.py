@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 from raysweep.digest import digest
 from raysweep.plan.identity import AgreementJob
 from raysweep.plan.plan import Desired, Done, done
-from raysweep.store.backends import READS
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.ids import Ids
 from raysweep.store.parquet import table_of
@@ -34,6 +33,7 @@ from raysweep.version import code_digest
 
 SLICE = 10_000  # rows that are made at once
 MANY = 500_000  # rows: of more, a bucket is sorted in parts
+ROUNDS = 8  # of a publication that others interrupt by theirs, or by merging what it reads
 
 Item = TypeVar("Item")
 
@@ -44,18 +44,26 @@ def publish_tables(
     """Publish all tables of a sweep.
 
     Returns a failure for each result that turned out to be damaged; the next run computes these again. Where
-    another driver merges objects of results meanwhile, the tables are made from the merged ones.
+    another driver has published since `present` was looked up, or merges objects of results meanwhile, the
+    tables are made again from what is done by then. So when all drivers of a sweep have ended, its tables
+    have what any of them has done.
     """
-    for _ in range(READS - 1):
-        try:
-            return _publish(files, wanted, present, failures)
-        except FileNotFoundError:
-            present = done(wanted, files)
-    return _publish(files, wanted, present, failures)
+    for _ in range(ROUNDS - 1):
+        with contextlib.suppress(FileNotFoundError):
+            published = _publish(files, wanted, present, failures)
+            if published.recorded:
+                return published.damaged
+        present = done(wanted, files)
+    return _publish(files, wanted, present, failures).damaged
 
 
-def _publish(files: Files, wanted: Desired, present: Done, failures: Sequence[Failure]) -> list[Failure]:
-    publication = Publication(files, wanted.sweep.name)
+class _Published(NamedTuple):
+    recorded: bool
+    damaged: list[Failure]
+
+
+def _publish(files: Files, wanted: Desired, present: Done, failures: Sequence[Failure]) -> _Published:
+    publication = Publication(files, wanted.sweep.name, present.published)
     publishing = _Publishing(files, wanted, present, publication)
     publishing.records()
     publishing.results("alignments", {"alignments": publishing.alignments, "layers": publishing.layers})
@@ -64,8 +72,7 @@ def _publish(files: Files, wanted: Desired, present: Done, failures: Sequence[Fa
     publishing.agreements()
     publishing.provenance()
     publishing.failures(failures)
-    publication.finish()
-    return publishing.damaged
+    return _Published(publication.finish(), publishing.damaged)
 
 
 class _Publishing:

@@ -1,7 +1,7 @@
 """A run with nothing to do, under a root in object storage that answers after 30 ms.
 
 Ten thousand made-up trials are stored, a hundred of each setting, which the sweep does not compare. The
-storage is a directory whose requests wait: as many of them, one after the other, as Arrow sends to S3 for the
+storage is a directory whose requests wait: as many of them, one after the other, as are sent to S3 for the
 same act. Everything from the sweep file to the answer is done in a process of its own, which nothing else has
 warmed up.
 """
@@ -49,23 +49,24 @@ class Distant(Directory):
             self.requests[act] += requests
         time.sleep(LATENCY * math.ceil(requests / at_once))
 
-    def put(self, name: str, content: bytes) -> None:
+    def put(self, name: str, content: bytes) -> str:
         self.wait("put", 1)
-        super().put(name, content)
+        return super().put(name, content)
+
+    def version(self, name: str) -> None:
+        self.wait("head", 1)
 
     def get(self, name: str, limit: int) -> bytes | None:
-        there = super().exists(name)
-        self.wait("get", 2 if there else 1)  # of the size, then of the content
+        self.wait("get", 1)
         return super().get(name, limit)
 
     def delete(self, name: str) -> None:
-        self.wait("delete", 3 if super().exists(name) else 1)
+        self.wait("delete", 1)
         super().delete(name)
 
     def exists(self, name: str) -> bool:
-        there = super().exists(name)
-        self.wait("exists", 1 if there else 2)
-        return there
+        self.wait("head", 1)
+        return super().exists(name)
 
     def stamps_of(self, names: Sequence[str]) -> dict[str, Stamp]:
         self.wait("head", len(names), at_once=AT_ONCE)

@@ -17,27 +17,31 @@ ANSWERS = {
     "forbidden": (403, "Forbidden", [], b"Invalid Host header"),
     "unauthorised": (401, "Unauthorized", [], b"You are not authenticated"),
     "broken": (500, "Internal Server Error", [], b""),
+    "unknown": (501, "Not Implemented", [], b"<Error><Code>NotImplemented</Code></Error>"),
 }
+CONDITIONS = {"if-match", "if-none-match"}
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "expect"}
 
 
 class Faults:
-    """Says which fault a request meets: the first `times` of every name, or each with a chance; counts them.
+    """Says which fault a request meets: the first `times` of every name, or each with a chance; counts both.
 
-    `kinds`: `unavailable` (503), `forbidden` (403), `broken` (500), `drop` (the connection is cut in
-    mid-upload), `hang` (no answer), `truncate` (half of the answer, and the connection is cut), `unanswered`
-    (it is done, and the connection is cut).
+    `kinds`: `unavailable` (503), `forbidden` (403), `broken` (500), `unknown` (501, to requests with a
+    condition), `drop` (the connection is cut in mid-upload), `hang` (no answer), `truncate` (half of the
+    answer, and the connection is cut), `unanswered` (it is done, and the connection is cut), `unconditional`
+    (it is done whatever its conditions are).
     """
 
     def __init__(
         self, kinds, times=None, chance=0.0, seed=0, methods=("GET", "PUT", "POST", "HEAD", "DELETE")
     ):
         self.kinds, self.times, self.chance, self.methods = kinds, times, chance, methods
-        self.injected = 0
+        self.injected = self.answered = 0
         self._random, self._seen, self._lock = random.Random(seed), {}, threading.Lock()
 
     def next(self, request):
         with self._lock:
+            self.answered += 1
             if request[0] not in self.methods:
                 return None
             if self.times is None:
@@ -54,6 +58,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self):
         fault = self.server.faults.next((self.command, self.path))
+        if fault == "unknown" and not CONDITIONS & {key.lower() for key in self.headers}:
+            fault = None
         if fault == "guarded" and self.headers.get("Authorization") != self.server.faults.authorization:
             fault = "unauthorised"
         if fault == "drop":
@@ -66,7 +72,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in ANSWERS:
             return self._answer(*ANSWERS[fault])
         backend = http.client.HTTPConnection(self.server.backend, timeout=60)
-        headers = {key: value for key, value in self.headers.items() if key.lower() not in HOP}
+        left_out = HOP | (CONDITIONS if fault == "unconditional" else set())
+        headers = {key: value for key, value in self.headers.items() if key.lower() not in left_out}
         backend.request(self.command, self.path, body, headers)
         answer = backend.getresponse()
         content = answer.read()
@@ -97,7 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(key, value)
         self.send_header("Content-Length", str(len(content) if length is None else length))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":  # whose answer has no content
+            self.wfile.write(content)
 
     def _cut(self):
         self.close_connection = True

@@ -21,7 +21,7 @@ class CountingFiles(Files):
 
     def put(self, name, content):
         self.writes[name] += 1
-        super().put(name, content)
+        return super().put(name, content)
 
 
 def barrier_rows(barrier_id, value=0.5, interpolation="pair", splits=("train", "test")):

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import threading
 
 from pyarrow import fs
 
@@ -16,6 +17,7 @@ def running_s3(bucket):
     from moto.server import ThreadedMotoServer  # takes seconds, which tests without it are spared
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    _write_in_one_step()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -29,6 +31,19 @@ def running_s3(bucket):
         yield environment
     finally:
         server.stop()
+
+
+def _write_in_one_step():
+    """Let the server check the condition of a write and write with no other write in between, like S3."""
+    from moto.s3.responses import S3Response
+
+    put, lock = S3Response.put_object, threading.Lock()
+
+    def alone(response):
+        with lock:
+            return put(response)
+
+    S3Response.put_object = alone
 
 
 @contextlib.contextmanager

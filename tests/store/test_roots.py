@@ -18,6 +18,7 @@ from tests.inside import here
         ("gs:bucket", r"did you mean gs://bucket\?"),
         ("s3:///prefix", "expected a directory, or s3://bucket/prefix"),
         ("s3://", "expected a directory"),
+        ("s3://bucket/x//y", "empty path segment"),
         ("http://bucket", "expected a directory"),
         (__file__, "is a file"),
         ("~nobody-of-this-name/runs", "nobody-of-this-name|home"),

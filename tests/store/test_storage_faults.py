@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from raysweep.store import backends
+from raysweep.store import clients
 from raysweep.store.files import CorruptObject, Files
 from tests.store.faulty import Faults, faulty_storage
 
@@ -67,8 +67,8 @@ def test_an_object_that_another_driver_replaces_or_removes_is_whole_or_absent(st
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(backends, "S3_SECONDS", 0.5)
-    monkeypatch.setattr(backends, "S3_ATTEMPTS", 2)
+    monkeypatch.setattr(clients, "SECONDS", 0.5)
+    monkeypatch.setattr(clients, "ATTEMPTS", 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,7 +87,7 @@ def test_what_always_fails_is_an_error_and_the_old_object_stays(kind, storage, m
     root = f"s3://bucket/always/{kind}"
     Files(root).put_checked("object", b"before")
     with faulty_storage(Faults([kind], times=1000)), monkeypatch.context() as hopeless:
-        hopeless.setattr(backends, "S3_ATTEMPTS", 1)  # each that hangs takes five seconds
+        hopeless.setattr(clients, "ATTEMPTS", 1)  # each that hangs takes five seconds
         files = Files(root)
         if kind != "truncate":  # an upload has hardly an answer
             for name in ("object", "new"):
