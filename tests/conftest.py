@@ -8,6 +8,7 @@ os.environ.setdefault("RAYSWEEP_CACHE", str(Path(tempfile.gettempdir()) / f"rays
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of BLAS: its threads spin while they wait for each other
 import pytest
+import ray
 import torch
 import yaml
 from xdist.scheduler import LoadScopeScheduling
@@ -39,6 +40,24 @@ SPLIT = {  # long files whose tests share no fixture of their module: any worker
     "tests/sweeps/test_sweep_files.py",
     "tests/work/test_resume.py",
 }
+WHOLE = {  # files whose tests train and compare whole sweeps in this process, or draw figures: they are slow
+    "tests/test_added_method.py",
+    "tests/analysis/test_aggregates.py",
+    "tests/analysis/test_questions.py",
+    "tests/analysis/figures/test_along_figures.py",
+    "tests/analysis/figures/test_figures.py",
+    "tests/commands/test_publishing_live.py",
+    "tests/work/test_aligning.py",
+    "tests/work/test_comparing.py",
+    "tests/work/test_measures.py",
+    "tests/work/test_monomial_methods.py",
+    "tests/work/test_orthogonal_methods.py",
+    "tests/work/test_provenance.py",
+    "tests/work/test_pruned_levels.py",
+    "tests/work/test_resuming.py",
+    "tests/work/test_shared_trials.py",
+    "tests/work/test_unusual_networks.py",
+}
 RAYS = {"machine", "cluster"}  # the fixtures that start Ray: tests that use them are slow
 # Some code that calls Ray and MLflow runs only in processes that tests start. There, too, the use of what
 # will be removed is an error. Python has no pattern for the modules of such a filter.
@@ -61,7 +80,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent == TESTS and item.path.name.startswith("test_readme"):
             item.add_marker(pytest.mark.slow)
-        if RAYS & set(item.fixturenames):
+        if RAYS & set(item.fixturenames) or item.nodeid.partition("::")[0] in WHOLE:
             item.add_marker(pytest.mark.slow)
         if not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.fast)
@@ -95,6 +114,17 @@ def settings(**changes) -> Hyperparameters:
         "data_seed": 0,
     }
     return Hyperparameters(**{**chosen, **changes})
+
+
+@pytest.fixture(autouse=True)
+def _fast_tests_start_no_ray(request, monkeypatch):
+    """Refuse Ray to a fast test, whose sweep was meant to be done before."""
+    if request.node.get_closest_marker("fast"):
+        monkeypatch.setattr(ray, "init", _refuse)
+
+
+def _refuse(*arguments, **options):
+    raise AssertionError("this test starts Ray: mark it slow, or let it find its work done")
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,6 @@ from tests.alignment.interrupted import killed_often
 from tests.symmetry.blocked import SHAPE, ResNeXtBlock
 from tests.symmetry.checks import as_lists, traced
 
-pytestmark = pytest.mark.fast
-
 GENERATOR = torch.Generator().manual_seed(5)
 IMAGES = torch.randn(60, 1, 2, 3, generator=GENERATOR)
 ONE = IMAGES[:1].expand(60, -1, -1, -1)  # held out or not, the loss is the same

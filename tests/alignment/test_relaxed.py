@@ -14,8 +14,6 @@ from raysweep.models.config import ModelConfig
 from tests.symmetry.blocked import CASES, SHAPE, Halves, ResNeXtBlock
 from tests.symmetry.checks import as_lists, traced
 
-pytestmark = pytest.mark.fast
-
 NETWORKS = {
     "mlp": (nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)), (5,)),
     "flattened": (build(ModelConfig("lenet", 4, None, "none", (1, 8, 8), 10)), (1, 8, 8)),

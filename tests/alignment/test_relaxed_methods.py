@@ -15,8 +15,6 @@ from tests.alignment.interrupted import Noted, killed_often
 from tests.symmetry.blocked import SHAPE, ResNeXtBlock
 from tests.symmetry.checks import as_lists, traced
 
-pytestmark = pytest.mark.fast
-
 IMAGES = torch.randn(60, 6, generator=torch.Generator().manual_seed(5))
 LABELS = torch.arange(60) % 3
 LEARNED = {

@@ -17,7 +17,7 @@ def test_a_run_names_settings_that_mix_hardware(tmp_path, capsys):
     sections = {
         "name": "s",
         "train": {**BASE, "epochs": 1},
-        "compare": {"kinds": ["unaligned", "direct"]},
+        "compare": {"kinds": ["unaligned", "direct"], "alphas": 5},
         "tracking": {"enabled": False},
     }
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(sections))

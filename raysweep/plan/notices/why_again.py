@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from raysweep.digest import canonical
 from raysweep.errors import UserError
-from raysweep.plan.changed_parts import changed_parts
 from raysweep.plan.identity import Trial
+from raysweep.plan.notices.changed_parts import changed_parts
 from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.record import Record, read_record, source_name, sweep_names, user_sources
 from raysweep.plan.trial_ids import INDIRECT
