@@ -22,6 +22,12 @@ RISKS = {
     "loss_centre": "loss_centre",
     "error_centre": "error_centre",
 }
+# Columns of `barriers` that runs are made of.
+OF_BARRIERS = {
+    *("barrier_id", "networks", "split", "interpolation", "kind", "group", "method", "across", "statistics"),
+    *("level", "step", "permutation_level", "permutation_step", "hybrid", "hybrid_layers", "stack", "cycle"),
+    *("path_networks", "joint_networks", "mean_networks", "transferred_from", *RISKS, *PARAMETERS),
+}
 # Columns of `measures`, and what the names of their metrics end in.
 EXCESSES = {"largest_excess": "", "centre_excess": "_centre"}
 
