@@ -62,8 +62,8 @@ def test_comparisons_across_configurations_are_named_by_what_differs():
 def test_long_names_are_cut_and_lines_that_begin_alike_stay_apart():
     """PostgreSQL refuses names of runs of more than 250 characters; those of metrics end there too."""
     assert len(label(pd.Series(ROW), "weight_matching", "augment options " * 30)) == 250
-    shared = {"split": "test", "interpolation": "pair", "kind": "direct", "statistics": "kept", "model": "mlp"}
-    shared |= {"method": "weight_matching", "dataset": "digits", "level": 0, "step": 9}
+    shared = {"split": "test", "interpolation": "pair", "kind": "direct", "statistics": "kept"}
+    shared |= {"model": "mlp", "method": "weight_matching", "dataset": "digits", "level": 0, "step": 9}
     values = {0.1: 1.0, 0.2: 3.0}
     rows = [
         {**dict.fromkeys(schema("barriers").names), **shared, "group": f"{width} {rate}", "width": width}
