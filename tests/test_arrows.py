@@ -52,3 +52,9 @@ def test_no_module_imports_one_above_it(room, path):
             assert FLOOR[rest[0]] > FLOOR[room], f"{path} imports {module}"
         assert room in LIBRARIES.get(top, {room}), f"{path} imports {module}"
         assert not (room in NUMERIC and top in NOT_IN_NUMERICS), f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("side", ["cost", "notices"])
+def test_the_plan_knows_neither_its_cost_nor_what_is_said_of_it(side):
+    for path in (PROJECT / "raysweep" / "plan").glob("*.py"):
+        assert not any(module.startswith(f"raysweep.plan.{side}") for module in imports(path)), path

@@ -27,10 +27,10 @@ from raysweep.models.build import build
 from raysweep.models.initialise import initialise
 from raysweep.models.norms import channel_norm, unit_norm
 from raysweep.models.precision import computing_in
-from raysweep.plan import probes as facts
+from raysweep.plan import probes
 from raysweep.plan.alignments import make_alignment
 from raysweep.plan.barriers import BarrierMaker
-from raysweep.plan.estimate import estimate
+from raysweep.plan.cost.estimate import estimate
 from raysweep.plan.identity import Comparison
 from raysweep.plan.plan import desired, done, todo
 from raysweep.pruning import dense_masks, prune
@@ -123,7 +123,7 @@ PURE = {  # by the key of a sweep file: where its names are dispatched
         lambda: build(replace(mlp(2), norm="novel")),
         lambda: unit_norm("novel", 2),
         lambda: channel_norm("novel", 2),
-        lambda: facts.has_running_statistics(replace(mlp(2), norm="novel")),
+        lambda: probes.has_running_statistics(replace(mlp(2), norm="novel")),
     ],
     "init": [lambda: initialise(network(), "novel", 0)],
     "optimiser": [

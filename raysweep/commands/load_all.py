@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from raysweep.errors import UserError
-from raysweep.plan.effect import refuse_without_effect
-from raysweep.plan.fruitless import fruitless
-from raysweep.plan.missing import missing_data
+from raysweep.plan.notices.effect import refuse_without_effect
+from raysweep.plan.notices.fruitless import fruitless
+from raysweep.plan.notices.missing import missing_data
 from raysweep.plan.plan import Desired, desired
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.load import load_sweep

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 
 from raysweep.data.load import draws_split
-from raysweep.plan.estimate import Hours, cpu_hours, estimate, gpu_hours
+from raysweep.plan.cost.estimate import Hours, cpu_hours, estimate, gpu_hours
+from raysweep.plan.cost.rates import DEFAULT, measured_like
 from raysweep.plan.fitting import outdated_words
-from raysweep.plan.fruitless import fruitless
-from raysweep.plan.missing import missing_data
+from raysweep.plan.notices.fruitless import fruitless
+from raysweep.plan.notices.missing import missing_data
+from raysweep.plan.notices.symmetries import symmetry_warnings
+from raysweep.plan.notices.treatment import remarks
 from raysweep.plan.plan import UNFIT, Desired, Todo
-from raysweep.plan.rates import DEFAULT, measured_like
-from raysweep.plan.remarks import remarks
-from raysweep.plan.symmetries import symmetry_warnings
 from raysweep.registry import is_own
 from raysweep.sweep.load import Sweep
 from raysweep.version import code_digest
@@ -23,7 +23,7 @@ def plan_table(wanted: Desired, work: Todo, gpu: str | None = None) -> str:
     """Return the counts of desired, finished and remaining work, the estimate, and remarks on networks.
 
     The estimate includes the hours of all of it on a `gpu` where one is given, otherwise those of GPUs and of
-    cores for what the sweep computes there; see `raysweep.plan.rates`.
+    cores for what the sweep computes there; see `raysweep.plan.cost.rates`.
     """
     left = work.counts()
     rows = [(what, total, left[what]) for what, total in wanted.counts().items()]

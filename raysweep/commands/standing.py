@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 import pyarrow.compute as pc
 
 from raysweep.errors import CorruptObject, UserError
-from raysweep.plan.barrier_table import BarriersLeft
-from raysweep.plan.estimate import estimate
+from raysweep.plan.barriers_left import BarriersLeft
+from raysweep.plan.cost.estimate import estimate
 from raysweep.plan.plan import Desired, Done, Todo, todo
 from raysweep.plan.record import finished, read_record, sweep_names
 from raysweep.store.files import Files

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from raysweep.registry import Entry, Registry, is_own
 
-VGG, RESNET = "VGG-16", "ResNet-20"  # the networks whose times on GPUs were measured (`plan/rates.py`)
+VGG, RESNET = "VGG-16", "ResNet-20"  # the networks whose times on GPUs were measured (`plan/cost/rates.py`)
 FOR_INITS = ("model", "generator", "seed")  # arguments of an initialisation's function, besides options
 
 

@@ -26,6 +26,12 @@ RISKS = {
 }
 RUN_NAME = 250  # characters in the name of a run: PostgreSQL refuses more
 LINE = 200  # characters of what names a line by width, of the 250 that the name of a metric may have
+# Columns of `barriers` that runs are made of.
+OF_BARRIERS = {
+    *("barrier_id", "networks", "split", "interpolation", "kind", "group", "method", "across", "statistics"),
+    *("level", "step", "permutation_level", "permutation_step", "hybrid", "hybrid_layers", "stack", "cycle"),
+    *("path_networks", "joint_networks", "mean_networks", "transferred_from", *RISKS, *PARAMETERS),
+}
 # Columns of `measures`, and what the names of their metrics end in.
 EXCESSES = {"largest_excess": "", "centre_excess": "_centre"}
 

@@ -13,7 +13,7 @@ from raysweep.data.scaling import scaling_of
 from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.plan import probes as facts
+from raysweep.plan import probes
 from raysweep.sweep.fields import NO_OPTIONS, Arguments
 from raysweep.sweep.train import Training
 from raysweep.symmetry import Permutation, PermutationSpec, prove
@@ -59,7 +59,7 @@ def resident(
 
 def model_config(training: Training, data: Resident) -> ModelConfig:
     """Return the architecture of a trial for the images and classes of its data set."""
-    return facts.model_config(training, tuple(data.test.images.shape[1:]), data.classes)
+    return probes.model_config(training, tuple(data.test.images.shape[1:]), data.classes)
 
 
 def pad_to(wide: ModelConfig, narrow: ModelConfig, state: State) -> State:

@@ -9,7 +9,7 @@ from raysweep.data.resident import Resident, Split
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.precision import Numerics
-from raysweep.plan.estimate import METRIC_EXAMPLES
+from raysweep.plan.cost.estimate import METRIC_EXAMPLES
 from raysweep.training.evaluation import Risk, evaluate
 from raysweep.training.loop import TrainingRun
 from raysweep.training.repeated_evaluation import Evaluation

@@ -14,7 +14,7 @@ from raysweep.data.load import _load_whole, load_arrays
 from raysweep.digest import canonical
 from raysweep.errors import UserError
 from raysweep.plan import probes
-from raysweep.plan.effect import refuse_without_effect
+from raysweep.plan.notices.effect import refuse_without_effect
 from raysweep.plan.plan import desired, done, todo
 from raysweep.store.disk_cache import facts_folder
 from raysweep.store.files import Files

@@ -7,7 +7,7 @@ import pytest
 from raysweep.data.config import DataConfig
 from raysweep.data.load import _load_whole
 from raysweep.models.config import ModelConfig
-from raysweep.plan import probes as facts
+from raysweep.plan import probes
 from raysweep.plan.layer_groups import group_sizes
 from raysweep.store.disk_cache import facts_folder
 from tests.data.formats import write_mnist
@@ -17,7 +17,7 @@ MLP = ModelConfig("mlp", 8, 3, "none", (1, 8, 8), 10)
 
 def forget():
     """Like a new process."""
-    for kept in (facts.data_facts, _load_whole, facts.model_size, facts.layer_sizes, group_sizes):
+    for kept in (probes.data_facts, _load_whole, probes.model_size, probes.layer_sizes, group_sizes):
         kept.cache_clear()
 
 
@@ -30,7 +30,7 @@ def _own_memo(tmp_path, monkeypatch):
 
 
 def all_facts():
-    found = facts.model_size(MLP), facts.layer_sizes(MLP), group_sizes(MLP)
+    found = probes.model_size(MLP), probes.layer_sizes(MLP), group_sizes(MLP)
     forget()
     return found
 
@@ -54,16 +54,16 @@ def test_a_damaged_memo_is_no_answer(content):
 def test_other_files_are_another_data_set(tmp_path):
     folder = tmp_path / "MNIST" / "raw"
     write_mnist(folder, counts=(20, 5))
-    first = facts.data_facts(DataConfig("mnist"), str(tmp_path), False)
+    first = probes.data_facts(DataConfig("mnist"), str(tmp_path), False)
     forget()
-    assert facts.data_facts(DataConfig("mnist"), str(tmp_path), False) == first
+    assert probes.data_facts(DataConfig("mnist"), str(tmp_path), False) == first
     forget()
     write_mnist(folder, counts=(30, 5))
-    second = facts.data_facts(DataConfig("mnist"), str(tmp_path), False)
+    second = probes.data_facts(DataConfig("mnist"), str(tmp_path), False)
     assert second.train_examples == 30
     assert second.digest != first.digest
     forget()
-    assert facts.data_facts(DataConfig("mnist", half=0), str(tmp_path), False).train_examples == 15
+    assert probes.data_facts(DataConfig("mnist", half=0), str(tmp_path), False).train_examples == 15
 
 
 def test_of_a_users_own_network_nothing_is_kept(tmp_path, monkeypatch):
@@ -72,5 +72,5 @@ def test_of_a_users_own_network_nothing_is_kept(tmp_path, monkeypatch):
         "from torch import nn\ndef build(shape, classes, width):\n    return nn.Sequential(nn.Flatten(),"
         " nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))\n"
     )
-    facts.model_size(ModelConfig("own_network:build", 8, None, "none", (1, 8, 8), 10))
+    probes.model_size(ModelConfig("own_network:build", 8, None, "none", (1, 8, 8), 10))
     assert not facts_folder().exists()

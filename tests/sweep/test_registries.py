@@ -13,8 +13,8 @@ from raysweep.data.registry import AUGMENTATIONS, DATASETS, SCALINGS, Augmentati
 from raysweep.models.build import build
 from raysweep.models.initialise import initialised
 from raysweep.models.registry import INITS, MODELS, NORMS, Initialisation, Model, Norm
-from raysweep.plan.effect import refuse_without_effect
-from raysweep.plan.estimate import estimate, gpu_hours
+from raysweep.plan.cost.estimate import estimate, gpu_hours
+from raysweep.plan.notices.effect import refuse_without_effect
 from raysweep.plan.plan import Done, desired, todo
 from raysweep.registry import Entry
 from raysweep.store.files import Files

@@ -5,12 +5,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from raysweep.choices import choose
-from raysweep.plan.alignment_costs import alignments
+from raysweep.plan.cost.alignments import alignments
+from raysweep.plan.cost.rates import (
+    CORE,
+    STEP,
+    TRAINING_CORE,
+    evaluation_seconds,
+    plain_seconds,
+    step_seconds,
+)
+from raysweep.plan.cost.sizes import sizes
 from raysweep.plan.identity import Trial
 from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.probes import ModelSize
-from raysweep.plan.rates import CORE, STEP, TRAINING_CORE, evaluation_seconds, plain_seconds, step_seconds
-from raysweep.plan.sizes import sizes
 from raysweep.sweep.measures import examples_of
 from raysweep.training.registry import optimiser_entry
 from raysweep.vocabulary import Interpolation, Split
@@ -94,7 +101,7 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
 
 
 def gpu_hours(wanted: Desired, work: Todo, gpu: str, everything: bool) -> Hours:
-    """Estimate the hours on one GPU from measured rates; see `raysweep.plan.rates`.
+    """Estimate the hours on one GPU from measured rates; see `raysweep.plan.cost.rates`.
 
     The time of training is steps x time of a step + evaluations after each epoch; that of barriers is points
     x time of an evaluation, and of a plain one more where something is measured. Unless `everything` is
@@ -120,7 +127,7 @@ def gpu_hours(wanted: Desired, work: Todo, gpu: str, everything: bool) -> Hours:
 
 
 def cpu_hours(wanted: Desired, work: Todo) -> Hours:
-    """Estimate the hours of one core for what has `device: cpu`; see `raysweep.plan.rates`."""
+    """Estimate the hours of one core for what has `device: cpu`; see `raysweep.plan.cost.rates`."""
     sections, training, aligned, barriers = wanted.sweep.sections, 0.0, 0.0, 0.0
     for run in _trainings(wanted, work):
         if run.trial.training.device == "cpu":

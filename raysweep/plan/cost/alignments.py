@@ -4,10 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raysweep.plan.identity import Trial
-from raysweep.plan.plan import Desired, Todo
-from raysweep.plan.probes import ModelSize
-from raysweep.plan.rates import (
+from raysweep.plan.cost.rates import (
     ALIGNMENT,
     ALIGNMENT_STEP,
     ASSIGNMENT,
@@ -16,7 +13,10 @@ from raysweep.plan.rates import (
     evaluation_seconds,
     step_seconds,
 )
-from raysweep.plan.sizes import sizes
+from raysweep.plan.cost.sizes import sizes
+from raysweep.plan.identity import Trial
+from raysweep.plan.plan import Desired, Todo
+from raysweep.plan.probes import ModelSize
 from raysweep.registry import is_own
 from raysweep.sweep.method_options import Options, WeightMatching
 from raysweep.vocabulary import Precision

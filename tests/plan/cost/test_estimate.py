@@ -1,7 +1,7 @@
 import pytest
 
 from raysweep.connectivity.measuring import EXAMPLES
-from raysweep.plan.estimate import cpu_hours, estimate, gpu_hours
+from raysweep.plan.cost.estimate import cpu_hours, estimate, gpu_hours
 from raysweep.plan.plan import desired, done, todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import check

@@ -5,10 +5,8 @@ import pytest
 from raysweep.commands.plan import plan_table
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
-from raysweep.plan.estimate import gpu_hours
-from raysweep.plan.plan import Done, desired, todo
-from raysweep.plan.probes import model_size
-from raysweep.plan.rates import (
+from raysweep.plan.cost.estimate import gpu_hours
+from raysweep.plan.cost.rates import (
     MEASURED,
     PRODUCTS,
     RESNET,
@@ -18,6 +16,8 @@ from raysweep.plan.rates import (
     measured_like,
     step_seconds,
 )
+from raysweep.plan.plan import Done, desired, todo
+from raysweep.plan.probes import model_size
 from raysweep.sweep.load import check
 
 NOTHING = Done({}, {}, {})

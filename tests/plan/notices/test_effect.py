@@ -7,8 +7,8 @@ import torch
 
 from raysweep.commands.load_all import load_one
 from raysweep.errors import UserError
-from raysweep.plan.effect import refuse_without_effect
 from raysweep.plan.identity import data_config
+from raysweep.plan.notices.effect import refuse_without_effect
 from raysweep.plan.probes import data_facts
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore

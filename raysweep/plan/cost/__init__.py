@@ -1,0 +1,1 @@
+"""What a plan will cost: operations, bytes, and the hours of processors and GPUs."""
