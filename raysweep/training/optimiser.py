@@ -1,6 +1,7 @@
 """Optimisers over a module's parameters, and their state as named tensors."""
 
 import io
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from inspect import unwrap
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ Parameters = Iterable[nn.Parameter]
 Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
 WHOLE = "state_dict"  # the name under which the state dict of a user's optimiser is stored
 _WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
+# Adam must be told that a CUDA graph may hold its steps, and then warns of those that none holds.
+warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
 
 
 def make_optimiser(
@@ -88,6 +91,7 @@ def _adam(kind: type[torch.optim.Adam] | type[torch.optim.AdamW]) -> Callable[..
             eps=eps,
             weight_decay=weight_decay,
             fused=True,
+            capturable=True,
         )
 
     return make
