@@ -225,7 +225,7 @@ class Pool:
         flight.worker.ended(flight)
         if isinstance(result, ray.exceptions.RayTaskError):
             node, cause = flight.worker.node, result.cause
-            if due_to_node(cause) and self._goes_elsewhere(flight.tile, node, str(cause)):
+            if due_to_node(cause) and self._goes_elsewhere(flight.tile, node, cause):
                 self._again.append((flight.tile, flight.attempts))
             else:
                 self._failed(flight, isinstance(cause, OSError), result)
@@ -238,8 +238,9 @@ class Pool:
             return None
         return Landed(flight.tile, *result)
 
-    def _goes_elsewhere(self, tile: Tile, node: str, error: str) -> bool:
-        return bool(node) and self._suspects.elsewhere(tile.ids[0], node, needs_of(self._needs), error)
+    def _goes_elsewhere(self, tile: Tile, node: str, error: BaseException) -> bool:
+        text = "".join(traceback.format_exception_only(error))
+        return bool(node) and self._suspects.elsewhere(tile.ids[0], node, needs_of(self._needs), text)
 
     def _end_overdue(self) -> None:
         """Kill the actors of tiles that take too long, so that these tiles fail."""

@@ -36,6 +36,7 @@ from raysweep.tracking.values import (
     by_step,
     by_width,
     configured,
+    contents,
     label,
     parameters,
     trial_words,
@@ -124,16 +125,16 @@ class Log:
                 self._client.delete_run(run.info.run_id)
 
     def _trials(self, trials: pd.DataFrame, metrics: pd.DataFrame) -> list[Callable[[], None]]:
-        """Return a job for each trial with levels that have not been logged."""
+        """Return a job for each trial with levels that have not been logged as they are."""
         by_trial = dict(list(metrics.groupby("trial_id")))
         jobs: list[Callable[[], None]] = []
-        for trial_id, levels in trials.assign(configured=configured(trials, trials)).groupby("trial_id"):
+        rows = trials.assign(configured=configured(trials, trials), content=contents(trials, metrics))
+        for trial_id, levels in rows.groupby("trial_id"):
             known = self._runs.get(f"trial {trial_id}")
-            new = levels[~levels.level.isin(known.levels)] if known else levels
+            new = levels[levels.content != levels.level.map(known.levels)] if known else levels
             if not new.empty:
                 name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
-                rows = by_trial[trial_id]
-                jobs.append(_job(self._trial, str(trial_id), name, levels, new, rows))
+                jobs.append(_job(self._trial, str(trial_id), name, levels, new, by_trial[trial_id]))
         return jobs
 
     def _trial(
@@ -151,9 +152,9 @@ class Log:
                 end = int(rows.time.max() * 1000)
                 values += [(f"end/{name}", level[name], end, level["level"]) for name in AT_END]
         ended = int(metrics.time.max() * 1000)
-        logged = sorted(levels.level.tolist())
+        logged = dict(zip(levels.level.tolist(), levels.content, strict=True))
         self._log(run, values, parameters(levels), ended, {LEVELS: json.dumps(logged)}, levels.dataset)
-        run.levels = set(logged)
+        run.levels = logged
 
     def _system(self, trial_id: str, level: int, began: float) -> list[Value]:
         """Return the system metrics of a level, if the sweep has them, by the second of the trial."""

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from raysweep.digest import digest
 from raysweep.tables.frames import groups
 from raysweep.tracking.links import ORDER
-from raysweep.tracking.values import Value, barriers, label, measures, order, parameters, setting_words
+from raysweep.tracking.values import (
+    Value,
+    barriers,
+    content_of,
+    label,
+    measures,
+    order,
+    parameters,
+    setting_words,
+)
 
 _KEYS = ["group", "method"]
 
@@ -51,5 +59,5 @@ def of_settings(
             shared | {"method": method},
             rows.dataset.drop_duplicates(),
             values,
-            digest([(name, value, step) for name, value, _, step in values]),
+            content_of(values),
         )

@@ -1,11 +1,13 @@
 """The parameters, metrics and names of runs, from rows of the tables."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
+from raysweep.digest import digest
 from raysweep.tables.frames import groups
 from raysweep.tables.schemas import TABLES
 from raysweep.tables.variants import prunings, variants
@@ -23,6 +25,8 @@ RISKS = {
     "loss_centre": "loss_centre",
     "error_centre": "error_centre",
 }
+RUN_NAME = 250  # characters in the name of a run: PostgreSQL refuses more
+LINE = 200  # characters of what names a line by width, of the 250 that the name of a metric may have
 # Columns of `barriers` that runs are made of.
 OF_BARRIERS = {
     *("barrier_id", "networks", "split", "interpolation", "kind", "group", "method", "across", "statistics"),
@@ -59,7 +63,7 @@ def label(row: pd.Series, *words: str) -> str:
     The parts that distinguish runs come first, because MLflow shows only about twenty characters.
     """
     model = "-".join(filter(None, (text(row.model), text(row.width))))
-    return " ".join(filter(None, (model, *words, text(row.dataset))))
+    return " ".join(filter(None, (model, *words, text(row.dataset))))[:RUN_NAME]
 
 
 def configured(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
@@ -111,6 +115,20 @@ def by_step(metrics: pd.DataFrame, prefix: str) -> list[Value]:
     ]
 
 
+def contents(trials: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
+    """Return for each row of `trials` a digest of the evaluations of its level, whatever their times."""
+    hashes = pd.util.hash_pandas_object(metrics[["step", "split", "loss", "error"]], index=False)
+    levels = hashes.groupby([metrics.trial_id, metrics.level]).sum().to_dict()
+    return [f"{levels[key]:016x}" for key in zip(trials.trial_id, trials.level, strict=True)]
+
+
+def content_of(values: list[Value]) -> str:
+    """Return a digest of values, whatever their times."""
+    return digest(
+        [(name, value if math.isfinite(value) else str(value), step) for name, value, _, step in values]
+    )
+
+
 def barriers(rows: pd.DataFrame, time: int) -> list[Value]:
     """Return mean, standard deviation and count of every kind of barrier."""
     values: list[Value] = []
@@ -160,13 +178,21 @@ def by_width(rows: pd.DataFrame, time: int) -> Iterator[Value]:
     lines = names.str.partition("/pair_")[2]
     for name in ("method", "configured", *several):
         lines = (lines + " " + chosen[name].map(text).replace("unaligned", "")).str.strip()
-    for (split, line), same in chosen.groupby(["split", lines.str[:200]]):
+    for (split, line), same in chosen.groupby(["split", lines.map(_short)]):
         if same.width.nunique() < 2:
             continue
         name = _accepted(str(line))
         for width, part in same.groupby("width"):
             for column, risk in (("loss_barrier", "loss"), ("error_barrier", "error")):
                 yield f"{split} {risk} by width/{name}", part[column].mean(), time, int(text(width))
+
+
+def _short(line: str) -> str:
+    """Return what names a line; of two that begin alike and are too long, the ends tell them apart."""
+    if len(line) <= LINE:
+        return line
+    end = f" {digest(line)[:8]}"
+    return line[: LINE - len(end)] + end
 
 
 def _accepted(name: str) -> str:

@@ -44,7 +44,7 @@ def make_optimiser(
     return optimiser
 
 
-def _plain(kind: type[Kind]) -> type[Kind]:
+def plain(kind: type[Kind]) -> type[Kind]:
     """Return one of torch's optimisers without its precautions for being compiled, which it never is here.
 
     They import torch's compiler at the first step, which takes two seconds in each process.
@@ -53,7 +53,7 @@ def _plain(kind: type[Kind]) -> type[Kind]:
     return type(kind.__name__, (kind,), methods | {"step": torch.no_grad()(methods["step"])})
 
 
-_SGD, _RMSprop = _plain(torch.optim.SGD), _plain(torch.optim.RMSprop)
+_SGD, _RMSprop = plain(torch.optim.SGD), plain(torch.optim.RMSprop)
 
 
 def sgd(
@@ -71,7 +71,7 @@ def sgd(
 
 def _adam(kind: type[torch.optim.Adam] | type[torch.optim.AdamW]) -> Callable[..., torch.optim.Optimizer]:
     """Return the function of Adam or AdamW, whose beta1 is `momentum`."""
-    plain = _plain(kind)
+    made = plain(kind)
 
     def make(
         parameters: Parameters,
@@ -81,7 +81,7 @@ def _adam(kind: type[torch.optim.Adam] | type[torch.optim.AdamW]) -> Callable[..
         beta2: float = 0.999,
         eps: float = 1e-8,
     ) -> torch.optim.Optimizer:
-        return plain(
+        return made(
             parameters,
             lr=learning_rate,
             betas=(momentum, beta2),
