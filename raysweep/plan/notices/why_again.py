@@ -179,7 +179,7 @@ def _differing(before: Keys, now: Keys) -> list[str]:
     """
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     keys = [key for key in keys if f"train.{key.removeprefix(f'{SOURCE} ')}" not in keys]
-    if {"train.device", "train.channels_last"} & set(keys):
+    if {"train.device", "train.channels_last", "train.model", "train.init"} & set(keys):
         keys = [key for key in keys if key != f"{VERSION} trial"]
     return [key for key in keys if key not in SEEDS] or keys
 
