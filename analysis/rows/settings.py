@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.rows.quality import at_chance
-from raysweep.tables.frames import read_frame
+from raysweep.tables.frames import groups, read_frame
 from raysweep.tables.variants import prunings, trial_of, variants
 from raysweep.vocabulary import Statistics
 
@@ -81,7 +81,7 @@ def by_networks(rows: pd.DataFrame, trials: pd.DataFrame, ignored: Iterable[str]
     lost = at_chance(trials)
     rows = rows.assign(guesses=[any(trial_of(each) in lost for each in those) for those in members])
     keys = ["dataset", "model", "norm", variants(rows, trials, ignored), treated_statistics(rows, trials)]
-    for values, group in rows.groupby(keys):
+    for values, group in groups(rows, keys):
         dataset, model, norm, variant, statistics = map(str, values)
         setting = Setting(dataset, model, norm, variant=variant, statistics=statistics)
         yield replace(setting, chance=_chance(group)), group

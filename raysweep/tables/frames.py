@@ -1,9 +1,10 @@
 """Published tables as data frames, read without what nobody asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import and_
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ PASSED_OVER = {
     "barriers": {"loss_weights", "error_weights", "execution", "alignment_settings", *_OF_MACHINES},
     "measures": {"ends", "values", *_OF_MACHINES},
 }
+TOGETHER = 8  # columns that are read at a time, because all are in memory twice
 
 
 def read_frame(
@@ -36,12 +38,25 @@ def read_frame(
     there, rows = pq.ParquetDataset(path).schema, _where(only)
     names = [name for name in there.names if (name in chosen if chosen else name not in but)]
     lists = [name for name in names if _is_texts(there.field(name).type)]
-    found = pq.read_table(path, columns=[name for name in names if name not in lists], filters=rows)
-    frame: pd.DataFrame = found.replace_schema_metadata().to_pandas()
-    del found
+    plain = [name for name in names if name not in lists]
+    parts = [plain[start : start + TOGETHER] for start in range(0, len(plain), TOGETHER)]
+    frame = pd.concat([_plain(path, some, rows) for some in parts or [[]]], axis=1)
     for name in lists:
         batches = dataset(path).to_batches(columns=[name], filter=rows)
         frame.insert(names.index(name), name, _shared((batch.column(0) for batch in batches), len(frame)))
+    return frame
+
+
+def groups(rows: pd.DataFrame, by: Any) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Yield what `rows.groupby(by)` does, without a sorted copy of all rows."""
+    places: Any = rows.groupby(by).indices
+    for key in sorted(places):
+        yield key, rows.iloc[places[key]]
+
+
+def _plain(path: Path, columns: list[str], rows: pc.Expression | None) -> pd.DataFrame:
+    found = pq.read_table(path, columns=columns, filters=rows).replace_schema_metadata()
+    frame: pd.DataFrame = found.to_pandas()
     return frame
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from raysweep.tables.frames import groups
 from raysweep.tracking.links import ORDER
 from raysweep.tracking.values import (
     Value,
@@ -43,7 +44,7 @@ def of_settings(
     """
     with_keys = measured.merge(named[["barrier_id", "split", *_KEYS]], on=["barrier_id", "split"])
     found = dict(list(with_keys.drop(columns=_KEYS).groupby([with_keys[key] for key in _KEYS])))
-    for key, rows in named.groupby(_KEYS):
+    for key, rows in groups(named, _KEYS):
         setting, method = map(str, key)
         values = barriers(rows, ended)
         if key in found:

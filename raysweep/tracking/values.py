@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from raysweep.digest import digest
+from raysweep.tables.frames import groups
 from raysweep.tables.schemas import TABLES
 from raysweep.tables.variants import prunings, variants
 from raysweep.vocabulary import Statistics
@@ -32,6 +33,9 @@ OF_BARRIERS = {
     *("level", "step", "permutation_level", "permutation_step", "hybrid", "hybrid_layers", "stack", "cycle"),
     *("path_networks", "joint_networks", "mean_networks", "transferred_from", *RISKS, *PARAMETERS),
 }
+# Those of them that lines are made of, with the words of `configured`.
+OF_LINES = OF_BARRIERS - {"barrier_id", "networks", "across", *PARAMETERS}
+OF_LINES |= {"configured", "dataset", "model", "width"}
 # Columns of `measures`, and what the names of their metrics end in.
 EXCESSES = {"largest_excess": "", "centre_excess": "_centre"}
 
@@ -166,10 +170,10 @@ def by_width(rows: pd.DataFrame, time: int) -> Iterator[Value]:
     at_end &= rows.permutation_step.isna() | (rows.permutation_step == rows["step"])
     dense = (rows.level == 0) & (rows.interpolation == "pair") & rows.width.notna()
     special = rows[["across", "hybrid", "path_networks", "transferred_from"]].notna().any(axis=1)
-    chosen = rows[at_end & dense & ~special]
+    chosen = rows.loc[at_end & dense & ~special, sorted(OF_LINES & {*rows})]
     if chosen.width.nunique() < 2:
         return
-    names = pd.concat([_names(same) for _, same in chosen.groupby("group")])
+    names = pd.concat([_names(same) for _, same in groups(chosen, "group")])
     several = [name for name in ("dataset", "model") if chosen[name].nunique() > 1]
     lines = names.str.partition("/pair_")[2]
     for name in ("method", "configured", *several):
