@@ -22,7 +22,6 @@ from raysweep.cluster.suspects import Suspects, labels
 from raysweep.cluster.tile_source import Landed, TileSource
 from raysweep.sweep.schema import Sections
 from raysweep.tables.failures import Failure
-from raysweep.version import code_digest
 from raysweep.work.environment_faults import due_to_node
 from raysweep.work.tile import Tile, TileWorker
 
@@ -142,9 +141,7 @@ class Pool:
         options: dict[str, Any] = {"num_cpus": self._needs.cpu, "num_gpus": self._needs.gpu}
         if self._suspects.avoided:
             options["label_selector"] = labels(self._suspects.avoided)
-        actor: Any = AlignWorker.options(**options).remote(  # type: ignore[attr-defined]
-            self._root, self._sections, code_digest()
-        )
+        actor: Any = AlignWorker.options(**options).remote(self._root, self._sections)  # type: ignore[attr-defined]
         return Worker(actor, actor.node.remote())
 
     def _send(self) -> bool:
