@@ -12,12 +12,13 @@ from analysis.figures.axes import legend
 from analysis.figures.marks import BLACK, BLUE, RED, Mark
 from analysis.figures.style import caption, headline, save
 from analysis.figures.width_panel import lines
-from analysis.rows.members import aligned_networks, members
+from analysis.rows.members import ALIGNED, aligned_networks, members
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, dense_ends
+from analysis.rows.settings import by_setting, read_dense_ends
 from analysis.statistics.jackknife import METHOD, interval, ratio, with_interval
 from analysis.statistics.relative import beside_one, named_ends, side_of_one
 from analysis.statistics.spread import wide_table
+from raysweep.tables.frames import read_frame
 from raysweep.vocabulary import Interpolation, Kind, Split
 
 CALIBRATED, ENSEMBLE = "calibrated", "ensemble"
@@ -122,11 +123,11 @@ def verdicts(summary: pd.DataFrame, trend: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/calibration_*.png` in its folder."""
-    barriers, measures, alignments, trials = (
-        pd.read_parquet(folder / name) for name in ("barriers", "measures", "alignments", "trials")
-    )
+    ends = read_dense_ends(folder, "barrier_id", "alignments", "loss_centre")
+    measures = read_frame(folder, "measures", ("barrier_id", "split", "measure", "part", "centre_excess"))
+    alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
     parts = []
-    for setting, rows in by_setting(dense_ends(barriers), trials):
+    for setting, rows in by_setting(ends, trials):
         pairs = midpoints(rows, measures)
         if pairs.empty:
             continue

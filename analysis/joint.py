@@ -12,9 +12,9 @@ from analysis.figures.axes import legend
 from analysis.figures.marks import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark
 from analysis.figures.style import caption, headline, looks, save
 from analysis.figures.width_panel import lines
-from analysis.rows.members import aligned_networks, members
+from analysis.rows.members import ALIGNED, aligned_networks, members
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, dense_ends
+from analysis.rows.settings import by_setting, read_dense_ends
 from analysis.statistics.jackknife import METHOD, interval, ratio
 from analysis.statistics.relative import beside_one, named_ends
 from analysis.statistics.spread import UNITS, wide_table
@@ -91,9 +91,10 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/joint_*.png` in its folder."""
-    barriers, alignments, trials = (read_frame(folder, name) for name in ("barriers", "alignments", "trials"))
+    ends = read_dense_ends(folder, "alignments", "joint_networks")
+    alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
     parts = []
-    for setting, rows in by_setting(dense_ends(barriers), trials):
+    for setting, rows in by_setting(ends, trials):
         if not (rows.kind == Kind.JOINT).any():
             continue
         summary = summarise(rows, alignments)

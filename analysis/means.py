@@ -13,7 +13,7 @@ from analysis.figures.marks import BLACK, ORANGE, RED, Mark
 from analysis.figures.style import caption, headline, save
 from analysis.figures.width_panel import lines
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, dense_ends
+from analysis.rows.settings import by_setting, read_dense_ends
 from analysis.statistics.deciding import (
     HOLDS,
     NOT_INFORMATIVE,
@@ -122,7 +122,7 @@ def _growth(loss: Any) -> str:
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/means_*.png` in its folder."""
     only = {"split": Split.TEST, "interpolation": Interpolation.MEAN}
-    chosen, trials = dense_ends(read_frame(folder, "barriers", **only)), read_frame(folder, "trials")
+    chosen, trials = read_dense_ends(folder, "mean_networks", **only), read_frame(folder, "trials")
     parts = []
     for setting, rows in by_setting(chosen, trials):
         means, title = by_number(rows), setting.title

@@ -11,13 +11,14 @@ from analysis.command import command
 from analysis.figures.axes import legend
 from analysis.figures.style import caption, headline, looks, save
 from analysis.figures.width_panel import lines
-from analysis.rows.members import aligned_networks, members
+from analysis.rows.members import ALIGNED, aligned_networks, members
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_networks, dense_ends
+from analysis.rows.settings import by_networks, read_dense_ends
 from analysis.statistics.deciding import BELOW
 from analysis.statistics.jackknife import METHOD, NONE, Sample, interval, ratio
 from analysis.statistics.relative import at_widths, beside_one, named_ends, side_of_one
 from analysis.statistics.spread import UNITS, wide_table
+from raysweep.tables.frames import read_frame
 from raysweep.vocabulary import Interpolation, Kind, Split
 
 REFERENCE = "weight_matching"  # with which every other method is compared
@@ -115,11 +116,11 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/methods_*.png` in its folder."""
-    barriers, alignments, trials = (
-        pd.read_parquet(folder / name) for name in ("barriers", "alignments", "trials")
-    )
+    ends = read_dense_ends(folder, "alignments", "joint_networks")
+    alignments = read_frame(folder, "alignments", (*ALIGNED, "objective", "seconds"))
+    trials = read_frame(folder, "trials")
     parts = []
-    for setting, rows in by_networks(compared(dense_ends(barriers)), trials):
+    for setting, rows in by_networks(compared(ends), trials):
         if rows.method.nunique() < 2:
             only = ", ".join(map(_words, set(rows.method)))
             parts.append(f"methods: {setting.title}: one method alone ({only}); name others in align.methods")

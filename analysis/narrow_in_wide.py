@@ -12,7 +12,7 @@ from analysis.figures.marks import Mark
 from analysis.figures.style import caption, headline, looks, save
 from analysis.figures.width_panel import lines
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, ends
+from analysis.rows.settings import by_setting, ends, read_barriers
 from analysis.statistics.deciding import THRESHOLD, decide
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS, in_words, spread, wide_table
@@ -84,7 +84,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/narrow_in_wide_*.png` in its folder."""
-    barriers, trials = read_frame(folder, "barriers"), read_frame(folder, "trials")
+    barriers, trials = read_barriers(folder), read_frame(folder, "trials")
     if not (barriers.across == "widths").any():
         return "narrow in wide: no networks of several widths yet (compare.across)"
     parts = []

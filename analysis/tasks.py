@@ -6,8 +6,9 @@ import pandas as pd
 
 from analysis.command import command
 from analysis.figures.pairs import draw
+from analysis.rows.members import ALIGNED
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, by_width, ends
+from analysis.rows.settings import by_setting, by_width, ends, read_barriers
 from analysis.statistics.pairs import named, report, summarise
 from raysweep.tables.frames import read_frame
 from raysweep.tables.variants import trial_of, word_of
@@ -49,7 +50,8 @@ def pairs(barriers: pd.DataFrame, alignments: pd.DataFrame, trials: pd.DataFrame
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/tasks_*.png` in its folder."""
-    barriers, alignments, trials = (read_frame(folder, name) for name in ("barriers", "alignments", "trials"))
+    barriers = read_barriers(folder, "alignments")
+    alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
     if not (barriers.across == "tasks").any() and not (barriers.kind == Kind.TRANSFERRED).any():
         return "tasks: no networks of two tasks yet (compare.across)"
     chosen = pairs(ends(barriers[barriers.across != "widths"]), alignments, trials)

@@ -20,7 +20,7 @@ from matplotlib.tri import Triangulation
 from analysis.command import command
 from analysis.figures.style import caption, headline, save
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, dense_ends
+from analysis.rows.settings import by_setting, read_dense_ends
 from analysis.statistics.deciding import THRESHOLD, baselines, decide_one
 from analysis.statistics.jackknife import METHOD, with_interval
 from analysis.statistics.spread import in_words, spread
@@ -251,7 +251,7 @@ def analyse(folder: Path, widths: list[int] | None = None) -> str:
     By default the widths are the smallest, the middle and the largest. Raises `UserError` for a width without
     triples.
     """
-    ends = dense_ends(read_frame(folder, "barriers", split=Split.TEST))
+    ends = read_dense_ends(folder, "barrier_id", "reference", split=Split.TEST)
     trials = read_frame(folder, "trials")
     parts = []
     for setting, rows in by_setting(ends, trials):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.command import command
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_networks, by_width, dense_ends
+from analysis.rows.settings import by_networks, by_width, read_dense_ends
 from analysis.statistics.pairs import named, report, summarise
 from raysweep.sweep.methods import METHODS
 from raysweep.tables.frames import read_frame
@@ -56,8 +56,8 @@ def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/weak_*.png` in its folder."""
     from analysis.figures.pairs import draw
 
-    barriers, trials = read_frame(folder, "barriers"), read_frame(folder, "trials")
-    chosen = pairs(dense_ends(barriers), trials)
+    trials = read_frame(folder, "trials")
+    chosen = pairs(read_dense_ends(folder, interpolation=Interpolation.PAIR), trials)
     parts = []
     for setting, rows in by_width(by_networks(chosen, trials, ignored=SHARED)):
         path = folder / "figures" / f"weak_{setting.stem}.png"

@@ -10,9 +10,9 @@ import pandas as pd
 
 from analysis.command import command
 from analysis.figures.marks import BLACK, BLUE, GREEN, ORANGE, PINK, RED, Mark
-from analysis.rows.members import aligned_networks, members
+from analysis.rows.members import ALIGNED, aligned_networks, members
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, dense_ends
+from analysis.rows.settings import by_setting, read_dense_ends
 from analysis.statistics.deciding import (
     HOLDS,
     NOT_INFORMATIVE,
@@ -58,14 +58,16 @@ COLUMNS = ["split", "risk", "kind", "width", *SPREAD]
 
 
 def samples(barriers: pd.DataFrame, alignments: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the name and the rows of every series, with a column `members`."""
+    """Yield the name and the rows of every series, with what is summarised of them and their `members`."""
     aligned = aligned_networks(alignments)
     for name, series in SERIES.items():
-        chosen = barriers[(barriers.interpolation == series.interpolation) & (barriers.kind == series.kind)]
+        chosen = (barriers.interpolation == series.interpolation) & (barriers.kind == series.kind)
         if series.kind == Kind.JOINT:  # those of three networks, as `via`; more are the question of `joint`
-            chosen = chosen[chosen.joint_networks == TRIPLE]
-        if len(chosen):
-            yield name, chosen.assign(members=pd.Series(members(chosen, aligned), chosen.index))
+            chosen &= barriers.joint_networks == TRIPLE
+        if chosen.any():
+            risks = (f"{risk}_{series.column}" for risk in UNITS)
+            rows = barriers.loc[chosen, ["split", "width", *risks, "networks", "alignments"]]
+            yield name, rows.assign(members=pd.Series(members(rows, aligned), rows.index))
 
 
 def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
@@ -184,9 +186,10 @@ def draw(
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/width_scaling_*.png` in its folder."""
-    barriers, alignments, trials = (read_frame(folder, name) for name in ("barriers", "alignments", "trials"))
+    ends = read_dense_ends(folder, "alignments", "joint_networks", "loss_centre", "error_centre")
+    alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
     parts = []
-    for setting, rows in by_setting(dense_ends(barriers), trials):
+    for setting, rows in by_setting(ends, trials):
         split = Split.TEST if (rows.split == Split.TEST).any() else Split.TRAIN
         summary, laws = summarise(rows, alignments), power_laws(rows, alignments, split)
         draw(summary, laws, setting.title, folder / "figures" / f"width_scaling_{setting.stem}.png", split)

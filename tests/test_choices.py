@@ -48,7 +48,6 @@ from raysweep.training.loop import TrainingRun
 from raysweep.training.moment import Moment
 from raysweep.training.optimiser import make_optimiser
 from raysweep.training.schedule import Schedule
-from raysweep.version import code_digest
 from raysweep.work.inputs import Inputs, TrialTask
 from raysweep.work.networks import numerics
 from raysweep.work.tile import Tile, TileWorker
@@ -219,7 +218,7 @@ def unaligned(wanted):
 
 
 def work(wanted, files, job):
-    TileWorker(files.root, wanted.sweep.sections, code_digest()).run(Tile((job,), wanted.trials))
+    TileWorker(files.root, wanted.sweep.sections).run(Tile((job,), wanted.trials))
 
 
 def test_activation_matching_refuses_what_only_weights_can_do(stored):

@@ -2,6 +2,7 @@
 
 import contextlib
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +11,15 @@ import pytest
 from tests.test_run import PROJECT, command, same, tables
 
 pytestmark = pytest.mark.slow
+
+
+RAY = """
+from tests.machine import running_ray
+
+with running_ray({}) as address:
+    print("ray at", address, flush=True)
+    input()
+"""
 
 
 class Disk:
@@ -29,8 +39,17 @@ class Disk:
 
     def start(self, *words):
         inside = ["nsenter", f"--target={self._holder.pid}", "--user", "--mount", "--preserve-credentials"]
-        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.Popen([*inside, *words], cwd=PROJECT, text=True, **pipe)
+
+    @contextlib.contextmanager
+    def ray(self):
+        """Yield the address of a Ray that sees the disk."""
+        process = self.start(sys.executable, "-c", RAY)
+        try:
+            yield next(line.split()[-1] for line in process.stdout if line.startswith("ray at"))
+        finally:
+            process.communicate("\n", timeout=120)
 
     def fill(self):
         words = ["dd", "if=/dev/zero", f"of={self.mount}/filler", "bs=4096"]
@@ -41,8 +60,8 @@ class Disk:
         self._holder.wait()
 
 
-def run(disk, sweep, code):
-    process = disk.start(*command("run", sweep, "--root", disk.mount))
+def run(disk, sweep, code, *options):
+    process = disk.start(*command("run", sweep, "--root", disk.mount, *options))
     output, _ = process.communicate(timeout=300)
     assert process.returncode == code, output
     return output.splitlines()[-1]
@@ -50,7 +69,7 @@ def run(disk, sweep, code):
 
 def test_a_disk_that_is_too_small_fills_up_and_cannot_be_written(tiny, undisturbed, tmp_path):
     """One clear error each; when there is room the same command goes on, and nothing is trained twice."""
-    with contextlib.closing(Disk(tmp_path / "disk", 64)) as disk:
+    with contextlib.closing(Disk(tmp_path / "disk", 64)) as disk, disk.ray() as address:
         disk.fill()
         filler = disk.path / "filler"
         with filler.open("r+b") as file:
@@ -59,7 +78,7 @@ def test_a_disk_that_is_too_small_fills_up_and_cannot_be_written(tiny, undisturb
         assert not list(disk.path.glob("trials/*"))
 
         filler.unlink()
-        driver = disk.start(*command("run", tiny, "--root", disk.mount))
+        driver = disk.start(*command("run", tiny, "--root", disk.mount, "--address", address))
         while not list(disk.path.glob("trials/*/level_000/done")):
             assert driver.poll() is None
             time.sleep(0.01)
@@ -77,7 +96,7 @@ def test_a_disk_that_is_too_small_fills_up_and_cannot_be_written(tiny, undisturb
         assert not disk.start("mount", "-o", "remount,ro", str(disk.mount)).wait()
         assert "cannot be written: Read-only file system" in run(disk, tiny, 2)
         assert not disk.start("mount", "-o", "remount,rw", str(disk.mount)).wait()
-        run(disk, tiny, 0)
+        run(disk, tiny, 0, "--address", address)
         assert same(tables(disk.path), tables(undisturbed))
         assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
         assert not list(disk.path.glob("tmp/*"))

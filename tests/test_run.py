@@ -79,31 +79,67 @@ def same(one, other):
     return all(one[table].equals(other[table]) for table in TABLES)
 
 
-def test_the_command_fills_all_tables_and_does_nothing_again(tiny, undisturbed, tmp_path):
-    """The one whole run as a user starts it: with a Ray of its own, and as many processes as fit."""
-    raysweep("run", tiny, "--root", tmp_path, "--set", "resources.workers=null")
-    found = tables(tmp_path)
+OWN = """
+import torch
+from torch import nn
+
+def narrow(shape, classes, width):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
+
+def silent(shape, classes, width):
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(64, width), nn.Hardtanh(100, 101), nn.Linear(width, classes)
+    )
+
+def broken(shape, classes, width):
+    raise RuntimeError("cannot build")
+
+def descent(parameters, learning_rate, factor):
+    return torch.optim.SGD(parameters, lr=learning_rate * factor)
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Settings that name a network and an optimiser in a file of this folder."""
+    (tmp_path / "own_networks.py").write_text(OWN)
+    functions = ["train.model=own_networks:narrow", "train.optimiser=own_networks:descent"]
+    return [*functions, "train.optimiser_options={factor: 0.5}"]
+
+
+def test_the_command_fills_all_tables_and_does_nothing_again(tiny, own, tmp_path, monkeypatch):
+    """The one whole run as a user starts it: with a Ray of its own, with a network and an optimiser of the
+    user's, which the processes that a command starts find where the command does."""
+    root, sets = tmp_path / "runs", [word for change in own for word in ("--set", change)]
+    raysweep("run", tiny, "--root", root, *sets, PYTHONPATH=str(tmp_path))
+    found = tables(root)
     assert len(found["trials"]) == 6
     assert len(found["alignments"]) == 6
     assert len(found["barriers"]) == 2 * 2 * (3 + 3 + 3 + 3)
     assert len(found["curves"]) == len(found["barriers"])
     assert found["failures"].empty
     assert found["barriers"].drop_duplicates(["barrier_id", "split"]).shape == found["barriers"].shape
-    assert same(found, tables(undisturbed))
-    computed = pd.read_parquet(tmp_path / "sweeps/tiny/provenance")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert same(found, tables(carried_out(tiny, tmp_path / "calm", own)))
+    computed = pd.read_parquet(root / "sweeps/tiny/provenance")
     assert computed.command.str.contains("run .*tiny.yaml --root").all()
     for table in ("trials", "alignments", "barriers"):
-        assert set(pd.read_parquet(tmp_path / "sweeps/tiny" / table).provenance) <= set(computed.provenance)
+        assert set(pd.read_parquet(root / "sweeps/tiny" / table).provenance) <= set(computed.provenance)
 
     def stamps():
-        return {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if "tmp" not in p.parts and p.is_file()}
+        files = [path for path in root.rglob("*") if path.is_file()]
+        return {
+            path: path.stat().st_mtime_ns
+            for path in files
+            if path.relative_to(root).parts[0] not in ("tmp", "locks")
+        }
 
     before = stamps()
-    assert "training:" not in here("run", tiny, "--root", tmp_path)
+    assert "training:" not in here("run", tiny, "--root", root, *sets)
     after = stamps()
     changed = {path.name for path in before if after[path] != before[path]}
     assert changed <= {"sweep.yaml"}
-    assert "trials 6/6, alignments 6/6, barriers 24/24, failures 0" in here("status", tmp_path)
+    assert "trials 6/6, alignments 6/6, barriers 24/24, failures 0" in here("status", root)
 
 
 def test_killed_driver_goes_on_and_extension_adds_only_what_is_new(
@@ -309,33 +345,8 @@ def test_imported_networks_are_aligned_and_compared(tiny, undisturbed, tmp_path)
     assert "does not fit train.model = mlp" in here("import", path, "--root", tmp_path, code=2)
 
 
-OWN = """
-import torch
-from torch import nn
-
-def narrow(shape, classes, width):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
-
-def silent(shape, classes, width):
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(64, width), nn.Hardtanh(100, 101), nn.Linear(width, classes)
-    )
-
-def broken(shape, classes, width):
-    raise RuntimeError("cannot build")
-
-def descent(parameters, learning_rate, factor):
-    return torch.optim.SGD(parameters, lr=learning_rate * factor)
-"""
-
-
-def test_a_network_and_an_optimiser_of_ones_own(tiny, tmp_path, monkeypatch):
-    """The processes that a command starts find it where the command does."""
-    (tmp_path / "own_networks.py").write_text(OWN)
+def test_networks_of_ones_own_that_cannot_be_used(tiny, own, tmp_path, monkeypatch):
     run = ["run", tiny, "--root", tmp_path / "runs", "--set", "train.width=4", "--set"]
-    both = ["train.model=own_networks:narrow", "--set", "train.optimiser=own_networks:descent", "--set"]
-    raysweep(*run, *both, "train.optimiser_options={factor: 0.5}", PYTHONPATH=str(tmp_path))
-    assert len(pd.read_parquet(tmp_path / "runs/sweeps/tiny/barriers")) == 24
     monkeypatch.syspath_prepend(tmp_path)
     assert "no_such_module" in here(*run, "train.model=no_such_module:net", code=2)
     assert "missing" in here(*run, "train.model=own_networks:missing", code=2)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.pruning.barriers import POINTS, by_level, decided, errors_by_level, verdicts
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, one_statistics, pruned_settings
+from analysis.rows.settings import by_setting, one_statistics, pruned_settings, read_barriers
 from analysis.statistics.spread import wide_table
 from raysweep.tables.frames import read_frame
 from raysweep.tables.variants import trial_of
@@ -17,9 +17,8 @@ def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/pruning_*.png` in its folder."""
     from analysis.pruning.figure import draw
 
-    barriers, trials = read_frame(folder, "barriers"), read_frame(folder, "trials")
+    barriers, trials = read_barriers(folder, "permutation_level", across=None), read_frame(folder, "trials")
     parts = []
-    barriers = barriers[barriers.across.isna()]
     first = barriers.networks.str[0].map(trial_of)
     for networks, own in pruned_settings(trials):
         for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):

@@ -6,6 +6,8 @@ import pandas as pd
 
 from raysweep.tables.variants import trial_of
 
+ALIGNED = ("alignment_id", "networks")  # the columns of `alignments` that `aligned_networks` needs
+
 
 def aligned_networks(alignments: pd.DataFrame) -> dict[str, list[str]]:
     """Return the networks of every alignment by its id."""
@@ -14,10 +16,15 @@ def aligned_networks(alignments: pd.DataFrame) -> dict[str, list[str]]:
 
 def members(barriers: pd.DataFrame, aligned: Mapping[str, Iterable[str]]) -> list[list[str]]:
     """Return for each comparison the trials of its networks and of all networks they were aligned with."""
-    return [
-        sorted({trial_of(name) for each in (networks, *map(aligned.__getitem__, ids)) for name in each})
-        for networks, ids in zip(barriers.networks, barriers.alignments, strict=True)
-    ]
+    known: dict[tuple[int, int], tuple[Iterable[str], Iterable[str], list[str]]] = {}
+    found = []
+    for networks, ids in zip(barriers.networks, barriers.alignments, strict=True):
+        key = id(networks), id(ids)  # many rows share both, see `read_frame`
+        if key not in known:
+            every = (networks, *map(aligned.__getitem__, ids))
+            known[key] = networks, ids, sorted({trial_of(name) for each in every for name in each})
+        found.append(known[key][-1])
+    return found
 
 
 def members_of(rows: pd.DataFrame) -> list[list[str]]:

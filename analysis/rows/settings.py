@@ -7,13 +7,19 @@ that the sweep varies.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 
 from analysis.rows.quality import at_chance
+from raysweep.tables.frames import groups, read_frame
 from raysweep.tables.variants import prunings, trial_of, variants
 from raysweep.vocabulary import Statistics
 
+# Columns of `barriers` by which rows are chosen and split, and the barriers of pairs themselves.
+CHOSEN_BY = ("interpolation", "kind", "split", "across", "level", "step", "permutation_step")
+SPLIT_BY = ("networks", "group", "dataset", "model", "norm", "width", "method", "statistics")
+BARRIERS = ("loss_barrier", "error_barrier")
 PREFERRED = (Statistics.RECOMPUTED, Statistics.KEPT, Statistics.REPAIRED)  # one is answered by
 
 
@@ -75,7 +81,7 @@ def by_networks(rows: pd.DataFrame, trials: pd.DataFrame, ignored: Iterable[str]
     lost = at_chance(trials)
     rows = rows.assign(guesses=[any(trial_of(each) in lost for each in those) for those in members])
     keys = ["dataset", "model", "norm", variants(rows, trials, ignored), treated_statistics(rows, trials)]
-    for values, group in rows.groupby(keys):
+    for values, group in groups(rows, keys):
         dataset, model, norm, variant, statistics = map(str, values)
         setting = Setting(dataset, model, norm, variant=variant, statistics=statistics)
         yield replace(setting, chance=_chance(group)), group
@@ -135,6 +141,16 @@ def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
     return barriers[rank == rank.groupby(barriers.group).transform("min")]
 
 
+def read_barriers(folder: Path, *more: str, **only: str | int | None) -> pd.DataFrame:
+    """Return rows of `barriers` with the columns above and some more, but no others; see `read_frame`."""
+    return read_frame(folder, "barriers", (*CHOSEN_BY, *SPLIT_BY, *BARRIERS, *more), **only)
+
+
+def read_dense_ends(folder: Path, *more: str, **only: str | int | None) -> pd.DataFrame:
+    """Return the `dense_ends` of a sweep with the columns of `read_barriers`; no other rows are read."""
+    return dense_ends(read_barriers(folder, *more, across=None, level=0, **only))
+
+
 def dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:
     """Return the comparisons within one setting of networks at the end of training, before any pruning."""
     return ends(barriers[barriers.across.isna()]).astype({"width": int})  # null only across widths
@@ -142,6 +158,8 @@ def dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:
 
 def ends(barriers: pd.DataFrame) -> pd.DataFrame:
     """Return the comparisons of dense networks at their last step, under permutations found at that step."""
-    dense = barriers[barriers.level == 0]
+    keys = barriers[["level", "group", "step", "permutation_step", "statistics"]].reset_index(drop=True)
+    dense = keys[keys.level == 0]
     last = dense.groupby("group").step.transform("max")
-    return one_statistics(dense[(dense.step == last) & (dense.permutation_step.fillna(last) == last)])
+    at_end = dense[(dense.step == last) & (dense.permutation_step.fillna(last) == last)]
+    return barriers[keys.index.isin(one_statistics(at_end).index)]  # all columns are copied once

@@ -6,11 +6,23 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from raysweep.tables.frames import PASSED_OVER, read_frame
+from analysis.rows.settings import BARRIERS, CHOSEN_BY, SPLIT_BY
+from raysweep.tables.frames import read_frame
 from raysweep.tables.schemas import TABLES, schema
 from raysweep.tables.variants import trial_of
 
 READ = ("trials", "alignments", "agreements", "barriers", "failures")
+# The columns of `barriers` that answers and reports are made of.
+OF_BARRIERS = {
+    *CHOSEN_BY,
+    *SPLIT_BY,
+    *BARRIERS,
+    "loss_centre",
+    "error_centre",
+    "alignments",
+    "joint_networks",
+}
+OF_BARRIERS |= {"stack", "permutation_level", "alphas", "train_examples"}
 # A table that lacks one of these columns is left out: nobody knows what its rows belong to.
 _SETTING = {"group", "dataset", "model", "norm", "width"}
 REQUIRED = {
@@ -24,7 +36,7 @@ REQUIRED = {
 
 @dataclass(frozen=True)
 class Tables:
-    """Data frames with every documented column that is read; `notes` say what is missing or left out."""
+    """Data frames with all columns but those of `barriers` that nothing reads; `notes` say what lacks."""
 
     name: str
     trials: pd.DataFrame
@@ -48,10 +60,10 @@ def read(folder: Path) -> Tables:
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return a table with all of its documented columns, and notes on what is wrong with it."""
     table = path.name
-    columns = [name for name, _, _ in TABLES[table] if name not in PASSED_OVER.get(table, set())]
+    columns = [name for name, _, _ in TABLES[table] if table != "barriers" or name in OF_BARRIERS]
     nothing = schema(table).empty_table().select(columns).to_pandas()
     try:
-        frame = read_frame(path.parent, table)
+        frame = read_frame(path.parent, table, columns)
     except FileNotFoundError:
         return nothing, [f"no table {table}"]
     except (OSError, pa.ArrowException) as error:  # a folder without files, or a file that is cut short

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.rows.quality import themselves
-from analysis.rows.settings import Setting
+from analysis.rows.settings import Setting, read_barriers
 from analysis.trajectory.barriers import (
     by_epoch,
     decisions,
@@ -24,7 +24,7 @@ from raysweep.vocabulary import Split
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/trajectory_*.png` in its folder."""
-    barriers = read_frame(folder, "barriers", split=Split.TEST)
+    barriers = read_barriers(folder, "stack", "hybrid", "hybrid_layers", split=Split.TEST)
     agreements, trials = (read_frame(folder, name) for name in ("agreements", "trials"))
     parts = []
     for setting, rows, along in trajectories(barriers, agreements, trials):

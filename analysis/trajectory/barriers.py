@@ -84,6 +84,8 @@ def trajectories(
     barriers: pd.DataFrame, agreements: pd.DataFrame, trials: pd.DataFrame
 ) -> Iterator[tuple[Setting, pd.DataFrame, pd.DataFrame]]:
     """Yield pairs and agreements of every setting and width that has permutations along training."""
+    if not (agreements.kind == "trajectory").any():
+        return
     chosen = one_statistics(barriers[(barriers.level == 0) & barriers.across.isna()]).astype({"width": int})
     for setting, rows in by_width(by_setting(chosen[chosen.interpolation == Interpolation.PAIR], trials)):
         shares = agreements[agreements.group.isin(rows.group) & (agreements.method == setting.method)]

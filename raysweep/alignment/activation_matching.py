@@ -24,6 +24,7 @@ from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
 from raysweep.symmetry.tracing import Place
+from raysweep.training.answering import check_answers
 
 CHUNK = 500  # images per forward pass; results depend on it by rounding, so it is not an option
 
@@ -42,10 +43,12 @@ def activation_matching(
 
     Networks are modules or state dicts; of two state dicts `model` gives the architecture. `images` is a
     tensor or yields batches of images, or of images and labels. See `match_activations`. Raises `TypeError`
-    for anything else.
+    for anything else, and `ValueError` for images that a network does not answer.
     """
-    modules = modules_of([target, source], model, "networks")
-    return match_activations(modules, images_of(images), [(0, 1)], tensor, similarity, pixels)[0]
+    modules, examples = modules_of([target, source], model, "networks"), images_of(images)
+    for module in modules:
+        check_answers(module, examples)
+    return match_activations(modules, examples, [(0, 1)], tensor, similarity, pixels)[0]
 
 
 def match_activations(

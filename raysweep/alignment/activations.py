@@ -1,7 +1,6 @@
 """The values of a network's units on a batch of examples."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -11,6 +10,7 @@ from raysweep.data.resident import unwritten
 from raysweep.digest import seed_for
 from raysweep.symmetry.listening import Treating, keeping
 from raysweep.symmetry.tracing import Place, trace_units
+from raysweep.training.answering import evaluating
 
 TENSORS = {
     "first": slice(0, 1),
@@ -41,7 +41,7 @@ class Recorder(Treating):
         are taken, which count like examples. Their positions are drawn from the number of the batch and are
         the same in every network.
         """
-        with _evaluating(self._model), unwritten(images), torch.no_grad(), self:
+        with evaluating(self._model), unwritten(images), torch.no_grad(), self:
             self._model(images)
         found = {
             place: _some_pixels(self._kept[place.call].movedim(place.axis, 1), batch, self._pixels)
@@ -49,18 +49,6 @@ class Recorder(Treating):
         }
         self._kept.clear()
         return found
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Within the context a network is in evaluation mode; after it every module is as it was."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def _some_pixels(values: torch.Tensor, batch: int, pixels: int) -> torch.Tensor:

@@ -105,7 +105,11 @@ class _PairsOfBlocks:
     ) -> None:
         self._count, self._couplings = count, couplings
         self.similar = {group: by_pair(matrix.double().cpu(), count) for group, matrix in similar.items()}
-        self._norms = {g: by_pair(torch.outer(*both).cpu(), count) for g, both in (norms or {}).items()}
+        smallest = torch.finfo(torch.float64).tiny  # two units without weights have cosine 0, not 0 / 0
+        self._norms = {
+            group: by_pair(torch.outer(*both).clamp(min=smallest).cpu(), count)
+            for group, both in (norms or {}).items()
+        }
 
     def aligned(self, pairs: torch.Tensor, start: Matrices) -> dict[str, torch.Tensor]:
         """Return the matching inside each pair of blocks that a permutation gives the block of the source."""

@@ -6,6 +6,8 @@ from itertools import combinations
 
 import torch
 
+from raysweep.alignment.weight_matching import check_spec, listed
+from raysweep.models.given import Network, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import groups_of, segments
 
@@ -30,17 +32,19 @@ class LayerSimilarity:
 
 def layer_similarities(
     spec: PermutationSpec,
-    target: State | Sequence[State],
-    source: State | Sequence[State],
+    target: Network | Sequence[Network],
+    source: Network | Sequence[Network],
     permutation: Permutation,
 ) -> list[LayerSimilarity]:
     """Return a row per parameter, in the order of the network; sums are in float64.
 
-    Of equally long lists of states (one permutation for several checkpoints) inner products and squared
-    displacements are added. Raises `ValueError` for lists of different lengths, and for permutations and
-    states that do not fit the spec.
+    Networks are modules or state dicts. Of equally long lists of them (one permutation for several
+    checkpoints) inner products and squared displacements are added. Raises `ValueError` for lists of
+    different lengths, and for permutations and networks that do not fit the spec, and `TypeError` for
+    anything else in the place of a spec, a permutation or a network.
     """
-    targets, sources = ([states] if isinstance(states, Mapping) else states for states in (target, source))
+    check_spec(spec)
+    targets, sources = listed(target, "target"), listed(source, "source")
     moved = [spec.apply(permutation, state) for state in sources]
     shares = permutation.fixed_points()
     before, after = list(zip(targets, sources, strict=True)), list(zip(targets, moved, strict=True))
@@ -48,13 +52,15 @@ def layer_similarities(
 
 
 def joint_similarities(
-    spec: PermutationSpec, states: Sequence[State], permutations: Sequence[Permutation]
+    spec: PermutationSpec, networks: Sequence[Network], permutations: Sequence[Permutation]
 ) -> list[LayerSimilarity]:
     """Return a row per parameter for n networks with a permutation each, in the order of the network.
 
     Inner products are added over all pairs of networks and squared displacements over all networks; the
     fixed points are a mean over the networks. Raises `ValueError` where permutations and states do not fit.
     """
+    check_spec(spec)
+    states = states_of(networks, "networks")
     moved = [spec.apply(p, state) for p, state in zip(permutations, states, strict=True)]
     fixed = [permutation.fixed_points() for permutation in permutations]
     shares = {group: sum(each[group] for each in fixed) / len(fixed) for group in spec.sizes}

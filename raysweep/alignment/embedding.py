@@ -13,8 +13,9 @@ import torch
 from raysweep.alignment.ascent import Ascent
 from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.alignment.totals import total
-from raysweep.alignment.weight_matching import matched_spec
+from raysweep.alignment.weight_matching import check_spec, matched_spec
 from raysweep.digest import seed_for
+from raysweep.models.given import Network, state_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import segments
 from raysweep.symmetry.blocks import completed, first_units
@@ -43,16 +44,16 @@ class Embedding:
             {g: completed(self.indices[g], size, counts.get(g, 1)) for g, size in wide_spec.sizes.items()}
         )
 
-    def select(self, wide_spec: PermutationSpec, wide: State) -> dict[str, torch.Tensor]:
+    def select(self, wide_spec: PermutationSpec, wide: Network) -> dict[str, torch.Tensor]:
         """Return the matched part of the wide network's state, in the shapes of the narrow network."""
-        return _select(wide_spec, wide, self.indices)
+        return _select(wide_spec, state_of(wide, "wide"), self.indices)
 
 
 def embed(
     narrow_spec: PermutationSpec,
     wide_spec: PermutationSpec,
-    narrow: State,
-    wide: State,
+    narrow: Network,
+    wide: Network,
     seed: int = 0,
     *,
     order: str = "forward",
@@ -71,7 +72,10 @@ def embed(
     unknown order, no restarts, states that do not fit their specs, and networks that have different groups,
     axes of different kinds, other numbers of blocks, or a group that is narrower in the wide network.
     """
+    check_spec(narrow_spec)
+    check_spec(wide_spec)
     _check(narrow_spec, wide_spec)
+    narrow, wide = state_of(narrow, "narrow"), state_of(wide, "wide")
     narrow_spec.check_state(narrow)
     wide_spec.check_state(wide)
     if restarts < 1:

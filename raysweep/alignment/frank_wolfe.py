@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from raysweep.alignment.relaxed import apply_relaxed, harden, matrices_of
-from raysweep.alignment.weight_matching import matched_spec
+from raysweep.alignment.weight_matching import check_spec, matched_spec
 from raysweep.digest import seed_for
+from raysweep.models.given import Network, check_alike, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
 
 TOLERANCE = 1e-6  # a step must raise the objective by more than this share
@@ -24,18 +25,21 @@ Matrices = dict[str, torch.Tensor]
 
 
 def frank_wolfe(
-    spec: PermutationSpec, states: Sequence[State], seed: int = 0, *, steps: int = 100, restarts: int = 1
+    spec: PermutationSpec, states: Sequence[Network], seed: int = 0, *, steps: int = 100, restarts: int = 1
 ) -> list[Permutation]:
     """Return a permutation of each of n networks of one architecture; of two, the first stays as it is.
 
     The ascent takes at most `steps` from the identity; of several `restarts` the others begin at random
-    permutations, and the best result is kept. It respects blocks. Raises `ValueError` for fewer than two
-    states, and for states that do not fit the spec.
+    permutations, and the best result is kept. It respects blocks. `states` may be modules. Raises
+    `ValueError` for fewer than two, and for networks that do not fit the spec or differ in type or device.
     """
+    check_spec(spec)
+    states = states_of(states, "states")
     if len(states) < 2:
         raise ValueError(f"{len(states)} networks: matching requires at least two")
     for state in states:
         spec.check_state(state)
+    check_alike(states)
     if not spec.sizes:
         return [Permutation({})] * len(states)
     matched = matched_spec(spec)

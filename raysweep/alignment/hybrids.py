@@ -6,6 +6,7 @@ Source: Sharma et al. 2024 (arXiv 2404.06498), which mixes permutations found ea
 from collections.abc import Collection
 
 from raysweep.symmetry import Permutation
+from raysweep.symmetry.permutation import check_permutation
 
 
 def hybrid(first: Permutation, second: Permutation, groups: Collection[str]) -> Permutation:
@@ -14,6 +15,8 @@ def hybrid(first: Permutation, second: Permutation, groups: Collection[str]) -> 
     Groups whose blocks move alike belong together: `PermutationSpec.apply` refuses what tears them apart.
     Raises `ValueError` for permutations of different groups and for a group that they do not have.
     """
+    for each in (first, second):
+        check_permutation(each)
     if first.sizes() != second.sizes():
         raise ValueError("permutations of different groups cannot be mixed")
     unknown = set(groups) - set(first.indices)

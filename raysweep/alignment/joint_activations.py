@@ -18,6 +18,7 @@ from raysweep.models.given import Network, modules_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Blocks
 from raysweep.symmetry.blocks import together
+from raysweep.training.answering import check_answers
 
 TOLERANCE = 1e-12  # a step must raise its part of the objective by more than this share of its terms' sizes
 
@@ -36,13 +37,16 @@ def joint_activation_matching(
     """Align n networks of one architecture at once by their units' values on images.
 
     For networks, `images` and `model` see `activation_matching`. The other arguments are those of
-    `unit_similarities`, and so are the errors; besides, `ValueError` for fewer than two networks. See
+    `unit_similarities`, and so are the errors; besides, `ValueError` for fewer than two networks and for
+    images that one of them does not answer. See
     `match_jointly`.
     """
     models, examples = modules_of(networks, model, "networks"), images_of(images)
     pairs = list(combinations(range(len(models)), 2))
     if not pairs:
         raise ValueError(f"{len(models)} networks: a joint alignment requires at least two")
+    for each in models:
+        check_answers(each, examples)
     found = unit_similarities(models, examples, pairs, tensor, similarity, pixels)
     blocks = PermutationSpec.trace(models[0], examples[:2], proved=False).blocks
     return match_jointly(dict(zip(pairs, found, strict=True)), blocks)

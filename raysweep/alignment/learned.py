@@ -16,9 +16,11 @@ from raysweep.alignment.learned_mixtures import Examples, Mixtures, points
 from raysweep.alignment.learned_relaxation import Relaxation, Training
 from raysweep.alignment.learned_swaps import Swaps
 from raysweep.alignment.progress import Progress, Tensors, named, part, stored_permutations, tensors_of
-from raysweep.alignment.weight_matching import weight_matching
+from raysweep.alignment.weight_matching import check_spec, weight_matching
 from raysweep.digest import seed_for
+from raysweep.models.given import Network, architecture, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.training.answering import check_answers
 
 HELD_OUT = 5  # one of so many training examples decides which permutations are kept
 PATIENCE = 5  # rounds of swaps without a lower loss on them
@@ -28,7 +30,7 @@ State = Mapping[str, torch.Tensor]
 
 def learned(
     spec: PermutationSpec,
-    states: Sequence[State],
+    states: Sequence[Network],
     seed: int,
     models: Sequence[nn.Module],
     images: torch.Tensor,
@@ -54,17 +56,23 @@ def learned(
     batch. With `progress`, what another process has noted is not done again, and the result has the same
     bits.
 
-    Raises `ValueError` for fewer than two networks, and for fewer than two images.
+    Raises `ValueError` for fewer than two networks, for fewer than two images, for empty
+    batches, and for images that the network does not answer.
     """
+    check_spec(spec)
+    states, model = states_of(states, "states"), architecture(models)
     if len(states) < 2 or len(images) < 2:
         raise ValueError(f"{len(states)} networks, {len(images)} images: learning requires two of each")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    check_answers(model, images)
     progress = progress or Progress()
     found = progress.found
     start = stored_permutations(part(found, "best"), spec.sizes) or _start(spec, states, seed)
     if not spec.sizes:
         return start
     generator = torch.Generator().manual_seed(seed_for("learned", seed))
-    mixtures = Mixtures(spec, models[0], states, points(len(states)))
+    mixtures = Mixtures(spec, model, states, points(len(states)))
     examples = mixtures.examples(_noisy(images, noise, generator))
     order = torch.randperm(len(examples), generator=generator)
     division = max(1, len(examples) // HELD_OUT)

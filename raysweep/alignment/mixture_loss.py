@@ -18,8 +18,10 @@ def batches(
     """Yield batches of `size` examples without end; the examples are reordered for every pass over them.
 
     `images` has the shape (examples, ...) and `labels` (examples,). The last batch of a pass may be smaller.
-    The first batches are `skipped`, so many of them.
+    The first batches are `skipped`, so many of them. Raises `ValueError` for a size below 1.
     """
+    if size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {size}")
     for chosen in islice(_places(len(labels), size, seed), skipped, None):
         chosen = chosen.to(labels.device)
         yield images[chosen], labels[chosen]

@@ -13,7 +13,8 @@ import torch
 
 from raysweep.alignment.assignments import assignment
 from raysweep.alignment.products import Similarities, State
-from raysweep.alignment.weight_matching import Alignment, matched_spec, objective, weight_matching
+from raysweep.alignment.weight_matching import Alignment, check_spec, matched_spec, objective, weight_matching
+from raysweep.models.given import Network, state_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.scaling import Factors, Scaling, by_unit, scaled_state
 
@@ -23,7 +24,7 @@ TOLERANCE = 1e-12  # relative: by more than this a step must raise the objective
 
 
 def monomial_matching(
-    scaled_spec: PermutationSpec, target: State, source: State, seed: int = 0, *, order: str = "random"
+    scaled_spec: PermutationSpec, target: Network, source: Network, seed: int = 0, *, order: str = "random"
 ) -> Alignment:
     """Find the permutation, scales and signs of units that bring the source close to the target.
 
@@ -32,7 +33,8 @@ def monomial_matching(
     and `order` are those of `weight_matching`, which is what remains where no group has a scaling. Raises
     `ValueError` for states that do not fit the spec.
     """
-    spec = scaled_spec
+    check_spec(scaled_spec)
+    spec, target, source = scaled_spec, state_of(target, "target"), state_of(source, "source")
     matched = matched_spec(spec)
     for state in (target, source):
         matched.check_state(state)

@@ -14,7 +14,8 @@ import torch
 from raysweep.alignment.assignments import Matrices, assignment, assignment_of_blocks, by_pair
 from raysweep.alignment.couplings import Coupled
 from raysweep.alignment.products import Similarities, State
-from raysweep.alignment.weight_matching import Alignment, matched_spec, objective, weight_matching
+from raysweep.alignment.weight_matching import Alignment, check_spec, matched_spec, objective, weight_matching
+from raysweep.models.given import Network
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Axis, Blocks, Within, groups_of
 from raysweep.symmetry.blocks import block_index, together
@@ -24,7 +25,7 @@ TOLERANCE = 1e-6  # relative: by less than this a round must raise the objective
 
 
 def orthogonal_matching(
-    rotated_spec: PermutationSpec, target: State, source: State, seed: int = 0, *, streams: bool = True
+    rotated_spec: PermutationSpec, target: Network, source: Network, seed: int = 0, *, streams: bool = True
 ) -> Alignment:
     """Find the permutation and rotations of units that bring the source close to the target.
 
@@ -35,6 +36,7 @@ def orthogonal_matching(
     be compared, both networks must be folded. Raises `ValueError` for states that do not fit the spec, and
     for gains that cannot be folded.
     """
+    check_spec(rotated_spec)
     chosen = {g: each for g, each in rotated_spec.rotations.items() if streams or not each.behind_norms}
     spec = replace(rotated_spec, rotations=chosen)
     gains = {folding.gain for rotation in chosen.values() for folding in rotation.foldings}

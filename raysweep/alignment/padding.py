@@ -4,9 +4,9 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from raysweep.alignment.products import State
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
+from raysweep.models.given import Network, state_of
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.blocks import first_units
 from raysweep.symmetry.randomised import TOLERANCE, randomised_network
@@ -14,19 +14,19 @@ from raysweep.symmetry.selection import region
 
 
 def pad(
-    narrow_spec: PermutationSpec, wide_spec: PermutationSpec, narrow: State, wide: State
+    narrow_spec: PermutationSpec, wide_spec: PermutationSpec, narrow: Network, wide: Network
 ) -> dict[str, torch.Tensor]:
     """Return the narrow network's state in the shapes of the wide one: its units first, then zeros.
 
     In a group in blocks they come first in each block. The output of the new units is zero, and no other unit
-    has a weight for it. `wide` is a state of the wide network, which gives the shapes. The
+    has a weight for it. `wide` is the wide network, which gives the shapes. The
     result is on the device of the narrow network.
     """
     first = first_units(narrow_spec.blocks, narrow_spec.sizes, wide_spec.sizes)
-    result = {}
-    for name, tensor in narrow.items():
+    small, large, result = state_of(narrow, "narrow"), state_of(wide, "wide"), {}
+    for name, tensor in small.items():
         axes = wide_spec.axes.get(name) or (None,) * tensor.dim()
-        padded = torch.zeros_like(wide[name], dtype=tensor.dtype, device=tensor.device)
+        padded = torch.zeros_like(large[name], dtype=tensor.dtype, device=tensor.device)
         padded[region(axes, first, tensor.shape, padded.shape)] = tensor
         result[name] = padded
     return result

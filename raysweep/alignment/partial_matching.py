@@ -8,7 +8,7 @@ are the residual streams.
 from collections.abc import Sequence
 
 from raysweep.alignment.joint import JointAlignment, joint_matching
-from raysweep.alignment.weight_matching import Alignment, weight_matching
+from raysweep.alignment.weight_matching import Alignment, check_spec, weight_matching
 from raysweep.models.given import Network
 from raysweep.symmetry import Kind, PermutationSpec
 
@@ -42,4 +42,5 @@ def joint_branch_matching(
 
 
 def _of(spec: PermutationSpec, *kinds: Kind) -> list[str]:
+    check_spec(spec)
     return [group for group in spec.sizes if spec.kind(group) in kinds]

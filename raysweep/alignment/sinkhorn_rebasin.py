@@ -13,13 +13,18 @@ from raysweep.alignment.descent import Descent
 from raysweep.alignment.mixture_loss import Batch, batches, for_mixtures, mixture_loss
 from raysweep.alignment.progress import Progress
 from raysweep.alignment.relaxed import apply_relaxed, harden, mixed, relaxed
-from raysweep.alignment.weight_matching import matched_spec
+from raysweep.alignment.weight_matching import check_spec, matched_spec
 from raysweep.choices import choose
 from raysweep.digest import seed_for
+from raysweep.models.given import Network, architecture, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.training.answering import check_answers
+from raysweep.training.optimiser import plain
 
 NOISE = 0.1  # standard deviation of the logits at the start
 ITERATIONS = 20  # of Sinkhorn's normalisations
+
+_AdamW = plain(torch.optim.AdamW)
 
 State = Mapping[str, torch.Tensor]
 Share = Callable[[torch.Generator], float]
@@ -33,7 +38,7 @@ LOSSES: dict[str, Share | None] = {  # the share of the second network in the mi
 
 def sinkhorn_rebasin(
     spec: PermutationSpec,
-    states: Sequence[State],
+    states: Sequence[Network],
     seed: int,
     models: Sequence[nn.Module],
     images: torch.Tensor,
@@ -53,8 +58,11 @@ def sinkhorn_rebasin(
     has the shape (examples, ...) and `labels` (examples,). The seed draws batches, points and the noise. The
     permutation is the assignment of the logits after `steps`; it respects blocks. BatchNorm uses the
     statistics of each batch. With `progress`, steps that another process has noted are not taken again, and
-    the result has the same bits. Raises `ValueError` for an unknown loss and for other than two networks.
+    the result has the same bits. Raises `ValueError` for an unknown loss, for other than two networks
+    and for labels without a class.
     """
+    check_spec(spec)
+    states = states_of(states, "states")
     if len(states) != 2:
         raise ValueError(f"{len(states)} networks: Sinkhorn re-basin aligns two")
     (target, source), share = states, choose("loss", loss, LOSSES)
@@ -68,13 +76,15 @@ def sinkhorn_rebasin(
         .requires_grad_()
         for group, size in spec.sizes.items()
     }
-    progress, optimiser = progress or Progress(), torch.optim.AdamW(logits.values(), lr=learning_rate)
+    progress, optimiser = progress or Progress(), _AdamW(logits.values(), lr=learning_rate)
     descent = Descent(logits, optimiser, generator, progress.found)
     data = batches(images, labels, batch_size, seed_for("batches", seed), descent.step)
     if share is None:
         distance = _distance(matched_spec(spec), target)
     else:
-        distance = _risk(for_mixtures(models[0]), target, data, share, generator)
+        model = for_mixtures(architecture(models))
+        check_answers(model, images, labels)
+        distance = _risk(model, target, data, share, generator)
     while descent.step < steps:
         matrices = relaxed(spec, logits, tau, ITERATIONS)
         descent.take(distance(apply_relaxed(spec, matrices, source)))

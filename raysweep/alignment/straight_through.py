@@ -16,12 +16,16 @@ from raysweep.alignment.descent import Descent
 from raysweep.alignment.mixture_loss import batches, for_mixtures, mixture_loss
 from raysweep.alignment.progress import Progress, Tensors, named, part, stored_permutations, tensors_of
 from raysweep.alignment.relaxed import mixed
-from raysweep.alignment.weight_matching import matched_spec, weight_matching
+from raysweep.alignment.weight_matching import check_spec, matched_spec, weight_matching
 from raysweep.choices import choose
 from raysweep.digest import seed_for
+from raysweep.models.given import Network, architecture, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.training.answering import check_answers
+from raysweep.training.optimiser import plain
 
 State = Mapping[str, torch.Tensor]
+_Adam = plain(torch.optim.Adam)
 
 POINTS: dict[
     str, Callable[[int, torch.Generator], torch.Tensor]
@@ -33,7 +37,7 @@ POINTS: dict[
 
 def straight_through(
     spec: PermutationSpec,
-    states: Sequence[State],
+    states: Sequence[Network],
     seed: int,
     models: Sequence[nn.Module],
     images: torch.Tensor,
@@ -51,18 +55,21 @@ def straight_through(
     at a `random` point between them. `images` has the shape (examples, ...) and `labels` (examples,). The
     seed draws batches, points and the orders of layers. BatchNorm uses the statistics of each batch. With
     `progress`, steps that another process has noted are not taken again, and the result has the same bits.
-    Raises `ValueError` for an unknown point and for fewer than two networks.
+    Raises `ValueError` for an unknown point, for fewer than two networks and for labels without a class.
     """
+    check_spec(spec)
+    states = states_of(states, "states")
     if len(states) < 2:
         raise ValueError(f"{len(states)} networks: matching requires at least two")
     if not spec.sizes:
         return [Permutation({})] * len(states)
     draw, generator = choose("point", point, POINTS), torch.Generator().manual_seed(seed)
-    matched, model = matched_spec(spec), for_mixtures(models[0])
+    matched, model = matched_spec(spec), for_mixtures(architecture(models))
+    check_answers(model, images, labels)
     first, others = states[0], states[1:]
     copies = [{n: first[n].detach().clone().requires_grad_() for n in matched.axes} for _ in others]
     trained = {f"{member}/{name}": each for member, copy in enumerate(copies) for name, each in copy.items()}
-    progress, optimiser = progress or Progress(), torch.optim.Adam(trained.values(), lr=learning_rate)
+    progress, optimiser = progress or Progress(), _Adam(trained.values(), lr=learning_rate)
     descent = Descent(trained, optimiser, generator, part(progress.found, "descent"))
     found = stored_permutations(progress.found, spec.sizes)
     unknown: list[Permutation | None] = [None] * len(others)

@@ -15,7 +15,7 @@ from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.alignment.totals import total
 from raysweep.choices import check_names, choose
 from raysweep.digest import seed_for
-from raysweep.models.given import Network, state_of, states_of
+from raysweep.models.given import Network, check_alike, state_of, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
 
 
@@ -77,15 +77,17 @@ def weight_matching(
     (see `Ascent.linear_twice`). The cosine kernel makes a bounded number of sweeps and keeps the best result.
 
     Raises `TypeError` for anything else in their place, and `ValueError` for unknown names, no restarts,
-    lists of different lengths, and for networks or a start that do not fit the spec.
+    lists of different lengths, for networks or a start that do not fit the spec, and
+    for networks of several types or devices.
     """
     check_spec(spec)
-    targets, sources = _listed(target, "target"), _listed(source, "source")
+    targets, sources = listed(target, "target"), listed(source, "source")
     chosen = choose("kernel", kernel, KERNELS)
     check_names("group", groups or (), spec.sizes)
     matched = matched_spec(spec, biases)
     for state in (*targets, *sources):
         matched.check_state(state)
+    check_alike([*targets, *sources])
     if start is not None:
         spec.check(start)
     if restarts < 1:
@@ -175,5 +177,8 @@ def check_spec(spec: PermutationSpec) -> None:
         )
 
 
-def _listed(networks: Network | Sequence[Network], name: str) -> Sequence[State]:
+def listed(networks: Network | Sequence[Network], name: str) -> Sequence[State]:
+    """Return the states of a network, or of a list of at least one; `name` is that of the argument."""
+    if isinstance(networks, Sequence) and not networks:
+        raise ValueError(f"{name}: expected at least one network")
     return states_of(networks, name) if isinstance(networks, Sequence) else [state_of(networks, name)]

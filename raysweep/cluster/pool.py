@@ -22,7 +22,6 @@ from raysweep.cluster.suspects import Suspects, labels
 from raysweep.cluster.tile_source import Landed, TileSource
 from raysweep.sweep.schema import Sections
 from raysweep.tables.failures import Failure
-from raysweep.version import code_digest
 from raysweep.work.environment_faults import due_to_node
 from raysweep.work.tile import Tile, TileWorker
 
@@ -142,9 +141,7 @@ class Pool:
         options: dict[str, Any] = {"num_cpus": self._needs.cpu, "num_gpus": self._needs.gpu}
         if self._suspects.avoided:
             options["label_selector"] = labels(self._suspects.avoided)
-        actor: Any = AlignWorker.options(**options).remote(  # type: ignore[attr-defined]
-            self._root, self._sections, code_digest()
-        )
+        actor: Any = AlignWorker.options(**options).remote(self._root, self._sections)  # type: ignore[attr-defined]
         return Worker(actor, actor.node.remote())
 
     def _send(self) -> bool:
@@ -225,7 +222,7 @@ class Pool:
         flight.worker.ended(flight)
         if isinstance(result, ray.exceptions.RayTaskError):
             node, cause = flight.worker.node, result.cause
-            if due_to_node(cause) and self._goes_elsewhere(flight.tile, node, str(cause)):
+            if due_to_node(cause) and self._goes_elsewhere(flight.tile, node, cause):
                 self._again.append((flight.tile, flight.attempts))
             else:
                 self._failed(flight, isinstance(cause, OSError), result)
@@ -238,8 +235,9 @@ class Pool:
             return None
         return Landed(flight.tile, *result)
 
-    def _goes_elsewhere(self, tile: Tile, node: str, error: str) -> bool:
-        return bool(node) and self._suspects.elsewhere(tile.ids[0], node, needs_of(self._needs), error)
+    def _goes_elsewhere(self, tile: Tile, node: str, error: BaseException) -> bool:
+        text = "".join(traceback.format_exception_only(error))
+        return bool(node) and self._suspects.elsewhere(tile.ids[0], node, needs_of(self._needs), text)
 
     def _end_overdue(self) -> None:
         """Kill the actors of tiles that take too long, so that these tiles fail."""

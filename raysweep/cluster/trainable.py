@@ -99,11 +99,11 @@ class Trainable(tune.Trainable):
         def told(level: int, step: int) -> None:
             report(level, step)
             if use:
-                use.look()
+                use.look(level)
 
         for level in run_trial(task, data, store, ResultStore(self._files), seconds, told, stops):
-            if use and level is not None:
-                store.write_system_use(trial_id, level, use.taken())
+            if use and level is not None and (samples := use.taken(level)):
+                store.write_system_use(trial_id, level, samples)
             yield level
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

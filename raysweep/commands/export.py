@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from raysweep.commands.chosen import chosen_networks
-from raysweep.errors import UserError
+from raysweep.errors import CorruptObject, UserError
 from raysweep.plan.identity import Network
 from raysweep.store.files import Files
 from raysweep.store.records import json_object
@@ -55,11 +55,17 @@ def check_new(target: Path) -> None:
 
 
 def config_of(files: Files, network: Network) -> dict[str, Any]:
-    """Return what determined a trial's numbers. Raises `UserError` where no such trial is stored."""
+    """Return what determined a trial's numbers.
+
+    Raises `UserError` where no such trial is stored, and `CorruptObject` where it cannot be read.
+    """
     content = files.find(f"trials/{network.trial_id}/config.json")
     if content is None:
         raise UserError(f"network {network}: there is no such trial under {files.root}")
-    return json_object(content)
+    try:
+        return json_object(content)
+    except CorruptObject as error:
+        raise CorruptObject(f"network {network}: its configuration is {error}") from error
 
 
 def stored_network(files: Files, network: Network) -> dict[str, torch.Tensor]:

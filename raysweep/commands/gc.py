@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.commands.run_log import FOLDER
-from raysweep.plan.record import SOURCES, Record, read_record, sweep_names
+from raysweep.errors import UserError
+from raysweep.plan.record import RENEWED, SOURCES, Record, read_record, sweep_names
 from raysweep.plan.recording import forget_former
 from raysweep.store.divergence import FOLDER as DIVERGED
 from raysweep.store.files import Files
@@ -36,8 +37,8 @@ class Garbage:
 def collect(files: Files, delete: bool) -> Iterator[str]:
     """Yield a line for every object that no sweep asks for, by reason; remove the objects if asked.
 
-    Raises `UserError` for a sweep without a record, and when objects are to be removed while a run or an
-    import is, or may be, at work.
+    Raises `UserError` for a sweep without a record, or with one that is being replaced, and when objects are
+    to be removed while a run or an import is, or may be, at work.
     """
     with exclusive_root_lock(files) if delete else contextlib.nullcontext():
         records = _records(files)
@@ -63,7 +64,14 @@ def garbage(files: Files) -> dict[str, Garbage]:
 
 
 def _records(files: Files) -> list[Record]:
-    return [read_record(files, name) for name in sweep_names(files)]
+    names = sweep_names(files)
+    for name in names:
+        if files.exists(renewed := f"sweeps/{name}/{RENEWED}"):
+            raise UserError(
+                f"{files.where(renewed)}: the record of this sweep is being replaced, or its run was killed "
+                "early; raysweep run with its file completes it"
+            )
+    return [read_record(files, name) for name in names]
 
 
 def _garbage(files: Files, records: list[Record]) -> dict[str, Garbage]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import pyarrow.compute as pc
 
 from raysweep.errors import CorruptObject, UserError
-from raysweep.plan.barrier_table import BarriersLeft
+from raysweep.plan.barriers_left import BarriersLeft
 from raysweep.plan.cost.estimate import estimate
 from raysweep.plan.plan import Desired, Done, Todo, todo
 from raysweep.plan.record import finished, read_record, sweep_names
@@ -126,7 +126,7 @@ class Meter:
 
     def write(self, present: Done) -> None:
         """Write the progress of the run, of which the store now holds `present`."""
-        work, now = todo(self._wanted, present), time.time()
+        work, now = todo(self._wanted, present), time.monotonic()  # a clock may be set meanwhile
         counts = {kind: count - work.counts()[kind] for kind, count in self._wanted.counts().items()}
         spent = {kind: self._seconds(kind) for kind in KINDS}
         left = self._left(work, counts, spent)
@@ -139,7 +139,7 @@ class Meter:
         known = None not in left.values() and (parallel > 0 or not rest)
         resources = self._wanted.sweep.sections.resources
         progress = Progress(
-            now,
+            time.time(),
             resources.publish_seconds,
             rates,
             rest / (parallel or 1.0) if known else None,

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Iterator
 
 from raysweep.commands.run_log import FOLDER
@@ -34,6 +35,7 @@ from raysweep.tables.schemas import read_table
 
 FOLDERS = ("trials", "results", "sweeps", SOURCES, PROVENANCE, DIVERGED, RESUME, FOLDER)
 AGAIN = "raysweep run computes it again"
+DONE = re.compile(r"trials/([^/]+)/level_(\d+)/done")  # the record of a level; others are not ours
 NAMED = 8  # checkpoints and permutations that have been replaced
 
 
@@ -130,8 +132,8 @@ def remarks(files: Files) -> Iterator[str]:
             "from an earlier version of raysweep and do not say from which weights they were computed; they "
             "are taken as they are"
         )
-    names = (name.split("/") for name in files.list("trials") if name.endswith("/done"))
-    levels = [(parts[1], int(parts[2].removeprefix("level_"))) for parts in names]
+    names = filter(None, map(DONE.fullmatch, files.list("trials")))
+    levels = [(found[1], int(found[2])) for found in names]
     records = files.at_once(lambda level: TrialStore(files).record(*level), levels)
     for (trial_id, level), record in zip(levels, records, strict=True):
         if record and REPLACED in record.environment:
@@ -164,9 +166,9 @@ def _trials(files: Files) -> Iterator[str]:
             yield f"{files.where(name)}: is damaged; raysweep run starts the level again"
         if rest == "starts" and not store.has_starts(trial_id):
             yield f"{files.where(name)}: is damaged; the next raysweep run counts the starts from zero"
-        if not rest.endswith("/done"):
+        if not (finished_level := DONE.fullmatch(name)):
             continue
-        level = int(rest.removesuffix("/done").removeprefix("level_"))
+        level = int(finished_level[2])
         record = store.record(trial_id, level)
         if record is None:
             yield f"{files.where(name)}: the checksum does not match, or it is not a record; {AGAIN}"

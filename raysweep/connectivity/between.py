@@ -15,6 +15,7 @@ from raysweep.data.given import Images, examples_of, images_of
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.given import Network, states_of
 from raysweep.models.measurable import unmeasurable
+from raysweep.training.answering import check_answers
 
 ALPHAS, SUBDIVISIONS = 25, 12  # the defaults of a sweep file
 
@@ -42,7 +43,8 @@ def barrier_of(
     The loss is the mean cross-entropy in nats, the error the share of wrong labels; the barrier is the
     largest excess over the interpolated risks of the networks (Sharma et al. 2024). Raises `ValueError` for
     fewer than two networks, for networks that do not fit the model or differ in integers or masks, for
-    weights of another shape, for both `recompute` and `repair`, and for a model whose risk is not defined
+    weights of another shape or sum, for both `recompute` and `repair`, for no examples, for those that the
+    model does not answer, for labels that are none of its classes, and for a model whose risk is not defined
     (see `unmeasurable`) or, with `recompute`, that keeps statistics of its own; `SpecError` for a model whose
     hidden units should be repaired and cannot be found; and `TypeError` for what is no network or example.
     """
@@ -62,14 +64,36 @@ def curve_of(
     states, split = states_of(networks, "networks"), examples_of(images, labels)
     if len(states) < 2:
         raise ValueError(f"{len(states)} networks: a barrier requires at least two")
-    grid = _grid(len(states)) if weights is None else weights
-    if grid.ndim != 2 or grid.shape[1] != len(states):
-        raise ValueError(f"weights: expected the shape (points, {len(states)}), not {grid.shape}")
-    _check_measurable(model, split.images, recompute is not None)
+    grid = _grid(len(states)) if weights is None else _checked(weights, len(states))
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: expected a module, not a value of type {type(model).__name__}")
     if recompute is not None and repair is not None:
         raise ValueError("give either recompute or repair")
-    mending = Mending(*(None if each is None else images_of(each) for each in (recompute, repair)))
+    check_answers(model, split.images, split.labels)
+    _check_measurable(model, split.images, recompute is not None)
+    given = {"recompute": recompute, "repair": repair}
+    mending = Mending(**{name: _examples(model, name, each) for name, each in given.items()})
     return curve(FlatNetwork(copy.deepcopy(model)), states, grid, split, mending)
+
+
+def _examples(model: nn.Module, name: str, given: Images | None) -> torch.Tensor | None:
+    if given is None:
+        return None
+    images = images_of(given, name)
+    check_answers(model, images, name=name)
+    return images
+
+
+def _checked(weights: np.ndarray, networks: int) -> np.ndarray:
+    try:
+        grid = np.asarray(weights, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"weights: expected numbers (points, {networks}): {error}") from error
+    if grid.ndim != 2 or grid.shape[1] != networks or not len(grid):
+        raise ValueError(f"weights: expected the shape (points, {networks}), not {grid.shape}")
+    if not np.allclose(grid.sum(axis=1), 1):
+        raise ValueError("weights: expected rows that sum to one")
+    return grid
 
 
 def _check_measurable(model: nn.Module, images: torch.Tensor, recompute: bool) -> None:

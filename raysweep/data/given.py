@@ -17,7 +17,7 @@ def images_of(images: Images, name: str = "images") -> torch.Tensor:
     `images` is such a tensor or yields batches, of which each is a tensor or begins with one, as (images,
     labels) does. Raises `TypeError` for anything else, `ValueError` where there is none.
     """
-    if isinstance(images, torch.Tensor):
+    if isinstance(images, torch.Tensor) and images.dim():
         return images
     return _joined([batch[0] for batch in _batches(images, name)], name)
 
@@ -37,7 +37,7 @@ def examples_of(images: Images, labels: torch.Tensor | None) -> Split:
 
     Without `labels`, `images` is such a pair of tensors, or yields batches (images, labels). Raises
     `TypeError` for anything else, and `ValueError` for no examples and for numbers of images and labels that
-    differ.
+    differ, and devices.
     """
     images, found = read(images, labels)
     if not isinstance(found, torch.Tensor):
@@ -47,11 +47,14 @@ def examples_of(images: Images, labels: torch.Tensor | None) -> Split:
         raise ValueError(f"{len(images)} images, but {len(found)} labels")
     if found.dim() != 1 or found.is_floating_point():
         raise TypeError(f"labels: expected integers (examples,), not {_described(found)}")
+    if images.device != found.device:
+        raise ValueError(f"images on the device {images.device}, but labels on {found.device}")
     return Split(images, found.long())
 
 
 def _batches(given: Any, name: str) -> Iterator[tuple[torch.Tensor, ...]]:
-    if isinstance(given, str | dict) or not isinstance(given, Iterable):
+    scalar = isinstance(given, torch.Tensor) and not given.dim()
+    if scalar or isinstance(given, str | dict) or not isinstance(given, Iterable):
         raise TypeError(f"{name}: expected {FORMS}, not {_described(given)}")
     for batch in (given,) if _is_pair(given) else given:
         parts = (batch,) if isinstance(batch, torch.Tensor) else batch
@@ -70,6 +73,9 @@ def _is_pair(given: Iterable[Any]) -> bool:
 def _joined(parts: list[torch.Tensor], name: str) -> torch.Tensor:
     if not parts:
         raise ValueError(f"{name}: there is no batch; an iterator can be read only once")
+    shapes = sorted({tuple(part.shape[1:]) for part in parts})
+    if len(shapes) > 1:
+        raise ValueError(f"{name}: the examples of two batches have the shapes {shapes[0]} and {shapes[1]}")
     return torch.cat(parts)
 
 

@@ -7,6 +7,7 @@ Sources: Ainsworth et al. 2023 (Git Re-Basin, arXiv 2209.04836), Crisostomi et a
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,10 @@ from raysweep.data.resident import Split
 from raysweep.merging.matching import PAIR, matched
 from raysweep.models.given import Network, modules_of
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.training.answering import check_answers
 from raysweep.training.evaluation import Risk, evaluate
+
+TYPES = {"method": str, "options": Mapping, "repair": bool, "seed": Integral}  # of arguments of `merge`
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,15 @@ def merge(
     cannot be mixed or repaired, `SpecError` for an architecture that is not understood, `UserError` for what
     a function of your own does not take, and `TypeError` for what is no network or no example.
     """
+    _check_types({"method": method, "options": options or {}, "repair": repair, "seed": seed})
     modules = modules_of(networks, model, "networks")
     if len(modules) < PAIR:
         raise ValueError(f"{len(modules)} networks: at least two can be merged")
     examples, training = _training(images, labels)
+    measured = training if test is None else _test(test)
+    check_answers(modules[0], examples)
+    if measured:
+        check_answers(modules[0], measured.images, measured.labels)
     spec = PermutationSpec.trace(modules[0], examples[:2])
     known = None if training is None else training.labels
     permutations = matched(spec, modules, examples, known, method, options or {}, seed)
@@ -94,7 +103,6 @@ def merge(
     weights = np.full(len(moved), 1 / len(moved))
     merged = copy.deepcopy(modules[0]).eval()
     merged.load_state_dict(mixed_state(modules[0], moved, weights, mending))
-    measured = training if test is None else examples_of(*(test if isinstance(test, tuple) else (test, None)))
     if measured is None:
         return Merged(merged, permutations)
     before, after = (
@@ -111,6 +119,18 @@ def _training(images: Images, labels: torch.Tensor | None) -> tuple[torch.Tensor
     """Return the training images, and these with their labels where there are any."""
     found, known = read(images, labels)
     return found, None if known is None else examples_of(found, known)
+
+
+def _test(test: Images | tuple[torch.Tensor, torch.Tensor]) -> Split:
+    pair = isinstance(test, tuple) and len(test) == len(("images", "labels"))
+    return examples_of(*test) if pair else examples_of(test, None)
+
+
+def _check_types(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if not isinstance(value, TYPES[name]):
+            expected, kind = TYPES[name].__name__, type(value).__name__
+            raise TypeError(f"{name}: expected a value of type {expected}, not {kind}")
 
 
 def _mending(model: nn.Module, images: torch.Tensor) -> Mending:

@@ -15,13 +15,16 @@ Network = State | nn.Module
 def state_of(network: Network, name: str) -> State:
     """Return the state dict of a network, detached; `name` is that of the argument.
 
-    Raises `TypeError` for anything but a module or a state dict.
+    Raises `TypeError` for anything but a module or a state dict, and `ValueError` for one without values.
     """
-    if isinstance(network, nn.Module):
-        return network.state_dict()
-    if isinstance(network, Mapping) and all(isinstance(tensor, torch.Tensor) for tensor in network.values()):
-        return network
-    raise TypeError(f"{name}: expected a module or a state dict (tensors by name), not {_described(network)}")
+    state = network.state_dict() if isinstance(network, nn.Module) else network
+    if not isinstance(state, Mapping) or not all(isinstance(each, torch.Tensor) for each in state.values()):
+        raise TypeError(
+            f"{name}: expected a module or a state dict (tensors by name), not {_described(network)}"
+        )
+    if any(tensor.is_meta for tensor in state.values()):
+        raise ValueError(f"{name}: its weights are on the device meta, where they have no values")
+    return state
 
 
 def states_of(networks: Sequence[Network], name: str) -> list[State]:
@@ -35,21 +38,48 @@ def modules_of(networks: Sequence[Network], model: nn.Module | None, name: str) 
     """Return networks as modules; a state dict is loaded into a copy of `model`.
 
     Unless given, that is the first module among them. Raises `TypeError` for anything but modules and state
-    dicts, and where there are state dicts alone.
+    dicts, and where there are state dicts alone, and `ValueError` for one that does not fit.
     """
     states = states_of(networks, name)
-    architecture = model or next((each for each in networks if isinstance(each, nn.Module)), None)
-    if architecture is None:
+    if not isinstance(model, nn.Module | None):
+        raise TypeError(f"model: expected a module, not {_described(model)}")
+    if not states:
+        return []
+    known = model or next((each for each in networks if isinstance(each, nn.Module)), None)
+    if known is None:
         raise TypeError(
             f"{name}: of state dicts alone the architecture is not known; give model, a module of it"
         )
     found = []
-    for network, state in zip(networks, states, strict=True):
+    for number, (network, state) in enumerate(zip(networks, states, strict=True)):
         if not isinstance(network, nn.Module):
-            network = copy.deepcopy(architecture)
-            load_state(network, state)
+            network = copy.deepcopy(known)
+            try:
+                load_state(network, state)
+            except RuntimeError as error:
+                raise ValueError(f"{name}[{number}]: does not fit the model: {error}") from error
         found.append(network)
     return found
+
+
+def architecture(models: Sequence[nn.Module]) -> nn.Module:
+    """Return the first of several modules of one architecture. Raises `TypeError` where there is none."""
+    first = next(iter(models), None)
+    if not isinstance(first, nn.Module):
+        raise TypeError(f"models: expected a list of modules, not one of {_described(first)}")
+    return first
+
+
+def check_alike(states: Sequence[State]) -> None:
+    """Raise `ValueError` where networks that are compared have tensors of several types or devices."""
+    for name, first in states[0].items():
+        for state in states[1:]:
+            other = state.get(name, first)
+            if (other.dtype, other.device) != (first.dtype, first.device):
+                raise ValueError(
+                    f"tensor {name}: {first.dtype} on {first.device} in one network, but {other.dtype} on "
+                    f"{other.device} in another; bring the networks to one type and one device"
+                )
 
 
 def _described(value: object) -> str:

@@ -11,7 +11,7 @@ from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.layers import matrices
-from raysweep.models.registry import INITS
+from raysweep.models.registry import INITS, draws
 from raysweep.models.seeding import seeded
 from raysweep.registry import arguments, is_own
 
@@ -20,8 +20,12 @@ NOTHING: Mapping[str, Any] = {}
 
 
 def initialised(config: ModelConfig, init: str, seed: int, options: Mapping[str, Any] = NOTHING) -> nn.Module:
-    """Build a network on the CPU with its initial weights, which depend on these arguments alone."""
-    model = build(config, seed=seed_for("initialisation", seed))
+    """Build a network on the CPU with its initial weights, which depend on these arguments alone.
+
+    What the constructor draws and `init` does not draw again, such as embeddings, is independent of what
+    `init` draws: generators of one seed would repeat the same random numbers.
+    """
+    model = build(config, seed=seed_for("construction" if draws(init) else "initialisation", seed))
     initialise(model, init, seed, options)
     return model
 
@@ -32,8 +36,8 @@ def initialise(model: nn.Module, init: str, seed: int, options: Mapping[str, Any
 
     Parameters that the function of `init` does not touch, such as those of norms, stay as they were built.
     What a user's function draws from the global generators of torch, numpy and random depends on the seed
-    too. Raises `ValueError` for an unknown name, and `UserError` where a user's function fails or changes the
-    names, shapes or types of the weights.
+    too, and is independent of what it draws from its argument `generator`. Raises `ValueError` for an unknown
+    name, and `UserError` where a user's function fails or changes the names, shapes or types of the weights.
     """
     function, seed = INITS.function(init), seed_for("initialisation", seed)
     offered = {"model": model, "generator": torch.Generator().manual_seed(seed), "seed": seed}
@@ -43,7 +47,7 @@ def initialise(model: nn.Module, init: str, seed: int, options: Mapping[str, Any
         return
     before = _form(model)
     try:
-        seeded(seed, lambda: function(**given))
+        seeded(seed_for("global generators", seed), lambda: function(**given))
     except Exception as error:
         raise UserError(f"init {init!r} fails: {type(error).__name__}: {error}") from error
     changed = [name for name, form in _form(model).items() ^ before.items()]
@@ -62,7 +66,7 @@ def as_constructed(model: nn.Module, init: str, options: Mapping[str, Any] = NOT
     (`weight_norm`): `initialise` draws their product, which the next forward pass computes again from the
     factors.
     """
-    if not is_own(init) and not INITS[init].draws:
+    if not draws(init):
         return []
     before = {name: each.detach().clone() for name, each in model.named_parameters()}
     initialise(model, init, 0, options)

@@ -21,7 +21,8 @@ class Model(Entry):
     it is `like`. One that is not `convolutional` has no channels to be stored last, and is not compiled on a
     GPU: captured it is as fast, and compilation would take longer than all of its work. One without `images`
     takes inputs that are none. One of `tokens` maps (batch, length) to the logits of the token that follows
-    each, (batch, length, classes).
+    each, (batch, length, classes). One that `embeds` draws embeddings in its constructor, which our
+    initialisations leave as they are.
     """
 
     depth: int | None = None
@@ -29,6 +30,7 @@ class Model(Entry):
     convolutional: bool = True
     images: bool = True
     tokens: bool = False
+    embeds: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ MODELS = Registry(
             "A vision transformer of 4 x 4 patches, with a head for every 8 units.",
             depth=2,
             convolutional=False,
+            embeds=True,
         ),
         "gpt": Model(
             "raysweep.models.gpt:Gpt",
@@ -84,6 +87,7 @@ MODELS = Registry(
             convolutional=False,
             images=False,
             tokens=True,
+            embeds=True,
         ),
     },
 )
@@ -124,3 +128,13 @@ INITS = Registry(
 def model_entry(name: str) -> Model:
     """Return what a plan knows of a model by its name. Raises `ValueError` for an unknown one."""
     return OWN_MODEL if is_own(name) else MODELS[name]
+
+
+def draws(init: str) -> bool:
+    """Whether an initialisation draws weights. Raises `ValueError` for an unknown name."""
+    return is_own(init) or INITS[init].draws
+
+
+def keeps_drawn(model: str, init: str) -> bool:
+    """Whether a network may begin with weights that its constructor drew beside those that `init` draws."""
+    return draws(init) and (is_own(model) or is_own(init) or MODELS[model].embeds)

@@ -1,8 +1,7 @@
 """All barriers of a sweep as tables of numbers, from which a job is made when it is asked for."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, ValuesView
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -13,7 +12,6 @@ from raysweep.plan.barrier_ids import AT_ONCE, Texts, barrier_ids, measurement_i
 from raysweep.plan.identity import BarrierJob, Comparison, Measure
 from raysweep.plan.measures import measurement
 from raysweep.store.ids import PACKED, Ids, pack, texts
-from raysweep.vocabulary import Interpolation
 
 
 @dataclass(frozen=True)
@@ -34,15 +32,15 @@ class Part:
         """Return some of these barriers."""
         return Part(self.like, self.how, self.count, self.numbers[chosen], self.known)
 
-    def ids(self, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Return the ids of some of these barriers, or of all."""
+    def ids(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the ids of some of these barriers."""
         return barrier_ids(self.how, self.count, self.numbers[chosen], self.known)
 
 
 class Barriers(Mapping[str, BarrierJob]):
     """The barriers of a sweep by id, in a fixed order; the place of a barrier is its position in it.
 
-    The ids of all are made when they are first asked for: work that has just begun does without.
+    Ids are made when they are first asked for: work that has just begun does without.
     """
 
     def __init__(
@@ -55,11 +53,28 @@ class Barriers(Mapping[str, BarrierJob]):
         """`networks` and `permutations` have what the numbers of the parts stand for; 0 stands for None."""
         self.networks, self.permutations, self.parts, self.measures = networks, permutations, parts, measures
         self._starts = np.cumsum([0, *(len(part.numbers) for part in parts)])
+        self._packed, self._made = np.zeros(len(self), PACKED), np.zeros(len(self), bool)
 
     @cached_property
     def ids(self) -> Ids:
         """The ids of all barriers."""
-        return Ids(np.concatenate([np.empty(0, PACKED), *(part.ids() for part in self.parts)]))
+        self._make_ids(np.arange(len(self), dtype=np.int32))
+        return Ids(self._packed)
+
+    def some(self, places: np.ndarray) -> "Barriers":
+        """Return the barriers at these places, which must ascend, with their ids."""
+        self._make_ids(places)
+        parts = [part.only(rows) for part, rows in self.by_part(places)]
+        found = Barriers(self.networks, self.permutations, parts, self.measures)
+        found._packed, found._made = self._packed[places], self._made[places]
+        return found
+
+    def _make_ids(self, places: np.ndarray) -> None:
+        """Make the ids at these places, which must ascend, each once."""
+        new = places[~self._made[places]]
+        found = [part.ids(rows) for part, rows in self.by_part(new)]
+        self._packed[new] = np.concatenate([np.empty(0, PACKED), *found])
+        self._made[new] = True
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -168,111 +183,3 @@ class Measurements(Mapping[str, tuple[BarrierJob, str]]):
         barriers, measures = np.divmod(self.ids.places(pack(ids)), len(self._barriers.measures))
         names = [self._barriers.measures[measure].name for measure in measures.tolist()]
         return list(zip(self._barriers.several(barriers), names, strict=True))
-
-
-class BarriersLeft(Collection[BarrierJob]):
-    """What is left of a sweep's barriers: of each its risks, measurements that are missing, or both."""
-
-    def __init__(self, barriers: Barriers, risks: np.ndarray, missing: np.ndarray) -> None:
-        """`risks` says of each barrier of the sweep whether they are left, `missing` of each measurement."""
-        self.barriers = barriers
-        self.networks, self.permutations = barriers.networks, barriers.permutations
-        self.places = np.flatnonzero(risks | missing.any(axis=1)).astype(np.int32)
-        self._risks, self._missing = risks, missing
-
-    @classmethod
-    def all_of(cls, barriers: Barriers) -> "BarriersLeft":
-        """Return all barriers, with their measurements."""
-        return cls(
-            barriers, np.ones(len(barriers), bool), np.ones((len(barriers), len(barriers.measures)), bool)
-        )
-
-    @classmethod
-    def of(cls, barriers: Barriers, done: Ids, measured: Ids) -> "BarriersLeft":
-        """Return what is left, given the ids of the barriers and of the measurements that are done."""
-        risks, missing = np.ones(len(barriers), bool), np.ones((len(barriers), len(barriers.measures)), bool)
-        risks[_places(barriers, done)] = False
-        missing.ravel()[_places(Measurements(barriers), measured)] = False
-        return cls(barriers, risks, missing)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __contains__(self, job: object) -> bool:
-        return any(job == each for each in self)
-
-    def __iter__(self) -> Iterator[BarrierJob]:
-        return self.at(self.places)
-
-    def rows(self, places: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Yield settings and the numbers of the networks and permutations of their jobs at some places."""
-        for part, rows in self.barriers.by_part(places):
-            numbers = part.numbers[rows]
-            yield part.like.setting, numbers[:, : part.count], numbers[:, part.count : 2 * part.count]
-
-    def at(self, places: np.ndarray) -> Iterator[BarrierJob]:
-        """Yield what is left of the barriers at some places, which ascend."""
-        jobs = self.barriers.jobs(places)
-        return map(self._left, places.tolist(), jobs) if self.barriers.measures else jobs
-
-    def only(self, ids: Collection[str]) -> "BarriersLeft":
-        """Return what is left of those barriers that are among these ids."""
-        return self._where(self._among(ids))
-
-    def without(self, ids: Collection[str]) -> "BarriersLeft":
-        """Return what is left of the barriers that are not among these ids."""
-        return self._where(~self._among(ids))
-
-    @property
-    def risks(self) -> int:
-        """The number of barriers whose risks are left."""
-        return int(self._risks.sum())
-
-    def measured(self) -> Counter[str]:
-        """Return how many measurements are left by `Measure.how`; none where there are none."""
-        counts = self._missing.sum(axis=0).tolist()
-        return Counter({m.how: n for m, n in zip(self.barriers.measures, counts, strict=True) if n})
-
-    def settings(self) -> Counter[str]:
-        """Return of how many barriers the risks are left, by `BarrierJob.how`."""
-        found: Counter[str] = Counter()
-        for part, rows in self.barriers.by_part(np.flatnonzero(self._risks)):
-            found[part.how] += len(rows)
-        return found
-
-    def sizes(self) -> Counter[tuple[str, Interpolation]]:
-        """Return how many jobs are left by the trial of their first network and by interpolation."""
-        found: Counter[tuple[str, Interpolation]] = Counter()
-        for part, rows in self.barriers.by_part(self.places):
-            firsts, counts = np.unique(part.numbers[rows, 0], return_counts=True)
-            for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
-                found[self.barriers.networks[first].trial_id, part.like.interpolation] += count
-        return found
-
-    def _among(self, ids: Collection[str]) -> np.ndarray:
-        found = np.zeros(len(self.barriers), bool)
-        found[_places(self.barriers, Ids.of(ids))] = True
-        return found
-
-    def _where(self, chosen: np.ndarray) -> "BarriersLeft":
-        return BarriersLeft(self.barriers, self._risks & chosen, self._missing & chosen[:, None])
-
-    def _left(self, place: int, job: BarrierJob) -> BarrierJob:
-        risks, missing = bool(self._risks[place]), self._missing[place]
-        if risks and missing.all():
-            return job
-        left = tuple(each for each, is_missing in zip(job.measurements, missing, strict=True) if is_missing)
-        return replace(job, risks=risks, measurements=left)
-
-
-def among(every: Barriers | Measurements, some: Ids) -> Ids:
-    """Return those of some ids that are among those of all, which are not made for none."""
-    return every.ids.among(some) if some else some
-
-
-def _places(every: Barriers | Measurements, some: Ids) -> np.ndarray:
-    """The places of those of some ids that are among those of all, which are not made for none."""
-    if not some:
-        return np.empty(0, np.int32)
-    places = every.ids.places(some.packed)
-    return places[places >= 0]

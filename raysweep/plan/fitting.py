@@ -19,13 +19,15 @@ Levels = Mapping[tuple[str, int], LevelRecord]
 class Rows:
     """The rows of one kind, in the order of the index: those that fit, and those that do not any more.
 
-    `objects` are those of the index.
+    `objects` are those of the index. `names` has, without repetitions and in ascending order, what stands for
+    the names of the inputs of all these rows (`store.inputs.Inputs.names`).
     """
 
     objects: pa.Table
     fitting: pa.Table
     unfit: pa.Table
     known: tuple[Known, ...]
+    names: np.ndarray
 
     def unfit_ids(self) -> pa.ChunkedArray:
         """Return the ids of which there are rows, but none that fits."""
@@ -83,11 +85,14 @@ def outdated_words(outdated: Mapping[tuple[str, int], list[str]]) -> str:
 
 
 def _split(index: Index, *known: Known) -> Rows:
-    rows, fits = index.rows(), index.fits(*known)
+    found = [(each.fit(known), np.unique(each.names())) for each in index.inputs()]
+    fits = np.concatenate([np.ones(0, bool), *(some for some, _ in found)])
+    names = np.unique(np.concatenate([np.zeros(0, np.int64), *(some for _, some in found)]))
+    rows = index.rows()
     fitting, unfit = rows, rows.slice(0, 0)
     if not fits.all():
         fitting, unfit = rows.filter(pa.array(fits)), rows.filter(pa.array(~fits))
-    return Rows(index.objects, fitting, unfit, known)
+    return Rows(index.objects, fitting, unfit, known, names)
 
 
 def _permutations(rows: pa.Table) -> Known:

@@ -5,7 +5,6 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.plan.across import AcrossSettings
-from raysweep.plan.barrier_table import Barriers, BarriersLeft, Measurements, among
+from raysweep.plan.barrier_table import Barriers, Measurements
+from raysweep.plan.barriers_left import BarriersLeft
+from raysweep.plan.candidates import Candidates
 from raysweep.plan.comparisons import Comparisons
 from raysweep.plan.fitting import Rows, fitting_rows, outdated_levels
 from raysweep.plan.identity import (
@@ -69,10 +70,9 @@ class Desired:
         align = self.sweep.sections.align
         for own in align.own_functions():
             yield own, align.sources[own.name]
-        for job in islice(self.barriers.values(), 1):  # all have the same measures
-            for each in job.measurements:
-                if each.measure.source:
-                    yield MEASURES.own_function(each.measure.name), each.measure.source
+        for measure in self.barriers.measures:
+            if measure.source:
+                yield MEASURES.own_function(measure.name), measure.source
 
     @cached_property
     def measurements(self) -> Measurements:
@@ -98,7 +98,8 @@ class Done:
     objects that have other bits now, whose names these are. The trials in `diverged` have
     unfinished levels that never will be. `rows` are the committed rows by kind: only those that fit what is
     stored now count as done. Of the alignments and barriers in `unfit` there are only others,
-    or of measures of them. `published` is the version of the tables' manifest before anything was looked up.
+    or of measures of them. All barriers with committed rows are among the `candidates`. `published` is the
+    version of the tables' manifest before anything was looked up.
     """
 
     records: dict[tuple[str, int], LevelRecord]
@@ -110,6 +111,7 @@ class Done:
     rows: dict[str, Rows] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
     outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    candidates: Candidates = field(default_factory=Candidates.none)
     published: str | None = None
 
     def has(self, networks: Iterable[Network]) -> bool:
@@ -230,7 +232,10 @@ def done(wanted: Desired, files: Files) -> Done:
     stale |= {level: records.pop(level) for level in outdated if level in records}
     alignments, splits = rows["alignments"], wanted.sweep.sections.compare.splits
     unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
-    measured = {wanted.measurements[key][0].barrier_id for key in unfit if key in wanted.measurements}
+    names = np.union1d(rows["barriers"].names, rows["measures"].names)
+    candidates = Candidates.of(wanted.barriers, names)
+    measurements = Measurements(candidates.barriers)
+    measured = {measurements[key][0].barrier_id for key in unfit if key in measurements}
     unfinished = {
         key for key, extent in wanted.extents.items() if any((key, n) not in records for n in extent.levels)
     }
@@ -238,12 +243,13 @@ def done(wanted: Desired, files: Files) -> Done:
         records,
         stale,
         last_objects(alignments.objects, alignments.fitting, wanted.alignments),
-        among(wanted.barriers, complete(rows["barriers"].fitting, splits)),
-        among(wanted.measurements, complete(rows["measures"].fitting, splits)),
+        candidates.barriers.ids.among(complete(rows["barriers"].fitting, splits)),
+        measurements.ids.among(complete(rows["measures"].fitting, splits)),
         divergences(files, unfinished) if unfinished else {},
         rows,
-        frozenset(key for key in unfit if key in wanted.alignments or key in wanted.barriers) | measured,
+        frozenset(key for key in unfit if key in wanted.alignments or key in candidates.barriers) | measured,
         outdated,
+        candidates,
         published,
     )
 
@@ -284,7 +290,7 @@ def todo(wanted: Desired, present: Done) -> Todo:
     """
     trials = {key: each for key, each in wanted.trials.items() if not finished(wanted, present, key)}
     alignments = {key: job for key, job in wanted.alignments.items() if key not in present.alignments}
-    barriers = BarriersLeft.of(wanted.barriers, present.barriers, present.measures)
+    barriers = BarriersLeft.of(wanted.barriers, present.candidates, present.barriers, present.measures)
     lost = lost_by(wanted, present, trials, alignments, barriers) if present.diverged else {}
     gone = lost.keys() | present.diverged.keys()
     return Todo(

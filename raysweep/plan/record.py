@@ -1,6 +1,7 @@
 """The record of a sweep: what it asked for when it last ran, by ids, with what these are digests of.
 
 sweeps/<name>/record           one checksummed Parquet object: a row for every trial, alignment and barrier
+sweeps/<name>/record.renewed   is there while a record of something else is replaced
 sweeps/<name>/sweep.yaml       the resolved sweep file, for readers
 sources/<SHA-256>.py           the file of a user's own function, or of a module that it imports
 
@@ -9,6 +10,7 @@ run no code that a file under the root names.
 """
 
 import json
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,11 +24,11 @@ from raysweep.plan.plan import Desired, complete, finished_levels
 from raysweep.plan.trials import Extent
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.ids import column
-from raysweep.store.parquet import parquet_table
+from raysweep.store.parquet import parquet_batches
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 
-RECORD, RESOLVED, SOURCES = "record", "sweep.yaml", "sources"
+RECORD, RENEWED, RESOLVED, SOURCES = "record", "record.renewed", "sweep.yaml", "sources"
 KINDS = ("trials", "alignments", "barriers", "measures")
 # A row is of one of `KINDS`, of a `source` (its digest, with its relative path) or of the
 # `sweep` (its name, with the text of the resolved file). The `identity` of a trial is the text whose
@@ -44,6 +46,7 @@ SCHEMA = pa.schema(
         ("dropped", pa.float64()),
     ]
 )
+AGAIN = "raysweep run with the sweep's file writes it again"
 EXTENT = ("per_epoch", "total", "start", "levels", "checkpoints", "optimisers")
 
 
@@ -88,6 +91,29 @@ class Record:
         """Return the numbers of trials, alignments and barriers, and of measurements, if any."""
         counts = {kind: len(self.ids(kind)) for kind in KINDS}
         return {kind: count for kind, count in counts.items() if count or kind != "measures"}
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """The record of a sweep as it is stored: that of ten million barriers is read in parts."""
+
+    sweep: str
+    where: str
+    content: bytes
+
+    def batches(
+        self, kind: str | None = None, columns: Collection[str] = SCHEMA.names
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield these columns, with the kind, of some rows at a time; of all rows or of those of a kind.
+
+        Raises `UserError` where it is damaged.
+        """
+        only = ("kind", kind) if kind else None
+        try:
+            for batch in parquet_batches(self.where, self.content, SCHEMA, {"kind", *columns}, only=only):
+                yield batch.filter(pc.equal(batch.column("kind"), kind)) if kind else batch
+        except CorruptObject as error:
+            raise UserError(f"{error}; {AGAIN}") from error
 
 
 @dataclass(frozen=True)
@@ -143,19 +169,28 @@ def sweep_names(files: Files) -> list[str]:
 
 def read_record(files: Files, sweep: str) -> Record:
     """Return the record of a sweep. Raises `UserError` when there is none, or when it is damaged."""
+    stored = stored_record(files, sweep)
+    rows = pa.Table.from_batches(stored.batches(), SCHEMA).unify_dictionaries()
+    try:
+        return Record(sweep, rows, _extents(stored.where, rows))
+    except CorruptObject as error:
+        raise UserError(f"{error}; {AGAIN}") from error
+
+
+def stored_record(files: Files, sweep: str) -> StoredRecord:
+    """Return the record of a sweep as it is stored. Raises `UserError` when there is none."""
     name = f"sweeps/{sweep}/{RECORD}"
     where = files.where(name)
     try:
         content = files.find_checked(name)
-        if content is None:
-            raise UserError(
-                f"{where}: is missing, because the run of this sweep has only begun or was killed early, "
-                "or an earlier version of raysweep ran it; raysweep plan (or run) with its file writes it"
-            )
-        rows = parquet_table(where, content, SCHEMA)
-        return Record(sweep, rows, _extents(where, rows))
     except CorruptObject as error:
-        raise UserError(f"{error}; raysweep run with the sweep's file writes it again") from error
+        raise UserError(f"{error}; {AGAIN}") from error
+    if content is None:
+        raise UserError(
+            f"{where}: is missing, because the run of this sweep has only begun or was killed early, "
+            "or an earlier version of raysweep ran it; raysweep plan (or run) with its file writes it"
+        )
+    return StoredRecord(sweep, where, content)
 
 
 def source_name(source_digest: str) -> str:

@@ -1,10 +1,13 @@
-"""Writing the record of a sweep, piece by piece: that of ten million barriers is never in memory whole."""
+"""Writing the record of a sweep, piece by piece: that of ten million barriers is never in memory whole.
+
+A record also has a digest of what its ids are made of, by which a later run of the same sweep knows it again.
+"""
 
 import contextlib
 import hashlib
 import io
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
@@ -20,12 +23,14 @@ from raysweep.plan.plan import Desired
 from raysweep.plan.record import (
     EXTENT,
     RECORD,
+    RENEWED,
     RESOLVED,
     SCHEMA,
     Record,
-    read_record,
+    StoredRecord,
     rows_of,
     source_name,
+    stored_record,
     user_sources,
 )
 from raysweep.plan.trials import Extent
@@ -34,20 +39,23 @@ from raysweep.store.ids import Ids, column, pack_column
 from raysweep.sweep.load import check, parse
 
 PIECE = 2**17  # rows that are written at a time
+MADE_OF = b"raysweep.made_of"  # the key of the digest in the footer of a record
 
 
 @contextlib.contextmanager
 def recording(files: Files, wanted: Desired) -> Iterator[None]:
-    """Record what a sweep asks for: before what is inside goes on or, the first time, at the same time.
+    """Record what a sweep asks for while what is inside goes on.
 
-    The ids of ten million barriers take half a minute, in which training can begin: while a sweep has no
-    record, nothing under the root is removed. Raises `UserError` as `record_sweep` does.
+    The ids of ten million barriers take a minute, in which training can begin: nothing under the root is
+    removed while a sweep has no record, or an object says that it is renewed. Raises `UserError` as
+    `record_sweep` does.
     """
     sources = _store_sources(files, wanted)
-    if files.exists(f"sweeps/{wanted.sweep.name}/{RECORD}"):
-        _record(files, wanted, sources)
+    if _recorded(files, wanted, sources):
         yield
         return
+    if files.exists(f"sweeps/{wanted.sweep.name}/{RECORD}"):
+        files.put(f"sweeps/{wanted.sweep.name}/{RENEWED}", b"")
     with ThreadPoolExecutor(1, "record") as pool:
         recorded = pool.submit(_record, files, wanted, sources)
         yield
@@ -60,7 +68,9 @@ def record_sweep(files: Files, wanted: Desired) -> None:
     What the last record asked for and this one does not is kept as such, so that `raysweep gc` can say whose
     it was. Raises `UserError` when a user's file was changed after the sweep was planned.
     """
-    _record(files, wanted, _store_sources(files, wanted))
+    sources = _store_sources(files, wanted)
+    if not _recorded(files, wanted, sources):
+        _record(files, wanted, sources)
 
 
 def adopt(files: Files, wanted: Desired) -> None:
@@ -80,7 +90,8 @@ def adopt(files: Files, wanted: Desired) -> None:
 def forget_former(files: Files, record: Record) -> None:
     """Record no longer what a sweep asked for before, because it has been removed."""
     if len(record.former):
-        files.put_checked(f"sweeps/{record.sweep}/{RECORD}", _parquet([record.wanted]))
+        name = f"sweeps/{record.sweep}/{RECORD}"
+        files.put_checked(name, _parquet([record.wanted], _made_of(files.get_checked(name))))
 
 
 def _store_sources(files: Files, wanted: Desired) -> dict[str, bytes]:
@@ -97,18 +108,47 @@ def _store_sources(files: Files, wanted: Desired) -> dict[str, bytes]:
     return sources
 
 
-def _record(files: Files, wanted: Desired, sources: dict[str, bytes]) -> None:
-    name, content = f"sweeps/{wanted.sweep.name}/{RECORD}", _parquet(_rows(wanted, sources))
+def _recorded(files: Files, wanted: Desired, sources: dict[str, bytes]) -> bool:
+    """Whether the record of a sweep has all that it asks for now, as far as can be told without any id."""
+    folder = f"sweeps/{wanted.sweep.name}"
     try:
-        if content == files.find_checked(name):
-            return
-        before = read_record(files, wanted.sweep.name).rows
-    except (UserError, CorruptObject):  # there is none that can be read
-        files.put_checked(name, content)
-        return
-    if not _same(before, _rows(wanted, sources)):
-        rows = chain(_rows(wanted, sources), [_dropped(before, wanted, sources)])
-        files.put_checked(name, _parquet(rows))
+        content = files.find_checked(f"{folder}/{RECORD}")
+        if content is None or _made_of(content) != _digest(wanted, sources):
+            return False
+    except (CorruptObject, pa.ArrowException):
+        return False
+    return not files.exists(f"{folder}/{RENEWED}")
+
+
+def _record(files: Files, wanted: Desired, sources: dict[str, bytes]) -> None:
+    """Write the record of a sweep, with what an earlier one asked for."""
+    folder, made_of = f"sweeps/{wanted.sweep.name}", _digest(wanted, sources)
+    rows = _rows(wanted, sources)
+    with contextlib.suppress(UserError):  # there is none that can be read
+        before = stored_record(files, wanted.sweep.name)
+        rows = chain(rows, [pa.concat_tables([SCHEMA.empty_table(), *_dropped(before, wanted, sources)])])
+    files.put_checked(f"{folder}/{RECORD}", _parquet(rows, made_of))
+    files.delete(f"{folder}/{RENEWED}")
+
+
+def _digest(wanted: Desired, sources: dict[str, bytes]) -> bytes:
+    """Return a digest of what the rows of a record are made of: of barriers, the numbers behind their ids."""
+    sha, barriers = hashlib.sha256(str(SCHEMA).encode()), wanted.barriers
+    for rows in _few_rows(wanted, sources):
+        for values in rows.columns:
+            sha.update("\n".join(map(str, values.to_pylist())).encode())
+    sha.update(canonical([measure.how for measure in barriers.measures]).encode())
+    for part in barriers.parts:
+        sha.update(canonical([part.how, part.count, *part.numbers.shape]).encode())
+        sha.update(part.numbers.tobytes())
+    for part in barriers.parts[:1]:  # all parts share the texts
+        sha.update(b"\n".join([*part.known.networks, *part.known.permutations]))
+    return sha.hexdigest().encode()
+
+
+def _made_of(content: bytes) -> bytes | None:
+    """Return the digest in a record; None in that of an earlier version. Raises `pa.ArrowException`."""
+    return (pq.read_metadata(pa.BufferReader(content)).metadata or {}).get(MADE_OF)
 
 
 def _sha256(content: bytes) -> str:
@@ -117,18 +157,23 @@ def _sha256(content: bytes) -> str:
 
 def _rows(wanted: Desired, sources: dict[str, bytes]) -> Iterator[pa.Table]:
     """Yield the rows of what a sweep asks for, in pieces."""
+    yield from _few_rows(wanted, sources)
     barriers, splits = wanted.barriers, canonical(wanted.sweep.sections.compare.splits)
+    for part, ids in barriers.ids_by_part():
+        yield from (_part("barriers", some, part.how, splits) for some in _pieces(ids))
+    for number, measure in enumerate(barriers.measures):
+        ids = barriers.measure_ids[:, number]
+        yield from (_part("measures", some, measure.how) for some in _pieces(ids))
+
+
+def _few_rows(wanted: Desired, sources: dict[str, bytes]) -> Iterator[pa.Table]:
+    """Yield all rows but those of barriers and measurements."""
     trials, alignments = wanted.trials.values(), wanted.alignments.values()
     extents = [_text(wanted.extents[trial.trial_id]) for trial in trials]
     yield _part("sweep", pa.array([wanted.sweep.name]), [wanted.sweep.text])
     yield _part("source", pa.array(map(_sha256, sources.values()), pa.string()), list(sources))
     yield _part("trials", pa.array(wanted.trials, pa.string()), [each.identity for each in trials], extents)
     yield _part("alignments", pa.array(wanted.alignments, pa.string()), [job.how for job in alignments])
-    for part, ids in barriers.ids_by_part():
-        yield from (_part("barriers", some, part.how, splits) for some in _pieces(ids))
-    for number, measure in enumerate(barriers.measures):
-        ids = barriers.measure_ids[:, number]
-        yield from (_part("measures", some, measure.how) for some in _pieces(ids))
 
 
 def _pieces(packed: np.ndarray) -> Iterator[pa.Array]:
@@ -153,47 +198,41 @@ def _column(values: Any, kind: pa.DataType, count: int) -> pa.Array:
     return values if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
-def _same(before: pa.Table, pieces: Iterator[pa.Table]) -> bool:
-    """Whether these are the rows of a record but for those of what was asked for earlier, at its end."""
-    at = 0
-    for piece in pieces:
-        if not _without_dictionaries(before.slice(at, len(piece))).equals(_without_dictionaries(piece)):
-            return False
-        at += len(piece)
-    return bool(before.column("dropped").slice(at).null_count == 0)
-
-
-def _without_dictionaries(rows: pa.Table) -> pa.Table:
-    """Rows whose texts are not numbered, because the numbers may differ where the texts are the same."""
-    plain = [(f.name, getattr(f.type, "value_type", f.type)) for f in SCHEMA]
-    return rows.cast(pa.schema(plain)).combine_chunks()
-
-
-def _dropped(before: pa.Table, wanted: Desired, sources: dict[str, bytes]) -> pa.Table:
-    """The rows of a record that a later one lacks, with the time at which they ceased to be asked for."""
+def _dropped(before: StoredRecord, wanted: Desired, sources: dict[str, bytes]) -> Iterator[pa.Table]:
+    """Yield the rows of a record that a later one lacks, with the time at which that ceased to be wanted."""
     now = {
-        "trials": Ids.of(wanted.trials),
-        "alignments": Ids.of(wanted.alignments),
+        "source": set(map(_sha256, sources.values())),
+        "trials": wanted.trials.keys(),
+        "alignments": wanted.alignments.keys(),
         "barriers": wanted.barriers.ids,
         "measures": wanted.measurements.ids,
     }
-    kept = pa.array(map(_sha256, sources.values()), pa.string())
-    found = rows_of(before, "source")
-    gone = [found.filter(pc.invert(pc.is_in(found.column("id"), kept)))]
-    for kind, ids in now.items():
-        found = rows_of(before, kind)
-        gone.append(found.filter(pa.array(ids.places(pack_column(found.column("id"))) < 0)))
-    rows = pa.concat_tables(gone)
-    when = pc.fill_null(rows.column("dropped"), time.time())
-    return rows.set_column(SCHEMA.get_field_index("dropped"), SCHEMA.field("dropped"), when)
+    when = time.time()
+    for batch in before.batches():
+        rows = pa.Table.from_batches([batch])
+        there = set(rows.column("kind").unique().to_pylist())
+        for kind in filter(there.__contains__, now):
+            found = rows_of(rows, kind)
+            gone = found.filter(pa.array(_lacking(found.column("id"), now[kind])))
+            dropped = pc.fill_null(gone.column("dropped"), when)
+            yield gone.set_column(SCHEMA.get_field_index("dropped"), SCHEMA.field("dropped"), dropped)
 
 
-def _parquet(pieces: Iterable[pa.Table]) -> bytes | memoryview:
+def _lacking(ids: pa.ChunkedArray, now: Set[str]) -> np.ndarray:
+    """Return of each of some ids whether it is not among those of now."""
+    if isinstance(now, Ids):
+        return now.places(pack_column(ids)) < 0
+    return np.array([each not in now for each in ids.to_pylist()], bool)
+
+
+def _parquet(pieces: Iterable[pa.Table], made_of: bytes | None) -> memoryview:
     """The content of a record. Earlier versions expect strings in place of dictionaries."""
     buffer, texts = io.BytesIO(), ["kind", "identity", "extent"]
     with pq.ParquetWriter(buffer, SCHEMA, compression="zstd", store_schema=False, use_dictionary=texts) as to:
-        for piece in pieces:
+        for piece in filter(len, pieces):
             to.write_table(piece)
+        if made_of is not None:
+            to.add_key_value_metadata({MADE_OF: made_of})
     return buffer.getbuffer()
 
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from raysweep.digest import canonical, digest, digest_of
+from raysweep.models.registry import keeps_drawn
 from raysweep.plan.identity import Trial, alignment_identity
 from raysweep.plan.import_files import ImportFile
 from raysweep.plan.later import in_id
 from raysweep.plan.versions import (
     CHANNELS_LAST_VERSION,
+    CONSTRUCTION_VERSION,
     CUDA_VERSION,
     IMPORT_VERSION,
     PRUNING_VERSION,
@@ -33,15 +35,16 @@ def make_trial(
     data_digest: str,
     sources: Mapping[str, str] = NO_SOURCES,
     trunk: Trial | None = None,
+    imported: bool = False,
 ) -> Trial:
     """Return a dense trial with its seeds resolved; trials that differ in them alone share a setting.
 
     `sources` stands for the code of the user's own functions. A trial that is spawned from a `trunk` has the
-    trunk's initialisation.
+    trunk's initialisation. The weights of an `imported` one are not drawn here.
     """
     settings = in_id("train", training.model_dump(mode="json"))
     determined: dict[str, Any] = {key: value for key, value in settings.items() if key not in INDIRECT}
-    determined |= {"version": _training_version(training), "source": sources.get("model")}
+    determined |= {"version": _training_version(training, imported), "source": sources.get("model")}
     others = {key: digest for key, digest in sources.items() if key != "model"}
     determined |= {"sources": others} if others else {}
     init_seed = replicate if training.init_seed == "replicate" else training.init_seed
@@ -71,7 +74,9 @@ def _identified(identity: list[Any]) -> dict[str, Any]:
     return {"trial_id": digest_of(text), "identity": text}
 
 
-def _training_version(training: Training) -> int:
+def _training_version(training: Training, imported: bool) -> int:
+    if not imported and keeps_drawn(training.model, training.init):
+        return CONSTRUCTION_VERSION
     if training.device == "cuda":
         return CUDA_VERSION
     return CHANNELS_LAST_VERSION if training.channels_last else TRAINING_VERSION
@@ -90,9 +95,9 @@ def make_import(
     Its file's content stands for its training, not the file's name. What the user states of the training
     parts networks into settings, but no number depends on it, so that it may be corrected.
     """
-    trial = make_trial(training, replicate, data_digest, sources)
+    trial = make_trial(training, replicate, data_digest, sources, imported=True)
     known = {key: digest for key, digest in sources.items() if key not in imports.stated}
-    bare = make_trial(unstated(training, imports.stated), replicate, data_digest, known)
+    bare = make_trial(unstated(training, imports.stated), replicate, data_digest, known, imported=True)
     under = [imports.under] if imports.under else []
     return replace(
         trial,

@@ -7,6 +7,7 @@ version before are then computed again, and a plan says so.
 TRAINING_VERSION = 4
 CHANNELS_LAST_VERSION = 5  # of training with the channels last
 CUDA_VERSION = 6  # of training on a GPU
+CONSTRUCTION_VERSION = 7  # of training networks that keep what their constructors draw
 PRUNING_VERSION = 1
 SPAWNED_CHAIN_VERSION = 2  # of the chains of spawned runs that keep the order of examples
 IMPORT_VERSION = 2
@@ -28,6 +29,8 @@ REASONS: dict[str, dict[int, str]] = {
         4: "the risks of a network are summed in another order",
         5: "with the channels last, the state of the optimiser keeps its layout",
         6: "on a GPU, steps are compiled and captured in a CUDA graph",
+        7: "constructors draw, such as embeddings, from a seed of their own, no longer from that of the "
+        "initialisation",
     },
     "chain": {2: "the levels of a spawned run's chain follow the run's own order of examples"},
     "import": {2: "the file's content alone stands for an imported network"},
@@ -55,7 +58,7 @@ REASONS: dict[str, dict[int, str]] = {
     },
 }
 # These concerned some of the jobs alone.
-PARTIAL = {"trial": {5, 6}, "alignment": {6, 7, 8, 9, 10}, "barrier": {9}}
+PARTIAL = {"trial": {5, 6, 7}, "alignment": {6, 7, 8, 9, 10}, "barrier": {9}}
 SAME = {"branch": "chain", "stacked": "alignment", "embedding": "alignment", "joint alignment": "alignment"}
 
 

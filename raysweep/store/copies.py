@@ -1,6 +1,7 @@
 """A folder of objects as local files, for libraries that need a path."""
 
 import contextlib
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,29 +29,37 @@ def as_directory(files: Files, folder: str) -> Iterator[Path]:
         yield base / folder
         for path in sorted(path for path in (base / folder).rglob("*") if path.is_file()):
             name, content = str(path.relative_to(base)), path.read_bytes()
-            if before.get(name) != content:
+            if before.get(name) != _sha256(content):
                 files.put(name, content)
 
 
-def _copy(files: Files, folder: str, base: Path) -> dict[str, bytes]:
+def _copy(files: Files, folder: str, base: Path) -> dict[str, str]:
     """Copy the objects, and repeat this for those that another run has replaced in the meantime.
 
-    Returns what was copied, by name.
+    Returns the SHA-256 of what was copied, by name; a sweep's tables may be larger than the memory.
     """
     copied: dict[str, Stamp] = {}
-    contents: dict[str, bytes] = {}
+    digests: dict[str, str] = {}
+
+    def copy(name: str) -> None:
+        (base / name).parent.mkdir(parents=True, exist_ok=True)
+        content = files.find(name)
+        if content is not None:
+            (base / name).write_bytes(content)
+            digests[name] = _sha256(content)
+
     for _ in range(ROUNDS):
         stamps = files.stamps(folder)
         for name in copied.keys() - stamps.keys():
             (base / name).unlink(missing_ok=True)
-            contents.pop(name, None)
+            digests.pop(name, None)
         changed = [name for name, stamp in stamps.items() if copied.get(name) != stamp]
         if not changed:
             break
-        for name, content in zip(changed, files.at_once(files.find, changed), strict=True):
-            (base / name).parent.mkdir(parents=True, exist_ok=True)
-            if content is not None:
-                (base / name).write_bytes(content)
-                contents[name] = content
+        files.at_once(copy, changed)
         copied = stamps
-    return contents
+    return digests
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from raysweep.store.backends import READS, Stamp
 from raysweep.store.files import CorruptObject, Files
-from raysweep.store.inputs import Known
+from raysweep.store.inputs import Inputs
 
 SLICE = 250  # objects that are read at a time
 MOST_UNINDEXED = 64  # so few new objects are read every time rather than added to the stored index
@@ -98,10 +98,12 @@ class Index:
         counts = pc.list_value_length(self._flat("inputs"))
         return int(pc.sum(pc.equal(counts, 0)).as_py() or 0)
 
-    def fits(self, *known: Known) -> np.ndarray:
-        """Return of each of `rows` whether none of its inputs is known to have other bits now."""
-        parts = (_fits(each.column("inputs"), known) for each in self.slices(["object", "inputs"]))
-        return np.concatenate([np.ones(0, bool), *parts])
+    def inputs(self) -> Iterator[Inputs]:
+        """Yield the inputs of `rows`, of some of them at a time."""
+        for each in self.slices(["object", "inputs"]):
+            found = pc.list_flatten(each.column("inputs"))
+            counts = pc.list_value_length(found).to_numpy() // 2
+            yield Inputs(counts, pc.list_flatten(found).to_numpy().reshape(-1, 2))
 
     def _flat(self, name: str) -> pa.ChunkedArray:
         return pc.list_flatten(pa.concat_tables(self.slices(["object", name])).column(name))
@@ -109,17 +111,6 @@ class Index:
     def last(self, ids: Collection[str]) -> dict[str, str]:
         """Return the object of each of these ids; where several objects hold one, the last of them."""
         return last_objects(self.objects, self.rows(), ids)
-
-
-def _fits(objects: pa.ChunkedArray, known: tuple[Known, ...]) -> np.ndarray:
-    inputs = pc.list_flatten(objects)
-    counts = pc.list_value_length(inputs).to_numpy() // 2
-    pairs = pc.list_flatten(inputs).to_numpy().reshape(-1, 2)
-    rows = np.repeat(np.arange(len(counts)), counts)
-    found = np.ones(len(counts), bool)
-    for each in known:
-        found[rows[each.contradicts(pairs)]] = False
-    return found
 
 
 def last_objects(objects: pa.Table, rows: pa.Table, ids: Collection[str]) -> dict[str, str]:

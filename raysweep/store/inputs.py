@@ -8,6 +8,7 @@ optimisers (`trial_id@level@step optimiser`).
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,29 @@ class Known:
             return np.zeros(len(inputs), bool)
         at = np.searchsorted(self._names, inputs[:, 0]).clip(max=len(self._names) - 1)
         found: np.ndarray = (self._names[at] == inputs[:, 0]) & (self._digests[at] != inputs[:, 1])
+        return found
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of rows: how many each has (rows,), and the hashes (inputs, 2) of names and digests."""
+
+    counts: np.ndarray
+    pairs: np.ndarray
+
+    def fit(self, known: Iterable[Known]) -> np.ndarray:
+        """Return of each row whether none of its inputs is known to have other bits now."""
+        rows = np.repeat(np.arange(len(self.counts)), self.counts)
+        found = np.ones(len(self.counts), bool)
+        for each in known:
+            found[rows[each.contradicts(self.pairs)]] = False
+        return found
+
+    def names(self) -> np.ndarray:
+        """Return for each row the sum of the hashes of its inputs' names, which is 0 where it names none."""
+        ends = np.cumsum(self.counts)
+        sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.pairs[:, 0])])
+        found: np.ndarray = sums[ends] - sums[ends - self.counts]
         return found
 
 

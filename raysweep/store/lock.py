@@ -34,8 +34,8 @@ def shared_root_lock(files: Files) -> Iterator[None]:
             yield
         return
     with _opened(files, ROOT) as file:
-        _clear(files, 0 if _taken(file) else ABANDONED)
-        fcntl.flock(file, fcntl.LOCK_SH)
+        _clear(files, 0 if _taken(files, file) else ABANDONED)
+        _lock(files, file, fcntl.LOCK_SH)
         yield
 
 
@@ -47,7 +47,7 @@ def exclusive_root_lock(files: Files) -> Iterator[None]:
             yield
         return
     with _opened(files, ROOT) as file:
-        if not _taken(file):
+        if not _taken(files, file):
             raise UserError(f"a run or an import is at work under {files.root}")
         yield
 
@@ -59,7 +59,7 @@ def sweep_lock(files: Files, sweep: str) -> Iterator[None]:
         yield
         return
     with _opened(files, sweep) as file:
-        if not _taken(file):
+        if not _taken(files, file):
             file.seek(0)
             raise UserError(
                 f"another raysweep run works on the sweep {sweep} under {files.root} ({file.read().strip()})"
@@ -77,7 +77,7 @@ def waiting_lock(files: Files, name: str) -> Iterator[None]:
         yield
         return
     with _opened(files, name) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(files, file, fcntl.LOCK_EX)
         yield
 
 
@@ -97,10 +97,23 @@ def _opened(files: Files, name: str) -> IO[str]:
         raise UserError(f"root {files.root} cannot be written: {error.strerror}") from error
 
 
-def _taken(file: IO[str]) -> bool:
-    """Try to take a lock exclusively, and return whether that succeeded."""
+def _taken(files: Files, file: IO[str]) -> bool:
+    """Try to take a lock exclusively, and return whether that succeeded. Raises `UserError` as `_lock`."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(files, file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _lock(files: Files, file: IO[str], how: int) -> None:
+    """Take a lock. Raises `UserError` on a file system without locks, as that of NFS may be."""
+    try:
+        fcntl.flock(file, how)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"root {files.root}: its file system gives no locks ({error.strerror}), by which runs stay out "
+            "of each other's way; mount it with locks, or use another root"
+        ) from error

@@ -23,7 +23,7 @@ class Cache:
         """Keep a value of `size` bytes, unless it alone is larger than the limit."""
         if size > self._limit:
             return
-        self._held += size
+        self._held += size - self._values.pop(key, (None, 0))[1]
         self._values[key] = (value, size)
         while self._held > self._limit:
             self._held -= self._values.popitem(last=False)[1][1]

@@ -1,7 +1,6 @@
 """Rows as Arrow tables, and the reading of Parquet objects, which may come from untrusted writers."""
 
-import io
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -54,27 +53,58 @@ def parquet_table(
     columns other than `expected`, or unpacks to more than `MOST_BYTES`.
     """
     names = expected.names if columns is None else [name for name in expected.names if name in set(columns)]
-    batches, size = [], 0
+    wanted = pa.schema([expected.field(name) for name in names])
+    batches = list(parquet_batches(where, content, expected, names, later))
+    there = batches[0].schema if batches else wanted
+    return _completed(pa.Table.from_batches(batches, there).unify_dictionaries(), wanted)
+
+
+def parquet_batches(
+    where: str,
+    content: bytes,
+    expected: pa.Schema,
+    columns: Collection[str],
+    later: Collection[str] = (),
+    only: tuple[str, str] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yield these columns of a Parquet object, some rows at a time; those of `later` may be missing.
+
+    Where `only` names a column and a text, groups of rows of which none has it there are passed over.
+    Raises as `parquet_table` does.
+    """
+    size = 0
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
+        shared = [field.name for field in expected if pa.types.is_dictionary(field.type)]
+        file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=shared)
         found = file.schema_arrow
         absent = set(later) - set(found.names)
         if not _plain(found).equals(_plain(field for field in expected if field.name not in absent)):
             raise CorruptObject(f"{where}: has other columns than this version of raysweep writes")
         if _values(file.metadata) <= MOST_VALUES:
-            there = pa.schema([expected.field(name) for name in names if name not in absent])
-            for read in file.iter_batches(BATCH_ROWS, columns=there.names):
+            there = pa.schema([field for field in expected if field.name in {*columns} - absent])
+            groups = _groups(file.metadata, *only) if only else range(file.num_row_groups)
+            for read in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=there.names):
                 batch = _typed(read, there)
                 size += batch.nbytes
                 if size > MOST_BYTES:
                     break
-                batches.append(batch)
+                yield batch
             else:
-                table = pa.Table.from_batches(batches, there).unify_dictionaries()
-                return _completed(table, pa.schema([expected.field(name) for name in names]))
+                return
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorruptObject(f"{where}: is not Parquet ({error})") from error
     raise CorruptObject(f"{where}: unpacks to more than {MOST_BYTES:,} bytes")
+
+
+def _groups(metadata: pq.FileMetaData, column: str, text: str) -> list[int]:
+    """Return the groups of rows that may have a text in a column."""
+    number = metadata.schema.to_arrow_schema().get_field_index(column)
+    found = []
+    for group in range(metadata.num_row_groups):
+        known = metadata.row_group(group).column(number).statistics
+        if known is None or not known.has_min_max or known.min <= text <= known.max:
+            found.append(group)
+    return found
 
 
 def _plain(fields: Iterable[pa.Field]) -> pa.Schema:

@@ -28,7 +28,10 @@ def write_provenance(files: Files, facts: Facts) -> str:
 
 def read_provenance(files: Files, name: str) -> dict[str, Any]:
     """Return the facts in an object. Raises `CorruptObject` where they do not have the digest in its name."""
-    facts = json_object(files.find(name) or b"")
+    try:
+        facts = json_object(files.find(name) or b"")
+    except CorruptObject as error:
+        raise CorruptObject(f"{files.where(name)}: {error}") from error
     if name != f"{PROVENANCE}/{_digest(facts)}.json":
         raise CorruptObject(f"{files.where(name)}: does not have the digest in its name")
     return facts

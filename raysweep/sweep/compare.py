@@ -143,11 +143,6 @@ class Compare(Strict):
         "without it, and the log says why.",
     )
 
-    @field_validator("measures")
-    @classmethod
-    def _each_once(cls, value: list[str]) -> list[str]:
-        return list(dict.fromkeys(value))
-
     def own_functions(self) -> list[OwnFunction]:
         """Return the user's own measures."""
         return [MEASURES.own_function(name) for name in self.measures if is_own(name)]

@@ -19,6 +19,7 @@ from raysweep.sweep.presets import PRESETS
 from raysweep.sweep.problems import explain
 from raysweep.sweep.prune import Pruning
 from raysweep.sweep.read_yaml import read_yaml
+from raysweep.sweep.repeats import repeated_items, repeated_values
 from raysweep.sweep.schema import Sections
 from raysweep.sweep.train import Training
 
@@ -120,7 +121,8 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
     trainings = [each for keys in given for each in _product(path, "train", Training, keys, problems)]
     prunings = _product(path, "prune", Pruning, pruned, problems) if raw.get("prune") else []
     if not problems:
-        problems += _across(sections, trainings)
+        problems += [*repeated_items(sections), *_across(sections, trainings)]
+        problems += [problem for each in prunings for problem in repeated_items(each, "prune.")]
     if problems:
         raise UserError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     resolved = sections.model_dump(mode="json")
@@ -128,8 +130,7 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
     if prunings:
         resolved["prune"] |= _defaults(prunings[0], pruned)
     imports = _imports(sections, trainings, swept if tables else {})
-    distinct = tuple(dict.fromkeys(trainings)), tuple(dict.fromkeys(prunings))
-    return Sweep(sections, *distinct, resolved, imports)
+    return Sweep(sections, tuple(trainings), tuple(prunings), resolved, imports)
 
 
 def _parted(section: Any, swept: type[BaseModel]) -> tuple[dict[str, Any], Any]:
@@ -163,6 +164,8 @@ def _product(
             found.append(model.model_validate(dict(zip(axes, values, strict=True))))
         except ValidationError as error:
             problems += explain(error, f"{section}.")
+    if found and len(found) == count:
+        problems += repeated_values(axes, found, f"{section}.")
     return found
 
 

@@ -45,19 +45,19 @@ def _messages(key: str, problems: list[dict[str, Any]]) -> Iterator[str]:
         for problem in problems:
             yield _by_rule(key, problem)
     elif len(problems) > 1 and not _only_places(key, problems):
-        yield f"{key} = {_shown(first['input'])}: {_expected(keys()[key], first['input'])}"
+        yield f"{key} = {shown(first['input'])}: {_expected(keys()[key], first['input'])}"
     else:
         for problem in problems:
             place, value = _place(key, problem["path"]), problem["input"]
             node = keys()[key].item if place != key else keys()[key]
-            yield f"{place} = {_shown(value)}: {_expected(node, value)}"
+            yield f"{place} = {shown(value)}: {_expected(node, value)}"
 
 
 def _by_rule(key: str, problem: dict[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if not key or keys()[key].below:  # a rule between several keys names them itself
         return f"{key}{'.' if key else ''}{message}"
-    return f"{_place(key, problem['path'])} = {_shown(problem['input'])}: {message}"
+    return f"{_place(key, problem['path'])} = {shown(problem['input'])}: {message}"
 
 
 def _only_places(key: str, problems: Iterable[dict[str, Any]]) -> bool:
@@ -98,6 +98,6 @@ def _expected(node: Key, value: Any) -> str:
     return said + (DIGITS if isinstance(value, str) and value[:1].isdigit() and node.numeric else "")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a value as the user wrote it."""
     return AS_IN_YAML[value] if value is None or isinstance(value, bool) else repr(value)

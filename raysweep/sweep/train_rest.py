@@ -73,4 +73,4 @@ class TrainRest(Strict):
 
     def replicate_numbers(self) -> list[int]:
         given = self.replicates
-        return list(range(given)) if isinstance(given, int) else sorted(set(given))
+        return list(range(given)) if isinstance(given, int) else sorted(given)

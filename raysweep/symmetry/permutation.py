@@ -26,6 +26,8 @@ class Permutation:
 
     def __post_init__(self) -> None:
         for group, index in self.indices.items():
+            if not isinstance(index, torch.Tensor):
+                raise TypeError(f"group {group}: expected a tensor of int64, not a {type(index).__name__}")
             if index.dtype != torch.int64 or not torch.equal(index.sort().values, torch.arange(len(index))):
                 raise ValueError(f"group {group}: not a permutation of 0..{len(index) - 1}, as int64")
         for group, factor in self.factors.items():
@@ -60,6 +62,7 @@ class Permutation:
 
         Raises `ValueError` when the groups or their sizes differ.
         """
+        check_permutation(first)
         if self.sizes() != first.sizes():
             raise ValueError("permutations of different groups cannot be composed")
         factors = dict(self.factors)
@@ -105,6 +108,12 @@ class Permutation:
     def sizes(self) -> dict[str, int]:
         """Return the number of units of every group."""
         return {group: len(index) for group, index in self.indices.items()}
+
+
+def check_permutation(value: object) -> None:
+    """Raise `TypeError` for anything but a permutation."""
+    if not isinstance(value, Permutation):
+        raise TypeError(f"expected a Permutation, not a value of type {type(value).__name__}")
 
 
 def _check_rotation(group: str, matrices: torch.Tensor, indices: Mapping[str, torch.Tensor]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
@@ -72,11 +73,23 @@ def prove(spec: Structure, model: nn.Module, example_input: torch.Tensor) -> Non
     if lost:
         raise SpecError(
             f"group {lost[0].group}: axis {lost[0].dimension} of {lost[0].name} has no effect: with random "
-            "weights no change of it reaches the outputs, so nothing is proved and nothing disproved; the "
-            "signal is lost on the way, as in very deep networks without norms or residual connections and "
-            "in nonlinearities that are constant far from 0. A norm keeps it; "
-            "PermutationSpec.trace(..., proved=False) does without a proof"
+            "weights no change of it reaches the outputs, so nothing is proved and nothing disproved; "
+            f"{_why_lost(model)}; PermutationSpec.trace(..., proved=False) does without a proof"
         )
+
+
+def _why_lost(model: nn.Module) -> str:
+    parametrised = [name for name, module in model.named_modules() if is_parametrized(module)]
+    if parametrised:
+        return (
+            f"a parametrisation such as that of {parametrised[0] or 'the network'} may be constant at them, "
+            "as an orthogonal one by reflections is (orthogonal_map='householder'), whose diagonal is "
+            "rounded to 0; the maps 'cayley' and 'matrix_exp' are not"
+        )
+    return (
+        "the signal is lost on the way, as in very deep networks without norms or residual connections and "
+        "in nonlinearities that are constant far from 0. A norm keeps it"
+    )
 
 
 def _is_redundant(where: _Occurrence, idle: list[_Occurrence], spec: Structure, model: nn.Module) -> bool:

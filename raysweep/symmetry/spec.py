@@ -27,8 +27,10 @@ class PermutationSpec(Structure):
         to the caller. Where no hidden unit can be moved, a proved spec comes with a warning.
 
         Hidden units that reach an operation which is not understood stay in place (see `left_alone`). Raises
-        `SpecError` for a network that fails or has a parameter that is never used, and where the proof fails.
+        `SpecError` for a network that fails or has a parameter that is never used, and where the proof fails;
+        `TypeError` for what is no module or no tensor, and `ValueError` for no examples.
         """
+        _check_types(model, example_input)
         found, left_alone, sums = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
         buffers = frozenset(found.axes) - matched
@@ -45,13 +47,31 @@ class PermutationSpec(Structure):
         """Return the spec with the scales and signs of units that leave the outputs unchanged, found and
         proved.
 
-        Raises `SpecError` for a network whose outputs are zero.
+        Raises `SpecError` for a network whose outputs are zero, `ValueError` for one that does not fit the
+        spec, and `TypeError` for what is no module or no tensor.
         """
+        self._check(model, example_input)
         return replace(self, scalings=find_scalings(self, model, example_input))
 
     def with_rotations(self, model: nn.Module, example_input: torch.Tensor) -> "PermutationSpec":
         """Return the spec with the rotations of units that leave the outputs unchanged, found and proved.
 
-        Raises `SpecError` for a network whose outputs are zero.
+        Raises `SpecError` for a network whose outputs are zero, `ValueError` for one that does not fit the
+        spec, and `TypeError` for what is no module or no tensor.
         """
+        self._check(model, example_input)
         return replace(self, rotations=find_rotations(self, model, example_input))
+
+    def _check(self, model: nn.Module, example_input: torch.Tensor) -> None:
+        _check_types(model, example_input)
+        self.check_state(model.state_dict())
+
+
+def _check_types(model: object, example_input: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: expected a module, not a value of type {type(model).__name__}")
+    if not isinstance(example_input, torch.Tensor) or not example_input.dim():
+        kind = type(example_input).__name__
+        raise TypeError(f"example_input: expected a tensor with a first axis of examples, not a {kind}")
+    if not len(example_input):
+        raise ValueError("example_input: there are no examples")

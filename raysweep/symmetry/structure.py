@@ -13,7 +13,7 @@ from raysweep.symmetry.blocks import check_blocks, random_blocks
 from raysweep.symmetry.kind import Kind
 from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.movement import Movement, bound_groups, movement
-from raysweep.symmetry.permutation import Permutation
+from raysweep.symmetry.permutation import Permutation, check_permutation
 from raysweep.symmetry.rotation import Rotation, folded_state, rotated_state
 from raysweep.symmetry.scaling import Scaling, scaled_state
 from raysweep.symmetry.selection import selected
@@ -76,6 +76,9 @@ class Structure:
 
     def random(self, generator: torch.Generator) -> Permutation:
         """Draw a permutation of every group uniformly from those that respect its blocks."""
+        if not isinstance(generator, torch.Generator):
+            kind = type(generator).__name__
+            raise TypeError(f"expected a torch.Generator, as torch.Generator().manual_seed(0), not a {kind}")
         inside = {group for each in self.blocks for group in each.groups}
         free = {group: size for group, size in self.sizes.items() if group not in inside}
         indices = dict(Permutation.random(free, generator).indices)
@@ -111,6 +114,7 @@ class Structure:
 
     def check(self, permutation: Permutation) -> None:
         """Raise `ValueError` unless the permutation has the groups of this spec, their sizes and blocks."""
+        check_permutation(permutation)
         sizes = permutation.sizes()
         if sizes == self.sizes:
             check_blocks(self.blocks, permutation.indices)

@@ -1,26 +1,95 @@
 """Published tables as data frames, read without what nobody asks for."""
 
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from operator import and_
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow.dataset import dataset
 
-# Columns of which no mean and no figure is made; a list of numbers takes 150 bytes of memory.
+# Columns of which no mean and no figure is made; a list of numbers takes 150 bytes of memory. In the tables
+# of one sweep the settings of an alignment follow from its method.
+_OF_MACHINES = {"hardware", "software", "provenance", "seconds"}
 PASSED_OVER = {
-    "barriers": {"loss_weights", "error_weights", "hardware", "software", "provenance", "execution"},
-    "measures": {"ends", "values", "hardware", "software", "provenance"},
+    "barriers": {"loss_weights", "error_weights", "execution", "alignment_settings", *_OF_MACHINES},
+    "measures": {"ends", "values", *_OF_MACHINES},
 }
+TOGETHER = 8  # columns that are read at a time, because all are in memory twice
 
 
-def read_frame(folder: Path, table: str, **only: str) -> pd.DataFrame:
-    """Return a table of the sweep in a folder, without the columns in `PASSED_OVER`.
+def read_frame(
+    folder: Path, table: str, columns: Iterable[str] = (), **only: str | int | None
+) -> pd.DataFrame:
+    """Return a table of the sweep in a folder: these columns, or by default all but those in `PASSED_OVER`.
 
-    Of the rows only those are read that have these values in their columns, as in `split="test"`.
+    Of the rows only those are read that have these values in their columns, as in `split="test"`; None stands
+    for null. Equal lists of texts are one array, which must not be changed.
 
     Raises `FileNotFoundError` where there is none, and `OSError` or `pyarrow.ArrowException` for files that
     cannot be read.
     """
-    path, but = folder / table, PASSED_OVER.get(table, set())
-    names = [name for name in pq.ParquetDataset(path).schema.names if name not in but] if but else None
-    chosen = [(name, "==", str(value)) for name, value in only.items()]
-    return pd.read_parquet(path, columns=names or None, filters=chosen or None)
+    path, chosen, but = folder / table, set(columns), PASSED_OVER.get(table, set())
+    there, rows = pq.ParquetDataset(path).schema, _where(only)
+    names = [name for name in there.names if (name in chosen if chosen else name not in but)]
+    lists = [name for name in names if _is_texts(there.field(name).type)]
+    plain = [name for name in names if name not in lists]
+    parts = [plain[start : start + TOGETHER] for start in range(0, len(plain), TOGETHER)]
+    frame = pd.concat([_plain(path, some, rows) for some in parts or [[]]], axis=1)
+    for name in lists:
+        batches = dataset(path).to_batches(columns=[name], filter=rows)
+        frame.insert(names.index(name), name, _shared((batch.column(0) for batch in batches), len(frame)))
+    return frame
+
+
+def groups(rows: pd.DataFrame, by: Any) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Yield what `rows.groupby(by)` does, without a sorted copy of all rows."""
+    places: Any = rows.groupby(by).indices
+    for key in sorted(places):
+        yield key, rows.iloc[places[key]]
+
+
+def _plain(path: Path, columns: list[str], rows: pc.Expression | None) -> pd.DataFrame:
+    found = pq.read_table(path, columns=columns, filters=rows).replace_schema_metadata()
+    frame: pd.DataFrame = found.to_pandas()
+    return frame
+
+
+def _is_texts(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) and pa.types.is_string(kind.value_type))
+
+
+def _where(only: dict[str, str | int | None]) -> pc.Expression | None:
+    """What rows must fulfil that have these values."""
+    tests = [
+        pc.field(name).is_null()
+        if value is None
+        else pc.field(name) == (str(value) if isinstance(value, str) else value)
+        for name, value in only.items()
+    ]
+    return reduce(and_, tests) if tests else None
+
+
+def _shared(parts: Iterable[pa.Array], count: int) -> np.ndarray:
+    """Return lists of texts as an array of so many arrays, of which equal ones are one."""
+    known: dict[tuple[str | None, ...], np.ndarray] = {}
+    rows, at = np.empty(count, object), 0
+    for part in parts:
+        texts = part.values.dictionary_encode()
+        words, numbers = texts.dictionary.to_numpy(zero_copy_only=False), texts.indices.to_numpy()
+        ends, packed, size = part.offsets.to_numpy().tolist(), numbers.tobytes(), numbers.itemsize
+        here: dict[bytes, np.ndarray] = {}
+        for row, is_there in enumerate(part.is_valid().to_pylist()):
+            if is_there:
+                key = packed[ends[row] * size : ends[row + 1] * size]
+                if key not in here:
+                    found = words[np.frombuffer(key, numbers.dtype)]
+                    here[key] = known.setdefault(tuple(found), found)
+                rows[at + row] = here[key]
+        at += len(part)
+    return rows

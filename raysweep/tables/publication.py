@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -79,12 +80,15 @@ def bucket_of(identity: str) -> int:
 
 def packed(table: str, parts: Iterable[pa.Table], empty: bool) -> bytes | None:
     """Return a bucket, given in parts, as Parquet; None for one without rows, unless it may be `empty`."""
-    buffer, rows = io.BytesIO(), 0
-    with pq.ParquetWriter(buffer, schema(table)) as writer:
-        for part in parts:
+    known, some = schema(table), filter(len, parts)
+    first = next(some, known.empty_table() if empty else None)
+    if first is None:
+        return None
+    buffer = io.BytesIO()
+    with pq.ParquetWriter(buffer, known) as writer:
+        for part in chain([first], some):
             writer.write_table(part)
-            rows += len(part)
-    return buffer.getvalue() if rows or empty else None
+    return buffer.getvalue()
 
 
 class Publication:

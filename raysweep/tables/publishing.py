@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.digest import digest
+from raysweep.plan.barrier_table import Measurements
 from raysweep.plan.identity import AgreementJob
 from raysweep.plan.plan import Desired, Done, done
 from raysweep.store.files import CorruptObject, Files
@@ -80,6 +81,8 @@ class _Publishing:
 
     def __init__(self, files: Files, wanted: Desired, present: Done, publication: Publication) -> None:
         self._wanted, self._present = wanted, present
+        self._found = present.candidates.barriers  # those that may have committed rows
+        self._measured = Measurements(self._found)
         self._files, self._results = files, ResultStore(files)
         self._publication = publication
         self.damaged: list[Failure] = []
@@ -108,11 +111,10 @@ class _Publishing:
 
     def results(self, kind: str, tables: dict[str, Callable[[pa.Table], pa.Table]]) -> None:
         """Publish tables that are made of the committed rows of one kind."""
-        wanted = self._wanted
         asked: dict[str, Callable[[], Ids]] = {
-            "alignments": lambda: Ids.of(wanted.alignments),
-            "barriers": lambda: wanted.barriers.ids,
-            "measures": lambda: wanted.measurements.ids,
+            "alignments": lambda: Ids.of(self._wanted.alignments),
+            "barriers": lambda: self._found.ids,
+            "measures": lambda: self._measured.ids,
         }
         splits = self._wanted.sweep.sections.compare.splits
         selection = Selection(self._results, kind, self._present.rows[kind], asked[kind](), list(splits))
@@ -152,7 +154,7 @@ class _Publishing:
 
     def barriers(self, found: pa.Table) -> pa.Table:
         ids = found.column("barrier_id").combine_chunks().dictionary_encode()
-        jobs = self._wanted.barriers.of(ids.dictionary.to_pylist())
+        jobs = self._found.of(ids.dictionary.to_pylist())
         known = schema("barriers")
         planned = [field for field in known if field.name not in found.column_names]
         rows = [barrier_row(self._wanted, job.comparison) for job in jobs]
@@ -165,7 +167,7 @@ class _Publishing:
         return found.select(columns).rename_columns(schema("curves").names)
 
     def measures(self, found: pa.Table) -> pa.Table:
-        rows, jobs = [], self._wanted.measurements.of(found.column("measure_id").to_pylist())
+        rows, jobs = [], self._measured.of(found.column("measure_id").to_pylist())
         sources = {measure.name: measure.source for measure in self._wanted.barriers.measures}
         for row, (job, measure) in zip(found.drop_columns("inputs").to_pylist(), jobs, strict=True):
             planned = {"barrier_id": job.barrier_id, "measure": measure, "source_digest": sources[measure]}

@@ -1,7 +1,7 @@
 """Names for the settings of a sweep, made of the swept keys in which they differ."""
 
 from collections.abc import Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pandas as pd
@@ -67,6 +67,7 @@ def _first(rows: pd.DataFrame) -> pd.Series:
     return rows.trial_id if "trial_id" in rows else rows.networks.str[0].map(trial_of)
 
 
+@cache  # so that a million rows share the texts
 def trial_of(network: str) -> str:
     """Return the trial of a network written `trial_id@level@step`."""
     return network.split("@")[0]

@@ -11,12 +11,15 @@ LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags, set last, that 
 
 @dataclass
 class Known:
-    """A run: what has been logged under it, and whether it is `new`, so that nothing can have been."""
+    """A run: what has been logged under it, and whether it is `new`, so that nothing can have been.
+
+    `levels` has a digest of what was logged of each level of a trial, and `content` that of a setting.
+    """
 
     run_id: str
     new: bool
     params: set[str] = field(default_factory=set)
-    levels: set[int] = field(default_factory=set)
+    levels: dict[int, str] = field(default_factory=dict)
     content: str = ""
     inputs: bool = False
 
@@ -36,9 +39,15 @@ def search(client: MlflowClient, experiment: str) -> list[Run]:
 def read_run(run: Run) -> Known:
     """Return what a run says of itself."""
     tags = run.data.tags
-    levels = set(json.loads(tags.get(LEVELS, "[]")))
+    levels = _levels(json.loads(tags.get(LEVELS, "{}")))
     inputs = bool(run.inputs and run.inputs.dataset_inputs)
     return Known(run.info.run_id, False, set(run.data.params), levels, tags.get(CONTENT, ""), inputs)
+
+
+def _levels(said: dict[str, str] | list[int]) -> dict[int, str]:
+    """Return the digests of what was logged by level; earlier versions listed the levels alone."""
+    named = said if isinstance(said, dict) else dict.fromkeys(said, "")
+    return {int(level): content for level, content in named.items()}
 
 
 def by_identity(runs: list[Run]) -> dict[str, Run]:

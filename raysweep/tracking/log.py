@@ -17,7 +17,7 @@ from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
 from raysweep.data.config import DataConfig
-from raysweep.digest import canonical, digest
+from raysweep.digest import canonical
 from raysweep.errors import UserError
 from raysweep.plan.probes import probe_data
 from raysweep.store.files import Files
@@ -26,25 +26,31 @@ from raysweep.sweep.load import Sweep
 from raysweep.tables.frames import read_frame
 from raysweep.tracking.experiment import find_experiment
 from raysweep.tracking.known_runs import CONTENT, LEVELS, Known, by_identity, read_run, search
-from raysweep.tracking.links import ORDER, description
+from raysweep.tracking.links import description
+from raysweep.tracking.of_settings import OfSetting, of_settings
 from raysweep.tracking.values import (
     AT_END,
+    EXCESSES,
+    OF_BARRIERS,
     Value,
-    barriers,
     by_step,
     by_width,
     configured,
+    contents,
     label,
-    measures,
-    order,
     parameters,
-    setting_words,
     trial_words,
 )
 
 BATCH = 900  # metrics per request, which with parameters and tags must be at most 1000
 WRITERS = 8  # requests to a server at a time; an SQLite database takes one
-TABLES = ("trials", "metrics", "barriers", "measures")  # that are read
+# Those that are read, with the columns that are.
+TABLES = {
+    "trials": (),
+    "metrics": (),
+    "barriers": OF_BARRIERS,
+    "measures": {"barrier_id", "split", "measure", "part", *EXCESSES},
+}
 NOTE = "mlflow.note.content"
 
 
@@ -70,7 +76,7 @@ class Log:
 
     def everything(self, folder: Path, final: bool = True) -> None:
         """Log what is new in the tables of a folder; `final` adds the artifacts and the lines by width."""
-        tables = {name: read_frame(folder, name) for name in TABLES}
+        tables = {name: read_frame(folder, name, columns) for name, columns in TABLES.items()}
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
         ended = int(metrics.time.max() * 1000) if len(metrics) else 0
@@ -119,16 +125,16 @@ class Log:
                 self._client.delete_run(run.info.run_id)
 
     def _trials(self, trials: pd.DataFrame, metrics: pd.DataFrame) -> list[Callable[[], None]]:
-        """Return a job for each trial with levels that have not been logged."""
+        """Return a job for each trial with levels that have not been logged as they are."""
         by_trial = dict(list(metrics.groupby("trial_id")))
         jobs: list[Callable[[], None]] = []
-        for trial_id, levels in trials.assign(configured=configured(trials, trials)).groupby("trial_id"):
+        rows = trials.assign(configured=configured(trials, trials), content=contents(trials, metrics))
+        for trial_id, levels in rows.groupby("trial_id"):
             known = self._runs.get(f"trial {trial_id}")
-            new = levels[~levels.level.isin(known.levels)] if known else levels
+            new = levels[levels.content != levels.level.map(known.levels)] if known else levels
             if not new.empty:
                 name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
-                rows = by_trial[trial_id]
-                jobs.append(_job(self._trial, str(trial_id), name, levels, new, rows))
+                jobs.append(_job(self._trial, str(trial_id), name, levels, new, by_trial[trial_id]))
         return jobs
 
     def _trial(
@@ -146,9 +152,9 @@ class Log:
                 end = int(rows.time.max() * 1000)
                 values += [(f"end/{name}", level[name], end, level["level"]) for name in AT_END]
         ended = int(metrics.time.max() * 1000)
-        logged = sorted(levels.level.tolist())
-        self._log(run, values, parameters(levels), ended, {LEVELS: json.dumps(logged)}, levels)
-        run.levels = set(logged)
+        logged = dict(zip(levels.level.tolist(), levels.content, strict=True))
+        self._log(run, values, parameters(levels), ended, {LEVELS: json.dumps(logged)}, levels.dataset)
+        run.levels = logged
 
     def _system(self, trial_id: str, level: int, began: float) -> list[Value]:
         """Return the system metrics of a level, if the sweep has them, by the second of the trial."""
@@ -166,43 +172,22 @@ class Log:
         self, named: pd.DataFrame, measured: pd.DataFrame, trials: pd.DataFrame, ended: int
     ) -> list[Callable[[], None]]:
         """Return a job for each setting and method whose barriers or measures were not logged as they are."""
-        by_setting = ["group", "method"]
-        measured = measured.merge(named[["barrier_id", "split", *by_setting]], on=["barrier_id", "split"])
-        of_setting = dict(list(measured.drop(columns=by_setting).groupby([measured[k] for k in by_setting])))
         jobs: list[Callable[[], None]] = []
-        for key, rows in named.groupby(by_setting):
-            values = barriers(rows, ended)
-            if key in of_setting:
-                values += measures(rows, of_setting[key], ended)
-            content = digest([(name, value, step) for name, value, _, step in values])
-            setting, method = map(str, key)
-            known = self._runs.get(f"group {setting} {method}")
-            if not known or known.content != content:
-                jobs.append(_job(self._setting, setting, method, rows, values, trials, content))
+        for each in of_settings(named, measured, trials, ended):
+            known = self._runs.get(each.identity)
+            if not known or known.content != each.content:
+                jobs.append(_job(self._setting, each))
         return jobs
 
-    def _setting(
-        self,
-        setting: str,
-        method: str,
-        rows: pd.DataFrame,
-        values: list[Value],
-        trials: pd.DataFrame,
-        content: str,
-    ) -> None:
+    def _setting(self, each: OfSetting) -> None:
         """Log mean and spread of every kind of barrier and of its measures, to compare widths and methods."""
-        members = trials[trials.group == setting]
-        # Networks of different settings share only the parameters in the rows of their comparison.
-        shared = parameters(rows if members.empty else members)
-        name = label(rows.iloc[0], *setting_words(method, rows, trials))
-        tags = {"mlflow.parentRunId": self.parent, "raysweep.group": setting}
-        ended = values[0][2]
-        run = self._run(f"group {setting} {method}", name, ended, tags | {ORDER: order(rows.iloc[0], method)})
+        values, ended = each.values, each.values[0][2]
+        run = self._run(each.identity, each.name, ended, {"mlflow.parentRunId": self.parent, **each.tags})
         if not run.new:  # of several values of a step MLflow shows the latest, so that new ones must be later
             now = int(time.time() * 1000)
             values = [(name, value, now, step) for name, value, _, step in values]
-        self._log(run, values, shared | {"method": method}, ended, {CONTENT: content}, rows)
-        run.content = content
+        self._log(run, values, each.parameters, ended, {CONTENT: each.content}, each.datasets)
+        run.content = each.content
 
     def _log(
         self,
@@ -211,10 +196,10 @@ class Log:
         params: dict[str, str],
         ended: int,
         last: dict[str, str],
-        rows: pd.DataFrame,
+        datasets: pd.Series,
     ) -> None:
         """Log metrics, missing parameters and the data sets of a run; then the tags that record this."""
-        self._inputs(run, rows.dataset)
+        self._inputs(run, datasets)
         self._client.set_terminated(run.run_id, "FINISHED", ended)
         metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
         missing = [Param(key, value) for key, value in params.items() if key not in run.params]

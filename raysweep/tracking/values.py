@@ -1,11 +1,14 @@
 """The parameters, metrics and names of runs, from rows of the tables."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
+from raysweep.digest import digest
+from raysweep.tables.frames import groups
 from raysweep.tables.schemas import TABLES
 from raysweep.tables.variants import prunings, variants
 from raysweep.vocabulary import Statistics
@@ -22,6 +25,17 @@ RISKS = {
     "loss_centre": "loss_centre",
     "error_centre": "error_centre",
 }
+RUN_NAME = 250  # characters in the name of a run: PostgreSQL refuses more
+LINE = 200  # characters of what names a line by width, of the 250 that the name of a metric may have
+# Columns of `barriers` that runs are made of.
+OF_BARRIERS = {
+    *("barrier_id", "networks", "split", "interpolation", "kind", "group", "method", "across", "statistics"),
+    *("level", "step", "permutation_level", "permutation_step", "hybrid", "hybrid_layers", "stack", "cycle"),
+    *("path_networks", "joint_networks", "mean_networks", "transferred_from", *RISKS, *PARAMETERS),
+}
+# Those of them that lines are made of, with the words of `configured`.
+OF_LINES = OF_BARRIERS - {"barrier_id", "networks", "across", *PARAMETERS}
+OF_LINES |= {"configured", "dataset", "model", "width"}
 # Columns of `measures`, and what the names of their metrics end in.
 EXCESSES = {"largest_excess": "", "centre_excess": "_centre"}
 
@@ -49,7 +63,7 @@ def label(row: pd.Series, *words: str) -> str:
     The parts that distinguish runs come first, because MLflow shows only about twenty characters.
     """
     model = "-".join(filter(None, (text(row.model), text(row.width))))
-    return " ".join(filter(None, (model, *words, text(row.dataset))))
+    return " ".join(filter(None, (model, *words, text(row.dataset))))[:RUN_NAME]
 
 
 def configured(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.Series:
@@ -101,6 +115,20 @@ def by_step(metrics: pd.DataFrame, prefix: str) -> list[Value]:
     ]
 
 
+def contents(trials: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
+    """Return for each row of `trials` a digest of the evaluations of its level, whatever their times."""
+    hashes = pd.util.hash_pandas_object(metrics[["step", "split", "loss", "error"]], index=False)
+    levels = hashes.groupby([metrics.trial_id, metrics.level]).sum().to_dict()
+    return [f"{levels[key]:016x}" for key in zip(trials.trial_id, trials.level, strict=True)]
+
+
+def content_of(values: list[Value]) -> str:
+    """Return a digest of values, whatever their times."""
+    return digest(
+        [(name, value if math.isfinite(value) else str(value), step) for name, value, _, step in values]
+    )
+
+
 def barriers(rows: pd.DataFrame, time: int) -> list[Value]:
     """Return mean, standard deviation and count of every kind of barrier."""
     values: list[Value] = []
@@ -142,21 +170,29 @@ def by_width(rows: pd.DataFrame, time: int) -> Iterator[Value]:
     at_end &= rows.permutation_step.isna() | (rows.permutation_step == rows["step"])
     dense = (rows.level == 0) & (rows.interpolation == "pair") & rows.width.notna()
     special = rows[["across", "hybrid", "path_networks", "transferred_from"]].notna().any(axis=1)
-    chosen = rows[at_end & dense & ~special]
+    chosen = rows.loc[at_end & dense & ~special, sorted(OF_LINES & {*rows})]
     if chosen.width.nunique() < 2:
         return
-    names = pd.concat([_names(same) for _, same in chosen.groupby("group")])
+    names = pd.concat([_names(same) for _, same in groups(chosen, "group")])
     several = [name for name in ("dataset", "model") if chosen[name].nunique() > 1]
     lines = names.str.partition("/pair_")[2]
     for name in ("method", "configured", *several):
         lines = (lines + " " + chosen[name].map(text).replace("unaligned", "")).str.strip()
-    for (split, line), same in chosen.groupby(["split", lines.str[:200]]):
+    for (split, line), same in chosen.groupby(["split", lines.map(_short)]):
         if same.width.nunique() < 2:
             continue
         name = _accepted(str(line))
         for width, part in same.groupby("width"):
             for column, risk in (("loss_barrier", "loss"), ("error_barrier", "error")):
                 yield f"{split} {risk} by width/{name}", part[column].mean(), time, int(text(width))
+
+
+def _short(line: str) -> str:
+    """Return what names a line; of two that begin alike and are too long, the ends tell them apart."""
+    if len(line) <= LINE:
+        return line
+    end = f" {digest(line)[:8]}"
+    return line[: LINE - len(end)] + end
 
 
 def _accepted(name: str) -> str:

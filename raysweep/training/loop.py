@@ -121,8 +121,11 @@ class TrainingRun:
         return self._step.update(examples, draws, self._step.loss)
 
     def _prepare(self) -> None:
-        """Capture the steps of each batch size, unless that is done; the last batch may be smaller."""
-        for step in (self.step, self._batches.per_epoch - 1):
+        """Capture the steps of each batch size, unless that is done; the last batch may be smaller.
+
+        The steps after those that are like the next one are of the other size, in this epoch or the next.
+        """
+        for step in (self.step, self.step + self._batches.alike(self.step)):
             size = self._batches.size(step)
             if size in self._captured:
                 continue

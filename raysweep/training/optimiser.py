@@ -1,6 +1,7 @@
 """Optimisers over a module's parameters, and their state as named tensors."""
 
 import io
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from inspect import unwrap
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ Parameters = Iterable[nn.Parameter]
 Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
 WHOLE = "state_dict"  # the name under which the state dict of a user's optimiser is stored
 _WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
+# Adam must be told that a CUDA graph may hold its steps, and then warns of those that none holds.
+warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
 
 
 def make_optimiser(
@@ -44,7 +47,7 @@ def make_optimiser(
     return optimiser
 
 
-def _plain(kind: type[Kind]) -> type[Kind]:
+def plain(kind: type[Kind]) -> type[Kind]:
     """Return one of torch's optimisers without its precautions for being compiled, which it never is here.
 
     They import torch's compiler at the first step, which takes two seconds in each process.
@@ -53,7 +56,7 @@ def _plain(kind: type[Kind]) -> type[Kind]:
     return type(kind.__name__, (kind,), methods | {"step": torch.no_grad()(methods["step"])})
 
 
-_SGD, _RMSprop = _plain(torch.optim.SGD), _plain(torch.optim.RMSprop)
+_SGD, _RMSprop = plain(torch.optim.SGD), plain(torch.optim.RMSprop)
 
 
 def sgd(
@@ -71,7 +74,7 @@ def sgd(
 
 def _adam(kind: type[torch.optim.Adam] | type[torch.optim.AdamW]) -> Callable[..., torch.optim.Optimizer]:
     """Return the function of Adam or AdamW, whose beta1 is `momentum`."""
-    plain = _plain(kind)
+    made = plain(kind)
 
     def make(
         parameters: Parameters,
@@ -81,13 +84,14 @@ def _adam(kind: type[torch.optim.Adam] | type[torch.optim.AdamW]) -> Callable[..
         beta2: float = 0.999,
         eps: float = 1e-8,
     ) -> torch.optim.Optimizer:
-        return plain(
+        return made(
             parameters,
             lr=learning_rate,
             betas=(momentum, beta2),
             eps=eps,
             weight_decay=weight_decay,
             fused=True,
+            capturable=True,
         )
 
     return make

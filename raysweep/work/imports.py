@@ -31,7 +31,7 @@ def import_checkpoint(trial: Trial, data: Resident, store: TrialStore) -> None:
     if content_digest(path, known=False) != trial.import_digest:
         raise UserError(f"train.imports: {path} has changed since this command read it; start again")
     make_deterministic(trial.training.threads)
-    began = time.time()
+    began = time.monotonic()
     model = build(model_config(trial.training, data))
     try:
         load_state(model, fitting_state(read_states(path), model, trial.import_under))
@@ -50,7 +50,7 @@ def import_checkpoint(trial: Trial, data: Resident, store: TrialStore) -> None:
     found = store.note_provenance(provenance("cpu", driver()))
     record = LevelRecord(
         0,
-        time.time() - began,
+        time.monotonic() - began,
         metrics=tuple(metrics),
         checkpoints={0: written},
         environment={"provenance": found},

@@ -69,8 +69,8 @@ class SharedMetrics(Metrics):
 
     def start(self, run: TrainingRun) -> None:
         stream = self._shared.stream
-        if stream and run.stream:
-            stream.wait_stream(run.stream)
+        if stream:  # a run whose steps are plain has no stream of its own
+            stream.wait_stream(run.stream or torch.cuda.current_stream(stream.device))
         with on(stream):
             self._shared.load(run)
             for name, evaluation in self._shared.evaluations.items():

@@ -25,15 +25,19 @@ class SystemUse:
     def __init__(self, device: str) -> None:
         self._device = device
         self._samples: list[Sample] = []
+        self._level: int | None = None
         self._begin()
 
-    def look(self) -> None:
-        """Take a sample if the last one is old enough."""
+    def look(self, level: int) -> None:
+        """Take a sample of the process that trains a level, if the last one is old enough."""
+        self._level = level
         if time.monotonic() - self._since >= EVERY:
             self._take()
 
-    def taken(self) -> list[Sample]:
-        """Take a sample, and return all since the last call."""
+    def taken(self, level: int) -> list[Sample]:
+        """Take a sample, and return all since the last call; none of a level that was not trained here."""
+        if self._level != level:
+            return []
         self._take()
         samples, self._samples = self._samples, []
         return samples

@@ -69,9 +69,8 @@ class Tile:
 class TileWorker:
     """Computes tiles, and keeps data sets, states and the risks of networks between them."""
 
-    def __init__(self, root: str, sections: Sections, code: str) -> None:
-        """Open the root. Raises `CodeDiffers` unless this process runs the code with the digest `code`."""
-        check_code(code)
+    def __init__(self, root: str, sections: Sections) -> None:
+        """Open the root."""
         self._files = files = Files(root)
         self._known: dict[tuple[str, Driver], dict[str, str]] = {}
         self._results, self._align, self._compare = ResultStore(files), sections.align, sections.compare
@@ -92,8 +91,10 @@ class TileWorker:
         """Compute all jobs, commit their rows, and return the name of their object and the seconds taken.
 
         What is measured of barriers lies in an object of its own, which is written before that of the risks.
+        Raises `CodeDiffers` unless this process runs the driver's code.
         """
         began = time.perf_counter()
+        check_code(tile.driver.code)
         try:
             return self._commit(tile), time.perf_counter() - began
         except Exception:

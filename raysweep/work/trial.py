@@ -110,11 +110,11 @@ class _Level:
         self._trial, self._extent, self._level = task.trial, task.extent, level
         self._driver = task.driver
         self._data, self._store, self._report, self._stops = data, store, report, stops
-        self._resume_seconds, self._saved = resume_seconds, time.time()
+        self._resume_seconds, self._saved = resume_seconds, time.monotonic()
 
     def run(self, inputs: Inputs, point: ResumePoint | None) -> Iterator[None]:
         trial, extent = self._trial, self._extent
-        began = time.time()
+        began = time.monotonic()  # a clock that is set meanwhile changes no duration
         masks = inputs.masks(self._level)
         model = inputs.model()
         if point:
@@ -189,11 +189,11 @@ class _Level:
                 yield
                 run.check(but=1)  # the device takes these steps while the next ones are prepared
                 if run.step < stop:
-                    self._keep(run, replace(record, seconds=time.time() - began))
+                    self._keep(run, replace(record, seconds=time.monotonic() - began))
             metrics.start(run)
             yield
             run.check()
-            record = replace(self._stop(run, metrics.risks(), record), seconds=time.time() - began)
+            record = replace(self._stop(run, metrics.risks(), record), seconds=time.monotonic() - began)
             self._report(self._level, run.step)
             if run.step < extent.total:
                 self._keep(run, record)
@@ -221,9 +221,9 @@ class _Level:
     def _keep(self, run: TrainingRun, record: LevelRecord) -> None:
         """Note a resume point when it is time, or when the run is interrupted. Raises `Interrupted`."""
         stops = self._stops()
-        if stops or time.time() - self._saved >= self._resume_seconds:
+        if stops or time.monotonic() - self._saved >= self._resume_seconds:
             self._save(run, record)
-            self._saved = time.time()
+            self._saved = time.monotonic()
         if stops:
             raise Interrupted
 

@@ -247,6 +247,14 @@ def test_several_checkpoints_are_matched_by_the_sum_of_their_similarities():
     assert as_lists(once) == as_lists(twice)
 
 
+def test_units_without_weights_in_both_networks_have_cosine_zero():
+    """As pruned units of grouped convolutions may have: 0 / 0 was no similarity, and the alignment failed."""
+    spec, state = spec_of("units"), network("units").state_dict()
+    state["0.weight"][0] = state["0.bias"][0] = state["2.weight"][:2, 0] = 0
+    found = weight_matching(spec, state, state, 0, kernel="cosine")
+    assert found.objective == pytest.approx(sum(spec.sizes.values()) - 1)
+
+
 def test_the_cosine_objective_counts_all_weights_of_a_unit():
     """Those of the grouped convolution too, whose unit i of block b has the weights that read it."""
     spec = spec_of("units")

@@ -14,7 +14,6 @@ from unittest import mock
 import torch
 
 from raysweep.alignment.activations import Recorder
-from raysweep.version import code_digest
 from raysweep.work.tile import Tile, TileWorker
 from tests.benchmarks.engine import Case, Found, carried_out, checkpoint_megabytes, fill, planned
 from tests.benchmarks.records import Record
@@ -56,7 +55,7 @@ def passes(case: Case) -> Record:
         ran.append(len(images))
         return run(recorder, images, batch)
 
-    worker = TileWorker(case.root, wanted.sweep.sections, code_digest())
+    worker = TileWorker(case.root, wanted.sweep.sections)
     jobs = list(wanted.alignments.values())
     with mock.patch.object(Recorder, "values", counted):
         for start in range(0, len(jobs), TILE):

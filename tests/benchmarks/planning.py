@@ -22,8 +22,9 @@ from raysweep.commands.plan import plan_table
 from raysweep.digest import digest
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import BarrierJob
+from raysweep.plan.notices.why_again import why_again
 from raysweep.plan.plan import Desired, desired, done, todo
-from raysweep.plan.recording import record_sweep
+from raysweep.plan.recording import record_sweep, recording
 from raysweep.store.files import Files
 from raysweep.store.inputs import named_input
 from raysweep.store.results import ResultStore
@@ -97,9 +98,17 @@ def first_job(root: str, replicates: int) -> tuple[Desired, Frontier]:
     present = done(wanted, files)
     work = todo(wanted, present)
     plan_table(wanted, work)
+    why_again(files, wanted, work)
     frontier = Frontier(wanted, present, work)
     frontier.take_trials(1)
     return wanted, frontier
+
+
+def first_job_again(root: str, replicates: int) -> None:
+    """The same of a sweep that was recorded, of which the record is read."""
+    wanted, _ = first_job(root, replicates)
+    with recording(Files(root), wanted):
+        pass
 
 
 def record(root: str, replicates: int) -> Frontier:
@@ -119,6 +128,7 @@ WORK: dict[str, Callable[[str, int], object]] = {
     "add one": add_one,
     "plan": plan,
     "first job": first_job,
+    "first job again": first_job_again,
     "record": record,
     "publish": publish,
 }
@@ -181,11 +191,17 @@ def _beginnings(root: str, replicates: int, rounds: int) -> list[Record]:
     measured("plan", root, 3)  # so that the facts of the network are known
     first = [measured("first job", root, replicates) for _ in range(rounds)]
     recorded, again = (measured("record", root, replicates) for _ in range(2))
+    measured("add one", root, replicates)
+    resumed = [measured("first job again", root, replicates) for _ in range(rounds)]
+    published = [measured("publish", root, replicates) for _ in range(rounds)]
     many = f"{len(sweep_of(replicates).barriers):,} barriers, none of them done"
+    one = f"{len(sweep_of(replicates).barriers):,} barriers, one of them done, and a record"
     return [
         *figures("first job", first, many, FIRST_SECONDS, MOST_MEGABYTES),
         *figures("first job, and the record", [recorded], many, None, MOST_MEGABYTES),
         *figures("the same again", [again], many, None, MOST_MEGABYTES),
+        *figures("first job again", resumed, one, FIRST_SECONDS, MOST_MEGABYTES),
+        *figures("tables of one barrier", published, one, None, MOST_MEGABYTES),
     ]
 
 

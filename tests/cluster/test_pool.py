@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 import ray
@@ -12,7 +13,8 @@ from raysweep.cluster.suspects import Suspects
 from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
-from raysweep.version import CodeDiffers
+from raysweep.version import CodeDiffers, driver
+from raysweep.work.environment_faults import due_to_node
 from raysweep.work.tile import Tile, TileWorker
 from tests.store.committed import committed
 from tests.work.plans import carry_out
@@ -158,6 +160,10 @@ def test_poison_ends_in_failures_and_the_rest_goes_on(session, trained_sweep):
 
 
 def test_a_worker_with_other_code_does_not_work(trained_sweep):
+    """It says so of the tile, and not when it starts: the driver then knows the node, and avoids it."""
     wanted, root = trained_sweep
-    with pytest.raises(CodeDiffers):
-        TileWorker(str(root), wanted.sweep.sections, "other")
+    job = next(iter(wanted.alignments.values()))
+    tile = Tile((job,), wanted.trials, driver=replace(driver(), code="other"))
+    with pytest.raises(CodeDiffers) as raised:
+        TileWorker(str(root), wanted.sweep.sections).run(tile)
+    assert due_to_node(raised.value)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.commands.plan import plan_table
-from raysweep.commands.verify import problems
+from raysweep.commands.verify import problems, remarks
 from raysweep.plan.plan import done, todo
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
@@ -168,3 +168,14 @@ def test_what_an_unfinished_trial_needs_is_read_too(what, finished, root):
     path.write_bytes(path.read_bytes().replace(b"trial_id", b"triel_id")[:-1])
     (problem,) = problems(files)
     assert str(path) in problem
+
+
+def test_a_damaged_provenance_is_named_and_files_of_others_are_passed_over(root):
+    """Such as what a copy of a folder left there."""
+    (path,) = (root / "provenance").iterdir()
+    path.write_text("{damaged")
+    other = next(root.glob("trials/*")) / "level_000 (copy)" / "done"
+    other.parent.mkdir()
+    other.write_bytes(b"")
+    assert [str(path) in problem for problem in problems(Files(str(root)))].count(True) == 1
+    assert not list(remarks(Files(str(root))))

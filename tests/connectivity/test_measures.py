@@ -78,6 +78,12 @@ def test_calibration_error_by_its_definition(labels):
     assert calibration_error(logits, labels) == pytest.approx(float(gap))
 
 
+def test_an_ensemble_leaves_out_what_has_no_weight():
+    sure, wrong = torch.tensor([[0.0, -2000.0]]), torch.tensor([[-1500.0, 0.0]])
+    found = ensemble(torch.stack([sure, wrong]), torch.tensor([0]), torch.tensor([0.0, 1.0]))
+    assert found == {"loss": 1500.0, "error": 1.0}
+
+
 def test_disagreement_and_ensemble_by_their_definitions(labels):
     ends = torch.stack([logits_of(labels, seed) for seed in (1, 2)])
     weights = torch.tensor([0.25, 0.75], dtype=torch.float64)

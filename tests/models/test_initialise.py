@@ -12,6 +12,7 @@ from raysweep.models.registry import INITS, MODELS
 from tests.networks import Kernel
 
 CONFIG = ModelConfig("resnet20", 4, None, "batch", (3, 8, 8), 10)
+VIT = ModelConfig("vit", 32, 1, "layer", (1, 8, 8), 10)
 
 
 def equal(one, other):
@@ -31,6 +32,42 @@ def test_weights_depend_on_the_seed_alone(init):
 def test_own_keeps_what_the_constructor_drew():
     drawn = build(CONFIG, seed=seed_for("initialisation", 5)).state_dict()
     assert equal(initialised(CONFIG, "own", 5).state_dict(), drawn)
+
+
+@pytest.mark.parametrize("init", ["kaiming_normal", "pytorch"])
+@pytest.mark.parametrize(
+    "config", [ModelConfig("gpt", 32, 1, "layer", (64,), 80), VIT], ids=lambda c: c.model
+)
+def test_embeddings_are_independent_of_what_the_initialisation_draws(config, init):
+    """From one seed both came from the same random numbers: position i and row i of the first query weight.
+
+    So units of independent networks had something in common by their places, before any was permuted.
+    """
+    model = initialised(config, init, 0)
+    position = model.positions.flatten()
+    for name, parameter in model.named_parameters():
+        drawn = parameter.flatten()
+        if name != "positions" and len(drawn) >= 500 and drawn.std() > 0:
+            for shift in range(
+                0, 2 * config.width, config.width // 2
+            ):  # a constructor may draw something before
+                count = min(len(position), len(drawn) - shift)
+                both = torch.stack([position[:count], drawn[shift : shift + count]])
+                assert both.corrcoef()[0, 1].abs() < 5 / count**0.5, (name, shift)
+
+
+def test_what_a_user_draws_from_a_generator_and_from_the_global_one_is_independent(tmp_path, monkeypatch):
+    (tmp_path / "own_drawing.py").write_text(
+        "import torch\n"
+        "def init(model, generator):\n"
+        "    with torch.no_grad():\n"
+        "        model.weight.normal_(generator=generator)\n"
+        "        model.bias.normal_()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    layer = nn.Linear(1, 1000)
+    initialise(layer, "own_drawing:init", 0)
+    assert torch.stack([layer.weight.flatten(), layer.bias]).corrcoef()[0, 1].abs() < 5 / 1000**0.5
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(40, 500), nn.Conv1d(8, 500, 5), nn.Conv2d(8, 500, (5, 1))])

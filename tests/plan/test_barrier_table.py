@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from raysweep.plan.applied_permutations import FoundPermutation
-from raysweep.plan.barrier_table import BarriersLeft
 from raysweep.plan.barriers import BarrierMaker
+from raysweep.plan.barriers_left import BarriersLeft
+from raysweep.plan.candidates import Candidates
 from raysweep.plan.identity import Comparison, Network
 from raysweep.store.ids import Ids
 from raysweep.sweep.compare import Compare
@@ -81,6 +82,7 @@ def test_what_is_left_are_risks_or_measures():
     first, second, *_ = barriers.values()
     left = BarriersLeft.of(
         barriers,
+        Candidates(barriers, np.arange(len(barriers))),
         Ids.of([first.barrier_id, second.barrier_id]),
         Ids.of([each.measure_id for each in (*first.measurements, second.measurements[1])]),
     )

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from raysweep.plan.alignments import (
@@ -46,6 +48,18 @@ def test_golden_id():
     """Changes when an id changes: then a version in `identity` must change, or stored work is lost."""
     training = plan().sweep.trainings[0]
     assert make_trial(training, 1, "data").trial_id == "bd80a41ebda269e9bcdb"
+
+
+def test_training_that_keeps_what_a_constructor_drew_alone_has_a_version_of_its_own():
+    """Golden: embeddings were drawn from the seed of the initialisation; all other trials keep their ids."""
+    training = plan().sweep.trainings[0]
+    vit = training.model_copy(update={"model": "vit"})
+    found = [make_trial(each, 1, "data") for each in (vit, vit.model_copy(update={"init": "own"}))]
+    assert [json.loads(each.identity)[1]["version"] for each in found] == [7, 4]
+    assert make_trial(training, 1, "data", imported=True).trial_id == make_trial(training, 1, "data").trial_id
+    own = training.model_copy(update={"model": "module:function"})
+    found = [make_trial(own, 1, "data", imported=imported) for imported in (False, True)]
+    assert [json.loads(each.identity)[1]["version"] for each in found] == [7, 4]
 
 
 def test_what_changes_no_number_changes_no_id():

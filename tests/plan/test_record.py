@@ -6,8 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from raysweep.commands.gc import garbage
 from raysweep.errors import UserError
 from raysweep.plan import recording as recording_module
+from raysweep.plan.barrier_table import Part
 from raysweep.plan.record import RECORD, read_record
 from raysweep.plan.recording import record_sweep, recording
 from raysweep.store.files import Files
@@ -48,10 +50,9 @@ def test_the_record_of_an_earlier_version_is_the_same(tmp_path):
     buffer = io.BytesIO()
     pq.write_table(found.cast(plain), buffer, compression="zstd")
     files.put_checked(NAME, buffer.getvalue())
-    before = files.stamps("sweeps/s")[NAME]
     assert read_record(files, "s").rows.equals(found)
     record_sweep(files, wanted)
-    assert files.stamps("sweeps/s")[NAME] == before
+    assert read_record(files, "s").rows.equals(found)
 
 
 def recorded(files):
@@ -77,14 +78,42 @@ def test_a_record_is_the_same_in_pieces(tmp_path, monkeypatch):
     assert set(read_record(files, "s").former.column("id").to_pylist()) == gone
 
 
-def test_a_sweep_is_recorded_by_the_end_of_its_first_run_and_later_before_it(tmp_path):
-    """Work can begin before ten million barriers have ids; until then the sweep is known by its file."""
+def test_a_sweep_is_recorded_by_the_end_of_its_run(tmp_path):
+    """Work can begin before ten million barriers have ids; until then nothing is removed."""
     files, wanted, more = Files(str(tmp_path)), plan(replicates=2), plan(replicates=3)
     with recording(files, wanted):
         assert files.exists("sweeps/s/sweep.yaml")
     assert set(wanted.barriers) < set(recorded(files))
     with recording(files, more):
-        assert set(more.barriers) < set(recorded(files))
+        pass
+    assert set(more.barriers) < set(recorded(files))
+    assert not garbage(files)
+
+
+def test_nothing_is_removed_where_a_run_was_killed_before_it_replaced_the_record(tmp_path, monkeypatch):
+    files, wanted, more = Files(str(tmp_path)), plan(replicates=2), plan(replicates=3)
+    record_sweep(files, wanted)
+    with monkeypatch.context() as killed, pytest.raises(OSError, match="killed"), recording(files, more):
+        killed.setattr(files, "put_checked", interrupted)
+    with pytest.raises(UserError, match="is being replaced, or its run was killed"):
+        garbage(files)
+    with recording(files, wanted):
+        pass
+    assert not garbage(files)
+
+
+def test_a_sweep_that_was_recorded_needs_no_ids_of_barriers(tmp_path, monkeypatch):
+    files = Files(str(tmp_path))
+    record_sweep(files, plan())
+    again, renamed = plan(), plan(weight_decay=0.1)
+    monkeypatch.setattr(Part, "ids", interrupted)
+    record_sweep(files, again)
+    with pytest.raises(OSError, match="killed"):
+        record_sweep(files, renamed)
+
+
+def interrupted(*_):
+    raise OSError("killed")
 
 
 def test_a_record_that_cannot_be_written_is_an_error(tmp_path):

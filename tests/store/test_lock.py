@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 
@@ -108,3 +110,16 @@ def test_in_a_bucket_what_is_old_goes(storage, monkeypatch):
     monkeypatch.setattr(lock, "ABANDONED", 0.0)
     with shared_root_lock(files):
         assert files.list("tmp") == []
+
+
+def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
+    """As one of NFS may be; the same command would never go on there."""
+
+    def flock(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    files = Files(str(tmp_path))
+    for held in (shared_root_lock(files), exclusive_root_lock(files), sweep_lock(files, "s")):
+        with pytest.raises(UserError, match="its file system gives no locks"), held:
+            pass

@@ -31,3 +31,13 @@ def test_what_is_larger_than_the_limit_is_not_kept():
     cache.put("large", 2, 11)
     assert cache.get("large") is None
     assert cache.get("small") == 1
+
+
+def test_what_is_put_twice_takes_its_room_once():
+    """As two networks of the same bits do, which are known by these."""
+    cache = Cache(100)
+    for _ in range(3):
+        cache.put("same", 1, 30)
+    cache.put("other", 2, 30)
+    assert cache.get("same") == 1
+    assert cache.get("other") == 2

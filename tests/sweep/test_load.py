@@ -86,6 +86,27 @@ def test_the_fingerprint_is_of_what_is_asked_for_and_not_of_where_it_runs(tmp_pa
         ("just text", "a sweep file is a mapping"),
         (BASE + "name: again\n", "'name' appears twice"),
         (BASE.replace("name: s", "name: ../s"), "name = '../s'"),
+        (BASE.replace("[8, 16]", "[8, 16, 8]"), "train.width = 8: is given 2 times; give each value once"),
+        (BASE.replace("epochs: 2", "epochs: 2, warmup: [1, 1ep]"), "train.warmup = 1ep: is given 2 times"),
+        (
+            BASE.replace("epochs: 2", "epochs: 2, half: [null, 0, null]"),
+            "train.half = null: is given 2 times",
+        ),
+        (
+            BASE.replace("epochs: 2", "epochs: 2, replicates: [3, 3]"),
+            "train.replicates = 3: is given 2 times",
+        ),
+        (BASE + "prune: {levels: 1, fraction: [0.2, 2e-1]}", "prune.fraction = 0.2: is given 2 times"),
+        (BASE + "prune: {levels: 1, exclude: [output, output]}", "prune.exclude = output: is given 2 times"),
+        (
+            BASE + "align: {methods: [frank_wolfe, weight_matching, frank_wolfe]}",
+            "align.methods = frank_wolfe: is given 2 times",
+        ),
+        (
+            BASE + "compare: {trajectory: {points: [1, 1]}}",
+            "compare.trajectory.points = 1ep: is given 2 times",
+        ),
+        (BASE + "compare: {measures: [ensemble, ensemble]}", "compare.measures = ensemble: is given 2 times"),
     ],
 )
 def test_bad_input_is_one_clear_message(tmp_path, text, message):

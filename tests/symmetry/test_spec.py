@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from raysweep.errors import SpecError
 from raysweep.models.build import build
@@ -63,6 +64,18 @@ class Unread(nn.Module):
 def test_axes_without_effect_fail_the_proof():
     with pytest.raises(SpecError, match=r"group spare: axis 0 of spare\.weight has no effect: with random"):
         PermutationSpec.trace(Unread(), EXAMPLE)
+
+
+def test_a_parametrisation_that_random_weights_make_constant_is_named():
+    """The diagonal of an orthogonal one by reflections is rounded; other maps are proved."""
+
+    def network(way):
+        hidden = parametrizations.orthogonal(nn.Linear(64, 80), orthogonal_map=way)
+        return nn.Sequential(nn.Flatten(), hidden, nn.ReLU(), nn.Linear(80, 10))
+
+    with pytest.raises(SpecError, match=r"a parametrisation such as that of 1 .*'householder'"):
+        PermutationSpec.trace(network("householder"), EXAMPLE)
+    assert list(PermutationSpec.trace(network("cayley"), EXAMPLE).sizes.values()) == [80]
 
 
 def deep():

@@ -6,11 +6,14 @@ import sqlite3
 from contextlib import closing
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
+from raysweep.tables.schemas import schema
 from raysweep.tracking import Tracker
 from raysweep.tracking.address import database_uri
 from raysweep.tracking.root_id import root_id
@@ -159,3 +162,27 @@ def test_passes_while_the_sweep_runs_tell_nothing_twice(bring, finished, tmp_pat
         for metric in run.data.metrics:
             history = client.get_metric_history(run.info.run_id, metric)
             assert len({each.step for each in history}) == len(history), (key, metric)
+
+
+def test_what_was_trained_and_measured_again_is_logged_again(bring, finished, tmp_path):
+    """To other values, one of which is not finite; runs of the other trials get nothing new."""
+    root = tmp_path / "root"
+    bring(root)
+    trial, *others = finished[0].trials
+    for path in (root / "sweeps/s/metrics").iterdir():
+        rows = pd.read_parquet(path)
+        again = rows.trial_id == trial
+        rows.assign(loss=rows.loss + again, time=rows.time + 3600 * again).to_parquet(path)
+    for path in (root / "sweeps/s/barriers").iterdir():
+        rows = pd.read_parquet(path).assign(loss_barrier=float("nan"))
+        pq.write_table(pa.Table.from_pandas(rows, schema("barriers"), preserve_index=False), path)
+    metrics = pd.read_parquet(root / "sweeps/s/metrics").query("split == 'test'").sort_values("step")
+    assert "not up to date" not in bring(root)
+    client, _, found = shown(root)
+    last = metrics.groupby("trial_id").loss.last()
+    for each in (trial, *others):
+        run = found[f"trial {each}"]
+        assert run.data.metrics["test_loss"] == last[each]
+        history = client.get_metric_history(run.info.run_id, "test_loss")
+        steps = {one.step for one in history}
+        assert len(history) == len(steps) * (2 if each == trial else 1)

@@ -1,9 +1,23 @@
 """Parameters and names of runs, from rows."""
 
+import math
+from itertools import product
+
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from raysweep.tracking.values import PARAMETERS, across, label, order, parameters, text
+from raysweep.tables.schemas import schema
+from raysweep.tracking.values import (
+    PARAMETERS,
+    across,
+    by_width,
+    content_of,
+    label,
+    order,
+    parameters,
+    text,
+)
 
 pytestmark = pytest.mark.versions
 
@@ -43,3 +57,29 @@ def test_comparisons_across_configurations_are_named_by_what_differs():
     )
     rows = pd.DataFrame({"networks": [["a@0@9", "b@0@9"]]})
     assert across(rows, trials) == "width 64 and 16 pixel_seed none and 3"
+
+
+def test_long_names_are_cut_and_lines_that_begin_alike_stay_apart():
+    """PostgreSQL refuses names of runs of more than 250 characters; those of metrics end there too."""
+    assert len(label(pd.Series(ROW), "weight_matching", "augment options " * 30)) == 250
+    shared = {"split": "test", "interpolation": "pair", "kind": "direct", "statistics": "kept"}
+    shared |= {"model": "mlp", "method": "weight_matching", "dataset": "digits", "level": 0, "step": 9}
+    values = {0.1: 1.0, 0.2: 3.0}
+    rows = [
+        {**dict.fromkeys(schema("barriers").names), **shared, "group": f"{width} {rate}", "width": width}
+        | {"loss_barrier": value, "error_barrier": value}
+        for (rate, value), width in product(values.items(), (4, 8))
+    ]
+    frame = pa.Table.from_pylist(rows, schema("barriers")).to_pandas()
+    frame["configured"] = f"{'x' * 300} rate " + frame.group.str.split().str[1]
+    lines = [(name, value) for name, value, _, _ in by_width(frame, 0) if " loss " in name]
+    assert len({name for name, _ in lines}) == 2
+    assert sorted(value for _, value in lines) == [1.0, 1.0, 3.0, 3.0]
+    assert max(len(name) for name, _ in lines) <= 250
+
+
+def test_values_that_are_not_finite_have_a_digest():
+    """A mixture of two networks may overflow."""
+    digests = {content_of([("loss", value, 0, 1)]) for value in (1.0, math.inf, -math.inf, math.nan)}
+    assert len(digests) == 4
+    assert content_of([("loss", 1.0, 5, 1)]) in digests  # whatever its time

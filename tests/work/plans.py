@@ -20,7 +20,6 @@ from raysweep.store.resume_points import ResumePoints
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.tables.publishing import publish_tables
-from raysweep.version import code_digest
 from raysweep.work.aligning import Aligner
 from raysweep.work.data import trained_on
 from raysweep.work.inputs import TrialTask
@@ -94,7 +93,7 @@ def carry_out(
             ready = [u for u in work.alignments if present.has(u.networks)]
             if not ready or not align:
                 return
-            worker = TileWorker(files.root, sections, code_digest())
+            worker = TileWorker(files.root, sections)
             worker.run(Tile((ready[0],), wanted.trials))
 
 
@@ -112,7 +111,7 @@ def aligner_of(wanted: Desired, files: Files) -> Aligner:
 def compare_all(wanted: Desired, files: Files) -> None:
     """Evaluate the barriers and publish the tables."""
     present, sections = done(wanted, files), wanted.sweep.sections
-    worker = TileWorker(files.root, sections, code_digest())
+    worker = TileWorker(files.root, sections)
     left = tuple(todo(wanted, present).barriers)
     if left:
         worker.run(Tile(left, wanted.trials, present.alignments))

@@ -14,7 +14,6 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.tables.schemas import read_table
-from raysweep.version import code_digest
 from raysweep.work.data import model_config, resident
 from raysweep.work.tile import Tile, TileWorker
 from tests.store.committed import committed
@@ -105,7 +104,7 @@ def test_tiles_change_no_bits(compared):
     """All alignments of a group in one tile, which share passes over the images, and each in its own."""
     wanted, files = compared
     alone = committed(files, "alignments")
-    worker = TileWorker(files.root, wanted.sweep.sections, code_digest())
+    worker = TileWorker(files.root, wanted.sweep.sections)
     groups = {job.setting for job in wanted.alignments.values()}
     for group in groups:
         jobs = tuple(job for job in wanted.alignments.values() if job.setting == group)

@@ -10,8 +10,11 @@ pytestmark = pytest.mark.slow
 
 PASSES = """
 import resource, sys, torch
+from torch import nn
+from raysweep.alignment import sinkhorn_rebasin, straight_through
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
+from raysweep.symmetry import PermutationSpec
 from raysweep.training.optimiser import adam, adamw, rmsprop, sgd
 from raysweep.work.device import keep_freed_memory, make_deterministic
 
@@ -29,6 +32,10 @@ model(images[:2]).sum().backward()
 for make in (sgd, adam, adamw, rmsprop):
     given = {"nesterov": False} if make == sgd else {}
     make(model.parameters(), learning_rate=0.1, momentum=0.9, weight_decay=0.1, **given).step()
+network, images = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2)), torch.randn(8, 5)
+spec, states = PermutationSpec.trace(network, images[:2]), [network.state_dict()] * 2
+for method in (sinkhorn_rebasin, straight_through):
+    method(spec, states, 0, [network] * 2, images, torch.arange(8) % 2, steps=1)
 assert torch.are_deterministic_algorithms_enabled()
 assert "torch._dynamo" not in sys.modules, "the compiler takes two seconds to import"
 """

@@ -1,5 +1,7 @@
 """The risks of a network in training, also where the trials of a process share one evaluation."""
 
+from contextlib import nullcontext
+
 import torch
 
 from raysweep.models.config import ModelConfig
@@ -33,3 +35,27 @@ def test_shared_metrics_are_those_of_each_network_when_it_was_evaluated(digits):
             assert found[split].error == risk.error
             torch.testing.assert_close(found[split].loss, risk.loss)
     assert expected[0] != expected[1]
+
+
+def test_an_evaluation_waits_for_the_stream_that_trains(digits, monkeypatch):
+    """Steps that are plain are queued on the current stream, which a GPU does not wait for by itself."""
+
+    class Stream:
+        device = torch.device("cuda")
+
+        def __init__(self):
+            self.awaited = []
+
+        def wait_stream(self, other):
+            self.awaited.append(other)
+
+    config = ModelConfig("mlp", 4, 1, "none", (1, 8, 8), 10)
+    run = TrainingRun(initialised(config, "pytorch", 0), digits, settings())
+    monkeypatch.setattr("raysweep.work.metrics.on", lambda stream: nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: "current")
+    metrics = SharedMetrics(config, digits, FLOAT32, channels_last=False)
+    metrics._shared.stream = Stream()
+    for stream, awaited in ((None, "current"), ("its own", "its own")):
+        run.stream = stream
+        metrics.start(run)
+        assert metrics._shared.stream.awaited.pop() == awaited

@@ -15,7 +15,6 @@ from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.resume_points import ResumePoints
 from raysweep.sweep.load import check
-from raysweep.version import code_digest
 from raysweep.work import resuming
 from raysweep.work.tile import Tile, TileWorker
 from tests.work.plans import BASE, carry_out, compare_all, killed_before
@@ -48,7 +47,7 @@ def files(trained, tmp_path):
 
 def align(wanted, files):
     """Carry out the one alignment as a worker does."""
-    worker = TileWorker(files.root, wanted.sweep.sections, code_digest())
+    worker = TileWorker(files.root, wanted.sweep.sections)
     worker.run(Tile(tuple(wanted.alignments.values()), wanted.trials))
 
 

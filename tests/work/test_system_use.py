@@ -13,14 +13,15 @@ def test_samples_tell_of_this_process(monkeypatch):
     until = time.process_time() + 0.2
     while time.process_time() < until:
         pass
-    use.look()  # too early
+    use.look(2)  # too early
     monkeypatch.setattr(system_use, "EVERY", 0.0)
-    use.look()
-    first, second = use.taken()
+    use.look(2)
+    assert use.taken(1) == []  # which was found finished
+    first, second = use.taken(2)
     assert first["cpu_utilization_percentage"] > 0 <= second["cpu_utilization_percentage"]
     assert first["memory_megabytes"] > held.nbytes / 2**20
     assert before <= first["time"] <= second["time"] <= time.time()
-    assert len(use.taken()) == 1
+    assert len(use.taken(2)) == 1
 
 
 def test_samples_come_back_and_damage_is_none(tmp_path):

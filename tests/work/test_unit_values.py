@@ -7,7 +7,6 @@ from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.sweep.load import check
-from raysweep.version import code_digest
 from raysweep.work.tile import Tile, TileWorker
 from tests.work.plans import BASE, carry_out
 
@@ -31,7 +30,7 @@ def rows(trained, cache_mb, count, monkeypatch):
     monkeypatch.setattr(Recorder, "values", lambda *given: ran.append(given) or run(*given))
     sections = wanted.sweep.sections
     resources = sections.resources.model_copy(update={"cache_mb": cache_mb})
-    worker = TileWorker(files.root, sections.model_copy(update={"resources": resources}), code_digest())
+    worker = TileWorker(files.root, sections.model_copy(update={"resources": resources}))
     units, found = list(wanted.alignments.values()), {}
     for start in range(0, len(units), count):
         place, _ = worker.run(Tile(tuple(units[start : start + count]), wanted.trials))

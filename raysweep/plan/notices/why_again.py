@@ -7,18 +7,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.compute as pc
+import numpy as np
+import pyarrow as pa
 
 from raysweep.digest import canonical
 from raysweep.errors import UserError
 from raysweep.plan.identity import Trial
 from raysweep.plan.notices.changed_parts import changed_parts
 from raysweep.plan.plan import Desired, Todo
-from raysweep.plan.record import Record, read_record, source_name, sweep_names, user_sources
+from raysweep.plan.record import StoredRecord, source_name, stored_record, sweep_names, user_sources
 from raysweep.plan.trial_ids import INDIRECT
 from raysweep.plan.versions import reasons
 from raysweep.registry import OwnFunction
 from raysweep.store.files import CorruptObject, Files
+from raysweep.store.ids import Ids, pack_column
 from raysweep.store.records import json_object
 from raysweep.store.results import ResultStore
 from raysweep.vocabulary import Interpolation
@@ -52,17 +54,25 @@ def why_again(files: Files, wanted: Desired, work: Todo) -> list[str]:
     try:
         counts = Counter(_trials(files, wanted, work, records))
         counts.update(_jobs(files, wanted, work, records))
+        unnoticed = _unnoticed(wanted, records)
+    except UserError as error:
+        return [f"why again: cannot be told: {error}"]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return ["why again: cannot be told, because a record under this root holds foreign texts"]
-    lines = [f"why again: {what}: {count:,}" for what, count in counts.items()]
-    lines += _unnoticed(wanted, records)
+    lines = [*(f"why again: {what}: {count:,}" for what, count in counts.items()), *unnoticed]
     more = [f"why again: {len(lines) - NAMED} more reasons"] if len(lines) > NAMED else []
     return lines[:NAMED] + more
 
 
-def _unnoticed(wanted: Desired, records: list[Record]) -> list[str]:
+def _unnoticed(wanted: Desired, records: list[StoredRecord]) -> list[str]:
     """Return a line where modules changed that a user's function imports: no id notices that."""
-    before = next((record.sources() for record in records if record.sweep == wanted.sweep.name), {})
+    own = [record for record in records if record.sweep == wanted.sweep.name]
+    before = {
+        path: digest
+        for batch in (batch for record in own for batch in record.batches("source"))
+        for digest, path, dropped in _lists(batch, "id", "identity", "dropped")
+        if dropped is None
+    }
     in_ids = {own.digest() for own in wanted.sweep.own_functions()}
     changed = [
         path
@@ -79,25 +89,25 @@ def _unnoticed(wanted: Desired, records: list[Record]) -> list[str]:
     ]
 
 
-def _records(files: Files, first: str) -> Iterator[Record]:
+def _records(files: Files, first: str) -> Iterator[StoredRecord]:
     """The records under a root that can be read; that of the sweep itself comes first."""
     for name in sorted(sweep_names(files), key=lambda name: name != first):
         try:
-            yield read_record(files, name)
+            yield stored_record(files, name)
         except UserError:
             continue
 
 
-def _trials(files: Files, wanted: Desired, work: Todo, records: list[Record]) -> Iterator[str]:
+def _trials(files: Files, wanted: Desired, work: Todo, records: list[StoredRecord]) -> Iterator[str]:
     """Yield what is to be said of each trial that is like one that is stored."""
     texts = {key: trial.identity for key, trial in wanted.trials.items()}
     owners: dict[str, str] = {}
     for record in records:
-        rows = record.rows.filter(pc.equal(record.rows.column("kind"), "trials"))
-        for identity, text in zip(*(rows.column(n).to_pylist() for n in ("id", "identity")), strict=True):
-            if identity not in wanted.trials:
-                texts[identity] = text
-                owners.setdefault(identity, record.sweep)
+        for batch in record.batches("trials", ["id", "identity"]):
+            for identity, text in _lists(batch, "id", "identity"):
+                if identity not in wanted.trials:
+                    texts[identity] = text
+                    owners.setdefault(identity, record.sweep)
     names = files.list("trials") if owners and work.trials else []
     there = {name.split("/")[1] for name in names if name.endswith("/done")}
     stored: dict[str, _Kind] = {}
@@ -169,7 +179,7 @@ def _differing(before: Keys, now: Keys) -> list[str]:
     """
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     keys = [key for key in keys if f"train.{key.removeprefix(f'{SOURCE} ')}" not in keys]
-    if {"train.device", "train.channels_last"} & set(keys):
+    if {"train.device", "train.channels_last", "train.model", "train.init"} & set(keys):
         keys = [key for key in keys if key != f"{VERSION} trial"]
     return [key for key in keys if key not in SEEDS] or keys
 
@@ -223,7 +233,7 @@ def _data_change(files: Files, example: str, trial: Trial) -> str:
     return "; ".join(changed) or f"the data of {trial.training.dataset}, which are other ones"
 
 
-def _jobs(files: Files, wanted: Desired, work: Todo, records: list[Record]) -> Counter[str]:
+def _jobs(files: Files, wanted: Desired, work: Todo, records: list[StoredRecord]) -> Counter[str]:
     """Return what is to be said of jobs that were done with other settings, with their number."""
     own = {each.name: each for each in wanted.sweep.own_functions()}
     left = {
@@ -240,14 +250,18 @@ def _jobs(files: Files, wanted: Desired, work: Todo, records: list[Record]) -> C
     return found
 
 
-def _done(files: Files, kind: str, records: list[Record]) -> set[str]:
+def _done(files: Files, kind: str, records: list[StoredRecord]) -> set[str]:
     """The texts of the jobs of a kind that are recorded and done."""
-    ids = ResultStore(files).index(kind).rows().column("id").combine_chunks()
+    ids = Ids(np.unique(pack_column(ResultStore(files).index(kind).rows().column("id"))))
     found: set[str] = set()
-    for record in records:
-        rows = record.rows.filter(pc.equal(record.rows.column("kind"), kind))
-        found.update(rows.filter(pc.is_in(rows.column("id"), ids)).column("identity").unique().to_pylist())
+    for batch in (batch for record in records for batch in record.batches(kind, ["id", "identity"])):
+        done = ids.places(pack_column(pa.chunked_array([batch.column("id")]))) >= 0
+        found.update(batch.column("identity").filter(pa.array(done)).unique().to_pylist())
     return found
+
+
+def _lists(batch: pa.RecordBatch, *columns: str) -> Iterator[tuple[Any, ...]]:
+    return zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
 
 
 def _nearest_settings(files: Files, kind: str, text: str, done: set[str], own: dict[str, OwnFunction]) -> str:

@@ -15,7 +15,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.sweep.train import Training
 from tests.data.formats import write_mnist
-from tests.work.plans import carry_out, plan
+from tests.work.plans import BASE, carry_out, plan
 
 TRAIN = {"dataset": "digits", "width": 4, "epochs": 1, "batch_size": 200, "replicates": 1}
 OTHERS = {  # another value for every key of `train`, beside TRAIN and the defaults
@@ -104,7 +104,7 @@ def test_a_key_is_refused_exactly_where_training_ends_in_the_same_bits(key, base
     values = (
         [[0, 500], value]
         if key == "examples"
-        else [TRAIN.get(key, Training.model_fields[key].default), value]
+        else [{**BASE, **TRAIN}.get(key, Training.model_fields[key].default), value]
     )
     assert bool(refused(**{key: values})) == bool(said)
 
