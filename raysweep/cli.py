@@ -63,11 +63,12 @@ def plan(
     from raysweep.commands.load_all import load_all
     from raysweep.commands.plan import plan_table
     from raysweep.plan.cost.rates import check_gpu
+    from raysweep.plan.done import done
     from raysweep.plan.notices.missing import missing_data
     from raysweep.plan.notices.symmetries import check_own_symmetries
     from raysweep.plan.notices.why_again import why_again
-    from raysweep.plan.plan import done, todo
     from raysweep.plan.recording import adopt
+    from raysweep.plan.todo import todo
     from raysweep.store.files import Files
 
     if gpu is not None:

@@ -5,7 +5,7 @@ import io
 
 from raysweep.cli import app
 from raysweep.errors import UserError
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
 from raysweep.sweep.load import load_sweep

@@ -23,7 +23,7 @@ def novel(spec, states, seed, *, patience):
     return [Permutation.identity(spec.sizes)] * len(states)
 
 def main(root):
-    from raysweep.plan.plan import desired
+    from raysweep.plan.desired import desired
     from raysweep.store.files import Files
     from raysweep.sweep.load import check
     from raysweep.sweep.reference import reference

@@ -31,8 +31,10 @@ from raysweep.plan import probes
 from raysweep.plan.alignments import make_alignment
 from raysweep.plan.barriers import BarrierMaker
 from raysweep.plan.cost.estimate import estimate
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.identity import Comparison
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.todo import todo
 from raysweep.pruning import dense_masks, prune
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from raysweep.cli import app
-from raysweep.plan.plan import done
+from raysweep.plan.done import done
 from raysweep.store.files import Files
 from raysweep.tables.publishing import publish_tables
 from tests.plan.test_probes import forget
@@ -51,5 +51,5 @@ def test_commands_that_look_import_little(tmp_path, monkeypatch):
     again = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
-    assert "raysweep.plan.plan" in again.stdout.split()
+    assert "raysweep.plan.todo" in again.stdout.split()
     assert not LARGE & set(again.stdout.split())

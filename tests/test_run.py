@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from raysweep.commands.gc import garbage
-from raysweep.plan.plan import UNFIT
+from raysweep.plan.todo import UNFIT
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from tests.inside import carried_out, here

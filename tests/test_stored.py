@@ -8,7 +8,7 @@ from raysweep.connectivity import barrier_of
 from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.store.files import CorruptObject, Files
 from raysweep.stored import stored_permutation, stored_state
 from raysweep.sweep.load import check

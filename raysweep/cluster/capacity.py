@@ -8,7 +8,7 @@ import ray
 from ray.util import placement_group_table
 
 from raysweep.errors import UserError
-from raysweep.plan.plan import Todo
+from raysweep.plan.todo import Todo
 from raysweep.sweep.resources import Resources, Worker
 
 Needs = dict[str, float]  # amounts by Ray's name of the resource

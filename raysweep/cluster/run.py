@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from raysweep.cluster.events import Listener
 from raysweep.cluster.tile_sizing import TileSizing
 from raysweep.interruption import interrupted, orderly
+from raysweep.plan.desired import Desired
+from raysweep.plan.done import Done, done, finished
 from raysweep.plan.fitting import outdated_words
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
-from raysweep.plan.plan import UNFIT, Desired, Done, Todo, done, finished, todo
+from raysweep.plan.todo import UNFIT, Todo, todo
 from raysweep.store.compaction import compact
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.resume_points import ResumePoints

@@ -13,8 +13,8 @@ from raysweep.errors import SpecError, UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.registry import MODELS, NORMS
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import data_config
-from raysweep.plan.plan import Desired
 from raysweep.plan.probes import model_config, probe_data
 from raysweep.symmetry import PermutationSpec, prove
 from raysweep.symmetry.axes import groups_of

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from raysweep.errors import UserError
+from raysweep.plan.desired import Desired, desired
 from raysweep.plan.notices.effect import refuse_without_effect
 from raysweep.plan.notices.fruitless import fruitless
 from raysweep.plan.notices.missing import missing_data
-from raysweep.plan.plan import Desired, desired
 from raysweep.sweep.compare import Compare
 from raysweep.sweep.load import load_sweep
 from raysweep.sweep.schema import Sections

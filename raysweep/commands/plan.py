@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from raysweep.data.load import draws_split
 from raysweep.plan.cost.estimate import Hours, cpu_hours, estimate, gpu_hours
 from raysweep.plan.cost.rates import DEFAULT, measured_like
+from raysweep.plan.desired import Desired
 from raysweep.plan.fitting import outdated_words
 from raysweep.plan.notices.fruitless import fruitless
 from raysweep.plan.notices.missing import missing_data
 from raysweep.plan.notices.symmetries import symmetry_warnings
 from raysweep.plan.notices.treatment import remarks
-from raysweep.plan.plan import UNFIT, Desired, Todo
+from raysweep.plan.todo import UNFIT, Todo
 from raysweep.registry import is_own
 from raysweep.sweep.load import Sweep
 from raysweep.version import code_digest

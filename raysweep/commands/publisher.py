@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from raysweep.commands.standing import Meter
-from raysweep.plan.plan import desired, done
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.record import RESOLVED
 from raysweep.store.files import Files
 from raysweep.sweep.load import check, parse

@@ -15,9 +15,11 @@ from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
 from raysweep.errors import CorruptObject, UserError
 from raysweep.plan.cost.estimate import estimate
+from raysweep.plan.desired import Desired
+from raysweep.plan.done import Done, done
 from raysweep.plan.notices.why_again import why_again
-from raysweep.plan.plan import Desired, Done, Todo, done, todo
 from raysweep.plan.recording import recording
+from raysweep.plan.todo import Todo, todo
 from raysweep.store.copies import as_directory
 from raysweep.store.divergence import forget_divergences
 from raysweep.store.files import Files

@@ -15,8 +15,10 @@ import pyarrow.compute as pc
 from raysweep.errors import CorruptObject, UserError
 from raysweep.plan.barriers_left import BarriersLeft
 from raysweep.plan.cost.estimate import estimate
-from raysweep.plan.plan import Desired, Done, Todo, todo
+from raysweep.plan.desired import Desired
+from raysweep.plan.done import Done
 from raysweep.plan.record import finished, read_record, sweep_names
+from raysweep.plan.todo import Todo, todo
 from raysweep.store.files import Files
 from raysweep.sweep.resources import Resources
 from raysweep.tables.schemas import read_table

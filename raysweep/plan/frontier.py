@@ -5,10 +5,12 @@ from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Se
 from functools import cache
 from itertools import chain
 
+from raysweep.plan.desired import Desired
+from raysweep.plan.done import Done
 from raysweep.plan.identity import AlignmentJob, Trial
 from raysweep.plan.lost import Input, inputs_of
-from raysweep.plan.plan import Desired, Done, Todo
 from raysweep.plan.queue import AlignmentRows, Job, Queue
+from raysweep.plan.todo import Todo
 from raysweep.sweep.train import Training
 
 # Keys of `train` in which trials that are trained together may differ.

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
 
+from raysweep.plan.desired import Desired
+from raysweep.plan.done import Done
 from raysweep.plan.identity import AlignmentJob, BarrierJob, Trial
-
-if TYPE_CHECKING:
-    from raysweep.plan.plan import Desired, Done
 
 Input = tuple[str, int] | str  # a level of a trial, or an alignment
 
 
-def inputs_of(wanted: "Desired", each: Trial | AlignmentJob | BarrierJob) -> Iterator[Input]:
+def inputs_of(wanted: Desired, each: Trial | AlignmentJob | BarrierJob) -> Iterator[Input]:
     """Yield what must be there before a trial or a job can be begun."""
     if isinstance(each, Trial):
         extent = wanted.extents[each.trial_id]
@@ -26,8 +24,8 @@ def inputs_of(wanted: "Desired", each: Trial | AlignmentJob | BarrierJob) -> Ite
 
 
 def lost_by(
-    wanted: "Desired",
-    present: "Done",
+    wanted: Desired,
+    present: Done,
     trials: Mapping[str, Trial],
     alignments: Mapping[str, AlignmentJob],
     barriers: Iterable[BarrierJob],

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.errors import UserError
+from raysweep.plan.desired import Desired
+from raysweep.plan.done import complete, finished_levels
 from raysweep.plan.fitting import Rows, fitting_rows, outdated_levels
-from raysweep.plan.plan import Desired, complete, finished_levels
 from raysweep.plan.trials import Extent
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.ids import column

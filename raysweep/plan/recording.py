@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from raysweep.digest import canonical
 from raysweep.errors import UserError
-from raysweep.plan.plan import Desired
+from raysweep.plan.desired import Desired
 from raysweep.plan.record import (
     EXTENT,
     RECORD,

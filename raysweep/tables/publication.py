@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from raysweep.plan.plan import manifest_name
+from raysweep.plan.done import manifest_name
 from raysweep.store.files import CorruptObject, Files
 from raysweep.tables.schemas import BUCKETS, schema
 

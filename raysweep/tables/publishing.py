@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 
 from raysweep.digest import digest
 from raysweep.plan.barrier_table import Measurements
+from raysweep.plan.desired import Desired
+from raysweep.plan.done import Done, done
 from raysweep.plan.identity import AgreementJob
-from raysweep.plan.plan import Desired, Done, done
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.ids import Ids
 from raysweep.store.parquet import table_of

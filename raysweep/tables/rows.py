@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from raysweep.digest import canonical
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import (
     AgreementJob,
     AlignmentJob,
@@ -12,7 +13,6 @@ from raysweep.plan.identity import (
     Trial,
     data_config,
 )
-from raysweep.plan.plan import Desired
 from raysweep.plan.probes import has_running_statistics, model_config, probe_data
 from raysweep.store.records import LevelRecord
 from raysweep.sweep.align import Align

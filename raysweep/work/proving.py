@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import data_config
-from raysweep.plan.plan import Desired
 from raysweep.plan.probes import model_config, probe_data
 from raysweep.sweep.train import Training
 from raysweep.work.data import prove_padding_to, proved_spec

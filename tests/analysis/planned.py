@@ -8,7 +8,7 @@ import random
 
 import pandas as pd
 
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.store.parquet import table_of
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.sweep.load import check

@@ -26,7 +26,9 @@ from unittest import mock
 import ray
 
 from raysweep.cluster.run import run_sweep
-from raysweep.plan.plan import Desired, Done, todo
+from raysweep.plan.desired import Desired
+from raysweep.plan.done import Done
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord
 from raysweep.work.tile import Tile

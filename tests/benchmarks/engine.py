@@ -24,9 +24,11 @@ from raysweep.cluster.events import Listener
 from raysweep.cluster.run import run_sweep
 from raysweep.models.initialise import initialised
 from raysweep.plan.barrier_table import Barriers
+from raysweep.plan.desired import Desired, desired
+from raysweep.plan.done import done
 from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
-from raysweep.plan.plan import Desired, desired, done, todo
 from raysweep.plan.probes import model_config, probe_data
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.trials import TrialStore

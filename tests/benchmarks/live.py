@@ -19,7 +19,7 @@ from rich.console import Console
 from raysweep.commands.live import LivePublication
 from raysweep.commands.run_log import RunLog
 from raysweep.digest import digest
-from raysweep.plan.plan import Desired
+from raysweep.plan.desired import Desired
 from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore

@@ -20,11 +20,13 @@ from typing import Any
 
 from raysweep.commands.plan import plan_table
 from raysweep.digest import digest
+from raysweep.plan.desired import Desired, desired
+from raysweep.plan.done import done
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import BarrierJob
 from raysweep.plan.notices.why_again import why_again
-from raysweep.plan.plan import Desired, desired, done, todo
 from raysweep.plan.recording import record_sweep, recording
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.inputs import named_input
 from raysweep.store.results import ResultStore

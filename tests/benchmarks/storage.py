@@ -25,7 +25,7 @@ from unittest import mock
 
 import yaml
 
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.store.backends import AT_ONCE, Directory, Stamp
 from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord, Metric

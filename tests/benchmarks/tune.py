@@ -19,7 +19,9 @@ import ray
 from ray import tune
 
 from raysweep.cluster.run import run_sweep
-from raysweep.plan.plan import Done, desired, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import Done
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.work.bundle import Event

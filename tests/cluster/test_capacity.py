@@ -15,7 +15,8 @@ from raysweep.cluster.session import ray_session
 from raysweep.cluster.suspects import Suspects
 from raysweep.cluster.trainable import DEATHS, deaths, note_start
 from raysweep.errors import UserError
-from raysweep.plan.plan import done, todo
+from raysweep.plan.done import done
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.work.inputs import TrialTask

@@ -13,7 +13,7 @@ from raysweep.cluster.growth import MOST, WORTH, more_workers
 from raysweep.cluster.pool import Pool
 from raysweep.cluster.session import ray_session
 from raysweep.cluster.suspects import Suspects
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from tests.cluster.growing import growing_cluster

@@ -10,7 +10,7 @@ import ray
 from raysweep.cluster import pool as pool_module
 from raysweep.cluster.pool import Pool
 from raysweep.cluster.suspects import Suspects
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.version import CodeDiffers, driver

@@ -12,7 +12,8 @@ from raysweep.cluster import trials
 from raysweep.cluster.capacity import name_of
 from raysweep.cluster.suspects import Suspects
 from raysweep.cluster.trials import train_trials
-from raysweep.plan.plan import desired, done, finished
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done, finished
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.work.inputs import TrialTask

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 import raysweep
 from raysweep.models.build import build
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.sweep.load import check

@@ -13,7 +13,8 @@ from raysweep.commands.publisher import Publisher
 from raysweep.commands.run_log import RunLog
 from raysweep.commands.standing import Hours, Progress, standings
 from raysweep.commands.status import status_lines
-from raysweep.plan.plan import desired, done
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.sweep.load import check

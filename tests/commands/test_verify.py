@@ -11,7 +11,8 @@ import pytest
 
 from raysweep.commands.plan import plan_table
 from raysweep.commands.verify import problems, remarks
-from raysweep.plan.plan import done, todo
+from raysweep.plan.done import done
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.resume import ResumePoint

@@ -17,7 +17,9 @@ import pytest
 import yaml
 
 from raysweep.commands.plan import plan_table
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import load_sweep
 from tests.k8s import image

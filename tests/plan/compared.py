@@ -1,7 +1,7 @@
 """What a plan compares, without the ids."""
 
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import Comparison
-from raysweep.plan.plan import Desired
 
 
 def comparisons(wanted: Desired) -> list[Comparison]:

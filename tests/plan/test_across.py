@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from raysweep.errors import UserError
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.sweep.load import check
 from tests.plan.compared import comparisons
 

@@ -4,7 +4,7 @@ import pytest
 
 from raysweep.digest import digest
 from raysweep.errors import UserError
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.sweep.load import check
 
 TRAIN = {"dataset": "digits", "width": 8, "epochs": 2, "replicates": 4}

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from raysweep.plan import versions
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.sweep.load import check
 from tests.plan.compared import comparisons
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from raysweep.plan.candidates import Candidates
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.store.ids import Ids
 from raysweep.store.inputs import Inputs, named_input, numbers_of
 from raysweep.sweep.load import check

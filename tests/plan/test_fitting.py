@@ -9,7 +9,9 @@ import torch
 
 from raysweep.commands.plan import plan_table
 from raysweep.commands.verify import problems, remarks
-from raysweep.plan.plan import UNFIT, desired, done, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
+from raysweep.plan.todo import UNFIT, todo
 from raysweep.store.files import Files
 from raysweep.store.inputs import split_input
 from raysweep.store.results import ResultStore

@@ -4,9 +4,11 @@ import random
 
 import pytest
 
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.frontier import Frontier
 from raysweep.plan.identity import AlignmentJob
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 

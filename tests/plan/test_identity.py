@@ -10,9 +10,9 @@ from raysweep.plan.alignments import (
     make_stacked,
 )
 from raysweep.plan.applied_permutations import FoundPermutation
+from raysweep.plan.desired import desired
 from raysweep.plan.identity import KNOWN_OF_IMPORTS, Network, data_config
 from raysweep.plan.import_files import ImportFile
-from raysweep.plan.plan import desired
 from raysweep.plan.trial_ids import make_branch, make_chain, make_import, make_trial
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import Imports

@@ -8,8 +8,8 @@ import pytest
 
 from raysweep.commands.load_all import load_one
 from raysweep.errors import UserError
+from raysweep.plan.desired import desired
 from raysweep.plan.import_files import content_digest, files_of_name, import_files
-from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
 from tests.readmes import marked
 

@@ -14,8 +14,10 @@ from raysweep.data.load import _load_whole, load_arrays
 from raysweep.digest import canonical
 from raysweep.errors import UserError
 from raysweep.plan import probes
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.notices.effect import refuse_without_effect
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.todo import todo
 from raysweep.store.disk_cache import facts_folder
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore

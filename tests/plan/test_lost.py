@@ -2,7 +2,9 @@
 
 import pytest
 
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
+from raysweep.plan.todo import todo
 from raysweep.store.divergence import Divergence, forget_divergences, note_divergence
 from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord

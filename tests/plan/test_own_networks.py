@@ -5,10 +5,11 @@ import pytest
 from raysweep.commands.plan import plan_table
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
+from raysweep.plan.done import done
 from raysweep.plan.notices.treatment import remarks
 from raysweep.plan.own_networks import LeftOut, check_training, left_out
-from raysweep.plan.plan import done, todo
 from raysweep.plan.probes import model_size, pruned_parameters
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from tests.work.plans import BASE, plan
 

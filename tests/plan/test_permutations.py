@@ -3,8 +3,8 @@
 import torch
 
 from raysweep.plan.applied_permutations import ComposedPermutation, FoundPermutation, HybridPermutation
+from raysweep.plan.desired import desired
 from raysweep.plan.permutations import permutation_of
-from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
 from raysweep.symmetry import Permutation
 from tests.plan.compared import comparisons

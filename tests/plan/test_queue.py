@@ -2,7 +2,7 @@
 
 import pytest
 
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.plan.queue import AlignmentRows, Queue
 from raysweep.sweep.load import check
 

@@ -1,7 +1,7 @@
 import pytest
 
 from raysweep.errors import UserError
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.plan.trials import checkpoint_steps
 from raysweep.sweep.load import check
 from tests.plan.compared import comparisons

@@ -14,8 +14,10 @@ from raysweep.models.build import build
 from raysweep.models.initialise import initialised
 from raysweep.models.registry import INITS, MODELS, NORMS, Initialisation, Model, Norm
 from raysweep.plan.cost.estimate import estimate, gpu_hours
+from raysweep.plan.desired import desired
+from raysweep.plan.done import Done
 from raysweep.plan.notices.effect import refuse_without_effect
-from raysweep.plan.plan import Done, desired, todo
+from raysweep.plan.todo import todo
 from raysweep.registry import Entry
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore

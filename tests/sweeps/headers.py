@@ -7,8 +7,10 @@ from unittest.mock import patch
 from raysweep.commands.plan import plan_table
 from raysweep.data.config import DataConfig
 from raysweep.plan import probes
-from raysweep.plan.plan import Done, desired, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import Done
 from raysweep.plan.probes import DataFacts
+from raysweep.plan.todo import todo
 from raysweep.sweep.load import load_sweep
 
 FILES = sorted((Path(__file__).parent.parent.parent / "sweeps").glob("*_cifar10.yaml"))

@@ -11,7 +11,9 @@ import pytest
 
 from raysweep.commands.plan import plan_table
 from raysweep.commands.run import execute
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import load_sweep
 from tests.data.formats import write_cifar_python, write_mnist, write_svhn

@@ -11,7 +11,9 @@ from raysweep.commands.plan import plan_table
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.registry import MODELS, NORMS
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.symmetry import LeftAlone, PermutationSpec

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 
-from raysweep.plan.plan import desired, done, manifest_name
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done, manifest_name
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.tables.publication import Publication

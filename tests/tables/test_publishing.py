@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
+from raysweep.plan.todo import todo
 from raysweep.store.compaction import compact
 from raysweep.store.records import LevelRecord, Metric
 from raysweep.store.results import LATER, ResultStore

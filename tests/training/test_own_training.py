@@ -9,8 +9,8 @@ import yaml
 from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.initialise import initialised
+from raysweep.plan.desired import desired
 from raysweep.plan.own_networks import left_out
-from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore

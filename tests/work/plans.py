@@ -10,9 +10,11 @@ from pathlib import Path
 
 import torch
 
+from raysweep.plan.desired import Desired, desired
+from raysweep.plan.done import done, finished
 from raysweep.plan.identity import data_config
-from raysweep.plan.plan import Desired, desired, done, finished, todo
 from raysweep.plan.recording import record_sweep
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
 from raysweep.store.results import ResultStore

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from raysweep.errors import CorruptObject
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.store.files import Files
 from raysweep.store.resume_points import ResumePoints
 from raysweep.store.trials import TrialStore

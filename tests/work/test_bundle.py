@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 import torch
 
+from raysweep.plan.done import done, finished
 from raysweep.plan.identity import data_config
-from raysweep.plan.plan import done, finished
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from raysweep.commands.standing import Meter
-from raysweep.plan.plan import done
+from raysweep.plan.done import done
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.tables.publishing import publish_tables

@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from raysweep.models.build import build
+from raysweep.plan.desired import desired
 from raysweep.plan.identity import data_config
-from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore

@@ -20,8 +20,10 @@ from raysweep.commands.plan import plan_table
 from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.identity import data_config
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check

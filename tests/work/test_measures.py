@@ -12,8 +12,10 @@ from raysweep.commands.gc import garbage
 from raysweep.commands.status import status_lines
 from raysweep.commands.verify import problems
 from raysweep.errors import UserError
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.recording import record_sweep
+from raysweep.plan.todo import todo
 from raysweep.registry import Entry
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore

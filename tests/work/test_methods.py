@@ -10,9 +10,9 @@ import yaml
 
 from raysweep.alignment.joint import pairwise_objective
 from raysweep.errors import UserError
+from raysweep.plan.desired import desired
 from raysweep.plan.notices.treatment import remarks
 from raysweep.plan.permutations import member_prefix
-from raysweep.plan.plan import desired
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check

@@ -6,7 +6,7 @@ import pytest
 
 from raysweep.data.load import _load_whole
 from raysweep.errors import UserError
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.sweep.load import check
 from raysweep.version import CodeDiffers
 from raysweep.work.origin import check_origin

@@ -7,8 +7,9 @@ import raysweep
 from raysweep.connectivity import barrier_of, pair_grid
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.permutations import CommittedPermutations
-from raysweep.plan.plan import desired, done
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore

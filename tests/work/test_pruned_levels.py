@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from raysweep.models.initialise import initialised
+from raysweep.plan.done import done
 from raysweep.plan.identity import data_config
 from raysweep.plan.permutations import KEPT_BYTES, CommittedPermutations
-from raysweep.plan.plan import done, todo
+from raysweep.plan.todo import todo
 from raysweep.pruning import sparsity
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore

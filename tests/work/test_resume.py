@@ -7,7 +7,8 @@ from itertools import islice
 import pytest
 
 from raysweep.cluster.run import import_networks
-from raysweep.plan.plan import desired, done
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore

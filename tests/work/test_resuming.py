@@ -9,8 +9,10 @@ import pytest
 from raysweep.cluster.run import run_sweep
 from raysweep.commands.gc import UNKNOWN, garbage
 from raysweep.commands.verify import problems
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.recording import record_sweep
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.resume_points import ResumePoints

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.identity import data_config
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore

@@ -3,7 +3,7 @@
 import pytest
 
 from raysweep.alignment.activations import Recorder
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.sweep.load import check

@@ -13,7 +13,7 @@ from raysweep.connectivity import barrier_of
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
-from raysweep.plan.plan import desired
+from raysweep.plan.desired import desired
 from raysweep.pruning import remaining
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore

@@ -14,9 +14,10 @@ from raysweep.plan.cost.rates import (
     step_seconds,
 )
 from raysweep.plan.cost.sizes import sizes
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import Trial
-from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.probes import ModelSize
+from raysweep.plan.todo import Todo
 from raysweep.registry import is_own
 from raysweep.sweep.method_options import Options, WeightMatching
 from raysweep.vocabulary import Precision

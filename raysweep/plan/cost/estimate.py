@@ -15,9 +15,10 @@ from raysweep.plan.cost.rates import (
     step_seconds,
 )
 from raysweep.plan.cost.sizes import sizes
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import Trial
-from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.probes import ModelSize
+from raysweep.plan.todo import Todo
 from raysweep.sweep.measures import examples_of
 from raysweep.training.registry import optimiser_entry
 from raysweep.vocabulary import Interpolation, Split

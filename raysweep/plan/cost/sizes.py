@@ -1,7 +1,7 @@
 """The sizes of the networks of a plan, and of their data."""
 
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import Trial, data_config
-from raysweep.plan.plan import Desired
 from raysweep.plan.probes import DataFacts, ModelSize, model_config, model_size, probe_data
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from raysweep.plan.plan import Desired
+from raysweep.plan.desired import Desired
 from raysweep.sweep.compare import Compare
 from raysweep.vocabulary import Branch, Kind
 

@@ -1,7 +1,7 @@
 """Data sets whose files are not on this machine."""
 
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import data_config
-from raysweep.plan.plan import Desired
 from raysweep.plan.probes import probe_data
 
 

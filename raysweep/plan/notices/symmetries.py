@@ -2,10 +2,10 @@
 
 from raysweep.errors import SpecError
 from raysweep.models.config import ModelConfig
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import data_config
 from raysweep.plan.layer_groups import unproved_spec
 from raysweep.plan.own_networks import EXAMPLES
-from raysweep.plan.plan import Desired
 from raysweep.plan.probes import model_config, probe_data
 from raysweep.registry import is_own
 

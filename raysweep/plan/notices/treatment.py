@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import Trial, data_config
 from raysweep.plan.own_methods import aligns_jointly
 from raysweep.plan.own_networks import left_out
-from raysweep.plan.plan import Desired
 from raysweep.plan.probes import model_config, probe_data
 from raysweep.vocabulary import Kind
 

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from raysweep.digest import canonical
 from raysweep.errors import UserError
+from raysweep.plan.desired import Desired
 from raysweep.plan.identity import Trial
 from raysweep.plan.notices.changed_parts import changed_parts
-from raysweep.plan.plan import Desired, Todo
 from raysweep.plan.record import StoredRecord, source_name, stored_record, sweep_names, user_sources
+from raysweep.plan.todo import Todo
 from raysweep.plan.trial_ids import INDIRECT
 from raysweep.plan.versions import reasons
 from raysweep.registry import OwnFunction

@@ -2,7 +2,9 @@ import pytest
 
 from raysweep.connectivity.measuring import EXAMPLES
 from raysweep.plan.cost.estimate import cpu_hours, estimate, gpu_hours
-from raysweep.plan.plan import desired, done, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.sweep.measures import MEASURES

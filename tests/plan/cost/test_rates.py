@@ -16,8 +16,10 @@ from raysweep.plan.cost.rates import (
     measured_like,
     step_seconds,
 )
-from raysweep.plan.plan import Done, desired, todo
+from raysweep.plan.desired import desired
+from raysweep.plan.done import Done
 from raysweep.plan.probes import model_size
+from raysweep.plan.todo import todo
 from raysweep.sweep.load import check
 
 NOTHING = Done({}, {}, {})

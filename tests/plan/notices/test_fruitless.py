@@ -5,8 +5,8 @@ import yaml
 
 from raysweep.commands.load_all import load_one
 from raysweep.errors import UserError
+from raysweep.plan.desired import desired
 from raysweep.plan.notices.fruitless import fruitless
-from raysweep.plan.plan import desired
 from raysweep.sweep.load import check
 from tests.data.formats import write_mnist
 from tests.inside import here

@@ -11,11 +11,13 @@ import pytest
 import yaml
 
 from raysweep.plan import versions
+from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.plan.identity import trial_config
 from raysweep.plan.notices.why_again import NAMED, why_again
-from raysweep.plan.plan import desired, done, todo
 from raysweep.plan.record import read_record
 from raysweep.plan.recording import record_sweep
+from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.records import LevelRecord
 from raysweep.store.results import RESULTS, ResultStore

@@ -1,0 +1,82 @@
+"""The work of a run: everything that a sweep asks for, minus what the store has."""
+
+from dataclasses import dataclass, field
+
+from raysweep.plan.barriers_left import BarriersLeft
+from raysweep.plan.desired import Desired
+from raysweep.plan.done import Done, finished
+from raysweep.plan.identity import (
+    AlignmentJob,
+    Trial,
+)
+from raysweep.plan.lost import lost_by
+from raysweep.store.divergence import Divergence
+
+UNFIT = (
+    "alignments and barriers are computed again, because checkpoints or permutations that they were computed "
+    "from have been replaced by others"
+)
+
+
+@dataclass(frozen=True)
+class Todo:
+    """Desired minus done; `recomputed` counts the finished levels that are computed once more.
+
+    Those that are `outdated` are not among them, but here by themselves, as in `Done`.
+    Of the alignments and barriers in `unfit` there are results, but from other checkpoints or permutations.
+    Trials that have diverged are not to do. Neither is what requires them, which `lost` lists by id: its kind
+    and in words why.
+    """
+
+    trials: list[Trial]
+    alignments: list[AlignmentJob]
+    barriers: BarriersLeft
+    recomputed: int
+    diverged: dict[str, Divergence] = field(default_factory=dict)
+    lost: dict[str, tuple[str, str]] = field(default_factory=dict)
+    unfit: frozenset[str] = frozenset()
+    outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.trials or self.alignments or self.barriers)
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of trials, alignments, barriers and measurements that are left."""
+        return {
+            "trials": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": self.barriers.risks,
+            "measures": self.barriers.measured().total(),
+        }
+
+    def stages(self) -> dict[str, int]:
+        """Return the number of jobs that each stage of a run has left; stages without work are left out."""
+        stages = {
+            "training": len(self.trials),
+            "alignments": len(self.alignments),
+            "barriers": len(self.barriers),
+        }
+        return {stage: count for stage, count in stages.items() if count}
+
+
+def todo(wanted: Desired, present: Done) -> Todo:
+    """Return the work still to do, in the order of the plan.
+
+    An alignment that is missing is work even where all its barriers are done, because its row belongs to the
+    tables.
+    """
+    trials = {key: each for key, each in wanted.trials.items() if not finished(wanted, present, key)}
+    alignments = {key: job for key, job in wanted.alignments.items() if key not in present.alignments}
+    barriers = BarriersLeft.of(wanted.barriers, present.candidates, present.barriers, present.measures)
+    lost = lost_by(wanted, present, trials, alignments, barriers) if present.diverged else {}
+    gone = lost.keys() | present.diverged.keys()
+    return Todo(
+        [each for key, each in trials.items() if key not in gone],
+        [job for key, job in alignments.items() if key not in gone],
+        barriers.without(gone) if gone else barriers,
+        len(present.stale.keys() - present.outdated.keys()),
+        present.diverged,
+        lost,
+        present.unfit,
+        present.outdated,
+    )
