@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,15 +10,6 @@ import pytest
 from tests.test_run import PROJECT, command, same, tables
 
 pytestmark = pytest.mark.slow
-
-
-RAY = """
-from tests.machine import running_ray
-
-with running_ray({}) as address:
-    print("ray at", address, flush=True)
-    input()
-"""
 
 
 class Disk:
@@ -39,17 +29,8 @@ class Disk:
 
     def start(self, *words):
         inside = ["nsenter", f"--target={self._holder.pid}", "--user", "--mount", "--preserve-credentials"]
-        pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.Popen([*inside, *words], cwd=PROJECT, text=True, **pipe)
-
-    @contextlib.contextmanager
-    def ray(self):
-        """Yield the address of a Ray that sees the disk."""
-        process = self.start(sys.executable, "-c", RAY)
-        try:
-            yield next(line.split()[-1] for line in process.stdout if line.startswith("ray at"))
-        finally:
-            process.communicate("\n", timeout=120)
 
     def fill(self):
         words = ["dd", "if=/dev/zero", f"of={self.mount}/filler", "bs=4096"]
@@ -60,8 +41,8 @@ class Disk:
         self._holder.wait()
 
 
-def run(disk, sweep, code, *options):
-    process = disk.start(*command("run", sweep, "--root", disk.mount, *options))
+def run(disk, sweep, code):
+    process = disk.start(*command("run", sweep, "--root", disk.mount))
     output, _ = process.communicate(timeout=300)
     assert process.returncode == code, output
     return output.splitlines()[-1]
@@ -69,7 +50,7 @@ def run(disk, sweep, code, *options):
 
 def test_a_disk_that_is_too_small_fills_up_and_cannot_be_written(tiny, undisturbed, tmp_path):
     """One clear error each; when there is room the same command goes on, and nothing is trained twice."""
-    with contextlib.closing(Disk(tmp_path / "disk", 64)) as disk, disk.ray() as address:
+    with contextlib.closing(Disk(tmp_path / "disk", 64)) as disk:
         disk.fill()
         filler = disk.path / "filler"
         with filler.open("r+b") as file:
@@ -78,7 +59,7 @@ def test_a_disk_that_is_too_small_fills_up_and_cannot_be_written(tiny, undisturb
         assert not list(disk.path.glob("trials/*"))
 
         filler.unlink()
-        driver = disk.start(*command("run", tiny, "--root", disk.mount, "--address", address))
+        driver = disk.start(*command("run", tiny, "--root", disk.mount))
         while not list(disk.path.glob("trials/*/level_000/done")):
             assert driver.poll() is None
             time.sleep(0.01)
@@ -96,7 +77,7 @@ def test_a_disk_that_is_too_small_fills_up_and_cannot_be_written(tiny, undisturb
         assert not disk.start("mount", "-o", "remount,ro", str(disk.mount)).wait()
         assert "cannot be written: Read-only file system" in run(disk, tiny, 2)
         assert not disk.start("mount", "-o", "remount,rw", str(disk.mount)).wait()
-        run(disk, tiny, 0, "--address", address)
+        run(disk, tiny, 0)
         assert same(tables(disk.path), tables(undisturbed))
         assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
         assert not list(disk.path.glob("tmp/*"))

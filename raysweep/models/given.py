@@ -22,7 +22,8 @@ def state_of(network: Network, name: str) -> State:
         raise TypeError(
             f"{name}: expected a module or a state dict (tensors by name), not {_described(network)}"
         )
-    if any(tensor.is_meta for tensor in state.values()):
+    plain = (each for each in state.values() if type(each) in (torch.Tensor, nn.Parameter))
+    if any(tensor.is_meta for tensor in plain):  # those of a class of its own may have values elsewhere
         raise ValueError(f"{name}: its weights are on the device meta, where they have no values")
     return state
 
