@@ -9,7 +9,6 @@ from ray.cluster_utils import Cluster
 
 from raysweep.cluster.session import ray_session
 from tests.environment import variables
-from tests.forked_worker import QUICK
 from tests.processes import ALIGNING, TRAINING, below
 
 PATIENCE = 120  # seconds
@@ -22,7 +21,7 @@ def running_ray(environment):
     This process does not use it until it is `connected`.
     """
     with variables(environment):
-        head = {"num_cpus": 4, "num_gpus": 2, "include_dashboard": False, **QUICK}
+        head = {"num_cpus": 4, "num_gpus": 2, "include_dashboard": False}
         cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         yield cluster.address
