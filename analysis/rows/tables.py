@@ -21,8 +21,11 @@ OF_BARRIERS = {
     "error_centre",
     "alignments",
     "joint_networks",
+    "stack",
+    "permutation_level",
+    "alphas",
+    "train_examples",
 }
-OF_BARRIERS |= {"stack", "permutation_level", "alphas", "train_examples"}
 # A table that lacks one of these columns is left out: nobody knows what its rows belong to.
 _SETTING = {"group", "dataset", "model", "norm", "width"}
 REQUIRED = {
