@@ -7,6 +7,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of some hundred proce
 os.environ.setdefault("RAYSWEEP_CACHE", str(Path(tempfile.gettempdir()) / f"raysweep-tests-{os.getuid()}"))
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of BLAS: its threads spin while they wait for each other
+# Ray gives its workers niceness 15. Beside tests that keep all cores busy they would hardly run at all.
+os.environ.setdefault("RAY_worker_niceness", "0")
 import pytest
 import ray
 import torch
