@@ -9,6 +9,9 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of BLAS: its threads spin while they wait for each other
 # Ray gives its workers niceness 15. Beside tests that keep all cores busy they would hardly run at all.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# Nor does Ray start a process for each CPU beforehand, for which every driver would wait.
+os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+os.environ.setdefault("RAY_enable_worker_prestart", "0")
 import pytest
 import ray
 import torch

@@ -30,6 +30,7 @@ IDLE = 10.0  # seconds without work after which an actor is ended, so that an au
 GATHER = 5e-5  # seconds per actor in which a turn collects further results: fewer turns cost less
 SPELL = 0.5  # seconds for which a turn sends tiles at most: meanwhile, nothing is received
 LOOK = 1.0  # seconds between two looks at what takes its time: hung tiles, idle actors, new nodes
+UNSTARTED = 20  # processes that may die before they have started, without a tile being blamed
 ATTEMPTS = 3  # at a job whose process dies or whose storage fails; other exceptions would recur
 
 
@@ -77,7 +78,7 @@ class Pool:
         self._flying: dict[Any, Flight] = {}
         self._starting: dict[Any, Worker] = {}
         self._growth, self._precedence = Growth(may_grow), Precedence()
-        self._limit, self._looked = 1, -math.inf
+        self._limit, self._looked, self._unstarted = 1, -math.inf, 0
 
     @property
     def busy(self) -> bool:
@@ -231,7 +232,11 @@ class Pool:
             # The actor died, was killed for memory, or fits nowhere.
             self._drop_lost(flight.worker)
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
-            self._failed(flight, True, hung if flight.hangs else result)
+            if not flight.worker.node and self._unstarted < UNSTARTED:  # perhaps a node that lacks raysweep
+                self._unstarted += 1
+                self._again.append((flight.tile, flight.attempts - 1))
+            else:
+                self._failed(flight, True, hung if flight.hangs else result)
             return None
         return Landed(flight.tile, *result)
 

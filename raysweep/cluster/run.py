@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Container, Hashable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 RESUME_POINTS = 5.0  # seconds that an interrupted run leaves its trials to note resume points
-USE = 5.0  # seconds between two notices of what is in use
+LOOK = 5.0  # seconds between two looks at what is in use, and at nodes that have joined
 ROUNDS = 4  # of jobs whose inputs the round before has replaced
 PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is under way
 
@@ -120,16 +120,19 @@ class _Run:
     def __init__(self, files: Files, wanted: Desired, listener: Listener) -> None:
         self._files, self._wanted, self._listener = files, wanted, listener
         self._sections = wanted.sweep.sections
-        self._told = 0.0
+        self._looked = 0.0
         self._sizing = TileSizing(self._sections.resources.tile_seconds)
         self.failures: list[Failure] = []
 
     def stages(self, present: Done, work: Todo, address: str | None) -> Done:
         """Run all stages in a Ray session until no work with inputs is left, and return what is done then."""
+        from raysweep.cluster.nodes import NodeCheck
         from raysweep.cluster.session import ray_session
+        from raysweep.cluster.suspects import Suspects
 
+        self._suspects = Suspects(self._listener)
         may_grow = address is not None
-        with ray_session(address, self._listener.waits):
+        with ray_session(address, self._listener.waits), closing(NodeCheck(self._files)) as self._nodes:
             self._check_cluster(work, may_grow)
             if import_networks(self._files, self._wanted, self._listener):
                 present = done(self._wanted, self._files)
@@ -174,9 +177,8 @@ class _Run:
     def _check_cluster(self, work: Todo, may_grow: bool) -> None:
         """Raise `UserError` when the nodes cannot do the work; a cluster that may grow is waited for."""
         from raysweep.cluster.capacity import check_needs, lacking
-        from raysweep.cluster.nodes import check_nodes
 
-        check_nodes(self._files)
+        self._nodes.check_all()
         resources = self._sections.resources
         if not may_grow:
             check_needs(resources, work)
@@ -186,12 +188,10 @@ class _Run:
     def _process_jobs(self, present: Done, work: Todo, may_grow: bool) -> None:
         """Train, align and compare until nothing that is left has its inputs."""
         from raysweep.cluster.pool import Pool
-        from raysweep.cluster.suspects import Suspects
 
         self._frontier = Frontier(self._wanted, present, work)
         for stage, count in work.stages().items():
             self._listener.stage(stage, count)
-        self._suspects = Suspects(self._listener)
         self._pool = Pool(self._files.root, self._sections, self, self._listener, self._suspects, may_grow)
         try:
             with orderly(RESUME_POINTS):
@@ -200,7 +200,7 @@ class _Run:
                         self._train(len(work.trials))
                     else:
                         self._pool.turn(1.0)
-                        self._tell_use()
+                        self._look_around()
         finally:
             self._pool.close()
             self.failures += self._pool.failures
@@ -232,15 +232,16 @@ class _Run:
 
     def turn(self, waiting: dict[str, float] | None) -> None:
         self._pool.turn(0, waiting)
-        self._tell_use()
+        self._look_around()
 
-    def _tell_use(self) -> None:
-        """Tell the listener now and then what of the cluster is in use."""
+    def _look_around(self) -> None:
+        """Tell the listener now and then what of the cluster is in use, and ask nodes that have joined."""
         from raysweep.cluster.capacity import in_use
 
-        if time.monotonic() - self._told > USE:
-            self._told = time.monotonic()
+        if time.monotonic() - self._looked > LOOK:
+            self._looked = time.monotonic()
             self._listener.uses(in_use())
+            self._nodes.check_new(self._suspects)
 
     @property
     def tiles(self) -> int:

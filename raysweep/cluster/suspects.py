@@ -18,8 +18,15 @@ class Suspects:
 
     def __init__(self, listener: Listener) -> None:
         self.avoided: frozenset[str] = frozenset()
+        self._unfit: set[str] = set()  # nodes that can do no work
         self._listener = listener
         self._tried: dict[str, set[str]] = {}  # the nodes on which each work has failed
+
+    def avoid(self, node: str, problem: str) -> None:
+        """Have a node avoided that can do no work."""
+        self._unfit.add(node)
+        self.avoided |= {node}
+        self._tell(node, problem)
 
     def elsewhere(self, work: str, node: str, needs: Needs, error: str) -> bool:
         """Note that work failed on a node, and return whether it should be tried on another one."""
@@ -30,12 +37,14 @@ class Suspects:
         if not again:
             del self._tried[work]
         elif node not in self.avoided:
-            self._listener.waits(f"node {name_of(node)} is avoided: {error.strip().splitlines()[-1]}")
-        self.avoided = frozenset(each for nodes in self._tried.values() for each in nodes)
+            self._tell(node, error.strip().splitlines()[-1])
         if not others:  # all are suspects, so that none is
             self._tried.clear()
-            self.avoided = frozenset()
+        self.avoided = frozenset(self._unfit.union(*self._tried.values()))
         return again
+
+    def _tell(self, node: str, problem: str) -> None:
+        self._listener.waits(f"node {name_of(node)} is avoided: {problem}")
 
 
 def labels(avoided: Collection[str]) -> dict[str, str]:

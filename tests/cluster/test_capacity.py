@@ -1,6 +1,7 @@
 """Two real nodes, one of which has a GPU (a pretended one: nothing is computed on it)."""
 
 import time
+from contextlib import closing
 
 import pytest
 import ray
@@ -10,7 +11,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.cluster import nodes
 from raysweep.cluster.capacity import check_needs, fitting_nodes, lacking, placements_pending, room_for, slots
-from raysweep.cluster.nodes import check_nodes
+from raysweep.cluster.nodes import NodeCheck
 from raysweep.cluster.session import ray_session
 from raysweep.cluster.suspects import Suspects
 from raysweep.cluster.trainable import DEATHS, deaths, note_start
@@ -100,10 +101,11 @@ def test_what_no_node_has_is_said(cluster, tmp_path):
 
 
 def test_nodes_that_do_not_answer_in_time_are_said(cluster, tmp_path, monkeypatch):
+    files = Files(str(tmp_path))
     monkeypatch.setattr(nodes, "PATIENCE", 0)
-    with pytest.raises(UserError, match="did not answer within 0 seconds"):
-        check_nodes(Files(str(tmp_path)))
-    assert Files(str(tmp_path)).list("") == []
+    with pytest.raises(UserError, match="no answer within 0 seconds"), closing(NodeCheck(files)) as check:
+        check.check_all()
+    assert files.list("") == []
 
 
 def test_a_trial_is_not_blamed_for_lost_nodes(cluster, tmp_path):
@@ -126,3 +128,6 @@ def test_a_node_is_avoided_as_long_as_another_one_is_not(cluster):
     (large,) = fitting_nodes({"CPU": 4})
     assert not suspects.elsewhere("c", large, {"CPU": 4}, "missing")
     assert suspects.avoided == frozenset()
+    suspects.avoid(first, "can do no work")
+    assert not suspects.elsewhere("a", second, needs, "missing")
+    assert suspects.avoided == {first}

@@ -10,17 +10,23 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 from ray.cluster_utils import Cluster
 
+from raysweep.cluster.nodes import NodeCheck
+from raysweep.cluster.suspects import Suspects
+from raysweep.store.files import Files
 from tests.cluster import poison
 from tests.cluster.heads import free_port
+from tests.cluster.test_pool import Hooks
 from tests.environment import variables
 from tests.faults import NODES as LOST
 from tests.inside import here
+from tests.machine import connected
 from tests.test_run import PROJECT, same, tables
 
 NODES = 3
@@ -91,7 +97,7 @@ def test_a_root_that_only_some_nodes_see_is_said_before_any_work(tiny, cluster, 
     root.mkdir()
     with another_machine(cluster, f"mount -t tmpfs none {root}"):
         output = here("run", tiny, "--root", root, "--address", cluster.address, code=2)
-    assert "do not see it; give a directory that all nodes share" in output
+    assert "is not seen there; give a directory that all nodes share" in output
     assert not list(root.glob("trials/*"))
 
 
@@ -102,8 +108,29 @@ def test_a_node_with_other_code_is_said_before_any_work(tiny, cluster, tmp_path)
     with another_machine(cluster, f"mount --bind {tmp_path / 'raysweep'} {PROJECT / 'raysweep'}"):
         root = tmp_path / "root"
         output = here("run", tiny, "--root", root, "--address", cluster.address, code=2)
-    assert "another version of raysweep" in output
+    assert "another version of raysweep than that of this driver" in output
     assert not list(root.glob("trials/*"))
+
+
+@pytest.mark.parametrize(
+    ("hidden", "problem"), [("root", "is not seen there"), ("raysweep", "raysweep cannot be imported there")]
+)
+def test_a_node_that_joins_and_can_do_no_work_is_avoided(cluster, tmp_path, hidden, problem):
+    said = []
+    hooks = Hooks()
+    hooks.waits = said.append
+    folder = {"root": tmp_path, "raysweep": PROJECT / "raysweep"}[hidden]
+    suspects = Suspects(hooks)
+    with connected(cluster.address), closing(NodeCheck(Files(str(tmp_path)))) as check:
+        check.check_all()
+        with another_machine(cluster, f"mount -t tmpfs none {folder}"):
+            while not suspects.avoided:
+                check.check_new(suspects)
+                time.sleep(0.2)
+            assert len(suspects.avoided) == 1
+            assert suspects.avoided.isdisjoint(node.node_id for node in cluster.list_all_nodes())
+    assert len(said) == 1
+    assert problem in said[0]
 
 
 def test_lost_nodes_lose_nothing(tiny, undisturbed, cluster, tmp_path):
