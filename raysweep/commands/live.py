@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ class LivePublication:
         self._every = sweep.sections.resources.publish_seconds
         self._process: subprocess.Popen[str] | None = None
         self._lock, self._over = threading.Lock(), threading.Event()
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed at the end of the block
         self._told: set[str] = set()
         self._thread = threading.Thread(target=self._keep_publishing, name="live", daemon=True)
 
@@ -55,6 +57,7 @@ class LivePublication:
         if self._process:
             self._process.wait()
             end_progress(self._files, self._sweep.name)
+        self._errors.close()
 
     def _keep_publishing(self) -> None:
         due = time.monotonic() + self._every
@@ -62,32 +65,45 @@ class LivePublication:
             due = time.monotonic() + self._every
             try:
                 self._publish()
-            except (OSError, ValueError):  # the process was killed; the next publication starts another
-                continue
+            except (OSError, ValueError):  # the process has ended; the next publication starts another
+                if self._process:
+                    self._process.kill()
 
     def _publish(self) -> None:
         with self._lock:
             if self._over.is_set():
                 return
-            if self._process is None or self._process.poll() is not None:
-                self._process = self._start()
+            if self._process and self._process.poll() is not None:
+                self._tell_end(self._process.poll())
+                self._process = None
+            self._process = self._process or self._start()
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps([asdict(each) for each in self._failures()]) + "\n")
         self._process.stdin.flush()
         for problem in json.loads(self._process.stdout.readline()):
-            if problem not in self._told:
-                self._told.add(problem)
-                self._log.record(f"a publication while the run goes on: {problem}")
+            self._tell(problem)
+
+    def _tell_end(self, status: int | None) -> None:
+        self._errors.seek(0)
+        last = self._errors.read().strip().splitlines()[-1:] or [f"exit status {status}"]
+        self._tell(f"its process has ended ({last[0]}) and is started again")
+
+    def _tell(self, problem: str) -> None:
+        if problem not in self._told:
+            self._told.add(problem)
+            self._log.record(f"a publication while the run goes on: {problem}")
 
     def _start(self) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "raysweep.commands.publisher", self._files.root, self._sweep.name]
         pipe = subprocess.PIPE
+        self._errors.seek(0)
+        self._errors.truncate()
         return subprocess.Popen(
             command,
             stdin=pipe,
             stdout=pipe,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
             process_group=0,  # Ctrl-C is for the run, which ends this process
             env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -48,9 +48,31 @@ def _width(wanted: Desired, networks: Iterable[Network]) -> int | None:
 
 
 def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -> Row:
+    """What the plan says of a trial, and the store of a level."""
+    end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
+    return {
+        **planned_trial(wanted, trial_id),
+        "level": level,
+        "sparsity": record.sparsity,
+        "start": wanted.extents[trial_id].start,
+        "steps": record.steps,
+        "train_loss": end[Split.TRAIN].loss,
+        "train_error": end[Split.TRAIN].error,
+        "test_loss": end[Split.TEST].loss,
+        "test_error": end[Split.TEST].error,
+        "seconds": record.seconds,
+        "hardware": record.environment.get("hardware"),
+        "software": record.environment.get("software"),
+        "provenance": record.environment.get("provenance"),
+        "execution": record.environment.get("steps"),
+        "fallback": record.environment.get("fallback"),
+    }
+
+
+def planned_trial(wanted: Desired, trial_id: str) -> Row:
+    """What the plan says of a trial."""
     trial = wanted.trials[trial_id]
     facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
-    end = {metric.split: metric for metric in record.metrics if metric.step == record.steps}
     settings = trial.settings()
     return {
         **{key: canonical(value) if isinstance(value, dict) else value for key, value in settings.items()},
@@ -70,20 +92,6 @@ def trial_row(wanted: Desired, trial_id: str, level: int, record: LevelRecord) -
         ),
         "guess_error": facts.guess_error,
         "replicate": trial.replicate,
-        "level": level,
-        "sparsity": record.sparsity,
-        "start": wanted.extents[trial_id].start,
-        "steps": record.steps,
-        "train_loss": end[Split.TRAIN].loss,
-        "train_error": end[Split.TRAIN].error,
-        "test_loss": end[Split.TEST].loss,
-        "test_error": end[Split.TEST].error,
-        "seconds": record.seconds,
-        "hardware": record.environment.get("hardware"),
-        "software": record.environment.get("software"),
-        "provenance": record.environment.get("provenance"),
-        "execution": record.environment.get("steps"),
-        "fallback": record.environment.get("fallback"),
     }
 
 

@@ -6,21 +6,26 @@ from dataclasses import dataclass, field
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-LEVELS, CONTENT = "raysweep.levels", "raysweep.content"  # tags, set last, that record what has been logged
+# Tags, set last, that record what has been logged.
+LEVELS, CONTENT, FAILURE = "raysweep.levels", "raysweep.content", "raysweep.failure"
+NAME, NAMED = "mlflow.runName", "raysweep.name"  # tags: what a run is called, and what it was called by us
 
 
 @dataclass
 class Known:
     """A run: what has been logged under it, and whether it is `new`, so that nothing can have been.
 
-    `levels` has a digest of what was logged of each level of a trial, and `content` that of a setting.
+    `levels` has a digest of what was logged of each level of a trial, `failure` that of its failure, and
+    `content` that of a setting. `name` is None where somebody has changed it.
     """
 
     run_id: str
     new: bool
+    name: str | None
     params: set[str] = field(default_factory=set)
     levels: dict[int, str] = field(default_factory=dict)
     content: str = ""
+    failure: str = ""
     inputs: bool = False
 
 
@@ -39,9 +44,16 @@ def search(client: MlflowClient, experiment: str) -> list[Run]:
 def read_run(run: Run) -> Known:
     """Return what a run says of itself."""
     tags = run.data.tags
-    levels = _levels(json.loads(tags.get(LEVELS, "{}")))
-    inputs = bool(run.inputs and run.inputs.dataset_inputs)
-    return Known(run.info.run_id, False, set(run.data.params), levels, tags.get(CONTENT, ""), inputs)
+    return Known(
+        run.info.run_id,
+        new=False,
+        name=tags[NAME] if tags.get(NAME) == tags.get(NAMED) else None,
+        params=set(run.data.params),
+        levels=_levels(json.loads(tags.get(LEVELS, "{}"))),
+        content=tags.get(CONTENT, ""),
+        failure=tags.get(FAILURE, ""),
+        inputs=bool(run.inputs and run.inputs.dataset_inputs),
+    )
 
 
 def _levels(said: dict[str, str] | list[int]) -> dict[int, str]:

@@ -13,19 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
-from raysweep.data.config import DataConfig
-from raysweep.digest import canonical
-from raysweep.errors import UserError
-from raysweep.plan.probes import probe_data
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
 from raysweep.tables.frames import read_frame
+from raysweep.tracking.datasets import Datasets
 from raysweep.tracking.experiment import find_experiment
-from raysweep.tracking.known_runs import CONTENT, LEVELS, Known, by_identity, read_run, search
+from raysweep.tracking.failed import FailedTrial, failed_trials
+from raysweep.tracking.known_runs import (
+    CONTENT,
+    FAILURE,
+    LEVELS,
+    NAME,
+    NAMED,
+    Known,
+    by_identity,
+    read_run,
+    search,
+)
 from raysweep.tracking.links import description
 from raysweep.tracking.of_settings import OfSetting, of_settings
 from raysweep.tracking.values import (
@@ -50,6 +58,7 @@ TABLES = {
     "metrics": (),
     "barriers": OF_BARRIERS,
     "measures": {"barrier_id", "split", "measure", "part", *EXCESSES},
+    "failures": (),
 }
 NOTE = "mlflow.note.content"
 
@@ -72,7 +81,7 @@ class Log:
         there = search(self._client, self.experiment)
         self._runs = {identity: read_run(run) for identity, run in by_identity(there).items()}
         self._doubled = len(there) > len(self._runs)
-        self._datasets: dict[str, list[DatasetInput]] = {}
+        self._datasets = Datasets(sweep)
 
     def everything(self, folder: Path, final: bool = True) -> None:
         """Log what is new in the tables of a folder; `final` adds the artifacts and the lines by width."""
@@ -89,6 +98,9 @@ class Log:
         named = found.assign(method=found.method.fillna("unaligned"), configured=configured(found, trials))
         settings = self._settings(named, tables["measures"], trials, ended)
         self._each([*self._trials(trials, metrics), *settings])
+        self._each(
+            [_job(self._failed, each) for each in failed_trials(tables["failures"], trials, self._sweep)]
+        )
         self._parent(parent, tables)
         if final:
             self._artifacts(parent.run_id, folder)
@@ -111,10 +123,15 @@ class Log:
 
     def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> Known:
         if identity not in self._runs:
-            own = {"raysweep.id": identity, "mlflow.runName": name, "mlflow.user": "raysweep"}
+            own = {"raysweep.id": identity, NAME: name, NAMED: name, "mlflow.user": "raysweep"}
             run = self._client.create_run(self.experiment, start_time=began, tags=own | tags)
-            self._runs[identity] = Known(run.info.run_id, new=True)
+            self._runs[identity] = Known(run.info.run_id, new=True, name=name)
         return self._runs[identity]
+
+    def _rename(self, run: Known, name: str) -> None:
+        """Name a run anew, because what distinguishes it from others has changed with the sweep."""
+        self._client.log_batch(run.run_id, tags=[RunTag(NAME, name), RunTag(NAMED, name)])
+        run.name = name
 
     def _remove_doubles(self) -> None:
         """Delete duplicate runs, which arise when MLflow's client repeats a request to create one."""
@@ -132,8 +149,10 @@ class Log:
         for trial_id, levels in rows.groupby("trial_id"):
             known = self._runs.get(f"trial {trial_id}")
             new = levels[levels.content != levels.level.map(known.levels)] if known else levels
+            name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
+            if known and known.name not in (None, name):
+                jobs.append(_job(self._rename, known, name))
             if not new.empty:
-                name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
                 jobs.append(_job(self._trial, str(trial_id), name, levels, new, by_trial[trial_id]))
         return jobs
 
@@ -153,8 +172,22 @@ class Log:
                 values += [(f"end/{name}", level[name], end, level["level"]) for name in AT_END]
         ended = int(metrics.time.max() * 1000)
         logged = dict(zip(levels.level.tolist(), levels.content, strict=True))
-        self._log(run, values, parameters(levels), ended, {LEVELS: json.dumps(logged)}, levels.dataset)
-        run.levels = logged
+        last = {LEVELS: json.dumps(logged)} | ({FAILURE: "", NOTE: ""} if run.failure else {})
+        self._log(run, values, parameters(levels), ended, last, levels.dataset)
+        run.levels, run.failure = logged, ""
+
+    def _failed(self, trial: FailedTrial) -> None:
+        """Log that a trial has failed; a run of its levels keeps what it has."""
+        tags = {"mlflow.parentRunId": self.parent, "raysweep.group": trial.group}
+        run = self._run(f"trial {trial.trial_id}", trial.name, trial.ended, tags)
+        if run.failure == trial.content:
+            return
+        params = [Param(key, value) for key, value in trial.parameters.items() if key not in run.params]
+        self._client.set_terminated(run.run_id, "FAILED", trial.ended)
+        last = [RunTag(NOTE, f"```\n{trial.error}\n```"), RunTag(FAILURE, trial.content)]
+        self._client.log_batch(run.run_id, params=params, tags=last)
+        run.params |= trial.parameters.keys()
+        run.failure, run.new = trial.content, False
 
     def _system(self, trial_id: str, level: int, began: float) -> list[Value]:
         """Return the system metrics of a level, if the sweep has them, by the second of the trial."""
@@ -175,6 +208,8 @@ class Log:
         jobs: list[Callable[[], None]] = []
         for each in of_settings(named, measured, trials, ended):
             known = self._runs.get(each.identity)
+            if known and known.name not in (None, each.name):
+                jobs.append(_job(self._rename, known, each.name))
             if not known or known.content != each.content:
                 jobs.append(_job(self._setting, each))
         return jobs
@@ -216,33 +251,10 @@ class Log:
 
     def _inputs(self, run: Known, names: pd.Series) -> None:
         """Log the data sets of a run, once."""
-        datasets = [each for name in names.dropna().unique() for each in self._dataset(name)]
+        datasets = [each for name in names.dropna().unique() for each in self._datasets.of(name)]
         if datasets and not run.inputs:
             self._client.log_inputs(run.run_id, datasets=datasets)
             run.inputs = True
-
-    def _dataset(self, name: str) -> list[DatasetInput]:
-        """Return a data set of the sweep, with each of its options, as MLflow describes it.
-
-        Nothing is returned where its files are not here.
-        """
-        if name not in self._datasets:
-            options = [
-                canonical(each.dataset_options) for each in self._sweep.trainings if each.dataset == name
-            ]
-            configs = [DataConfig(name, options=each) for each in dict.fromkeys(options)]
-            self._datasets[name] = [each for config in configs for each in self._described(config)]
-        return self._datasets[name]
-
-    def _described(self, config: DataConfig) -> list[DatasetInput]:
-        try:
-            facts = probe_data(config, self._sweep.sections.train)
-        except UserError:
-            return []
-        shown = ("train_examples", "test_examples", "shape", "classes")
-        profile = json.dumps({key: getattr(facts, key) for key in shown})
-        described = Dataset(config.dataset, facts.digest[:36], "raysweep", config.dataset, profile=profile)
-        return [DatasetInput(described)]
 
     def _parent(self, run: Known, tables: dict[str, pd.DataFrame]) -> None:
         """Log as tags what changes when a sweep is extended, because parameters are immutable."""

@@ -89,7 +89,7 @@ def test_the_standing_says_when_a_run_was_lost(tmp_path):
 
 @pytest.mark.slow
 def test_a_process_publishes_beside_the_run_and_ends_with_it(tmp_path):
-    """One that was killed is replaced."""
+    """One that was killed is replaced, and the log says so."""
     wanted, files = recorded(tmp_path, publish_seconds=0.5)
     carry_out(wanted, files, align=False)
     failed = [Failure("f" * 16, "trial", "an error", 1, "node")]
@@ -103,7 +103,8 @@ def test_a_process_publishes_beside_the_run_and_ends_with_it(tmp_path):
         process = live._process
     assert process.poll() is not None
     assert not (tmp_path / "sweeps/s/progress.json").exists()
-    assert "publication" not in (tmp_path / log.name).read_text()
+    (line,) = [each for each in (tmp_path / log.name).read_text().splitlines() if "publication" in each]
+    assert "its process has ended (exit status -9) and is started again" in line
 
 
 def wait_for(condition):

@@ -11,8 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.plan.desired import desired
+from raysweep.plan.done import done
 from raysweep.store.files import Files
 from raysweep.sweep.load import check
+from raysweep.tables.failures import Failure
+from raysweep.tables.publishing import publish_tables
 from raysweep.tables.schemas import schema
 from raysweep.tracking import Tracker
 from raysweep.tracking.address import database_uri
@@ -23,6 +26,7 @@ from tests.work.plans import carry_out, compare_all
 pytestmark = pytest.mark.slow
 
 WIDTHS = (4, 8)
+TRAIN = {"dataset": "digits", "width": list(WIDTHS), "epochs": 1, "replicates": 2}
 MEASURES = ["calibrated_loss", "ensemble", "feature_connectivity"]
 RUNS = 1 + 2 * 2 + 2 * 2  # the sweep, its trials, and each width with and without alignment
 
@@ -30,9 +34,8 @@ RUNS = 1 + 2 * 2 + 2 * 2  # the sweep, its trials, and each width with and witho
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("finished")
-    train = {"dataset": "digits", "width": list(WIDTHS), "epochs": 1, "replicates": 2}
     compare = {"kinds": ["unaligned", "direct"], "splits": ["test"], "alphas": 3, "measures": MEASURES}
-    wanted = desired(check("test", {"name": "s", "train": train, "compare": compare}))
+    wanted = desired(check("test", {"name": "s", "train": TRAIN, "compare": compare}))
     carry_out(wanted, Files(str(root)))
     compare_all(wanted, Files(str(root)))
     copy_database(root / "mlflow.db")
@@ -186,3 +189,37 @@ def test_what_was_trained_and_measured_again_is_logged_again(bring, finished, tm
         history = client.get_metric_history(run.info.run_id, "test_loss")
         steps = {one.step for one in history}
         assert len(history) == len(steps) * (2 if each == trial else 1)
+
+
+def test_an_extended_sweep_names_its_runs_anew_and_shows_what_failed(bring, finished, tmp_path):
+    """Runs that somebody has named keep their names, and a trial that succeeds later is a failure no more."""
+    root, files = tmp_path / "root", Files(str(tmp_path / "root"))
+    bring(root)
+    client, experiment, found = shown(root)
+    kept, *others = (f"trial {trial}" for trial in finished[0].trials)
+    client.set_tag(found[kept].info.run_id, "mlflow.runName", "mine")
+    (usual,) = {trial.training.learning_rate for trial in finished[0].trials.values()}
+    wanted = desired(
+        check("test", {"name": "s", "train": {**TRAIN, "learning_rate": [usual, 0.0123]}, "tracking": {}})
+    )
+    failing = next(key for key, trial in wanted.trials.items() if trial.training.learning_rate == 0.0123)
+
+    def runs(failures):
+        publish_tables(files, wanted, done(wanted, files), failures)
+        Tracker(files, wanted.sweep).finish(root / "sweeps" / "s")
+        there = client.search_runs([experiment.experiment_id])
+        return {run.data.tags["raysweep.id"]: run for run in there}
+
+    now = runs([Failure(failing, "trial", "Traceback\nOops: it diverged", 1, "here")])
+    assert now[kept].info.run_name == "mine"
+    failed = now[f"trial {failing}"]
+    assert (failed.info.status, failed.data.params["learning_rate"]) == ("FAILED", "0.0123")
+    assert "Oops: it diverged" in failed.data.tags["mlflow.note.content"]
+    assert "learning rate" not in now[others[0]].info.run_name
+    carry_out(wanted, files)
+    now = runs([])
+    assert now[f"trial {failing}"].info.status == "FINISHED"
+    assert "Oops" not in now[f"trial {failing}"].data.tags["mlflow.note.content"]
+    assert now[kept].info.run_name == "mine"
+    for each in others:
+        assert f"learning rate {usual:g}" in now[each].info.run_name

@@ -1,0 +1,51 @@
+"""What is logged of trials that have failed: of most of them, the tables have no row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+from raysweep.digest import digest
+from raysweep.plan.desired import desired
+from raysweep.sweep.load import Sweep
+from raysweep.tables.rows import planned_trial
+from raysweep.tables.schemas import schema
+from raysweep.tracking.values import configured, label, parameters, trial_words
+
+NOTE = 4000  # characters of an error that are logged: MLflow refuses tags of more than 5000
+
+
+@dataclass(frozen=True)
+class FailedTrial:
+    """A trial that has failed; `ended` is in milliseconds, and `content` a digest of the failure."""
+
+    trial_id: str
+    group: str
+    name: str
+    parameters: dict[str, str]
+    error: str
+    ended: int
+    content: str
+
+
+def failed_trials(failures: pd.DataFrame, trials: pd.DataFrame, sweep: Sweep) -> Iterator[FailedTrial]:
+    """Yield the trials that were started and failed; `failures` and `trials` are these tables."""
+    failed = failures[(failures.what == "trial") & (failures.attempts > 0)].set_index("id")
+    if failed.empty:
+        return
+    wanted = desired(sweep)
+    planned = [planned_trial(wanted, trial_id) for trial_id in failed.index if trial_id in wanted.trials]
+    rows = pa.Table.from_pylist([{**row, "level": 0} for row in planned], schema("trials")).to_pandas()
+    rows["configured"] = configured(rows, pd.concat([trials, rows]) if len(trials) else rows)
+    for number in range(len(rows)):
+        row, failure = rows.iloc[number], failed.loc[rows.trial_id.iloc[number]]
+        yield FailedTrial(
+            row.trial_id,
+            row.group,
+            label(row, *trial_words(row, trials)),
+            parameters(rows.iloc[[number]].drop(columns="level")),
+            failure.error[-NOTE:],
+            int(failure.time * 1000),
+            digest([failure.error, failure.time]),
+        )
