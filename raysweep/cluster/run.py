@@ -209,8 +209,8 @@ class _Run:
     def _train(self, count: int) -> None:
         from raysweep.cluster.trials import train_trials
 
-        self.failures += train_trials(
-            self._files.root, self._sections, count, self, self._listener, self._suspects
+        train_trials(
+            self._files.root, self._sections, count, self, self._listener, self._suspects, self.failures
         )
 
     @property

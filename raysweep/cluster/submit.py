@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER = "sweeps"  # the folder of the sweep file in the job's directory
 SHIPPED = ("raysweep", "analysis")
+FORGOTTEN = "Job {job} does not exist"  # what a head node says of a job that it does not know
 AWAY = 600.0  # seconds without an answer after which a job is no longer followed
 LONGEST_WAIT = 30.0  # seconds between two attempts to connect again
 PATIENCE = 60  # seconds within which a cluster must accept a job
@@ -75,7 +76,8 @@ def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None],
     """Show a job's log until the job ends, and return its exit code, or 1 when it was stopped.
 
     A connection that is lost is made again, and the log goes on where it ended. Raises `UserError` when the
-    cluster has not answered for `AWAY` seconds, with the command that follows the job later.
+    cluster does not know the job, or has not answered for `AWAY` seconds: then with the command that follows
+    the job later.
     """
     log, waits, answered = _Log(show), 1.0, time.monotonic()
     while True:
@@ -93,6 +95,11 @@ def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None],
             answered = time.monotonic()
         except (RuntimeError, OSError) as error:
             lost = error
+            if FORGOTTEN.format(job=job) in str(error):
+                raise UserError(
+                    f"--address {address}: job {job} is not known there; if the head node was started again, "
+                    "submit the sweep again, which goes on from what is stored"
+                ) from error
             if time.monotonic() - answered > AWAY:
                 raise UserError(
                     f"--address {address}: does not answer any more ({error}); the job goes on, and this "

@@ -131,8 +131,9 @@ class _Progress(Callback):
         files: Files,
         ready: _Ready,
         suspects: Suspects,
+        failures: list[Failure],
     ) -> None:
-        self.failures: list[Failure] = []
+        self._failures = failures
         self._ended: set[str] = set()
         self._early: Counter[str] = Counter()  # how often Tune has given up a trial too early
         self._source, self._run, self._needs, self._listener = source, run, needs, listener
@@ -201,7 +202,7 @@ class _Progress(Callback):
         self._ready.over(trial_id)
         if error:
             failure = Failure(trial_id, "trial", error, tried.attempts, name_of(tried.node))
-            self.failures.append(failure)
+            self._failures.append(failure)
             self._listener.failed(failure)
             if diverged:
                 how = Divergence(error, failure.attempts, failure.node, failure.time)
@@ -210,18 +211,25 @@ class _Progress(Callback):
 
 
 def train_trials(
-    root: str, sections: Sections, count: int, source: TrialSource, listener: Listener, suspects: Suspects
-) -> list[Failure]:
+    root: str,
+    sections: Sections,
+    count: int,
+    source: TrialSource,
+    listener: Listener,
+    suspects: Suspects,
+    failures: list[Failure],
+) -> None:
     """Train at most `count` trials of a source, as many at once as resources allow.
 
-    Returns the failures when no trial runs and none is ready, or when `WINDOW` bundles of trials have ended.
+    This ends when no trial runs and none is ready, or when `WINDOW` bundles of trials have ended. Failures
+    are added to `failures` as they occur, because an interruption may end this at any time.
     """
     resources = sections.resources
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported by the listener
     spare_tune_mlflow()
     needs, run = needs_of(resources.trial), uuid.uuid4().hex
     ready = _Ready(source, resources.trial, suspects)
-    progress = _Progress(source, run, needs, listener, Files(root), ready, suspects)
+    progress = _Progress(source, run, needs, listener, Files(root), ready, suspects, failures)
     with tempfile.TemporaryDirectory(prefix="raysweep-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(Trainable, lambda config: _placement(needs, config["avoided"])),
@@ -248,7 +256,6 @@ def train_trials(
                 failure_config=FailureConfig(max_failures=MOST_DEATHS),
             ),
         ).fit()
-    return progress.failures
 
 
 def _placement(needs: Needs, avoided: Collection[str]) -> tune.PlacementGroupFactory:

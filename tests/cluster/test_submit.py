@@ -12,7 +12,7 @@ import yaml
 from ray.dashboard.modules.job.pydantic_models import JobDetails, JobType
 from ray.job_submission import JobStatus
 
-from raysweep.cluster.submit import _stage, follow
+from raysweep.cluster.submit import _connect, _stage, follow
 from raysweep.errors import UserError
 from raysweep.sweep.load import check
 from tests.cluster.heads import TOKEN, ray_head
@@ -207,6 +207,11 @@ def test_the_readmes_commands_run_with_the_token_from_a_file_which_nobody_else_s
 def test_without_the_token_nothing_is_sent(cluster, small):
     command = ["submit", small, "--root", "s3://bucket/jobs", "--address", cluster]
     assert "RAY_AUTH_TOKEN_PATH" in raysweep(*command, code=2, RAY_AUTH_TOKEN="wrong" * 10)
+
+
+def test_a_job_that_a_new_head_has_forgotten_is_not_waited_for(cluster):
+    with pytest.raises(UserError, match="submit the sweep again"):
+        follow(_connect(cluster), "job_of_an_earlier_head", [].append, cluster)
 
 
 def test_a_root_that_only_this_machine_knows_is_refused(cluster, small):

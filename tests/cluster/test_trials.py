@@ -47,7 +47,9 @@ class Waiting:
 def train(root, wanted):
     """Train all trials; returns the failures."""
     hooks, count = Hooks(), len(wanted.trials)
-    return train_trials(str(root), wanted.sweep.sections, count, Waiting(wanted), hooks, Suspects(hooks))
+    failures = []
+    train_trials(str(root), wanted.sweep.sections, count, Waiting(wanted), hooks, Suspects(hooks), failures)
+    return failures
 
 
 def test_half_a_gpu_each_runs_four_trials_at_once(session, tmp_path):
