@@ -29,6 +29,7 @@ from tests.cluster import poison
 from tests.environment import variables
 from tests.inside import carried_out
 from tests.machine import connected, running_ray
+from tests.slow import listed
 from tests.store.servers import running_s3
 from tests.test_run import TINY
 
@@ -82,10 +83,12 @@ STEPS = 220  # ten epochs of 22 steps
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Mark as fast what is not slow, and begin with what takes longest, so that all workers end together."""
+    slow = listed()
     for item in items:
         if item.path.parent == TESTS and item.path.name.startswith("test_readme"):
             item.add_marker(pytest.mark.slow)
-        if RAYS & set(item.fixturenames) or item.nodeid.partition("::")[0] in WHOLE:
+        file, test = item.nodeid.partition("::")[0], item.nodeid.partition("[")[0]
+        if RAYS & set(item.fixturenames) or file in WHOLE or test in slow:
             item.add_marker(pytest.mark.slow)
         if not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.fast)

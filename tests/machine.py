@@ -47,6 +47,6 @@ def connected(address):
 def _wait_for_the_end_of_actors():
     """Ray ends those of a driver that has left, but not at once; the next test might take them for its."""
     deadline = time.monotonic() + PATIENCE
-    while any(below(os.getpid(), kind) for kind in (TRAINING, ALIGNING)):
+    while below(os.getpid(), (TRAINING, ALIGNING)):
         assert time.monotonic() < deadline, "actors of a driver that has left live on"
-        time.sleep(0.05)
+        time.sleep(0.2)

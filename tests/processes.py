@@ -1,7 +1,8 @@
 """The processes that tests kill."""
 
 import collections
-import subprocess
+import contextlib
+from pathlib import Path
 
 TRAINING, ALIGNING = (
     "ray::ResourceTrainable",
@@ -10,12 +11,15 @@ TRAINING, ALIGNING = (
 
 
 def below(pid, start=""):
-    """Return the processes that a process has started, and theirs, whose command begins like this."""
-    rows = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    """Return the processes that a process has started, and theirs, whose command begins like this.
+
+    `start` may be several beginnings. No process is started for this, because some tests look often.
+    """
     children = collections.defaultdict(list)
-    for row in rows.stdout.splitlines():
-        child, parent, arguments = row.split(maxsplit=2)
-        children[int(parent)].append((int(child), arguments))
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            children[int(parent)].append((int(folder.name), (folder / "cmdline").read_text()))
     found, left = [], [pid]
     while left:
         for child, arguments in children[left.pop()]:

@@ -21,7 +21,7 @@ def test_a_trial_that_is_given_up_too_early_goes_on(failures, times, tmp_path, m
     hooks, source = Hooks(), Waiting(plan())
     ready = _Ready(source, TrialWorker(), Suspects(hooks))
     needs = {"CPU": 1.0}
-    progress = _Progress(source, "run", needs, hooks, Files(str(tmp_path)), ready, Suspects(hooks))
+    progress = _Progress(source, "run", needs, hooks, Files(str(tmp_path)), ready, Suspects(hooks), [])
     (task,) = source.tasks(1)
     trial_id = task.trial.trial_id
     tunes = SimpleNamespace(config={"trial_ids": [trial_id]}, num_failures=failures)

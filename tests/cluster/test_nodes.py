@@ -69,8 +69,9 @@ def another_machine(cluster, command="", **environment):
     ray = str(Path(sys.executable).parent / "ray")
     ports = [f"--dashboard-agent-listen-port={free_port()}"]  # the default may be another Ray's
     start = shlex.join([ray, "start", f"--address={cluster.address}", "--block", "--num-cpus=1", *ports])
+    again = f"for attempt in 1 2 3; do {start} && break; done"  # Ray gives up a node that takes 30 s to start
     node = subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", f"{command} && exec {start}"],
+        ["unshare", "--mount", "sh", "-c", f"{command} && {again}"],
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
