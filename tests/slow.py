@@ -1,7 +1,7 @@
 """The tests in slow.txt are marked slow, because they take longer than `LIMIT`, though they start no Ray.
 
-`python -m tests.slow REPORT.xml` adds the tests that a report of `pytest --junitxml` shows to be slow. Measure more
-than once: what a module's fixture costs is counted for whichever test comes first.
+`python -m tests.slow REPORT.xml` adds what a report of `pytest --junitxml` shows. Measure more than once:
+what a module's fixture costs is counted for whichever test comes first.
 """
 
 import sys
