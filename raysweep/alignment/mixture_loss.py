@@ -13,24 +13,33 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 def batches(
-    images: torch.Tensor, labels: torch.Tensor, size: int, seed: int, skipped: int = 0
+    images: torch.Tensor, labels: torch.Tensor, size: int, seed: int, skipped: int = 0, smallest: int = 1
 ) -> Iterator[Batch]:
     """Yield batches of `size` examples without end; the examples are reordered for every pass over them.
 
-    `images` has the shape (examples, ...) and `labels` (examples,). The last batch of a pass may be smaller.
-    The first batches are `skipped`, so many of them. Raises `ValueError` for a size below 1.
+    `images` has the shape (examples, ...) and `labels` (examples,). The last batch of a pass may be smaller,
+    but has at least `smallest` examples or is left out. The first batches are `skipped`, so many of them.
+    Raises `ValueError` where no batch is as large as the smallest.
     """
-    if size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {size}")
-    for chosen in islice(_places(len(labels), size, seed), skipped, None):
+    if min(size, len(labels)) < smallest:
+        raise ValueError(
+            f"batch_size {size}, {len(labels)} examples: batches require at least {smallest}"
+        )
+    for chosen in islice(_places(len(labels), size, seed, smallest), skipped, None):
         chosen = chosen.to(labels.device)
         yield images[chosen], labels[chosen]
 
 
-def _places(count: int, size: int, seed: int) -> Iterator[torch.Tensor]:
+def _places(count: int, size: int, seed: int, smallest: int) -> Iterator[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     while True:
-        yield from torch.randperm(count, generator=generator).split(size)
+        parts = torch.randperm(count, generator=generator).split(size)
+        yield from (part for part in parts if len(part) >= smallest)
+
+
+def smallest_batch(model: nn.Module) -> int:
+    """Return how many examples a batch must have: those of an MLP's batch norms have no variance with one."""
+    return 2 if any(isinstance(module, nn.BatchNorm1d) for module in model.modules()) else 1
 
 
 def for_mixtures(model: nn.Module) -> nn.Module:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from raysweep.alignment.descent import Descent
-from raysweep.alignment.mixture_loss import Batch, batches, for_mixtures, mixture_loss
+from raysweep.alignment.mixture_loss import Batch, batches, for_mixtures, mixture_loss, smallest_batch
 from raysweep.alignment.progress import Progress
 from raysweep.alignment.relaxed import apply_relaxed, harden, mixed, relaxed
 from raysweep.alignment.weight_matching import check_spec, matched_spec
@@ -78,12 +78,13 @@ def sinkhorn_rebasin(
     }
     progress, optimiser = progress or Progress(), _AdamW(logits.values(), lr=learning_rate)
     descent = Descent(logits, optimiser, generator, progress.found)
-    data = batches(images, labels, batch_size, seed_for("batches", seed), descent.step)
     if share is None:
         distance = _distance(matched_spec(spec), target)
     else:
         model = for_mixtures(architecture(models))
         check_answers(model, images, labels)
+        smallest = smallest_batch(model)
+        data = batches(images, labels, batch_size, seed_for("batches", seed), descent.step, smallest)
         distance = _risk(model, target, data, share, generator)
     while descent.step < steps:
         matrices = relaxed(spec, logits, tau, ITERATIONS)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from raysweep.alignment.descent import Descent
-from raysweep.alignment.mixture_loss import batches, for_mixtures, mixture_loss
+from raysweep.alignment.mixture_loss import batches, for_mixtures, mixture_loss, smallest_batch
 from raysweep.alignment.progress import Progress, Tensors, named, part, stored_permutations, tensors_of
 from raysweep.alignment.relaxed import mixed
 from raysweep.alignment.weight_matching import check_spec, matched_spec, weight_matching
@@ -73,7 +73,8 @@ def straight_through(
     descent = Descent(trained, optimiser, generator, part(progress.found, "descent"))
     found = stored_permutations(progress.found, spec.sizes)
     unknown: list[Permutation | None] = [None] * len(others)
-    data = batches(images, labels, batch_size, seed_for("batches", seed), descent.step)
+    smallest = smallest_batch(model)
+    data = batches(images, labels, batch_size, seed_for("batches", seed), descent.step, smallest)
     while descent.step < steps:
         step = partial(seed_for, "straight through", seed, descent.step)
         ones = zip(copies, others, found or unknown, strict=True)

@@ -203,6 +203,18 @@ def test_batches_go_over_all_examples_before_one_returns():
     assert not torch.equal(*passes)
 
 
+@pytest.mark.parametrize("method", [sinkhorn_rebasin, straight_through])
+def test_one_example_that_is_left_over_is_no_batch_of_batch_norms(method):
+    """Nine examples make two batches of four; a batch of one would have no variance."""
+    models = [nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3)) for _ in range(2)]
+    spec, states = traced(models[0], (6,)), [model.state_dict() for model in models]
+    data = IMAGES[:9], LABELS[:9]
+    result = method(spec, states, 0, models, *data, steps=3, batch_size=4)
+    spec.check(result if isinstance(result, Permutation) else result[1])
+    with pytest.raises(ValueError, match="batches require at least 2"):
+        method(spec, states, 0, models, *data, steps=3, batch_size=1)
+
+
 def test_a_network_without_units_to_move_is_left_as_it_is():
     with pytest.warns(UserWarning, match="no hidden units"):
         spec = PermutationSpec.trace(nn.Linear(6, 3), IMAGES[:2])
