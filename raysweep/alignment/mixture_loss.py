@@ -22,9 +22,7 @@ def batches(
     Raises `ValueError` where no batch is as large as the smallest.
     """
     if min(size, len(labels)) < smallest:
-        raise ValueError(
-            f"batch_size {size}, {len(labels)} examples: batches require at least {smallest}"
-        )
+        raise ValueError(f"batch_size {size}, {len(labels)} examples: batches require at least {smallest}")
     for chosen in islice(_places(len(labels), size, seed, smallest), skipped, None):
         chosen = chosen.to(labels.device)
         yield images[chosen], labels[chosen]

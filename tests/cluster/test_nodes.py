@@ -114,7 +114,7 @@ def test_a_node_with_other_code_is_said_before_any_work(tiny, cluster, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("hidden", "problem"), [("root", "is not seen there"), ("raysweep", "raysweep cannot be imported there")]
+    ("hidden", "problem"), [("root", "is not seen there"), ("raysweep", "raysweep does not run there")]
 )
 def test_a_node_that_joins_and_can_do_no_work_is_avoided(cluster, tmp_path, hidden, problem):
     said = []
