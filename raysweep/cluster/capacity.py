@@ -1,7 +1,7 @@
 """What each node of a cluster has room for; a process must fit on a single node."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 import ray
@@ -55,15 +55,17 @@ def fitting_nodes(needs: Needs) -> frozenset[str]:
     return frozenset(node["NodeID"] for node in living_nodes() if _fit(node, needs))
 
 
-def room_for(needs: Needs, held: Iterable[tuple[str, Needs]]) -> bool:
-    """Whether some node has room for a process once the `held` ones, each given with its node, have ended.
+def room_for(needs: Needs, held: Iterable[tuple[str, Needs]], avoided: Container[str] = ()) -> bool:
+    """Whether some node that is not avoided has room for a process once the `held` ones, each given with its
+    node, have ended.
 
     Ray's public interface says how much is free only for the cluster as a whole. So the cluster must have
     that much free, and some node must be large enough beside the placement groups on it, in which Tune runs
     trials. On one node this is exact. On several, what other programs use outside of placement groups is not
     attributed to its node, so the answer may be yes where there is no room.
     """
-    capacity = {node["NodeID"]: defaultdict(float, node["Resources"]) for node in living_nodes()}
+    there = [node for node in living_nodes() if node["NodeID"] not in avoided]
+    capacity = {node["NodeID"]: defaultdict(float, node["Resources"]) for node in there}
     free = defaultdict(float, ray.available_resources())
     for node, amounts in held:
         if node in capacity:

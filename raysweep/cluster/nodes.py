@@ -3,6 +3,7 @@
 import contextlib
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from raysweep.store.files import Files
 from raysweep.version import code_digest
 
 PATIENCE = 60  # seconds within which a node must answer at the start
+QUESTIONS = 3  # that may fail before a node that has joined is avoided
 LOOK = 1.0  # seconds between two looks at which nodes are lost
 OTHER = (
     "another version of raysweep than that of this driver is installed there; install the same one, "
@@ -39,6 +41,7 @@ class NodeCheck:
         self._files = files
         self._token = ""
         self._asked: dict[Any, dict[str, Any]] = {}  # nodes by the references to their answers
+        self._asked_in_vain: Counter[str] = Counter()
         self._known = living_ids()
 
     def close(self) -> None:
@@ -72,23 +75,23 @@ class NodeCheck:
     def check_new(self, suspects: Suspects) -> None:
         """Ask the nodes that have joined, and have those avoided whose answer is that they cannot work.
 
-        This waits for nothing, and what fails for other reasons is asked again at the next call. What a bad
-        node is given meanwhile fails there, or has to be done again.
+        This waits for nothing. A question that fails is asked again at the next call, but not for ever. What
+        a bad node is given meanwhile fails there, or has to be done again.
         """
         with contextlib.suppress(OSError):
             self._ask([node for node in living_nodes() if node["NodeID"] not in self._known])
         if asked := list(self._asked):
             for node, problem, final in self._answers(ray.wait(asked, num_returns=len(asked), timeout=0)[0]):
-                if final:
+                self._asked_in_vain[node["NodeID"]] += 1
+                if final or self._asked_in_vain[node["NodeID"]] >= QUESTIONS:
                     suspects.avoid(node["NodeID"], problem)
                 else:
                     self._known.discard(node["NodeID"])
 
     def _ask(self, nodes: list[dict[str, Any]]) -> None:
-        if nodes and not self._token:
-            token = f"tmp/{uuid.uuid4().hex}"
-            self._files.put(token, b"seen?")
-            self._token = token
+        if nodes:
+            self._token = self._token or f"tmp/{uuid.uuid4().hex}"
+            self._files.put(self._token, b"seen?")  # each time: other drivers remove what is a day old
         for node in nodes:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             question = _problem.options(scheduling_strategy=there)
@@ -116,4 +119,5 @@ def _of_error(error: ray.exceptions.RayError) -> tuple[str, bool]:
     cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
     text = f"raysweep does not run there: {f'{type(cause).__name__}: {cause}'.strip().splitlines()[-1]}"
     # Ray raises RuntimeError where it cannot import a function.
-    return text, isinstance(cause, RuntimeError | ImportError | ray.exceptions.RuntimeEnvSetupError)
+    final = RuntimeError | ImportError | UserError | ray.exceptions.RuntimeEnvSetupError
+    return text, isinstance(cause, final)

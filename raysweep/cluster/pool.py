@@ -5,8 +5,9 @@ import pickle
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -35,7 +36,13 @@ ATTEMPTS = 3  # at a job whose process dies or whose storage fails; other except
 
 
 class PoolWorker(TileWorker):
-    """A `TileWorker` in a process of its own."""
+    """A `TileWorker` in a process of its own.
+
+    It begins at the first tile: whatever is wrong with its node, the failure of a tile tells.
+    """
+
+    def __init__(self, root: str, sections: Sections) -> None:
+        self._begin: Callable[[], None] | None = partial(super().__init__, root, sections)
 
     def node(self) -> str:
         """Return the id of the node on which the process runs."""
@@ -43,6 +50,9 @@ class PoolWorker(TileWorker):
 
     def run_pickled(self, tile: bytes) -> tuple[str, float]:
         """Run a tile that the driver has pickled, because Ray's own pickler takes three times as long."""
+        if self._begin:
+            self._begin()
+            self._begin = None
         return self.run(pickle.loads(tile))
 
 
@@ -79,6 +89,8 @@ class Pool:
         self._starting: dict[Any, Worker] = {}
         self._growth, self._precedence = Growth(may_grow), Precedence()
         self._limit, self._looked, self._unstarted = 1, -math.inf, 0
+        self._suspected: frozenset[str] = frozenset()  # the nodes that all work avoided at the last look
+        self._avoided: frozenset[str] = frozenset()  # those of them that this work avoids
 
     @property
     def busy(self) -> bool:
@@ -97,6 +109,8 @@ class Pool:
         """
         if time.monotonic() - self._looked >= LOOK:
             self._look()
+        if self._suspected is not self._suspects.avoided:
+            self._avoid()
         if waiting and self._blocks(waiting):
             for worker in [each for each in self._workers if not each.flights]:
                 self._end(worker)
@@ -114,6 +128,7 @@ class Pool:
             self._end(self._workers[-1])
 
     def _look(self) -> None:
+        self._avoid()
         self._end_overdue()
         self._release_idle()
         self._looked = time.monotonic()
@@ -121,11 +136,19 @@ class Pool:
         self._limit = self._sections.resources.workers or max(1, places)
         self._end_surplus()
 
+    def _avoid(self) -> None:
+        """Note which nodes to avoid; actors that wait for room with other ones in mind are ended."""
+        self._suspected, before = self._suspects.avoided, self._avoided
+        self._avoided = self._suspects.avoided_by(needs_of(self._needs))
+        if self._avoided != before:
+            for worker in [each for each in self._workers if each.starting]:
+                self._end(worker)
+
     def _blocks(self, waiting: Needs) -> bool:
         """Whether a trial waits for what the pool holds."""
         needs = needs_of(self._needs)
         held = ((each.node, needs) for each in self._workers if not each.starting)
-        return self._precedence.waits(waiting, held)
+        return self._precedence.waits(waiting, held, self._suspects.avoided)
 
     def _start(self) -> None:
         """Start actors for the tiles that are ready."""
@@ -140,8 +163,8 @@ class Pool:
 
     def _new(self) -> Worker:
         options: dict[str, Any] = {"num_cpus": self._needs.cpu, "num_gpus": self._needs.gpu}
-        if self._suspects.avoided:
-            options["label_selector"] = labels(self._suspects.avoided)
+        if self._avoided:
+            options["label_selector"] = labels(self._avoided)
         actor: Any = AlignWorker.options(**options).remote(self._root, self._sections)  # type: ignore[attr-defined]
         return Worker(actor, actor.node.remote())
 
@@ -181,7 +204,7 @@ class Pool:
         A tile whose process has died before is run alone on its actor, because it may kill this one too.
         """
         flights = worker.flights
-        if worker.starting or len(flights) >= IN_FLIGHT or worker.node in self._suspects.avoided:
+        if worker.starting or len(flights) >= IN_FLIGHT or worker.node in self._avoided:
             return False
         alone = bool(self._again and self._again[0][1]) or any(each.attempts > 1 for each in flights)
         return not (alone and flights)
@@ -232,13 +255,20 @@ class Pool:
             # The actor died, was killed for memory, or fits nowhere.
             self._drop_lost(flight.worker)
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
-            if not flight.worker.node and self._unstarted < UNSTARTED:  # perhaps a node that lacks raysweep
-                self._unstarted += 1
+            if self._is_innocent(flight):
                 self._again.append((flight.tile, flight.attempts - 1))
             else:
                 self._failed(flight, True, hung if flight.hangs else result)
             return None
         return Landed(flight.tile, *result)
+
+    def _is_innocent(self, flight: Flight) -> bool:
+        """Whether the tile did not end its process: the node was lost, or the process has never run."""
+        node = flight.worker.node
+        if node:
+            return not flight.hangs and node not in living_ids()
+        self._unstarted += 1  # perhaps on a node that lacks raysweep
+        return self._unstarted <= UNSTARTED
 
     def _goes_elsewhere(self, tile: Tile, node: str, error: BaseException) -> bool:
         text = "".join(traceback.format_exception_only(error))
@@ -255,7 +285,7 @@ class Pool:
         """End actors that have had no work for `IDLE` seconds."""
         now, more = time.monotonic(), bool(self._again or self._source.tiles)
         for worker in list(self._workers):
-            if worker.node in self._suspects.avoided and not worker.flights:
+            if worker.node in self._avoided and not worker.flights:
                 self._end(worker)
                 continue
             if more or worker.flights:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from raysweep.cluster.capacity import Needs, placements_pending, room_for
 
@@ -18,11 +18,14 @@ class Precedence:
     def __init__(self) -> None:
         self._waits, self._asks_again = False, -math.inf
 
-    def waits(self, needs: Needs, held: Iterable[tuple[str, Needs]]) -> bool:
-        """Whether a trial with these needs waits, and would fit once what is `held` on each node is free."""
+    def waits(self, needs: Needs, held: Iterable[tuple[str, Needs]], avoided: Container[str]) -> bool:
+        """Whether a trial with these needs waits, and would fit once what is `held` on each node is free.
+
+        Nodes that are avoided have no room for it.
+        """
         began = time.monotonic()
         if began >= self._asks_again:
-            self._waits = placements_pending() and room_for(needs, held)
+            self._waits = placements_pending() and room_for(needs, held, avoided)
             ended = time.monotonic()
             self._asks_again = ended + (ended - began) / ASKING
         return self._waits

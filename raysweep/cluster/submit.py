@@ -79,12 +79,14 @@ def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None],
     cluster does not know the job, or has not answered for `AWAY` seconds: then with the command that follows
     the job later.
     """
+    from aiohttp import ClientError  # which Ray's client requires, and raises
+
     log, waits, answered = _Log(show), 1.0, time.monotonic()
     while True:
         lost: Exception | None = None
         try:
             asyncio.run(log.follow(client, job))
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, ClientError) as error:
             lost = error
         try:
             if client.get_job_status(job).is_terminal():

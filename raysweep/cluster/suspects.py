@@ -28,6 +28,16 @@ class Suspects:
         self.avoided |= {node}
         self._tell(node, problem)
 
+    def avoided_by(self, needs: Needs) -> frozenset[str]:
+        """Return the nodes that work with these needs avoids.
+
+        Where no other node has room for it, these are only those that can do no work: it must not wait for
+        ever.
+        """
+        if not self.avoided or fitting_nodes(needs) - self.avoided:
+            return self.avoided
+        return frozenset(self._unfit)
+
     def elsewhere(self, work: str, node: str, needs: Needs, error: str) -> bool:
         """Note that work failed on a node, and return whether it should be tried on another one."""
         tried = self._tried.setdefault(work, set())

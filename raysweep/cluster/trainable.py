@@ -11,6 +11,7 @@ from ray import tune
 
 from raysweep.cluster.capacity import living_ids
 from raysweep.cluster.stopping import asked_to_stop
+from raysweep.errors import UserError
 from raysweep.plan.identity import data_config
 from raysweep.store.files import Files
 from raysweep.store.records import Starts
@@ -66,16 +67,19 @@ class Trainable(tune.Trainable):
 
     def _begin(self) -> Iterator[Event]:
         self._sections, tasks = ray.get(self._config["sections"][0]), ray.get(self._config["tasks"][0])
-        self._files = Files(self._config["root"])
         most = len(tasks)
-        with contextlib.suppress(OSError):  # of which each trial will tell
-            if most > 1 and _died_before(TrialStore(self._files), tasks, self._config["run"]):
+        with contextlib.suppress(OSError, UserError):  # of which each trial will tell
+            if most > 1 and _died_before(TrialStore(self._files()), tasks, self._config["run"]):
                 most = 1  # whichever trial has ended the process must not end the others again
-        free = partial(free_memory, tasks[0].trial.training.device)
+        free = partial(_free, tasks[0].trial.training.device)
         return run_bundle(tasks, self._start, most, free, self._steps.taken)
 
+    def _files(self) -> Files:
+        return Files(self._config["root"])
+
     def _start(self, task: TrialTask) -> Iterator[int | None]:
-        store = TrialStore(self._files)
+        files = self._files()
+        store = TrialStore(files)
         check_code(self._config["code"])
         try:
             starts = note_start(store, task, self._config["run"])
@@ -101,7 +105,7 @@ class Trainable(tune.Trainable):
             if use:
                 use.look(level)
 
-        for level in run_trial(task, data, store, ResultStore(self._files), seconds, told, stops):
+        for level in run_trial(task, data, store, ResultStore(files), seconds, told, stops):
             if use and level is not None and (samples := use.taken(level)):
                 store.write_system_use(trial_id, level, samples)
             yield level
@@ -111,6 +115,14 @@ class Trainable(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Do nothing, because checkpoints are kept in the trial store."""
+
+
+def _free(device: str) -> int:
+    """As `free_memory`, or 0 where CUDA fails, of which the trial will tell."""
+    try:
+        return free_memory(device)
+    except (AssertionError, RuntimeError):
+        return 0
 
 
 def _died_before(store: TrialStore, tasks: list[TrialTask], run: str) -> bool:

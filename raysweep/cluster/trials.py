@@ -87,7 +87,8 @@ class _Ready(Searcher):
         self._running += 1
         ids = [task.trial.trial_id for task in tasks]
         self._given |= dict(zip(ids, tasks, strict=True))
-        return {"trial_ids": ids, "tasks": [ray.put(tasks)], "avoided": sorted(self._suspects.avoided)}
+        avoided = self._suspects.avoided_by(needs_of(self._worker))
+        return {"trial_ids": ids, "tasks": [ray.put(tasks)], "avoided": sorted(avoided)}
 
     def again(self, trial_id: str) -> None:
         """Give a trial that is being trained once more."""

@@ -77,7 +77,8 @@ class AcrossSettings:
         if Kind.DIRECT not in self._compare.kinds:
             return
         ends = {trial.replicate: self._trials.end(trial) for trial in source.dense}
-        for runs in combinations(sorted(target.dense, key=lambda trial: trial.replicate), 2):
+        both = [trial for trial in target.dense if trial.replicate in ends]  # imports may be fewer there
+        for runs in combinations(sorted(both, key=lambda trial: trial.replicate), 2):
             pair = (self._trials.end(runs[0]), self._trials.end(runs[1]))
             for method in self._align.methods:
                 there = (ends[runs[0].replicate], ends[runs[1].replicate])

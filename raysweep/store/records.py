@@ -54,10 +54,11 @@ class LevelRecord:
 
     def contradicts(self, other: "LevelRecord") -> bool:
         """Whether an object that both have differs in its bits: then they are of two trainings."""
-        mine, others = self._objects(), other._objects()
+        mine, others = self.objects(), other.objects()
         return any(mine[name] != others[name] for name in mine.keys() & others.keys())
 
-    def _objects(self) -> dict[tuple[str, int], str]:
+    def objects(self) -> dict[tuple[str, int], str]:
+        """Return the checksums of the level's objects by their kind and step."""
         found = {("weights", step): checksum for step, checksum in self.checkpoints.items()}
         found |= {("optimiser", step): checksum for step, checksum in self.optimisers.items()}
         return found | ({("mask", 0): self.mask} if self.mask else {})

@@ -193,8 +193,7 @@ class TrialStore:
         with contextlib.suppress(CorruptObject):
             content = self._files.find(name) or b""
         if hashlib.sha256(content).hexdigest() != checksum:
-            with contextlib.suppress(OSError):  # a read-only root must remain readable
-                self._files.delete(f"{name.rpartition('/')[0]}/done")
+            self._uncommit(f"{name.rpartition('/')[0]}/done", checksum)
             raise CorruptObject(
                 f"{self._files.where(name)}: missing, or its checksum differs from the one in the level's "
                 "record; the next raysweep run trains the level again"
@@ -202,6 +201,13 @@ class TrialStore:
         if self._cache:
             self._cache.put(checksum, content)
         return content
+
+    def _uncommit(self, done: str, checksum: str) -> None:
+        """Remove a level's record, unless another driver has meanwhile committed the level anew."""
+        with contextlib.suppress(OSError):  # a read-only root must remain readable
+            record = _record(self._content(done))
+            if record and checksum in record.objects().values():
+                self._files.delete(done)
 
 
 def _record(content: bytes | None) -> LevelRecord | None:

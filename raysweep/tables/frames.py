@@ -1,5 +1,6 @@
 """Published tables as data frames, read without what nobody asks for."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import and_
@@ -20,6 +21,7 @@ PASSED_OVER = {
     "barriers": {"loss_weights", "error_weights", "execution", "alignment_settings", *_OF_MACHINES},
     "measures": {"ends", "values", *_OF_MACHINES},
 }
+ROUNDS = 4  # of reading a table that is published meanwhile
 TOGETHER = 8  # columns that are read at a time, because all are in memory twice
 
 
@@ -29,13 +31,39 @@ def read_frame(
     """Return a table of the sweep in a folder: these columns, or by default all but those in `PASSED_OVER`.
 
     Of the rows only those are read that have these values in their columns, as in `split="test"`; None stands
-    for null. Equal lists of texts are one array, which must not be changed.
+    for null. Equal lists of texts are one array, which must not be changed. Rows that a run publishes
+    meanwhile are read as well, or not at all.
 
     Raises `FileNotFoundError` where there is none, and `OSError` or `pyarrow.ArrowException` for files that
     cannot be read.
     """
-    path, chosen, but = folder / table, set(columns), PASSED_OVER.get(table, set())
-    there, rows = pq.ParquetDataset(path).schema, _where(only)
+    path = folder / table
+    for _ in range(ROUNDS):
+        before = _stamps(path)
+        try:
+            frame = _read(path, set(columns), _where(only))
+        except Exception:
+            if _stamps(path) == before:
+                raise
+        else:
+            if _stamps(path) == before:
+                return frame
+    raise OSError(f"{path}: is published again and again while it is read")
+
+
+def _stamps(path: Path) -> dict[str, tuple[int, int]]:
+    """Return the size and the time of every file of a table."""
+    found = {}
+    for file in path.glob("*.parquet"):
+        with contextlib.suppress(FileNotFoundError):  # it has just been removed
+            stat = file.stat()
+            found[file.name] = stat.st_size, stat.st_mtime_ns
+    return found
+
+
+def _read(path: Path, chosen: set[str], rows: pc.Expression | None) -> pd.DataFrame:
+    """Read a table some columns at a time, which requires that nothing changes meanwhile."""
+    there, but = pq.ParquetDataset(path).schema, PASSED_OVER.get(path.name, set())
     names = [name for name in there.names if (name in chosen if chosen else name not in but)]
     lists = [name for name in names if _is_texts(there.field(name).type)]
     plain = [name for name in names if name not in lists]

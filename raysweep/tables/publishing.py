@@ -8,6 +8,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -91,17 +92,22 @@ class _Publishing:
 
     def records(self) -> None:
         """Publish the tables that are made of the records of finished levels."""
-        keys = sorted(self._present.records, key=lambda key: (key[0], key[1]))
+        # What was computed from levels that have to be trained again has rows until then, and so have they.
+        levels, trials = self._present.records | self._present.stale, self._wanted.trials
+        keys = sorted(levels, key=lambda key: (key[0], key[1]))
         for bucket, chosen in _by_bucket(keys, lambda key: key[0]):
-            records = [(key, self._present.records[key]) for key in chosen]
-            inputs = digest([self._settings, [[*key, record.sha256] for key, record in records]])
+            records = [(key, levels[key]) for key in chosen]
+            # Files of imported networks may be renamed, and others may come before them.
+            named = [(trials[key[0]].replicate, trials[key[0]].import_file) for key in chosen]
+            read = [[*key, record.sha256, *name] for (key, record), name in zip(records, named, strict=True)]
+            inputs = digest([self._settings, read])
             kept = [self._publication.keep(table, bucket, inputs) for table in ("trials", "metrics")]
             if all(kept):
                 continue
-            trials = [trial_row(self._wanted, *key, record) for key, record in records]
+            rows = [trial_row(self._wanted, *key, record) for key, record in records]
             metrics = [row for key, record in records for row in metric_rows(*key, record)]
             metrics.sort(key=lambda row: (row["trial_id"], row["level"], row["step"], row["split"]))
-            self._replace("trials", bucket, trials, inputs)
+            self._replace("trials", bucket, rows, inputs)
             self._replace("metrics", bucket, metrics, inputs)
 
     def failures(self, failures: Sequence[Failure]) -> None:
@@ -124,16 +130,20 @@ class _Publishing:
             inputs = digest([self._settings, selection.inputs(bucket)])
             if not all(self._publication.keep(table, bucket, inputs) for table in tables):
                 stale[bucket] = inputs
+        unread: set[int] = set()  # buckets that lack rows, and so are made again next time
         with Spill(RESULTS[kind], ID[kind], len(selection) > MANY) as spill:
             for rows in selection.read(stale):
                 if isinstance(rows, Damage):
-                    self.damaged += [_damage(each, kind[:-1], rows.error) for each in rows.ids]
+                    lost = dict.fromkeys(rows.ids)  # each has a row for every split
+                    self.damaged += [_damage(each, kind[:-1], rows.error) for each in lost]
+                    unread |= {bucket_of(each) for each in lost}
                 else:
                     spill.add(rows)
             for bucket, inputs in stale.items():
                 for table, make in tables.items():
                     rows = _sorted(spill.read(bucket), RESULTS[kind])
-                    self._publication.replace(table, bucket, map(make, rows), inputs)
+                    known = None if bucket in unread else inputs
+                    self._publication.replace(table, bucket, map(make, rows), known)
 
     def alignments(self, found: pa.Table) -> pa.Table:
         plain = ["alignment_id", "objective", "objective_identity", "iterations", "seconds"]
@@ -183,13 +193,17 @@ class _Publishing:
         stamps = self._results.stamps("alignments") if jobs else {}
         for bucket, chosen in _by_bucket(jobs, lambda job: job.agreement_id):
             required = {job.agreement_id: names for job in chosen if (names := agreements.objects(job))}
+            if gone := set(chain.from_iterable(required.values())) - stamps.keys():
+                raise FileNotFoundError(f"{min(gone)}: was merged with others")
             inputs = digest(
                 [self._settings, [[key, [[n, *stamps[n]] for n in names]] for key, names in required.items()]]
             )
             if not self._publication.keep("agreements", bucket, inputs):
                 ready = [job for job in chosen if job.agreement_id in required]
+                before = len(self.damaged)
                 rows = list(self._agreement_rows(agreements, ready))
-                self._replace("agreements", bucket, rows, inputs)
+                known = inputs if len(self.damaged) == before else None
+                self._replace("agreements", bucket, rows, known)
 
     def provenance(self) -> None:
         """Publish what computed the results under the root; what is damaged is left out."""

@@ -1,14 +1,13 @@
 """What is logged of trials that have failed: of most of them, the tables have no row."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
 
 from raysweep.digest import digest
-from raysweep.plan.desired import desired
-from raysweep.sweep.load import Sweep
+from raysweep.plan.desired import Desired
 from raysweep.tables.rows import planned_trial
 from raysweep.tables.schemas import schema
 from raysweep.tracking.values import configured, label, parameters, trial_words
@@ -29,14 +28,20 @@ class FailedTrial:
     content: str
 
 
-def failed_trials(failures: pd.DataFrame, trials: pd.DataFrame, sweep: Sweep) -> Iterator[FailedTrial]:
-    """Yield the trials that were started and failed; `failures` and `trials` are these tables."""
+def failed_trials(
+    failures: pd.DataFrame, trials: pd.DataFrame, plan: Callable[[], Desired]
+) -> Iterator[FailedTrial]:
+    """Yield the trials that were started and failed; `failures` and `trials` are these tables.
+
+    What is planned is asked for only where a trial has failed.
+    """
     failed = failures[(failures.what == "trial") & (failures.attempts > 0)].set_index("id")
     if failed.empty:
         return
-    wanted = desired(sweep)
+    wanted = plan()
     planned = [planned_trial(wanted, trial_id) for trial_id in failed.index if trial_id in wanted.trials]
-    rows = pa.Table.from_pylist([{**row, "level": 0} for row in planned], schema("trials")).to_pandas()
+    leveled = [{**row, "level": int(wanted.trials[row["trial_id"]].prune is not None)} for row in planned]
+    rows = pa.Table.from_pylist(leveled, schema("trials")).to_pandas()
     rows["configured"] = configured(rows, pd.concat([trials, rows]) if len(trials) else rows)
     for number in range(len(rows)):
         row, failure = rows.iloc[number], failed.loc[rows.trial_id.iloc[number]]
@@ -44,7 +49,7 @@ def failed_trials(failures: pd.DataFrame, trials: pd.DataFrame, sweep: Sweep) ->
             row.trial_id,
             row.group,
             label(row, *trial_words(row, trials)),
-            parameters(rows.iloc[[number]].drop(columns="level")),
+            parameters(rows.iloc[[number]]),
             failure.error[-NOTE:],
             int(failure.time * 1000),
             digest([failure.error, failure.time]),

@@ -8,6 +8,7 @@ from mlflow.tracking import MlflowClient
 
 # Tags, set last, that record what has been logged.
 LEVELS, CONTENT, FAILURE = "raysweep.levels", "raysweep.content", "raysweep.failure"
+TABLES = "raysweep.tables"  # a tag of the sweep's run: where its tables are
 NAME, NAMED = "mlflow.runName", "raysweep.name"  # tags: what a run is called, and what it was called by us
 
 
@@ -16,7 +17,8 @@ class Known:
     """A run: what has been logged under it, and whether it is `new`, so that nothing can have been.
 
     `levels` has a digest of what was logged of each level of a trial, `failure` that of its failure, and
-    `content` that of a setting. `name` is None where somebody has changed it.
+    `content` that of a setting; `inputs` are the digests of its data sets. `name` is None where somebody has
+    changed it.
     """
 
     run_id: str
@@ -26,7 +28,7 @@ class Known:
     levels: dict[int, str] = field(default_factory=dict)
     content: str = ""
     failure: str = ""
-    inputs: bool = False
+    inputs: set[str] = field(default_factory=set)
 
 
 def search(client: MlflowClient, experiment: str) -> list[Run]:
@@ -52,7 +54,7 @@ def read_run(run: Run) -> Known:
         levels=_levels(json.loads(tags.get(LEVELS, "{}"))),
         content=tags.get(CONTENT, ""),
         failure=tags.get(FAILURE, ""),
-        inputs=bool(run.inputs and run.inputs.dataset_inputs),
+        inputs={each.dataset.digest for each in (run.inputs.dataset_inputs if run.inputs else ())},
     )
 
 
@@ -62,13 +64,18 @@ def _levels(said: dict[str, str] | list[int]) -> dict[int, str]:
     return {int(level): content for level, content in named.items()}
 
 
+def is_used(run: Run) -> bool:
+    """Whether anything has been logged to a run."""
+    return not {LEVELS, CONTENT, FAILURE, TABLES}.isdisjoint(run.data.tags)
+
+
 def by_identity(runs: list[Run]) -> dict[str, Run]:
     """Return runs by identity; of two with the same identity, the one with metrics or with children."""
     parents = {run.data.tags.get("mlflow.parentRunId") for run in runs}
     found: dict[str, Run] = {}
     for run in runs:
         identity = run.data.tags.get("raysweep.id")
-        used = run.info.run_id in parents or not {LEVELS, CONTENT}.isdisjoint(run.data.tags)
+        used = run.info.run_id in parents or is_used(run)
         if identity and (used or identity not in found):
             found[identity] = run
     return found

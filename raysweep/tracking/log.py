@@ -16,6 +16,7 @@ import pandas as pd
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
+from raysweep.plan.desired import Desired, desired
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
@@ -29,8 +30,10 @@ from raysweep.tracking.known_runs import (
     LEVELS,
     NAME,
     NAMED,
+    TABLES,
     Known,
     by_identity,
+    is_used,
     read_run,
     search,
 )
@@ -52,8 +55,8 @@ from raysweep.tracking.values import (
 
 BATCH = 900  # metrics per request, which with parameters and tags must be at most 1000
 WRITERS = 8  # requests to a server at a time; an SQLite database takes one
-# Those that are read, with the columns that are.
-TABLES = {
+# Tables that are read, with the columns that are.
+READ = {
     "trials": (),
     "metrics": (),
     "barriers": OF_BARRIERS,
@@ -80,12 +83,13 @@ class Log:
         self.answers, self.parent = 0, ""
         there = search(self._client, self.experiment)
         self._runs = {identity: read_run(run) for identity, run in by_identity(there).items()}
+        self._wanted: Desired | None = None
         self._doubled = len(there) > len(self._runs)
         self._datasets = Datasets(sweep)
 
     def everything(self, folder: Path, final: bool = True) -> None:
         """Log what is new in the tables of a folder; `final` adds the artifacts and the lines by width."""
-        tables = {name: read_frame(folder, name, columns) for name, columns in TABLES.items()}
+        tables = {name: read_frame(folder, name, columns) for name, columns in READ.items()}
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
         ended = int(metrics.time.max() * 1000) if len(metrics) else 0
@@ -97,9 +101,10 @@ class Log:
         self._inputs(parent, pd.concat([trials.dataset, found.dataset]))
         named = found.assign(method=found.method.fillna("unaligned"), configured=configured(found, trials))
         settings = self._settings(named, tables["measures"], trials, ended)
-        self._each([*self._trials(trials, metrics), *settings])
+        failed = set(tables["failures"].query("what == 'trial'").id)
+        self._each([*self._trials(trials, metrics, failed), *settings])
         self._each(
-            [_job(self._failed, each) for each in failed_trials(tables["failures"], trials, self._sweep)]
+            [_job(self._failed, each) for each in failed_trials(tables["failures"], trials, self._plan)]
         )
         self._parent(parent, tables)
         if final:
@@ -134,15 +139,27 @@ class Log:
         run.name = name
 
     def _remove_doubles(self) -> None:
-        """Delete duplicate runs, which arise when MLflow's client repeats a request to create one."""
+        """Delete duplicate runs, which arise when MLflow's client repeats a request to create one.
+
+        They also arise when two drivers log one sweep: then each deletes of its own and the other's the later
+        one by id, so that one remains.
+        """
         self._doubled = False
         for run in search(self._client, self.experiment):
             ours = self._runs.get(run.data.tags.get("raysweep.id", ""))
-            if ours and ours.run_id != run.info.run_id:
+            if not ours or ours.run_id == run.info.run_id:
+                continue
+            if not is_used(run) or ours.run_id < run.info.run_id:
                 self._client.delete_run(run.info.run_id)
 
-    def _trials(self, trials: pd.DataFrame, metrics: pd.DataFrame) -> list[Callable[[], None]]:
-        """Return a job for each trial with levels that have not been logged as they are."""
+    def _plan(self) -> Desired:
+        self._wanted = self._wanted or desired(self._sweep)
+        return self._wanted
+
+    def _trials(
+        self, trials: pd.DataFrame, metrics: pd.DataFrame, failed: set[str]
+    ) -> list[Callable[[], None]]:
+        """Return a job for each trial with levels that were not logged as they are, or that fails no more."""
         by_trial = dict(list(metrics.groupby("trial_id")))
         jobs: list[Callable[[], None]] = []
         rows = trials.assign(configured=configured(trials, trials), content=contents(trials, metrics))
@@ -152,7 +169,7 @@ class Log:
             name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
             if known and known.name not in (None, name):
                 jobs.append(_job(self._rename, known, name))
-            if not new.empty:
+            if not new.empty or (known and known.failure and trial_id not in failed):
                 jobs.append(_job(self._trial, str(trial_id), name, levels, new, by_trial[trial_id]))
         return jobs
 
@@ -252,14 +269,14 @@ class Log:
     def _inputs(self, run: Known, names: pd.Series) -> None:
         """Log the data sets of a run, once."""
         datasets = [each for name in names.dropna().unique() for each in self._datasets.of(name)]
-        if datasets and not run.inputs:
-            self._client.log_inputs(run.run_id, datasets=datasets)
-            run.inputs = True
+        if new := [each for each in datasets if each.dataset.digest not in run.inputs]:
+            self._client.log_inputs(run.run_id, datasets=new)
+            run.inputs |= {each.dataset.digest for each in new}
 
     def _parent(self, run: Known, tables: dict[str, pd.DataFrame]) -> None:
         """Log as tags what changes when a sweep is extended, because parameters are immutable."""
         tags = {f"raysweep.{table}": str(len(rows)) for table, rows in tables.items()}
-        tags["raysweep.tables"] = self._files.where(f"sweeps/{self._sweep.name}")
+        tags[TABLES] = self._files.where(f"sweeps/{self._sweep.name}")
         self._client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in tags.items()])
         run.new = False
         note = description(self.experiment, run.run_id)

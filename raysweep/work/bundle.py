@@ -70,7 +70,7 @@ def run_bundle(
     trial that fails leaves the others alone. One for which memory or storage fails nevertheless is set aside
     and trained alone at the end. `taken` returns the steps to tell of, or 0. When the run is interrupted,
     those that wait are not started. Raises the `OSError` of a trial that trains alone, so that another
-    process goes on.
+    process goes on, unless it is due to the node.
     """
     waiting, aside, room = deque(tasks), deque[TrialTask](), _Room(free)
     running: dict[str, tuple[TrialTask, Iterator[int | None]]] = {}
@@ -89,10 +89,10 @@ def run_bundle(
             except (OSError, torch.OutOfMemoryError) as error:
                 if len(running) > 1:
                     aside.append(task)
-                elif isinstance(error, OSError):
+                elif isinstance(error, OSError) and not due_to_node(error):
                     raise
                 else:
-                    yield Event(trial_id, failure=traceback.format_exc())
+                    yield Event(trial_id, failure=traceback.format_exc(), node=due_to_node(error))
                 del running[trial_id]
             except Interrupted:
                 waiting.clear()

@@ -1,5 +1,6 @@
 """Alignments that take long: where a worker notes how far they are, and from where it goes on."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -42,7 +43,8 @@ class Resuming:
     def drop(self, alignment_ids: Iterable[str]) -> None:
         """Remove the resume points of alignments that are stored."""
         for alignment_id in self._kept & set(alignment_ids):
-            self._points.drop(alignment_id)
+            with contextlib.suppress(OSError):  # the next run removes it
+                self._points.drop(alignment_id)
             self._kept.remove(alignment_id)
 
 

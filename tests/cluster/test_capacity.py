@@ -128,6 +128,11 @@ def test_a_node_is_avoided_as_long_as_another_one_is_not(cluster):
     (large,) = fitting_nodes({"CPU": 4})
     assert not suspects.elsewhere("c", large, {"CPU": 4}, "missing")
     assert suspects.avoided == frozenset()
+    assert suspects.elsewhere("d", large, needs, "missing")
+    assert suspects.avoided_by(needs) == {large}
+    assert suspects.avoided_by({"CPU": 4}) == frozenset()  # no other node could do such work
+    assert not room_for({"CPU": 4}, [], {large})
+    assert not suspects.elsewhere("d", ({first, second} - {large}).pop(), needs, "missing")
     suspects.avoid(first, "can do no work")
     assert not suspects.elsewhere("a", second, needs, "missing")
     assert suspects.avoided == {first}

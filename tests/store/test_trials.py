@@ -51,6 +51,19 @@ def test_a_step_that_was_not_asked_for_is_no_damage(tmp_path):
     assert store.record("t", 0) == record
 
 
+def test_a_level_that_was_committed_anew_meanwhile_stays(tmp_path):
+    """A reader that finds other bits than those of the record that it knows has no say in the new one."""
+    store = TrialStore(Files(str(tmp_path)))
+    old = LevelRecord(3, checkpoints={3: store.write_checkpoint("t", 0, 3, STATE)})
+    store.commit("t", 0, old)
+    other = {name: tensor + 1 for name, tensor in STATE.items()}
+    new = LevelRecord(3, checkpoints={3: store.write_checkpoint("t", 0, 3, other)})
+    store.commit("t", 0, new)
+    with pytest.raises(CorruptObject):
+        store._verified("trials/t/level_000/step_00000003.safetensors", old.checkpoints[3])
+    assert store.record("t", 0) == new
+
+
 def test_tensors_that_share_memory_are_read_back_under_all_their_names(tmp_path):
     """As tied parameters and views do; safetensors alone refuses them."""
     store, whole = TrialStore(Files(str(tmp_path))), torch.arange(12.0)

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from raysweep.tables import frames
 from raysweep.tables.frames import PASSED_OVER, read_frame
 from raysweep.tables.schemas import TABLES, dimensions
 from raysweep.vocabulary import Interpolation, Split
@@ -42,6 +43,26 @@ def test_lists_that_rows_share_are_in_memory_once(tmp_path):
         assert found[name].map(id).nunique() == found[name].map(tuple).nunique() < len(found)
     assert found.path.isna().all()
     assert list(found) == ["networks", "alignments", "path"]
+
+
+def test_rows_that_are_published_while_they_are_read_are_not_mixed(tmp_path, monkeypatch):
+    """Columns are read a few at a time: between two of these a run replaces a file."""
+    path = tmp_path / "barriers" / "00.parquet"
+    path.parent.mkdir()
+    rows = planned({})["barriers"]
+    for count in (1, 2):
+        columns = frames._plain
+
+        def replaced(*arguments, count=count, columns=columns):
+            monkeypatch.setattr(frames, "_plain", columns)
+            found = columns(*arguments)
+            rows[:count].to_parquet(path)
+            return found
+
+        rows.to_parquet(path)
+        monkeypatch.setattr(frames, "_plain", replaced)
+        found = read_frame(tmp_path, "barriers")
+        pd.testing.assert_frame_equal(found, pd.read_parquet(path)[list(found)])
 
 
 def test_a_missing_table_is_said(tmp_path):

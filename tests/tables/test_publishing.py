@@ -143,6 +143,21 @@ def test_damage_that_nothing_showed_is_a_failure_and_done_again(wanted, files):
     assert len(rows(files, "barriers")) == 2 * (len(wanted.barriers) - 1)
 
 
+def test_rows_that_could_not_be_read_come_back_with_their_object(wanted, tmp_path):
+    """As it was, with its size and its time."""
+    files, jobs = CountingFiles(str(tmp_path)), list(wanted.barriers.values())[:70]
+    for number, job in enumerate(jobs):  # so many objects that there is an index
+        commit_barriers(files, [job], f"{number:020x}")
+    path = files.directory / ResultStore(files).index("barriers").objects.column("object")[-1].as_py()
+    before, content = path.stat(), path.read_bytes()
+    for lies, missing in ((content[:-1] + bytes([content[-1] ^ 1]), 1), (content, 0)):
+        path.write_bytes(lies)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        failures, _ = publish(files, wanted)
+        assert len(failures) == missing
+        assert len(rows(files, "barriers")) == 2 * (len(jobs) - missing)
+
+
 def alignment(job, permutations, layers):
     return {
         "alignment_id": job.alignment_id,
@@ -245,6 +260,27 @@ def test_trials_and_metrics_are_in_the_order_of_their_keys(files):
     assert {(row["train_loss"], row["test_loss"]) for row in trials.values()} == {(15.0, 14.0)}
     found = rows(files, "metrics", ("trial_id", "level", "step", "split"))
     assert found.keys() == {(*key, step, split) for key in records for step in steps for split in splits}
+
+
+def test_levels_that_have_to_be_trained_again_keep_their_rows_until_then(wanted, files):
+    """Barriers were computed from them, and are published: no name could be made for these otherwise."""
+    metrics = tuple(Metric(10, 0.0, split, 1.0, 0.5, 0.0) for split in ("train", "test"))
+    record = LevelRecord(10, metrics=metrics, sparsity=0.0)
+    key = (next(iter(wanted.trials)), 0)
+    publish_tables(files, wanted, replace(done(wanted, files), stale={key: record}), [])
+    assert rows(files, "trials", ("trial_id", "level")).keys() == {key}
+
+
+def test_imported_networks_are_numbered_anew_when_others_come_before_them(wanted, files):
+    metrics = tuple(Metric(10, 0.0, split, 1.0, 0.5, 0.0) for split in ("train", "test"))
+    key = (next(iter(wanted.trials)), 0)
+    records = {key: LevelRecord(10, metrics=metrics, sparsity=0.0)}
+    for number in (1, 2):
+        trial = replace(wanted.trials[key[0]], replicate=number, import_file=f"{number}.pt")
+        planned = replace(wanted, trials={**wanted.trials, key[0]: trial})
+        publish_tables(files, planned, replace(done(wanted, files), records=records), [])
+        (row,) = rows(files, "trials", ("trial_id", "level")).values()
+        assert (row["replicate"], row["import_file"]) == (number, f"{number}.pt")
 
 
 @pytest.fixture

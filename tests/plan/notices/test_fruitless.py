@@ -48,6 +48,11 @@ def test_the_defaults_fit_each_other():
         (4, {"compare": {"mean_networks": [2, 6]}}, "compare.mean_networks = [6]: yields nothing"),
         (
             4,
+            {"compare": {"kinds": ["direct"], "mean_networks": [3]}},
+            "compare.mean_networks = [3]: has no effect without unaligned or via or joint",
+        ),
+        (
+            4,
             {"compare": {"path_networks": [3]}},
             "compare.path_networks = [3]: has no effect without composed",
         ),
