@@ -7,8 +7,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of some hundred proce
 os.environ.setdefault("RAYSWEEP_CACHE", str(Path(tempfile.gettempdir()) / f"raysweep-tests-{os.getuid()}"))
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of BLAS: its threads spin while they wait for each other
-# Ray gives its workers niceness 15. Beside tests that keep all cores busy they would hardly run at all.
-os.environ.setdefault("RAY_worker_niceness", "0")
+# Ray gives its workers niceness 15. Beside tests that keep all cores busy they would hardly run; with 0 they
+# would keep Ray's own processes from answering in time.
+os.environ.setdefault("RAY_worker_niceness", "5")
 # Nor does Ray start a process for each CPU beforehand, for which every driver would wait.
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 os.environ.setdefault("RAY_enable_worker_prestart", "0")

@@ -79,8 +79,10 @@ def _out_of_reach() -> Iterator[None]:
 
 def _check_address(address: str) -> None:
     """Raise `OSError` when nothing listens at the address, to which Ray would try to connect for minutes."""
+    if address == "auto":  # then Ray asks the environment first
+        address = os.environ.get("RAY_ADDRESS", "")
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if port.isdigit():
+    if port.isdigit() and "://" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
 
 

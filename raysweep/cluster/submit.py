@@ -82,10 +82,14 @@ def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None],
     from aiohttp import ClientError  # which Ray's client requires, and raises
 
     log, waits, answered = _Log(show), 1.0, time.monotonic()
+    away: Exception | None = None
     while True:
-        lost: Exception | None = None
+        lost = away
         try:
-            asyncio.run(log.follow(client, job))
+            if (
+                not away
+            ):  # a new head that is asked for the log of an unknown job writes the token to its own log
+                asyncio.run(log.follow(client, job))
         except (RuntimeError, OSError, ClientError) as error:
             lost = error
         try:
@@ -94,9 +98,9 @@ def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None],
                     log.show(client.get_job_logs(job))
                 code = client.get_job_info(job).driver_exit_code
                 return 1 if code is None else int(code)
-            answered = time.monotonic()
+            answered, away = time.monotonic(), None
         except (RuntimeError, OSError) as error:
-            lost = error
+            lost = away = error
             if FORGOTTEN.format(job=job) in str(error):
                 raise UserError(
                     f"--address {address}: job {job} is not known there; if the head node was started again, "
