@@ -86,9 +86,7 @@ def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None],
     while True:
         lost = away
         try:
-            if (
-                not away
-            ):  # a new head that is asked for the log of an unknown job writes the token to its own log
+            if not away:  # else the head may be a new one, which would log the token beside an unknown job
                 asyncio.run(log.follow(client, job))
         except (RuntimeError, OSError, ClientError) as error:
             lost = error
