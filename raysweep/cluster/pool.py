@@ -31,6 +31,7 @@ IDLE = 10.0  # seconds without work after which an actor is ended, so that an au
 GATHER = 5e-5  # seconds per actor in which a turn collects further results: fewer turns cost less
 SPELL = 0.5  # seconds for which a turn sends tiles at most: meanwhile, nothing is received
 LOOK = 1.0  # seconds between two looks at what takes its time: hung tiles, idle actors, new nodes
+LOST = 10  # nodes that may be lost under a tile without its being blamed
 UNSTARTED = 20  # processes that may die before they have started, without a tile being blamed
 ATTEMPTS = 3  # at a job whose process dies or whose storage fails; other exceptions would recur
 
@@ -89,6 +90,7 @@ class Pool:
         self._starting: dict[Any, Worker] = {}
         self._growth, self._precedence = Growth(may_grow), Precedence()
         self._limit, self._looked, self._unstarted = 1, -math.inf, 0
+        self._lost: Counter[str] = Counter()
         self._suspected: frozenset[str] = frozenset()  # the nodes that all work avoided at the last look
         self._avoided: frozenset[str] = frozenset()  # those of them that this work avoids
 
@@ -266,7 +268,10 @@ class Pool:
         """Whether the tile did not end its process: the node was lost, or the process has never run."""
         node = flight.worker.node
         if node:
-            return not flight.hangs and node not in living_ids()
+            if flight.hangs or node in living_ids():
+                return False
+            self._lost[flight.tile.ids[0]] += 1  # perhaps because of the tile: so this has an end
+            return self._lost[flight.tile.ids[0]] <= LOST
         self._unstarted += 1  # perhaps on a node that lacks raysweep
         return self._unstarted <= UNSTARTED
 
