@@ -77,6 +77,7 @@ def _ascended(
     return [harden(spec, each) for each in points]
 
 
+@torch.enable_grad()
 def _gradients(spec: PermutationSpec, weights: list[State], points: list[Matrices]) -> list[Matrices]:
     leaves = [{group: matrix.clone().requires_grad_() for group, matrix in each.items()} for each in points]
     value = _objective([apply_relaxed(spec, *each) for each in zip(leaves, weights, strict=True)])

@@ -121,6 +121,7 @@ class Relaxation:
         written = [self._position, *self._logits.values(), *self._mean.values(), *self._square.values()]
         return repeated("the steps of learned permutations", self._work, written, self._position.device)
 
+    @torch.enable_grad()
     def _work(self) -> None:
         """Take the step whose inputs lie at the position, which moves on."""
         mixtures, spec = self._mixtures, self._mixtures.spec

@@ -91,6 +91,7 @@ def _first(swaps: list[Swap]) -> Iterator[list[Swap]]:
         number *= 2
 
 
+@torch.enable_grad()
 def _gradients(
     mixtures: Mixtures, moved: Sequence[dict[str, torch.Tensor]], examples: Examples
 ) -> list[dict[str, torch.Tensor]]:

@@ -36,6 +36,7 @@ LOSSES: dict[str, Share | None] = {  # the share of the second network in the mi
 }
 
 
+@torch.enable_grad()
 def sinkhorn_rebasin(
     spec: PermutationSpec,
     states: Sequence[Network],

@@ -35,6 +35,7 @@ POINTS: dict[
 }
 
 
+@torch.enable_grad()
 def straight_through(
     spec: PermutationSpec,
     states: Sequence[Network],

@@ -46,6 +46,7 @@ def _normalised(
     return torch.addcmul(shift.view(shape), input, scale.view(shape))
 
 
+@torch.enable_grad()
 def state_gradients(function: Callable[[State], torch.Tensor], state: State) -> State:
     """Return the gradient of a scalar function by name; tensors without influence are left out."""
     floating = [name for name, tensor in state.items() if tensor.is_floating_point()]

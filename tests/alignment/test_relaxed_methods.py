@@ -215,6 +215,19 @@ def test_one_example_that_is_left_over_is_no_batch_of_batch_norms(method):
         method(spec, states, 0, models, *data, steps=3, batch_size=1)
 
 
+@pytest.mark.parametrize("method", [sinkhorn_rebasin, straight_through, frank_wolfe])
+def test_a_caller_that_records_no_gradients_gets_the_same(method):
+    """As in a notebook whose cells begin with `torch.no_grad()`."""
+    models = [nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)) for _ in range(2)]
+    spec, states = traced(models[0], (6,)), [model.state_dict() for model in models]
+    data = () if method is frank_wolfe else (models, IMAGES, LABELS)
+    expected = method(spec, states, 0, *data)
+    with torch.no_grad():
+        found = method(spec, states, 0, *data)
+    for one, other in zip(*((e if isinstance(e, list) else [e]) for e in (found, expected)), strict=True):
+        assert all(torch.equal(one.indices[group], other.indices[group]) for group in spec.sizes)
+
+
 def test_a_network_without_units_to_move_is_left_as_it_is():
     with pytest.warns(UserWarning, match="no hidden units"):
         spec = PermutationSpec.trace(nn.Linear(6, 3), IMAGES[:2])
