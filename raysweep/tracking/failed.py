@@ -1,6 +1,6 @@
 """What is logged of trials that have failed: of most of them, the tables have no row."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -29,13 +29,16 @@ class FailedTrial:
 
 
 def failed_trials(
-    failures: pd.DataFrame, trials: pd.DataFrame, plan: Callable[[], Desired]
+    failures: pd.DataFrame, trials: pd.DataFrame, logged: Collection[str], plan: Callable[[], Desired]
 ) -> Iterator[FailedTrial]:
     """Yield the trials that were started and failed; `failures` and `trials` are these tables.
 
-    What is planned is asked for only where a trial has failed.
+    Those whose content is `logged` are left out, and what is planned is asked for only where one is not.
     """
-    failed = failures[(failures.what == "trial") & (failures.attempts > 0)].set_index("id")
+    failed = failures[(failures.what == "trial") & (failures.attempts > 0)]
+    told = zip(failed.id, failed.error, failed.time, strict=True)
+    failed = failed.assign(content=[digest(list(each)) for each in told]).set_index("id")
+    failed = failed[~failed.content.isin(logged)]
     if failed.empty:
         return
     wanted = plan()
@@ -52,5 +55,5 @@ def failed_trials(
             parameters(rows.iloc[[number]]),
             failure.error[-NOTE:],
             int(failure.time * 1000),
-            digest([failure.error, failure.time]),
+            failure.content,
         )

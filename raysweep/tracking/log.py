@@ -103,9 +103,9 @@ class Log:
         settings = self._settings(named, tables["measures"], trials, ended)
         failed = set(tables["failures"].query("what == 'trial'").id)
         self._each([*self._trials(trials, metrics, failed), *settings])
-        self._each(
-            [_job(self._failed, each) for each in failed_trials(tables["failures"], trials, self._plan)]
-        )
+        logged = {run.failure for run in self._runs.values()}
+        told = failed_trials(tables["failures"], trials, logged, self._plan)
+        self._each([_job(self._failed, each) for each in told])
         self._parent(parent, tables)
         if final:
             self._artifacts(parent.run_id, folder)
@@ -133,8 +133,11 @@ class Log:
             self._runs[identity] = Known(run.info.run_id, new=True, name=name)
         return self._runs[identity]
 
+    def _renaming(self, run: Known | None, name: str) -> list[Callable[[], None]]:
+        """Return a job where what distinguishes a run from others has changed with the sweep."""
+        return [_job(self._rename, run, name)] if run and run.name not in (None, name) else []
+
     def _rename(self, run: Known, name: str) -> None:
-        """Name a run anew, because what distinguishes it from others has changed with the sweep."""
         self._client.log_batch(run.run_id, tags=[RunTag(NAME, name), RunTag(NAMED, name)])
         run.name = name
 
@@ -167,8 +170,7 @@ class Log:
             known = self._runs.get(f"trial {trial_id}")
             new = levels[levels.content != levels.level.map(known.levels)] if known else levels
             name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
-            if known and known.name not in (None, name):
-                jobs.append(_job(self._rename, known, name))
+            jobs += self._renaming(known, name)
             if not new.empty or (known and known.failure and trial_id not in failed):
                 jobs.append(_job(self._trial, str(trial_id), name, levels, new, by_trial[trial_id]))
         return jobs
@@ -197,9 +199,7 @@ class Log:
         """Log that a trial has failed; a run of its levels keeps what it has."""
         tags = {"mlflow.parentRunId": self.parent, "raysweep.group": trial.group}
         run = self._run(f"trial {trial.trial_id}", trial.name, trial.ended, tags)
-        if run.failure == trial.content:
-            return
-        params = [Param(key, value) for key, value in trial.parameters.items() if key not in run.params]
+        params = _missing(run, trial.parameters)
         self._client.set_terminated(run.run_id, "FAILED", trial.ended)
         last = [RunTag(NOTE, f"```\n{trial.error}\n```"), RunTag(FAILURE, trial.content)]
         self._client.log_batch(run.run_id, params=params, tags=last)
@@ -225,8 +225,7 @@ class Log:
         jobs: list[Callable[[], None]] = []
         for each in of_settings(named, measured, trials, ended):
             known = self._runs.get(each.identity)
-            if known and known.name not in (None, each.name):
-                jobs.append(_job(self._rename, known, each.name))
+            jobs += self._renaming(known, each.name)
             if not known or known.content != each.content:
                 jobs.append(_job(self._setting, each))
         return jobs
@@ -254,7 +253,7 @@ class Log:
         self._inputs(run, datasets)
         self._client.set_terminated(run.run_id, "FINISHED", ended)
         metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
-        missing = [Param(key, value) for key, value in params.items() if key not in run.params]
+        missing = _missing(run, params)
         batches = [metrics[start : start + BATCH] for start in range(0, len(metrics), BATCH)] or [[]]
         for number, batch in enumerate(batches):
             self._client.log_batch(
@@ -304,6 +303,11 @@ class Log:
         ]
         for start in range(0, len(new), BATCH):
             self._client.log_batch(run, metrics=new[start : start + BATCH])
+
+
+def _missing(run: Known, params: dict[str, str]) -> list[Param]:
+    """Return the parameters that a run lacks, because those that it has cannot be changed."""
+    return [Param(key, value) for key, value in params.items() if key not in run.params]
 
 
 def _job(act: Callable[..., None], *arguments: Any) -> Callable[[], None]:

@@ -25,6 +25,9 @@ from tests.store.results import CountingFiles, commit_barriers
 pytestmark = pytest.mark.versions
 
 TRAIN = {"dataset": "digits", "width": 8, "epochs": 1, "replicates": 6}
+RECORD = LevelRecord(
+    10, metrics=tuple(Metric(10, 0.0, split, 1.0, 0.5, 0.0) for split in ("train", "test")), sparsity=0.0
+)
 RESULTS = ("curve_loss", "curve_error", "curve_weights")
 
 
@@ -264,21 +267,17 @@ def test_trials_and_metrics_are_in_the_order_of_their_keys(files):
 
 def test_levels_that_have_to_be_trained_again_keep_their_rows_until_then(wanted, files):
     """Barriers were computed from them, and are published: no name could be made for these otherwise."""
-    metrics = tuple(Metric(10, 0.0, split, 1.0, 0.5, 0.0) for split in ("train", "test"))
-    record = LevelRecord(10, metrics=metrics, sparsity=0.0)
     key = (next(iter(wanted.trials)), 0)
-    publish_tables(files, wanted, replace(done(wanted, files), stale={key: record}), [])
+    publish_tables(files, wanted, replace(done(wanted, files), stale={key: RECORD}), [])
     assert rows(files, "trials", ("trial_id", "level")).keys() == {key}
 
 
 def test_imported_networks_are_numbered_anew_when_others_come_before_them(wanted, files):
-    metrics = tuple(Metric(10, 0.0, split, 1.0, 0.5, 0.0) for split in ("train", "test"))
     key = (next(iter(wanted.trials)), 0)
-    records = {key: LevelRecord(10, metrics=metrics, sparsity=0.0)}
     for number in (1, 2):
         trial = replace(wanted.trials[key[0]], replicate=number, import_file=f"{number}.pt")
         planned = replace(wanted, trials={**wanted.trials, key[0]: trial})
-        publish_tables(files, planned, replace(done(wanted, files), records=records), [])
+        publish_tables(files, planned, replace(done(wanted, files), records={key: RECORD}), [])
         (row,) = rows(files, "trials", ("trial_id", "level")).values()
         assert (row["replicate"], row["import_file"]) == (number, f"{number}.pt")
 
