@@ -37,11 +37,11 @@ def read_frame(
     Raises `FileNotFoundError` where there is none, and `OSError` or `pyarrow.ArrowException` for files that
     cannot be read.
     """
-    path = folder / table
+    path, chosen, rows = folder / table, set(columns), _where(only)
     for _ in range(ROUNDS):
         before = _stamps(path)
         try:
-            frame = _read(path, set(columns), _where(only))
+            frame = _read(path, chosen, rows)
         except Exception:
             if _stamps(path) == before:
                 raise

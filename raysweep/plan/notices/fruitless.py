@@ -44,15 +44,18 @@ def _kinds(wanted: Desired) -> Iterator[str]:
 def _sizes(wanted: Desired) -> Iterator[str]:
     """Numbers of networks compared at once that are more than there are, or of a kind that is not listed."""
     compare, plain = wanted.sweep.sections.compare, Compare()
-    of_kind = {"joint_networks": Kind.JOINT, "path_networks": Kind.COMPOSED, "mean_networks": None}
-    for key, kind in of_kind.items():
+    required = {
+        "joint_networks": [Kind.JOINT],
+        "path_networks": [Kind.COMPOSED],
+        "mean_networks": [Kind.UNALIGNED, Kind.VIA, Kind.JOINT],
+    }
+    for key, kinds in required.items():
         sizes = getattr(compare, key)
         if sizes == getattr(plain, key):
             continue
-        required = [kind] if kind else [Kind.UNALIGNED, Kind.VIA, Kind.JOINT]
-        if not {*required} & {*compare.kinds}:
-            kinds = " or ".join(required)
-            yield f"compare.{key} = {sizes}: has no effect without {kinds} among compare.kinds"
+        if not {*kinds} & {*compare.kinds}:
+            words = " or ".join(kinds)
+            yield f"compare.{key} = {sizes}: has no effect without {words} among compare.kinds"
         elif too_many := [size for size in sizes if size > _networks(wanted)]:
             yield f"compare.{key} = {too_many}: yields nothing, because it {_takes(min(too_many), wanted)}"
 
