@@ -60,13 +60,13 @@ def first_that_works(what: str, ways: Mapping[str, Callable[[], Result]]) -> tup
     problems: list[str] = []
     for way in others:
         try:
-            return way, ways[way](), "; ".join(problems)
+            return way, ways[way](), ", then ".join(problems)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # compilers raise many kinds, and so may a user's network
             problems.append(f"not {way} ({type(error).__name__}: {error})".splitlines()[0])
             _warn(f"{what}: {problems[-1]}")
-    return last, ways[last](), "; ".join(problems)
+    return last, ways[last](), ", then ".join(problems)
 
 
 @lru_cache(maxsize=100)

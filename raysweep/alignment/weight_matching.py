@@ -17,6 +17,7 @@ from raysweep.choices import check_names, choose
 from raysweep.digest import seed_for
 from raysweep.models.given import Network, check_alike, state_of, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
+from raysweep.symmetry.blocks import block_index, order_of
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,19 @@ def random_start(
 ) -> Permutation:
     """Draw a permutation of the units of `groups` (all unless given).
 
-    The units of all other groups are permuted as `others` says, which is the identity unless given.
+    The units of all other groups are permuted as `others` says, which is the identity unless given. So are
+    blocks that move together with blocks of such a group, in which units are drawn alone.
     """
     others = others or Permutation.identity(spec.sizes)
-    drawn = spec.random(generator).indices
-    return Permutation(
-        {g: (drawn if groups is None or g in groups else others.indices)[g] for g in spec.sizes}
-    )
+    drawn, moving = spec.random(generator).indices, set(spec.sizes if groups is None else groups)
+    indices = {g: (drawn if g in moving else others.indices)[g] for g in spec.sizes}
+    for each in spec.blocks:
+        bound = () if moving.issuperset(each.groups) else moving.intersection(each.groups)
+        for group in bound:
+            order = order_of(others.indices[group], each.count)
+            inside = drawn[group].view(each.count, -1) % (spec.sizes[group] // each.count)
+            indices[group] = block_index(order, inside)
+    return Permutation(indices)
 
 
 def objective(target: State, source: State, names: Iterable[str]) -> float:

@@ -36,7 +36,8 @@ def features(
     for parts in shares(weights):
         module = mixtures.form(parts)
         with computing_in(network.numerics.precision, images.device), unwritten(images):
-            yield _values(module, places, images)
+            found = _values(module, places, images)
+        yield found  # outside, because whoever receives it computes in its own precision
 
 
 def _values(module: nn.Module, places: Mapping[str, Place], images: torch.Tensor) -> Features:

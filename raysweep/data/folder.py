@@ -118,7 +118,7 @@ def _pixels(dataset: str, path: Path, size: tuple[int, int] | None, channels: in
     try:
         with Image.open(path) as image:
             return pixels_of(image, size, channels)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"dataset {dataset!r}: {path} cannot be read as an image: {error}") from error
 
 

@@ -18,8 +18,11 @@ def pixels_of(image: Any, size: tuple[int, int] | None = None, channels: int | N
     """Return the pixels of an image of PIL as bytes (channels, height, width).
 
     It is resized to `size` (height, width) by bilinear interpolation with antialiasing. `channels` is 1 for
-    grey and 3 for red, green and blue; without it an image that is not grey has 3.
+    grey and 3 for red, green and blue; without it an image that is not grey has 3. Raises `ValueError` for an
+    image of more than eight bits a channel, which PIL would clip.
     """
+    if image.mode.startswith("I") or image.mode == "F":
+        raise ValueError(f"it has more than eight bits a channel (mode {image.mode}); convert it to eight")
     image = image.convert(MODES[channels or (1 if image.mode in ("1", "L") else 3)])
     if size and image.size != (size[1], size[0]):
         from PIL.Image import Resampling

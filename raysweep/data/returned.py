@@ -65,7 +65,10 @@ def _of(what: str, split: str, pairs: Any) -> tuple[object, object]:
             image, label = pairs[number]
         except (TypeError, ValueError) as error:
             raise UserError(f"{what}: example {number} of its {split} set is no pair ({error})") from error
-        inputs.append(pixels_of(image) if is_image(image) else np.asarray(image))
+        try:
+            inputs.append(pixels_of(image) if is_image(image) else np.asarray(image))
+        except ValueError as error:
+            raise UserError(f"{what}: example {number} of its {split} set: {error}") from error
         labels.append(label.item() if hasattr(label, "item") else label)
     return stacked(what, split, inputs), labels
 

@@ -108,7 +108,10 @@ def _read(
         pair = isinstance(item, tuple) and len(item) == 2
         if not pair or not is_image(item[0]) or not isinstance(item[1], int):
             raise UserError(f"{what}: its items are not pairs of an image and a class")
-        images.append(pixels_of(item[0], size, channels))
+        try:
+            images.append(pixels_of(item[0], size, channels))
+        except ValueError as error:
+            raise UserError(f"{what}: example {number} of its {split} set: {error}") from error
         labels.append(item[1])
     hint = "; give train.dataset_options.size, and channels where some are grey"
     return stacked(what, split, images, hint), np.array(labels, np.int64)

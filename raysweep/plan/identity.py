@@ -236,12 +236,16 @@ def trial_config(trial: Trial) -> dict[str, object]:
 def alignment_settings(method: str, align: Align) -> dict[str, Any]:
     """Return the settings of `align` that determine an alignment by this method.
 
-    The options of a user's own method, which may have any names, are under `options`. Raises `ValueError` for
-    an unknown method.
+    The options of a user's own method, which may have any names, are under `options`, and those with which
+    it gets similarities under `similarities`, as far as they are not the defaults. Raises `ValueError` for an
+    unknown method.
     """
     shared = {"method": method, "seed": align.seed, "threads": align.threads, "device": align.device}
     options = align.options_of(method)
-    return {**({"options": options} if is_own(method) else options), **shared}
+    if not is_own(method):
+        return {**options, **shared}
+    changed = align.activation_matching.model_dump(mode="json", exclude_defaults=True)
+    return {"options": options, **({"similarities": changed} if changed else {}), **shared}
 
 
 def alignment_identity(method: str, align: Align) -> dict[str, Any]:

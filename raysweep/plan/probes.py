@@ -8,6 +8,7 @@ imports may change.
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def data_facts(config: DataConfig, data_root: str | None, download: bool) -> Dat
     if files is None:
         return _facts(config, data_root, download)
     stamps = {str(path): stamp(path) for path in files}
-    question = ["data facts", asdict(config), stamps, np.__version__]  # a split is drawn by numpy
+    # Numpy draws a split, and Pillow decodes and resizes images.
+    question = ["data facts", asdict(config), stamps, np.__version__, version("pillow")]
     known = recall(question)
     if known is not None:
         digest, train, test, shape, classes, guess_error = known

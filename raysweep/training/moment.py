@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from raysweep.choices import choose
@@ -36,7 +37,9 @@ class Moment:
         return round(self.count * choose("unit of time", self.unit, {"ep": per_epoch, "st": 1}))
 
     def __str__(self) -> str:
-        return f"{self.count:g}{self.unit}"
+        """Write all digits without an exponent, because ids tell moments apart by this text."""
+        digits = f"{Decimal(repr(self.count)):f}"
+        return f"{digits.removesuffix('.0')}{self.unit}"
 
 
 def steps_per_epoch(examples: int, batch_size: int, drop_last: bool) -> int:

@@ -196,6 +196,18 @@ def test_restarts_find_the_largest_inner_product_of_all(case):
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_restarts_of_some_groups_leave_the_others_where_they_are(case):
+    one, other = (network(case, seed).state_dict() for seed in (3, 4))
+    spec = spec_of(case)
+    at = spec.random(torch.Generator().manual_seed(0))
+    for group in spec.sizes:
+        found = weight_matching(spec, one, other, 0, start=at, groups=[group], restarts=3)
+        spec.check(found.permutation)
+        still = spec.sizes.keys() - {group}
+        assert all(torch.equal(found.permutation.indices[g], at.indices[g]) for g in still)
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_no_step_lowers_the_inner_product_and_no_swap_in_the_end_raises_it(case):
     """Neither of two units in a block nor of two blocks in all their groups."""
     one, other = (network(case, seed).state_dict() for seed in (3, 4))

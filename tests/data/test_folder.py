@@ -81,6 +81,11 @@ def spoilt(path):
     (path / "train" / "class0" / "0.png").write_bytes(b"none")
 
 
+def deep(path):
+    pixels = np.array([[0, 300], [40000, 65535]], np.uint16)
+    Image.fromarray(pixels).save(path / "train" / "class0" / "0.png")
+
+
 def more(path):
     (path / "test" / "unknown").mkdir()
 
@@ -105,6 +110,7 @@ def empty(path):
         ),
         (lambda path: None, '{"sizes":2}', "train.dataset_options.sizes: .* did you mean 'size'"),
         (spoilt, '{"size":4}', "0.png cannot be read as an image"),
+        (deep, '{"size":4}', "0.png cannot be read as an image: it has more than eight bits a channel"),
         (more, '{"size":4}', "has the class 'unknown', which train has not"),
         (empty, '{"size":4}', "train/zebra has no images"),
     ],

@@ -10,6 +10,11 @@ def test_one_type_for_steps_and_epochs():
     assert Moment.parse(Moment.parse("2ep")) == Moment.parse(str(Moment.parse("2 epochs"))) == Moment(2)
 
 
+@pytest.mark.parametrize("text", ["1234567st", "1000000st", "0.0000125ep", "12.3456789ep", "3ep"])
+def test_a_moment_is_written_with_all_its_digits(text):
+    assert str(Moment.parse(text)) == text
+
+
 @pytest.mark.parametrize("value", ["3 weeks", -1, "1.5st", True, None, [1]])
 def test_what_is_no_moment_is_refused(value):
     with pytest.raises(ValueError, match=r"expected a number of epochs|whole number"):

@@ -76,6 +76,17 @@ def sweep(method, kinds, options=None):
     return check("test", {"name": "s", "train": TRAIN, "align": align, "compare": {"kinds": kinds}})
 
 
+def test_the_options_of_the_similarities_that_a_method_gets_are_in_its_ids(own):
+    def found(**options):
+        align = {"methods": [f"{own}:reversed_units"], "activation_matching": options}
+        sections = {"name": "s", "train": TRAIN, "align": align, "compare": {"kinds": ["direct"]}}
+        return set(desired(check("test", sections)).alignments)
+
+    assert found() == found(similarity="correlation")
+    assert found().isdisjoint(found(similarity="inner_product"))
+    assert found().isdisjoint(found(examples=10))
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Networks of three replicates."""
