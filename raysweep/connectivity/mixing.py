@@ -86,7 +86,11 @@ def risks_with_ends(
     differently from a pass of one. `outputs`, if given, receives the logits of all.
     """
     keep = outputs.keep if outputs else None
-    if len(weights) and not streams_mixtures(network, split) and _way(network, vectors, weights, split, None)[1] > 1:
+    if (
+        len(weights)
+        and not streams_mixtures(network, split)
+        and _way(network, vectors, weights, split, None)[1] > 1
+    ):
         rows = np.concatenate([weights, np.eye(len(vectors))])
         risks = mixed_risks(network, vectors, rows, split, keep=keep)
         return risks[: len(weights)], risks[len(weights) :]

@@ -141,6 +141,26 @@ def _layers(config: ModelConfig) -> list[tuple[str, str, int]]:
     ]
 
 
+def trains_on_one(config: ModelConfig) -> bool:
+    """Return whether a network can be trained on a batch of one example, which some norms cannot."""
+    found: bool = fact_of("trains on one", config, _trains_on_one)
+    return found
+
+
+def _trains_on_one(config: ModelConfig) -> bool:
+    import torch
+
+    from raysweep.models.build import build
+
+    model = build(config).train()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model(torch.zeros(1, *config.shape))
+    except ValueError:  # of torch's norms, or of a user's network
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class ModelSize:
     """How large a network is.

@@ -16,6 +16,7 @@ from raysweep.plan.probes import (
     model_config,
     probe_data,
     pruned_parameters,
+    trains_on_one,
 )
 from raysweep.plan.trial_ids import make_branch, make_chain, make_import, make_trial
 from raysweep.sweep.branches import begins_anew
@@ -128,6 +129,13 @@ class Trials:
             raise UserError(
                 f"train.batch_size = {training.batch_size}: is more than the {facts.train_examples} training "
                 "examples, so that drop_last leaves no batch"
+            )
+        rest_of_epoch = 0 if training.drop_last else facts.train_examples % training.batch_size
+        if 1 in (training.batch_size, rest_of_epoch) and not trains_on_one(config):
+            raise UserError(
+                f"train.batch_size = {training.batch_size}: {facts.train_examples} training examples leave a "
+                f"batch of a single one, on which the norms of {training.model} have no variance; give another "
+                "batch size, or drop_last: true"
             )
         total = training.epochs * per_epoch
         check_functions(training, config, total, per_epoch)

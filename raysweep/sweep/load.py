@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -126,9 +126,9 @@ def check(path: str, raw: dict[str, Any]) -> Sweep:
     if problems:
         raise UserError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     resolved = sections.model_dump(mode="json")
-    resolved["train"] = (swept if tables else _defaults(trainings[0], swept)) | resolved["train"]
+    resolved["train"] = (swept if tables else _resolved(trainings, swept)) | resolved["train"]
     if prunings:
-        resolved["prune"] |= _defaults(prunings[0], pruned)
+        resolved["prune"] |= _resolved(prunings, pruned)
     imports = _imports(sections, trainings, swept if tables else {})
     return Sweep(sections, tuple(trainings), tuple(prunings), resolved, imports)
 
@@ -228,8 +228,14 @@ def _across(sections: Sections, trainings: list[Training]) -> list[str]:
     return problems
 
 
-def _defaults(first: BaseModel, swept: dict[str, Any]) -> dict[str, Any]:
-    return {key: swept.get(key, value) for key, value in first.model_dump(mode="json").items()}
+def _resolved(found: Sequence[BaseModel], swept: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of a section with what the file gives, or else with their defaults.
+
+    A default that is not the same for all combinations, such as the depth of several models, stays null.
+    """
+    first = found[0].model_dump(mode="json")
+    alike = {key for key in first if len({getattr(each, key) for each in found}) == 1}
+    return {key: swept.get(key, value if key in alike else None) for key, value in first.items()}
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

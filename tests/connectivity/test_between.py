@@ -42,6 +42,14 @@ def test_a_pair_a_simplex_and_a_mean(digits, trained):
     assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
 
 
+def test_a_grid_of_ends_has_the_risks_of_the_networks(digits, trained):
+    images, labels = digits.test.images, digits.test.labels
+    ends = curve_of(build(mlp()), trained[:2], images, labels, np.eye(2))
+    whole = curve_of(build(mlp()), trained[:2], images, labels)
+    assert ends.loss.tolist() == pytest.approx([whole.loss[0], whole.loss[-1]], rel=1e-5)
+    assert ends.error.tolist() == [whole.error[0], whole.error[-1]]
+
+
 def test_statistics_are_recomputed_where_asked(digits):
     config = mlp(norm="batch")
     states = [initialised(config, "pytorch", seed).state_dict() for seed in range(2)]

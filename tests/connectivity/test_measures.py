@@ -170,6 +170,20 @@ def test_a_network_against_itself_has_no_excess(digits, way):
     assert {each.largest for each in (*found["disagreement"], *found["feature_connectivity"])} == {0}
 
 
+def test_a_measure_does_not_depend_on_what_else_is_measured(digits):
+    """Hidden units are computed in the precision of the networks, what a user's measure does in its own."""
+
+    def own(logits):
+        return (logits @ logits.T).sum().item()
+
+    split, states = digits.test.first(50), [random_state(build(mlp(8)), seed) for seed in range(2)]
+    network, grid = FlatNetwork(build(mlp(8)), Numerics(precision="bfloat16")), pair_grid(3)
+    _, outputs = line_and_outputs(network, states, grid, split)
+    functions = [{"own": own}, {"own": own, "feature_connectivity": ALL["feature_connectivity"]}]
+    alone, beside = (measured(each, network, states, grid, split, outputs)["own"] for each in functions)
+    assert alone[0].values.tolist() == beside[0].values.tolist()
+
+
 def test_measures_along_a_line_agree_with_brute_force(digits):
     """Mixtures of state dicts, hidden units by hooks; the networks themselves are the points at its ends."""
     model, split = build(mlp(12)).eval(), digits.test

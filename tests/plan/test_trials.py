@@ -75,6 +75,7 @@ def test_barriers_by_level_at_both_points_and_under_both_permutations():
         ),
         ({"spawn_at": "88st"}, None, r"train.spawn_at = 88st: is step 88"),
         ({"batch_size": 2000, "drop_last": True}, None, r"train.batch_size = 2000: is more than the 1397"),
+        ({"batch_size": 4, "norm": "batch"}, None, r"train.batch_size = 4: 1397 training .* a single one"),
     ],
 )
 def test_what_cannot_be_is_one_clear_message(train, prune, message):

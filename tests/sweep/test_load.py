@@ -238,6 +238,13 @@ def test_a_resolved_file_means_the_same(tmp_path):
     assert again.sections == sweep.sections
 
 
+@pytest.mark.parametrize("models", ["[mlp, lenet]", "[vit, mlp]"])
+def test_a_resolved_file_of_several_models_leaves_each_its_own_depth(tmp_path, models):
+    text = f"name: s\ntrain: {{dataset: digits, model: {models}, width: 8, epochs: 2}}\n"
+    sweep = load(tmp_path, text)
+    assert check("resolved", yaml.safe_load(yaml.safe_dump(sweep.resolved))).trainings == sweep.trainings
+
+
 def test_keys_that_are_lists_are_swept_by_lists_of_lists(tmp_path):
     text = "name: s\ntrain: {dataset: digits, width: 8, epochs: 9, schedule: milestones, "
     text += "milestones: [[2], [4, 6]]}"
