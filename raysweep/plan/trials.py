@@ -134,8 +134,8 @@ class Trials:
         if 1 in (training.batch_size, rest_of_epoch) and not trains_on_one(config):
             raise UserError(
                 f"train.batch_size = {training.batch_size}: {facts.train_examples} training examples leave a "
-                f"batch of a single one, on which the norms of {training.model} have no variance; give another "
-                "batch size, or drop_last: true"
+                f"batch of a single one, on which the norms of {training.model} have no variance; give "
+                "another batch size, or drop_last: true"
             )
         total = training.epochs * per_epoch
         check_functions(training, config, total, per_epoch)
