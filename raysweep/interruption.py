@@ -2,6 +2,9 @@
 
 The first signal ends the run in order, with the exit code 128 + its number; a second one ends the process at
 once. Ray and Tune install handlers of their own, which would end the driver with a C++ stack or be ignored.
+
+Python runs handlers in the main thread and between two instructions, and so not while that waits for a request
+to storage. Signals are therefore counted in a thread of their own, which ends the process when it is time.
 """
 
 import contextlib
@@ -23,7 +26,6 @@ SAME = 1.0  # seconds within which a signal counts as the same: `timeout` sends 
 class _State:
     installed: bool = False
     received: int | None = None
-    when: float = 0.0
     limit: threading.Timer | None = None
     patience: float = 0.0  # seconds for which `orderly` still waits; 0 outside of it
 
@@ -45,7 +47,8 @@ def interruptible() -> Iterator[None]:
     _state = _State(installed=True)
     hold()
     try:
-        yield
+        with _counted():
+            yield
     finally:
         _state.installed = False
         if _state.limit:
@@ -107,15 +110,47 @@ def stops() -> bool:
     return _state.received not in (None, signal.SIGINT)
 
 
-def _receive(number: int, _: FrameType | None) -> None:
-    if _state.received is not None:
-        if time.monotonic() - _state.when > SAME:
+@contextlib.contextmanager
+def _counted() -> Iterator[None]:
+    """Count signals in a thread, to which the interpreter sends the number of each when it arrives."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    thread = threading.Thread(target=_count, args=[reading], daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writing)
+        thread.join()
+        os.close(reading)
+
+
+def _count(reading: int) -> None:
+    """End the process some time after the first signal, and at once at a second one."""
+    first = 0.0
+    while received := os.read(reading, 1):
+        number, now = received[0], time.monotonic()
+        if number not in SIGNALS:
+            continue
+        if first and now - first > SAME:
             _end(128 + number)
-        return
-    _state.received, _state.when = number, time.monotonic()
+        if not first:
+            first = now
+            _end_later(number)
+
+
+def _end_later(number: int) -> None:
     _state.limit = threading.Timer(LIMIT, _end, [128 + number])
     _state.limit.daemon = True
     _state.limit.start()
+
+
+def _receive(number: int, _: FrameType | None) -> None:
+    if _state.received is not None:
+        return
+    _state.received = number
     if not _state.patience:
         raise KeyboardInterrupt
     signal.setitimer(signal.ITIMER_REAL, _state.patience)

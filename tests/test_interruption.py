@@ -86,8 +86,9 @@ def test_libraries_do_not_take_the_signals_over():
         assert exit_code() == 143
 
 
+DEAF = "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"  # for minutes, in which Python runs no handler
 AGAIN = """
-import os, signal, time
+import hashlib, os, signal, threading, time
 from raysweep import interruption
 interruption.SAME = 0.05
 interruption.LIMIT = {limit}
@@ -101,7 +102,13 @@ with interruption.interruptible(), interruption.orderly(60):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("limit", "then", "code"), [(60, "os.kill(os.getpid(), signal.SIGINT)", 130), (0.2, "", 143)]
+    ("limit", "then", "code"),
+    [
+        (60, "os.kill(os.getpid(), signal.SIGINT)", 130),
+        (0.2, "", 143),
+        (0.2, DEAF, 143),
+        (60, f"threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start(); {DEAF}", 130),
+    ],
 )
 def test_a_second_signal_or_too_much_time_ends_the_process(limit, then, code):
     began = time.monotonic()
