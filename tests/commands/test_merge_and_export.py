@@ -95,6 +95,7 @@ def test_networks_are_copied_with_their_configuration(root, trials, tmp_path):
     ("words", "said"),
     [
         (["--networks", "widht=6"], "unknown column widht: did you mean 'width'?"),
+        (["--networks", "milestones=80ep"], "column milestones: it holds lists, which are no values to"),
         (["--networks", "width=9"], "no network is like that; level is 0; width is 6, 7"),
         (
             ["--networks", "everything"],
