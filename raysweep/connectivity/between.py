@@ -98,7 +98,7 @@ def _checked(weights: np.ndarray, networks: int) -> np.ndarray:
 
 def _check_measurable(model: nn.Module, images: torch.Tensor, recompute: bool) -> None:
     problem = unmeasurable(model, images[:2])
-    foreign = foreign_statistics(model, images.shape[1:]) if recompute else []
+    foreign = foreign_statistics(model, images[:2]) if recompute else []
     if foreign:
         problem = (
             f"its statistics in {', '.join(foreign)} are not those of torch's norms, and stay as they are"
