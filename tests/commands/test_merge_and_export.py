@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import raysweep
+from raysweep.errors import CorruptObject
 from raysweep.models.build import build
 from raysweep.models.registry import MODELS
 from raysweep.plan.desired import desired
@@ -91,6 +92,14 @@ def test_networks_are_copied_with_their_configuration(root, trials, tmp_path):
     }
     here("export", root, "--networks", "step=0,11", "--sweep", "s", "--out", tmp_path / "all")
     assert len(list((tmp_path / "all").iterdir())) == 2 * len(trials)
+
+
+def test_a_configuration_that_is_missing_is_no_missing_trial(root, trials, tmp_path):
+    shutil.copytree(root, tmp_path / "root")
+    (tmp_path / "root" / "trials" / trials.trial_id.iloc[0] / "config.json").unlink()
+    asked = ["--networks", "width=6 replicate=0", "--out", tmp_path / "out.safetensors"]
+    with pytest.raises(CorruptObject, match=r"@0@33: its configuration is missing"):
+        here("export", tmp_path / "root", *asked)
 
 
 @pytest.mark.parametrize(
