@@ -7,7 +7,7 @@ import typer
 
 from raysweep import __version__
 from raysweep.commands.process_exit import leave
-from raysweep.errors import CorruptObject, UserError
+from raysweep.errors import VERIFY, CorruptObject, UserError
 from raysweep.interruption import exit_code, interruptible, stops
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -304,7 +304,7 @@ def main() -> None:
         typer.echo(f"error: {error}", err=True)
         leave(2)
     except CorruptObject as error:
-        typer.echo(f"error: {error}; raysweep verify lists all problems and how to repair them", err=True)
+        typer.echo(f"error: {error}; {VERIFY}", err=True)
         leave(1)
     except OSError as error:  # of a disk or of storage
         typer.echo(f"error: {error}", err=True)

@@ -1,5 +1,7 @@
 """Errors that end a command with one clear message instead of a traceback."""
 
+VERIFY = "raysweep verify lists all problems and how to repair them"  # said of a damaged object
+
 
 class UserError(Exception):
     """Bad usage, configuration or input; its text names the place, the value and what would be valid."""

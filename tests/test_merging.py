@@ -12,6 +12,8 @@ from torch.utils.data import DataLoader, TensorDataset
 import raysweep
 from raysweep.connectivity import barrier_of
 from raysweep.errors import UserError
+from raysweep.models.config import ModelConfig
+from raysweep.models.initialise import initialised
 from raysweep.symmetry import PermutationSpec
 from raysweep.training.evaluation import evaluate
 from tests.symmetry.checks import as_lists
@@ -38,6 +40,28 @@ def test_copies_in_another_order_are_merged_into_the_network(method, count):
     assert len(merged.permutations) == count
     assert merged.risk.error == merged.risks[0].error == 0
     assert [each.training for each in networks] == [True] * count
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("weight_matching", {}),
+        ("activation_matching", {}),
+        ("sinkhorn_rebasin", {"steps": 1}),
+        ("straight_through", {"steps": 1}),
+        ("learned", {"steps": 1, "rounds": 1}),
+    ],
+)
+def test_networks_of_tokens_are_merged(method, options):
+    tokens = torch.randint(5, (20, 4), generator=torch.Generator().manual_seed(0))
+    networks = [initialised(ModelConfig("gpt", 4, 1, "layer", (3,), 5), "pytorch", seed) for seed in range(2)]
+    merged = raysweep.merge(networks, tokens[:, :-1], tokens[:, 1:], method=method, options=options)
+    following = merged.model(tokens[:, :-1]).argmax(dim=2)
+    assert merged.risk.error == pytest.approx((following != tokens[:, 1:]).float().mean().item())
+    with pytest.raises(
+        ValueError, match=r"logits \(2, 'classes'\) as its answers for labels \(2,\), not \(2, 3, 5"
+    ):
+        raysweep.merge(networks, tokens[:, :-1], tokens[:, 0])
 
 
 @pytest.mark.parametrize("repair", [False, True])

@@ -20,7 +20,7 @@ from raysweep.alignment.weight_matching import check_spec, weight_matching
 from raysweep.digest import seed_for
 from raysweep.models.given import Network, architecture, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
-from raysweep.training.answering import check_answers
+from raysweep.training.answering import check_answers, evaluating
 
 HELD_OUT = 5  # one of so many training examples decides which permutations are kept
 PATIENCE = 5  # rounds of swaps without a lower loss on them
@@ -48,7 +48,8 @@ def learned(
 
     The first network stays as it is, because permuting all networks alike changes no mixture. `images` are
     training images, shape (examples, ...). Gaussian `noise`, a multiple of their standard deviation, is added
-    to them, because networks that agree on what they know by heart may differ near it. A fifth of them, drawn
+    to them, because networks that agree on what they know by heart may differ near it; not to tokens, which
+    are integers, or whole numbers each of which has an answer of its own. A fifth of them, drawn
     by the seed, is held out: of all permutations that occur the ones with the lowest loss there are returned,
     so it is never above that of the start. `steps` of Adam, at a rate that falls from `learning_rate` to
     zero, train logits that begin at 1 / `temperature` for the units of the start; then come at most `rounds`
@@ -73,7 +74,7 @@ def learned(
         return start
     generator = torch.Generator().manual_seed(seed_for("learned", seed))
     mixtures = Mixtures(spec, model, states, points(len(states)))
-    examples = mixtures.examples(_noisy(images, noise, generator))
+    examples = mixtures.examples(images if _are_tokens(images, model) else _noisy(images, noise, generator))
     order = torch.randperm(len(examples), generator=generator)
     division = max(1, len(examples) // HELD_OUT)
     held_out, rest = examples.chosen(order[:division]), examples.chosen(order[division:])
@@ -122,6 +123,16 @@ def _start(spec: PermutationSpec, states: Sequence[State], seed: int) -> list[Pe
     found = joint_matching(spec, states, seed).permutations
     back = found[0].inverse()
     return [identity, *(back.compose(each) for each in found[1:])]
+
+
+@torch.no_grad()
+def _are_tokens(images: torch.Tensor, model: nn.Module) -> bool:
+    if not images.is_floating_point():
+        return True
+    if not torch.equal(images, images.round()):
+        return False
+    with evaluating(model):
+        return bool(model(images[:1].clone()).shape[:-1] == images[:1].shape)
 
 
 def _noisy(images: torch.Tensor, noise: float, generator: torch.Generator) -> torch.Tensor:

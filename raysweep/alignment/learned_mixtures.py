@@ -28,7 +28,7 @@ State = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Examples:
-    """Images (examples, ...), and what each network answers: logits (examples, networks, classes)."""
+    """Images (examples, ...), and what each network answers: logits (examples, networks, ..., classes)."""
 
     images: torch.Tensor
     logits: torch.Tensor
@@ -97,7 +97,7 @@ class Mixtures:
 
     @torch.no_grad()
     def value(self, permutations: Sequence[Permutation], examples: Examples) -> float:
-        """Return the loss (nats) of the permuted networks, the mean over all points and examples."""
+        """Return the loss (nats) of the permuted networks, the mean over all points and answers."""
         return self.loss(self.moved(permutations), examples).item()
 
     def loss(self, states: Sequence[State], examples: Examples) -> torch.Tensor:
@@ -137,6 +137,8 @@ class Mixtures:
         total = torch.zeros((), device=examples.images.device)
         for chunk in examples.chunks():
             logits = functional_call(self._network, dict(state), (chunk.images,))
-            together = (parts @ chunk.logits).softmax(dim=-1)
-            total = total + functional.cross_entropy(logits, together, reduction="sum")
-        return total / len(examples)
+            together = (parts @ chunk.logits.flatten(2)).view(logits.shape).softmax(dim=-1)
+            total = total + functional.cross_entropy(
+                logits.flatten(0, -2), together.flatten(0, -2), reduction="sum"
+            )
+        return total / examples.logits[:, 0, ..., 0].numel()

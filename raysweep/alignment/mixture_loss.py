@@ -17,8 +17,8 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield batches of `size` examples without end; the examples are reordered for every pass over them.
 
-    `images` has the shape (examples, ...) and `labels` (examples,). The last batch of a pass may be smaller,
-    but has at least `smallest` examples or is left out. The first batches are `skipped`, so many of them.
+    `images` and `labels` have the shapes (examples, ...). The last batch of a pass may be smaller, but has
+    at least `smallest` examples or is left out. The first batches are `skipped`, so many of them.
     Raises `ValueError` where no batch is as large as the smallest.
     """
     if min(size, len(labels)) < smallest:

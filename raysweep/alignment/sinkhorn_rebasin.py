@@ -56,7 +56,7 @@ def sinkhorn_rebasin(
 
     With the `loss` l2 the squared distance of their weights is trained, otherwise the cross-entropy on
     batches of training examples at the `midpoint` of the two, or at a `random` point between them. `images`
-    has the shape (examples, ...) and `labels` (examples,). The seed draws batches, points and the noise. The
+    and `labels` have the shapes (examples, ...). The seed draws batches, points and the noise. The
     permutation is the assignment of the logits after `steps`; it respects blocks. BatchNorm uses the
     statistics of each batch. With `progress`, steps that another process has noted are not taken again, and
     the result has the same bits. Raises `ValueError` for an unknown loss, for other than two networks

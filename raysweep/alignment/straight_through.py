@@ -53,7 +53,7 @@ def straight_through(
     """Return a permutation of each of n networks of one architecture, the identity of the first.
 
     The trained loss is the cross-entropy, on batches of training examples, at the `centre` of the networks or
-    at a `random` point between them. `images` has the shape (examples, ...) and `labels` (examples,). The
+    at a `random` point between them. `images` and `labels` have the shapes (examples, ...). The
     seed draws batches, points and the orders of layers. BatchNorm uses the statistics of each batch. With
     `progress`, steps that another process has noted are not taken again, and the result has the same bits.
     Raises `ValueError` for an unknown point, for fewer than two networks and for labels without a class.

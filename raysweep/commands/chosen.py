@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
 from raysweep.choices import nearest
@@ -60,11 +61,15 @@ def _sweep(files: Files, sweep: str | None) -> str:
 
 
 def _check_column(column: str) -> None:
-    names = [name for name, *_ in TABLES["trials"]] + ["step"]
-    if column not in names:
-        near = nearest(column, names)
-        hint = f"did you mean {near!r}? " if near else ""
-        raise UserError(f"--networks: unknown column {column}: {hint}valid columns: {', '.join(names)}")
+    kinds = {name: kind for name, kind, _ in TABLES["trials"]}
+    names = [name for name, kind in kinds.items() if not pa.types.is_list(kind)] + ["step"]
+    if column in names:
+        return
+    near = nearest(column, names)
+    problem = f"unknown column {column}: {f'did you mean {near!r}? ' if near else ''}"
+    if column in kinds:
+        problem = f"column {column}: it holds lists, which are no values to choose by; "
+    raise UserError(f"--networks: {problem}valid columns: {', '.join(names)}")
 
 
 def _value(part: str, text: str) -> Any:

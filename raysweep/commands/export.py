@@ -57,9 +57,12 @@ def check_new(target: Path) -> None:
 def config_of(files: Files, network: Network) -> dict[str, Any]:
     """Return what determined a trial's numbers.
 
-    Raises `UserError` where no such trial is stored, and `CorruptObject` where it cannot be read.
+    Raises `UserError` where no such trial is stored, and `CorruptObject` where it is missing or cannot be
+    read.
     """
     content = files.find(f"trials/{network.trial_id}/config.json")
+    if content is None and TrialStore(files).record(network.trial_id, network.level):
+        raise CorruptObject(f"network {network}: its configuration is missing")
     if content is None:
         raise UserError(f"network {network}: there is no such trial under {files.root}")
     try:

@@ -22,6 +22,7 @@ from raysweep.store.known_levels import FOLDER as LEVELS
 from raysweep.store.lock import exclusive_root_lock
 from raysweep.store.results import RESULTS, ResultStore
 from raysweep.store.resume_points import FOLDER as RESUME
+from raysweep.store.trials import LOST
 
 UNKNOWN = "no sweep under this root has recorded that it asked for it"
 
@@ -77,7 +78,7 @@ def _records(files: Files) -> list[Record]:
 def _garbage(files: Files, records: list[Record]) -> dict[str, Garbage]:
     asked, reasons = _asked(records), _Reasons(records)
     found = {}
-    for folder in ("trials", SOURCES, DIVERGED):
+    for folder in ("trials", SOURCES, DIVERGED, LOST):
         for name, size in files.sizes(folder).items():
             identity = name.split("/")[1].removesuffix(".py")
             if identity not in asked:

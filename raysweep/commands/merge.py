@@ -10,7 +10,7 @@ import yaml
 from raysweep.commands.chosen import chosen_networks
 from raysweep.commands.export import check_new, config_of, stored_network, write_network
 from raysweep.connectivity import Barrier
-from raysweep.data.load import data_digest
+from raysweep.data.load import data_digest, whole_digest
 from raysweep.data.resident import Resident
 from raysweep.errors import UserError
 from raysweep.merging import Merged, merge
@@ -26,6 +26,8 @@ from raysweep.work.origin import check_source
 ALIKE = (
     "dataset",
     "dataset_options",
+    "split_seed",
+    "pixel_seed",
     "scaling",
     "scaling_options",
     "model",
@@ -48,15 +50,16 @@ def merge_stored(
 ) -> Iterator[str]:
     """Merge the chosen networks, write the result to the file `out`, and yield what is to be said of it.
 
-    Their training set serves to align and repair them, the test set to measure. `options` of the method are
+    The whole training set serves to align and repair them, whatever part of it each was trained on, and the
+    test set to measure. `options` of the method are
     written `name=value`. Raises `UserError` for networks that do not belong together, and as
     `chosen_networks` and `raysweep.merge` do.
     """
     check_new(Path(out))
     given = _options(options)
     networks = chosen_networks(files, words, sweep)
-    training, config = _shared(files, networks)
-    data = _data(training, config["data_digest"], data_root)
+    training, planned = _shared(files, networks)
+    data = _data(training, planned, data_root)
     states = [stored_network(files, network) for network in networks]
     examples = data.train.first(len(data.train))
     try:
@@ -71,7 +74,7 @@ def merge_stored(
             model=build(model_config(training, data)),
             seed=seed,
         )
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UserError(f"raysweep merge: {error}") from error
     names = [str(network) for network in networks]
     header = {"networks": json.dumps(names), "method": method, "repair": str(repair), "seed": str(seed)}
@@ -110,27 +113,40 @@ def _barrier(barrier: Barrier) -> str:
     return f"test loss barrier {loss:.4f} nats, test error barrier {error:.4f}"
 
 
-def _shared(files: Files, networks: list[Network]) -> tuple[Training, dict[str, Any]]:
-    """Return the configuration of networks of one architecture and data set, and all that is stored of it.
+def _shared(files: Files, networks: list[Network]) -> tuple[Training, str]:
+    """Return the configuration of networks of one architecture and data set, and the digest of that.
 
     Raises `UserError` for networks of several, and for a user's own whose file has changed.
     """
     configs = [config_of(files, network) for network in networks]
-    first, *others = [_training(config) for config in configs]
-    for network, other in zip(networks[1:], others, strict=True):
+    trainings = [_training(config) for config in configs]
+    digests = [whole_digest(config["data_digest"]) for config in configs]
+    for network, training, digest in zip(networks[1:], trainings[1:], digests[1:], strict=True):
         for key in ALIKE:
-            one, two = getattr(first, key), getattr(other, key)
+            one, two = getattr(trainings[0], key), getattr(training, key)
             if one != two:
                 raise UserError(
                     f"--networks: {networks[0]} has {key} = {one}, but {network} has {key} = {two}"
                 )
-    sources = configs[0].get("sources") or {"model": configs[0].get("source_digest")}
-    for key, own in first.own_functions().items():
+        if digest != digests[0]:
+            raise UserError(
+                f"--networks: {networks[0]} and {network} had other images or labels of the dataset "
+                f"{training.dataset}"
+            )
+    for network, config in zip(networks, configs, strict=True):
+        _check_sources(network, config, trainings[0])
+    return trainings[0], digests[0]
+
+
+def _check_sources(network: Network, config: dict[str, Any], training: Training) -> None:
+    """Raise `UserError` where a file of the user's network or data is not the one of the training."""
+    sources = config.get("sources") or {"model": config.get("source_digest")}
+    for key, own in training.own_functions().items():
         try:
-            check_source(own, str(sources.get(key)))
+            if key in ALIKE:
+                check_source(own, str(sources.get(key)))
         except CodeDiffers as error:
-            raise UserError(f"{own}: its file is not the one with which {networks[0]} was trained") from error
-    return first, configs[0]
+            raise UserError(f"{own}: its file is not the one with which {network} was trained") from error
 
 
 def _training(config: dict[str, Any]) -> Training:
@@ -140,8 +156,8 @@ def _training(config: dict[str, Any]) -> Training:
 
 
 def _data(training: Training, planned: str, data_root: str | None) -> Resident:
-    """Return the data set. Raises `UserError` for one of another digest than was `planned` with."""
-    config = data_config(training, 0)
+    """Return the whole data set. Raises `UserError` for one of another digest than was `planned` with."""
+    config = data_config(training, 0).whole()
     if data_digest(config, data_root) != planned:
         raise UserError(f"dataset {training.dataset}: has other images or labels than those of the networks")
     return trained_on(training, config, data_root, False)

@@ -13,7 +13,7 @@ from raysweep.commands.load_all import load_all
 from raysweep.commands.plan import plan_table
 from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
-from raysweep.errors import CorruptObject, UserError
+from raysweep.errors import VERIFY, CorruptObject, UserError
 from raysweep.plan.cost.estimate import estimate
 from raysweep.plan.desired import Desired
 from raysweep.plan.done import Done, done
@@ -77,6 +77,9 @@ def execute(
                 except UserError as error:
                     _print_error(f"error: {error}")
                     code = 2
+                except CorruptObject as error:
+                    _print_error(f"error: {error}; {VERIFY}")
+                    code = max(code, 1)
                 except OSError as error:  # for example a full disk, or storage that does not answer
                     _print_error(f"error: {error}; {GOES_ON}")
                     code = max(code, 1)

@@ -36,6 +36,7 @@ from raysweep.tables.schemas import read_table
 FOLDERS = ("trials", "results", "sweeps", SOURCES, PROVENANCE, DIVERGED, RESUME, FOLDER)
 AGAIN = "raysweep run computes it again"
 DONE = re.compile(r"trials/([^/]+)/level_(\d+)/done")  # the record of a level; others are not ours
+CONFIGURED = re.compile(r"trials/([^/]+)/(?:level_\d+/done|config\.json)")  # of trials that need one
 NAMED = 8  # checkpoints and permutations that have been replaced
 
 
@@ -157,11 +158,10 @@ def _unpublished(files: Files, sweep: str, present: Finished) -> Iterator[str]:
 
 
 def _trials(files: Files) -> Iterator[str]:
-    store = TrialStore(files)
-    for name in files.list("trials"):
+    store, names = TrialStore(files), files.list("trials")
+    yield from _configs(files, store, names)
+    for name in names:
         trial_id, _, rest = name.removeprefix("trials/").partition("/")
-        if rest == "config.json" and not store.has_config(trial_id):
-            yield f"{files.where(name)}: is not this trial's; only readers use it, so remove it"
         if rest == "resume" and not store.read_resume(trial_id):
             yield f"{files.where(name)}: is damaged; raysweep run starts the level again"
         if rest == "starts" and not store.has_starts(trial_id):
@@ -182,6 +182,15 @@ def _trials(files: Files) -> Iterator[str]:
                 store.read_mask(trial_id, level)
         except CorruptObject as error:
             yield str(error)
+
+
+def _configs(files: Files, store: TrialStore, names: list[str]) -> Iterator[str]:
+    """Check the configurations of trials, and note which a run must write again."""
+    for trial_id in sorted({found[1] for found in map(CONFIGURED.fullmatch, names) if found}):
+        if not store.has_config(trial_id):
+            store.note_lost_config(trial_id)
+            name = f"trials/{trial_id}/config.json"
+            yield f"{files.where(name)}: is missing, or not this trial's; raysweep run writes it again"
 
 
 def _results(files: Files) -> Iterator[str]:

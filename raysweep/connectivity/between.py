@@ -33,9 +33,10 @@ def barrier_of(
 
     `model` is the architecture, which is copied and not changed, and `networks` are modules or state dicts of
     it, aligned already (see `PermutationSpec.apply`). `images` has a first axis of examples, `labels` is
-    int64 (examples,); or `images` alone yields batches (images, labels), as a DataLoader does. `weights`
-    (points, networks) are the mixtures that are evaluated, rows that sum to one; unless given, 25 points of
-    the line between two networks, the 91 points of 12 subdivisions for three, and equal weights for more.
+    int64 (examples,), or (examples, length) where each token of a sequence has one; or `images` alone yields
+    batches (images, labels), as a DataLoader does. `weights` (points, networks) are the mixtures that are
+    evaluated, rows that sum to one; unless given, 25 points of the line between two networks, the 91 points
+    of 12 subdivisions for three, and equal weights for more.
     With `recompute`, training images, every mixture, and every network alone, has running statistics of its
     own. With `repair`, also training images, the hidden units of every mixture have the interpolated means
     and standard deviations of the networks (both: REPAIR, Jordan et al. 2023).
@@ -98,7 +99,7 @@ def _checked(weights: np.ndarray, networks: int) -> np.ndarray:
 
 def _check_measurable(model: nn.Module, images: torch.Tensor, recompute: bool) -> None:
     problem = unmeasurable(model, images[:2])
-    foreign = foreign_statistics(model, images.shape[1:]) if recompute else []
+    foreign = foreign_statistics(model, images[:2]) if recompute else []
     if foreign:
         problem = (
             f"its statistics in {', '.join(foreign)} are not those of torch's norms, and stay as they are"

@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from raysweep.data.resident import unwritten
+from raysweep.models.measurable import random_inputs
 
 CHUNK = 1000  # images per forward pass; it decides the bits of a result, so it is not an option
-PROBES = 4  # random images on which to find the buffers that training changes
+PROBES = 4  # random inputs on which to find the buffers that training changes
 
 
 def has_running_statistics(model: nn.Module) -> bool:
@@ -22,10 +23,10 @@ def has_running_statistics(model: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def foreign_statistics(model: nn.Module, shape: tuple[int, ...]) -> list[str]:
+def foreign_statistics(model: nn.Module, example: torch.Tensor) -> list[str]:
     """Return the names of floating-point buffers that training changes but `recompute_statistics` does not.
 
-    `shape` is that of an example. The model is not changed.
+    `example` has a first axis of examples and gives their shape, type and device. The model is not changed.
     """
     network = copy.deepcopy(model).train()
     known = {id(buffer) for layer in _layers(network) for buffer in layer.buffers()}
@@ -34,7 +35,7 @@ def foreign_statistics(model: nn.Module, shape: tuple[int, ...]) -> list[str]:
     if buffers:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
-            network(torch.randn(PROBES, *shape))
+            network(random_inputs(model, example, PROBES))
     return [name for name, old in before.items() if not torch.equal(network.get_buffer(name), old)]
 
 

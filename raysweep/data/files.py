@@ -17,13 +17,19 @@ DEFAULT_ROOT = Path.home() / ".cache" / "raysweep" / "data"
 
 @dataclass(frozen=True)
 class Layout:
-    """The names of all files of a dataset, which lie in `folder` below a root or in the root itself."""
+    """The names of all files of a dataset, which lie in `folder` below a root or in the root itself.
+
+    Where they may be `gzipped`, each has the suffix .gz or not.
+    """
 
     folder: str
     files: tuple[str, ...]
+    gzipped: bool = False
 
     def is_in(self, folder: Path) -> bool:
-        return all(existing(folder, name) for name in self.files)
+        return all(
+            existing(folder, name) if self.gzipped else (folder / name).is_file() for name in self.files
+        )
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def read(images: Images, labels: torch.Tensor | None) -> tuple[torch.Tensor, tor
 
 
 def examples_of(images: Images, labels: torch.Tensor | None) -> Split:
-    """Return images with their labels, int64 (examples,).
+    """Return images with their labels, int64 (examples, ...): one of an example, or of each of its tokens.
 
     Without `labels`, `images` is such a pair of tensors, or yields batches (images, labels). Raises
     `TypeError` for anything else, and `ValueError` for no examples and for numbers of images and labels that
@@ -42,11 +42,13 @@ def examples_of(images: Images, labels: torch.Tensor | None) -> Split:
     images, found = read(images, labels)
     if not isinstance(found, torch.Tensor):
         given = "images without labels" if found is None else f"a value of type {type(found).__name__}"
-        raise TypeError(f"labels: expected a tensor (examples,), or batches (images, labels), not {given}")
+        raise TypeError(
+            f"labels: expected a tensor (examples, ...), or batches (images, labels), not {given}"
+        )
+    if not found.dim() or found.is_floating_point() or found.is_complex():
+        raise TypeError(f"labels: expected integers (examples, ...), not {_described(found)}")
     if len(images) != len(found):
         raise ValueError(f"{len(images)} images, but {len(found)} labels")
-    if found.dim() != 1 or found.is_floating_point():
-        raise TypeError(f"labels: expected integers (examples,), not {_described(found)}")
     if images.device != found.device:
         raise ValueError(f"images on the device {images.device}, but labels on {found.device}")
     return Split(images, found.long())

@@ -20,10 +20,10 @@ LABELS = "{}-labels-idx1-ubyte"
 FILES = tuple(name.format(stem) for stem in ("train", "t10k") for name in (IMAGES, LABELS))
 
 SOURCES = {
-    "mnist": DatasetSource("mnist", (Layout("MNIST/raw", FILES),), "MNIST"),
+    "mnist": DatasetSource("mnist", (Layout("MNIST/raw", FILES, gzipped=True),), "MNIST"),
     "fashion_mnist": DatasetSource(
         "fashion_mnist",
-        (Layout("FashionMNIST/raw", FILES),),
+        (Layout("FashionMNIST/raw", FILES, gzipped=True),),
         "FashionMNIST",
         system=(DEBIAN_FOLDER,),
         hint="install Debian's package dataset-fashion-mnist, or ",

@@ -16,6 +16,7 @@ from raysweep.registry import arguments, check_options, imported, taken
 
 OFFERED = ("split_seed", "data_root", "download")  # arguments that a user's function may take
 OPTIONS = "train.dataset_options"
+SHA256 = 64  # hexadecimal digits
 
 
 def load_arrays(config: DataConfig, data_root: str | None = None, download: bool = False) -> Arrays:
@@ -43,6 +44,11 @@ def data_digest(config: DataConfig, data_root: str | None = None, download: bool
     """
     configs = dict.fromkeys([config, config.whole()])
     return "".join(dataset_digest(load_arrays(each, data_root, download)) for each in configs)
+
+
+def whole_digest(digest: str) -> str:
+    """Return that part of a `data_digest` which all subsets of a dataset share."""
+    return digest[-SHA256:]
 
 
 def files_of(config: DataConfig, data_root: str | None = None, download: bool = False) -> list[Path] | None:

@@ -25,7 +25,7 @@ def unmeasurable(model: nn.Module, example: torch.Tensor) -> str | None:
     drawn at random, because at initialisation outputs may be zero. The model is not changed.
     """
     try:
-        return _problem(_randomised(model).eval(), _inputs(model, example))
+        return _problem(_randomised(model).eval(), random_inputs(model, example, EXAMPLES))
     except Exception as error:  # whatever a user's code raises
         return f"it fails on {EXAMPLES} or {EXAMPLES // 2} examples: {type(error).__name__}: {error}"
 
@@ -99,12 +99,15 @@ def _close(one: Any, other: Any) -> bool:
     return torch.allclose(one, other, rtol=0, atol=TOLERANCE * largest, equal_nan=True)
 
 
-def _inputs(model: nn.Module, example: torch.Tensor) -> torch.Tensor:
-    """Return random numbers in the precision of the model, or the integers of the example."""
+def random_inputs(model: nn.Module, example: torch.Tensor, count: int) -> torch.Tensor:
+    """Return `count` inputs like those of `example`, on its device, the same at each call.
+
+    They are random numbers in the precision of the model, or the integers of the example.
+    """
     if not example.is_floating_point():
-        return example[torch.arange(EXAMPLES) % len(example)]
+        return example[torch.arange(count) % len(example)]
     floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
-    drawn = torch.randn((EXAMPLES, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
+    drawn = torch.randn((count, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
     return drawn.to(example.device, floating)
 
 

@@ -224,10 +224,12 @@ def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
     """Raise `UserError` where a user's own network keeps statistics itself and they should be recomputed."""
     if Statistics.RECOMPUTED not in statistics or not is_own(config.model):
         return
+    import torch
+
     from raysweep.connectivity.statistics import foreign_statistics
     from raysweep.models.build import build
 
-    foreign = foreign_statistics(build(config), config.shape)
+    foreign = foreign_statistics(build(config), torch.zeros(1, *config.shape))
     if foreign:
         raise UserError(
             f"compare.statistics = [{', '.join(statistics)}]: training changes {', '.join(foreign)} of "

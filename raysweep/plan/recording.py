@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from raysweep.digest import canonical
 from raysweep.errors import UserError
 from raysweep.plan.desired import Desired
+from raysweep.plan.identity import trial_config
 from raysweep.plan.record import (
     EXTENT,
     RECORD,
@@ -36,6 +37,7 @@ from raysweep.plan.record import (
 from raysweep.plan.trials import Extent
 from raysweep.store.files import CorruptObject, Files
 from raysweep.store.ids import Ids, column, pack_column
+from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check, parse
 
 PIECE = 2**17  # rows that are written at a time
@@ -50,6 +52,7 @@ def recording(files: Files, wanted: Desired) -> Iterator[None]:
     removed while a sweep has no record, or an object says that it is renewed. Raises `UserError` as
     `record_sweep` does.
     """
+    _restore_configs(files, wanted)
     sources = _store_sources(files, wanted)
     if _recorded(files, wanted, sources):
         yield
@@ -92,6 +95,13 @@ def forget_former(files: Files, record: Record) -> None:
     if len(record.former):
         name = f"sweeps/{record.sweep}/{RECORD}"
         files.put_checked(name, _parquet([record.wanted], _made_of(files.get_checked(name))))
+
+
+def _restore_configs(files: Files, wanted: Desired) -> None:
+    """Write those configurations of trials again that `raysweep verify` has missed."""
+    store = TrialStore(files)
+    lost = [wanted.trials[trial_id] for trial_id in store.lost_configs() if trial_id in wanted.trials]
+    files.at_once(lambda trial: store.restore_config(trial.trial_id, trial_config(trial)), lost)
 
 
 def _store_sources(files: Files, wanted: Desired) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ trials/<trial_id>/level_000/system                      samples of the process t
 trials/<trial_id>/level_000/done                        metrics, checksums and environment: commits the level
 trials/<trial_id>/resume                                from where an unfinished trial resumes
 trials/<trial_id>/starts                                the nodes of the processes that started from there
+lost_configs/<trial_id>                                 says that config.json is to be written again
 """
 
 import contextlib
@@ -30,7 +31,7 @@ from raysweep.store.tensors import decode, encode, pack_masks, unpack_masks
 if TYPE_CHECKING:
     from raysweep.store.tensors import Tensors
 
-
+LOST = "lost_configs"
 _SAMPLES = TypeAdapter(list[dict[str, float]])
 
 
@@ -55,6 +56,20 @@ class TrialStore:
             return json_object(content or b"").get("trial_id") == trial_id
         except CorruptObject:
             return False
+
+    def note_lost_config(self, trial_id: str) -> None:
+        """Have the next run that knows the trial write its configuration again."""
+        with contextlib.suppress(OSError):  # a read-only root must remain readable
+            self._files.put(f"{LOST}/{trial_id}", b"")
+
+    def lost_configs(self) -> list[str]:
+        """Return the trials of which `note_lost_config` has been told."""
+        return [name.removeprefix(f"{LOST}/") for name in self._files.list(LOST)]
+
+    def restore_config(self, trial_id: str, config: dict[str, Any]) -> None:
+        """Write a configuration that has been lost."""
+        self.write_config(trial_id, config)
+        self._files.delete(f"{LOST}/{trial_id}")
 
     def note_provenance(self, facts: Facts) -> str:
         """Store what computes a level, unless it is there, and return its digest for the level's record."""

@@ -41,9 +41,13 @@ def check_answers(
         raise ValueError(f"{name}: {kind} fails on the first ones, {shown}: {error}") from error
     if labels is None:
         return
-    if not isinstance(answers, torch.Tensor) or answers.dim() < 2:
-        shape = tuple(answers.shape) if isinstance(answers, torch.Tensor) else type(answers).__name__
-        raise ValueError(f"{kind}: expected logits (examples, ..., classes) as its answers, not {shape}")
+    shape = tuple(answers.shape) if isinstance(answers, torch.Tensor) else type(answers).__name__
+    labelled = tuple(labels[:2].shape)
+    if shape[:-1] != labelled:
+        raise ValueError(
+            f"{kind}: expected logits {(*labelled, 'classes')} as its answers for labels {labelled}, "
+            f"not {shape}"
+        )
     classes = answers.shape[-1]
     wrong = labels[(labels < 0) | (labels >= classes)]
     if len(wrong):

@@ -14,6 +14,8 @@ from raysweep.alignment.learned_mixtures import Mixtures, points
 from raysweep.alignment.learned_moves import carried_out, disjoint, promising
 from raysweep.alignment.learned_relaxation import Relaxation, Training
 from raysweep.alignment.relaxed import apply_relaxed, relaxed
+from raysweep.models.config import ModelConfig
+from raysweep.models.initialise import initialised
 from raysweep.models.mlp import MLP
 from raysweep.symmetry import Permutation, PermutationSpec
 from tests.alignment.interrupted import killed_often
@@ -22,6 +24,7 @@ from tests.symmetry.checks import as_lists, traced
 
 GENERATOR = torch.Generator().manual_seed(5)
 IMAGES = torch.randn(60, 1, 2, 3, generator=GENERATOR)
+TOKENS = torch.randint(5, (20, 2), generator=GENERATOR)
 ONE = IMAGES[:1].expand(60, -1, -1, -1)  # held out or not, the loss is the same
 quick = partial(learned, steps=25, batch_size=8, candidates=64, noise=0)
 
@@ -233,3 +236,30 @@ def test_too_few_networks_or_images_are_refused():
         learned(spec, states[:1], 0, models, IMAGES)
     with pytest.raises(ValueError, match="2 networks, 1 images"):
         learned(spec, states, 0, models, IMAGES[:1])
+
+
+def gpts():
+    """Networks of two tokens, as many as there are networks, and their spec."""
+    models = [initialised(ModelConfig("gpt", 4, 1, "layer", (2,), 5), "pytorch", seed) for seed in range(2)]
+    return models, PermutationSpec.trace(models[0], TOKENS[:2])
+
+
+@torch.no_grad()
+def test_each_token_has_an_answer_that_counts_like_an_example():
+    models, spec = gpts()
+    mixtures = Mixtures(spec, models[0], [model.state_dict() for model in models], np.array([[0.25, 0.75]]))
+    found = mixtures.value([Permutation.identity(spec.sizes)] * 2, mixtures.examples(TOKENS))
+    together = (0.25 * models[0](TOKENS) + 0.75 * models[1](TOKENS)).softmax(dim=2)
+    mixed = {name: 0.25 * tensor for name, tensor in models[0].state_dict().items()}
+    mixed = {name: tensor + 0.75 * models[1].state_dict()[name] for name, tensor in mixed.items()}
+    logs = torch.func.functional_call(models[0], mixed, (TOKENS,)).log_softmax(dim=2)
+    assert found == pytest.approx(-(together * logs).sum(dim=2).mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.int64])
+def test_tokens_get_no_noise(kind):
+    models, spec = gpts()
+    states = [model.state_dict() for model in models]
+    steps = {"steps": 2, "batch_size": 4, "candidates": 8, "rounds": 1}
+    found = [learned(spec, states, 0, models, TOKENS.to(kind), noise=noise, **steps) for noise in (0.0, 9.0)]
+    assert as_lists(found[0][1]) == as_lists(found[1][1])

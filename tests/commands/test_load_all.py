@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from raysweep.commands import run as execute
+from raysweep.errors import VERIFY, CorruptObject
 from tests.inside import here
 from tests.test_run import TINY
 
@@ -80,3 +81,15 @@ def test_storage_that_fails_for_one_does_not_keep_the_others_from_running(
         (tmp_path / "sweeps" / name).write_text("no directory")
     assert execute.execute(list(map(str, files)), str(tmp_path), None, None) == 1
     assert capsys.readouterr().err.count("the same command goes on from here") == 2
+
+
+def test_a_damaged_object_of_one_does_not_keep_the_others_from_running(files, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(execute, "_one_session", lambda *_: contextlib.nullcontext())
+
+    def damaged(wanted, *_):
+        raise CorruptObject(f"{wanted.sweep.name}: the checksum does not match")
+
+    monkeypatch.setattr(execute, "_run", damaged)
+    assert execute.execute(list(map(str, files)), str(tmp_path / "runs"), None, None) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"error: {name}: the checksum does not match; {VERIFY}" for name in ("first", "second")]

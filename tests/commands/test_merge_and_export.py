@@ -1,6 +1,7 @@
 """Networks that a command names, merged or copied into files."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -9,7 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import raysweep
+from raysweep.errors import CorruptObject
 from raysweep.models.build import build
+from raysweep.models.registry import MODELS
 from raysweep.plan.desired import desired
 from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
@@ -91,10 +94,19 @@ def test_networks_are_copied_with_their_configuration(root, trials, tmp_path):
     assert len(list((tmp_path / "all").iterdir())) == 2 * len(trials)
 
 
+def test_a_configuration_that_is_missing_is_no_missing_trial(root, trials, tmp_path):
+    shutil.copytree(root, tmp_path / "root")
+    (tmp_path / "root" / "trials" / trials.trial_id.iloc[0] / "config.json").unlink()
+    asked = ["--networks", "width=6 replicate=0", "--out", tmp_path / "out.safetensors"]
+    with pytest.raises(CorruptObject, match=r"@0@33: its configuration is missing"):
+        here("export", tmp_path / "root", *asked)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--networks", "widht=6"], "unknown column widht: did you mean 'width'?"),
+        (["--networks", "milestones=80ep"], "column milestones: it holds lists, which are no values to"),
         (["--networks", "width=9"], "no network is like that; level is 0; width is 6, 7"),
         (
             ["--networks", "everything"],
@@ -116,6 +128,49 @@ def test_networks_are_copied_with_their_configuration(root, trials, tmp_path):
 def test_what_cannot_be_merged_is_said(root, words, said, tmp_path):
     assert said in here("merge", root, *words, "--out", tmp_path / "out.safetensors", code=2)
     assert not list(tmp_path.iterdir())
+
+
+def rewritten(root, trial_id, training, **values):
+    """Change what a trial says of itself, as if it had been trained so."""
+    path = root / "trials" / trial_id / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, **values, "training": {**config["training"], **training}}))
+
+
+@pytest.mark.parametrize(
+    ("training", "values", "said"),
+    [
+        ({"pixel_seed": 1}, {}, "has pixel_seed = None, but"),
+        ({"split_seed": 1}, {}, "has split_seed = 0, but"),
+        ({}, {"data_digest": "f" * 64}, "had other images or labels of the dataset digits"),
+    ],
+)
+def test_networks_of_other_data_are_not_merged(root, trials, training, values, said, tmp_path):
+    shutil.copytree(root, tmp_path / "root")
+    rewritten(tmp_path / "root", trials.trial_id.iloc[1], training, **values)
+    asked = ["--networks", "width=6", "--out", tmp_path / "out.safetensors"]
+    assert said in here("merge", tmp_path / "root", *asked, code=2)
+
+
+def test_networks_of_other_code_are_not_merged(root, trials, tmp_path):
+    shutil.copytree(root, tmp_path / "root")
+    own = MODELS.own_function("tests.networks:tied").digest()
+    for trial_id, found in zip(trials.trial_id, (own, "of another day"), strict=False):
+        rewritten(tmp_path / "root", trial_id, {"model": "tests.networks:tied"}, sources={"model": found})
+    asked = ["--networks", "width=6", "--out", tmp_path / "out.safetensors"]
+    printed = here("merge", tmp_path / "root", *asked, code=2)
+    assert f"'tests.networks:tied': its file is not the one with which {trials.trial_id.iloc[1]}@" in printed
+
+
+def test_networks_of_two_halves_are_merged_on_the_whole(root, trials, tmp_path):
+    shutil.copytree(root, tmp_path / "root")
+    asked = ["--networks", "width=6", "--out"]
+    printed = here("merge", root, *asked, tmp_path / "one.safetensors")
+    for half, trial_id in enumerate(trials.trial_id[:2]):
+        whole = json.loads((root / "trials" / trial_id / "config.json").read_text())["data_digest"]
+        rewritten(tmp_path / "root", trial_id, {"half": half}, data_digest=f"{half}" * 64 + whole)
+    again = here("merge", tmp_path / "root", *asked, tmp_path / "two.safetensors")
+    assert again.splitlines()[:-1] == printed.splitlines()[:-1]
 
 
 def test_networks_are_known_by_columns_once_these_are_published(tmp_path):

@@ -12,11 +12,12 @@ import pytest
 from raysweep.commands.plan import plan_table
 from raysweep.commands.verify import problems, remarks
 from raysweep.plan.done import done
+from raysweep.plan.recording import recording
 from raysweep.plan.todo import todo
 from raysweep.store.files import Files
 from raysweep.store.results import ResultStore
 from raysweep.store.resume import ResumePoint
-from raysweep.store.trials import TrialStore
+from raysweep.store.trials import LOST, TrialStore
 from raysweep.tables.publishing import publish_tables
 from tests.work.plans import carry_out, compare_all, contents, plan
 
@@ -169,6 +170,19 @@ def test_what_an_unfinished_trial_needs_is_read_too(what, finished, root):
     path.write_bytes(path.read_bytes().replace(b"trial_id", b"triel_id")[:-1])
     (problem,) = problems(files)
     assert str(path) in problem
+
+
+@pytest.mark.parametrize("damage", [truncate, lambda path: path.unlink()])
+def test_a_configuration_that_is_lost_is_written_again_by_a_run_with_nothing_to_do(damage, finished, root):
+    wanted, files = finished[0], Files(str(root))
+    path = root / "trials" / min(wanted.trials) / "config.json"
+    before = path.read_bytes()
+    damage(path)
+    (problem,) = problems(files)
+    assert problem == f"{path}: is missing, or not this trial's; raysweep run writes it again"
+    with recording(files, wanted):
+        assert path.read_bytes() == before
+    assert list(problems(files)) == files.list(LOST) == []
 
 
 def test_a_damaged_provenance_is_named_and_files_of_others_are_passed_over(root):

@@ -60,6 +60,15 @@ def test_statistics_are_recomputed_where_asked(digits):
     assert kept != repaired
 
 
+def test_images_from_inference_mode_are_as_good_as_others(digits, trained):
+    images, labels = digits.test.images, digits.test.labels
+    with torch.inference_mode():
+        inferred = images.clone()
+    assert barrier_of(build(mlp()), trained[:2], inferred, labels) == barrier_of(
+        build(mlp()), trained[:2], images, labels
+    )
+
+
 def test_errors(digits, trained):
     images, labels = digits.test.images, digits.test.labels
     with pytest.raises(ValueError, match="1 networks: a barrier requires at least two"):

@@ -130,7 +130,27 @@ class Centred(nn.Module):
 
 def test_statistics_of_others_than_torchs_norms_are_named():
     model = Centred().eval()
-    assert foreign_statistics(model, (3,)) == ["mean"]
+    assert foreign_statistics(model, torch.zeros(1, 3)) == ["mean"]
     assert not model.training
     assert model.mean.abs().max() == model.calls == 0
-    assert foreign_statistics(build(CONFIG), (1, 8, 8)) == []
+    assert foreign_statistics(build(CONFIG), torch.zeros(1, 1, 8, 8)) == []
+    # their inputs are of the precision of the network
+    assert foreign_statistics(model.double(), torch.zeros(1, 3)) == ["mean"]
+
+
+def test_statistics_of_a_network_of_tokens_are_those_of_numbers_that_it_knows():
+    tokens = torch.arange(6).view(2, 3)
+    layers = nn.Sequential(nn.Embedding(6, 4), nn.BatchNorm1d(3), Noted())
+    assert foreign_statistics(layers, tokens) == ["2.largest"]
+
+
+class Noted(nn.Module):
+    """Keeps the largest number that it has got."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("largest", torch.zeros(()))
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        self.largest = torch.maximum(self.largest, numbers.max())
+        return numbers

@@ -8,7 +8,9 @@ from raysweep.data import files
 from raysweep.data.files import DatasetSource, Layout, existing, find
 from raysweep.errors import UserError
 
-SOURCE = DatasetSource("toy", (Layout("toy-py", ("a", "b")), Layout("toy-bin", ("a.bin",))), "Toy")
+SOURCE = DatasetSource(
+    "toy", (Layout("toy-py", ("a", "b"), gzipped=True), Layout("toy-bin", ("a.bin",))), "Toy"
+)
 
 
 def touch(folder, *names):
@@ -33,6 +35,12 @@ def test_an_incomplete_layout_is_passed_over(tmp_path):
     touch(tmp_path / "toy-py", "a")
     touch(tmp_path / "toy-bin", "a.bin")
     assert find(SOURCE, str(tmp_path), False) == (tmp_path / "toy-bin", SOURCE.layouts[1])
+
+
+def test_compressed_files_are_no_layout_whose_reader_takes_plain_ones(tmp_path):
+    touch(tmp_path / "toy-bin", "a.bin.gz")
+    with pytest.raises(UserError, match="no folder among"):
+        find(SOURCE, str(tmp_path), False)
 
 
 def test_missing_files_say_where_and_what(tmp_path):

@@ -34,6 +34,13 @@ def test_examples_come_as_tensors_or_as_a_loader(given):
     assert split.labels.dtype == torch.int64
 
 
+def test_each_token_of_a_sequence_has_a_label():
+    following = LABELS[:, None].expand(10, 2)
+    split = examples_of(DataLoader(TensorDataset(IMAGES.long(), following), batch_size=4), None)
+    assert torch.equal(split.labels, following)
+    assert torch.equal(examples_of(IMAGES.long(), following).labels, following)
+
+
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
@@ -44,9 +51,10 @@ def test_examples_come_as_tensors_or_as_a_loader(given):
         (
             (IMAGES, [0, 1]),
             TypeError,
-            "labels: expected a tensor (examples,), or batches (images, labels), not a value of type list",
+            "labels: expected a tensor (examples, ...), or batches (images, labels), not a value of type l",
         ),
-        ((IMAGES, LABELS.float()), TypeError, "labels: expected integers (examples,), not float32 (10,)"),
+        ((IMAGES, LABELS.float()), TypeError, "labels: expected integers (examples, ...), not float32 (10,)"),
+        ((IMAGES, LABELS[0]), TypeError, "labels: expected integers (examples, ...), not int64 ()"),
         ((IMAGES, LABELS[:4]), ValueError, "10 images, but 4 labels"),
         (([], None), ValueError, "images: there is no batch; an iterator can be read only once"),
     ],
