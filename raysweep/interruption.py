@@ -3,8 +3,8 @@
 The first signal ends the run in order, with the exit code 128 + its number; a second one ends the process at
 once. Ray and Tune install handlers of their own, which would end the driver with a C++ stack or be ignored.
 
-Python runs handlers in the main thread and between two instructions, and so not while that waits for a request
-to storage. Signals are therefore counted in a thread of their own, which ends the process when it is time.
+Python runs handlers in the main thread, between two instructions, and so not while it waits for a request to
+storage. Signals are therefore counted in a thread of their own, which ends the process when it is time.
 """
 
 import contextlib
