@@ -95,7 +95,7 @@ def _lines(claim: Claim, verdicts: Iterable[Verdict]) -> list[str]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m analysis.claims", description=__doc__)
     parser.add_argument("root", help=ROOT)
     root = parser.parse_args().root
     if "://" not in root and not Path(root).is_dir():

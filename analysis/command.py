@@ -26,7 +26,7 @@ def command(
     name = f"python -m {spec.name.removesuffix('.__main__')}" if spec else None  # a package runs its __main__
     parser = argparse.ArgumentParser(name, description=description)
     parser.add_argument("root", help=ROOT)
-    parser.add_argument("--sweep", default=sweep)
+    parser.add_argument("--sweep", default=sweep, help="the name of the sweep (default: %(default)s)")
     options(parser)
     own = vars(parser.parse_args())
     root, sweep = own.pop("root"), own.pop("sweep")

@@ -58,7 +58,7 @@ def plan(
 ) -> None:
     """Say what a sweep takes before it runs: its jobs, how many are done, and the cost of the rest.
 
-    Nothing is started or written.
+    Nothing is started, and nothing is written but the record of a sweep that an older version has run.
     """
     from raysweep.commands.load_all import load_all
     from raysweep.commands.plan import plan_table
@@ -93,7 +93,7 @@ def inspect(
     width: Annotated[int, typer.Option(help="the width of a model")] = 16,
     depth: Annotated[int | None, typer.Option(help="the depth of a model that has one")] = None,
     norm: Annotated[str, typer.Option(help="the norm of a model")] = "none",
-    shape: Annotated[str, typer.Option(help="the shape of an input")] = "3,32,32",
+    shape: Annotated[str, typer.Option(help="the shape of an input; for gpt its length, such as 64")] = "3,32,32",
     classes: Annotated[int, typer.Option(help="the number of classes")] = 10,
 ) -> None:
     """List the symmetries of a network, or of those of a sweep.
@@ -148,7 +148,7 @@ def submit(
     address: Annotated[str, typer.Option(help="address of the cluster's dashboard, http://host:8265")],
     override: Override = None,
 ) -> None:
-    """Run a sweep as a job on a Ray cluster that this machine only reaches by its dashboard.
+    """Run a sweep as a job on a Ray cluster that this machine reaches only through its dashboard.
 
     The code installed here and the sweep file are sent, and the job's log is followed.
     """
@@ -190,7 +190,7 @@ def merge(
     networks: Chosen,
     out: Annotated[str, typer.Option(metavar="FILE", help="the .safetensors file that is written")],
     method: Annotated[
-        str, typer.Option(help="one of align.methods, or joint (weights, of two networks jointly too)")
+        str, typer.Option(help="one of align.methods, or joint: weight matching of all networks together")
     ] = "weight_matching",
     option: Annotated[
         list[str] | None,
