@@ -93,7 +93,9 @@ def inspect(
     width: Annotated[int, typer.Option(help="the width of a model")] = 16,
     depth: Annotated[int | None, typer.Option(help="the depth of a model that has one")] = None,
     norm: Annotated[str, typer.Option(help="the norm of a model")] = "none",
-    shape: Annotated[str, typer.Option(help="the shape of an input; for gpt its length, such as 64")] = "3,32,32",
+    shape: Annotated[
+        str, typer.Option(help="the shape of an input; for gpt its length, such as 64")
+    ] = "3,32,32",
     classes: Annotated[int, typer.Option(help="the number of classes")] = 10,
 ) -> None:
     """List the symmetries of a network, or of those of a sweep.

@@ -13,7 +13,7 @@ from typing import Any
 import ray
 
 from raysweep.cluster.awaiting import ready, results
-from raysweep.cluster.capacity import Needs, living_ids, name_of, needs_of, slots
+from raysweep.cluster.capacity import Needs, fitting_nodes, living_ids, name_of, needs_of, slots
 from raysweep.cluster.events import Listener
 from raysweep.cluster.flights import Flight, Worker
 from raysweep.cluster.growth import Growth
@@ -93,6 +93,7 @@ class Pool:
         self._lost: Counter[str] = Counter()
         self._suspected: frozenset[str] = frozenset()  # the nodes that all work avoided at the last look
         self._avoided: frozenset[str] = frozenset()  # those of them that this work avoids
+        self._yielded: frozenset[str] = frozenset()  # the nodes on which a trial that waits may start
 
     @property
     def busy(self) -> bool:
@@ -106,20 +107,19 @@ class Pool:
         sends more of them.
 
         `waiting` are the resources that a trial waits for. Trials take precedence: while the trial would fit
-        with what is free and what the pool holds, the pool sends no new tile and ends idle actors. A trial
-        whose resources are reserved waits only for its process to start, and holds up nothing.
+        with what is free and what the pool holds, the pool starts no actors, and on nodes that are large
+        enough for the trial it sends no new tile and ends idle actors. A trial whose resources are reserved
+        waits only for its process to start, and holds up nothing.
         """
         if time.monotonic() - self._looked >= LOOK:
             self._look()
         if self._suspected is not self._suspects.avoided:
             self._avoid()
-        if waiting and self._blocks(waiting):
-            for worker in [each for each in self._workers if not each.flights]:
-                self._end(worker)
-        else:
+        self._yield_to(waiting)
+        if not self._yielded:
             self._start()
-            if self._send():
-                timeout = 0
+        if self._send():
+            timeout = 0
         gather = min(timeout, GATHER * len(self._workers))
         first = [reference for reference, flight in self._flying.items() if flight.is_first]
         self._receive(ready([*first, *self._starting], timeout, gather))
@@ -145,6 +145,15 @@ class Pool:
         if self._avoided != before:
             for worker in [each for each in self._workers if each.starting]:
                 self._end(worker)
+
+    def _yield_to(self, waiting: Needs | None) -> None:
+        """Note the nodes that are yielded to a trial that waits, and end actors without tiles there."""
+        self._yielded = frozenset()
+        if waiting and self._blocks(waiting):
+            self._yielded = fitting_nodes(waiting) - self._suspects.avoided
+            for worker in [each for each in self._workers if not each.flights]:
+                if worker.starting or worker.node in self._yielded:
+                    self._end(worker)
 
     def _blocks(self, waiting: Needs) -> bool:
         """Whether a trial waits for what the pool holds."""
@@ -206,7 +215,7 @@ class Pool:
         A tile whose process has died before is run alone on its actor, because it may kill this one too.
         """
         flights = worker.flights
-        if worker.starting or len(flights) >= IN_FLIGHT or worker.node in self._avoided:
+        if worker.starting or len(flights) >= IN_FLIGHT or worker.node in self._avoided | self._yielded:
             return False
         alone = bool(self._again and self._again[0][1]) or any(each.attempts > 1 for each in flights)
         return not (alone and flights)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 RESUME_POINTS = 5.0  # seconds that an interrupted run leaves its trials to note resume points
 LOOK = 5.0  # seconds between two looks at what is in use, and at nodes that have joined
-ROUNDS = 4  # of jobs whose inputs the round before has replaced
+ROUNDS = 10  # of jobs whose inputs the round before has replaced: chains of inputs are shorter
 PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is under way
 
 
@@ -150,7 +150,19 @@ class _Run:
                     self._listener.waits(f"{outdated_words(work.outdated)}; they are trained again")
                 if jobs := len(work.alignments) + len(work.barriers):
                     self._listener.waits(f"{jobs:,} {UNFIT}")
+            else:
+                self._leave(work)
         return present
+
+    def _leave(self, work: Todo) -> None:
+        """Record that work is left because its inputs are replaced in every round, by another run perhaps."""
+        error = f"not started: its inputs have been replaced in {ROUNDS} rounds; the same command goes on"
+        left = {
+            "trial": [trial.trial_id for trial in work.trials],
+            "alignment": [job.alignment_id for job in work.alignments],
+            "barrier": [job.barrier_id for job in work.barriers],
+        }
+        self.failures += [Failure(key, what, error, 0, "") for what, keys in left.items() for key in keys]
 
     def _tell_replaced(self, before: Done, present: Done) -> None:
         """Tell which levels have been trained again to other bits than those that were stored before."""

@@ -207,7 +207,8 @@ class _Progress(Callback):
             self._listener.failed(failure)
             if diverged:
                 how = Divergence(error, failure.attempts, failure.node, failure.time)
-                note_divergence(self._files, trial_id, how)
+                with contextlib.suppress(OSError):  # without the note the next run trains once more
+                    note_divergence(self._files, trial_id, how)
         self._listener.advance("training", 1)
 
 

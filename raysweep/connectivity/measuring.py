@@ -97,6 +97,8 @@ def _chained(first: Sequence[Features], rest: Iterator[Features]) -> Iterator[Fe
 def _called(name: str, measure: Measure, arguments: Mapping[str, Any]) -> Any:
     try:
         return measure(**arguments)
+    except (ImportError, OSError):  # of this node: elsewhere it may work
+        raise
     except Exception as error:
         if not is_own(name):
             raise

@@ -1,15 +1,27 @@
 """The sections `resources` and `tracking` of a sweep file, which change no number."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from raysweep.sweep.fields import Number, Strict, Whole
 
+LEAST = 0.0001  # of a resource, in which Ray counts
+
 
 class Worker(Strict):
-    cpu: Number = Field(default=1, gt=0, description="The CPUs of one process.")
+    cpu: Number = Field(default=1, ge=LEAST, description="The CPUs of one process.")
     gpu: Number = Field(
-        default=0, ge=0, description="The GPUs of one process; 0.25 lets four processes share one GPU."
+        default=0,
+        ge=0,
+        description="The GPUs of one process, several as a whole number; 0.25 lets four processes share one "
+        "GPU.",
     )
+
+    @field_validator("gpu")
+    @classmethod
+    def _as_ray_counts(cls, gpu: float) -> float:
+        if 0 < gpu < LEAST or (gpu > 1 and gpu != int(gpu)):
+            raise ValueError(f"expected 0, a fraction of one GPU from {LEAST} on, or a whole number of GPUs")
+        return gpu
 
 
 PACKED = 8  # trials that share a GPU unless the sweep file says otherwise: more are no faster (measured)

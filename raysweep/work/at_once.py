@@ -1,7 +1,7 @@
 """Several jobs at a time in one process."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -22,8 +22,15 @@ class AtOnce:
         self._pool = ThreadPoolExecutor(count, initializer=_begin, initargs=(threads,)) if count > 1 else None
 
     def each(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
-        """Return the results in the order of the jobs. Raises what the first failing job raises."""
-        return list(self._pool.map(work, jobs) if self._pool else map(work, jobs))
+        """Return the results in the order of the jobs.
+
+        Raises what the first failing job raises, once no other job runs any more.
+        """
+        if not self._pool:
+            return list(map(work, jobs))
+        futures = [self._pool.submit(work, job) for job in jobs]
+        wait(futures)
+        return [future.result() for future in futures]
 
 
 def _begin(threads: int) -> None:

@@ -52,7 +52,7 @@ class Method:
         """Call the function with what it takes of the offer, of the options, and with the seed.
 
         While a user's function runs, the global generators of torch, numpy and random are seeded too. Raises
-        `ValueError` where it fails.
+        `ValueError` where it fails, but `ImportError` and `OSError` as they are.
         """
         arguments = {name: compute() for name, compute in offer.items() if self.takes(name)}
         arguments |= {name: self.options[name] for name in taken(self.function, self.options)}
@@ -62,6 +62,8 @@ class Method:
         try:
             with _SEEDED:
                 return seeded(seed, lambda: self.function(**arguments))
+        except (ImportError, OSError):  # of this node or of storage: elsewhere or later it may work
+            raise
         except Exception as error:
             raise ValueError(
                 f"alignment method {self.name!r} fails: {type(error).__name__}: {error}"

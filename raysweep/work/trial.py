@@ -134,7 +134,8 @@ class _Level:
             inputs.template(),
         )
         record = point.record if point else LevelRecord(extent.total)
-        record = replace(record, inputs=inputs.noted)
+        # A process that goes on from a resume point has not read all that the first one has.
+        record = replace(record, inputs=tuple(dict.fromkeys((*record.inputs, *inputs.noted))))
         if masks and not point:
             written = self._store.write_mask(trial.trial_id, self._level, masks)
             record = replace(record, mask=written, sparsity=sparsity(masks))

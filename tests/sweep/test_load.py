@@ -106,6 +106,7 @@ def test_the_fingerprint_is_of_what_is_asked_for_and_not_of_where_it_runs(tmp_pa
             BASE + "compare: {trajectory: {points: [1, 1]}}",
             "compare.trajectory.points = 1ep: is given 2 times",
         ),
+        (BASE + "resources: {align: {gpu: 1.5}}", "resources.align.gpu = 1.5: .*a whole number of GPUs"),
         (BASE + "compare: {measures: [ensemble, ensemble]}", "compare.measures = ensemble: is given 2 times"),
     ],
 )

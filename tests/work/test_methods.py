@@ -68,6 +68,9 @@ def fails(states):
 
 def demanding(states, patience):
     return None
+
+def of_this_node(states):
+    import a_module_that_this_node_lacks
 """
 
 
@@ -171,6 +174,12 @@ def test_another_text_of_the_file_is_another_method(files, own, tmp_path):
 def test_global_generators_are_seeded_while_it_runs(files, own):
     one, again = (aligned(files, f"{own}:drawn", ["direct"])[1] for _ in range(2))
     assert [row["permutations"] for row in one] == [row["permutations"] for row in again]
+
+
+def test_what_a_node_lacks_is_no_fault_of_the_method(files, own):
+    """Such a job is tried on another node."""
+    with pytest.raises(ModuleNotFoundError, match="a_module_that_this_node_lacks"):
+        aligned(files, f"{own}:of_this_node", ["direct"])
 
 
 @pytest.mark.parametrize(
