@@ -164,10 +164,16 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def metrics(wanted: Desired, root: Path) -> list[tuple[object, ...]]:
+    """What the records of all levels say, but for times: their inputs and their metrics."""
     store = TrialStore(Files(str(root)))
-    return [
-        (key, level, metric.step, metric.split, metric.loss, metric.error)
+    records = {
+        (key, level): store.record(key, level)
         for key, extent in wanted.extents.items()
         for level in extent.levels
-        for metric in store.record(key, level).metrics
+    }
+    found = [(*where, *record.inputs) for where, record in records.items()]
+    return found + [
+        (*where, metric.step, metric.split, metric.loss, metric.error)
+        for where, record in records.items()
+        for metric in record.metrics
     ]
