@@ -123,9 +123,9 @@ def verdicts(summary: pd.DataFrame, trend: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/calibration_*.png` in its folder."""
-    ends = read_dense_ends(folder, "barrier_id", "alignments", "loss_centre")
+    trials, alignments = read_frame(folder, "trials"), read_frame(folder, "alignments", ALIGNED)
+    ends = read_dense_ends(folder, trials, "barrier_id", "alignments", "loss_centre")
     measures = read_frame(folder, "measures", ("barrier_id", "split", "measure", "part", "centre_excess"))
-    alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
     parts = []
     for setting, rows in by_setting(ends, trials):
         pairs = midpoints(rows, measures)

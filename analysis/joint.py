@@ -91,8 +91,8 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/joint_*.png` in its folder."""
-    ends = read_dense_ends(folder, "alignments", "joint_networks")
     alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
+    ends = read_dense_ends(folder, trials, "alignments", "joint_networks")
     parts = []
     for setting, rows in by_setting(ends, trials):
         if not (rows.kind == Kind.JOINT).any():

@@ -122,7 +122,8 @@ def _growth(loss: Any) -> str:
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/means_*.png` in its folder."""
     only = {"split": Split.TEST, "interpolation": Interpolation.MEAN}
-    chosen, trials = read_dense_ends(folder, "mean_networks", **only), read_frame(folder, "trials")
+    trials = read_frame(folder, "trials")
+    chosen = read_dense_ends(folder, trials, "mean_networks", **only)
     parts = []
     for setting, rows in by_setting(chosen, trials):
         means, title = by_number(rows), setting.title

@@ -116,9 +116,9 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/methods_*.png` in its folder."""
-    ends = read_dense_ends(folder, "alignments", "joint_networks")
     alignments = read_frame(folder, "alignments", (*ALIGNED, "objective", "seconds"))
     trials = read_frame(folder, "trials")
+    ends = read_dense_ends(folder, trials, "alignments", "joint_networks")
     parts = []
     for setting, rows in by_networks(compared(ends), trials):
         if rows.method.nunique() < 2:

@@ -89,7 +89,7 @@ def analyse(folder: Path) -> str:
         return "narrow in wide: no networks of several widths yet (compare.across)"
     parts = []
     within = barriers[barriers.across.isna() | (barriers.across == "widths")]
-    for setting, rows in by_setting(ends(within), trials):
+    for setting, rows in by_setting(ends(within, trials), trials):
         summary = summarise(rows, trials)
         draw(summary, setting.title, folder / "figures" / f"narrow_in_wide_{setting.stem}.png")
         table = wide_table(summary, ["risk", "narrow", "alignment"], "wide")

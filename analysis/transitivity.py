@@ -127,8 +127,8 @@ def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/transitivity_*.png` in its folder."""
     only = {"split": Split.TEST, "interpolation": Interpolation.PAIR}
-    chosen = read_dense_ends(folder, "path", **only)
     agreements, trials = (read_frame(folder, name) for name in ("agreements", "trials"))
+    chosen = read_dense_ends(folder, trials, "path", **only)
     if not (chosen.kind == Kind.COMPOSED).any():
         return "transitivity: no composed permutations (compare.kinds)"
     parts = []

@@ -251,8 +251,8 @@ def analyse(folder: Path, widths: list[int] | None = None) -> str:
     By default the widths are the smallest, the middle and the largest. Raises `UserError` for a width without
     triples.
     """
-    ends = read_dense_ends(folder, "barrier_id", "reference", split=Split.TEST)
     trials = read_frame(folder, "trials")
+    ends = read_dense_ends(folder, trials, "barrier_id", "reference", split=Split.TEST)
     parts = []
     for setting, rows in by_setting(ends, trials):
         triples = rows[(rows.interpolation == Interpolation.SIMPLEX) & rows.kind.isin(KINDS)]

@@ -57,7 +57,7 @@ def analyse(folder: Path) -> str:
     from analysis.figures.pairs import draw
 
     trials = read_frame(folder, "trials")
-    chosen = pairs(read_dense_ends(folder, interpolation=Interpolation.PAIR), trials)
+    chosen = pairs(read_dense_ends(folder, trials, interpolation=Interpolation.PAIR), trials)
     parts = []
     for setting, rows in by_width(by_networks(chosen, trials, ignored=SHARED)):
         path = folder / "figures" / f"weak_{setting.stem}.png"

@@ -186,8 +186,8 @@ def draw(
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/width_scaling_*.png` in its folder."""
-    ends = read_dense_ends(folder, "alignments", "joint_networks", "loss_centre", "error_centre")
     alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
+    ends = read_dense_ends(folder, trials, "alignments", "joint_networks", "loss_centre", "error_centre")
     parts = []
     for setting, rows in by_setting(ends, trials):
         split = Split.TEST if (rows.split == Split.TEST).any() else Split.TRAIN

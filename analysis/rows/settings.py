@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.rows.quality import at_chance
 from raysweep.tables.frames import groups, read_frame
 from raysweep.tables.variants import prunings, trial_of, variants
-from raysweep.vocabulary import Statistics
+from raysweep.vocabulary import Kind, Statistics
 
 # Columns of `barriers` by which rows are chosen and split, and the barriers of pairs themselves.
 CHOSEN_BY = ("interpolation", "kind", "split", "across", "level", "step", "permutation_step")
@@ -146,20 +146,28 @@ def read_barriers(folder: Path, *more: str, **only: str | int | None) -> pd.Data
     return read_frame(folder, "barriers", (*CHOSEN_BY, *SPLIT_BY, *BARRIERS, *more), **only)
 
 
-def read_dense_ends(folder: Path, *more: str, **only: str | int | None) -> pd.DataFrame:
+def read_dense_ends(folder: Path, trials: pd.DataFrame, *more: str, **only: str | int | None) -> pd.DataFrame:
     """Return the `dense_ends` of a sweep with the columns of `read_barriers`; no other rows are read."""
-    return dense_ends(read_barriers(folder, *more, across=None, level=0, **only))
+    return dense_ends(read_barriers(folder, *more, across=None, level=0, **only), trials)
 
 
-def dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:
+def dense_ends(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the comparisons within one setting of networks at the end of training, before any pruning."""
-    return ends(barriers[barriers.across.isna()]).astype({"width": int})  # null only across widths
+    within = barriers[barriers.across.isna()]
+    return ends(within, trials).astype({"width": int})  # null only across widths
 
 
-def ends(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Return the comparisons of dense networks at their last step, under permutations found at that step."""
-    keys = barriers[["level", "group", "step", "permutation_step", "statistics"]].reset_index(drop=True)
-    dense = keys[keys.level == 0]
-    last = dense.groupby("group").step.transform("max")
-    at_end = dense[(dense.step == last) & (dense.permutation_step.fillna(last) == last)]
+def ends(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparisons of dense networks at their last step, under permutations found at that step.
+
+    The last step is that of the run, whether or not a network from there has been compared yet.
+    """
+    runs = trials[trials.level == 0]
+    last = dict(zip(runs.trial_id, runs.steps, strict=True))
+    keys = barriers[["level", "group", "step", "permutation_step", "statistics", "kind", "across"]]
+    keys = keys.assign(last=barriers.networks.str[0].map(trial_of).map(last)).reset_index(drop=True)
+    # Those of two settings are only planned at the end, which the other setting may reach at another step.
+    of_two = keys.across.notna() | (keys.kind == Kind.TRANSFERRED)
+    found_at_end = of_two | (keys.permutation_step.fillna(keys.step) == keys.step)
+    at_end = keys[(keys.level == 0) & (keys.step == keys["last"]) & found_at_end]
     return barriers[keys.index.isin(one_statistics(at_end).index)]  # all columns are copied once

@@ -53,7 +53,7 @@ def evidence(tables: Tables) -> list[Verdict]:
 
 
 def _weak(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
-    pairs = weak.pairs(dense_ends(barriers), tables.trials)
+    pairs = weak.pairs(dense_ends(barriers, tables.trials), tables.trials)
     for setting, rows in by_width(by_networks(pairs, tables.trials)):
         decided = all_pairs.decided(all_pairs.summarise(rows[rows.series.str.startswith(weak.INDEPENDENT)]))
         for row in decided[decided.alignment != Kind.UNALIGNED].itertuples():
@@ -88,7 +88,7 @@ def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterat
 
 
 def _strong(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
-    for setting, rows in by_setting(dense_ends(barriers), tables.trials):
+    for setting, rows in by_setting(dense_ends(barriers, tables.trials), tables.trials):
         decided = width_scaling.decided(width_scaling.summarise(rows, tables.alignments))
         for row in decided[decided.kind.isin(STRONG_WORDS)].itertuples():
             own = replace(setting, width=int(str(row.width)))

@@ -114,7 +114,8 @@ def reproductions(tables: Tables) -> list[Reproduction]:
 
 
 def _by_width(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
-    for setting, same in by_setting(dense_ends(rows[rows.split == Split.TRAIN]), tables.trials):
+    train = dense_ends(rows[rows.split == Split.TRAIN], tables.trials)
+    for setting, same in by_setting(train, tables.trials):
         summary = width_scaling.summarise(same, tables.alignments)
         for row in summary[summary.risk == "error"].itertuples():
             known = paper.BARRIERS.get((setting.model, str(setting.method), str(row.kind)), {})
