@@ -92,8 +92,8 @@ def test_fixed_points_by_epoch():
 )
 def test_the_last_permutation_is_decided_over_all_epochs(last, unaligned, words):
     found = decisions(means(along((unaligned, 1.0), (last, 0.02))))
-    assert list(found) == [3, 2, 1]
-    sentence = verdicts(found)[0]
+    assert list(found) == [1, 2, 3]
+    sentence = verdicts(found)[-1]
     assert sentence.startswith(f"permutation of epoch 3: {words}")
     assert f"{last:.3f} [{last:.3f}, {last:.3f}]" in sentence
 
@@ -116,7 +116,7 @@ def test_text_and_figure_mean_the_same_first_and_middle():
     """Permutations of untrained networks count for neither, unless there are no others."""
     rows = along() + [row for epoch in EPOCHS for row in pairs("direct", epoch, 0.3, 0.9, 0, ["pair"])]
     found = means(rows)
-    assert list(decisions(found)) == [3, 2, 1]
+    assert list(decisions(found)) == [1, 2, 3]
     shown = curves(found, "loss")
     assert {name: rows.found.iloc[0] for name, rows in shown.items() if name != "unaligned"} == {
         "first": 1,
@@ -173,7 +173,7 @@ def test_of_the_same_rows_all_sentences_say_the_same():
 def test_without_unaligned_pairs_nothing_is_decided():
     rows = [row for row in along(early=(0.01, 0.1)) if row["kind"] != "unaligned"]
     found = means(rows)
-    (last, *_) = verdicts(decisions(found))
+    (*_, last) = verdicts(decisions(found))
     assert "the claim is undecided: no unaligned baseline at epoch 1, 2, 3 (" in last
     sentences = ratios(found, over_epochs(pd.DataFrame(rows), PER_EPOCH))[1:]
     assert all("at most 0.02: undecided: no unaligned baseline (" in sentence for sentence in sentences)

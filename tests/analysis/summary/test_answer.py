@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from analysis.summary.answer import answer
+from tests.analysis import trained
 from tests.analysis.barrier_rows import joint_alignments, joint_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.planned import planned
 from tests.analysis.sweeps import trials, weak_tables, write
@@ -96,3 +97,10 @@ def test_lines_fit_a_terminal(tmp_path, kinds):
     lines = answer(write(tmp_path, "s", **{name: frame for name, frame in tables.items() if len(frame)}))
     assert max(map(len, lines)) <= 100
     assert len(lines) <= 7
+
+
+def test_training_is_answered_by_the_last_permutation(tmp_path):
+    along = [{"kind": "trajectory", "method": METHOD, "group": "g", "step": 3, "fixed_points": 0.5}]
+    tables = {"trials": trained.trials(), "alignments": trained.alignments(), "agreements": along}
+    lines = answer(write(tmp_path, "mine", barriers=trained.along(), **tables))
+    assert lines[1] == "weak: holds; along a training run: holds"
