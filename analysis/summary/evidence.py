@@ -88,11 +88,11 @@ def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterat
 
 
 def _strong(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
-    for setting, rows in by_setting(dense_ends(barriers, tables.trials), tables.trials):
+    ends = dense_ends(barriers, tables.trials)
+    for setting, rows in by_width(by_setting(ends, tables.trials)):
         decided = width_scaling.decided(width_scaling.summarise(rows, tables.alignments))
         for row in decided[decided.kind.isin(STRONG_WORDS)].itertuples():
-            own = replace(setting, width=int(str(row.width)))
-            yield make(claim=STRONG, what=STRONG_WORDS[str(row.kind)], setting=own, **_spread(row))
+            yield make(claim=STRONG, what=STRONG_WORDS[str(row.kind)], setting=setting, **_spread(row))
 
 
 def _spread(row: Any) -> dict[str, Any]:

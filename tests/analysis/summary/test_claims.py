@@ -164,3 +164,13 @@ def test_the_page_needs_nothing_else_and_is_the_same_again(tmp_path):
 def test_a_root_without_sweeps(tmp_path):
     assert analyse(tmp_path).count("missing") == 4
     assert "There is no sweep under this root." in page(tmp_path)
+
+
+def test_networks_at_chance_are_named_at_their_width_alone(tmp_path):
+    tables = weak_tables()
+    wide = tuple(f"w{name}@0@9" for name in "abcd")
+    tables["barriers"] += via_rows(8, 0.05) + via_rows(16, 0.05, wide)
+    tables["alignments"] = pd.concat([tables["alignments"], pair_alignments(wide)])
+    tables["trials"] += [{**row, "trial_id": f"w{row['trial_id']}", "test_error": 0.9} for row in trials(16)]
+    found = [each for each in evidence(read(write(tmp_path, "mine", **tables))) if each.claim == STRONG]
+    assert {each.setting.width: each.setting.chance for each in found} == {8: "", 16: "all"}
