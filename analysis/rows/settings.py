@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.rows.quality import at_chance
 from raysweep.tables.frames import groups, read_frame
 from raysweep.tables.variants import prunings, trial_of, variants
-from raysweep.vocabulary import Kind, Statistics
+from raysweep.vocabulary import Kind, Split, Statistics
 
 # Columns of `barriers` by which rows are chosen and split, and the barriers of pairs themselves.
 CHOSEN_BY = ("interpolation", "kind", "split", "across", "level", "step", "permutation_step")
@@ -146,9 +146,15 @@ def read_barriers(folder: Path, *more: str, **only: str | int | None) -> pd.Data
     return read_frame(folder, "barriers", (*CHOSEN_BY, *SPLIT_BY, *BARRIERS, *more), **only)
 
 
+def read_one_split(folder: Path, *more: str, **only: str | int | None) -> pd.DataFrame:
+    """Return what `read_barriers` does on the test set or, where nothing was measured there, on train."""
+    found = read_barriers(folder, *more, split=Split.TEST, **only)
+    return found if len(found) else read_barriers(folder, *more, split=Split.TRAIN, **only)
+
+
 def read_dense_ends(folder: Path, trials: pd.DataFrame, *more: str, **only: str | int | None) -> pd.DataFrame:
-    """Return the `dense_ends` of a sweep with the columns of `read_barriers`; no other rows are read."""
-    return dense_ends(read_barriers(folder, *more, across=None, level=0, **only), trials)
+    """Return the `dense_ends` of a sweep as `read_one_split` returns rows; no other rows are read."""
+    return dense_ends(read_one_split(folder, *more, across=None, level=0, **only), trials)
 
 
 def dense_ends(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:

@@ -81,7 +81,7 @@ def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterat
         for setting, rows in by_width(parts):
             own = pruned_in(setting, words)
             for split, chosen in rows.groupby("split"):
-                levels = pruning.decided(pruning.by_level(chosen, trials, str(split)))
+                levels = pruning.decided(pruning.by_level(chosen, trials))
                 for point, decision in pruning.decisions(levels).items():
                     what = f"permutation of the dense networks at every level, {pruning.POINTS[point]}"
                     yield _along(make, PRUNING, what, own, str(split), decision)

@@ -154,7 +154,7 @@ def test_the_ratios_say_what_early_permutations_do_to_the_end(early, words):
     rows = along(early=early)
     _, first, middle = ratios(means(rows), over_epochs(pd.DataFrame(rows), PER_EPOCH))
     for sentence, epoch in ((first, 1), (middle, 2)):
-        assert sentence.startswith(f"permutation of epoch {epoch} at the end: test loss barrier below 0.5")
+        assert sentence.startswith(f"permutation of epoch {epoch} at the end: loss barrier below 0.5")
         assert all(word in sentence for word in words)
         times = early[1] / 0.02
         assert f"{times:.3f} [{times:.3f}, {times:.3f}] times that of the last permutation" in sentence
@@ -167,7 +167,7 @@ def test_of_the_same_rows_all_sentences_say_the_same():
     decided = decisions(found)
     early = ratios(found, over_epochs(pd.DataFrame(rows), PER_EPOCH))[1:]
     assert {one.state for one in decided.values()} == {"not informative"}
-    assert all("test error barrier at most 0.02: not informative (0.010" in sentence for sentence in early)
+    assert all("error barrier at most 0.02: not informative (0.010" in sentence for sentence in early)
 
 
 def test_without_unaligned_pairs_nothing_is_decided():
