@@ -26,6 +26,7 @@ LEVEL = 0.95
 MINIMUM_NETWORKS = 4  # with fewer there is no interval
 METHOD = "95 % interval: jackknife over networks, t(networks - 1)"  # for figures
 NONE = float("nan")
+TOO_FEW = "fewer than four networks"
 SHOWN = 3  # comparisons without a value that are named
 
 Members = Sequence[Sequence[str]]  # the networks that each comparison depends on
@@ -101,7 +102,7 @@ def without_interval(sample: Sample, without: Sequence[np.ndarray]) -> str:
         return f"{len(missing)} of {len(members)} without a finite value: {', '.join(names)}"
     sizes = list(map(len, without))
     if min(sizes) < MINIMUM_NETWORKS:
-        return "fewer than four networks" + (" of one kind" if sum(sizes) >= MINIMUM_NETWORKS else "")
+        return TOO_FEW + (" of one kind" if sum(sizes) >= MINIMUM_NETWORKS else "")
     if any(np.isnan(each).any() for each in without):
         return "without one of the networks nothing is left to compare"
     return ""

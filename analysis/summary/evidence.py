@@ -104,5 +104,5 @@ def _along(make: Make, claim: str, what: str, setting: Setting, split: str, foun
         f"at {found.coordinate} {found.position:g}, the worst; holds at {found.holds} of the "
         f"{found.informative} informative {found.coordinate}s"
     )
-    numbers = {name: getattr(found, name) for name in STATED}
+    numbers = {name: getattr(found, name) for name in (*STATED, "undecided")}
     return make(claim=claim, what=what, setting=setting, split=split, where=where, **numbers)
