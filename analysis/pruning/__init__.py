@@ -24,7 +24,7 @@ def analyse(folder: Path) -> str:
         for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):
             means, named = (
                 by_level(rows, own),
-                replace(setting, width=networks.width, variant=networks.variant),
+                replace(setting, width=networks.width, variant=networks.variant, pruning=networks.pruning),
             )
             if means.empty:
                 continue

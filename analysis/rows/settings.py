@@ -28,7 +28,7 @@ class Setting:
     """The configuration that replicates share, and the method that aligned them (None: no method or several).
 
     `variant` says in which other keys of `train` it differs from the other settings of the sweep ("": in
-    none). `statistics` says how statistics were treated ("": there are none), and `chance` whether
+    none), and `pruning` in which keys of `prune`. `statistics` says how statistics were treated ("": there are none), and `chance` whether
     all or some of the networks are no better than guessing ("": none of them).
     """
 
@@ -38,6 +38,7 @@ class Setting:
     method: str | None = None
     width: int | None = None
     variant: str = ""
+    pruning: str = ""
     statistics: str = ""
     chance: str = ""
 
@@ -48,7 +49,7 @@ class Setting:
         words = [f"{self.model}{size} on {self.dataset}"]
         words += [] if self.norm == "none" else [f"norm {self.norm}"]
         words += [self.method.replace("_", " ")] if self.method else []
-        words += [self.variant] if self.variant else []
+        words += [each for each in (self.variant, self.pruning) if each]
         of = "hidden units" if self.statistics == Statistics.REPAIRED else "running statistics"
         words += [f"{self.statistics} {of}"] if self.statistics else []
         words += [f"{self.chance.upper()} NETWORKS AT CHANCE"] if self.chance else []
@@ -62,7 +63,8 @@ class Setting:
         words += [] if self.norm == "none" else [self.norm]
         words += [self.dataset]
         words += [] if self.method in (None, "weight_matching") else [str(self.method).replace(":", "_")]
-        words += [re.sub(r"[^\w.-]+", "_", self.variant).strip("_")] if self.variant else []
+        varied = f"{self.variant} {self.pruning}".strip()
+        words += [re.sub(r"[^\w.-]+", "_", varied).strip("_")] if varied else []
         words += [self.statistics] if self.statistics else []
         return "_".join(words)
 
@@ -120,7 +122,7 @@ def pruned_settings(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFram
     for pruning, part in by_pruning(trials):
         for setting, group in by_width(by_networks(part, trials)):
             if group.level.max() > 0:
-                yield pruned_in(setting, pruning), group
+                yield replace(setting, pruning=pruning), group
 
 
 def by_pruning(trials: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -128,11 +130,6 @@ def by_pruning(trials: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     words, pruned = prunings(trials, trials), trials.level > 0
     for pruning in sorted(set(words[pruned])) or [""]:
         yield pruning, trials[~pruned | (words == pruning)]
-
-
-def pruned_in(setting: Setting, pruning: str) -> Setting:
-    """Return a setting with what distinguishes its way to prune from others of the sweep."""
-    return replace(setting, variant=", ".join(filter(None, (setting.variant, pruning))))
 
 
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:

@@ -116,7 +116,7 @@ def _setting(cells: Cells) -> Setting:
 
 
 def _of_networks(setting: Setting) -> Setting:
-    return replace(setting, width=None, method=None, statistics="", chance="")
+    return replace(setting, width=None, method=None, pruning="", statistics="", chance="")
 
 
 def _own_errors(setting: Setting, tables: Tables) -> dict[int, "pd.Series[float]"]:

@@ -18,7 +18,6 @@ from analysis.rows.settings import (
     by_width,
     dense_ends,
     one_statistics,
-    pruned_in,
 )
 from analysis.rows.tables import Tables
 from analysis.statistics import pairs as all_pairs
@@ -79,7 +78,7 @@ def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterat
     for words, trials in by_pruning(tables.trials):
         parts = by_setting(within[first.isin(trials.trial_id)], tables.trials)
         for setting, rows in by_width(parts):
-            own = pruned_in(setting, words)
+            own = replace(setting, pruning=words)
             for split, chosen in rows.groupby("split"):
                 levels = pruning.decided(pruning.by_level(chosen, trials))
                 for point, decision in pruning.decisions(levels).items():

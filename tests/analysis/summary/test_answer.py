@@ -128,3 +128,11 @@ def test_more_replicates_are_no_remedy_for_other_reasons(tmp_path, missing):
     folder = write(tmp_path, "mine", trials=trials()[:3], alignments=pair_alignments(), barriers=kept)
     remedy = "no unaligned baseline" if missing else "at least 4"
     assert answer(folder)[3] == f"undecided (replicates that would do): weak at width 8 ({remedy})"
+
+
+def test_ways_to_prune_have_the_errors_of_their_dense_networks(tmp_path):
+    prune = {"levels": 1, "rewind": "1st", "scope": ["global", "layer"]}
+    tables = planned({}, prune=prune, compare={"kinds": ["unaligned", "direct"]})
+    tables["trials"]["test_error"] = 0.05
+    lines = answer(write(tmp_path, "s", **{name: frame for name, frame in tables.items() if len(frame)}))
+    assert ["0.050" in line for line in lines[2:]] == 3 * [True]
