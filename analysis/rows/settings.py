@@ -28,8 +28,9 @@ class Setting:
     """The configuration that replicates share, and the method that aligned them (None: no method or several).
 
     `variant` says in which other keys of `train` it differs from the other settings of the sweep ("": in
-    none), and `pruning` in which keys of `prune`. `statistics` says how statistics were treated ("": there are none), and `chance` whether
-    all or some of the networks are no better than guessing ("": none of them).
+    none), and `pruning` in which keys of `prune`. `statistics` says how statistics were treated ("": there
+    are none), and `chance` whether all or some of the networks are no better than guessing ("": none of
+    them).
     """
 
     dataset: str

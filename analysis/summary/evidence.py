@@ -43,7 +43,7 @@ STATED = ("state", *SPREAD)
 
 def evidence(tables: Tables) -> list[Verdict]:
     """Return the verdicts of a sweep for each claim, setting, kind of permutation, width and split."""
-    comparable = tables.barriers[tables.barriers.group.isin(independent(tables.trials))]
+    comparable = tables.barriers[tables.barriers.group.isin(independent(tables.barriers, tables.trials))]
     make = partial(Verdict, sweep=tables.name)
     claims = (_weak, _along_training, _along_pruning, _strong)
     found = [each for claim in claims for each in claim(comparable, tables, make)]

@@ -90,7 +90,8 @@ def _plain(value: Any) -> str:
 
 def reproductions(tables: Tables) -> list[Reproduction]:
     """Compare every group of trials of the paper's models; groups with the same differences go together."""
-    dense = tables.trials[(tables.trials.level == 0) & tables.trials.group.isin(independent(tables.trials))]
+    comparable = independent(tables.barriers, tables.trials)
+    dense = tables.trials[(tables.trials.level == 0) & tables.trials.group.isin(comparable)]
     models = dense[dense.model.isin([paper.VGG, paper.RESNET])]
     found: dict[tuple[str, tuple[str, ...]], tuple[set[int], list[Beside]]] = {}
     for (model, dataset, group), trials in models.groupby(["model", "dataset", "group"]):

@@ -8,6 +8,7 @@ from analysis.claims import analyse
 from analysis.rows.tables import read
 from analysis.summary.evidence import PRUNING, STRONG, TRAINING, WEAK, evidence
 from tests.analysis.barrier_rows import joint_alignments, joint_rows, pair_alignments, pair_rows, via_rows
+from tests.analysis.planned import planned
 from tests.analysis.sweeps import trials, weak_tables, write
 
 pytestmark = pytest.mark.versions
@@ -174,3 +175,10 @@ def test_networks_at_chance_are_named_at_their_width_alone(tmp_path):
     tables["trials"] += [{**row, "trial_id": f"w{row['trial_id']}", "test_error": 0.9} for row in trials(16)]
     found = [each for each in evidence(read(write(tmp_path, "mine", **tables))) if each.claim == STRONG]
     assert {each.setting.width: each.setting.chance for each in found} == {8: "", 16: "all"}
+
+
+def test_a_trial_of_two_settings_is_no_evidence_with_one_of_the_same_initialisation(tmp_path):
+    tables = planned({"init_seed": ["replicate", 0], "replicates": 2}, analyses=["weak"])
+    folder = write(tmp_path, "s", **{name: frame for name, frame in tables.items() if len(frame)})
+    found = [each.setting.variant for each in evidence(read(folder)) if each.claim == WEAK]
+    assert set(found) == {"init seed by replicate"}
