@@ -1,11 +1,13 @@
 """Barriers of pairs of pruned networks by level, and the decisions on the dense permutation."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
 from analysis.rows.members import members_of
 from analysis.statistics.deciding import FAILS, HOLDS, UNDECIDED, decide
-from analysis.statistics.jackknife import with_interval
+from analysis.statistics.jackknife import NOT_POSITIVE, with_interval
 from analysis.statistics.relative import named_ends, share
 from analysis.statistics.simultaneous import (
     HALF,
@@ -113,20 +115,23 @@ def verdicts(decided: pd.DataFrame, split: str = Split.TEST) -> list[str]:
     for point, found in decisions(decided).items():
         sentences.append(f"{point}: dense permutation: {sentence(found, 'pruning')}")
         rows = decided[decided.point == point]
-        sentences.append(_ratio_sentence(point, rows[(rows.level > 0) & rows.share.notna()], split))
+        sentences.append(
+            _ratio_sentence(point, rows[(rows.level > 0) & (rows.share_reason != NOT_POSITIVE)], split)
+        )
     return sentences
 
 
 def _ratio_sentence(point: str, rows: pd.DataFrame, split: str) -> str:
     if rows.empty:
         return f"{point}: not informative, because unaligned sparse pairs have no loss barrier"
-    worst = rows.iloc[int(rows.share.argmax())]
-    parts = zip(rows.level, *(rows[column] for column in SHARE), strict=True)
+    worst = rows.iloc[int(rows.share.fillna(math.inf).argmax())]
+    most = "an unknown share" if math.isnan(worst.share) else f"at most {with_interval(*worst[SHARE[:3]])}"
+    parts = zip(rows.level, *(rows[column] for column in SHARE[1:]), strict=True)
     found = {level: below_half(*part) for level, *part in parts}
     word = together(each.state for each in found.values())
     reason = f" ({reasons(found, 'level')})" if word == UNDECIDED else ""
     return (
         f"{point}: the dense permutation {KEEPS[word]} the {split} loss barrier below {HALF} of the "
-        f"unaligned one at every level{reason}: at most {with_interval(*worst[SHARE[:3]])} of it, at level "
+        f"unaligned one at every level{reason}: {most} of it, at level "
         f"{worst.level}"
     )

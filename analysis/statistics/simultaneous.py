@@ -16,7 +16,7 @@ from analysis.statistics.deciding import (
     Finding,
     with_reason,
 )
-from analysis.statistics.jackknife import Interval
+from analysis.statistics.jackknife import NOT_POSITIVE, Interval
 from analysis.statistics.spread import DecidedSpread, in_numbers
 
 HALF = 0.5  # below this share of the unaligned loss barrier a permutation aligns, if not well
@@ -101,12 +101,13 @@ def sentence(found: Decision, along: str) -> str:
     )
 
 
-def below_half(share: float, low: float, high: float, reason: str) -> Finding:
+def below_half(low: float, high: float, reason: str) -> Finding:
     """Decide whether a loss barrier is less than half of the unaligned one, from the interval of their ratio.
 
-    Where there is no interval (NaN), `reason` says why. A ratio that is NaN is not informative.
+    Where there is no interval (NaN), `reason` says why; without a positive unaligned barrier nothing can be
+    said.
     """
-    if math.isnan(share):
+    if reason == NOT_POSITIVE:
         return Finding(NOT_INFORMATIVE)
     if math.isnan(high):
         return Finding(UNDECIDED, reason)

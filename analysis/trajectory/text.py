@@ -95,7 +95,7 @@ def _early(error: Any, loss: Any) -> str:
 
 def _half(row: Any) -> str:
     share = (row.share, row.share_low, row.share_high)
-    found = below_half(*share, row.share_reason)
+    found = below_half(*share[1:], row.share_reason)
     word = f"{found.state}: {found.reason}" if found.reason else found.state
     return f"loss barrier below {HALF} of the unaligned one: {word} ({with_interval(*share)} of it"
 
