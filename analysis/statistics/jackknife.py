@@ -69,7 +69,9 @@ def interval(values: Sequence[float], members: Members, alike: bool = False) -> 
 
 
 def ratio(above: Sample, below: Sample) -> Interval:
-    """Return the ratio of two means over the same networks, leaving each out of both at once.
+    """Return the ratio of two means, leaving each network out of both at once.
+
+    Samples without a network in common, as of two widths, are of populations that vary on their own.
 
     The interval is taken of the logarithm, so that the inverse ratio has the inverse interval; where a mean
     above is at or below zero, it is taken of the ratio itself. The ratio is NaN where a value is missing or
@@ -86,7 +88,9 @@ def ratio(above: Sample, below: Sample) -> Interval:
         reason = without_interval(sample, left_out(sample, populations(sample[1])))
         if reason:
             return Interval(value, NONE, NONE, reason)
-    groups = populations([*above[1], *below[1]])
+    apart = set(names_of(above[1])).isdisjoint(names_of(below[1]))
+    parts = (above[1], below[1]) if apart else ([*above[1], *below[1]],)
+    groups = [group for members in parts for group in populations(members)]
     tops, bases = left_out(above, groups), left_out(below, groups)
     if not all((base > 0).all() for base in bases):
         return Interval(value, NONE, NONE, f"{NOT_POSITIVE} without one of the networks")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.statistics.jackknife import interval, means_without, ratio, with_interval
+from analysis.statistics.jackknife import bounds, interval, left_out, means_without, ratio, with_interval
 
 PAIRS = list(combinations("abcd", 2))
 SYMMETRIC = (1.0, 2.0, 4.0, 5.0)
@@ -165,6 +165,14 @@ def test_a_base_that_may_be_nothing_has_no_interval():
         none = ratio(above, (nothing, PAIRS[: len(nothing)]))
         assert np.isnan([none.mean, none.high]).all()
         assert none.reason == "nothing positive to divide by"
+
+
+def test_networks_of_two_widths_vary_on_their_own():
+    values = additive(effects_of([0.4, 0.5, 0.7, 0.9]), PAIRS)
+    wide = [tuple(f"wide {name}" for name in pair) for pair in PAIRS]
+    found, (each,) = ratio((values, wide), (values, PAIRS)), left_out((values, PAIRS), [list("abcd")])
+    whole = bounds(0.0, [np.log(each), -np.log(each)])
+    assert (found.mean, found.low, found.high) == pytest.approx((1, np.exp(whole.low), np.exp(whole.high)))
 
 
 @pytest.mark.parametrize("missing", [np.nan, np.inf])
