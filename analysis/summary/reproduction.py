@@ -158,7 +158,7 @@ def _epochs(direct: pd.DataFrame, shares: pd.DataFrame, width: int) -> Iterator[
             what = f"error barrier at the end under the permutation of epoch {epoch}"
             yield Beside(what, **_numbers(row), width=width, paper=value)
     under = direct[direct.found == direct.found.max()]
-    worst = under.iloc[[under["mean"].argmax()]]
+    worst = under.iloc[[under["mean"].fillna(np.inf).argmax()]]
     for row in worst.itertuples():
         what = f"largest error barrier under the last permutation (at epoch {row.epoch:g})"
         yield Beside(what, **_numbers(row), width=width, paper=paper.LAST_AT_MOST, at_most=True)

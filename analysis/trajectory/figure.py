@@ -78,11 +78,11 @@ def draw(
 
 def heat(axis: Axes, direct: pd.DataFrame) -> None:
     """Draw mean loss barriers (nats) by the epochs of the permutation and of the networks as a heat map."""
-    table = direct.pivot_table(index="found", columns="epoch", values="mean")
+    table = direct.pivot_table(index="found", columns="epoch", values="mean", dropna=False)
     image = axis.imshow(table.clip(lower=0), origin="lower", cmap="cividis_r", aspect="auto")
     axis.set_xticks(range(table.shape[1]), [f"{epoch:g}" for epoch in table.columns])
     axis.set_yticks(range(table.shape[0]), [f"{epoch:g}" for epoch in table.index])
-    half = np.nanmax(table.to_numpy()) / 2
+    half = np.nanmax(table.to_numpy(), initial=0) / 2
     for (row, column), value in np.ndenumerate(table.to_numpy()):
         colour = "w" if value > half else "k"
         axis.text(column, row, f"{value:z.2f}", ha="center", va="center", fontsize=7, color=colour)

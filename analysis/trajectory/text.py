@@ -1,5 +1,6 @@
 """The tables and sentences on permutations along training."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,7 +70,7 @@ def ratios(means: pd.DataFrame, along: pd.DataFrame) -> list[str]:
 
 def _last(losses: pd.DataFrame, along: pd.DataFrame, last: float) -> str:
     rows: list[Any] = list(losses.itertuples())
-    worst, end = rows[int(losses["mean"].argmax())], rows[int(losses.epoch.argmax())]
+    worst, end = rows[int(losses["mean"].fillna(math.inf).argmax())], rows[int(losses.epoch.argmax())]
     own = along[(along.series == Kind.DIRECT) & (along.found == last) & (along.risk == "loss")]
     (mean,) = list[Any](own.itertuples())
     return (

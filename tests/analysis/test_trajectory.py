@@ -1,3 +1,5 @@
+import math
+
 import pandas as pd
 import pytest
 
@@ -269,3 +271,14 @@ def test_text_and_figure(tmp_path):
 def test_a_sweep_without_permutations_along_training(tmp_path):
     write(tmp_path, along(), agreements=[{**row, "kind": "path"} for row in agreements()])
     assert analyse(tmp_path).startswith("trajectory: no permutations along training")
+
+
+def test_without_a_finite_barrier_everything_is_undecided(tmp_path):
+    rows = along()
+    for row in rows:
+        if row["kind"] == "direct":
+            row["error_barrier"] = row["loss_barrier"] = math.nan
+    write(tmp_path, rows)
+    text = analyse(tmp_path)
+    assert "permutation of epoch 3: the claim is undecided: 6 of 6 without a finite value: a with b" in text
+    assert (tmp_path / "figures/trajectory_mlp_8_digits.png").stat().st_size > 0
