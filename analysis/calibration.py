@@ -22,6 +22,7 @@ from raysweep.tables.frames import read_frame
 from raysweep.vocabulary import Interpolation, Kind, Split
 
 CALIBRATED, ENSEMBLE = "calibrated", "ensemble"
+MEASURES = {CALIBRATED: "calibrated_loss", ENSEMBLE: "ensemble"}
 COLOURS = {Kind.UNALIGNED: (BLACK, "o"), Kind.DIRECT: (BLUE, "s"), Kind.VIA: (RED, "^")}
 MARKS: dict[str, Mark] = {
     **{kind: Mark(*look) for kind, look in COLOURS.items()},
@@ -39,7 +40,7 @@ def midpoints(barriers: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
     """
     pairs = barriers[(barriers.interpolation == Interpolation.PAIR) & barriers.kind.isin(list(COLOURS))]
     loss = measures[measures.part.isna() | (measures.part == "loss")]
-    for name, measure in ((CALIBRATED, "calibrated_loss"), (ENSEMBLE, "ensemble")):
+    for name, measure in MEASURES.items():
         own = loss[loss.measure == measure].set_index(["barrier_id", "split"]).centre_excess.rename(name)
         pairs = pairs.join(own, on=["barrier_id", "split"])
     return pairs[pairs[CALIBRATED].notna()]
@@ -121,7 +122,10 @@ def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/calibration_*.png` in its folder."""
     trials, alignments = read_frame(folder, "trials"), read_frame(folder, "alignments", ALIGNED)
     ends = read_dense_ends(folder, trials, "barrier_id", "alignments", "loss_centre")
-    measures = read_frame(folder, "measures", ("barrier_id", "split", "measure", "part", "centre_excess"))
+    columns = ("barrier_id", "split", "measure", "part", "centre_excess")
+    measures = pd.concat(
+        [read_frame(folder, "measures", columns, measure=name) for name in MEASURES.values()]
+    )
     parts = []
     for setting, rows in by_setting(ends, trials):
         pairs = midpoints(rows, measures)

@@ -13,6 +13,7 @@ from analysis.figures.marks import BLACK, BLUE, RED, Mark
 from analysis.figures.style import caption, headline, save
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, by_width, read_dense_ends
+from analysis.rows.tables import OF_AGREEMENTS
 from analysis.statistics.deciding import THRESHOLD, decide
 from analysis.statistics.jackknife import METHOD, interval, with_interval
 from analysis.statistics.spread import UNITS, in_words, spread, wide_table
@@ -126,7 +127,7 @@ def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/transitivity_*.png` in its folder."""
-    agreements, trials = (read_frame(folder, name) for name in ("agreements", "trials"))
+    agreements, trials = read_frame(folder, "agreements", OF_AGREEMENTS), read_frame(folder, "trials")
     chosen = read_dense_ends(folder, trials, "path", interpolation=Interpolation.PAIR)
     if not (chosen.kind == Kind.COMPOSED).any():
         return "transitivity: no composed permutations (compare.kinds)"

@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.rows.quality import themselves
 from analysis.rows.settings import Setting, read_one_split
+from analysis.rows.tables import OF_AGREEMENTS
 from analysis.trajectory.barriers import (
     by_epoch,
     decisions,
@@ -24,7 +25,7 @@ from raysweep.tables.frames import read_frame
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/trajectory_*.png` in its folder."""
     barriers = read_one_split(folder, "stack", "hybrid", "hybrid_layers")
-    agreements, trials = (read_frame(folder, name) for name in ("agreements", "trials"))
+    agreements, trials = read_frame(folder, "agreements", OF_AGREEMENTS), read_frame(folder, "trials")
     parts = []
     for setting, rows, along in trajectories(barriers, agreements, trials):
         per_epoch = steps_per_epoch(trials[trials.group.isin(rows.group)])
