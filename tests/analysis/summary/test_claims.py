@@ -182,3 +182,14 @@ def test_a_trial_of_two_settings_is_no_evidence_with_one_of_the_same_initialisat
     folder = write(tmp_path, "s", **{name: frame for name, frame in tables.items() if len(frame)})
     found = [each.setting.variant for each in evidence(read(folder)) if each.claim == WEAK]
     assert set(found) == {"init seed by replicate"}
+
+
+def test_figures_of_what_a_sweep_was_before_are_not_shown(tmp_path):
+    folder = write(tmp_path, "mine", ["weak"], **weak_tables())
+    (folder / "figures").mkdir()
+    for name in ("weak_mlp_4_digits.png", "mine.png"):
+        (folder / "figures" / name).write_bytes(b"")
+    html = page(tmp_path)
+    assert "weak_mlp_4_digits.png" not in html
+    assert "weak_mlp_8_digits.png" in html
+    assert "mine.png" in html
