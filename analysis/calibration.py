@@ -22,6 +22,7 @@ from raysweep.tables.frames import read_frame
 from raysweep.vocabulary import Interpolation, Kind, Split
 
 CALIBRATED, ENSEMBLE = "calibrated", "ensemble"
+MEASURES = {CALIBRATED: "calibrated_loss", ENSEMBLE: "ensemble"}
 COLOURS = {Kind.UNALIGNED: (BLACK, "o"), Kind.DIRECT: (BLUE, "s"), Kind.VIA: (RED, "^")}
 MARKS: dict[str, Mark] = {
     **{kind: Mark(*look) for kind, look in COLOURS.items()},
@@ -32,18 +33,14 @@ COLUMNS += ["ratio", "ratio_low", "ratio_high", "ratio_reason"]
 
 
 def midpoints(barriers: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
-    """Return the test barriers of pairs with their excess losses at the midpoint (nats), as columns.
+    """Return the barriers of pairs with their excess losses at the midpoint (nats), as columns.
 
     They are `loss_centre`, `calibrated` (at fitted temperatures) and `ensemble` (NaN where it was not
     measured). Pairs whose calibrated loss was not measured are left out.
     """
-    pairs = barriers[
-        (barriers.split == Split.TEST)
-        & (barriers.interpolation == Interpolation.PAIR)
-        & barriers.kind.isin(list(COLOURS))
-    ]
+    pairs = barriers[(barriers.interpolation == Interpolation.PAIR) & barriers.kind.isin(list(COLOURS))]
     loss = measures[measures.part.isna() | (measures.part == "loss")]
-    for name, measure in ((CALIBRATED, "calibrated_loss"), (ENSEMBLE, "ensemble")):
+    for name, measure in MEASURES.items():
         own = loss[loss.measure == measure].set_index(["barrier_id", "split"]).centre_excess.rename(name)
         pairs = pairs.join(own, on=["barrier_id", "split"])
     return pairs[pairs[CALIBRATED].notna()]
@@ -83,7 +80,7 @@ def trends(pairs: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["series", "narrow", "wide", *COLUMNS[-4:]])
 
 
-def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
+def draw(summary: pd.DataFrame, title: str, path: Path, split: str = Split.TEST) -> None:
     """Draw the excess loss at the midpoint, and the share of it that calibration leaves, against width."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
     shown = summary[summary.series.isin(list(MARKS))].rename(columns={"width": "x"})
@@ -92,7 +89,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
     names = {"ratio": "mean", "ratio_low": "low", "ratio_high": "high"}
     lines(right, shares.rename(columns=names), MARKS)
     right.axhline(1, color="0.4", linestyle="--", linewidth=1)
-    left.set_ylabel("excess test loss at the midpoint (nats)")
+    left.set_ylabel(f"excess {split} loss at the midpoint (nats)")
     right.set_ylabel("calibrated excess / excess")
     for axis in (left, right):
         axis.set_xlabel("width (hidden units)")
@@ -101,7 +98,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         axis.yaxis.set_minor_locator(NullLocator())
     legend(figure, (left,), 3)
     headline(figure, f"{title}: midpoints at a calibrated temperature\n(mean, {METHOD})")
-    what = "Excess test loss of midpoints against width, as they are and at fitted softmax temperatures"
+    what = f"Excess {split} loss of midpoints against width, as they are and at fitted softmax temperatures"
     save(figure, path, caption(what, title, summary.n, "pairs"))
 
 
@@ -123,18 +120,24 @@ def verdicts(summary: pd.DataFrame, trend: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/calibration_*.png` in its folder."""
-    ends = read_dense_ends(folder, "barrier_id", "alignments", "loss_centre")
-    measures = read_frame(folder, "measures", ("barrier_id", "split", "measure", "part", "centre_excess"))
-    alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
+    trials, alignments = read_frame(folder, "trials"), read_frame(folder, "alignments", ALIGNED)
+    ends = read_dense_ends(folder, trials, "barrier_id", "alignments", "loss_centre")
+    columns = ("barrier_id", "split", "measure", "part", "centre_excess")
+    measures = pd.concat(
+        [read_frame(folder, "measures", columns, measure=name) for name in MEASURES.values()]
+    )
     parts = []
     for setting, rows in by_setting(ends, trials):
         pairs = midpoints(rows, measures)
         if pairs.empty:
             continue
         summary = summarise(pairs, alignments)
-        draw(summary, setting.title, folder / "figures" / f"calibration_{setting.stem}.png")
+        split = str(pairs.split.iloc[0])
+        draw(summary, setting.title, folder / "figures" / f"calibration_{setting.stem}.png", split)
         table = wide_table(summary.assign(risk="loss"), ["series"], "width")
-        head = f"{setting.title}, mean excess test loss at the midpoint (nats) [95 % interval over networks]"
+        head = (
+            f"{setting.title}, mean excess {split} loss at the midpoint (nats) [95 % interval over networks]"
+        )
         found = verdicts(summary, trends(pairs, alignments))
         parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *found]))
     return "\n\n".join(parts) or "calibration: no calibrated loss (compare.measures: calibrated_loss)"

@@ -33,11 +33,13 @@ COLUMNS += ["ratio", "ratio_low", "ratio_high", "ratio_reason"]
 
 
 def summarise(barriers: pd.DataFrame, alignments: pd.DataFrame) -> pd.DataFrame:
-    """Return mean test barriers of pairs by width and kind, and their ratios to `via`, with intervals."""
+    """Return mean barriers of pairs by width and kind, and their ratios to `via`, with intervals.
+
+    `barriers` are those of one split.
+    """
     aligned = aligned_networks(alignments)
     pairs = barriers[
-        (barriers.split == Split.TEST)
-        & (barriers.interpolation == Interpolation.PAIR)
+        (barriers.interpolation == Interpolation.PAIR)
         & barriers.kind.isin([Kind.DIRECT, Kind.VIA, Kind.JOINT])
     ]
     sizes = [f"joint, {n:.0f} networks" for n in pairs.joint_networks.astype(float)]
@@ -63,17 +65,17 @@ def marks(kinds: Iterable[str]) -> dict[str, Mark]:
     return own | looks(others, taken=own.values())
 
 
-def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
+def draw(summary: pd.DataFrame, title: str, path: Path, split: str = Split.TEST) -> None:
     """Draw loss and error barriers against width."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.8), constrained_layout=True)
     for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
         chosen = summary[summary.risk == risk].rename(columns={"width": "x", "kind": "series"})
         lines(axis, chosen, marks(summary.kind), risk == "error")
         axis.set_xlabel("width (hidden units)")
-        axis.set_ylabel(f"test {risk} barrier of pairs ({unit})")
+        axis.set_ylabel(f"{split} {risk} barrier of pairs ({unit})")
     legend(figure, axes, 3)
     headline(figure, f"{title}: joint alignment against a reference\n(mean, {METHOD})")
-    what = "Test barriers of pairs against width, by alignment"
+    what = f"{split.capitalize()} barriers of pairs against width, by alignment"
     save(figure, path, caption(what, title, summary.n, "pairs"))
 
 
@@ -91,16 +93,17 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/joint_*.png` in its folder."""
-    ends = read_dense_ends(folder, "alignments", "joint_networks")
     alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
+    ends = read_dense_ends(folder, trials, "alignments", "joint_networks")
     parts = []
     for setting, rows in by_setting(ends, trials):
         if not (rows.kind == Kind.JOINT).any():
             continue
         summary = summarise(rows, alignments)
-        draw(summary, setting.title, folder / "figures" / f"joint_{setting.stem}.png")
+        split = str(rows.split.iloc[0])
+        draw(summary, setting.title, folder / "figures" / f"joint_{setting.stem}.png", split)
         table = wide_table(summary, ["risk", "kind"], "width")
-        head = f"{setting.title}, mean test barrier of pairs by width [95 % interval over networks]"
+        head = f"{setting.title}, mean {split} barrier of pairs by width [95 % interval over networks]"
         parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(summary)]))
     return "\n\n".join(parts) or "joint: no joint alignments (compare.kinds)"
 

@@ -59,7 +59,7 @@ def _sample(rows: pd.DataFrame, column: str) -> tuple[list[float], list[list[str
     return rows[column].tolist(), rows.members.tolist()
 
 
-def draw(means: pd.DataFrame, title: str, path: Path) -> None:
+def draw(means: pd.DataFrame, title: str, path: Path, split: str = Split.TEST) -> None:
     """Draw a column for each width, with the error above the loss, against the number of networks."""
     widths = sorted(means.width.unique())
     size = (1 + 3.4 * max(2, len(widths)), 7.0)
@@ -70,12 +70,12 @@ def draw(means: pd.DataFrame, title: str, path: Path) -> None:
     for column, width in enumerate(widths):
         for axis, (risk, unit) in zip(axes[:, column], UNITS.items(), strict=True):
             lines(axis, shown[(shown.width == width) & (shown.risk == risk)], MARKS, risk == "error")
-            axis.set_ylabel(f"excess test {risk} ({unit})" if column == 0 else "")
+            axis.set_ylabel(f"excess {split} {risk} ({unit})" if column == 0 else "")
         axes[0, column].set_title(f"width {width}", fontsize=10)
         axes[1, column].set_xlabel("networks in the mean")
     legend(figure, axes.flat, 4)
     headline(figure, f"{title}: mean of several networks\n(mean, {METHOD})")
-    what = "Excess test risk of the mean of several networks against their number, by width and alignment"
+    what = f"Excess {split} risk of the mean of several networks against their number, by width and alignment"
     save(figure, path, caption(what, title, means.n, "means"))
 
 
@@ -84,7 +84,7 @@ def decided(means: pd.DataFrame) -> pd.DataFrame:
     return decide(means, "kind", ["width", "number"])
 
 
-def verdicts(means: pd.DataFrame) -> list[str]:
+def verdicts(means: pd.DataFrame, split: str = Split.TEST) -> list[str]:
     """Return for each width and kind up to how many networks the excess error is at most 0.02.
 
     A line for each number of networks follows, with the growth of the excess loss since the mean of two.
@@ -97,7 +97,9 @@ def verdicts(means: pd.DataFrame) -> list[str]:
             f"  {row.number}: {in_words(row, 'means')}{_growth(grown[row.width, row.kind, row.number])}"
             for row in rows
         ]
-        head = f"width {width}, {kind}: mean excess test error of the mean at most {THRESHOLD}{_up_to(rows)}"
+        head = (
+            f"width {width}, {kind}: mean excess {split} error of the mean at most {THRESHOLD}{_up_to(rows)}"
+        )
         sentences.append("\n".join([head, *lines]))
     return sentences
 
@@ -121,16 +123,16 @@ def _growth(loss: Any) -> str:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/means_*.png` in its folder."""
-    only = {"split": Split.TEST, "interpolation": Interpolation.MEAN}
-    chosen, trials = read_dense_ends(folder, "mean_networks", **only), read_frame(folder, "trials")
+    trials = read_frame(folder, "trials")
+    chosen = read_dense_ends(folder, trials, "mean_networks", interpolation=Interpolation.MEAN)
     parts = []
     for setting, rows in by_setting(chosen, trials):
-        means, title = by_number(rows), setting.title
-        draw(means, title, folder / "figures" / f"means_{setting.stem}.png")
+        means, title, split = by_number(rows), setting.title, str(rows.split.iloc[0])
+        draw(means, title, folder / "figures" / f"means_{setting.stem}.png", split)
         loss = means[means.risk == "loss"]
         table = wide_table(loss, ["kind", "number"], "width")
-        head = f"{title}: excess test loss of the mean (nats) [95 % interval over networks]"
-        parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(means)]))
+        head = f"{title}: excess {split} loss of the mean (nats) [95 % interval over networks]"
+        parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(means, split)]))
     return "\n\n".join(parts) or "means: no means of networks (compare.mean_networks)"
 
 

@@ -19,7 +19,7 @@ from analysis.statistics.jackknife import METHOD, NONE, Sample, interval, ratio
 from analysis.statistics.relative import at_widths, beside_one, named_ends, side_of_one
 from analysis.statistics.spread import UNITS, wide_table
 from raysweep.tables.frames import read_frame
-from raysweep.vocabulary import Interpolation, Kind, Split
+from raysweep.vocabulary import Interpolation, Kind
 
 REFERENCE = "weight_matching"  # with which every other method is compared
 LEARNED = "learned"  # which is compared with every other method
@@ -30,11 +30,9 @@ RATIOS = ["kind", "width", "risk", "method", "against", "ratio", "ratio_low", "r
 def compared(barriers: pd.DataFrame) -> pd.DataFrame:
     """Return the aligned comparisons that methods share, with the column `kind` in words.
 
-    They are pairs, pairs of several networks that were aligned jointly, and such networks mixed at once, on
-    the test set where it was measured.
+    They are pairs, pairs of several networks that were aligned jointly, and such networks mixed at once.
     """
-    split = Split.TEST if (barriers.split == Split.TEST).any() else Split.TRAIN
-    chosen = barriers[(barriers.split == split) & barriers.kind.isin([Kind.DIRECT, Kind.JOINT])]
+    chosen = barriers[barriers.kind.isin([Kind.DIRECT, Kind.JOINT])]
     words = [_kind(row) for row in chosen.itertuples()]
     return chosen.assign(kind=words)[[bool(word) for word in words]]
 
@@ -116,9 +114,9 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/methods_*.png` in its folder."""
-    ends = read_dense_ends(folder, "alignments", "joint_networks")
     alignments = read_frame(folder, "alignments", (*ALIGNED, "objective", "seconds"))
     trials = read_frame(folder, "trials")
+    ends = read_dense_ends(folder, trials, "alignments", "joint_networks")
     parts = []
     for setting, rows in by_networks(compared(ends), trials):
         if rows.method.nunique() < 2:

@@ -12,7 +12,7 @@ from analysis.figures.marks import Mark
 from analysis.figures.style import caption, headline, looks, save
 from analysis.figures.width_panel import lines
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, ends, read_barriers
+from analysis.rows.settings import by_setting, ends, read_one_split
 from analysis.statistics.deciding import THRESHOLD, decide
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS, in_words, spread, wide_table
@@ -24,16 +24,12 @@ KINDS = {Kind.EMBEDDED: Kind.EMBEDDED, Kind.DIRECT: Kind.EMBEDDED, Kind.UNALIGNE
 
 
 def summarise(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the spread of test barriers by both widths, `alignment` (embedded or unaligned) and risk.
+    """Return the spread of barriers by both widths, `alignment` (embedded or unaligned) and risk.
 
-    A direct alignment embeds networks of equal widths in each other.
+    `barriers` are those of one split. A direct alignment embeds networks of equal widths in each other.
     """
     width = trials.drop_duplicates("trial_id").set_index("trial_id").width
-    chosen = barriers[
-        (barriers.split == Split.TEST)
-        & barriers.kind.isin(KINDS)
-        & (barriers.interpolation == Interpolation.PAIR)
-    ]
+    chosen = barriers[barriers.kind.isin(KINDS) & (barriers.interpolation == Interpolation.PAIR)]
     members = [[trial_of(network) for network in networks] for networks in chosen.networks]
     widths = [sorted(width[trial] for trial in pair) for pair in members]
     named = chosen.assign(
@@ -60,7 +56,7 @@ def verdicts(summary: pd.DataFrame) -> list[str]:
     ]
 
 
-def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
+def draw(summary: pd.DataFrame, title: str, path: Path, split: str = Split.TEST) -> None:
     """Draw barriers against the width of the wide network, with a line for each narrow width."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), constrained_layout=True)
     marks, names = {}, []
@@ -75,25 +71,26 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
     for axis, (risk, unit) in zip(axes, UNITS.items(), strict=True):
         lines(axis, drawn[drawn.risk == risk], marks, risk == "error")
         axis.set_xlabel("width of the wide network (hidden units)")
-        axis.set_ylabel(f"test {risk} barrier ({unit})")
+        axis.set_ylabel(f"{split} {risk} barrier ({unit})")
     legend(figure, axes, 4)
     headline(figure, f"{title}: narrow networks in wide ones\n(mean, {METHOD})")
-    what = "Test barriers of narrow networks embedded in wide ones, against the wide width"
+    what = f"{split.capitalize()} barriers of narrow networks embedded in wide ones, against the wide width"
     save(figure, path, caption(what, title, summary.n, "pairs"))
 
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/narrow_in_wide_*.png` in its folder."""
-    barriers, trials = read_barriers(folder), read_frame(folder, "trials")
+    barriers, trials = read_one_split(folder), read_frame(folder, "trials")
     if not (barriers.across == "widths").any():
         return "narrow in wide: no networks of several widths yet (compare.across)"
     parts = []
     within = barriers[barriers.across.isna() | (barriers.across == "widths")]
-    for setting, rows in by_setting(ends(within), trials):
+    for setting, rows in by_setting(ends(within, trials), trials):
         summary = summarise(rows, trials)
-        draw(summary, setting.title, folder / "figures" / f"narrow_in_wide_{setting.stem}.png")
+        split = str(rows.split.iloc[0])
+        draw(summary, setting.title, folder / "figures" / f"narrow_in_wide_{setting.stem}.png", split)
         table = wide_table(summary, ["risk", "narrow", "alignment"], "wide")
-        head = f"{setting.title}: mean test barrier of narrow networks in wide ones, by wide width"
+        head = f"{setting.title}: mean {split} barrier of narrow networks in wide ones, by wide width"
         parts.append("\n".join([head, table.to_string(), *themselves(rows, trials), *verdicts(summary)]))
     return "\n\n".join(parts)
 

@@ -54,7 +54,7 @@ def analyse(folder: Path) -> str:
     alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
     if not (barriers.across == "tasks").any() and not (barriers.kind == Kind.TRANSFERRED).any():
         return "tasks: no networks of two tasks yet (compare.across)"
-    chosen = pairs(ends(barriers[barriers.across != "widths"]), alignments, trials)
+    chosen = pairs(ends(barriers[barriers.across != "widths"], trials), alignments, trials)
     chosen = chosen.assign(dataset=" and ".join(sorted(set(chosen.dataset))))
     parts = []
     for setting, rows in by_width(by_setting(chosen, trials, ignored=DATA_KEYS)):

@@ -13,6 +13,7 @@ from analysis.figures.marks import BLACK, BLUE, RED, Mark
 from analysis.figures.style import caption, headline, save
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, by_width, read_dense_ends
+from analysis.rows.tables import OF_AGREEMENTS
 from analysis.statistics.deciding import THRESHOLD, decide
 from analysis.statistics.jackknife import METHOD, interval, with_interval
 from analysis.statistics.spread import UNITS, in_words, spread, wide_table
@@ -29,7 +30,7 @@ FIXED = {
 
 
 def barriers_by_length(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Return the spread of the test barriers of one width by series, number of networks and risk.
+    """Return the spread of the barriers of one width and split by series, number of networks and risk.
 
     The series are `unaligned`, `path` and `cycle`; a direct alignment is a path of two networks.
     """
@@ -67,19 +68,19 @@ def _trials(paths: pd.Series) -> list[list[str]]:
     return [sorted({trial_of(network) for network in path}) for path in paths]
 
 
-def draw(means: pd.DataFrame, shares: pd.DataFrame, title: str, path: Path) -> None:
+def draw(means: pd.DataFrame, shares: pd.DataFrame, title: str, path: Path, split: str = Split.TEST) -> None:
     """Draw loss barriers, error barriers and fixed points against the number of networks."""
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.4), constrained_layout=True)
     for axis, risk in zip(axes, ("loss", "error"), strict=False):
         _lines(axis, means[means.risk == risk], {name: name for name in MARKS})
-        axis.set_ylabel(f"test {risk} barrier ({UNITS[risk]})")
+        axis.set_ylabel(f"{split} {risk} barrier ({UNITS[risk]})")
         axis.set_ylim(bottom=0)
     at_threshold(axes[1])
     _lines(axes[2], shares, {name: f"{name}: {what}" for name, what in FIXED.items()})
     axes[2].set_ylabel("fixed points (share of hidden units)")
     axes[2].set_ylim(0, None)
     headline(figure, f"{title}: permutations composed along paths and cycles\n(mean, {METHOD})")
-    what = "Test barriers and fixed points of composed permutations against the number of networks"
+    what = f"{split.capitalize()} barriers and fixed points of composed permutations by number of networks"
     counts = [*means.n, *shares.n]
     save(figure, path, caption(what, title, counts, "pairs, paths or cycles"))
 
@@ -126,19 +127,21 @@ def verdicts(means: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/transitivity_*.png` in its folder."""
-    only = {"split": Split.TEST, "interpolation": Interpolation.PAIR}
-    chosen = read_dense_ends(folder, "path", **only)
-    agreements, trials = (read_frame(folder, name) for name in ("agreements", "trials"))
+    agreements, trials = read_frame(folder, "agreements", OF_AGREEMENTS), read_frame(folder, "trials")
+    chosen = read_dense_ends(folder, trials, "path", interpolation=Interpolation.PAIR)
     if not (chosen.kind == Kind.COMPOSED).any():
         return "transitivity: no composed permutations (compare.kinds)"
     parts = []
     for setting, rows in by_width(by_setting(chosen, trials)):
         own = agreements[(agreements.method == setting.method) & agreements.group.isin(rows.group)]
         means, shares = barriers_by_length(rows), fixed_points_by_length(own)
-        draw(means, shares, setting.title, folder / "figures" / f"transitivity_{setting.stem}.png")
+        path, split = folder / "figures" / f"transitivity_{setting.stem}.png", str(rows.split.iloc[0])
+        draw(means, shares, setting.title, path, split)
         both = pd.concat([means, shares.assign(risk="fixed points")])
         table = wide_table(both, ["risk", "series"], "networks")
-        head = f"{setting.title}: mean test barrier of composed permutations, and fixed points, by networks"
+        head = (
+            f"{setting.title}: mean {split} barrier of composed permutations, and fixed points, by networks"
+        )
         errors = themselves(rows, trials)
         parts.append("\n".join([head, table.to_string(), *errors, *verdicts(means, shares)]))
     return "\n\n".join(parts)

@@ -156,7 +156,7 @@ def chosen_widths(available: list[int], wanted: list[int] | None) -> list[int]:
     return sorted({available[0], available[(len(available) - 1) // 2], available[-1]})
 
 
-def draw(found: Surfaces, title: str, path: Path) -> None:
+def draw(found: Surfaces, title: str, path: Path, split: str = Split.TEST) -> None:
     """Draw a row of triangles for each kind and a column for each width, with one colour scale."""
     kinds, widths = list(dict.fromkeys(k for k, _ in found)), sorted({w for _, w in found})
     size = (1.4 + 3 * len(widths), 0.9 + 3.1 * len(kinds))
@@ -170,10 +170,10 @@ def draw(found: Surfaces, title: str, path: Path) -> None:
                 image = _triangle(axis, each, norm, kind == Kind.VIA)
                 head = f"{kind}, width {width} (n = {each.n} triples)\nlargest {_nats(each, each.worst())}"
                 axis.set_title(head, fontsize=9, pad=16)
-    label = "mean excess test loss (nats)"
+    label = f"mean excess {split} loss (nats)"
     figure.colorbar(image, ax=axes, extend="min", label=label, shrink=0.8)
     headline(figure, f"{title}: loss of mixed networks minus mixed losses\n(mean, {METHOD})")
-    what = "Excess test loss of mixtures of three networks over the mixture of their losses"
+    what = f"Excess {split} loss of mixtures of three networks over the mixture of their losses"
     save(figure, path, caption(what, title, [each.n for each in found.values()], "triples"))
 
 
@@ -211,7 +211,9 @@ def _triangle(axis: Axes, surface: Surface, norm: LogNorm, reference: bool) -> C
     return image
 
 
-def describe(losses: Surfaces, errors: Surfaces, unaligned: Mapping[tuple[int], float]) -> list[str]:
+def describe(
+    losses: Surfaces, errors: Surfaces, unaligned: Mapping[tuple[int], float], split: str = Split.TEST
+) -> list[str]:
     """Return for each kind and width the excess risks where they are largest, and at equal weights.
 
     The excess errors are decided. `unaligned` has the mean error barriers of unaligned pairs by width, as
@@ -220,10 +222,10 @@ def describe(losses: Surfaces, errors: Surfaces, unaligned: Mapping[tuple[int], 
     lines = []
     for (kind, width), loss in losses.items():
         error, base = errors[kind, width], unaligned.get((width,), float("nan"))
-        claim = f"  mean excess test error at most {THRESHOLD}"
+        claim = f"  mean excess {split} error at most {THRESHOLD}"
         lines += [
-            f"{kind}, width {width}: mean excess test loss at most {_nats(loss, loss.worst())}, at weights "
-            f"{_weights(loss)}; barycentre {_nats(loss, loss.centre())} (n = {loss.n} triples)",
+            f"{kind}, width {width}: mean excess {split} loss at most {_nats(loss, loss.worst())}, at "
+            f"weights {_weights(loss)}; barycentre {_nats(loss, loss.centre())} (n = {loss.n} triples)",
             f"{claim} at all weights: {_decision(error, error.worst(), base)}, the worst being "
             f"{_weights(error)}",
             f"{claim} at the barycentre: {_decision(error, error.centre(), base)}",
@@ -251,8 +253,8 @@ def analyse(folder: Path, widths: list[int] | None = None) -> str:
     By default the widths are the smallest, the middle and the largest. Raises `UserError` for a width without
     triples.
     """
-    ends = read_dense_ends(folder, "barrier_id", "reference", split=Split.TEST)
     trials = read_frame(folder, "trials")
+    ends = read_dense_ends(folder, trials, "barrier_id", "reference")
     parts = []
     for setting, rows in by_setting(ends, trials):
         triples = rows[(rows.interpolation == Interpolation.SIMPLEX) & rows.kind.isin(KINDS)]
@@ -261,15 +263,14 @@ def analyse(folder: Path, widths: list[int] | None = None) -> str:
         shown = chosen_widths(sorted(map(int, triples.width.unique())), widths)
         triples = with_curves(triples[triples.width.isin(shown)], folder)
         losses, errors = (surfaces(triples, shown, risk) for risk in ("loss", "error"))
-        draw(losses, setting.title, folder / "figures" / f"triangle_{setting.stem}.png")
+        split = str(triples.split.iloc[0])
+        draw(losses, setting.title, folder / "figures" / f"triangle_{setting.stem}.png", split)
         plain = rows[(rows.kind == Kind.UNALIGNED) & (rows.interpolation == Interpolation.PAIR)]
         means = plain.groupby("width").error_barrier.mean().rename("mean")
         unaligned = baselines(means.reset_index(), ["width"])
-        lines = [*themselves(triples, trials), *describe(losses, errors, unaligned)]
+        lines = [*themselves(triples, trials), *describe(losses, errors, unaligned, split)]
         parts.append("\n".join([f"{setting.title}: three networks", *lines]))
-    return (
-        "\n\n".join(parts) or "triangle: no triples on the test set (compare.kinds via or joint, 3 networks)"
-    )
+    return "\n\n".join(parts) or "triangle: no triples (compare.kinds via or joint, 3 networks)"
 
 
 def _options(parser: ArgumentParser) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.command import command
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_networks, by_width, read_dense_ends
+from analysis.rows.settings import by_networks, by_width, dense_ends, read_barriers
 from analysis.statistics.pairs import named, report, summarise
 from raysweep.sweep.methods import METHODS
 from raysweep.tables.frames import read_frame
@@ -57,7 +57,8 @@ def analyse(folder: Path) -> str:
     from analysis.figures.pairs import draw
 
     trials = read_frame(folder, "trials")
-    chosen = pairs(read_dense_ends(folder, interpolation=Interpolation.PAIR), trials)
+    barriers = read_barriers(folder, across=None, level=0, interpolation=Interpolation.PAIR)
+    chosen = pairs(dense_ends(barriers, trials), trials)
     parts = []
     for setting, rows in by_width(by_networks(chosen, trials, ignored=SHARED)):
         path = folder / "figures" / f"weak_{setting.stem}.png"

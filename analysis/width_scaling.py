@@ -186,12 +186,14 @@ def draw(
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/width_scaling_*.png` in its folder."""
-    ends = read_dense_ends(folder, "alignments", "joint_networks", "loss_centre", "error_centre")
     alignments, trials = read_frame(folder, "alignments", ALIGNED), read_frame(folder, "trials")
+    ends = read_dense_ends(folder, trials, "alignments", "joint_networks", "loss_centre", "error_centre")
     parts = []
     for setting, rows in by_setting(ends, trials):
-        split = Split.TEST if (rows.split == Split.TEST).any() else Split.TRAIN
-        summary, laws = summarise(rows, alignments), power_laws(rows, alignments, split)
+        split, summary = str(rows.split.iloc[0]), summarise(rows, alignments)
+        if summary.empty:  # all were aligned along paths, or jointly with more networks
+            continue
+        laws = power_laws(rows, alignments, split)
         draw(summary, laws, setting.title, folder / "figures" / f"width_scaling_{setting.stem}.png", split)
         fits = [f"loss barrier of {name} ~ {law or NO_LAW}" for name, law in laws.items()]
         table, errors = _table(setting.title, summary, split), themselves(rows, trials)

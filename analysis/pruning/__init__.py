@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.pruning.barriers import POINTS, by_level, decided, errors_by_level, verdicts
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, one_statistics, pruned_settings, read_barriers
+from analysis.rows.settings import by_setting, one_statistics, pruned_settings, read_one_split
 from analysis.statistics.spread import wide_table
 from raysweep.tables.frames import read_frame
 from raysweep.tables.variants import trial_of
@@ -17,27 +17,29 @@ def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/pruning_*.png` in its folder."""
     from analysis.pruning.figure import draw
 
-    barriers, trials = read_barriers(folder, "permutation_level", across=None), read_frame(folder, "trials")
+    barriers, trials = read_one_split(folder, "permutation_level", across=None), read_frame(folder, "trials")
     parts = []
     first = barriers.networks.str[0].map(trial_of)
     for networks, own in pruned_settings(trials):
         for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):
             means, named = (
                 by_level(rows, own),
-                replace(setting, width=networks.width, variant=networks.variant),
+                replace(setting, width=networks.width, variant=networks.variant, pruning=networks.pruning),
             )
-            path = folder / "figures" / f"pruning_{named.stem}.png"
-            draw(means, errors_by_level(own), POINTS, named.title, path)
-            lines = [*_tables(named.title, means), *themselves(rows, trials), *verdicts(decided(means))]
-            parts.append("\n".join(lines))
+            if means.empty:
+                continue
+            path, split = folder / "figures" / f"pruning_{named.stem}.png", str(rows.split.iloc[0])
+            draw(means, errors_by_level(own), POINTS, named.title, path, split)
+            lines = [*_tables(named.title, means, split), *themselves(rows, trials)]
+            parts.append("\n".join([*lines, *verdicts(decided(means), split)]))
     return "\n\n".join(parts) or "pruning: no pruned networks yet"
 
 
-def _tables(title: str, means: pd.DataFrame) -> list[str]:
+def _tables(title: str, means: pd.DataFrame, split: str) -> list[str]:
     lines = []
     for risk, rows in means.groupby("risk"):
         wide = wide_table(rows, ["level", "sparsity"], ["point", "kind"])
         table = wide.sort_index(axis=1, ascending=False).reset_index()
         body = table.to_string(index=False, float_format="{:.3f}".format)
-        lines += [f"{title}: mean test {risk} barrier of pairs by level [95 % interval]", body]
+        lines += [f"{title}: mean {split} {risk} barrier of pairs by level [95 % interval]", body]
     return lines

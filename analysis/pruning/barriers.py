@@ -1,11 +1,13 @@
 """Barriers of pairs of pruned networks by level, and the decisions on the dense permutation."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
 from analysis.rows.members import members_of
 from analysis.statistics.deciding import FAILS, HOLDS, UNDECIDED, decide
-from analysis.statistics.jackknife import with_interval
+from analysis.statistics.jackknife import NOT_POSITIVE, with_interval
 from analysis.statistics.relative import named_ends, share
 from analysis.statistics.simultaneous import (
     HALF,
@@ -28,15 +30,15 @@ KEEPS = {HOLDS: "keeps", FAILS: "does not keep", UNDECIDED: "may or may not keep
 DENSE, OWN = "dense permutation", "level's permutation"
 
 
-def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = Split.TEST) -> pd.DataFrame:
-    """Return the spread of the barriers of pairs by point, level, kind and risk.
+def by_level(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the spread of the barriers of pairs on one split by point, level, kind and risk.
 
     `share`, with its interval, is the mean barrier divided by the unaligned one (NaN where that is not
     positive). At level 0 the dense permutation is also that of the level. Comparisons elsewhere along
     training, and those under permutations found there, are left out.
     """
     rows = []
-    for (point, level), part in _pairs(barriers, trials, split).groupby(["point", "level"]):
+    for (point, level), part in _pairs(barriers, trials).groupby(["point", "level"]):
         kinds = {
             Kind.UNALIGNED: part[part.kind == Kind.UNALIGNED],
             DENSE: part[part.permutation_level == 0],
@@ -50,12 +52,10 @@ def by_level(barriers: pd.DataFrame, trials: pd.DataFrame, split: str = Split.TE
     return pd.DataFrame(rows, columns=[*KEYS, *SPREAD, *SHARE])
 
 
-def _pairs(barriers: pd.DataFrame, trials: pd.DataFrame, split: str) -> pd.DataFrame:
+def _pairs(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the pairs at the rewind points and at the ends of their chains, with `sparsity` and `point`."""
     chosen = barriers[
-        barriers.interpolation.eq(Interpolation.PAIR)
-        & barriers.kind.isin([Kind.UNALIGNED, Kind.DIRECT])
-        & barriers.split.eq(split)
+        barriers.interpolation.eq(Interpolation.PAIR) & barriers.kind.isin([Kind.UNALIGNED, Kind.DIRECT])
     ]
     chains = trials[trials.branch.eq("main") & trials.level.gt(0)]
     starts = {
@@ -109,26 +109,29 @@ def decisions(decided: pd.DataFrame) -> dict[str, Decision]:
     return found
 
 
-def verdicts(decided: pd.DataFrame) -> list[str]:
+def verdicts(decided: pd.DataFrame, split: str = Split.TEST) -> list[str]:
     """Return two sentences for each point: on the error barriers and on the ratios of the loss barriers."""
     sentences = []
     for point, found in decisions(decided).items():
         sentences.append(f"{point}: dense permutation: {sentence(found, 'pruning')}")
         rows = decided[decided.point == point]
-        sentences.append(_ratio_sentence(point, rows[(rows.level > 0) & rows.share.notna()]))
+        sentences.append(
+            _ratio_sentence(point, rows[(rows.level > 0) & (rows.share_reason != NOT_POSITIVE)], split)
+        )
     return sentences
 
 
-def _ratio_sentence(point: str, rows: pd.DataFrame) -> str:
+def _ratio_sentence(point: str, rows: pd.DataFrame, split: str) -> str:
     if rows.empty:
         return f"{point}: not informative, because unaligned sparse pairs have no loss barrier"
-    worst = rows.iloc[int(rows.share.argmax())]
-    parts = zip(rows.level, *(rows[column] for column in SHARE), strict=True)
+    worst = rows.iloc[int(rows.share.fillna(math.inf).argmax())]
+    most = "an unknown share" if math.isnan(worst.share) else f"at most {with_interval(*worst[SHARE[:3]])}"
+    parts = zip(rows.level, *(rows[column] for column in SHARE[1:]), strict=True)
     found = {level: below_half(*part) for level, *part in parts}
     word = together(each.state for each in found.values())
     reason = f" ({reasons(found, 'level')})" if word == UNDECIDED else ""
     return (
-        f"{point}: the dense permutation {KEEPS[word]} the test loss barrier below {HALF} of the unaligned "
-        f"one at every level{reason}: at most {with_interval(*worst[SHARE[:3]])} of it, at level "
+        f"{point}: the dense permutation {KEEPS[word]} the {split} loss barrier below {HALF} of the "
+        f"unaligned one at every level{reason}: {most} of it, at level "
         f"{worst.level}"
     )

@@ -14,7 +14,7 @@ from analysis.figures.style import caption, headline, save
 from analysis.pruning.barriers import DENSE, OWN
 from analysis.statistics.jackknife import METHOD
 from analysis.statistics.spread import UNITS
-from raysweep.vocabulary import Kind
+from raysweep.vocabulary import Kind, Split
 
 MARKS: dict[str, Mark] = {
     Kind.UNALIGNED: Mark(BLACK, "o"),
@@ -24,7 +24,12 @@ MARKS: dict[str, Mark] = {
 
 
 def draw(
-    means: pd.DataFrame, errors: pd.DataFrame, points: Mapping[str, str], title: str, path: Path
+    means: pd.DataFrame,
+    errors: pd.DataFrame,
+    points: Mapping[str, str],
+    title: str,
+    path: Path,
+    split: str = Split.TEST,
 ) -> None:
     """Draw both barriers and the test error of the networks, with a row for each point of training."""
     found = [point for point in points if (means.point == point).any()]
@@ -35,7 +40,7 @@ def draw(
         axis, chosen = axes[f"{point} {risk}"], means[(means.point == point) & (means.risk == risk)]
         for kind, mark in MARKS.items():
             line(axis, chosen[chosen.kind == kind], kind, mark)
-        finish(axis, sparsities, f"test {risk} barrier of pairs ({UNITS[risk]})")
+        finish(axis, sparsities, f"{split} {risk} barrier of pairs ({UNITS[risk]})")
         symlog(axis)
         axis.set_title(f"{risk} barrier {points[point]}")
         if risk == "error":
@@ -51,5 +56,5 @@ def draw(
         figure,
         f"{title}: barriers along pruning (mean, {METHOD})\naxes of barriers linear below {LINEAR}",
     )
-    what = "Test barriers of pairs and test errors of their networks against sparsity"
+    what = f"{split.capitalize()} barriers of pairs and test errors of their networks against sparsity"
     save(figure, path, caption(what, title, [*means.n, *errors.n], "pairs or networks"))

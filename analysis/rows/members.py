@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from raysweep.tables.variants import trial_of
+from raysweep.vocabulary import Branch
 
 ALIGNED = ("alignment_id", "networks")  # the columns of `alignments` that `aligned_networks` needs
 
@@ -32,13 +33,15 @@ def members_of(rows: pd.DataFrame) -> list[list[str]]:
     return [[trial_of(network) for network in networks] for networks in rows.networks]
 
 
-def independent(trials: pd.DataFrame) -> set[str]:
-    """Return the groups whose networks share neither their initialisation nor the start of a run."""
-    spawned = set(trials[trials.branch == "spawned"].group)
+def independent(barriers: pd.DataFrame, trials: pd.DataFrame) -> set[str]:
+    """Return the groups of comparisons whose networks share neither initialisation nor the start of a run.
+
+    The networks are those that are compared: a trial that two settings share is listed in one of them alone.
+    """
+    runs = trials.drop_duplicates("trial_id").set_index("trial_id")
     found = set()
-    chains = trials[trials.branch.isin(["main", "imported"])].drop_duplicates("trial_id")
-    for group, same in chains.groupby("group"):
-        seeds = same.init_seed.dropna()
-        if group not in spawned and seeds.is_unique:
+    for group, networks in barriers.groupby("group").networks:
+        own = runs.loc[sorted({trial_of(name) for each in networks for name in each})]
+        if own.branch.isin([Branch.MAIN, Branch.IMPORTED]).all() and own.init_seed.dropna().is_unique:
             found.add(str(group))
     return found

@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.rows.quality import at_chance
 from raysweep.tables.frames import groups, read_frame
 from raysweep.tables.variants import prunings, trial_of, variants
-from raysweep.vocabulary import Statistics
+from raysweep.vocabulary import Kind, Split, Statistics
 
 # Columns of `barriers` by which rows are chosen and split, and the barriers of pairs themselves.
 CHOSEN_BY = ("interpolation", "kind", "split", "across", "level", "step", "permutation_step")
@@ -28,8 +28,9 @@ class Setting:
     """The configuration that replicates share, and the method that aligned them (None: no method or several).
 
     `variant` says in which other keys of `train` it differs from the other settings of the sweep ("": in
-    none). `statistics` says how statistics were treated ("": there are none), and `chance` whether
-    all or some of the networks are no better than guessing ("": none of them).
+    none), and `pruning` in which keys of `prune`. `statistics` says how statistics were treated ("": there
+    are none), and `chance` whether all or some of the networks are no better than guessing ("": none of
+    them).
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class Setting:
     method: str | None = None
     width: int | None = None
     variant: str = ""
+    pruning: str = ""
     statistics: str = ""
     chance: str = ""
 
@@ -48,7 +50,7 @@ class Setting:
         words = [f"{self.model}{size} on {self.dataset}"]
         words += [] if self.norm == "none" else [f"norm {self.norm}"]
         words += [self.method.replace("_", " ")] if self.method else []
-        words += [self.variant] if self.variant else []
+        words += [each for each in (self.variant, self.pruning) if each]
         of = "hidden units" if self.statistics == Statistics.REPAIRED else "running statistics"
         words += [f"{self.statistics} {of}"] if self.statistics else []
         words += [f"{self.chance.upper()} NETWORKS AT CHANCE"] if self.chance else []
@@ -62,7 +64,8 @@ class Setting:
         words += [] if self.norm == "none" else [self.norm]
         words += [self.dataset]
         words += [] if self.method in (None, "weight_matching") else [str(self.method).replace(":", "_")]
-        words += [re.sub(r"[^\w.-]+", "_", self.variant).strip("_")] if self.variant else []
+        varied = f"{self.variant} {self.pruning}".strip()
+        words += [re.sub(r"[^\w.-]+", "_", varied).strip("_")] if varied else []
         words += [self.statistics] if self.statistics else []
         return "_".join(words)
 
@@ -120,7 +123,7 @@ def pruned_settings(trials: pd.DataFrame) -> Iterator[tuple[Setting, pd.DataFram
     for pruning, part in by_pruning(trials):
         for setting, group in by_width(by_networks(part, trials)):
             if group.level.max() > 0:
-                yield pruned_in(setting, pruning), group
+                yield replace(setting, pruning=pruning), group
 
 
 def by_pruning(trials: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -128,11 +131,6 @@ def by_pruning(trials: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     words, pruned = prunings(trials, trials), trials.level > 0
     for pruning in sorted(set(words[pruned])) or [""]:
         yield pruning, trials[~pruned | (words == pruning)]
-
-
-def pruned_in(setting: Setting, pruning: str) -> Setting:
-    """Return a setting with what distinguishes its way to prune from others of the sweep."""
-    return replace(setting, variant=", ".join(filter(None, (setting.variant, pruning))))
 
 
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
@@ -146,20 +144,34 @@ def read_barriers(folder: Path, *more: str, **only: str | int | None) -> pd.Data
     return read_frame(folder, "barriers", (*CHOSEN_BY, *SPLIT_BY, *BARRIERS, *more), **only)
 
 
-def read_dense_ends(folder: Path, *more: str, **only: str | int | None) -> pd.DataFrame:
-    """Return the `dense_ends` of a sweep with the columns of `read_barriers`; no other rows are read."""
-    return dense_ends(read_barriers(folder, *more, across=None, level=0, **only))
+def read_one_split(folder: Path, *more: str, **only: str | int | None) -> pd.DataFrame:
+    """Return what `read_barriers` does on the test set or, where nothing was measured there, on train."""
+    found = read_barriers(folder, *more, split=Split.TEST, **only)
+    return found if len(found) else read_barriers(folder, *more, split=Split.TRAIN, **only)
 
 
-def dense_ends(barriers: pd.DataFrame) -> pd.DataFrame:
+def read_dense_ends(folder: Path, trials: pd.DataFrame, *more: str, **only: str | int | None) -> pd.DataFrame:
+    """Return the `dense_ends` of a sweep as `read_one_split` returns rows; no other rows are read."""
+    return dense_ends(read_one_split(folder, *more, across=None, level=0, **only), trials)
+
+
+def dense_ends(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the comparisons within one setting of networks at the end of training, before any pruning."""
-    return ends(barriers[barriers.across.isna()]).astype({"width": int})  # null only across widths
+    within = barriers[barriers.across.isna()]
+    return ends(within, trials).astype({"width": int})  # null only across widths
 
 
-def ends(barriers: pd.DataFrame) -> pd.DataFrame:
-    """Return the comparisons of dense networks at their last step, under permutations found at that step."""
-    keys = barriers[["level", "group", "step", "permutation_step", "statistics"]].reset_index(drop=True)
-    dense = keys[keys.level == 0]
-    last = dense.groupby("group").step.transform("max")
-    at_end = dense[(dense.step == last) & (dense.permutation_step.fillna(last) == last)]
+def ends(barriers: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparisons of dense networks at their last step, under permutations found at that step.
+
+    The last step is that of the run, whether or not a network from there has been compared yet.
+    """
+    runs = trials[trials.level == 0]
+    last = dict(zip(runs.trial_id, runs.steps, strict=True))
+    keys = barriers[["level", "group", "step", "permutation_step", "statistics", "kind", "across"]]
+    keys = keys.assign(last=barriers.networks.str[0].map(trial_of).map(last)).reset_index(drop=True)
+    # Those of two settings are only planned at the end, which the other setting may reach at another step.
+    of_two = keys.across.notna() | (keys.kind == Kind.TRANSFERRED)
+    found_at_end = of_two | (keys.permutation_step.fillna(keys.step) == keys.step)
+    at_end = keys[(keys.level == 0) & (keys.step == keys["last"]) & found_at_end]
     return barriers[keys.index.isin(one_statistics(at_end).index)]  # all columns are copied once

@@ -1,5 +1,6 @@
 """Reading the tables of a sweep in progress, in which tables and rows may be missing."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,9 @@ OF_BARRIERS = {
     "alphas",
     "train_examples",
 }
+# The columns of `agreements` that answers, reports and analyses are made of: the rest are mostly long lists.
+OF_AGREEMENTS = ("kind", "method", "group", "networks", "step", "fixed_points")
+_CHOSEN: dict[str, Collection[str]] = {"barriers": OF_BARRIERS, "agreements": OF_AGREEMENTS}
 # A table that lacks one of these columns is left out: nobody knows what its rows belong to.
 _SETTING = {"group", "dataset", "model", "norm", "width"}
 REQUIRED = {
@@ -39,7 +43,7 @@ REQUIRED = {
 
 @dataclass(frozen=True)
 class Tables:
-    """Data frames with all columns but those of `barriers` that nothing reads; `notes` say what lacks."""
+    """Data frames without those columns of the largest tables that nothing reads; `notes` say what lacks."""
 
     name: str
     trials: pd.DataFrame
@@ -61,9 +65,9 @@ def read(folder: Path) -> Tables:
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return a table with all of its documented columns, and notes on what is wrong with it."""
+    """Return a table with its documented columns, or the chosen ones of a large one, and what lacks."""
     table = path.name
-    columns = [name for name, _, _ in TABLES[table] if table != "barriers" or name in OF_BARRIERS]
+    columns = [name for name, _, _ in TABLES[table] if name in _CHOSEN.get(table, (name,))]
     nothing = schema(table).empty_table().select(columns).to_pandas()
     try:
         frame = read_frame(path.parent, table, columns)

@@ -26,6 +26,8 @@ LEVEL = 0.95
 MINIMUM_NETWORKS = 4  # with fewer there is no interval
 METHOD = "95 % interval: jackknife over networks, t(networks - 1)"  # for figures
 NONE = float("nan")
+TOO_FEW = "fewer than four networks"
+NOT_POSITIVE = "nothing positive to divide by"
 SHOWN = 3  # comparisons without a value that are named
 
 Members = Sequence[Sequence[str]]  # the networks that each comparison depends on
@@ -67,24 +69,31 @@ def interval(values: Sequence[float], members: Members, alike: bool = False) -> 
 
 
 def ratio(above: Sample, below: Sample) -> Interval:
-    """Return the ratio of two means over the same networks, leaving each out of both at once.
+    """Return the ratio of two means, leaving each network out of both at once.
+
+    Samples without a network in common, as of two widths, are of populations that vary on their own.
 
     The interval is taken of the logarithm, so that the inverse ratio has the inverse interval; where a mean
-    above is at or below zero, it is taken of the ratio itself. The ratio is NaN where the mean below is not
-    positive. There is no interval where that happens without one of the networks, or where one of the samples
-    has none.
+    above is at or below zero, it is taken of the ratio itself. The ratio is NaN where a value is missing or
+    the mean below is not positive. There is no interval where that happens without one of the networks, or
+    where one of the samples has none.
     """
+    lacking = without_value(above) or without_value(below)
+    if lacking:
+        return Interval(NONE, NONE, NONE, lacking)
     if not len(below[0]) or not np.mean(below[0]) > 0:
-        return Interval(NONE, NONE, NONE, "nothing positive to divide by")
+        return Interval(NONE, NONE, NONE, NOT_POSITIVE)
     value = float(np.mean(above[0]) / np.mean(below[0]))
     for sample in (above, below):
         reason = without_interval(sample, left_out(sample, populations(sample[1])))
         if reason:
             return Interval(value, NONE, NONE, reason)
-    groups = populations([*above[1], *below[1]])
+    apart = set(names_of(above[1])).isdisjoint(names_of(below[1]))
+    parts = (above[1], below[1]) if apart else ([*above[1], *below[1]],)
+    groups = [group for members in parts for group in populations(members)]
     tops, bases = left_out(above, groups), left_out(below, groups)
     if not all((base > 0).all() for base in bases):
-        return Interval(value, NONE, NONE, "nothing positive to divide by without one of the networks")
+        return Interval(value, NONE, NONE, f"{NOT_POSITIVE} without one of the networks")
     shares = [top / base for top, base in zip(tops, bases, strict=True)]
     if value > 0 and all((share > 0).all() for share in shares):
         found = bounds(np.log(value), list(map(np.log, shares)))
@@ -92,16 +101,24 @@ def ratio(above: Sample, below: Sample) -> Interval:
     return bounds(value, shares)
 
 
-def without_interval(sample: Sample, without: Sequence[np.ndarray]) -> str:
-    """Return why the mean of a sample has no interval over networks; "" where it has one."""
+def without_value(sample: Sample) -> str:
+    """Return which comparisons of a sample have no finite value; "" where all have one."""
     values, members = sample
     missing = [members[row] for row in np.flatnonzero(~np.isfinite(values)).tolist()]
-    if missing:
-        names = [" with ".join(group) for group in missing[:SHOWN]] + ["..."] * (len(missing) > SHOWN)
-        return f"{len(missing)} of {len(members)} without a finite value: {', '.join(names)}"
+    if not missing:
+        return ""
+    names = [" with ".join(group) for group in missing[:SHOWN]] + ["..."] * (len(missing) > SHOWN)
+    return f"{len(missing)} of {len(members)} without a finite value: {', '.join(names)}"
+
+
+def without_interval(sample: Sample, without: Sequence[np.ndarray]) -> str:
+    """Return why the mean of a sample has no interval over networks; "" where it has one."""
+    lacking = without_value(sample)
+    if lacking:
+        return lacking
     sizes = list(map(len, without))
     if min(sizes) < MINIMUM_NETWORKS:
-        return "fewer than four networks" + (" of one kind" if sum(sizes) >= MINIMUM_NETWORKS else "")
+        return TOO_FEW + (" of one kind" if sum(sizes) >= MINIMUM_NETWORKS else "")
     if any(np.isnan(each).any() for each in without):
         return "without one of the networks nothing is left to compare"
     return ""

@@ -8,8 +8,10 @@ depends on.
 import pandas as pd
 
 from analysis.statistics.deciding import THRESHOLD, decide
-from analysis.statistics.spread import UNITS, in_words, spread, wide_table
+from analysis.statistics.spread import SPREAD, UNITS, in_words, spread, wide_table
 from raysweep.vocabulary import Split
+
+COLUMNS = ["series", "alignment", "split", "risk", *SPREAD]
 
 
 def named(
@@ -35,7 +37,9 @@ def summarise(chosen: pd.DataFrame) -> pd.DataFrame:
         for risk in UNITS:
             at = {"series": series, "alignment": alignment, "split": split, "risk": risk}
             rows.append({**at, **spread(group[f"{risk}_barrier"], group.members.tolist())})
-    return pd.DataFrame(rows).astype({"series": chosen.series.dtype, "alignment": chosen.alignment.dtype})
+    return pd.DataFrame(rows, columns=COLUMNS).astype(
+        {"series": chosen.series.dtype, "alignment": chosen.alignment.dtype}
+    )
 
 
 def decided(summary: pd.DataFrame) -> pd.DataFrame:

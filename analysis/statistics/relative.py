@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.rows.members import members_of
 from analysis.statistics.deciding import ABOVE, BELOW, side_of, with_reason
-from analysis.statistics.jackknife import Interval, ratio, with_interval
+from analysis.statistics.jackknife import NOT_POSITIVE, Interval, ratio, with_interval
 
 
 def share(rows: pd.DataFrame, reference: pd.DataFrame, risk: str) -> Interval:
@@ -33,8 +33,8 @@ def named_ends(name: str, found: Interval) -> dict[str, Any]:
 def beside_one(ratios: pd.DataFrame, without: str) -> str:
     """Return at which widths ratios are below 1, above it or undecided, and the ratio at each width.
 
-    `ratios` has a row for each `width`, with the columns of `named_ends("ratio", ...)`; `without` says why a
-    ratio is missing.
+    `ratios` has a row for each `width`, with the columns of `named_ends("ratio", ...)`; `without` says what
+    is not positive where there is nothing to divide by.
     """
     rows: list[Any] = list(ratios.sort_values("width").itertuples())
     found = [f"{row.width}: {_ratio(row, without)}" for row in rows]
@@ -63,8 +63,6 @@ def _at(words: Mapping[int, str], word: str) -> str:
 
 
 def _ratio(row: Any, without: str) -> str:
-    return (
-        f"none ({without})"
-        if np.isnan(row.ratio)
-        else with_interval(row.ratio, row.ratio_low, row.ratio_high)
-    )
+    if np.isnan(row.ratio):
+        return f"none ({without if row.ratio_reason == NOT_POSITIVE else row.ratio_reason})"
+    return with_interval(row.ratio, row.ratio_low, row.ratio_high)

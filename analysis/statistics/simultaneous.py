@@ -16,6 +16,7 @@ from analysis.statistics.deciding import (
     Finding,
     with_reason,
 )
+from analysis.statistics.jackknife import NOT_POSITIVE, Interval
 from analysis.statistics.spread import DecidedSpread, in_numbers
 
 HALF = 0.5  # below this share of the unaligned loss barrier a permutation aligns, if not well
@@ -36,13 +37,14 @@ class Decision(DecidedSpread):
     its `informative` positions, where networks are not connected without a permutation. `reason` names the
     positions at which the claim fails or, where it fails nowhere, those that leave it undecided. `position`
     is that of the largest mean (or of one that is not a number), informative or not; the spread belongs to
-    this position.
+    this position. `undecided` has the means of the undecided positions, with the reasons.
     """
 
     coordinate: str
     holds: int
     informative: int
     position: float
+    undecided: tuple[Interval, ...]
 
 
 def decide_together(rows: pd.DataFrame, coordinate: str) -> Decision:
@@ -60,9 +62,14 @@ def decide_together(rows: pd.DataFrame, coordinate: str) -> Decision:
         holds=informative.count(HOLDS),
         informative=len(informative),
         position=float(worst[coordinate]),
+        undecided=tuple(_interval(row) for row in each if row["state"] == UNDECIDED),
         **{name: float(worst[name]) for name in ("mean", "low", "high", "maximum", "connected")},
         n=int(worst.n),
     )
+
+
+def _interval(row: Any) -> Interval:
+    return Interval(*(row[name] for name in ("mean", "low", "high", "reason")))
 
 
 def together(states: Iterable[str]) -> str:
@@ -94,12 +101,13 @@ def sentence(found: Decision, along: str) -> str:
     )
 
 
-def below_half(share: float, low: float, high: float, reason: str) -> Finding:
+def below_half(low: float, high: float, reason: str) -> Finding:
     """Decide whether a loss barrier is less than half of the unaligned one, from the interval of their ratio.
 
-    Where there is no interval (NaN), `reason` says why. A ratio that is NaN is not informative.
+    Where there is no interval (NaN), `reason` says why; without a positive unaligned barrier nothing can be
+    said.
     """
-    if math.isnan(share):
+    if reason == NOT_POSITIVE:
         return Finding(NOT_INFORMATIVE)
     if math.isnan(high):
         return Finding(UNDECIDED, reason)

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.rows.settings import Setting, by_networks
 from analysis.rows.tables import Tables, read
 from analysis.statistics.deciding import HOLDS, NOT_INFORMATIVE, STRADDLES, THRESHOLD, UNDECIDED
-from analysis.statistics.jackknife import MINIMUM_NETWORKS
+from analysis.statistics.jackknife import MINIMUM_NETWORKS, TOO_FEW, Interval
 from analysis.statistics.replicates import MOST, enough
 from analysis.summary.evidence import PRUNING, STRONG, STRONG_WORDS, TRAINING, WEAK, evidence
 from analysis.summary.verdict import Verdict
@@ -116,7 +116,7 @@ def _setting(cells: Cells) -> Setting:
 
 
 def _of_networks(setting: Setting) -> Setting:
-    return replace(setting, width=None, method=None, statistics="", chance="")
+    return replace(setting, width=None, method=None, pruning="", statistics="", chance="")
 
 
 def _own_errors(setting: Setting, tables: Tables) -> dict[int, "pd.Series[float]"]:
@@ -148,7 +148,10 @@ def _undecided(families: dict[str, Cells], replicates: int) -> list[str]:
     total = sum(len(found) for cells in families.values() for found in cells.values())
     needed = [_needed(each, replicates) for _, each in open_ones]
     finite = sorted(count for count in needed if count)
-    words = [f"{count} replicates would decide {sum(n <= count for n in finite)}" for count in _some(finite)]
+    words = [
+        f"{_in_words(count)} replicates would decide {sum(n <= count for n in finite)}"
+        for count in _some(finite)
+    ]
     return ["; ".join([f"undecided: {len(open_ones)} of {total}", *words])]
 
 
@@ -165,14 +168,34 @@ def _by_claim(open_ones: list[tuple[str, Verdict]], replicates: int) -> str:
 def _remedy(verdict: Verdict, replicates: int) -> str:
     count = _needed(verdict, replicates)
     if count:
-        return str(count)
-    return f"over {MOST}" if verdict.reason == STRADDLES else verdict.reason
+        return _in_words(count)
+    straddle = all(each.reason == STRADDLES for each in _undecided_means(verdict))
+    return f"over {MOST}" if straddle else verdict.reason
+
+
+def _in_words(count: int) -> str:
+    """Return a number of replicates; with the fewest that have an interval, nobody knows whether they do."""
+    return f"at least {count}" if count == MINIMUM_NETWORKS else str(count)
 
 
 def _needed(verdict: Verdict, replicates: int) -> int | None:
-    if replicates < MINIMUM_NETWORKS:
+    """Return how many replicates would decide a claim at once, at every epoch or level; None if unknown."""
+    counts = [_enough(each, replicates) for each in _undecided_means(verdict)]
+    finite = [count for count in counts if count]
+    return max(finite) if len(finite) == len(counts) else None
+
+
+def _enough(found: Interval, replicates: int) -> int | None:
+    if found.reason == TOO_FEW:
         return MINIMUM_NETWORKS
-    return enough(verdict.mean, verdict.low, verdict.high, replicates)
+    if found.reason != STRADDLES:
+        return None
+    return enough(found.mean, found.low, found.high, replicates)
+
+
+def _undecided_means(verdict: Verdict) -> Sequence[Interval]:
+    alone = Interval(verdict.mean, verdict.low, verdict.high, verdict.reason)
+    return verdict.undecided or (alone,)
 
 
 def _some(counts: list[int]) -> list[int]:

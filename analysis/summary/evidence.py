@@ -18,7 +18,6 @@ from analysis.rows.settings import (
     by_width,
     dense_ends,
     one_statistics,
-    pruned_in,
 )
 from analysis.rows.tables import Tables
 from analysis.statistics import pairs as all_pairs
@@ -44,7 +43,7 @@ STATED = ("state", *SPREAD)
 
 def evidence(tables: Tables) -> list[Verdict]:
     """Return the verdicts of a sweep for each claim, setting, kind of permutation, width and split."""
-    comparable = tables.barriers[tables.barriers.group.isin(independent(tables.trials))]
+    comparable = tables.barriers[tables.barriers.group.isin(independent(tables.barriers, tables.trials))]
     make = partial(Verdict, sweep=tables.name)
     claims = (_weak, _along_training, _along_pruning, _strong)
     found = [each for claim in claims for each in claim(comparable, tables, make)]
@@ -53,7 +52,7 @@ def evidence(tables: Tables) -> list[Verdict]:
 
 
 def _weak(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
-    pairs = weak.pairs(dense_ends(barriers), tables.trials)
+    pairs = weak.pairs(dense_ends(barriers, tables.trials), tables.trials)
     for setting, rows in by_width(by_networks(pairs, tables.trials)):
         decided = all_pairs.decided(all_pairs.summarise(rows[rows.series.str.startswith(weak.INDEPENDENT)]))
         for row in decided[decided.alignment != Kind.UNALIGNED].itertuples():
@@ -79,20 +78,20 @@ def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterat
     for words, trials in by_pruning(tables.trials):
         parts = by_setting(within[first.isin(trials.trial_id)], tables.trials)
         for setting, rows in by_width(parts):
-            own = pruned_in(setting, words)
+            own = replace(setting, pruning=words)
             for split, chosen in rows.groupby("split"):
-                levels = pruning.decided(pruning.by_level(chosen, trials, str(split)))
+                levels = pruning.decided(pruning.by_level(chosen, trials))
                 for point, decision in pruning.decisions(levels).items():
                     what = f"permutation of the dense networks at every level, {pruning.POINTS[point]}"
                     yield _along(make, PRUNING, what, own, str(split), decision)
 
 
 def _strong(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
-    for setting, rows in by_setting(dense_ends(barriers), tables.trials):
+    ends = dense_ends(barriers, tables.trials)
+    for setting, rows in by_width(by_setting(ends, tables.trials)):
         decided = width_scaling.decided(width_scaling.summarise(rows, tables.alignments))
         for row in decided[decided.kind.isin(STRONG_WORDS)].itertuples():
-            own = replace(setting, width=int(str(row.width)))
-            yield make(claim=STRONG, what=STRONG_WORDS[str(row.kind)], setting=own, **_spread(row))
+            yield make(claim=STRONG, what=STRONG_WORDS[str(row.kind)], setting=setting, **_spread(row))
 
 
 def _spread(row: Any) -> dict[str, Any]:
@@ -104,5 +103,5 @@ def _along(make: Make, claim: str, what: str, setting: Setting, split: str, foun
         f"at {found.coordinate} {found.position:g}, the worst; holds at {found.holds} of the "
         f"{found.informative} informative {found.coordinate}s"
     )
-    numbers = {name: getattr(found, name) for name in STATED}
+    numbers = {name: getattr(found, name) for name in (*STATED, "undecided")}
     return make(claim=claim, what=what, setting=setting, split=split, where=where, **numbers)

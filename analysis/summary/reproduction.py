@@ -90,7 +90,8 @@ def _plain(value: Any) -> str:
 
 def reproductions(tables: Tables) -> list[Reproduction]:
     """Compare every group of trials of the paper's models; groups with the same differences go together."""
-    dense = tables.trials[(tables.trials.level == 0) & tables.trials.group.isin(independent(tables.trials))]
+    comparable = independent(tables.barriers, tables.trials)
+    dense = tables.trials[(tables.trials.level == 0) & tables.trials.group.isin(comparable)]
     models = dense[dense.model.isin([paper.VGG, paper.RESNET])]
     found: dict[tuple[str, tuple[str, ...]], tuple[set[int], list[Beside]]] = {}
     for (model, dataset, group), trials in models.groupby(["model", "dataset", "group"]):
@@ -114,7 +115,8 @@ def reproductions(tables: Tables) -> list[Reproduction]:
 
 
 def _by_width(rows: pd.DataFrame, tables: Tables) -> Iterator[Beside]:
-    for setting, same in by_setting(dense_ends(rows[rows.split == Split.TRAIN]), tables.trials):
+    train = dense_ends(rows[rows.split == Split.TRAIN], tables.trials)
+    for setting, same in by_setting(train, tables.trials):
         summary = width_scaling.summarise(same, tables.alignments)
         for row in summary[summary.risk == "error"].itertuples():
             known = paper.BARRIERS.get((setting.model, str(setting.method), str(row.kind)), {})
@@ -156,7 +158,7 @@ def _epochs(direct: pd.DataFrame, shares: pd.DataFrame, width: int) -> Iterator[
             what = f"error barrier at the end under the permutation of epoch {epoch}"
             yield Beside(what, **_numbers(row), width=width, paper=value)
     under = direct[direct.found == direct.found.max()]
-    worst = under.iloc[[under["mean"].argmax()]]
+    worst = under.iloc[[under["mean"].fillna(np.inf).argmax()]]
     for row in worst.itertuples():
         what = f"largest error barrier under the last permutation (at epoch {row.epoch:g})"
         yield Beside(what, **_numbers(row), width=width, paper=paper.LAST_AT_MOST, at_most=True)

@@ -43,7 +43,7 @@ def report(folder: Path, tables: Tables) -> Report:
     if counts["barriers"]:
         for name in _analyses(folder):
             try:
-                texts[name] = import_module(f"analysis.{name}").analyse(folder)
+                texts[name] = renewed(folder, name)
             except (OSError, LookupError, AttributeError, TypeError, ValueError) as error:
                 # An analysis reads whole tables; of a sweep in progress they may not fit together yet.
                 reason = str(error).replace(f"{folder}/", "")  # the page is the same wherever the root lies
@@ -51,6 +51,18 @@ def report(folder: Path, tables: Tables) -> Report:
     else:
         notes.append("no barriers yet")
     return Report(folder.name, counts, notes, texts, figures(folder))
+
+
+def renewed(folder: Path, name: str) -> str:
+    """Run an analysis and return its text; of its figures in the folder those are left that it draws now.
+
+    The title of a setting, and so the name of its figure, may change where a sweep is extended. In a bucket
+    the old ones remain, but are removed from every copy before it is shown.
+    """
+    for path in (folder / "figures").glob(f"{name}_*.png"):
+        path.unlink()
+    text: str = import_module(f"analysis.{name}").analyse(folder)
+    return text
 
 
 def _analyses(folder: Path) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from analysis.rows.settings import Setting
 from analysis.statistics.deciding import THRESHOLD, with_reason
-from analysis.statistics.jackknife import with_interval
+from analysis.statistics.jackknife import Interval, with_interval
 from analysis.statistics.spread import DecidedSpread
 
 
@@ -14,7 +14,8 @@ class Verdict(DecidedSpread):
 
     `what` describes the permutations, and `where` the epoch or level to which the spread belongs. `reason`
     says why the claim is undecided, or at which epochs or levels it fails. `partial` says that the sweep has
-    jobs left, so that the verdict is one on what is done.
+    jobs left, so that the verdict is one on what is done. `undecided` has the means of the epochs or levels
+    that leave the claim undecided.
     """
 
     claim: str
@@ -23,6 +24,7 @@ class Verdict(DecidedSpread):
     setting: Setting
     split: str
     where: str = ""
+    undecided: tuple[Interval, ...] = ()
     partial: bool = False
 
     @property

@@ -73,10 +73,10 @@ def fixed_points(agreements: pd.DataFrame, per_epoch: float) -> pd.DataFrame:
 
 
 def decisions(means: pd.DataFrame) -> dict[float, Decision]:
-    """Decide on the last, the middle and the first permutation, by the epochs at which they were found."""
+    """Decide on the first, the middle and the last permutation, by the epochs at which they were found."""
     decided = decide(means, "series", ["epoch"])
     direct = decided[decided.series == Kind.DIRECT]
-    chosen = sorted(first_middle_last(direct.found).values(), reverse=True)
+    chosen = sorted(first_middle_last(direct.found).values())
     return {epoch: decide_together(direct[direct.found == epoch], "epoch") for epoch in chosen}
 
 

@@ -15,7 +15,7 @@ from analysis.statistics.simultaneous import first_middle_last
 from analysis.statistics.spread import UNITS
 from analysis.trajectory.hybrids import LAST, NONE
 from analysis.trajectory.stacks import names
-from raysweep.vocabulary import Kind
+from raysweep.vocabulary import Kind, Split
 
 MARKS = {
     Kind.UNALIGNED: Mark(BLACK, "o"),
@@ -46,6 +46,7 @@ def draw(
     stacks: pd.DataFrame,
     title: str,
     path: Path,
+    split: str = Split.TEST,
 ) -> None:
     """Draw barriers along training, fixed points, and super-alignment and hybrids where there are any."""
     stacked = ["stacks loss", "stacks error"] if len(stacks) else [".", "."]
@@ -68,27 +69,27 @@ def draw(
         _hybrids(axes["single"], hybrids[hybrids.risk == "loss"], SINGLE, "loss", label)
     headline(
         figure,
-        f"{title}: one permutation along training (mean over pairs, {METHOD})\n"
+        f"{title}: one permutation along training, {split} barriers (mean over pairs, {METHOD})\n"
         f"axes of barriers linear below {LINEAR}",
     )
-    what = "Test barriers of two training runs under permutations found at one epoch"
+    what = f"{split.capitalize()} barriers of two training runs under permutations found at one epoch"
     save(figure, path, caption(what, title, means.n, "pairs"))
 
 
 def heat(axis: Axes, direct: pd.DataFrame) -> None:
     """Draw mean loss barriers (nats) by the epochs of the permutation and of the networks as a heat map."""
-    table = direct.pivot_table(index="found", columns="epoch", values="mean")
+    table = direct.pivot_table(index="found", columns="epoch", values="mean", dropna=False)
     image = axis.imshow(table.clip(lower=0), origin="lower", cmap="cividis_r", aspect="auto")
     axis.set_xticks(range(table.shape[1]), [f"{epoch:g}" for epoch in table.columns])
     axis.set_yticks(range(table.shape[0]), [f"{epoch:g}" for epoch in table.index])
-    half = np.nanmax(table.to_numpy()) / 2
+    half = np.nanmax(table.to_numpy(), initial=0) / 2
     for (row, column), value in np.ndenumerate(table.to_numpy()):
         colour = "w" if value > half else "k"
         axis.text(column, row, f"{value:z.2f}", ha="center", va="center", fontsize=7, color=colour)
     axis.set_title("one permutation, applied at another epoch", fontsize=10)
     axis.set_xlabel("applied at epoch")
     axis.set_ylabel("permutation found at epoch")
-    axis.figure.colorbar(image, ax=axis, label=f"test loss barrier (nats, n = {direct.n.min()} pairs each)")
+    axis.figure.colorbar(image, ax=axis, label=f"loss barrier (nats, n = {direct.n.min()} pairs each)")
 
 
 def _curves(axis: Axes, means: pd.DataFrame, risk: str) -> None:
@@ -100,7 +101,7 @@ def _curves(axis: Axes, means: pd.DataFrame, risk: str) -> None:
     symlog(axis)
     if risk == "error":
         at_threshold(axis)
-    axis.set_ylabel(f"test {risk} barrier ({UNITS[risk]})")
+    axis.set_ylabel(f"{risk} barrier ({UNITS[risk]})")
     axis.set_title(f"{risk} barriers along training", fontsize=10)
     legend_below(axis)
 
@@ -139,7 +140,7 @@ def _stacks(axis: Axes, stacks: pd.DataFrame, risk: str) -> None:
         label = f"{name.split()[1]} checkpoints (n = {rows.n.min()})"
         _points(axis, x, rows, mark, label)
     axis.axhline(0, color="0.4", linewidth=0.8)
-    axis.set_ylabel(f"paired difference in test {risk} barrier ({UNITS[risk]})")
+    axis.set_ylabel(f"paired difference in {risk} barrier ({UNITS[risk]})")
     axis.set_title(f"super-alignment minus last permutation: {risk}", fontsize=10)
     legend_below(axis)
 
@@ -158,7 +159,7 @@ def _hybrids(axis: Axes, hybrids: pd.DataFrame, marks: dict[str, Mark], risk: st
     layers = hybrids[hybrids.hybrid.isin(marks)].layers.unique()
     axis.set_xticks(sorted(layers), [f"{each:g}" for each in sorted(layers)])
     axis.set_xlabel(label, fontsize=9)
-    axis.set_ylabel(f"test {risk} barrier at the end ({UNITS[risk]})")
+    axis.set_ylabel(f"{risk} barrier at the end ({UNITS[risk]})")
     axis.set_title(f"hybrids with the permutation of epoch {hybrids.early.iloc[0]:g}: {risk}", fontsize=10)
     axis.grid(alpha=0.25)
     symlog(axis)

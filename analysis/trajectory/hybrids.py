@@ -70,7 +70,7 @@ def verdicts(hybrids: pd.DataFrame) -> list[str]:
     return [
         f"hybrids at the end of training, with the permutation of epoch {hybrids.early.iloc[0]:g} in some "
         f"of {count:.0f} layer groups and the last one in the others: mean error barrier at most {THRESHOLD} "
-        f"with it in {far[FROM_BELOW]} from below, in {far[FROM_ABOVE]} from above; test loss barrier from "
+        f"with it in {far[FROM_BELOW]} from below, in {far[FROM_ABOVE]} from above; loss barrier from "
         f"below divided by that from above, by number of layer groups: {ratios or 'none'}: {_first(compared)}"
     ]
 

@@ -54,7 +54,7 @@ def verdicts(stacks: pd.DataFrame) -> list[str]:
             for row in own.to_dict("records")
         ]
         sentences.append(
-            f"super-alignment of {series.split()[1]} checkpoints against the last alone, test barriers over "
+            f"super-alignment of {series.split()[1]} checkpoints against the last alone, barriers over "
             f"all epochs: {', '.join(parts)}, n = {own.n.max()} pairs"
         )
     return sentences

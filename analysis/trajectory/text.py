@@ -1,5 +1,6 @@
 """The tables and sentences on permutations along training."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from analysis.statistics.simultaneous import HALF, Decision, below_half, first_m
 from analysis.statistics.spread import UNITS, in_numbers, in_order, wide_table
 from analysis.trajectory import hybrids as of_layers
 from analysis.trajectory import stacks as of_checkpoints
-from raysweep.vocabulary import Kind
+from raysweep.vocabulary import Kind, Split
 
 
 def report(
@@ -22,16 +23,22 @@ def report(
     hybrids: pd.DataFrame,
     stacks: pd.DataFrame,
     decided: Mapping[float, Decision],
+    split: str = Split.TEST,
 ) -> str:
     """Return the tables and the sentences from the frames of `barriers`, `hybrids` and `stacks`."""
-    parts = [f"{title}: mean test loss barrier by epoch", _matrix(means)]
+    parts = [f"{title}: mean {split} loss barrier by epoch", _matrix(means)]
     for risk, unit in UNITS.items():
-        parts += [f"{title}: test {risk} barrier by epoch ({unit}) [95 % interval]", _by_epoch(means, risk)]
+        parts += [
+            f"{title}: {split} {risk} barrier by epoch ({unit}) [95 % interval]",
+            _by_epoch(means, risk),
+        ]
     if len(stacks):
-        parts += [f"{title}: test barriers of super-alignment minus those of the last permutation, paired"]
+        parts += [f"{title}: {split} barriers of super-alignment minus those of the last permutation, paired"]
         parts += [_stacks(stacks)]
     if len(hybrids):
-        parts += [f"{title}: test barriers of hybrids at the end, by layer groups with the early permutation"]
+        parts += [
+            f"{title}: {split} barriers of hybrids at the end, by layer groups with the early permutation"
+        ]
         parts += [_hybrids(hybrids)]
     text = ", ".join(f"{row.epoch:g}: {_ends(row)}" for row in list[Any](shares.itertuples()))
     parts += [f"fixed points with the last permutation by epoch: {text or 'none'}"]
@@ -63,7 +70,7 @@ def ratios(means: pd.DataFrame, along: pd.DataFrame) -> list[str]:
 
 def _last(losses: pd.DataFrame, along: pd.DataFrame, last: float) -> str:
     rows: list[Any] = list(losses.itertuples())
-    worst, end = rows[int(losses["mean"].argmax())], rows[int(losses.epoch.argmax())]
+    worst, end = rows[int(losses["mean"].fillna(math.inf).argmax())], rows[int(losses.epoch.argmax())]
     own = along[(along.series == Kind.DIRECT) & (along.found == last) & (along.risk == "loss")]
     (mean,) = list[Any](own.itertuples())
     return (
@@ -82,16 +89,16 @@ def _at_the_end(rows: pd.DataFrame, found: float) -> Any:
 def _early(error: Any, loss: Any) -> str:
     return (
         f"permutation of epoch {loss.found:g} at the end: {_half(loss)}: {_ends(loss)}); {_times(loss)} "
-        f"that of the last permutation; mean test error barrier at most {THRESHOLD}: "
+        f"that of the last permutation; mean error barrier at most {THRESHOLD}: "
         f"{with_reason(error.state, error.reason)} ({in_numbers(error, 'pairs')})"
     )
 
 
 def _half(row: Any) -> str:
     share = (row.share, row.share_low, row.share_high)
-    found = below_half(*share, row.share_reason)
+    found = below_half(*share[1:], row.share_reason)
     word = f"{found.state}: {found.reason}" if found.reason else found.state
-    return f"test loss barrier below {HALF} of the unaligned one: {word} ({with_interval(*share)} of it"
+    return f"loss barrier below {HALF} of the unaligned one: {word} ({with_interval(*share)} of it"
 
 
 def _times(row: Any) -> str:

@@ -10,11 +10,13 @@ from analysis.transport.differences import by_level, differences, verdicts
 from analysis.transport.figure import draw
 from analysis.transport.runs import chance, named_runs
 from raysweep.tables.frames import read_frame
+from raysweep.vocabulary import Split
 
 
 def analyse(folder: Path) -> str:
     """Return tables and verdicts of a sweep as text; draw `figures/transport_*.png` in its folder."""
-    trials, metrics = read_frame(folder, "trials"), read_frame(folder, "metrics")
+    trials = read_frame(folder, "trials")
+    metrics = read_frame(folder, "metrics", ("trial_id", "step", "split", "error"), step=0, split=Split.TEST)
     moved = [each for each in pruned_settings(trials) if each[1].branch.eq("transport").any()]
     parts = [_report(setting, own, metrics, folder) for setting, own in moved]
     return "\n\n".join(parts) or "transport: no transported masks yet (prune.branches)"

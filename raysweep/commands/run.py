@@ -172,7 +172,7 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", 
         lines = importlib.import_module("analysis.summary.answer").answer(directory)
         say = log.record if lines and not verbose else log.print
         for name in sweep.sections.analyses:
-            say(importlib.import_module(f"analysis.{name}").analyse(directory))
+            say(importlib.import_module("analysis.summary.sweep_report").renewed(directory, name))
         logged = [tracker.finish(directory)] if tracker else []
     drawn = sweep.sections.analyses
     figures, texts = (" and figures", " (with the tables of the analyses)") if drawn else ("", "")

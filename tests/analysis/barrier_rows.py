@@ -66,6 +66,7 @@ def trial_rows(names="abcd", branch="main", init_seed=None, start=0, spawn_at=No
             "branch": branch,
             "init_seed": position if init_seed is None else init_seed,
             "start": start,
+            "steps": SHARED["step"],
             "spawn_at": spawn_at,
             "parent_trial": None,
             "test_error": test_error,

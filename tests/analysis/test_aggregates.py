@@ -4,6 +4,7 @@ The tables are those of two sweeps that plan everything there is, with two value
 """
 
 import re
+import shutil
 from importlib import import_module
 
 import pandas as pd
@@ -90,3 +91,20 @@ def test_metrics_of_mlflow(sweeps):
             values = {(name, step): value for name, value, _, step in logged(same, 0)}
             assert {value for (name, _), value in values.items() if name.endswith("_std")} == {0.0}
             assert sum(value for (name, _), value in values.items() if name.endswith("/n")) == len(same)
+
+
+@pytest.mark.parametrize("analysis", sorted({*ANALYSES} - {"methods", "tasks", "transport", "weak"}))
+def test_what_was_measured_on_the_training_set_alone_is_answered(folders, tmp_path, analysis, monkeypatch):
+    folder = folders[analysis in ("narrow_in_wide", "pruning", "trajectory")]
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for name in ("barriers", "measures", "curves"):
+        rows = pd.read_parquet(tmp_path / name)
+        rows[rows.split == "train"].to_parquet(tmp_path / name)
+    module = import_module(f"analysis.{analysis}")
+    drawing = import_module(f"analysis.{LATE.get(analysis, analysis)}")
+    drawn = []
+    monkeypatch.setattr(drawing, "draw", lambda *given: drawn.append(given))
+    text = module.analyse(tmp_path)
+    assert re.search("train (loss|error|barrier)", text)
+    assert not re.search("test (loss|error|barrier)", text.replace("test error of the networks", ""))
+    assert drawn[0][-1] == "train"

@@ -22,7 +22,9 @@ def summary(*rows):
 
 
 def test_ratios_to_alignment_through_a_reference():
-    found = summary(pair_rows("direct", 8, 0.1, METHOD), via_rows(8, 0.4), joint_rows(8, 0.1))
+    found = summary(
+        pair_rows("direct", 8, 0.1, METHOD, splits=("test",)), via_rows(8, 0.4), joint_rows(8, 0.1)
+    )
     loss = found[found.risk == "loss"].set_index("kind")
     assert loss.ratio.to_dict() == pytest.approx({"direct": 0.25, "via": 1.0, "joint, 3 networks": 0.25})
     ends = loss.loc["joint, 3 networks"]

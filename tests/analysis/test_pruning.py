@@ -1,3 +1,5 @@
+import math
+
 import pandas as pd
 import pytest
 
@@ -61,6 +63,17 @@ def test_without_an_unaligned_loss_barrier_there_is_no_ratio():
     found = decided(barriers((0.01, 0.2), unaligned=(0.3, 0.0)))
     assert found.share.isna().all()
     assert "unaligned sparse pairs have no loss barrier" in verdicts(found)[1]
+
+
+def test_a_level_without_a_finite_barrier_leaves_every_level_undecided():
+    rows = barriers((0.01, 0.2))
+    rows[-1] = {**rows[-1], "loss_barrier": math.nan}  # under the level's own permutation, which counts not
+    dense = next(row for row in rows if row["level"] == 2 and row["permutation_level"] == 0)
+    assert "keeps the test loss barrier" in verdicts(decided(rows))[1]
+    dense["loss_barrier"] = math.nan
+    sentence = verdicts(decided(rows))[1]
+    assert "may or may not keep the test loss barrier" in sentence
+    assert "(1 of 6 without a finite value: A with B at level 2): an unknown share of it" in sentence
 
 
 def test_rewind_points_and_lengths_are_kept_apart_by_the_steps_of_each_trial():

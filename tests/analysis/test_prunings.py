@@ -54,7 +54,7 @@ def test_reports_verdicts_and_figures_are_made_of_each_way_to_prune(tmp_path, mo
     tables, paths = of_two("rewind"), []
     for name, frame in tables.items():
         frame.to_parquet(tmp_path / name)
-    monkeypatch.setattr(figure, "draw", lambda *given: paths.append(given[-1]))
+    monkeypatch.setattr(figure, "draw", lambda *given: paths.append(given[-2]))
     titles = [setting.title for setting, _ in pruned_settings(tables["trials"])]
     text = pruning.analyse(tmp_path)
     assert all(title.split(", ")[-1] in text for title in titles)

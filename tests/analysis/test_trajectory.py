@@ -1,3 +1,5 @@
+import math
+
 import pandas as pd
 import pytest
 
@@ -92,8 +94,8 @@ def test_fixed_points_by_epoch():
 )
 def test_the_last_permutation_is_decided_over_all_epochs(last, unaligned, words):
     found = decisions(means(along((unaligned, 1.0), (last, 0.02))))
-    assert list(found) == [3, 2, 1]
-    sentence = verdicts(found)[0]
+    assert list(found) == [1, 2, 3]
+    sentence = verdicts(found)[-1]
     assert sentence.startswith(f"permutation of epoch 3: {words}")
     assert f"{last:.3f} [{last:.3f}, {last:.3f}]" in sentence
 
@@ -116,7 +118,7 @@ def test_text_and_figure_mean_the_same_first_and_middle():
     """Permutations of untrained networks count for neither, unless there are no others."""
     rows = along() + [row for epoch in EPOCHS for row in pairs("direct", epoch, 0.3, 0.9, 0, ["pair"])]
     found = means(rows)
-    assert list(decisions(found)) == [3, 2, 1]
+    assert list(decisions(found)) == [1, 2, 3]
     shown = curves(found, "loss")
     assert {name: rows.found.iloc[0] for name, rows in shown.items() if name != "unaligned"} == {
         "first": 1,
@@ -154,7 +156,7 @@ def test_the_ratios_say_what_early_permutations_do_to_the_end(early, words):
     rows = along(early=early)
     _, first, middle = ratios(means(rows), over_epochs(pd.DataFrame(rows), PER_EPOCH))
     for sentence, epoch in ((first, 1), (middle, 2)):
-        assert sentence.startswith(f"permutation of epoch {epoch} at the end: test loss barrier below 0.5")
+        assert sentence.startswith(f"permutation of epoch {epoch} at the end: loss barrier below 0.5")
         assert all(word in sentence for word in words)
         times = early[1] / 0.02
         assert f"{times:.3f} [{times:.3f}, {times:.3f}] times that of the last permutation" in sentence
@@ -167,13 +169,13 @@ def test_of_the_same_rows_all_sentences_say_the_same():
     decided = decisions(found)
     early = ratios(found, over_epochs(pd.DataFrame(rows), PER_EPOCH))[1:]
     assert {one.state for one in decided.values()} == {"not informative"}
-    assert all("test error barrier at most 0.02: not informative (0.010" in sentence for sentence in early)
+    assert all("error barrier at most 0.02: not informative (0.010" in sentence for sentence in early)
 
 
 def test_without_unaligned_pairs_nothing_is_decided():
     rows = [row for row in along(early=(0.01, 0.1)) if row["kind"] != "unaligned"]
     found = means(rows)
-    (last, *_) = verdicts(decisions(found))
+    (*_, last) = verdicts(decisions(found))
     assert "the claim is undecided: no unaligned baseline at epoch 1, 2, 3 (" in last
     sentences = ratios(found, over_epochs(pd.DataFrame(rows), PER_EPOCH))[1:]
     assert all("at most 0.02: undecided: no unaligned baseline (" in sentence for sentence in sentences)
@@ -269,3 +271,14 @@ def test_text_and_figure(tmp_path):
 def test_a_sweep_without_permutations_along_training(tmp_path):
     write(tmp_path, along(), agreements=[{**row, "kind": "path"} for row in agreements()])
     assert analyse(tmp_path).startswith("trajectory: no permutations along training")
+
+
+def test_without_a_finite_barrier_everything_is_undecided(tmp_path):
+    rows = along()
+    for row in rows:
+        if row["kind"] == "direct":
+            row["error_barrier"] = row["loss_barrier"] = math.nan
+    write(tmp_path, rows)
+    text = analyse(tmp_path)
+    assert "permutation of epoch 3: the claim is undecided: 6 of 6 without a finite value: a with b" in text
+    assert (tmp_path / "figures/trajectory_mlp_8_digits.png").stat().st_size > 0

@@ -167,3 +167,11 @@ def test_text(tmp_path, split):
     assert "0.040 [0.040, 0.040]" in text
     assert "direct: mean error barrier at most 0.02 from width 32 on" in text
     assert "loss barrier of direct ~ width^-1.00 [-1.00, -1.00] (3 widths)" in text
+
+
+def test_without_a_series_nothing_is_drawn(tmp_path):
+    rows = pd.DataFrame(joint_rows(8, 0.1, size=4)).assign(loss_centre=0.0, error_centre=0.0)
+    rows.to_parquet(tmp_path / "barriers")
+    joint_alignments(4).to_parquet(tmp_path / "alignments")
+    pd.DataFrame(trial_rows()).to_parquet(tmp_path / "trials")
+    assert analyse(tmp_path) == "width scaling: no barriers yet"

@@ -135,6 +135,11 @@ def test_tables_are_checked(imports, said):
     assert said in str(caught.value)
 
 
+def test_nothing_is_compared_along_a_training_that_is_not_known():
+    with pytest.raises(UserError, match="imported networks have no checkpoints along training"):
+        names({"imports": "nets"}, compare={"trajectory": {}})
+
+
 def test_the_documented_tables_are_two_settings(folder):
     text = marked("sweeps", "tables of imports").text
     (folder.parent / "mine.yaml").write_text(text)

@@ -2,8 +2,17 @@ import pandas as pd
 import pytest
 
 from analysis import weak, width_scaling
-from analysis.rows.settings import Setting, by_networks, by_setting, by_width, one_statistics
+from analysis.rows.settings import (
+    Setting,
+    by_networks,
+    by_setting,
+    by_width,
+    dense_ends,
+    ends,
+    one_statistics,
+)
 from tests.analysis.barrier_rows import pair_alignments, pair_rows, trial_rows
+from tests.analysis.planned import planned
 
 METHODS = ("activation_matching", "weight_matching")
 OTHERS = tuple(f"{name}@0@9" for name in "efgh")
@@ -106,3 +115,20 @@ def test_titles_and_file_names():
     assert Setting("digits", "my:net", "none", "weight_matching").stem == "my_net_digits"
     varied = Setting("digits", "mlp", "none", variant="examples [0, 10], learning rate 0.1")
     assert varied.stem == "mlp_digits_examples_0_10_learning_rate_0.1"
+
+
+def test_tasks_of_different_lengths_lose_no_comparison():
+    """A permutation that is applied in another task was found at the end of its own."""
+    train = {"fraction": [0.5, 1.0], "epochs": 2}
+    tables = planned(train, compare={"kinds": ["unaligned", "direct"], "across": ["tasks"]})
+    barriers, trials = tables["barriers"], tables["trials"]
+    assert trials.steps.nunique() == 2
+    of_two = barriers[barriers.across.notna() | (barriers.kind == "transferred")]
+    assert len(of_two) > 0
+    assert len(ends(barriers, trials)) == len(barriers)
+
+
+def test_a_run_ends_where_its_steps_end():
+    """While networks are compared along training, the latest of them are no ends yet."""
+    half = pd.DataFrame(pair_rows("direct", 8, 0.1, "weight_matching", ("a@0@5", "b@0@5"), step=5))
+    assert dense_ends(half, pd.DataFrame(trial_rows())).empty

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from analysis.rows.tables import read
+from analysis.rows.tables import OF_AGREEMENTS, read
 from analysis.summary.evidence import evidence
+from tests.analysis.planned import planned
 from tests.analysis.sweeps import weak_tables, write
 
 
@@ -32,3 +33,9 @@ def test_other_columns_are_taken_as_null(tmp_path):
     assert note.endswith("taken as null")
     assert len(found.barriers) == 24
     assert {verdict.state for verdict in evidence(found)} == {"undecided"}
+
+
+def test_lists_of_agreements_that_nothing_reads_are_left_on_disk(tmp_path):
+    tables = planned({}, compare={"kinds": ["direct", "composed"]})
+    folder = write(tmp_path, "s", **{name: frame for name, frame in tables.items() if len(frame)})
+    assert set(read(folder).agreements) == set(OF_AGREEMENTS)

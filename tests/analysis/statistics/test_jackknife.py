@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.statistics.jackknife import interval, means_without, ratio, with_interval
+from analysis.statistics.jackknife import bounds, interval, left_out, means_without, ratio, with_interval
 
 PAIRS = list(combinations("abcd", 2))
 SYMMETRIC = (1.0, 2.0, 4.0, 5.0)
@@ -161,10 +161,26 @@ def test_a_base_that_may_be_nothing_has_no_interval():
     assert found.mean > 0
     assert np.isnan([found.low, found.high]).all()
     assert found.reason == "nothing positive to divide by without one of the networks"
-    for nothing in ([], [0.0] * 6, [-0.1] * 6, [np.nan] * 6):
+    for nothing in ([], [0.0] * 6, [-0.1] * 6):
         none = ratio(above, (nothing, PAIRS[: len(nothing)]))
         assert np.isnan([none.mean, none.high]).all()
         assert none.reason == "nothing positive to divide by"
+
+
+def test_networks_of_two_widths_vary_on_their_own():
+    values = additive(effects_of([0.4, 0.5, 0.7, 0.9]), PAIRS)
+    wide = [tuple(f"wide {name}" for name in pair) for pair in PAIRS]
+    found, (each,) = ratio((values, wide), (values, PAIRS)), left_out((values, PAIRS), [list("abcd")])
+    whole = bounds(0.0, [np.log(each), -np.log(each)])
+    assert (found.mean, found.low, found.high) == pytest.approx((1, np.exp(whole.low), np.exp(whole.high)))
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf])
+def test_a_missing_value_is_the_reason_that_there_is_no_ratio(missing):
+    values = [missing, *[0.1] * 5]
+    for found in (ratio((values, PAIRS), ([0.1] * 6, PAIRS)), ratio(([0.1] * 6, PAIRS), (values, PAIRS))):
+        assert np.isnan([found.mean, found.low, found.high]).all()
+        assert found.reason == "1 of 6 without a finite value: a with b"
 
 
 def test_no_barrier_above_has_an_interval_too():

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from analysis.summary.answer import answer
+from tests.analysis import trained
 from tests.analysis.barrier_rows import joint_alignments, joint_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.planned import planned
 from tests.analysis.sweeps import trials, weak_tables, write
@@ -58,7 +59,7 @@ def test_fewer_than_four_networks_decide_nothing(tmp_path):
     barriers = pair_rows("unaligned", 8, 0.3, networks=three) + pair_rows("direct", 8, 0.01, METHOD, three)
     folder = write(tmp_path, "mine", trials=trials()[:3], alignments=pair_alignments(), barriers=barriers)
     assert answer(folder)[1] == "weak: undecided"
-    assert answer(folder)[3] == "undecided (replicates that would do): weak at width 8 (4)"
+    assert answer(folder)[3] == "undecided (replicates that would do): weak at width 8 (at least 4)"
 
 
 def test_nothing_to_decide_takes_no_line(tmp_path):
@@ -96,3 +97,42 @@ def test_lines_fit_a_terminal(tmp_path, kinds):
     lines = answer(write(tmp_path, "s", **{name: frame for name, frame in tables.items() if len(frame)}))
     assert max(map(len, lines)) <= 100
     assert len(lines) <= 7
+
+
+def test_training_is_answered_by_the_last_permutation(tmp_path):
+    along = [{"kind": "trajectory", "method": METHOD, "group": "g", "step": 3, "fixed_points": 0.5}]
+    tables = {"trials": trained.trials(), "alignments": trained.alignments(), "agreements": along}
+    lines = answer(write(tmp_path, "mine", barriers=trained.along(), **tables))
+    assert lines[1] == "weak: holds; along a training run: holds"
+
+
+@pytest.mark.parametrize(("first", "count"), [((0.045, 0.02), "18"), ((0.03, 0.01), "over 50")])
+def test_a_sequence_takes_the_replicates_that_decide_each_of_its_epochs(tmp_path, first, count):
+    """11 would decide epoch 2, where the mean is largest, but not epoch 1."""
+    found = {3: first, 6: (0.07, 0.1), 9: (0.0, 0.0)}  # barriers with and without the first network
+    barriers = trained.along()
+    for row in barriers:
+        if row["permutation_step"] == 9:
+            row["error_barrier"] = found[row["step"]][row["networks"][0][0] != "a"]
+    along = [{"kind": "trajectory", "method": METHOD, "group": "g", "step": 3, "fixed_points": 0.5}]
+    tables = {"trials": trained.trials(), "alignments": trained.alignments(), "agreements": along}
+    lines = answer(write(tmp_path, "mine", barriers=barriers, **tables))
+    assert lines[-1] == f"undecided (replicates that would do): along a training run at width 8 ({count})"
+
+
+@pytest.mark.parametrize("missing", ["unaligned", None])
+def test_more_replicates_are_no_remedy_for_other_reasons(tmp_path, missing):
+    three = ("a@0@9", "b@0@9", "c@0@9")
+    barriers = pair_rows("unaligned", 8, 0.3, networks=three) + pair_rows("direct", 8, 0.01, METHOD, three)
+    kept = [row for row in barriers if row["kind"] != missing]
+    folder = write(tmp_path, "mine", trials=trials()[:3], alignments=pair_alignments(), barriers=kept)
+    remedy = "no unaligned baseline" if missing else "at least 4"
+    assert answer(folder)[3] == f"undecided (replicates that would do): weak at width 8 ({remedy})"
+
+
+def test_ways_to_prune_have_the_errors_of_their_dense_networks(tmp_path):
+    prune = {"levels": 1, "rewind": "1st", "scope": ["global", "layer"]}
+    tables = planned({}, prune=prune, compare={"kinds": ["unaligned", "direct"]})
+    tables["trials"]["test_error"] = 0.05
+    lines = answer(write(tmp_path, "s", **{name: frame for name, frame in tables.items() if len(frame)}))
+    assert ["0.050" in line for line in lines[2:]] == 3 * [True]

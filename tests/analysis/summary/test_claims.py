@@ -8,6 +8,7 @@ from analysis.claims import analyse
 from analysis.rows.tables import read
 from analysis.summary.evidence import PRUNING, STRONG, TRAINING, WEAK, evidence
 from tests.analysis.barrier_rows import joint_alignments, joint_rows, pair_alignments, pair_rows, via_rows
+from tests.analysis.planned import planned
 from tests.analysis.sweeps import trials, weak_tables, write
 
 pytestmark = pytest.mark.versions
@@ -164,3 +165,31 @@ def test_the_page_needs_nothing_else_and_is_the_same_again(tmp_path):
 def test_a_root_without_sweeps(tmp_path):
     assert analyse(tmp_path).count("missing") == 4
     assert "There is no sweep under this root." in page(tmp_path)
+
+
+def test_networks_at_chance_are_named_at_their_width_alone(tmp_path):
+    tables = weak_tables()
+    wide = tuple(f"w{name}@0@9" for name in "abcd")
+    tables["barriers"] += via_rows(8, 0.05) + via_rows(16, 0.05, wide)
+    tables["alignments"] = pd.concat([tables["alignments"], pair_alignments(wide)])
+    tables["trials"] += [{**row, "trial_id": f"w{row['trial_id']}", "test_error": 0.9} for row in trials(16)]
+    found = [each for each in evidence(read(write(tmp_path, "mine", **tables))) if each.claim == STRONG]
+    assert {each.setting.width: each.setting.chance for each in found} == {8: "", 16: "all"}
+
+
+def test_a_trial_of_two_settings_is_no_evidence_with_one_of_the_same_initialisation(tmp_path):
+    tables = planned({"init_seed": ["replicate", 0], "replicates": 2}, analyses=["weak"])
+    folder = write(tmp_path, "s", **{name: frame for name, frame in tables.items() if len(frame)})
+    found = [each.setting.variant for each in evidence(read(folder)) if each.claim == WEAK]
+    assert set(found) == {"init seed by replicate"}
+
+
+def test_figures_of_what_a_sweep_was_before_are_not_shown(tmp_path):
+    folder = write(tmp_path, "mine", ["weak"], **weak_tables())
+    (folder / "figures").mkdir()
+    for name in ("weak_mlp_4_digits.png", "mine.png"):
+        (folder / "figures" / name).write_bytes(b"")
+    html = page(tmp_path)
+    assert "weak_mlp_4_digits.png" not in html
+    assert "weak_mlp_8_digits.png" in html
+    assert "mine.png" in html
