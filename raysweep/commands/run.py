@@ -3,6 +3,9 @@
 import contextlib
 import importlib
 import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -26,7 +29,7 @@ from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
-from raysweep.tables.failures import Failure, counted
+from raysweep.tables.failures import counted
 from raysweep.tables.mixtures import warnings
 
 if TYPE_CHECKING:
@@ -72,8 +75,8 @@ def execute(
             for wanted in sweeps:
                 try:
                     present = idle.pop(wanted.sweep.name)
-                    failures = _run(wanted, files, present, address, console, verbose)
-                    code = max(code, 1 if failures else 0)
+                    whole = _run(wanted, files, present, address, console, verbose)
+                    code = max(code, 0 if whole else 1)
                 except UserError as error:
                     _print_error(f"error: {error}")
                     code = 2
@@ -123,8 +126,11 @@ def _run(
     address: str | None,
     console: Console,
     verbose: bool,
-) -> list[Failure]:
-    """Run one sweep and return its failures; `present` is what is done, where nothing is left to do."""
+) -> bool:
+    """Run one sweep and return whether all of it went well.
+
+    `present` is what is done, where nothing is left to do.
+    """
     sweep = wanted.sweep
     with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
         present = present or done(wanted, files)
@@ -143,12 +149,12 @@ def _run(
             tracker = _tracker(files, sweep)  # one that finds what was logged meanwhile
         if work and (live.begun or sweep.sections.analyses or files.exists(PAGE)):
             _renew_page(files, log)
-        _answer(log, files, sweep, tracker, verbose)
+        answered = _answer(log, files, sweep, tracker, verbose)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
             again = "the same command tries them again, those that diverged with --retry-diverged"
             log.print(f"{counted(failures)}: see {where}; {again}")
-    return failures
+    return answered and not failures
 
 
 def _diverged(work: Todo) -> list[str]:
@@ -162,17 +168,17 @@ def _diverged(work: Todo) -> list[str]:
     ]
 
 
-def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", verbose: bool) -> None:
+def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", verbose: bool) -> bool:
     """Run the analyses, update MLflow, and print the answer and where everything is.
 
     The texts of the analyses are printed where they are asked for, or where no claim is decided by the sweep.
+    Returns whether all analyses went well: one that fails keeps neither the answer nor MLflow from the rest.
     """
     folder = f"sweeps/{sweep.name}"
     with as_directory(files, folder) as directory:
         lines = importlib.import_module("analysis.summary.answer").answer(directory)
         say = log.record if lines and not verbose else log.print
-        for name in sweep.sections.analyses:
-            say(importlib.import_module("analysis.summary.sweep_report").renewed(directory, name))
+        went_well = [_analyse(log, directory, name, say) for name in sweep.sections.analyses]
         logged = [tracker.finish(directory)] if tracker else []
     drawn = sweep.sections.analyses
     figures, texts = (" and figures", " (with the tables of the analyses)") if drawn else ("", "")
@@ -181,6 +187,18 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", 
     where.append(f"log:     {_shown(files.where(log.name))}{texts}")
     for line in (*warnings(files, sweep.name), *lines, *where):
         log.print(line)
+    return all(went_well)
+
+
+def _analyse(log: RunLog, directory: Path, name: str, say: Callable[[str], None]) -> bool:
+    """Run an analysis and say its text, or why there is none; returns whether there is one."""
+    try:
+        say(importlib.import_module("analysis.summary.sweep_report").renewed(directory, name))
+    except Exception as error:
+        log.record("".join(traceback.format_exception(error)))
+        log.print(f"analysis {name} fails, as the log says: {type(error).__name__}: {error}")
+        return False
+    return True
 
 
 def _shown(path: str) -> str:

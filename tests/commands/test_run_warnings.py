@@ -1,4 +1,5 @@
-"""A run ends with a warning where networks that are compared were trained on different machines."""
+"""How a run ends: with a warning where networks that are compared were trained on different machines, and
+with its answer where an analysis fails."""
 
 from dataclasses import replace
 
@@ -34,3 +35,28 @@ def test_a_run_names_settings_that_mix_hardware(tmp_path, capsys):
     said = printed()
     assert "warning: the networks of one setting (mlp, width 6, on digits, group " in said
     assert "differ in hardware: NVIDIA H100 (1) and " in said
+
+
+def test_an_analysis_that_fails_keeps_nothing_else_back(tmp_path, capsys, monkeypatch):
+    wanted, files = plan(epochs=1), Files(str(tmp_path / "runs"))
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    sections = {
+        "name": "s",
+        "train": {**BASE, "epochs": 1},
+        "compare": {"kinds": ["unaligned", "direct"], "alphas": 5},
+        "tracking": {"enabled": False},
+        "analyses": ["width_scaling", "weak"],
+    }
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(sections))
+
+    def fails(folder):
+        raise ZeroDivisionError("no such number")
+
+    monkeypatch.setattr("analysis.width_scaling.analyse", fails)
+    assert execute([str(tmp_path / "s.yaml")], files.root, None, None, verbose=True) == 1
+    said = capsys.readouterr().out
+    assert "analysis width_scaling fails, as the log says: ZeroDivisionError: no such number" in said
+    assert said.index("width_scaling fails") < said.index("weak") < said.index("tables and figures:")
+    (log,) = (tmp_path / "runs/logs/s").iterdir()
+    assert "in fails\n" in log.read_text()
