@@ -2,9 +2,10 @@
 
 import contextlib
 import time
-from collections.abc import Container, Hashable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from raysweep.cluster.events import Listener
@@ -52,7 +53,7 @@ def run_sweep(
     """
     run = _Run(files, wanted, listener)
     run.failures += [Failure(key, "trial", **asdict(found)) for key, found in work.diverged.items()]
-    run.failures += [_blocked(kind, key, why) for key, (kind, why) in work.lost.items()]
+    run.failures += _blocked(work.lost)
     _drop_resume_points(files, wanted, work)
     now: Done | None = None
     try:
@@ -295,13 +296,16 @@ class _Run:
 
     def _report_blocked(self) -> None:
         """Record a failure for every trial and job whose inputs failed."""
-        for what, identity, missing in self._frontier.waiting():
-            self.failures.append(_blocked(what, identity, missing))
+        self.failures += _blocked(self._frontier.waiting())
 
 
-def _blocked(what: str, identity: str, inputs: str) -> Failure:
-    """Return the failure of what was never started, because of its inputs."""
-    return Failure(identity, what, f"not started: it requires {inputs}", 0, "")
+def _blocked(jobs: Iterable[tuple[str, str, str]]) -> Iterator[Failure]:
+    """Yield the failures of what was never started, from kinds, ids and, in words, the inputs it requires.
+
+    Those that lack the same share the text, because there may be millions.
+    """
+    said = cache("not started: it requires {}".format)
+    yield from (Failure(identity, what, said(inputs), 0, "") for what, identity, inputs in jobs)
 
 
 def _kind(job: AlignmentJob | BarrierJob) -> Hashable:

@@ -9,7 +9,7 @@ import numpy as np
 from raysweep.plan.barrier_table import Barriers
 from raysweep.plan.candidates import Candidates
 from raysweep.plan.identity import BarrierJob
-from raysweep.store.ids import Ids, pack
+from raysweep.store.ids import Ids
 from raysweep.vocabulary import Interpolation
 
 
@@ -65,10 +65,9 @@ class BarriersLeft(Collection[BarrierJob]):
         """Return what is left of those candidates that are among these ids."""
         return self._where(self._at(self._candidates.placed(Ids.of(ids))))
 
-    def without(self, ids: Collection[str]) -> "BarriersLeft":
-        """Return what is left of the barriers that are not among these ids, which are those of a sweep."""
-        found = self.barriers.ids.places(pack(ids))
-        return self._where(~self._at(found[found >= 0]))
+    def without(self, places: np.ndarray) -> "BarriersLeft":
+        """Return what is left of the barriers that are not at these places."""
+        return self._where(~self._at(places))
 
     @property
     def risks(self) -> int:

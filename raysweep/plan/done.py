@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.plan.barrier_table import Measurements
+from raysweep.plan.barrier_table import Barriers, Measurements
 from raysweep.plan.candidates import Candidates
 from raysweep.plan.desired import Desired
 from raysweep.plan.fitting import Rows, fitting_rows, outdated_levels
@@ -18,7 +18,7 @@ from raysweep.plan.identity import (
 from raysweep.plan.trials import Extent
 from raysweep.store.divergence import Divergence, divergences
 from raysweep.store.files import Files
-from raysweep.store.ids import Ids, pack_column
+from raysweep.store.ids import Ids, pack_column, texts
 from raysweep.store.index import last_objects
 from raysweep.store.records import LevelRecord
 from raysweep.store.results import ResultStore
@@ -68,11 +68,9 @@ def done(wanted: Desired, files: Files) -> Done:
     outdated = outdated_levels(records | stale, rows)
     stale |= {level: records.pop(level) for level in outdated if level in records}
     alignments, splits = rows["alignments"], wanted.sweep.sections.compare.splits
-    unfit = [identity for kind in rows.values() for identity in kind.unfit_ids().to_pylist()]
     names = np.union1d(rows["barriers"].names, rows["measures"].names)
     candidates = Candidates.of(wanted.barriers, names)
     measurements = Measurements(candidates.barriers)
-    measured = {measurements[key][0].barrier_id for key in unfit if key in measurements}
     unfinished = {
         key for key, extent in wanted.extents.items() if any((key, n) not in records for n in extent.levels)
     }
@@ -84,11 +82,22 @@ def done(wanted: Desired, files: Files) -> Done:
         measurements.ids.among(complete(rows["measures"].fitting, splits)),
         divergences(files, unfinished) if unfinished else {},
         rows,
-        frozenset(key for key in unfit if key in wanted.alignments or key in candidates.barriers) | measured,
+        _unfit(wanted, rows, measurements, candidates.barriers),
         outdated,
         candidates,
         published,
     )
+
+
+def _unfit(
+    wanted: Desired, rows: Mapping[str, Rows], measurements: Measurements, barriers: Barriers
+) -> frozenset[str]:
+    """Return the alignments and barriers of which, or of whose measures, all rows are unfit."""
+    compared = barriers.ids.places(pack_column(rows["barriers"].unfit_ids()))
+    measured = measurements.ids.places(pack_column(rows["measures"].unfit_ids()))
+    places = np.union1d(compared[compared >= 0], measured[measured >= 0] // len(barriers.measures))
+    alignments = wanted.alignments.keys() & rows["alignments"].unfit_ids().to_pylist()
+    return frozenset(alignments).union(texts(barriers.ids.packed[places]))
 
 
 def finished_levels(

@@ -3,12 +3,12 @@
 import heapq
 from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain
 
 from raysweep.plan.desired import Desired
 from raysweep.plan.done import Done
-from raysweep.plan.identity import AlignmentJob, Trial
-from raysweep.plan.lost import Input, inputs_of
+from raysweep.plan.identity import Trial
+from raysweep.plan.lacking import Input, Lacking
+from raysweep.plan.lost import inputs_of
 from raysweep.plan.queue import AlignmentRows, Job, Queue
 from raysweep.plan.todo import Todo
 from raysweep.sweep.train import Training
@@ -30,7 +30,8 @@ class Frontier:
         self.objects = dict(present.alignments)
         self._here: set[Input] = {*present.records, *present.alignments}
         rows = _rows(wanted)
-        self._alignments = Queue(AlignmentRows(work.alignments), self._here, rows)
+        self._aligned, self._compared = AlignmentRows(work.alignments), work.barriers.barriers
+        self._alignments = Queue(self._aligned, self._here, rows)
         self._barriers = Queue(work.barriers, self._here, rows)
         self._widths: dict[str, int] = {}
         self._order = {trial.trial_id: order for order, trial in enumerate(work.trials)}
@@ -101,24 +102,24 @@ class Frontier:
 
         Where an input waits itself, the words go on to what it waits for, down to what has failed.
         """
-        lacked: dict[str, dict[str, str]] = {}  # of what waits: the ids of what it lacks, with their kinds
-        kinds: dict[str, str] = {}
         trials = (self._wanted.trials[key] for key, count in self._missing.items() if count)
-        for each in chain(trials, self._alignments.waiting(), self._barriers.waiting()):
-            kinds[_id(each)] = _kind(each)
-            missing = (required for required in inputs_of(self._wanted, each) if required not in self._here)
-            named = ((r, "alignment") if isinstance(r, str) else (r[0], "trial") for r in missing)
-            lacked[_id(each)] = dict(named)
+        alignments = self._aligned.at(self._alignments.waiting())
+        few = [("trial", each.trial_id, inputs_of(self._wanted, each)) for each in trials]
+        few += [("alignment", each.alignment_id, inputs_of(self._wanted, each)) for each in alignments]
+        lacked = {key: [each for each in inputs if each not in self._here] for _, key, inputs in few}
 
         @cache
         def words(identity: str) -> str:
-            return " and ".join(
-                f"{kind} {name}, which {f'requires {words(name)}' if name in lacked else 'failed'}"
-                for name, kind in lacked[identity].items()
-            )
+            return " and ".join(dict.fromkeys(map(why, lacked[identity])))
 
-        for identity, kind in kinds.items():
+        def why(required: Input) -> str:
+            kind, name = ("alignment", required) if isinstance(required, str) else ("trial", required[0])
+            return f"{kind} {name}, which {f'requires {words(name)}' if name in lacked else 'failed'}"
+
+        for kind, identity, _ in few:
             yield kind, identity, words(identity)
+        lacking = Lacking(self._compared, {required: why(required) for required in self._barriers.lacked})
+        yield from (("barrier", key, said) for key, said in lacking.of(self._barriers.waiting()))
 
     def _enter(self, trial: Trial) -> None:
         missing = set(inputs_of(self._wanted, trial)) - self._here
@@ -164,23 +165,3 @@ def _rows(wanted: Desired) -> dict[str, int]:
     for trial in wanted.trials.values():
         settings.setdefault(trial.setting, []).append(trial.trial_id)
     return {trial_id: row for ids in settings.values() for row, trial_id in enumerate(sorted(ids))}
-
-
-def _id(each: Trial | Job) -> str:
-    match each:
-        case Trial():
-            return each.trial_id
-        case AlignmentJob():
-            return each.alignment_id
-        case _:
-            return each.barrier_id
-
-
-def _kind(each: Trial | Job) -> str:
-    match each:
-        case Trial():
-            return "trial"
-        case AlignmentJob():
-            return "alignment"
-        case _:
-            return "barrier"

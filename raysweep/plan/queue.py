@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from raysweep.plan.identity import AlignmentJob, BarrierJob
-from raysweep.plan.lost import Input
+from raysweep.plan.lacking import Input
 
 Job = AlignmentJob | BarrierJob
 WAITING, READY, TAKEN = range(3)
@@ -101,9 +101,14 @@ class Queue:
         """Return where the jobs of a setting begin in the order of all."""
         return self._settings[setting].start
 
-    def waiting(self) -> Iterator[Job]:
-        """Yield the jobs that lack inputs."""
-        return self._jobs.at(np.sort(self._places[self._states == WAITING]))
+    def waiting(self) -> np.ndarray:
+        """Return the places of the jobs that lack inputs, which ascend."""
+        return np.sort(self._places[self._states == WAITING])
+
+    @property
+    def lacked(self) -> list[Input]:
+        """The inputs of jobs that have not arrived."""
+        return [each for each, number in self._numbers.items() if self._lacking[number]]
 
     def _number_inputs(self, here: Collection[Input]) -> None:
         """Give each input a number; the last one stands for no input."""

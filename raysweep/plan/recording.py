@@ -35,7 +35,7 @@ from raysweep.plan.record import (
     user_sources,
 )
 from raysweep.plan.trials import Extent
-from raysweep.store.files import CorruptObject, Files
+from raysweep.store.files import NOTE, CorruptObject, Files
 from raysweep.store.ids import Ids, column, pack_column
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check, parse
@@ -58,7 +58,7 @@ def recording(files: Files, wanted: Desired) -> Iterator[None]:
         yield
         return
     if files.exists(f"sweeps/{wanted.sweep.name}/{RECORD}"):
-        files.put(f"sweeps/{wanted.sweep.name}/{RENEWED}", b"")
+        files.put(f"sweeps/{wanted.sweep.name}/{RENEWED}", NOTE)
     with ThreadPoolExecutor(1, "record") as pool:
         recorded = pool.submit(_record, files, wanted, sources)
         yield

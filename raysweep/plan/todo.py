@@ -9,7 +9,7 @@ from raysweep.plan.identity import (
     AlignmentJob,
     Trial,
 )
-from raysweep.plan.lost import lost_by
+from raysweep.plan.lost import Lost, lost_by
 from raysweep.store.divergence import Divergence
 
 UNFIT = (
@@ -24,8 +24,8 @@ class Todo:
 
     Those that are `outdated` are not among them, but here by themselves, as in `Done`.
     Of the alignments and barriers in `unfit` there are results, but from other checkpoints or permutations.
-    Trials that have diverged are not to do. Neither is what requires them, which `lost` lists by id: its kind
-    and in words why.
+    Trials that have diverged are not to do. Neither is what requires them, which `lost` lists: its kind, its
+    id and in words why.
     """
 
     trials: list[Trial]
@@ -33,7 +33,7 @@ class Todo:
     barriers: BarriersLeft
     recomputed: int
     diverged: dict[str, Divergence] = field(default_factory=dict)
-    lost: dict[str, tuple[str, str]] = field(default_factory=dict)
+    lost: Lost = field(default_factory=Lost.nothing)
     unfit: frozenset[str] = frozenset()
     outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
@@ -68,12 +68,12 @@ def todo(wanted: Desired, present: Done) -> Todo:
     trials = {key: each for key, each in wanted.trials.items() if not finished(wanted, present, key)}
     alignments = {key: job for key, job in wanted.alignments.items() if key not in present.alignments}
     barriers = BarriersLeft.of(wanted.barriers, present.candidates, present.barriers, present.measures)
-    lost = lost_by(wanted, present, trials, alignments, barriers) if present.diverged else {}
-    gone = lost.keys() | present.diverged.keys()
+    lost = lost_by(wanted, present, trials, alignments, barriers) if present.diverged else Lost.nothing()
+    gone = lost.few.keys() | present.diverged.keys()
     return Todo(
         [each for key, each in trials.items() if key not in gone],
         [job for key, job in alignments.items() if key not in gone],
-        barriers.without(gone) if gone else barriers,
+        barriers.without(lost.barriers) if lost else barriers,
         len(present.stale.keys() - present.outdated.keys()),
         present.diverged,
         lost,

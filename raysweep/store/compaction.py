@@ -7,8 +7,10 @@ that finds a part gone asks the index again.
 """
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,12 +35,15 @@ def _compact(files: Files, results: ResultStore, kind: str) -> None:
     small = [name for name, stamp in stamps.items() if stamp.size < SMALL]
     if len(small) <= MOST_UNINDEXED:
         return
-    shared = _shared(index)
-    merged, parts = [], [name for name in small if name in shared and _is_left_over(results, name, shared)]
+    rows = _shared(index)
+    shared = set(index.objects.column("object").take(rows.column("object").unique()).to_pylist())
+    merged, parts = [], _left_over(results, _held(index, rows, shared.intersection(small)))
     for names in _groups([name for name in small if name not in shared], stamps):
         with contextlib.suppress(CorruptObject, FileNotFoundError):  # another driver merges them too
             merged.append(results.merge(names))
             parts += names
+    if not parts:
+        return
     now = files.stamps_of(merged)
     entries = table_of_entries([(name, stamp, results.entry(name)) for name, stamp in now.items()])
     whole = pa.concat_tables([*index.slices(entries.column_names), entries]).sort_by("object")
@@ -55,24 +60,55 @@ def _stamps(index: Index) -> dict[str, Stamp]:
     return {name: Stamp(*stamp) for name, *stamp in zip(*columns, strict=True)}
 
 
-def _shared(index: Index) -> dict[str, set[tuple[str, str | None]]]:
-    """The ids and splits in those objects that have one of them in common with another object.
+def _shared(index: Index) -> pa.Table:
+    """The rows of the ids of which several objects have a row, with the sums of their `inputs`.
 
-    They are not merged, because the name of the object is what tells two rows of one id apart.
+    Objects with such rows are not merged, because the name of the object is what tells two rows of one id
+    apart.
     """
     rows = index.rows()
     counts = rows.group_by(["id", "split"]).aggregate([("object", "count_distinct")])
     several = counts.filter(pc.greater(counts.column("object_count_distinct"), 1)).column("id")
-    numbers = rows.filter(pc.is_in(rows.column("id"), several.combine_chunks())).column("object").unique()
-    objects = index.objects.select(["object", "ids", "splits"]).take(numbers).to_pydict().values()
-    return {name: set(zip(ids, splits, strict=True)) for name, ids, splits in zip(*objects, strict=True)}
+    sums = np.concatenate([np.zeros(0, np.int64), *(each.sums() for each in index.inputs())])
+    chosen = pc.is_in(rows.column("id"), several.combine_chunks())
+    return rows.append_column("inputs", pa.array(sums)).filter(chosen)
 
 
-def _is_left_over(results: ResultStore, name: str, shared: dict[str, set[tuple[str, str | None]]]) -> bool:
-    """Whether a larger object has all rows of this one, because whoever merged them was killed then."""
-    holders = [other for other, keys in shared.items() if keys > shared[name]]
-    own = set(map(repr, results.read(name).to_pylist())) if holders else set()
-    return any(own <= set(map(repr, results.read(other).to_pylist())) for other in holders)
+def _held(index: Index, rows: pa.Table, small: set[str]) -> dict[str, list[str]]:
+    """Return, by larger objects, those small ones all of whose rows they have as far as the index tells.
+
+    `rows` are the shared ones. Those that were computed again from other inputs, of which there may be
+    millions, are told apart here.
+    """
+    alike = rows.group_by(["id", "split", "digest", "inputs"]).aggregate([("object", "distinct")])
+    twins = alike.column("object_distinct").combine_chunks()
+    twins = twins.filter(pc.greater(pc.list_value_length(twins), 1))
+    numbers, objects = np.asarray(pc.list_parent_indices(twins)), np.asarray(pc.list_flatten(twins))
+    order = np.argsort(objects)
+    found, starts = np.unique(objects[order], return_index=True)
+    numbers_of = dict(zip(found.tolist(), np.split(numbers[order], starts[1:]), strict=False))
+    lengths = pc.list_value_length(index.objects.column("ids")).to_pylist()
+    names, held = index.objects.column("object"), defaultdict(list)
+    for own, its in numbers_of.items():
+        if len(its) == lengths[own] and (name := names[own].as_py()) in small:
+            for other in twins[int(its[0])].as_py():
+                if lengths[other] > lengths[own] and np.isin(its, numbers_of[other]).all():
+                    held[names[other].as_py()].append(name)
+    return held
+
+
+def _left_over(results: ResultStore, held: dict[str, list[str]]) -> list[str]:
+    """Return the objects whose rows their holder has, because whoever merged them was killed then."""
+    found = []
+    for holder, names in held.items():
+        with contextlib.suppress(CorruptObject, FileNotFoundError):  # another driver merges them too
+            rows = _texts(results, holder)
+            found += [name for name in names if _texts(results, name) <= rows]
+    return found
+
+
+def _texts(results: ResultStore, name: str) -> set[str]:
+    return set(map(repr, results.read(name).to_pylist()))
 
 
 def _groups(names: list[str], stamps: dict[str, Stamp]) -> Iterator[list[str]]:

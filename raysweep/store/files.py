@@ -18,6 +18,7 @@ Result = TypeVar("Result")
 MAGIC = b"raysweep"  # a checked object consists of this, the SHA-256 of the payload, and the payload
 HEADER = len(MAGIC) + 32
 FOLDERS = ("sweeps", "logs", "trials", "results")  # the small ones first
+NOTE = b"1"  # of an object whose name says all; listings of a bucket leave empty ones out
 MOST_BYTES = 2**34  # the largest object that is read; raysweep writes smaller ones
 
 

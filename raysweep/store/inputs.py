@@ -105,8 +105,15 @@ class Inputs:
 
     def names(self) -> np.ndarray:
         """Return for each row the sum of the hashes of its inputs' names, which is 0 where it names none."""
+        return self._totals(self.pairs[:, 0])
+
+    def sums(self) -> np.ndarray:
+        """Return for each row the sum of the hashes of its inputs' names and digests."""
+        return self._totals(self.pairs.sum(axis=1))
+
+    def _totals(self, values: np.ndarray) -> np.ndarray:
         ends = np.cumsum(self.counts)
-        sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.pairs[:, 0])])
+        sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(values)])
         found: np.ndarray = sums[ends] - sums[ends - self.counts]
         return found
 

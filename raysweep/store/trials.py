@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from raysweep.errors import CorruptObject
-from raysweep.store.files import Files
+from raysweep.store.files import NOTE, Files
 from raysweep.store.known_levels import known_contents
 from raysweep.store.node_cache import NodeCache
 from raysweep.store.provenance import Facts, write_provenance
@@ -60,7 +60,7 @@ class TrialStore:
     def note_lost_config(self, trial_id: str) -> None:
         """Have the next run that knows the trial write its configuration again."""
         with contextlib.suppress(OSError):  # a read-only root must remain readable
-            self._files.put(f"{LOST}/{trial_id}", b"")
+            self._files.put(f"{LOST}/{trial_id}", NOTE)
 
     def lost_configs(self) -> list[str]:
         """Return the trials of which `note_lost_config` has been told."""

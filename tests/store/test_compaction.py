@@ -125,6 +125,68 @@ def test_rows_of_one_id_stay_in_objects_of_their_own(files):
     assert len(files.list("results/barriers")) == 3
 
 
+def commit_each(files, checkpoint="0", value=0.0, splits=("train", "test")):
+    """Commit the rows of barriers of a network with this checkpoint, of each as an object of its own."""
+    names = []
+    for number in range(MANY):
+        rows = barrier_rows(f"{number:020x}", value, splits=splits)
+        rows = [row | {"inputs": [f"n@0@{number}={checkpoint}"]} for row in rows]
+        names.append(ResultStore(files).commit("barriers", named(number), rows))
+    return names
+
+
+@pytest.fixture
+def merged(tmp_path):
+    """A root with one object, to which the rows of all barriers were merged; it counts what is read."""
+    files = CountingFiles(str(tmp_path / "merged"))
+    commit_each(files)
+    compact(files)
+    return files
+
+
+def reads_of_results(files):
+    """Compact where the index is stored, and return how often which result was read."""
+    ResultStore(files).index("barriers")
+    files.reads.clear()
+    compact(files)
+    return {name: count for name, count in files.reads.items() if name.startswith("results/")}
+
+
+@pytest.mark.parametrize(
+    "again", [{"checkpoint": "1"}, {"splits": ("train", "test", "own")}], ids=["retrained", "a split more"]
+)
+def test_rows_of_other_inputs_and_with_other_splits_are_told_apart_by_the_index(again, merged):
+    commit_each(merged, **again)
+    names = merged.list("results/barriers")
+    assert reads_of_results(merged) == {}
+    merged.writes.clear()
+    assert reads_of_results(merged) == {}
+    assert not merged.writes
+    assert merged.list("results/barriers") == names
+
+
+def test_each_object_is_read_once_where_the_index_cannot_tell(merged):
+    """Those that were left over are removed, those with rows that differ in what the index lacks are not."""
+    (larger,) = merged.list("results/barriers")
+    names = commit_each(merged)
+    kept = ResultStore(merged).read(names[0]).to_pylist()
+    ResultStore(merged).commit("barriers", named(0), [row | {"seconds": 7.0} for row in kept])
+    assert reads_of_results(merged) == dict.fromkeys([larger, *names], 1)
+    assert set(merged.list("results/barriers")) == {larger, names[0]}
+
+
+def test_what_another_driver_removes_meanwhile_is_passed_over(merged, monkeypatch):
+    def gone(*_):
+        raise FileNotFoundError
+
+    commit_each(merged)
+    names = merged.list("results/barriers")
+    ResultStore(merged).index("barriers")
+    monkeypatch.setattr(ResultStore, "read", gone)
+    compact(merged)
+    assert merged.list("results/barriers") == names
+
+
 def test_a_worker_finds_an_alignment_whose_object_was_merged(files):
     found = CommittedPermutations(ResultStore(files), limit=2**20)
     compact(files)

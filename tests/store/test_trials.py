@@ -76,3 +76,13 @@ def test_tensors_that_share_memory_are_read_back_under_all_their_names(tmp_path)
     for each in found:
         assert each.keys() == state.keys()
         assert all(torch.equal(each[name], tensor) for name, tensor in state.items())
+
+
+def test_in_a_bucket_a_configuration_that_is_lost_is_noted_until_it_is_restored(storage):
+    """Listings there leave out empty objects."""
+    store = TrialStore(Files("s3://bucket/lost"))
+    store.note_lost_config("t")
+    assert store.lost_configs() == ["t"]
+    store.restore_config("t", {"trial_id": "t"})
+    assert store.has_config("t")
+    assert store.lost_configs() == []
