@@ -5,61 +5,34 @@ import pickle
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import ray
 
 from raysweep.cluster.awaiting import ready, results
+from raysweep.cluster.blame import Blame
 from raysweep.cluster.capacity import Needs, fitting_nodes, living_ids, name_of, needs_of, slots
 from raysweep.cluster.events import Listener
 from raysweep.cluster.flights import Flight, Worker
 from raysweep.cluster.growth import Growth
 from raysweep.cluster.pace import Pace
+from raysweep.cluster.pool_worker import AlignWorker
 from raysweep.cluster.precedence import Precedence
 from raysweep.cluster.suspects import Suspects, labels
 from raysweep.cluster.tile_source import Landed, TileSource
 from raysweep.sweep.schema import Sections
 from raysweep.tables.failures import Failure
 from raysweep.work.environment_faults import due_to_node
-from raysweep.work.tile import Tile, TileWorker
+from raysweep.work.tile import Tile
 
 IN_FLIGHT = 2
 IDLE = 10.0  # seconds without work after which an actor is ended, so that an autoscaler can remove its node
 GATHER = 5e-5  # seconds per actor in which a turn collects further results: fewer turns cost less
 SPELL = 0.5  # seconds for which a turn sends tiles at most: meanwhile, nothing is received
 LOOK = 1.0  # seconds between two looks at what takes its time: hung tiles, idle actors, new nodes
-LOST = 10  # nodes that may be lost under a tile without its being blamed
-UNSTARTED = 20  # processes that may die before they have started, without a tile being blamed
 ATTEMPTS = 3  # at a job whose process dies or whose storage fails; other exceptions would recur
-
-
-class PoolWorker(TileWorker):
-    """A `TileWorker` in a process of its own.
-
-    It begins at the first tile: whatever is wrong with its node, the failure of a tile tells.
-    """
-
-    def __init__(self, root: str, sections: Sections) -> None:
-        self._begin: Callable[[], None] | None = partial(super().__init__, root, sections)
-
-    def node(self) -> str:
-        """Return the id of the node on which the process runs."""
-        return str(ray.get_runtime_context().get_node_id())
-
-    def run_pickled(self, tile: bytes) -> tuple[str, float]:
-        """Run a tile that the driver has pickled, because Ray's own pickler takes three times as long."""
-        if self._begin:
-            self._begin()
-            self._begin = None
-        return self.run(pickle.loads(tile))
-
-
-@ray.remote
-class AlignWorker(PoolWorker):
-    """Ray shows the processes under this name."""
 
 
 class Pool:
@@ -89,8 +62,7 @@ class Pool:
         self._flying: dict[Any, Flight] = {}
         self._starting: dict[Any, Worker] = {}
         self._growth, self._precedence = Growth(may_grow), Precedence()
-        self._limit, self._looked, self._unstarted = 1, -math.inf, 0
-        self._lost: Counter[str] = Counter()
+        self._limit, self._looked, self._blame = 1, -math.inf, Blame()
         self._suspected: frozenset[str] = frozenset()  # the nodes that all work avoided at the last look
         self._avoided: frozenset[str] = frozenset()  # those of them that this work avoids
         self._yielded: frozenset[str] = frozenset()  # the nodes on which a trial that waits may start
@@ -266,23 +238,12 @@ class Pool:
             # The actor died, was killed for memory, or fits nowhere.
             self._drop_lost(flight.worker)
             hung = TimeoutError(f"took longer than resources.unit_seconds = {self._seconds:g}")
-            if self._is_innocent(flight):
+            if self._blame.is_innocent(flight):
                 self._again.append((flight.tile, flight.attempts - 1))
             else:
                 self._failed(flight, True, hung if flight.hangs else result)
             return None
         return Landed(flight.tile, *result)
-
-    def _is_innocent(self, flight: Flight) -> bool:
-        """Whether the tile did not end its process: the node was lost, or the process has never run."""
-        node = flight.worker.node
-        if node:
-            if flight.hangs or node in living_ids():
-                return False
-            self._lost[flight.tile.ids[0]] += 1  # perhaps because of the tile: so this has an end
-            return self._lost[flight.tile.ids[0]] <= LOST
-        self._unstarted += 1  # perhaps on a node that lacks raysweep
-        return self._unstarted <= UNSTARTED
 
     def _goes_elsewhere(self, tile: Tile, node: str, error: BaseException) -> bool:
         text = "".join(traceback.format_exception_only(error))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 from unittest import mock
 
-from raysweep.cluster.pool import PoolWorker
+from raysweep.cluster.pool_worker import PoolWorker
 from raysweep.store.files import Files
 from raysweep.sweep.schema import Sections
 from raysweep.work.tile import Tile
