@@ -110,11 +110,13 @@ INITS = Registry(
     {
         "kaiming_normal": Initialisation(
             "raysweep.models.initialise:kaiming_normal",
-            "Weights of linear layers and convolutions are normal with variance 2 / fan_in, biases zero.",
+            "Weights of linear layers, and of convolutions over one or two axes, are normal with variance "
+            "2 / fan_in, biases zero.",
         ),
         "pytorch": Initialisation(
             "raysweep.models.initialise:pytorch",
-            "Weights and biases are uniform within 1 / sqrt(fan_in), as in torch's own layers.",
+            "Weights and biases of linear layers, and of convolutions over one or two axes, are uniform "
+            "within 1 / sqrt(fan_in), as in torch's own layers.",
         ),
         "own": Initialisation(
             "raysweep.models.initialise:own",
