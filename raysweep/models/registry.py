@@ -132,6 +132,21 @@ def model_entry(name: str) -> Model:
     return OWN_MODEL if is_own(name) else MODELS[name]
 
 
+def takes_images_alone(model: str) -> bool:
+    """Whether a model takes no other inputs than images; of a user's own it is not known.
+
+    Raises `ValueError` for an unknown one.
+    """
+    return not is_own(model) and MODELS[model].images
+
+
+def check_depth(model: str, depth: int | None) -> None:
+    """Raise `ValueError` for an unknown model, and where a depth is given to one that does not read it."""
+    if depth is not None and not is_own(model) and MODELS[model].depth is None:
+        readers = [name for name, each in MODELS.items() if each.depth]
+        raise ValueError(f"depth: {model} has no such setting; read by: {', '.join(readers)}")
+
+
 def draws(init: str) -> bool:
     """Whether an initialisation draws weights. Raises `ValueError` for an unknown name."""
     return is_own(init) or INITS[init].draws
