@@ -90,13 +90,13 @@ def inspect(
     target: Annotated[
         str, typer.Argument(metavar="MODEL", help="a model, module:function, or a sweep's YAML file")
     ],
-    width: Annotated[int, typer.Option(help="the width of a model")] = 16,
-    depth: Annotated[int | None, typer.Option(help="the depth of a model that has one")] = None,
+    width: Annotated[int, typer.Option(min=1, help="the width of a model")] = 16,
+    depth: Annotated[int | None, typer.Option(min=1, help="the depth of a model that has one")] = None,
     norm: Annotated[str, typer.Option(help="the norm of a model")] = "none",
     shape: Annotated[
         str, typer.Option(help="the shape of an input; for gpt its length, such as 64")
     ] = "3,32,32",
-    classes: Annotated[int, typer.Option(help="the number of classes")] = 10,
+    classes: Annotated[int, typer.Option(min=1, help="the number of classes")] = 10,
 ) -> None:
     """List the symmetries of a network, or of those of a sweep.
 

@@ -52,6 +52,17 @@ def test_a_function_that_there_is_not_is_named(mine, name, message):
         Registry("number", dict(NUMBERS)).function(name)
 
 
+def test_a_package_that_fails_around_a_module_is_said(tmp_path, monkeypatch):
+    package = tmp_path / f"failing_{next(COUNT)}"
+    package.mkdir()
+    (package / "__init__.py").write_text("unknown\n")
+    (package / "inner.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    module = f"{package.name}.inner"
+    with pytest.raises(UserError, match=f"module '{module}' cannot be imported: NameError: name 'unknown'"):
+        OwnFunction("number", f"{module}:twice").find()
+
+
 def test_an_unknown_name_is_an_error_with_the_valid_ones():
     with pytest.raises(ValueError, match="valid choices: root, log, or module:function"):
         Registry("number", dict(NUMBERS)).check("cube")

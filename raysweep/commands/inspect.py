@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from raysweep.commands.load_all import load_all
+from raysweep.data.arrays import is_image
 from raysweep.errors import SpecError, UserError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
-from raysweep.models.registry import MODELS, NORMS
+from raysweep.models.registry import MODELS, NORMS, check_depth, takes_images_alone
 from raysweep.plan.desired import Desired
 from raysweep.plan.identity import data_config
 from raysweep.plan.probes import model_config, probe_data
@@ -28,7 +29,8 @@ def configs_of(
 ) -> list[ModelConfig]:
     """Return the architectures of a sweep file, or the one of a model's name with these settings.
 
-    Raises `UserError` for a file that is none, and for an unknown model, norm or shape.
+    Raises `UserError` for a file that is none, for an unknown model, norm or shape, and for a depth or shape
+    that the model does not take.
     """
     if Path(target).suffix in (".yaml", ".yml"):
         (wanted,) = load_all([target], None, to_plan=True)
@@ -38,10 +40,22 @@ def configs_of(
         NORMS.check(norm)
     except ValueError as error:
         raise UserError(f"{target}: neither a sweep file (.yaml) nor a model; {error}") from None
+    try:
+        check_depth(target, depth)
+    except ValueError as error:
+        raise UserError(f"--{error}") from None
+    return [ModelConfig(target, width, depth, norm, _sizes(shape, target), classes)]
+
+
+def _sizes(shape: str, model: str) -> tuple[int, ...]:
+    """Read the shape of an input. Raises `UserError` for what is none, and for none that the model takes."""
     sizes = shape.split(",")
-    if not all(size.strip().isdigit() and int(size) for size in sizes):
+    if not all(size.strip().isdecimal() and int(size) for size in sizes):
         raise UserError(f"--shape {shape}: expected sizes with commas between, such as 3,32,32")
-    return [ModelConfig(target, width, depth, norm, tuple(map(int, sizes)), classes)]
+    found = tuple(map(int, sizes))
+    if takes_images_alone(model) and not is_image(found):
+        raise UserError(f"--shape {shape}: {model} needs images (channels, height, width), such as 3,32,32")
+    return found
 
 
 def _planned(wanted: Desired) -> Iterator[ModelConfig]:
@@ -55,9 +69,9 @@ def inspection(config: ModelConfig) -> Iterator[str]:
 
     Raises `UserError` for a network that cannot be built.
     """
+    model, example = build(config), torch.zeros(EXAMPLES, *config.shape)
     depth = f", depth {config.depth}" if config.depth is not None else ""
     yield f"{config.model}, width {config.width}{depth}, norm {config.norm}, shape {config.shape}"
-    model, example = build(config), torch.zeros(EXAMPLES, *config.shape)
     began = time.perf_counter()
     try:
         spec = PermutationSpec.trace(model, example, proved=False)

@@ -96,5 +96,5 @@ def own() -> None:
 
 
 def _layers(model: nn.Module) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
-    """Yield weights and biases of linear and convolutional layers in module order."""
+    """Yield weights and biases of linear layers, and convolutions over one or two axes, in module order."""
     yield from ((module.weight, module.bias) for module in model.modules() if isinstance(module, LAYERS))

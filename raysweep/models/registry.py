@@ -110,11 +110,13 @@ INITS = Registry(
     {
         "kaiming_normal": Initialisation(
             "raysweep.models.initialise:kaiming_normal",
-            "Weights of linear layers and convolutions are normal with variance 2 / fan_in, biases zero.",
+            "Weights of linear layers, and of convolutions over one or two axes, are normal with variance "
+            "2 / fan_in, biases zero.",
         ),
         "pytorch": Initialisation(
             "raysweep.models.initialise:pytorch",
-            "Weights and biases are uniform within 1 / sqrt(fan_in), as in torch's own layers.",
+            "Weights and biases of linear layers, and of convolutions over one or two axes, are uniform "
+            "within 1 / sqrt(fan_in), as in torch's own layers.",
         ),
         "own": Initialisation(
             "raysweep.models.initialise:own",
@@ -128,6 +130,21 @@ INITS = Registry(
 def model_entry(name: str) -> Model:
     """Return what a plan knows of a model by its name. Raises `ValueError` for an unknown one."""
     return OWN_MODEL if is_own(name) else MODELS[name]
+
+
+def takes_images_alone(model: str) -> bool:
+    """Whether a model takes no other inputs than images; of a user's own it is not known.
+
+    Raises `ValueError` for an unknown one.
+    """
+    return not is_own(model) and MODELS[model].images
+
+
+def check_depth(model: str, depth: int | None) -> None:
+    """Raise `ValueError` for an unknown model, and where a depth is given to one that does not read it."""
+    if depth is not None and not is_own(model) and MODELS[model].depth is None:
+        readers = [name for name, each in MODELS.items() if each.depth]
+        raise ValueError(f"depth: {model} has no such setting; read by: {', '.join(readers)}")
 
 
 def draws(init: str) -> bool:

@@ -12,7 +12,12 @@ from raysweep.data.config import DataConfig
 from raysweep.digest import canonical
 from raysweep.plan.applied_permutations import AppliedPermutation, FoundPermutation
 from raysweep.plan.later import in_id
-from raysweep.plan.versions import ALL_VALUES_VERSION, LEARNED_ON_GPU_VERSION, PIXELS_VERSION
+from raysweep.plan.versions import (
+    ALL_VALUES_VERSION,
+    FACTORS_VERSION,
+    LEARNED_ON_GPU_VERSION,
+    PIXELS_VERSION,
+)
 from raysweep.registry import is_own
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import KNOWN_OF_IMPORTS
@@ -259,6 +264,8 @@ def alignment_identity(method: str, align: Align) -> dict[str, Any]:
         identity["version"] = ALL_VALUES_VERSION
     if method == "learned" and align.device == "cuda":
         identity["version"] = LEARNED_ON_GPU_VERSION
+    if method in ("monomial_matching", "orthogonal_matching"):
+        identity["version"] = FACTORS_VERSION
     if is_own(method):
         identity["source"] = align.sources[method]
     return identity

@@ -9,7 +9,7 @@ from raysweep.data.load import load_arrays
 from raysweep.data.registry import AUGMENTATIONS, FOR_AUGMENTATIONS, FOR_SCALINGS, SCALINGS
 from raysweep.data.scaling import scaling_of
 from raysweep.errors import UserError
-from raysweep.models.registry import MODELS
+from raysweep.models.registry import takes_images_alone
 from raysweep.registry import check_options
 from raysweep.sweep.fields import Arguments
 from raysweep.sweep.train import Training
@@ -26,7 +26,7 @@ def check_inputs(training: Training, shape: tuple[int, ...]) -> None:
     or draws from elsewhere than its generator.
     """
     needs = {
-        "model": not MODELS.is_own(training.model) and MODELS[training.model].images,
+        "model": takes_images_alone(training.model),
         "augment": not AUGMENTATIONS.is_own(training.augment) and AUGMENTATIONS[training.augment].images_only,
         "channels_last": training.channels_last,
     }

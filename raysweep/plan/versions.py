@@ -16,6 +16,7 @@ EMBEDDING_VERSION = 6  # of alignments of a narrow network in a wide one
 PIXELS_VERSION = 2  # of correlations over several pixels of an image
 ALL_VALUES_VERSION = 3  # of similarities of all values of a unit
 LEARNED_ON_GPU_VERSION = 2  # of permutations learned on a GPU, which takes Adam's steps in other operations
+FACTORS_VERSION = 2  # of matching up to scales, signs or rotations, which narrow networks are given rightly
 OWN_NETWORKS_VERSION = 10  # of alignments of a user's own networks, of which more symmetries are found
 JOINT_RESTARTS_VERSION = 7  # of joint alignments by weights with several restarts
 BARRIER_VERSION = 8

@@ -48,15 +48,18 @@ class OwnFunction:
         return module, function
 
     def find(self) -> ModuleSpec:
-        """Find the module without running it; the current directory is searched last."""
+        """Find the module without running it, though the packages around it run; the current directory is
+        searched last."""
         module, _ = self.split()
         if os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())
         importlib.invalidate_caches()
         try:
             spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError) as error:
-            raise UserError(f"{self}: module {module!r} cannot be imported: {error}") from error
+        except Exception as error:  # whatever the packages around it raise
+            raise UserError(
+                f"{self}: module {module!r} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
         if spec is None:
             raise UserError(f"{self}: there is no module {module!r} in {os.getcwd()} or on the Python path")
         return spec

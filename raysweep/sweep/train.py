@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from raysweep.choices import valid_choices
 from raysweep.data.registry import AUGMENTATIONS, DATASETS, SCALINGS
-from raysweep.models.registry import INITS, MODELS, NORMS
+from raysweep.models.registry import INITS, MODELS, NORMS, check_depth
 from raysweep.registry import OwnFunction, Registry, is_own
 from raysweep.sweep.fields import NO_OPTIONS, Device, Number, Options, Strict, Time, Whole
 from raysweep.training.moment import Moment
@@ -224,9 +224,7 @@ class Training(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.depth is not None and not is_own(self.model) and MODELS[self.model].depth is None:
-            readers = [name for name, model in MODELS.items() if model.depth]
-            raise ValueError(f"depth: {self.model} has no such setting; read by: {', '.join(readers)}")
+        check_depth(self.model, self.depth)
         self._check_tokens()
         if sum(part is not None for part in (self.half, self.fraction, self.examples)) > 1:
             raise ValueError("half, fraction and examples exclude one another; give at most one of them")

@@ -14,14 +14,19 @@ from torch import nn
 from raysweep.digest import seed_for
 from raysweep.symmetry.axes import Segment, Within, groups_of
 from raysweep.symmetry.find_scalings import Occurrence, infinitesimal_scalings, occurrences
-from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, under_all_names
+from raysweep.symmetry.gradients import State
+from raysweep.symmetry.randomised import (
+    RandomisedNetwork,
+    enough_examples,
+    randomised_network,
+    signed_network,
+    under_all_names,
+)
 from raysweep.symmetry.rotation import Folding, Rotation, folded_state, rotated_state
 from raysweep.symmetry.structure import Structure
 
 MIXED = 8  # units of a block, in a rotation that is tried; with permutations it generates all others
-TURNED = 24  # units, at least, in the rotations that are tried with the same weights
-ENTRIES, MOST = 4096, 16  # of the inputs that are drawn, at least, unless these are so many examples
-SEEN = 32  # units times examples, at least, that are tried: all of a few may be active in a ReLU
+TURNED = 24  # units, at least, in the rotations that are tried: a few may all be active in a ReLU
 EQUATIONS = 2  # at least so many, of random weights, for each unknown exponent of a scaling
 
 
@@ -32,8 +37,7 @@ def find_rotations(spec: Structure, model: nn.Module, example_input: torch.Tenso
     for a network whose outputs are zero.
     """
     generator = torch.Generator().manual_seed(seed_for("rotations"))
-    few = min(MOST, math.ceil(ENTRIES / example_input[0].numel()))
-    examples = example_input.repeat(math.ceil(few / len(example_input)), *(1,) * (example_input.dim() - 1))
+    examples = enough_examples(example_input)
     networks = [randomised_network(model, examples, generator)]
     counts = {group: each.count for each in spec.blocks for group in each.groups}
     found = {}
@@ -67,14 +71,15 @@ def _tried_again(
     found: Mapping[str, Rotation],
     generator: torch.Generator,
 ) -> dict[str, Rotation]:
-    """Return the rotations that hold with further weights, where one draw of them is not enough."""
-    seen = {group: _mixed(spec, group, rotation) * len(examples) for group, rotation in found.items()}
-    held, draw = dict(found), 1
-    while again := [group for group in held if draw * seen[group] < SEEN]:
-        network, draw = randomised_network(model, examples, generator), draw + 1
-        for group in again:
-            if not _holds(spec, network, group, held[group], generator):
-                del held[group]
+    """Return the rotations that hold with further weights too, of which a few units need several draws."""
+    held, draw = dict(found), 0
+    while again := {g: each for g, each in held.items() if draw * spec.sizes[g] < TURNED}:
+        network, draw = signed_network(model, examples, generator), draw + 1
+        # All at once take one run of the network; each on its own says which of them do not hold.
+        if not network.keeps(_turned(spec, network, again, TURNED, generator)):
+            for group, rotation in again.items():
+                if not network.keeps(_turned(spec, network, {group: rotation}, TURNED, generator)):
+                    del held[group]
     return held
 
 
@@ -121,14 +126,26 @@ def _holds(
     generator: torch.Generator,
 ) -> bool:
     """Whether the outputs stay as they are when gains are folded and the units are rotated at random."""
-    axes = {name: axes for name, axes in spec.axes.items() if name in network.state}
-    rotations, size = {group: rotation}, spec.sizes[group]
-    folded = folded_state(network.state, axes, rotations)
     for number in range(math.ceil(TURNED / _mixed(spec, group, rotation))):
-        matrices = {group: rotation.random(size, generator, MIXED)}
-        changed = rotated_state(folded, axes, rotations, matrices)
-        # Heads that share units are no units that could be rotated: nothing is touched.
-        touched = {name: tensor for name, tensor in changed.items() if tensor is not network.state[name]}
+        touched = _turned(spec, network, {group: rotation}, MIXED, generator)
         if not network.keeps(touched) or (number == 0 and network.is_silent(touched)):
             return False
     return True
+
+
+def _turned(
+    spec: Structure,
+    network: RandomisedNetwork,
+    rotations: Mapping[str, Rotation],
+    mixed: int,
+    generator: torch.Generator,
+) -> State:
+    """Return the tensors that change when gains are folded and so many units of each block are rotated."""
+    axes = {name: axes for name, axes in spec.axes.items() if name in network.state}
+    folded = folded_state(network.state, axes, rotations)
+    matrices = {
+        group: rotation.random(spec.sizes[group], generator, mixed) for group, rotation in rotations.items()
+    }
+    changed = rotated_state(folded, axes, rotations, matrices)
+    # Heads that share units are no units that could be rotated: nothing is touched.
+    return {name: tensor for name, tensor in changed.items() if tensor is not network.state[name]}

@@ -5,6 +5,7 @@ axis o, satisfies sum_o e_o <w_o, df/dw_o> = 0 at all weights (Kunin et al. 2021
 exponents of a group are therefore the null space of a matrix of such products, with a row for each unit.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
@@ -13,11 +14,19 @@ from torch import nn
 
 from raysweep.digest import seed_for
 from raysweep.symmetry.axes import Shared, Within, groups_of, segments
-from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, under_all_names
+from raysweep.symmetry.randomised import (
+    RandomisedNetwork,
+    enough_examples,
+    randomised_network,
+    signed_network,
+    under_all_names,
+)
 from raysweep.symmetry.scaling import Scaling, by_unit, scaled_state
 from raysweep.symmetry.structure import Structure
 
-DRAWS = 3  # of random weights, at which the products are taken
+DRAWS = 3  # of random weights, at least, at which the products are taken
+UNITS = 24  # times draws, at least: a few may all be active in a ReLU, or too small for a bound
+RANGE = 4.0  # logarithm of the largest factor that is tried, so that units come to the bounds of ReLU6
 TOLERANCE = 1e-9  # relative, of singular values and of exponents
 MOST_FLIPPED = 5  # axes of a group of which all subsets are tried for signs; of more axes only all together
 Occurrence = tuple[str, int]  # a tensor, and the axis along which a group lies
@@ -32,18 +41,22 @@ def find_scalings(spec: Structure, model: nn.Module, example_input: torch.Tensor
     are zero.
     """
     generator = torch.Generator().manual_seed(seed_for("scalings"))
-    networks = [randomised_network(model, example_input, generator) for _ in range(DRAWS)]
+    examples = enough_examples(example_input)
+    drawn = [randomised_network(model, examples, generator)]
     inside = {group for each in spec.blocks for group in each.groups}
     found = {}
     for group, size in spec.sizes.items():
-        where = occurrences(spec, networks[0], group)
+        where = occurrences(spec, drawn[0], group)
         if group in inside or not where:
             continue
+        enough = max(DRAWS, math.ceil(UNITS / size))
+        drawn += [signed_network(model, examples, generator) for _ in range(enough - len(drawn))]
+        networks = drawn[:enough]
         exponents = _exponents(spec, networks, group, where)
-        positive = bool(exponents) and _holds(spec, networks[0], group, exponents, _scales(size, generator))
-        signs = torch.randint(2, (size,), generator=generator).double() * 2 - 1
+        scales, signs = ([draw(size, generator) for _ in networks] for draw in (_scales, _signs))
+        positive = bool(exponents) and _holds(spec, networks, group, exponents, scales)
         flipped = next(
-            (each for each in _patterns(where, exponents) if _holds(spec, networks[0], group, each, signs)),
+            (each for each in _patterns(where, exponents) if _holds(spec, networks, group, each, signs)),
             {},
         )
         if positive or flipped:
@@ -134,18 +147,30 @@ def _patterns(
 
 
 def _scales(size: int, generator: torch.Generator) -> torch.Tensor:
-    return torch.randn(size, generator=generator, dtype=torch.float64).exp()
+    order = torch.randperm(size, generator=generator)
+    return torch.linspace(-RANGE, RANGE, size, dtype=torch.float64)[order].exp()
+
+
+def _signs(size: int, generator: torch.Generator) -> torch.Tensor:
+    return torch.randint(2, (size,), generator=generator).double() * 2 - 1
 
 
 def _holds(
     spec: Structure,
-    network: RandomisedNetwork,
+    networks: list[RandomisedNetwork],
     group: str,
     exponents: dict[Occurrence, int],
-    factors: torch.Tensor,
+    factors: list[torch.Tensor],
 ) -> bool:
-    """Whether the outputs stay as they are when the units are multiplied by these factors."""
-    scaling = {group: Scaling(exponents, positive=True, sign=True)}
-    changed = scaled_state(network.state, spec.axes, scaling, {group: factors})
-    scaled = {name: changed[name] for name, _ in exponents}
-    return network.keeps(scaled) and not network.is_silent(scaled)
+    """Whether the outputs of all networks stay as they are when the units are multiplied by factors.
+
+    There are factors for each network. Those of one of them at least have to have an effect on the way.
+    """
+    scaling, heard = {group: Scaling(exponents, positive=True, sign=True)}, False
+    for network, own in zip(networks, factors, strict=True):
+        changed = scaled_state(network.state, spec.axes, scaling, {group: own})
+        scaled = {name: changed[name] for name, _ in exponents}
+        if not network.keeps(scaled):
+            return False
+        heard = heard or not network.is_silent(scaled)
+    return heard

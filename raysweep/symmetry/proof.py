@@ -14,7 +14,7 @@ from raysweep.symmetry.axes import Axis, Within, groups_of, starts
 from raysweep.symmetry.blocks import block_index, together
 from raysweep.symmetry.gradients import State
 from raysweep.symmetry.permutation import Permutation
-from raysweep.symmetry.randomised import RandomisedNetwork, randomised_network, single_names
+from raysweep.symmetry.randomised import RandomisedNetwork, enough_examples, randomised_network, single_names
 from raysweep.symmetry.rerun import Result
 from raysweep.symmetry.selection import selected
 from raysweep.symmetry.structure import Structure
@@ -58,9 +58,9 @@ def prove(spec: Structure, model: nn.Module, example_input: torch.Tensor) -> Non
     if problem:
         raise SpecError(f"{type(model).__name__}: {problem}")
     generator = torch.Generator().manual_seed(seed_for("proof"))
-    occurrences = list(_occurrences(spec, model))
+    occurrences, examples = list(_occurrences(spec, model)), enough_examples(example_input)
     for draw in range(DRAWS):
-        network = randomised_network(model, example_input, generator)
+        network = randomised_network(model, examples, generator)
         moves = together(spec.sizes, spec.blocks)
         occurrences = [
             where for groups in moves for where in _idle(spec, network, groups, occurrences, generator)

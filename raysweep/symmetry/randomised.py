@@ -1,6 +1,7 @@
 """A network with random weights, on which its symmetries are tested."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from raysweep.symmetry.rerun import Rerun, Result
 
 TOLERANCE = 1e-9  # relative; in float64 a true symmetry leaves errors near 1e-14
 CLEAR = 1e-6  # relative; a change that is not the rest of one that has faded away
+ENTRIES, MOST = 4096, 16  # of the inputs that are drawn, at least, unless these are so many examples
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,31 @@ def under_all_names(model: nn.Module, exponents: Mapping[tuple[str, int], int]) 
     }
 
 
+def enough_examples(example: torch.Tensor) -> torch.Tensor:
+    """Return a batch repeated until chance finds no symmetry in it; of large inputs fewer are enough."""
+    few = min(MOST, math.ceil(ENTRIES / example[0].numel()))
+    return example.repeat(math.ceil(few / len(example)), *(1,) * (example.dim() - 1))
+
+
+def signed_network(model: nn.Module, example: torch.Tensor, generator: torch.Generator) -> RandomisedNetwork:
+    """Draw a network whose gains and biases have both signs, where it has outputs other than zero then.
+
+    With positive biases alone all of a few units may be active, so that a ReLU before them is not noticed.
+    Raises `SpecError` as `randomised_network` does.
+    """
+    try:
+        return randomised_network(model, example, generator, signed=True)
+    except SpecError:  # no unit is active, or the network takes the root of a parameter
+        return randomised_network(model, example, generator)
+
+
 def randomised_network(
-    model: nn.Module, example: torch.Tensor, generator: torch.Generator
+    model: nn.Module, example: torch.Tensor, generator: torch.Generator, signed: bool = False
 ) -> RandomisedNetwork:
-    """Draw all parameters and buffers in float64. Raises `SpecError` when the outputs are zero, and for a
-    network that fails."""
+    """Draw all parameters and buffers in float64; `signed` gives parameters that are vectors both signs.
+
+    Raises `SpecError` when the outputs are zero, and for a network that fails.
+    """
     network = _blank(model).double().eval().requires_grad_(False)
     inputs = _drawn(example, generator)
     stored = dict(stored_tensors(network))
@@ -129,6 +151,8 @@ def randomised_network(
     for tensor in state.values():
         if tensor.is_floating_point():
             randomise(tensor, generator)
+            if signed and isinstance(tensor, nn.Parameter) and tensor.dim() < 2:
+                tensor.mul_(torch.randint(2, tensor.shape, generator=generator) * 2 - 1)
 
     def evaluate(values: State) -> torch.Tensor:
         with DoublePrecision():

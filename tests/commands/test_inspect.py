@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from raysweep.cli import app
 from raysweep.commands.inspect import inspection, permutations_log10
+from raysweep.errors import UserError
 from raysweep.models.config import ModelConfig
 from raysweep.symmetry import PermutationSpec
 from tests.symmetry.test_transformers import CASES
@@ -78,9 +79,21 @@ def test_the_command_takes_models_and_sweeps():
         (["mlpp"], "mlpp: neither a sweep file .* did you mean 'mlp'"),
         (["mlp", "--norm", "group"], "valid choices: none, layer, batch"),
         (["mlp", "--shape", "1,x"], "--shape 1,x: expected sizes"),
+        (["mlp", "--shape", "3,²"], "--shape 3,²: expected sizes"),
+        (["lenet", "--shape", "8"], r"--shape 8: lenet needs images \(channels, height, width\)"),
+        (["vgg16", "--depth", "5"], "--depth: vgg16 has no such setting; read by: mlp, vit, gpt"),
+        (["gpt"], "gpt needs sequences of tokens"),
     ],
 )
-def test_bad_input_is_named(words, message):
+def test_bad_input_is_named_before_anything_is_said(words, message):
     result = CliRunner().invoke(app, ["inspect", *words])
-    with pytest.raises(Exception, match=message):
+    assert not result.stdout
+    with pytest.raises(UserError, match=message):
         raise result.exception
+
+
+@pytest.mark.parametrize("option", ["--width", "--depth", "--classes"])
+def test_sizes_are_positive(option):
+    result = CliRunner().invoke(app, ["inspect", "mlp", option, "0"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert option in result.stderr

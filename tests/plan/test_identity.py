@@ -123,6 +123,15 @@ def test_permutations_that_are_learned_on_a_gpu_alone_have_a_version_of_their_ow
     assert found == ["47679c47d174a4a57590", "b2f306d27a9f91733b25"]
 
 
+def test_matching_up_to_scales_or_rotations_alone_has_a_version_of_its_own():
+    """It changed in narrow networks, of which fewer false and more true scales and rotations are found."""
+    one, other = Network("a", 0, 1), Network("b", 0, 1)
+    for method in ("monomial_matching", "orthogonal_matching"):
+        how = make_alignment(method, "g", one, other, Align()).how
+        assert json.loads(how)[2]["version"] == 2
+    assert "version" not in json.loads(make_alignment("learned", "g", one, other, Align()).how)[2]
+
+
 @pytest.mark.parametrize("method", ["weight_matching", "activation_matching"])
 def test_the_device_of_an_alignment_belongs_to_its_id(method):
     """A GPU sums in another order."""

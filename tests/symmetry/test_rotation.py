@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
 from raysweep.symmetry import Permutation, PermutationSpec
 from tests.symmetry.rotations import random_rotation, random_weights
 from tests.symmetry.test_transformers import CASES, VECTORS
@@ -58,6 +60,22 @@ def test_nothing_rotates_around_a_nonlinearity_or_running_statistics():
     for between in (nn.ReLU(), nn.GELU(), nn.BatchNorm1d(6)):
         model, images = nn.Sequential(nn.Linear(4, 6), between, nn.Linear(6, 3)), torch.randn(3, 4)
         assert not PermutationSpec.trace(model, images).with_rotations(model, images).rotations
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "depth", "norm", "shape"),
+    [
+        ("mlp", 4, 2, "none", (64,)),
+        ("mlp", 3, 3, "none", (64,)),
+        ("mlp", 2, 6, "layer", (8,)),
+        ("mlp", 5, 5, "layer", (64,)),
+        ("resnet20", 4, None, "none", (3, 1, 1)),
+    ],
+)
+def test_a_few_units_that_may_all_be_active_do_not_rotate_around_a_relu(name, width, depth, norm, shape):
+    model, example = build(ModelConfig(name, width, depth, norm, shape, 10)), torch.zeros(2, *shape)
+    spec = PermutationSpec.trace(model, example, proved=False)
+    assert not spec.with_rotations(model, example).rotations
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from raysweep.models.build import build
+from raysweep.models.config import ModelConfig
 from raysweep.symmetry import Permutation, PermutationSpec
 from tests.symmetry.monomials import mlp, random_monomial, random_state
 
@@ -17,7 +19,7 @@ def found(model: nn.Module, images: torch.Tensor = IMAGES) -> PermutationSpec:
     return PermutationSpec.trace(model, images).with_scalings(model, images)
 
 
-@pytest.mark.parametrize("activation", [nn.ReLU, nn.LeakyReLU])
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.LeakyReLU, nn.PReLU])
 def test_units_before_a_relu_have_positive_scales(activation):
     scaling = found(mlp(activation)).scalings["0"]
     assert (scaling.exponents, scaling.positive, scaling.sign) == (BEFORE_RELU, True, False)
@@ -30,11 +32,28 @@ def test_units_before_an_odd_activation_have_signs(activation):
     assert (scaling.positive, scaling.sign) == (False, True)
 
 
-def test_units_of_linear_networks_have_both_and_those_before_gelu_none():
+def test_units_of_linear_networks_have_both():
     both = found(mlp(nn.Identity)).scalings["0"]
     assert both.positive
     assert both.sign
-    assert not found(mlp(nn.GELU)).scalings
+
+
+@pytest.mark.parametrize("width", [2, 3, 8])
+@pytest.mark.parametrize("activation", [nn.ReLU6, nn.Hardswish, nn.GELU, nn.SiLU, nn.ELU])
+def test_units_before_an_activation_that_bends_have_none(activation, width):
+    assert not found(mlp(activation, width=width), IMAGES[:2]).scalings
+
+
+def test_units_before_a_bound_on_both_sides_have_signs_alone():
+    for width in (2, 3, 8):
+        scalings = found(mlp(nn.Hardtanh, width=width), IMAGES[:2]).scalings.values()
+        assert [(each.positive, each.sign) for each in scalings] == [(False, True)] * 3
+
+
+def test_all_units_of_a_narrow_resnet_have_scales():
+    model, images = build(ModelConfig("resnet20", 2, None, "none", (3, 2, 2), 10)), torch.zeros(2, 3, 2, 2)
+    spec = PermutationSpec.trace(model, images, proved=False).with_scalings(model, images)
+    assert {group for group, each in spec.scalings.items() if each.positive} == spec.sizes.keys()
 
 
 @pytest.mark.parametrize("norm", [nn.LayerNorm, nn.BatchNorm1d])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -101,6 +103,18 @@ def test_a_wrong_spec_whose_signal_is_lost_on_the_way_fails_its_proof(name):
     with pytest.raises(SpecError, match=r"group 2: .* has no effect: with random") as caught:
         prove(PermutationSpec(axes, spec.sizes, spec.buffers), model, EXAMPLE)
     assert "a bias" not in str(caught.value)
+
+
+@pytest.mark.parametrize("width", [4, 8, 16])
+def test_slopes_that_a_spec_forgets_are_noticed_in_narrow_networks(width):
+    """They are read where a unit is negative, which few units are on few examples."""
+    model, example = (
+        nn.Sequential(nn.Linear(3, width), nn.PReLU(width), nn.Linear(width, 3)),
+        torch.zeros(2, 3),
+    )
+    spec = PermutationSpec.trace(model, example)
+    with pytest.raises(SpecError, match="group 0: reordering its units changes the network's outputs"):
+        prove(replace(spec, axes={**spec.axes, "1.weight": (None,)}), model, example)
 
 
 @pytest.mark.parametrize("name", ["layers.1.bias", "layers.2.running_mean", "layers.2.running_var"])

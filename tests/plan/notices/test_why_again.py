@@ -165,7 +165,7 @@ def test_every_version_in_use_has_its_reason():
     }
     words |= {"BARRIER": "barrier", "CUDA_BARRIER": "barrier"}
     found = {name.removesuffix("_VERSION") for name in vars(versions) if name.endswith("_VERSION")}
-    settings = {"PIXELS", "ALL_VALUES", "LEARNED_ON_GPU"}  # of a method
+    settings = {"PIXELS", "ALL_VALUES", "LEARNED_ON_GPU", "FACTORS"}  # of a method
     assert found - words.keys() == {"PRUNING", "MEASURE"} | settings  # the first ones
     for name, word in words.items():
         version = getattr(versions, f"{name}_VERSION")
