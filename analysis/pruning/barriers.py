@@ -125,7 +125,11 @@ def _ratio_sentence(point: str, rows: pd.DataFrame, split: str) -> str:
     if rows.empty:
         return f"{point}: not informative, because unaligned sparse pairs have no loss barrier"
     worst = rows.iloc[int(rows.share.fillna(math.inf).argmax())]
-    most = "an unknown share" if math.isnan(worst.share) else f"at most {with_interval(*worst[SHARE[:3]])}"
+    most = (
+        "a share that is not known"
+        if math.isnan(worst.share)
+        else f"at most {with_interval(*worst[SHARE[:3]])}"
+    )
     parts = zip(rows.level, *(rows[column] for column in SHARE[1:]), strict=True)
     found = {level: below_half(*part) for level, *part in parts}
     word = together(each.state for each in found.values())

@@ -89,7 +89,10 @@ def _plain(value: Any) -> str:
 
 
 def reproductions(tables: Tables) -> list[Reproduction]:
-    """Compare every group of trials of the paper's models; groups with the same differences go together."""
+    """Compare the groups of the paper's models of which networks were compared.
+
+    Groups with the same differences go together.
+    """
     comparable = independent(tables.barriers, tables.trials)
     dense = tables.trials[(tables.trials.level == 0) & tables.trials.group.isin(comparable)]
     models = dense[dense.model.isin([paper.VGG, paper.RESNET])]

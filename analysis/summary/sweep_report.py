@@ -59,9 +59,11 @@ def renewed(folder: Path, name: str) -> str:
     The title of a setting, and so the name of its figure, may change where a sweep is extended. In a bucket
     the old ones remain, but are removed from every copy before it is shown.
     """
-    for path in (folder / "figures").glob(f"{name}_*.png"):
-        path.unlink()
+    before = {path: path.stat().st_mtime_ns for path in (folder / "figures").glob(f"{name}_*.png")}
     text: str = import_module(f"analysis.{name}").analyse(folder)
+    for path, stamp in before.items():
+        if path.stat().st_mtime_ns == stamp:
+            path.unlink()
     return text
 
 

@@ -48,10 +48,10 @@ def learned(
 
     The first network stays as it is, because permuting all networks alike changes no mixture. `images` are
     training images, shape (examples, ...). Gaussian `noise`, a multiple of their standard deviation, is added
-    to them, because networks that agree on what they know by heart may differ near it; not to tokens, which
-    are integers, or whole numbers each of which has an answer of its own. A fifth of them, drawn
-    by the seed, is held out: of all permutations that occur the ones with the lowest loss there are returned,
-    so it is never above that of the start. `steps` of Adam, at a rate that falls from `learning_rate` to
+    to them, because networks that agree on what they know by heart may differ near it. Tokens get none:
+    integers, or whole numbers where the network answers each of them. A fifth of the examples, drawn by the
+    seed, is held out: of all permutations that occur the ones with the lowest loss there are returned, so it
+    is never above that of the start. `steps` of Adam, at a rate that falls from `learning_rate` to
     zero, train logits that begin at 1 / `temperature` for the units of the start; then come at most `rounds`
     of swaps, each of which tries so many `candidates`. Networks with BatchNorm use the statistics of each
     batch. With `progress`, what another process has noted is not done again, and the result has the same
@@ -132,7 +132,7 @@ def _are_tokens(images: torch.Tensor, model: nn.Module) -> bool:
     if not torch.equal(images, images.round()):
         return False
     with evaluating(model):
-        return bool(model(images[:1].clone()).shape[:-1] == images[:1].shape)
+        return bool(model(images[:2].clone()).shape[:-1] == images[:2].shape)
 
 
 def _noisy(images: torch.Tensor, noise: float, generator: torch.Generator) -> torch.Tensor:

@@ -66,6 +66,7 @@ class Pool:
         self._suspected: frozenset[str] = frozenset()  # the nodes that all work avoided at the last look
         self._avoided: frozenset[str] = frozenset()  # those of them that this work avoids
         self._yielded: frozenset[str] = frozenset()  # the nodes on which a trial that waits may start
+        self._fitting: frozenset[str] | None = None  # those that were large enough for it at the last look
 
     @property
     def busy(self) -> bool:
@@ -103,6 +104,7 @@ class Pool:
 
     def _look(self) -> None:
         self._avoid()
+        self._fitting = None
         self._end_overdue()
         self._release_idle()
         self._looked = time.monotonic()
@@ -122,7 +124,9 @@ class Pool:
         """Note the nodes that are yielded to a trial that waits, and end actors without tiles there."""
         self._yielded = frozenset()
         if waiting and self._blocks(waiting):
-            self._yielded = fitting_nodes(waiting) - self._suspects.avoided
+            if self._fitting is None:
+                self._fitting = fitting_nodes(waiting)
+            self._yielded = self._fitting - self._suspects.avoided
             for worker in [each for each in self._workers if not each.flights]:
                 if worker.starting or worker.node in self._yielded:
                     self._end(worker)
@@ -187,7 +191,8 @@ class Pool:
         A tile whose process has died before is run alone on its actor, because it may kill this one too.
         """
         flights = worker.flights
-        if worker.starting or len(flights) >= IN_FLIGHT or worker.node in self._avoided | self._yielded:
+        held_back = worker.node in self._avoided or worker.node in self._yielded
+        if worker.starting or held_back or len(flights) >= IN_FLIGHT:
             return False
         alone = bool(self._again and self._again[0][1]) or any(each.attempts > 1 for each in flights)
         return not (alone and flights)

@@ -161,7 +161,7 @@ class _Run:
         left = {
             "trial": [trial.trial_id for trial in work.trials],
             "alignment": [job.alignment_id for job in work.alignments],
-            "barrier": [job.barrier_id for job in work.barriers],
+            "barrier": work.barriers.barriers.some(work.barriers.places),
         }
         self.failures += [Failure(key, what, error, 0, "") for what, keys in left.items() for key in keys]
 

@@ -51,9 +51,8 @@ def merge_stored(
     """Merge the chosen networks, write the result to the file `out`, and yield what is to be said of it.
 
     The whole training set serves to align and repair them, whatever part of it each was trained on, and the
-    test set to measure. `options` of the method are
-    written `name=value`. Raises `UserError` for networks that do not belong together, and as
-    `chosen_networks` and `raysweep.merge` do.
+    test set to measure. `options` of the method are written `name=value`. Raises `UserError` for networks
+    that do not belong together, and as `chosen_networks` and `raysweep.merge` do.
     """
     check_new(Path(out))
     given = _options(options)

@@ -35,6 +35,7 @@ from raysweep.tables.schemas import read_table
 
 FOLDERS = ("trials", "results", "sweeps", SOURCES, PROVENANCE, DIVERGED, RESUME, FOLDER)
 AGAIN = "raysweep run computes it again"
+RESTORED = "raysweep run of a sweep that asks for the trial writes it again"
 DONE = re.compile(r"trials/([^/]+)/level_(\d+)/done")  # the record of a level; others are not ours
 CONFIGURED = re.compile(r"trials/([^/]+)/(?:level_\d+/done|config\.json)")  # of trials that need one
 NAMED = 8  # checkpoints and permutations that have been replaced
@@ -190,7 +191,7 @@ def _configs(files: Files, store: TrialStore, names: list[str]) -> Iterator[str]
         if not store.has_config(trial_id):
             store.note_lost_config(trial_id)
             name = f"trials/{trial_id}/config.json"
-            yield f"{files.where(name)}: is missing, or not this trial's; raysweep run writes it again"
+            yield f"{files.where(name)}: is missing, or not this trial's; {RESTORED}"
 
 
 def _results(files: Files) -> Iterator[str]:

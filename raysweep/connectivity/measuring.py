@@ -97,7 +97,8 @@ def _chained(first: Sequence[Features], rest: Iterator[Features]) -> Iterator[Fe
 def _called(name: str, measure: Measure, arguments: Mapping[str, Any]) -> Any:
     try:
         return measure(**arguments)
-    except (ImportError, OSError):  # of this node: elsewhere it may work
+    except (ImportError, OSError) as error:  # of this node: elsewhere it may work
+        error.add_note(f"in measure {name!r}")
         raise
     except Exception as error:
         if not is_own(name):

@@ -38,5 +38,7 @@ def _same(ones: list[Any], others: list[Any] | None) -> bool:
 def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+    if type(one) is not type(other):
+        return False
     numbers = np.asarray(one).dtype.kind in "fc"  # only among these may be NaN
-    return type(one) is type(other) and bool(np.array_equal(one, other, equal_nan=numbers))
+    return bool(np.array_equal(one, other, equal_nan=numbers))

@@ -16,7 +16,7 @@ from raysweep.plan.trials import Family, Trials
 from raysweep.registry import is_own
 from raysweep.sweep.methods import able
 from raysweep.sweep.schema import Sections
-from raysweep.vocabulary import DATA_KEYS, Across, Interpolation, Kind
+from raysweep.vocabulary import DATA_KEYS, Across, Branch, Interpolation, Kind
 
 KEYS = {  # the keys of `train` in which the two configurations may differ
     Across.WIDTHS: {"width"},
@@ -52,7 +52,8 @@ class AcrossSettings:
             pair = (self._trials.end(large), self._trials.end(small))
             self._pair(setting, Kind.UNALIGNED, None, pair, Across.WIDTHS)
             for method in self._methods(Across.WIDTHS):
-                job = make_embedding(method, setting, pair[1], pair[0], self._align)
+                version = self._comparisons.version(setting)
+                job = make_embedding(method, setting, pair[1], pair[0], self._align, version)
                 found = (self._comparisons.align(job).toward(job.target), None)
                 self._add(setting, Kind.EMBEDDED, method, pair, found, Across.WIDTHS)
 
@@ -136,8 +137,8 @@ def _pairs(families: list[Family], keys: set[str]) -> Iterator[tuple[Family, Fam
 
 
 def _strangers(ones: Family, others: Family) -> Iterator[tuple[Trial, Trial]]:
-    """Pairs of different replicates, because the same replicate has the same seeds."""
+    """Pairs of different replicates, because the same replicate has the same seeds; imports have any."""
     for one in ones.dense:
         for other in others.dense:
-            if one.replicate != other.replicate:
+            if one.replicate != other.replicate or one.branch == Branch.IMPORTED:
                 yield one, other

@@ -43,10 +43,17 @@ def make_stacked(
     return AlignmentJob(_id(how, networks), method, setting, networks, stack=len(targets), how=how)
 
 
-def make_embedding(method: str, setting: str, narrow: Network, wide: Network, align: Align) -> AlignmentJob:
+def make_embedding(
+    method: str,
+    setting: str,
+    narrow: Network,
+    wide: Network,
+    align: Align,
+    version: int = ALIGNMENT_VERSION,
+) -> AlignmentJob:
     """Return the alignment that matches units of a wide network to those of a narrow one."""
     pair = (narrow, wide)
-    how = _how("embedding", EMBEDDING_VERSION, method, align)
+    how = _how("embedding", max(version, EMBEDDING_VERSION), method, align)
     return AlignmentJob(_id(how, pair), method, setting, pair, embeds=True, how=how)
 
 

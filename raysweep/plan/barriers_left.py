@@ -86,13 +86,14 @@ class BarriersLeft(Collection[BarrierJob]):
             found[part.how] += len(rows)
         return found
 
-    def sizes(self) -> Counter[tuple[str, Interpolation]]:
-        """Return how many jobs are left by the trial of their first network and by interpolation."""
-        found: Counter[tuple[str, Interpolation]] = Counter()
+    def sizes(self) -> Counter[tuple[str, Interpolation, str]]:
+        """Return how many jobs are left by the trial of their first network, interpolation and statistics."""
+        found: Counter[tuple[str, Interpolation, str]] = Counter()
         for part, rows in self.barriers.by_part(self.places):
             firsts, counts = np.unique(part.numbers[rows, 0], return_counts=True)
             for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
-                found[self.barriers.networks[first].trial_id, part.like.interpolation] += count
+                like = part.like
+                found[self.barriers.networks[first].trial_id, like.interpolation, like.statistics] += count
         return found
 
     def _at(self, places: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
+from heapq import nsmallest
 from itertools import chain, combinations, pairwise, permutations
 
 import numpy as np
@@ -247,4 +248,4 @@ class Comparisons:
 
     def _some(self, paths: Iterable[Networks]) -> list[Networks]:
         """At most `compare.paths` of them, drawn by their names, so that no path's draw depends on others."""
-        return sorted(paths, key=lambda path: digest([*map(str, path)]))[: self._compare.paths]
+        return nsmallest(self._compare.paths, paths, key=lambda path: digest([*map(str, path)]))

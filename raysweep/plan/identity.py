@@ -6,6 +6,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from raysweep.data.config import DataConfig
@@ -18,9 +19,10 @@ from raysweep.plan.versions import (
     LEARNED_ON_GPU_VERSION,
     PIXELS_VERSION,
 )
-from raysweep.registry import is_own
+from raysweep.registry import is_own, taken
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import KNOWN_OF_IMPORTS
+from raysweep.sweep.methods import METHODS
 from raysweep.sweep.prune import Pruning
 from raysweep.sweep.train import Training
 from raysweep.vocabulary import (
@@ -249,8 +251,16 @@ def alignment_settings(method: str, align: Align) -> dict[str, Any]:
     options = align.options_of(method)
     if not is_own(method):
         return {**options, **shared}
-    changed = align.activation_matching.model_dump(mode="json", exclude_defaults=True)
+    changed = {}
+    if _takes_similarities(method, align.sources[method]):
+        changed = align.activation_matching.model_dump(mode="json", exclude_defaults=True)
     return {"options": options, **({"similarities": changed} if changed else {}), **shared}
+
+
+@lru_cache(maxsize=64)
+def _takes_similarities(method: str, source: str) -> bool:
+    """Whether a user's method, whose file has this digest, gets the similarities of units."""
+    return bool(taken(METHODS.own_function(method).load(), {"similarities"}))
 
 
 def alignment_identity(method: str, align: Align) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The work of a run: everything that a sweep asks for, minus what the store has."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from raysweep.plan.barriers_left import BarriersLeft
@@ -24,6 +25,7 @@ class Todo:
 
     Those that are `outdated` are not among them, but here by themselves, as in `Done`.
     Of the alignments and barriers in `unfit` there are results, but from other checkpoints or permutations.
+    `levels` counts those that are left of a trial, which are all where it has no entry.
     Trials that have diverged are not to do. Neither is what requires them, which `lost` lists: its kind, its
     id and in words why.
     """
@@ -36,6 +38,7 @@ class Todo:
     lost: Lost = field(default_factory=Lost.nothing)
     unfit: frozenset[str] = frozenset()
     outdated: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    levels: Mapping[str, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.trials or self.alignments or self.barriers)
@@ -79,4 +82,12 @@ def todo(wanted: Desired, present: Done) -> Todo:
         lost,
         present.unfit,
         present.outdated,
+        {key: _levels_left(wanted, present, key) for key in trials},
+    )
+
+
+def _levels_left(wanted: Desired, present: Done, trial_id: str) -> int:
+    return sum(
+        (trial_id, level) not in present.records or (trial_id, level) in present.outdated
+        for level in wanted.extents[trial_id].levels
     )

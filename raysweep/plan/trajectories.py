@@ -14,7 +14,7 @@ from raysweep.sweep.compare import Trajectory
 from raysweep.sweep.methods import able
 from raysweep.sweep.schema import Sections
 from raysweep.training.moment import Moment
-from raysweep.vocabulary import AgreementKind, HybridLayers, Interpolation, Kind
+from raysweep.vocabulary import AgreementKind, Branch, HybridLayers, Interpolation, Kind
 
 Runs = tuple[Trial, Trial]
 Layers = tuple[tuple[str, ...], ...]  # the layer groups in each
@@ -31,10 +31,21 @@ class Trajectories:
         self._trials, self._comparisons = trials, comparisons
 
     def compare(self, family: Family) -> None:
-        """Add them. Raises `UserError` for a moment at which there is no checkpoint."""
+        """Add them.
+
+        Raises `UserError` for a moment at which there is no checkpoint, for stacks of more checkpoints than
+        there are, and for imported networks.
+        """
+        if family.dense[0].branch == Branch.IMPORTED:
+            raise UserError("compare.trajectory: imported networks have no checkpoints along training")
         extent = self._trials.extents[family.dense[0].trial_id]
         points = _steps("points", self._asked.points, extent)
         steps = _steps("permutations", self._asked.permutations, extent)
+        if too_many := [size for size in self._asked.stacks if size > len(steps)]:
+            raise UserError(
+                f"compare.trajectory.stacks = {too_many[0]}: permutations are found at {len(steps)} "
+                "checkpoints"
+            )
         for runs in combinations(sorted(family.dense, key=lambda trial: trial.trial_id), 2):
             if Kind.UNALIGNED in self._kinds:
                 for point in points:

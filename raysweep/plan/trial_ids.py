@@ -10,14 +10,17 @@ from raysweep.plan.identity import Trial, alignment_identity
 from raysweep.plan.import_files import ImportFile
 from raysweep.plan.later import in_id
 from raysweep.plan.versions import (
+    ALIGNMENT_VERSION,
     CHANNELS_LAST_VERSION,
     CONSTRUCTION_VERSION,
     CUDA_VERSION,
     IMPORT_VERSION,
+    OWN_NETWORKS_VERSION,
     PRUNING_VERSION,
     SPAWNED_CHAIN_VERSION,
     TRAINING_VERSION,
 )
+from raysweep.registry import is_own
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import Imports, unstated
 from raysweep.sweep.prune import Pruning
@@ -26,6 +29,7 @@ from raysweep.vocabulary import DATA_KEYS, Branch
 
 # Keys of `train` that act through the digest of the data, the resolved seeds or the parent's id.
 INDIRECT = {*DATA_KEYS, "init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+UNNAMED = 5  # the version of alignments that the ids of networks under moved masks leave out
 NO_SOURCES: Mapping[str, str] = {}
 
 
@@ -133,6 +137,9 @@ def make_branch(
     settings: list[Any] = [branch, permutation]
     if align and permutation not in (None, "none"):
         settings.append(alignment_identity(align.methods[0], align))
+        version = OWN_NETWORKS_VERSION if is_own(chain.training.model) else ALIGNMENT_VERSION
+        if version != UNNAMED:
+            settings.append(version)
     identity = ["branch", PRUNING_VERSION, settings]
     return replace(
         chain,

@@ -134,8 +134,8 @@ class Trials:
         if 1 in (training.batch_size, rest_of_epoch) and not trains_on_one(config):
             raise UserError(
                 f"train.batch_size = {training.batch_size}: {facts.train_examples} training examples leave a "
-                f"batch of a single one, on which the norms of {training.model} have no variance; give "
-                "another batch size, or drop_last: true"
+                f"batch of a single one, with which {training.model} cannot be trained, as where norms have "
+                f"no variance; give another batch size{', or drop_last: true' if rest_of_epoch else ''}"
             )
         total = training.epochs * per_epoch
         check_functions(training, config, total, per_epoch)
@@ -152,6 +152,10 @@ class Trials:
         return facts
 
     def _imported(self, training: Training, imports: Imports) -> Iterator[Trial]:
+        if training.half == "replicate":
+            raise UserError(
+                "train.half = replicate: of imported networks give 0 or 1, in a table of their files"
+            )
         facts = self._facts(training, 0)
         sources = _sources(training)
         for replicate, file in enumerate(import_files(imports.names)):

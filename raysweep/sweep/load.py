@@ -204,7 +204,8 @@ def _with_preset(train: dict[str, Any], problems: list[str]) -> dict[str, Any]:
 def _values(key: str, value: Any) -> list[Any]:
     """The values that a key is swept over."""
     if key in LIST_KEYS:
-        return value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
+        swept = isinstance(value, list) and any(isinstance(each, list) for each in value)
+        return value if swept else [value]
     return value if isinstance(value, list) else [value]
 
 
@@ -224,7 +225,10 @@ def _across(sections: Sections, trainings: list[Training]) -> list[str]:
             "tables of files for several configurations"
         )
     elif tables and len(set(trainings)) < len(tables):
-        problems.append("train.imports: two tables say the same of their networks; list their files in one")
+        problems.append(
+            "train.imports: two tables say the same of their networks; list their files in one, or say in "
+            "what the networks differ (where they differ in `under` alone, give them sweeps of their own)"
+        )
     return problems
 
 

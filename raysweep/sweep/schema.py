@@ -61,8 +61,6 @@ class Sections(Strict):
             )
         if self.prune and self.train.imports:
             raise ValueError("prune: imported networks cannot be pruned, because their training is not known")
-        if self.compare.trajectory and self.train.imports:
-            raise ValueError("compare.trajectory: imported networks have no checkpoints along training")
         self._check_methods()
         return self
 

@@ -34,7 +34,7 @@ OF_BARRIERS = {
     *("path_networks", "joint_networks", "mean_networks", "transferred_from", *RISKS, *PARAMETERS),
 }
 # Those of them that lines are made of, with the words of `configured`.
-OF_LINES = OF_BARRIERS - {"barrier_id", "networks", "across", *PARAMETERS}
+OF_LINES = OF_BARRIERS - {"barrier_id", "networks", *PARAMETERS}
 OF_LINES |= {"configured", "dataset", "model", "width"}
 # Columns of `measures`, and what the names of their metrics end in.
 EXCESSES = {"largest_excess": "", "centre_excess": "_centre"}
@@ -212,6 +212,7 @@ def _names(rows: pd.DataFrame) -> pd.Series:
     pruned, end, transferred = rows.level > 0, _ends(rows), rows.transferred_from.notna()
     found = rows.permutation_level.map(lambda level: "_dense" if level == 0 else "_level", na_action="ignore")
     along = ~pruned & (~end | (rows.permutation_step < rows.step.max())) & rows.permutation_step.notna()
+    along &= rows.across.isna() & ~transferred  # where the permutation may be of a longer or shorter training
     number = rows.mean_networks.fillna(rows.joint_networks).fillna(rows["stack"])
     shape = rows.cycle.map({True: "_cycle", False: "_path"})
     name = rows.split + "/" + rows.interpolation + "_" + rows.kind

@@ -1,7 +1,7 @@
 """Several jobs at a time in one process."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -24,13 +24,15 @@ class AtOnce:
     def each(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
         """Return the results in the order of the jobs.
 
-        Raises what the first failing job raises, once no other job runs any more.
+        Raises what the first failing job raises, once no other job runs any more; the rest is not begun.
         """
         if not self._pool:
             return list(map(work, jobs))
         futures = [self._pool.submit(work, job) for job in jobs]
-        wait(futures)
-        return [future.result() for future in futures]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        begun = [future for future in futures if not future.cancel()]
+        wait(begun)
+        return [future.result() for future in begun]
 
 
 def _begin(threads: int) -> None:

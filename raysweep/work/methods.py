@@ -62,7 +62,8 @@ class Method:
         try:
             with _SEEDED:
                 return seeded(seed, lambda: self.function(**arguments))
-        except (ImportError, OSError):  # of this node or of storage: elsewhere or later it may work
+        except (ImportError, OSError) as error:  # of this node or of storage: elsewhere or later it may work
+            error.add_note(f"in alignment method {self.name!r}")
             raise
         except Exception as error:
             raise ValueError(

@@ -53,10 +53,14 @@ def test_an_analysis_that_fails_keeps_nothing_else_back(tmp_path, capsys, monkey
     def fails(folder):
         raise ZeroDivisionError("no such number")
 
+    figure = tmp_path / "runs/sweeps/s/figures/width_scaling_before.png"
+    figure.parent.mkdir(parents=True)
+    figure.write_bytes(b"of an earlier run")
     monkeypatch.setattr("analysis.width_scaling.analyse", fails)
     assert execute([str(tmp_path / "s.yaml")], files.root, None, None, verbose=True) == 1
     said = capsys.readouterr().out
     assert "analysis width_scaling fails, as the log says: ZeroDivisionError: no such number" in said
     assert said.index("width_scaling fails") < said.index("weak") < said.index("tables and figures:")
+    assert figure.exists()
     (log,) = (tmp_path / "runs/logs/s").iterdir()
     assert "in fails\n" in log.read_text()

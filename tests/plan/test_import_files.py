@@ -135,9 +135,25 @@ def test_tables_are_checked(imports, said):
     assert said in str(caught.value)
 
 
-def test_nothing_is_compared_along_a_training_that_is_not_known():
-    with pytest.raises(UserError, match="imported networks have no checkpoints along training"):
-        names({"imports": "nets"}, compare={"trajectory": {}})
+@pytest.mark.parametrize(
+    ("train", "compare", "said"),
+    [
+        ({}, {"trajectory": {}}, "imported networks have no checkpoints along training"),
+        ({"half": "replicate"}, {}, "train.half = replicate: of imported networks give 0 or 1"),
+    ],
+)
+def test_what_is_not_known_of_imported_networks_is_refused(folder, train, compare, said):
+    with pytest.raises(UserError, match=said):
+        desired(names({"imports": "nets", **train}, compare=compare))
+
+
+def test_every_imported_network_is_compared_with_those_of_other_widths(folder):
+    """They have no seeds in common, whatever their places in the lists of files."""
+    tables = [{"files": f"nets/{name}", "width": width} for name, width in (("a", 4), ("b", 8))]
+    wanted = desired(
+        names({"imports": tables, "width": None}, compare={"across": ["widths"], "kinds": ["unaligned"]})
+    )
+    assert len(wanted.barriers) == 1
 
 
 def test_the_documented_tables_are_two_settings(folder):

@@ -98,6 +98,11 @@ def test_a_moment_without_a_checkpoint_is_refused(key):
         plan(**{key: [3]})
 
 
+def test_stacks_of_more_checkpoints_than_there_are_are_refused():
+    with pytest.raises(UserError, match=r"compare\.trajectory\.stacks = 5: .* at 4 checkpoints"):
+        plan(stacks=[2, 5])
+
+
 def test_an_early_permutation_must_be_found():
     with pytest.raises(UserError, match=r"compare\.trajectory\.early"):
         plan(permutations=[2], hybrids=["one_in"], early=1)

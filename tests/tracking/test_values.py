@@ -11,6 +11,7 @@ from raysweep.tables.schemas import schema
 from raysweep.tracking.values import (
     PARAMETERS,
     across,
+    barriers,
     by_width,
     content_of,
     label,
@@ -76,6 +77,17 @@ def test_long_names_are_cut_and_lines_that_begin_alike_stay_apart():
     assert len({name for name, _ in lines}) == 2
     assert sorted(value for _, value in lines) == [1.0, 1.0, 3.0, 3.0]
     assert max(len(name) for name, _ in lines) <= 250
+
+
+def test_pairs_of_two_tasks_are_one_metric_wherever_their_permutations_were_found():
+    """Of trainings of different lengths the permutation bears the step of either end."""
+    shared = {"split": "test", "interpolation": "pair", "kind": "direct", "statistics": "kept", "level": 0}
+    shared |= {"across": "tasks", "step": 9, "loss_barrier": 1.0, "error_barrier": 0.5}
+    rows = [
+        {**dict.fromkeys(schema("barriers").names), **shared, "permutation_step": step} for step in (6, 9)
+    ]
+    found = barriers(pa.Table.from_pylist(rows, schema("barriers")).to_pandas(), 0)
+    assert ("test/pair_direct/n", 2, 0, 0) in found
 
 
 def test_values_that_are_not_finite_have_a_digest():

@@ -12,9 +12,10 @@ def test_results_are_in_the_order_of_the_jobs():
 
 
 def test_a_failure_is_raised_when_no_other_job_runs_any_more():
-    running = []
+    running, begun = [], []
 
     def work(job):
+        begun.append(job)
         if not job:
             raise ValueError("the first")
         running.append(threading.get_ident())
@@ -22,5 +23,6 @@ def test_a_failure_is_raised_when_no_other_job_runs_any_more():
         running.pop()
 
     with pytest.raises(ValueError, match="the first"):
-        AtOnce(3, 1).each(work, range(6))
+        AtOnce(3, 1).each(work, range(100))
     assert not running
+    assert len(begun) < 100

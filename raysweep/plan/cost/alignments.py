@@ -25,12 +25,16 @@ from raysweep.vocabulary import Precision
 
 @dataclass(frozen=True)
 class Alignments:
-    """So many (`count`) alignments of `networks` networks like that of a trial, by a method with options."""
+    """So many (`count`) alignments of `networks` networks like that of a trial, by a method with options.
+
+    For two trajectories that are aligned at once, each a `stack` of checkpoints, they are two.
+    """
 
     trial: Trial
     size: ModelSize
     options: Options
     networks: int
+    stack: int
     count: int
 
     @property
@@ -53,7 +57,7 @@ class Alignments:
         """Operations of one alignment that compare units, by their weights or by their activations."""
         pairs = self.networks * (self.networks - 1) / 2
         compared = self.size.pairs * self.options.compared_values * pairs
-        return 2.0 * (self.size.matched * self.options.products(self.networks) + compared)
+        return 2.0 * self.stack * (self.size.matched * self.options.products(self.networks) + compared)
 
     @property
     def _calls(self) -> float:
@@ -79,8 +83,11 @@ class Alignments:
 def alignments(wanted: Desired, work: Todo) -> Iterator[Alignments]:
     """Yield the alignments that are left; a user's own method is taken for weight matching."""
     align = wanted.sweep.sections.align
-    alike = Counter((job.networks[0].trial_id, job.method, len(job.networks)) for job in work.alignments)
-    for (trial_id, method, networks), count in alike.items():
+    alike = Counter(
+        (job.networks[0].trial_id, job.method, len(job.networks) // job.stack, job.stack)
+        for job in work.alignments
+    )
+    for (trial_id, method, networks, stack), count in alike.items():
         trial = wanted.trials[trial_id]
         options = WeightMatching() if is_own(method) else getattr(align, method)
-        yield Alignments(trial, sizes(wanted, trial)[1], options, networks, count)
+        yield Alignments(trial, sizes(wanted, trial)[1], options, networks, stack, count)

@@ -14,14 +14,14 @@ from raysweep.plan.cost.rates import (
     plain_seconds,
     step_seconds,
 )
-from raysweep.plan.cost.sizes import sizes
+from raysweep.plan.cost.sizes import sizes, whole_sizes
 from raysweep.plan.desired import Desired
 from raysweep.plan.identity import Trial
 from raysweep.plan.probes import ModelSize
 from raysweep.plan.todo import Todo
 from raysweep.sweep.measures import examples_of
 from raysweep.training.registry import optimiser_entry
-from raysweep.vocabulary import Interpolation, Split
+from raysweep.vocabulary import Interpolation, Split, Statistics
 
 BYTES_PER_PARAMETER = 4
 UNIT_BYTES = 4  # of a unit in a permutation
@@ -86,7 +86,7 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
 
     A weight of a convolution is used at every pixel of its output, which is counted.
     """
-    stored = sum(_trial_bytes(wanted, trial) for trial in work.trials)
+    stored = sum(_trial_bytes(wanted, trial, _levels(wanted, work, trial)) for trial in work.trials)
     aligned = Counter(job.networks[0].trial_id for job in work.alignments for _ in job.networks)
     for trial_id, count in aligned.items():
         stored += sizes(wanted, wanted.trials[trial_id])[1].units * UNIT_BYTES * count
@@ -149,7 +149,7 @@ def _flops(some: _Points) -> float:
 def _trainings(wanted: Desired, work: Todo) -> Iterator[_Training]:
     for trial in work.trials:
         extent, (facts, size) = wanted.extents[trial.trial_id], sizes(wanted, trial)
-        steps, levels = extent.total - extent.start, len(extent.levels)
+        steps, levels = extent.total - extent.start, _levels(wanted, work, trial)
         evaluations = (steps / extent.per_epoch + 1) * levels
         examples = min(facts.train_examples, METRIC_EXAMPLES) + facts.test_examples
         batch = facts.train_examples / extent.per_epoch
@@ -167,21 +167,26 @@ def _barriers(wanted: Desired, work: Todo) -> Iterator[_Points]:
     again = None
     if work.barriers.measured():
         again = max(map(examples_of, compare.measures)) * len(compare.splits)
-    for (trial_id, interpolation), count in work.barriers.sizes().items():
+    for (trial_id, interpolation, statistics), count in work.barriers.sizes().items():
         trial = wanted.trials[trial_id]
-        facts, size = sizes(wanted, trial)
-        evaluated = {
-            Split.TRAIN: min(facts.train_examples, compare.train_examples),
-            Split.TEST: facts.test_examples,
-        }
+        facts, size = whole_sizes(wanted, trial)
+        mending = min(facts.train_examples, compare.train_examples)
+        evaluated = {Split.TRAIN: mending, Split.TEST: facts.test_examples}
         examples = sum(choose("split", split, evaluated) for split in compare.splits)
+        if statistics != Statistics.KEPT:  # each point of each split first passes training examples
+            examples += mending * len(compare.splits)
         points = count * choose("interpolation", interpolation, grids)
         yield _Points(trial, size, points, examples, again)
 
 
-def _trial_bytes(wanted: Desired, trial: Trial) -> float:
+def _levels(wanted: Desired, work: Todo, trial: Trial) -> int:
+    """Return how many levels of a trial are left."""
+    return work.levels.get(trial.trial_id, len(wanted.extents[trial.trial_id].levels))
+
+
+def _trial_bytes(wanted: Desired, trial: Trial, levels: int) -> float:
     extent, (_, size) = wanted.extents[trial.trial_id], sizes(wanted, trial)
-    moments, levels = optimiser_entry(trial.training.optimiser).buffers, len(extent.levels)
+    moments = optimiser_entry(trial.training.optimiser).buffers
     states = len(extent.checkpoints) + moments * len(extent.optimisers)
     stored = size.parameters * BYTES_PER_PARAMETER * states * levels
     masks = size.parameters / 8 * levels if trial.prune else 0  # a mask has a bit a weight

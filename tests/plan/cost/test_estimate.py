@@ -87,3 +87,31 @@ def test_a_method_of_the_users_own_is_taken_for_weight_matching(tmp_path, monkey
         costs(tmp_path, align={"methods": [name]})[0] for name in ("my_method:method", "weight_matching")
     )
     assert own == ours
+
+
+def test_of_a_chain_only_the_levels_that_are_left_are_counted(tmp_path):
+    short, long = (plan({"levels": levels}, width=4, epochs=1) for levels in (2, 3))
+    files = Files(str(tmp_path))
+    carry_out(short, files)
+    one = estimate(long, todo(long, done(long, files))).training_flops
+    whole = estimate(long, todo(long, done(long, Files(str(tmp_path / "empty"))))).training_flops
+    assert whole == pytest.approx(one * (1 + 3))  # a dense level and three pruned ones
+
+
+def test_mixtures_that_are_mended_pass_training_examples_first(tmp_path):
+    def flops(statistics, **train):
+        compare = {"splits": ["test"], "statistics": [statistics]}
+        return costs(tmp_path, train={"norm": "batch", **train}, compare=compare)[0].barrier_flops
+
+    assert flops("recomputed") / flops("kept") == pytest.approx((400 + 1397) / 400, rel=0.1)
+    assert flops("kept", fraction=0.1) == flops("kept")  # networks are compared on the whole data set
+
+
+def test_a_stack_costs_as_many_products_as_checkpoints_and_the_assignments_of_a_pair(tmp_path):
+    def found(*stacks):
+        trajectory = {"permutations": ["1st", "2st"], "stacks": list(stacks)}
+        train = {"checkpoints": ["1st", "2st"], "width": 64}
+        return costs(tmp_path, train=train, compare={"trajectory": trajectory})[1].alignments
+
+    none, two, three = found(), found(2), found(3)
+    assert none < two < three < 3 * none
