@@ -348,7 +348,8 @@ def test_of_a_training_that_is_not_known_the_tables_say_nothing(tmp_path):
         config = json.loads((tmp_path / "trials" / trial_id / "config.json").read_text())
         assert config["training"]["learning_rate"] is config["init_seed"] is None
     assert set(variants(trials, trials)) == {""}
-    assert independent(trials) == set(trials.group)
+    pair = pd.DataFrame({"group": trials.group[:1], "networks": [[f"{key}@0@0" for key in trials.trial_id]]})
+    assert independent(pair, trials) == set(trials.group)
     assert not {"learning_rate", "schedule", "init_seed"} & parameters(trials.iloc[:1]).keys()
     paths[0].rename(tmp_path / "renamed.pt")
     again, _ = imported(tmp_path, tmp_path / "renamed.pt", paths[1])
