@@ -125,17 +125,14 @@ def _ratio_sentence(point: str, rows: pd.DataFrame, split: str) -> str:
     if rows.empty:
         return f"{point}: not informative, because unaligned sparse pairs have no loss barrier"
     worst = rows.iloc[int(rows.share.fillna(math.inf).argmax())]
-    most = (
-        "a share that is not known"
-        if math.isnan(worst.share)
-        else f"at most {with_interval(*worst[SHARE[:3]])}"
-    )
+    most = f"at most {with_interval(*worst[SHARE[:3]])} of it, at level {worst.level}"
+    if math.isnan(worst.share):
+        most = f"its share is not known at level {worst.level}"
     parts = zip(rows.level, *(rows[column] for column in SHARE[1:]), strict=True)
     found = {level: below_half(*part) for level, *part in parts}
     word = together(each.state for each in found.values())
     reason = f" ({reasons(found, 'level')})" if word == UNDECIDED else ""
     return (
         f"{point}: the dense permutation {KEEPS[word]} the {split} loss barrier below {HALF} of the "
-        f"unaligned one at every level{reason}: {most} of it, at level "
-        f"{worst.level}"
+        f"unaligned one at every level{reason}: {most}"
     )

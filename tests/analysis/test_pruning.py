@@ -73,7 +73,9 @@ def test_a_level_without_a_finite_barrier_leaves_every_level_undecided():
     dense["loss_barrier"] = math.nan
     sentence = verdicts(decided(rows))[1]
     assert "may or may not keep the test loss barrier" in sentence
-    assert "(1 of 6 without a finite value: A with B at level 2): an unknown share of it" in sentence
+    assert (
+        "(1 of 6 without a finite value: A with B at level 2): its share is not known at level 2" in sentence
+    )
 
 
 def test_rewind_points_and_lengths_are_kept_apart_by_the_steps_of_each_trial():

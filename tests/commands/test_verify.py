@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.commands.plan import plan_table
-from raysweep.commands.verify import problems, remarks
+from raysweep.commands.verify import RESTORED, problems, remarks
 from raysweep.plan.done import done
 from raysweep.plan.recording import recording
 from raysweep.plan.todo import todo
@@ -179,7 +179,7 @@ def test_a_configuration_that_is_lost_is_written_again_by_a_run_with_nothing_to_
     before = path.read_bytes()
     damage(path)
     (problem,) = problems(files)
-    assert problem == f"{path}: is missing, or not this trial's; raysweep run writes it again"
+    assert problem == f"{path}: is missing, or not this trial's; {RESTORED}"
     with recording(files, wanted):
         assert path.read_bytes() == before
     assert list(problems(files)) == files.list(LOST) == []
