@@ -11,7 +11,8 @@ from raysweep.store.trials import TrialStore
 from tests.work.plans import BASE, carry_out, compare_all, plan
 
 
-def test_a_run_names_settings_that_mix_hardware(tmp_path, capsys):
+def done_already(tmp_path, analyses):
+    """A sweep whose work is done, its file, and its root."""
     wanted, files = plan(epochs=1), Files(str(tmp_path / "runs"))
     carry_out(wanted, files)
     compare_all(wanted, files)
@@ -20,11 +21,17 @@ def test_a_run_names_settings_that_mix_hardware(tmp_path, capsys):
         "train": {**BASE, "epochs": 1},
         "compare": {"kinds": ["unaligned", "direct"], "alphas": 5},
         "tracking": {"enabled": False},
+        "analyses": analyses,
     }
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(sections))
+    return wanted, [str(tmp_path / "s.yaml")], files
+
+
+def test_a_run_names_settings_that_mix_hardware(tmp_path, capsys):
+    wanted, paths, files = done_already(tmp_path, [])
 
     def printed():
-        assert execute([str(tmp_path / "s.yaml")], files.root, None, None) == 0
+        assert execute(paths, files.root, None, None) == 0
         return capsys.readouterr().out
 
     assert "differ in hardware" not in printed()
@@ -38,17 +45,7 @@ def test_a_run_names_settings_that_mix_hardware(tmp_path, capsys):
 
 
 def test_an_analysis_that_fails_keeps_nothing_else_back(tmp_path, capsys, monkeypatch):
-    wanted, files = plan(epochs=1), Files(str(tmp_path / "runs"))
-    carry_out(wanted, files)
-    compare_all(wanted, files)
-    sections = {
-        "name": "s",
-        "train": {**BASE, "epochs": 1},
-        "compare": {"kinds": ["unaligned", "direct"], "alphas": 5},
-        "tracking": {"enabled": False},
-        "analyses": ["width_scaling", "weak"],
-    }
-    (tmp_path / "s.yaml").write_text(yaml.safe_dump(sections))
+    _, paths, files = done_already(tmp_path, ["width_scaling", "weak"])
 
     def fails(folder):
         raise ZeroDivisionError("no such number")
@@ -57,7 +54,7 @@ def test_an_analysis_that_fails_keeps_nothing_else_back(tmp_path, capsys, monkey
     figure.parent.mkdir(parents=True)
     figure.write_bytes(b"of an earlier run")
     monkeypatch.setattr("analysis.width_scaling.analyse", fails)
-    assert execute([str(tmp_path / "s.yaml")], files.root, None, None, verbose=True) == 1
+    assert execute(paths, files.root, None, None, verbose=True) == 1
     said = capsys.readouterr().out
     assert "analysis width_scaling fails, as the log says: ZeroDivisionError: no such number" in said
     assert said.index("width_scaling fails") < said.index("weak") < said.index("tables and figures:")
