@@ -5,7 +5,12 @@ import sys
 from raysweep.digest import canonical, digest, digest_of
 from raysweep.plan.applied_permutations import AppliedPermutation
 from raysweep.plan.identity import AgreementJob, AlignmentJob, Network, alignment_identity
-from raysweep.plan.versions import ALIGNMENT_VERSION, EMBEDDING_VERSION, JOINT_RESTARTS_VERSION
+from raysweep.plan.versions import (
+    ALIGNMENT_VERSION,
+    EMBEDDING_VERSION,
+    JOINT_RESTARTS_VERSION,
+    OWN_NETWORKS_VERSION,
+)
 from raysweep.sweep.align import Align
 from raysweep.vocabulary import AgreementKind
 
@@ -17,6 +22,11 @@ def _how(kind: str, version: int, method: str, align: Align) -> str:
 
 def _id(how: str, networks: tuple[Network, ...]) -> str:
     return digest_of(f"{how[:-1]},{canonical([*map(str, networks)])[1:]}")
+
+
+def alignment_version(own: bool) -> int:
+    """Return the version of alignments, by whether the networks are a user's own."""
+    return OWN_NETWORKS_VERSION if own else ALIGNMENT_VERSION
 
 
 def make_alignment(

@@ -10,13 +10,12 @@ import numpy as np
 
 from raysweep.choices import check_names
 from raysweep.digest import digest
-from raysweep.plan.alignments import make_agreement, make_alignment, make_joint
+from raysweep.plan.alignments import alignment_version, make_agreement, make_alignment, make_joint
 from raysweep.plan.applied_permutations import ComposedPermutation, FoundPermutation
 from raysweep.plan.barrier_table import Barriers
 from raysweep.plan.barriers import BarrierMaker
 from raysweep.plan.identity import AgreementJob, AlignmentJob, Comparison, Network
 from raysweep.plan.own_methods import aligns_jointly
-from raysweep.plan.versions import ALIGNMENT_VERSION, OWN_NETWORKS_VERSION
 from raysweep.sweep.align import Align
 from raysweep.sweep.compare import Compare
 from raysweep.vocabulary import AgreementKind, Interpolation, Kind, Statistics
@@ -61,7 +60,7 @@ class Comparisons:
 
     def version(self, setting: str) -> int:
         """Return the version of the alignments of a setting's networks."""
-        return OWN_NETWORKS_VERSION if setting in self.own else ALIGNMENT_VERSION
+        return alignment_version(setting in self.own)
 
     def align(self, job: AlignmentJob) -> AlignmentJob:
         """Add an alignment. Returns the one that was added first where several settings ask for it."""

@@ -123,6 +123,11 @@ def complete(rows: pa.Table, splits: Iterable[str]) -> Ids:
     return Ids(reduce(partial(np.intersect1d, assume_unique=True), found) if found else ids[:0])
 
 
+def levels_left(wanted: Desired, present: Done, trial_id: str) -> int:
+    """Return how many levels of a trial are not done; those that are outdated have no record."""
+    return sum((trial_id, level) not in present.records for level in wanted.extents[trial_id].levels)
+
+
 def finished(wanted: Desired, present: Done, trial_id: str) -> bool:
     """Whether all levels of a trial are done."""
-    return all((trial_id, level) in present.records for level in wanted.extents[trial_id].levels)
+    return not levels_left(wanted, present, trial_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from raysweep.plan.barriers_left import BarriersLeft
 from raysweep.plan.desired import Desired
-from raysweep.plan.done import Done, finished
+from raysweep.plan.done import Done, levels_left
 from raysweep.plan.identity import (
     AlignmentJob,
     Trial,
@@ -68,7 +68,8 @@ def todo(wanted: Desired, present: Done) -> Todo:
     An alignment that is missing is work even where all its barriers are done, because its row belongs to the
     tables.
     """
-    trials = {key: each for key, each in wanted.trials.items() if not finished(wanted, present, key)}
+    levels = {key: count for key in wanted.trials if (count := levels_left(wanted, present, key))}
+    trials = {key: wanted.trials[key] for key in levels}
     alignments = {key: job for key, job in wanted.alignments.items() if key not in present.alignments}
     barriers = BarriersLeft.of(wanted.barriers, present.candidates, present.barriers, present.measures)
     lost = lost_by(wanted, present, trials, alignments, barriers) if present.diverged else Lost.nothing()
@@ -82,12 +83,5 @@ def todo(wanted: Desired, present: Done) -> Todo:
         lost,
         present.unfit,
         present.outdated,
-        {key: _levels_left(wanted, present, key) for key in trials},
-    )
-
-
-def _levels_left(wanted: Desired, present: Done, trial_id: str) -> int:
-    return sum(
-        (trial_id, level) not in present.records or (trial_id, level) in present.outdated
-        for level in wanted.extents[trial_id].levels
+        levels,
     )

@@ -6,16 +6,15 @@ from typing import Any
 
 from raysweep.digest import canonical, digest, digest_of
 from raysweep.models.registry import keeps_drawn
+from raysweep.plan.alignments import alignment_version
 from raysweep.plan.identity import Trial, alignment_identity
 from raysweep.plan.import_files import ImportFile
 from raysweep.plan.later import in_id
 from raysweep.plan.versions import (
-    ALIGNMENT_VERSION,
     CHANNELS_LAST_VERSION,
     CONSTRUCTION_VERSION,
     CUDA_VERSION,
     IMPORT_VERSION,
-    OWN_NETWORKS_VERSION,
     PRUNING_VERSION,
     SPAWNED_CHAIN_VERSION,
     TRAINING_VERSION,
@@ -137,7 +136,7 @@ def make_branch(
     settings: list[Any] = [branch, permutation]
     if align and permutation not in (None, "none"):
         settings.append(alignment_identity(align.methods[0], align))
-        version = OWN_NETWORKS_VERSION if is_own(chain.training.model) else ALIGNMENT_VERSION
+        version = alignment_version(is_own(chain.training.model))
         if version != UNNAMED:
             settings.append(version)
     identity = ["branch", PRUNING_VERSION, settings]

@@ -62,7 +62,7 @@ def test_own_networks_have_a_version_of_their_own_in_the_ids_of_alignments(plan,
     """More of their symmetries may be found in time, when a stored permutation no longer fits."""
     own, before = plan(", groups=2", across=[])
     _, plain_before = plan(model="mlp")
-    version = "raysweep.plan.comparisons.OWN_NETWORKS_VERSION"
+    version = "raysweep.plan.alignments.OWN_NETWORKS_VERSION"
     monkeypatch.setattr(version, versions.OWN_NETWORKS_VERSION + 1)
     _, after = plan(model=own)
     _, plain_after = plan(model="mlp")
@@ -70,6 +70,6 @@ def test_own_networks_have_a_version_of_their_own_in_the_ids_of_alignments(plan,
     assert not before.alignments.keys() & after.alignments.keys()
     assert before.trials.keys() == after.trials.keys()
     assert plain_before.alignments.keys() == plain_after.alignments.keys()
-    monkeypatch.setattr("raysweep.plan.comparisons.ALIGNMENT_VERSION", versions.ALIGNMENT_VERSION + 1)
+    monkeypatch.setattr("raysweep.plan.alignments.ALIGNMENT_VERSION", versions.ALIGNMENT_VERSION + 1)
     _, again = plan(model="mlp")
     assert not again.alignments.keys() & plain_after.alignments.keys()

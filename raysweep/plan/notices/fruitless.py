@@ -62,8 +62,8 @@ def _sizes(wanted: Desired) -> Iterator[str]:
 
 def _others(wanted: Desired) -> Iterator[str]:
     sections = wanted.sweep.sections
-    asked = sections.compare.kinds
-    aligned = Kind.DIRECT in asked  # then unaligned pairs alone are not all that is asked for
+    # Where direct pairs are asked for, unaligned ones alone are not enough.
+    aligned = Kind.DIRECT in sections.compare.kinds
     across = {part.like.across for part in wanted.barriers.parts if part.like.method or not aligned}
     for each in sections.compare.across:
         if each not in across:

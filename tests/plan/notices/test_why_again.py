@@ -140,14 +140,14 @@ def test_settings_of_alignments_and_barriers_that_changed_are_named(files):
 def test_another_version_of_raysweep_says_why(files, monkeypatch):
     finish(files, plan())
     monkeypatch.setattr("raysweep.plan.trial_ids.TRAINING_VERSION", 41)
-    monkeypatch.setattr("raysweep.plan.comparisons.ALIGNMENT_VERSION", 42)
+    monkeypatch.setattr("raysweep.plan.alignments.ALIGNMENT_VERSION", 42)
     monkeypatch.setitem(versions.REASONS["trial"], 41, "sums are exact")
     monkeypatch.setitem(versions.REASONS["alignment"], 42, "ties are broken by a coin")
     trials, *_ = why(files, plan())
     before = versions.TRAINING_VERSION
     assert f"version of a trial, {before} -> 41 (sums are exact)" in trials
     monkeypatch.undo()
-    monkeypatch.setattr("raysweep.plan.comparisons.ALIGNMENT_VERSION", 42)
+    monkeypatch.setattr("raysweep.plan.alignments.ALIGNMENT_VERSION", 42)
     monkeypatch.setitem(versions.REASONS["alignment"], 42, "ties are broken by a coin")
     (alignments,) = why(files, plan())
     assert "-> 42 (ties are broken by a coin)" in alignments
