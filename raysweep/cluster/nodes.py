@@ -53,13 +53,9 @@ class NodeCheck:
     def check_all(self) -> None:
         """Wait for the answers of all nodes.
 
-        Raises `UserError` naming those that cannot work. Nodes that are lost meanwhile do not count, and a
-        single node is the driver's own and is not asked.
+        Raises `UserError` naming those that cannot work. Nodes that are lost meanwhile do not count.
         """
-        nodes = living_nodes()
-        if len(nodes) == 1:
-            return
-        self._ask(nodes)
+        self._ask(living_nodes())
         waiting, ends = list(self._asked), time.monotonic() + PATIENCE
         while waiting and time.monotonic() < ends:
             _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=LOOK)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 RESUME_POINTS = 5.0  # seconds that an interrupted run leaves its trials to note resume points
 LOOK = 5.0  # seconds between two looks at what is in use, and at nodes that have joined
 ROUNDS = 10  # of jobs whose inputs the round before has replaced: chains of inputs are shorter
+ELSEWHERE = "was trained, but is not stored where this driver looks; do all nodes see the same root?"
 PUBLICATION = 10.0  # seconds that an interruption leaves a publication that is under way
 
 
@@ -127,14 +128,19 @@ class _Run:
 
     def stages(self, present: Done, work: Todo, address: str | None) -> Done:
         """Run all stages in a Ray session until no work with inputs is left, and return what is done then."""
+        import ray
+
         from raysweep.cluster.nodes import NodeCheck
         from raysweep.cluster.session import ray_session
         from raysweep.cluster.suspects import Suspects
 
         self._suspects = Suspects(self._listener)
         may_grow = address is not None
+        own = not may_grow and not ray.is_initialized()  # its one node is this machine
         with ray_session(address, self._listener.waits), closing(NodeCheck(self._files)) as self._nodes:
-            self._check_cluster(work, may_grow)
+            if not own:
+                self._nodes.check_all()
+            self._check_needs(work, may_grow)
             if import_networks(self._files, self._wanted, self._listener):
                 present = done(self._wanted, self._files)
                 work = todo(self._wanted, present)
@@ -177,21 +183,27 @@ class _Run:
                 self._listener.waits(f"{which}: was trained again to other weights, because {reason}")
 
     def _unfit(self, present: Done) -> Todo:
-        """Return the work whose inputs this run has replaced by others, but for what has failed."""
+        """Return the work whose inputs this run has replaced by others, but for what has failed.
+
+        A trial that is left although this run has trained it has failed.
+        """
         work, failed = todo(self._wanted, present), {failure.id for failure in self.failures}
         chosen, outdated = present.unfit - failed, {trial_id for trial_id, _ in present.outdated}
+        trials = [trial for trial in work.trials if trial.trial_id not in failed]
+        if not interrupted():
+            lost = (trial.trial_id for trial in trials if trial.trial_id not in outdated)
+            self.failures += [Failure(key, "trial", ELSEWHERE, 1, "") for key in lost]
         return replace(
             work,
-            trials=[trial for trial in work.trials if trial.trial_id in outdated - failed],
+            trials=[trial for trial in trials if trial.trial_id in outdated],
             alignments=[job for job in work.alignments if job.alignment_id in chosen],
             barriers=work.barriers.only(chosen),
         )
 
-    def _check_cluster(self, work: Todo, may_grow: bool) -> None:
+    def _check_needs(self, work: Todo, may_grow: bool) -> None:
         """Raise `UserError` when the nodes cannot do the work; a cluster that may grow is waited for."""
         from raysweep.cluster.capacity import check_needs, lacking
 
-        self._nodes.check_all()
         resources = self._sections.resources
         if not may_grow:
             check_needs(resources, work)

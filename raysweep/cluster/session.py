@@ -18,6 +18,10 @@ from raysweep.errors import UserError
 from raysweep.interruption import holding
 
 PATIENCE = 10  # seconds within which the address of a cluster must answer
+ELSEWHERE = (
+    "a run works on one of the cluster's nodes and is given its address there, such as auto or head:6379; "
+    "from elsewhere use raysweep submit with the address of the dashboard, http://head:8265"
+)
 
 
 @contextlib.contextmanager
@@ -78,11 +82,16 @@ def _out_of_reach() -> Iterator[None]:
 
 
 def _check_address(address: str) -> None:
-    """Raise `OSError` when nothing listens at the address, to which Ray would try to connect for minutes."""
+    """Raise `OSError` when nothing listens at the address, to which Ray would try to connect for minutes.
+
+    Raises `ValueError` for the addresses of a cluster that a driver elsewhere is given.
+    """
     if address == "auto":  # then Ray asks the environment first
         address = os.environ.get("RAY_ADDRESS", "")
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if port.isdigit() and "://" not in host:
+    if "://" in address:
+        raise ValueError(ELSEWHERE)
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
 
 

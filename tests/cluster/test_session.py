@@ -1,15 +1,41 @@
 import re
+from contextlib import closing
 
 import pytest
 from ray.exceptions import AuthenticationError
 
+from raysweep.cluster.nodes import NodeCheck
 from raysweep.cluster.session import ray_session, reason
 from raysweep.errors import UserError
+from raysweep.store.files import Files
 
 
 def test_an_address_that_does_not_answer_is_one_message():
     with pytest.raises(UserError, match=r"--address 127\.0\.0\.1:1: .*refused"), ray_session("127.0.0.1:1"):
         pass
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "http://127.0.0.1:8265"])
+def test_the_address_of_a_driver_elsewhere_is_refused_with_what_to_use(address):
+    with pytest.raises(UserError, match=f"--address {address}: .*raysweep submit"), ray_session(address):
+        pass
+
+
+class Elsewhere(Files):
+    """A root that is in a container: what is written there nobody else sees at the same path."""
+
+    def put(self, name, content):
+        return ""
+
+    def delete(self, name):
+        return
+
+
+def test_the_only_node_of_a_cluster_is_asked_whether_it_sees_the_root(session, tmp_path):
+    root = Elsewhere(str(tmp_path))
+    not_seen = pytest.raises(UserError, match=f"the root {root.root} is not seen there")
+    with closing(NodeCheck(root)) as check, not_seen:
+        check.check_all()
 
 
 @pytest.mark.parametrize(
