@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from raysweep import __version__
-from raysweep.commands.process_exit import leave
+from raysweep.commands.process_exit import leave, open_streams
 from raysweep.errors import VERIFY, CorruptObject, UserError
 from raysweep.interruption import exit_code, interruptible, stops
 
@@ -300,6 +300,7 @@ def _names_token() -> bool:
 
 def main() -> None:
     """Run a command. Exit codes: 0 for success, 1 for failures, 2 for bad input, 128 + a signal."""
+    open_streams()
     try:
         app(prog_name="raysweep", standalone_mode=True)
     except UserError as error:

@@ -1,4 +1,7 @@
-"""Signals that interrupt a run: Ctrl-C, SIGTERM (Kubernetes, Slurm, `timeout`) and SIGUSR1 (Slurm, if asked).
+"""Signals that interrupt a run.
+
+They are Ctrl-C, SIGTERM (Kubernetes, Slurm, `timeout`), SIGUSR1 (Slurm, if asked), and SIGHUP of a terminal
+that is closed, unless it is ignored, as under `nohup`.
 
 The first signal ends the run in order, with the exit code 128 + its number; a second one ends the process at
 once. Ray and Tune install handlers of their own, which would end the driver with a C++ stack or be ignored.
@@ -17,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 LIMIT = 18.0  # seconds after a signal at which the process ends, whatever it is doing
 SAME = 1.0  # seconds within which a signal counts as the same: `timeout` sends it to a process and its group
 
@@ -25,6 +28,8 @@ SAME = 1.0  # seconds within which a signal counts as the same: `timeout` sends 
 @dataclass
 class _State:
     installed: bool = False
+    signals: tuple[signal.Signals, ...] = ()
+    terminal: tuple[int, ...] = ()  # the descriptors of its outputs
     received: int | None = None
     limit: threading.Timer | None = None
     patience: float = 0.0  # seconds for which `orderly` still waits; 0 outside of it
@@ -44,7 +49,9 @@ def interruptible() -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)}
-    _state = _State(installed=True)
+    ignored = {signal.SIGHUP} if before[signal.SIGHUP] == signal.SIG_IGN else set()
+    signals = tuple(number for number in SIGNALS if number not in ignored)
+    _state = _State(installed=True, signals=signals, terminal=tuple(filter(os.isatty, (1, 2))))
     hold()
     try:
         with _counted():
@@ -60,7 +67,7 @@ def interruptible() -> Iterator[None]:
 def hold() -> None:
     """Install the handlers again, over those of a library, if `interruptible` has installed them."""
     if _state.installed:
-        for number in SIGNALS:
+        for number in _state.signals:
             signal.signal(number, _receive)
         signal.signal(signal.SIGALRM, _give_up)
 
@@ -101,13 +108,13 @@ def interrupted() -> bool:
 
 
 def exit_code() -> int:
-    """Return 128 + the number of the signal: 130 for Ctrl-C, 138 for SIGUSR1, 143 for SIGTERM."""
+    """Return 128 + the signal's number: 129 for SIGHUP, 130 for Ctrl-C, 138 for SIGUSR1, 143 for SIGTERM."""
     return 128 + (_state.received or signal.SIGINT)
 
 
 def stops() -> bool:
     """Whether the signal asks that the work ends, wherever it runs, rather than this command alone."""
-    return _state.received not in (None, signal.SIGINT)
+    return _state.received in (signal.SIGTERM, signal.SIGUSR1)
 
 
 @contextlib.contextmanager
@@ -132,7 +139,7 @@ def _count(reading: int) -> None:
     first = 0.0
     while received := os.read(reading, 1):
         number, now = received[0], time.monotonic()
-        if number not in SIGNALS:
+        if number not in _state.signals:
             continue
         if first and now - first > SAME:
             _end(128 + number)
@@ -151,6 +158,9 @@ def _receive(number: int, _: FrameType | None) -> None:
     if _state.received is not None:
         return
     _state.received = number
+    if number == signal.SIGHUP:  # what is written to the terminal would fail
+        for descriptor in _state.terminal:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     if not _state.patience:
         raise KeyboardInterrupt
     signal.setitimer(signal.ITIMER_REAL, _state.patience)

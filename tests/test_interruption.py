@@ -19,7 +19,7 @@ from raysweep.interruption import (
     stops,
 )
 
-CODES = {signal.SIGINT: 130, signal.SIGUSR1: 138, signal.SIGTERM: 143}
+CODES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGUSR1: 138, signal.SIGTERM: 143}
 
 
 def send(number):
@@ -36,9 +36,20 @@ def test_a_signal_interrupts_with_its_exit_code(number, code):
             send(number)
         assert interrupted()
         assert exit_code() == code
-        assert stops() == (number != signal.SIGINT)
+        assert stops() == (number in (signal.SIGTERM, signal.SIGUSR1))
     assert signal.getsignal(number) == before
     assert not interrupted()
+
+
+def test_a_hangup_that_is_ignored_interrupts_nothing():
+    """As under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            send(signal.SIGHUP)
+            assert not interrupted()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_work_in_progress_ends_by_itself_and_is_interrupted_then():

@@ -1,10 +1,13 @@
 """The end of a command's process."""
 
 import atexit
+import contextlib
 import logging
 import os
 import sys
 from typing import NoReturn
+
+STDERR = 2  # the largest descriptor of the standard streams
 
 
 def leave(code: int) -> NoReturn:
@@ -16,6 +19,19 @@ def leave(code: int) -> NoReturn:
     """
     atexit._run_exitfuncs()
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads any more
+            stream.flush()
     os._exit(code)
+
+
+def open_streams() -> None:
+    """Open the standard streams that a process was started without, so that what is written to them is lost.
+
+    Otherwise the next files that are opened would take their place.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(STDERR, "w")

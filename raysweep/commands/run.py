@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from raysweep.cluster.run import run_sweep
+from raysweep.commands.console import RunConsole
 from raysweep.commands.live import LivePublication
 from raysweep.commands.load_all import load_all
 from raysweep.commands.plan import plan_table
@@ -59,12 +60,12 @@ def execute(
     All files are checked first; raises `UserError` for errors in them. A sweep that cannot be run (exit code
     2) or of which parts failed (1) does not prevent the later ones from running.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = RunConsole(highlight=False, soft_wrap=True)
     sweeps = load_all(paths, overrides)
     files = Files(root)
-    code = 0
+    code, compares = 0, files.check_writable()
     with shared_root_lock(files):
-        if not files.check_writable():
+        if not compares:
             console.print(UNCONDITIONAL)
         if retry_diverged:
             for wanted in sweeps:
