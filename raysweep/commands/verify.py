@@ -99,12 +99,10 @@ def _sweep(files: Files, record: Record) -> Iterator[str]:
     if present.outdated:
         yield f"sweep {record.sweep}: {outdated_words(present.outdated)}; raysweep run trains them again"
     yield from _replaced(files, record, present)
-    for what, count in present.left(record).items():
-        if count:
-            yield f"sweep {record.sweep}: {count} {what} are not done; raysweep run completes them"
-    wrong = wrong_files(files, record.sweep)
-    for problem in wrong or _unpublished(files, record.sweep, present):
-        yield f"{problem}; raysweep run publishes it again"
+    if wrong := wrong_files(files, record.sweep):
+        yield from (f"{problem}; raysweep run publishes it again" for problem in wrong)
+    else:
+        yield from _against_tables(files, record, present)
 
 
 def _replaced(files: Files, record: Record, present: Finished) -> Iterator[str]:
@@ -134,6 +132,12 @@ def remarks(files: Files) -> Iterator[str]:
             "from an earlier version of raysweep and do not say from which weights they were computed; they "
             "are taken as they are"
         )
+    for name in sweep_names(files):
+        with contextlib.suppress(UserError, CorruptObject):  # which are problems
+            record = read_record(files, name)
+            for what, count in finished(files, record).left(record).items():
+                if count:
+                    yield f"sweep {name}: {count:,} {what} are not done yet; raysweep run completes them"
     names = filter(None, map(DONE.fullmatch, files.list("trials")))
     levels = [(found[1], int(found[2])) for found in names]
     records = files.at_once(lambda level: TrialStore(files).record(*level), levels)
@@ -145,17 +149,28 @@ def remarks(files: Files) -> Iterator[str]:
             )
 
 
-def _unpublished(files: Files, sweep: str, present: Finished) -> Iterator[str]:
-    """Check that the tables have the rows of all that is done. Raises `CorruptObject`."""
+def _against_tables(files: Files, record: Record, present: Finished) -> Iterator[str]:
+    """Check that all is there of which the tables have rows, and that they have those of all that is done.
+
+    Raises `CorruptObject`.
+    """
+    sweep, extents = record.sweep, record.extents
     trials = read_table(files, sweep, "trials", ["trial_id", "level"])
     levels = set(zip(*(trials.column(name).to_pylist() for name in trials.column_names), strict=True))
+    wanted = {(key, level) for key, extent in extents.items() for level in extent.levels}
     lacking = {"trials": len(present.levels - levels)}
+    gone = {"levels of trials": len(levels & wanted - present.levels)}
     for kind, column in ID.items():
         rows = read_table(files, sweep, kind, [column]).column(column)
         lacking[kind] = len(present.ids[kind]) - len(among(present.ids[kind], rows))
+        gone[kind] = len(among(record.ids(kind), rows)) - len(among(present.ids[kind], rows))
+    for what, count in gone.items():
+        if count:
+            yield f"sweep {sweep}: {count} {what} that the tables have are not done any more; {AGAIN}"
     for kind, count in lacking.items():
         if count:
-            yield f"sweep {sweep}: the table {kind} lacks {count} rows that are done"
+            lacks = f"the table {kind} lacks {count} rows that are done"
+            yield f"sweep {sweep}: {lacks}; raysweep run publishes it again"
 
 
 def _trials(files: Files) -> Iterator[str]:

@@ -154,7 +154,15 @@ def test_what_is_missing_and_left_over_is_said(root):
     next(root.glob("results/barriers/*/*")).unlink()
     found = list(problems(Files(str(root))))
     assert any("leftover: left behind" in problem for problem in found)
-    assert any("barriers are not done" in problem for problem in found)
+    assert any("barriers that the tables have are not done any more" in problem for problem in found)
+
+
+def test_what_no_run_has_done_yet_is_no_problem(root):
+    files, more = Files(str(root)), plan(prune={"levels": 1, "rewind": "5st"}, replicates=3)
+    with recording(files, more):
+        publish_tables(files, more, done(more, files), [])
+    assert not list(problems(files))
+    assert any(re.fullmatch(r"sweep s: 2 trials are not done yet; .*", remark) for remark in remarks(files))
 
 
 @pytest.mark.parametrize("what", ["config.json", "resume", "starts"])
