@@ -43,23 +43,27 @@ def submit(
 ) -> int:
     """Send the project and the sweep file to a cluster, follow the job's log, and return its exit code.
 
-    The job runs `raysweep run`. SIGTERM and SIGUSR1 end the job, as they end a run; Ctrl-C leaves it running.
-    Credentials are never sent: those for storage and tracking, and the cluster's token, must be present on
-    the cluster. Raises `UserError` for a root that the job could not find, and for an address that does not
-    answer or that refuses the token.
+    The job runs `raysweep run`. SIGTERM and SIGUSR1 end the job, as they end a run; Ctrl-C and SIGHUP leave
+    it running. Credentials are never sent: those for storage and tracking, and the cluster's token, must be
+    present on the cluster. Raises `UserError` for a root that the job could not find, and for an address that
+    does not answer or that refuses the token.
     """
     if "://" not in root and not Path(root).is_absolute():
         raise UserError(
             f"--root {root}: the job runs on another machine; give s3://, gs:// or the absolute path of a "
             "directory that all nodes share"
         )
+    given = {key: os.environ[key] for key in KEPT if key in os.environ}
+    for name in sorted(key for key, value in given.items() if urlparse(value).username is not None):
+        show(f"{name} holds credentials and is not sent; the job uses that of the cluster, if it is set\n")
+        del given[name]
     with tempfile.TemporaryDirectory(prefix="raysweep-submit-") as staged:
         _stage(Path(staged), path, sweep)
         client = _connect(address)
         job = _send(
             client,
             entrypoint=_entrypoint(path, root, overrides),
-            runtime_env={"working_dir": staged, "env_vars": _environment()},
+            runtime_env={"working_dir": staged, "env_vars": given | _settings()},
             metadata={"sweep": sweep.name},
         )
     show(f"job {job} on {address}\n")
@@ -192,11 +196,9 @@ def _entrypoint(path: str, root: str, overrides: list[str] | None) -> str:
     return shlex.join(["python", "-m", "raysweep.cli", *command])
 
 
-def _environment() -> dict[str, str]:
-    """Return the variables that locate storage and tracking, without credentials; and the commits sent."""
-    given = {key: os.environ[key] for key in KEPT if key in os.environ}
-    plain = {key: value for key, value in given.items() if urlparse(value).username is None}
-    return plain | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOPPING), CHECKOUTS: json.dumps(checkouts())}
+def _settings() -> dict[str, str]:
+    """Return variables for Ray and for provenance: how long a job may take to stop, and the commits sent."""
+    return {"RAY_JOB_STOP_WAIT_TIME_S": str(STOPPING), CHECKOUTS: json.dumps(checkouts())}
 
 
 def _connect(address: str) -> "JobSubmissionClient":

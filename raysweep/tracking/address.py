@@ -1,13 +1,15 @@
 """Where MLflow is: the address of its server or database, and how it is shown."""
 
 import os
+import re
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from raysweep.errors import UserError
 from raysweep.store.files import Files
 
 DATABASE = "mlflow.db"
+SECRET = re.compile("pass|pwd|token|secret|key", re.IGNORECASE)  # in names of what a query holds
 
 
 def tracking_uri(files: Files) -> str:
@@ -42,18 +44,19 @@ def is_own_database(files: Files, uri: str) -> bool:
 
 
 def shown(uri: str) -> str:
-    """Return a URI without the name and the password of a user."""
+    """Return a URI without the name and the password of a user, which may also be in its query."""
     parts = urlsplit(uri)
     _, at, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=host)) if at else uri
+    return urlunsplit(parts._replace(netloc=host, query="")) if at or parts.query else uri
 
 
 def without_password(text: str, uri: str) -> str:
-    """Return a message of MLflow's without the name and the password that the URI holds."""
-    user, at, _ = urlsplit(uri).netloc.rpartition("@")
-    if not at:
-        return text
-    secrets = [f"{user}@", user, user.partition(":")[2]]
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "" if secret.endswith("@") else "***")
+    """Return a message of MLflow's without the name, the password and the query that the URI holds."""
+    parts = urlsplit(uri)
+    user, at, _ = parts.netloc.rpartition("@")
+    values = [value for name, value in parse_qsl(parts.query) if SECRET.search(name)]
+    hidden = {f"{user}{at}": "", user: "***", user.partition(":")[2]: "***", f"?{parts.query}": ""}
+    for secret, shown_as in (hidden | dict.fromkeys(values, "***")).items():
+        if secret.strip("?"):
+            text = text.replace(secret, shown_as)
     return text

@@ -158,13 +158,15 @@ def small(tmp_path):
 def test_a_job_runs_here_and_its_log_and_exit_code_come_back(cluster, small, tmp_path):
     """Half of its trials diverge."""
     (tmp_path / "own_network.py").write_text(OWN)
-    path = {"PYTHONPATH": str(tmp_path)}
+    path = {"PYTHONPATH": str(tmp_path), "MLFLOW_TRACKING_URI": "http://ann:s3cret@127.0.0.1:9"}
     command = ["submit", small, "--root", "s3://bucket/jobs", "--address", cluster]
     command += ["--set", "train.model=own_network:net", "--set", "train.learning_rate=[0.1, 1e30]"]
     with command_lines() as lines:
         output = raysweep(*command, code=1, **path)
     assert not any(TOKEN.encode() in line for line in lines)
     assert TOKEN not in output
+    assert "MLFLOW_TRACKING_URI holds credentials and is not sent" in output
+    assert "s3cret" not in output
     assert "Diverged" in output
     assert "s3://bucket/jobs/sweeps/tiny" in output
     counts = "trials 2/4, alignments 1/2, barriers 2/4, failures"

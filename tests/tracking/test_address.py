@@ -29,6 +29,14 @@ def test_passwords_are_not_shown():
     assert without_password("all is well", "http://host") == "all is well"
 
 
+def test_passwords_in_a_query_are_not_shown():
+    uri = "postgresql://db/x?user=ann&password=s3cret&sslmode=require"
+    assert shown(uri) == "postgresql://db/x"
+    message = without_password(f"{uri} does not answer: s3cret is refused", uri)
+    assert message == "postgresql://db/x does not answer: *** is refused"
+    assert without_password("is it there?", "http://host") == "is it there?"
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"uri": "u"}', b'{"uri": 3, "content": "", "x": 1}', b"\xff"]
 )
