@@ -31,6 +31,11 @@ PART, PARTS_AT_ONCE = 5 * 2**20, 4  # larger objects are written in parts of so 
 PAGE = 1000  # names in the answer to a listing
 DETAILS = "\n\nDebug source:"  # begins the second part of obstore's messages
 CUT = "request or response body error"  # obstore's message for half an answer
+HINTS = {  # by words in obstore's messages; the addresses are asked for credentials where none are set
+    "NoSuchBucket": "there is no such bucket",
+    "169.254.169.254": "no credentials are set, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE",
+    "metadata.google.internal": "no credentials are set, as GOOGLE_APPLICATION_CREDENTIALS",
+}
 NO_CONDITIONS = "501 Not Implemented"  # what storage answers that knows no conditional writes
 
 
@@ -250,8 +255,9 @@ def _answer(name: str, request: Callable[[], Answer]) -> Answer:
 
 
 def _line(error: Exception) -> str:
-    """Return what obstore says of an error, without details and in one line."""
-    return " ".join(str(error).partition(DETAILS)[0].split())
+    """Return what obstore says of an error, without details and in one line, after what it means."""
+    text = " ".join(str(error).partition(DETAILS)[0].split())
+    return "; ".join([*(hint for words, hint in HINTS.items() if words in text), text])
 
 
 def _below(folder: str, name: str) -> Iterator[tuple[str, Stamp]]:
