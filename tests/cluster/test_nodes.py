@@ -26,7 +26,7 @@ from tests.cluster.test_pool import Hooks
 from tests.environment import variables
 from tests.faults import NODES as LOST
 from tests.inside import here
-from tests.machine import connected
+from tests.machine import BARE, connected
 from tests.test_run import PROJECT, same, tables
 
 NODES = 2
@@ -41,7 +41,7 @@ NOTICED = {  # a lost node is noticed in seconds
 
 @pytest.fixture(scope="module")
 def nodes(switches):
-    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": NOTICED}
+    head = {"num_cpus": 1, **BARE, "_system_config": NOTICED}
     with variables(switches):
         found = Cluster(initialize_head=True, head_node_args=head)
         yield found
@@ -64,8 +64,9 @@ def another_machine(cluster, command="", **environment):
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
         pytest.skip("this user cannot give a process a file system of its own")
     ray = str(Path(sys.executable).parent / "ray")
-    ports = [f"--dashboard-agent-listen-port={free_port()}"]  # the default may be another Ray's
-    start = shlex.join([ray, "start", f"--address={cluster.address}", "--block", "--num-cpus=1", *ports])
+    options = [f"--dashboard-agent-listen-port={free_port()}"]  # the default may be another Ray's
+    options += ["--include-log-monitor=false"]  # as on the cluster's other nodes
+    start = shlex.join([ray, "start", f"--address={cluster.address}", "--block", "--num-cpus=1", *options])
     again = f"for attempt in 1 2 3; do {start} && break; done"  # Ray gives up a node that takes 30 s to start
     node = subprocess.Popen(
         ["unshare", "--mount", "sh", "-c", f"{command} && {again}"],
