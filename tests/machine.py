@@ -12,6 +12,8 @@ from tests.environment import variables
 from tests.processes import ALIGNING, TRAINING, below
 
 PATIENCE = 120  # seconds
+# Heads do without Ray's processes that nothing here asks: they use processor for as long as they live.
+BARE = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
 
 
 @contextlib.contextmanager
@@ -21,7 +23,7 @@ def running_ray(environment):
     This process does not use it until it is `connected`.
     """
     with variables(environment):
-        head = {"num_cpus": 4, "num_gpus": 2, "include_dashboard": False}
+        head = {"num_cpus": 4, "num_gpus": 2, **BARE}
         cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         yield cluster.address

@@ -7,6 +7,7 @@ from ray.cluster_utils import Cluster
 from raysweep.cluster.pool import Pool
 from raysweep.cluster.suspects import Suspects
 from tests.cluster.test_pool import Hooks, Jobs, trained_sweep, work_off  # noqa: F401  (fixture)
+from tests.machine import BARE
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.slow
 def scarce():
     limits = {"memory_usage_threshold": 0.001, "memory_monitor_refresh_ms": 50}
     # Ray that is started locally makes this process demand tokens of every other Ray that it joins later.
-    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": limits}
+    head = {"num_cpus": 1, **BARE, "_system_config": limits}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=cluster.address)
     yield

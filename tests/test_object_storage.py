@@ -9,6 +9,7 @@ from analysis import claims
 from raysweep.store.files import Files
 from tests.faults import REQUESTS_TO_STORAGE
 from tests.inside import here
+from tests.machine import running_ray
 from tests.store.faulty import Faults, faulty_storage
 from tests.test_run import PROJECT, command, logs, same, tables
 
@@ -53,25 +54,28 @@ def test_a_killed_driver_goes_on_as_two_at_once_in_storage_that_fails_now_and_th
     Object storage has no locks: both of the later drivers work, and neither harms the other.
     """
     root, faults = "s3://bucket/faulty", Faults(["unavailable", "drop", "truncate"], chance=0.1)
-    with faulty_storage(faults):
-        driver = started(tiny, root)
+    with faulty_storage(faults), running_ray({}) as address:  # whose processes meet the faults, too
+        driver = started(tiny, root, address)
         while not [name for name in Files(root).list("trials") if name.endswith("done")]:
             assert driver.poll() is None
             time.sleep(0.05)
         driver.kill()
         driver.communicate()
-        drivers = [started(tiny, root) for _ in range(2)]
-        said = [driver.communicate(timeout=300)[0] for driver in drivers]
-    for driver, output in zip(drivers, said, strict=True):
-        assert driver.returncode == 0, output
+        driver = started(tiny, root, address)
+        while len(Files(root).list("logs")) < 2:  # so that this process begins while the other one works
+            assert driver.poll() is None
+            time.sleep(0.05)
+        here("run", tiny, "--root", root, "--address", address)
+        output, _ = driver.communicate(timeout=300)
+    assert driver.returncode == 0, output
     assert faults.injected >= REQUESTS_TO_STORAGE
     assert same(tables(root), tables(undisturbed))
     assert not [name for name in Files(root).list("trials") if name.endswith(("resume", "starts"))]
 
 
-def started(sweep, root):
+def started(sweep, root, address):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command("run", sweep, "--root", root), cwd=PROJECT, **pipes)
+    return subprocess.Popen(command("run", sweep, "--root", root, "--address", address), cwd=PROJECT, **pipes)
 
 
 def test_tracking_needs_a_server_there(storage, tiny):

@@ -80,6 +80,8 @@ def same(one, other):
 
 
 OWN = """
+import time
+
 import torch
 from torch import nn
 
@@ -96,6 +98,14 @@ def broken(shape, classes, width):
 
 def descent(parameters, learning_rate, factor):
     return torch.optim.SGD(parameters, lr=learning_rate * factor)
+
+class Waiting(torch.optim.SGD):
+    def step(self, closure=None):
+        time.sleep(0.02)
+        return super().step(closure)
+
+def waiting(parameters, learning_rate):
+    return Waiting(parameters, lr=learning_rate)
 """
 
 
@@ -220,25 +230,31 @@ def test_interrupt_ends_with_130(machine, session, tiny, tmp_path):
     assert logs(tmp_path)[0].endswith("interrupted; the same command goes on from here\n")
 
 
-def test_sigterm_to_the_whole_group_leaves_resume_points_and_tables(tiny, tmp_path):
-    """As `timeout` sends it: Ray's processes survive it, and the driver ends them."""
+def test_sigterm_to_the_whole_group_leaves_resume_points_and_tables(tiny, own, tmp_path, monkeypatch):
+    """As `timeout` sends it: Ray's processes survive it, and the driver ends them.
+
+    The networks of very many epochs wait at every step, and so use no processor.
+    """
+    monkeypatch.syspath_prepend(tmp_path)
+    root = tmp_path / "runs"
     sets = ["train.epochs=[1, 100000]", "train.width=4", "train.replicates=2", "train.checkpoints=[]"]
     sets += ["resources.workers=3", "resources.trial.cpu=0.5", "resources.resume_seconds=1000"]
-    sets += ["resources.publish_seconds=1"]
-    words = command("run", tiny, "--root", tmp_path, *(word for each in sets for word in ("--set", each)))
+    sets += ["resources.publish_seconds=1", "train.optimiser=own_networks:waiting"]
+    words = command("run", tiny, "--root", root, *(word for each in sets for word in ("--set", each)))
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    driver = subprocess.Popen(words, cwd=PROJECT, process_group=0, **output)
-    while not list(tmp_path.glob("trials/*/level_000/done")):  # of a network of one epoch
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    driver = subprocess.Popen(words, cwd=PROJECT, env=variables, process_group=0, **output)
+    while not list(root.glob("trials/*/level_000/done")):  # of a network of one epoch
         assert driver.poll() is None
         time.sleep(0.05)
-    published = tmp_path / "sweeps/tiny/trials"
+    published = root / "sweeps/tiny/trials"
     while not published.exists() or pd.read_parquet(published).empty:  # while the run goes on
         assert driver.poll() is None
         time.sleep(0.2)
-    while not (tmp_path / "claims.html").exists():
+    while not (root / "claims.html").exists():
         assert driver.poll() is None
         time.sleep(0.05)
-    assert "; running, " in here("status", tmp_path)
+    assert "; running, " in here("status", root)
     began = time.monotonic()
     os.killpg(driver.pid, signal.SIGTERM)
     printed = driver.communicate(timeout=60)[0].decode()
@@ -246,9 +262,9 @@ def test_sigterm_to_the_whole_group_leaves_resume_points_and_tables(tiny, tmp_pa
     assert time.monotonic() - began < 20
     assert "the same command goes on from here" in printed
     assert not [word for word in ("Traceback", "SIGTERM", "***") if word in printed], printed
-    assert len(list(tmp_path.glob("trials/*/resume"))) == 2
-    assert "running" not in here("status", tmp_path)
-    assert len(pd.read_parquet(tmp_path / "sweeps/tiny/trials")) in (1, 2)
+    assert len(list(root.glob("trials/*/resume"))) == 2
+    assert "running" not in here("status", root)
+    assert len(pd.read_parquet(root / "sweeps/tiny/trials")) in (1, 2)
 
 
 @pytest.mark.versions

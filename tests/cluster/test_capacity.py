@@ -22,6 +22,7 @@ from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.work.inputs import TrialTask
 from tests.cluster.test_pool import Hooks
+from tests.machine import BARE
 from tests.work.plans import plan
 
 
@@ -43,7 +44,7 @@ def until(condition):
 
 @pytest.fixture(scope="module")
 def cluster():
-    head = {"num_cpus": 4, "num_gpus": 1, "include_dashboard": False}
+    head = {"num_cpus": 4, "num_gpus": 1, **BARE}
     found = Cluster(initialize_head=True, head_node_args=head)
     found.add_node(num_cpus=2)
     with ray_session(found.address):

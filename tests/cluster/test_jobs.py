@@ -5,10 +5,14 @@ import ray
 import yaml
 
 from raysweep.cluster.capacity import name_of
+from raysweep.plan.desired import desired
+from raysweep.store.files import Files
+from raysweep.sweep.load import load_sweep
 from tests.cluster import poison
 from tests.faults import ATTEMPTS
 from tests.inside import carried_out, here
 from tests.test_run import same, tables
+from tests.work.plans import carry_out
 
 WIDTHS = {"raise": 3, "hang": 4, "kill": 5}  # and 2, of which nothing is wrong
 SAID = {
@@ -38,6 +42,7 @@ def test_jobs_that_raise_hang_or_kill_their_process(session, tmp_path):
     path.write_text(yaml.safe_dump(SWEEP))
     for action, width in WIDTHS.items():
         poison.switch("AlignWorker", width, action)
+    carry_out(desired(load_sweep(str(path))), Files(str(root)), align=False)  # nothing is wrong with trials
     here("run", path, "--root", root, code=1)
     rows = pd.read_parquet(root / "sweeps/tiny/failures")
     failed, blocked = rows[rows.attempts > 0], rows[rows.attempts == 0].set_index("what")
@@ -52,5 +57,5 @@ def test_jobs_that_raise_hang_or_kill_their_process(session, tmp_path):
     }
     assert set(pd.read_parquet(root / "sweeps/tiny/barriers").width) == {2}
     poison.reset()
-    here("run", path, "--root", root)
+    here("run", path, "--root", root, "--set", "resources.workers=1")
     assert same(tables(root), tables(carried_out(path, tmp_path / "calm")))

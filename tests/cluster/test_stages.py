@@ -47,7 +47,8 @@ def test_a_pair_is_aligned_while_others_train(session, tmp_path):
     In the store, not in what the driver hears: that a trial has ended may reach it before the alignment does.
     """
     network = {"model": "tests.cluster.poison:net", "width": [2, 3], "replicates": 2}
-    path = written(tmp_path, train={**BASE["train"], **network}, resources={"workers": 3})
+    room = {"workers": 3, "trial": {"cpu": 0.5}, "align": {"cpu": 2.5}}  # one process aligns
+    path = written(tmp_path, train={**BASE["train"], **network}, resources=room)
     poison.switch("ResourceTrainable", 3, f"until 1 {tmp_path}/root/results/alignments/*/*")
     here("run", path, "--root", tmp_path / "root")
     first = min(stamps(tmp_path / "root", "results/alignments/*/*"))

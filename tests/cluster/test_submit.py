@@ -18,6 +18,7 @@ from raysweep.sweep.load import check
 from tests.cluster.heads import TOKEN, ray_head
 from tests.data.formats import write_cifar_python
 from tests.environment import variables
+from tests.inside import here
 from tests.readmes import as_a_process, marked
 from tests.sweeps.test_sweep_files import SMALL
 from tests.test_run import PROJECT, TINY, raysweep
@@ -155,14 +156,14 @@ def small(tmp_path):
     return path
 
 
-def test_a_job_runs_here_and_its_log_and_exit_code_come_back(cluster, small, tmp_path):
+def test_a_job_runs_here_and_its_log_and_exit_code_come_back(cluster, small, tmp_path, monkeypatch):
     """Half of its trials diverge."""
     (tmp_path / "own_network.py").write_text(OWN)
-    path = {"PYTHONPATH": str(tmp_path), "MLFLOW_TRACKING_URI": "http://ann:s3cret@127.0.0.1:9"}
+    uri = "http://ann:s3cret@127.0.0.1:9"
     command = ["submit", small, "--root", "s3://bucket/jobs", "--address", cluster]
     command += ["--set", "train.model=own_network:net", "--set", "train.learning_rate=[0.1, 1e30]"]
     with command_lines() as lines:
-        output = raysweep(*command, code=1, **path)
+        output = raysweep(*command, code=1, PYTHONPATH=str(tmp_path), MLFLOW_TRACKING_URI=uri)
     assert not any(TOKEN.encode() in line for line in lines)
     assert TOKEN not in output
     assert "MLFLOW_TRACKING_URI holds credentials and is not sent" in output
@@ -170,7 +171,8 @@ def test_a_job_runs_here_and_its_log_and_exit_code_come_back(cluster, small, tmp
     assert "Diverged" in output
     assert "s3://bucket/jobs/sweeps/tiny" in output
     counts = "trials 2/4, alignments 1/2, barriers 2/4, failures"
-    assert counts in raysweep("status", "s3://bucket/jobs", **path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert counts in here("status", "s3://bucket/jobs")
 
 
 @contextlib.contextmanager

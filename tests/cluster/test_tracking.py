@@ -22,7 +22,7 @@ SWEEP = {
         "replicates": 2,
     },
     "compare": {"splits": ["test"], "alphas": 3},
-    "resources": {"workers": 2},
+    "resources": {"workers": 1},
     "analyses": [],
 }
 

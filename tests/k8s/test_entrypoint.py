@@ -31,7 +31,7 @@ from tests.tracking.servers import client_of, free_port, mlflow_server
 pytestmark = pytest.mark.slow
 
 SMALL = "--set train.width=8 --set train.epochs=8 --set train.replicates=4 "
-SMALL += "--set compare.alphas=5 --set compare.subdivisions=6"
+SMALL += "--set compare.alphas=5 --set compare.subdivisions=6 --set resources.workers=1"
 JOB = only(overlay("cpu"), "RayJob")
 ENTRYPOINT = JOB["spec"]["entrypoint"]
 ROOT = parsed(ENTRYPOINT)[1]["root"]
