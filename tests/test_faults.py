@@ -34,7 +34,7 @@ NOTICED = {  # a lost node is noticed in seconds
 def longer(tmp_path):
     """A sweep that is long enough to be disturbed, with a resume point at every look at the clock."""
     path = tmp_path / "tiny.yaml"
-    train = {**TINY["train"], "width": [8, 12], "epochs": 40, "checkpoints": []}
+    train = {**TINY["train"], "width": [8, 12], "epochs": 80, "checkpoints": []}
     sections = {
         "train": train,
         "resources": {"resume_seconds": 0},
@@ -47,15 +47,16 @@ def longer(tmp_path):
 
 
 class Machines:
-    """A head and a node of one CPU each, a tracking server, and a driver, all of which can be killed."""
+    """Two nodes of one CPU, a tracking server, and a driver, all of which can be killed."""
 
     def __init__(self, stack, folder):
         self._stack, self._folder, self._port = stack, folder, free_port()
         self.uri = f"http://127.0.0.1:{self._port}"
-        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": NOTICED}
+        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": NOTICED}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         stack.callback(self._cluster.shutdown)
-        self._cluster.add_node(num_cpus=1)
+        for _ in range(2):
+            self._cluster.add_node(num_cpus=1)
         self.serve()
         self.driver = None
         stack.callback(lambda: self.driver and self.driver.kill())
