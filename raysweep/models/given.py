@@ -1,7 +1,7 @@
 """Networks as users give them: as modules or as state dicts."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -69,6 +69,23 @@ def architecture(models: Sequence[nn.Module]) -> nn.Module:
     if not isinstance(first, nn.Module):
         raise TypeError(f"models: expected a list of modules, not one of {_described(first)}")
     return first
+
+
+def first_floating(state: State) -> torch.Tensor:
+    """Return the first tensor of a state that can be mixed: an integer may come before it.
+
+    Raises `ValueError` where there is none.
+    """
+    for tensor in state.values():
+        if tensor.is_floating_point():
+            return tensor
+    raise ValueError("the networks have no tensor of floating-point numbers")
+
+
+def as_floats(state: State, names: Collection[str]) -> State:
+    """Return a state whose tensors of these names are no integers, whose products and sums would overflow."""
+    integers = [name for name in names if name in state and not state[name].is_floating_point()]
+    return {**state, **{name: state[name].float() for name in integers}} if integers else state
 
 
 def check_alike(states: Sequence[State]) -> None:
