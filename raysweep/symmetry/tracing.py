@@ -4,6 +4,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from raysweep.errors import SpecError
 from raysweep.symmetry.axes import Part, Value, still
 from raysweep.symmetry.interpreter import Computed, Interpreter, stored_tensors
 from raysweep.symmetry.left_alone import LeftAlone
+from raysweep.symmetry.listening import Call, Listener
 from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.settling import Symmetries, settled
 
@@ -110,7 +112,7 @@ def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[Plac
     """
     interpreter = _interpret(model, example)
     found: dict[str, list[Place]] = {group: [] for group in _settled(interpreter).sizes}
-    for computed in _of_examples(interpreter, len(example)):
+    for computed in _of_examples(interpreter, _with_twice(interpreter, model, example)):
         for dimension, axis in enumerate(computed.value.axes[1:], start=1):
             units = () if isinstance(axis, Part) else interpreter.groups.resolve(axis)
             if len(units) == 1 and units[0].group in found and units[0].repeat == 1:
@@ -129,9 +131,10 @@ def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[Hidden
     that cannot be permuted count too. Raises `SpecError` as `trace_axes` does.
     """
     interpreter = _interpret(model, example)
+    twice = _with_twice(interpreter, model, example)
     readers = Counter(name for computed in interpreter.computed for name in computed.stored)
     found = []
-    for computed in _of_examples(interpreter, len(example)):
+    for computed in _of_examples(interpreter, twice):
         axis = 1 if computed.name.startswith("conv") else -1 if computed.name == "linear" else None
         units = computed.value.axes[axis] if axis is not None else ()
         resolved = () if isinstance(units, Part) else interpreter.groups.resolve(units)
@@ -142,11 +145,36 @@ def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[Hidden
     return tuple(found)
 
 
-def _of_examples(interpreter: Interpreter, examples: int) -> Iterator[Computed]:
-    """Yield the values that have the examples along axis 0."""
+class _Twice(Listener):
+    """A run with all examples twice. `lengths` are those of results along axis 0, by the number of the call."""
+
+    def __init__(self, network: nn.Module, inputs: torch.Tensor) -> None:
+        super().__init__()
+        self.examples, self.lengths = len(inputs), dict[int, int]()
+        inputs = torch.cat([inputs, inputs])
+        with torch.no_grad(), self:
+            network(inputs)
+
+    def heard(self, call: Call) -> Any:
+        result = call.run()
+        if isinstance(result, torch.Tensor) and result.dim():
+            self.lengths[call.number] = len(result)
+        return result
+
+
+def _with_twice(interpreter: Interpreter, model: nn.Module, example: torch.Tensor) -> _Twice:
+    try:
+        return _Twice(interpreter.module, _inputs(model, example))
+    except Exception as error:
+        raise SpecError(f"{PREFIX}: cannot run with {2 * len(example)} examples: {error}") from error
+
+
+def _of_examples(interpreter: Interpreter, twice: _Twice) -> Iterator[Computed]:
+    """Yield the values that have the examples along axis 0, which a weight with as many rows has not."""
     for each in interpreter.computed:
         tensor = each.value.tensor
-        if tensor.dim() > 1 and len(tensor) == examples:
+        lengths = len(tensor) if tensor.dim() > 1 else 0, twice.lengths.get(each.call)
+        if lengths == (twice.examples, 2 * twice.examples):
             yield each
 
 
@@ -157,10 +185,9 @@ def _interpret(model: nn.Module, example: torch.Tensor) -> Interpreter:
             f"{PREFIX}: {type(model).__name__} is what torch.compile returns; give the module that it was "
             "made from (its _orig_mod), and its state dict"
         )
-    floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
     try:
         interpreter = Interpreter(copy.deepcopy(model).eval())
-        inputs = example.to(floating, copy=True) if example.is_floating_point() else example.clone()
+        inputs = _inputs(model, example)
         interpreter.run(inputs)
         _check_all_used(interpreter, inputs)
     except SpecError:
@@ -168,3 +195,9 @@ def _interpret(model: nn.Module, example: torch.Tensor) -> Interpreter:
     except Exception as error:
         raise SpecError(f"{PREFIX}: cannot trace {type(model).__name__}: {error}") from error
     return interpreter
+
+
+def _inputs(model: nn.Module, example: torch.Tensor) -> torch.Tensor:
+    """Return a copy of examples, those of floating-point numbers in the type of the network."""
+    floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
+    return example.to(floating, copy=True) if example.is_floating_point() else example.clone()

@@ -258,3 +258,18 @@ def test_units_along_the_last_axis_are_compared_token_by_token():
     other.load_state_dict(spec.apply(drawn, model.state_dict()))
     found = activation_matching(model, other, images, pixels=5).permutation
     assert as_lists(found) == as_lists(drawn.inverse())
+
+
+@pytest.mark.parametrize("tensor", TENSORS)
+def test_a_weight_with_as_many_rows_as_there_are_examples_is_no_value(tensor):
+    """The weight of two classes is computed, from two examples too; another one must change nothing."""
+    model, heads = torch.nn.Linear(6, 16), []
+    for _ in range(2):
+        head = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(16, 2))
+        heads.append(torch.nn.Sequential(model, torch.nn.ReLU(), head))
+    images = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
+    places = recorded_values(heads[0], images[:2], tensor)
+    found = Recorder(heads[0], places).values(images, 0)
+    assert {len(each) for each in found.values()} == {50}
+    matched = activation_matching(*heads, images, tensor)
+    assert as_lists(matched.permutation) == {"0": list(range(16))}
