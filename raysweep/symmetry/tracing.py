@@ -13,7 +13,8 @@ from raysweep.errors import SpecError
 from raysweep.symmetry.axes import Part, Value, still
 from raysweep.symmetry.interpreter import Computed, Interpreter, stored_tensors
 from raysweep.symmetry.left_alone import LeftAlone
-from raysweep.symmetry.listening import Call, Listener
+from raysweep.symmetry.listening import Call, Listener, memory_of
+from raysweep.symmetry.products import axis_of_product
 from raysweep.symmetry.reading import read_in_training_only
 from raysweep.symmetry.settling import Symmetries, settled
 
@@ -31,10 +32,11 @@ class Place:
 
 @dataclass(frozen=True)
 class HiddenLayer:
-    """A linear layer or convolution, and where its values are; `name` is that of the operation.
+    """A linear layer, a convolution or a product with weights, and where its values are; `name` is that of
+    the operation.
 
-    `parameters` are those that it reads itself, in the order of its arguments: weight and bias. `shared` says
-    whether another operation reads one of them too.
+    `parameters` are those that it reads itself, weight and bias. `shared` says whether another operation
+    reads one of them too.
     """
 
     place: Place
@@ -125,41 +127,76 @@ def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[Plac
 
 
 def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[HiddenLayer, ...]:
-    """Return the linear layers and convolutions that compute hidden units, before norm and nonlinearity.
+    """Return the linear layers, convolutions and products with weights that compute hidden units, before norm
+    and nonlinearity.
 
     They are in the order in which they run, without those whose values are the network's output. Hidden units
-    that cannot be permuted count too. Raises `SpecError` as `trace_axes` does.
+    that cannot be permuted count too. Raises `SpecError` as `trace_axes` does, and where none of them computes
+    any of the units that can.
     """
     interpreter = _interpret(model, example)
     twice = _with_twice(interpreter, model, example)
     readers = Counter(name for computed in interpreter.computed for name in computed.stored)
     found = []
     for computed in _of_examples(interpreter, twice):
-        axis = 1 if computed.name.startswith("conv") else -1 if computed.name == "linear" else None
+        axis = _axis_of_units(computed, twice)
         units = computed.value.axes[axis] if axis is not None else ()
         resolved = () if isinstance(units, Part) else interpreter.groups.resolve(units)
         if axis is not None and any(segment.group is not None or segment.why for segment in resolved):
             shared = any(readers[name] > 1 for name in computed.stored)
             place = Place(computed.call, axis)
-            found.append(HiddenLayer(place, computed.name, computed.stored, shared))
+            found.append(HiddenLayer(place, computed.name, _weight_first(computed), shared))
+    if not found and (groups := _settled(interpreter).sizes):
+        raise SpecError(f"no linear layer, convolution or product with weights computes {', '.join(groups)}")
     return tuple(found)
 
 
+def _axis_of_units(computed: Computed, twice: "_Twice") -> int | None:
+    """Return the axis of the units that a layer computes, or None for another operation."""
+    if computed.name.startswith("conv"):
+        return 1
+    return -1 if computed.name == "linear" else twice.products.get(computed.call)
+
+
+def _weight_first(computed: Computed) -> tuple[str, ...]:
+    """Return the parameters that a layer reads itself, weight and bias; `addmm` has the bias first."""
+    return computed.stored[::-1] if computed.name == "addmm" else computed.stored
+
+
 class _Twice(Listener):
-    """A run with all examples twice. `lengths` are those of results along axis 0, by the number of the call."""
+    """A run with all examples twice.
+
+    By the number of the call, `lengths` are those of results along axis 0, and `products` the axes of the
+    units that products of values with weights compute.
+    """
 
     def __init__(self, network: nn.Module, inputs: torch.Tensor) -> None:
         super().__init__()
-        self.examples, self.lengths = len(inputs), dict[int, int]()
+        self.examples, self.lengths, self.products = len(inputs), dict[int, int](), dict[int, int]()
         inputs = torch.cat([inputs, inputs])
+        self._alive = [inputs]  # so that no other tensor gets its memory
+        self._of_inputs = {memory_of(inputs)}
+        self._of_weights = {memory_of(tensor) for _, tensor in stored_tensors(network)}
         with torch.no_grad(), self:
             network(inputs)
 
     def heard(self, call: Call) -> Any:
-        result = call.run()
+        axis = axis_of_product(call, self._is_of_weights)
+        result, found, _ = call.run_and_list()
+        self._alive += found
+        for memories in (self._of_inputs, self._of_weights):
+            if any(memory_of(each) in memories for each in call.tensors()):
+                memories |= {memory_of(each) for each in found}
+                break
         if isinstance(result, torch.Tensor) and result.dim():
             self.lengths[call.number] = len(result)
+            if axis is not None:
+                self.products[call.number] = axis
         return result
+
+    def _is_of_weights(self, tensor: torch.Tensor) -> bool:
+        memory = memory_of(tensor)
+        return memory in self._of_weights and memory not in self._of_inputs
 
 
 def _with_twice(interpreter: Interpreter, model: nn.Module, example: torch.Tensor) -> _Twice:
