@@ -19,8 +19,10 @@ def state_of(network: Network, name: str) -> State:
     """
     state = network.state_dict() if isinstance(network, nn.Module) else network
     if not isinstance(state, Mapping) or not all(isinstance(each, torch.Tensor) for each in state.values()):
+        # A module may have extra state, which may be anything.
+        owner = "a module whose state dict is " if isinstance(network, nn.Module) else ""
         raise TypeError(
-            f"{name}: expected a module or a state dict (tensors by name), not {_described(network)}"
+            f"{name}: expected a module or a state dict (tensors by name), not {owner}{_described(state)}"
         )
     plain = (each for each in state.values() if type(each) in (torch.Tensor, nn.Parameter))
     if any(tensor.is_meta for tensor in plain):  # those of a class of its own may have values elsewhere
