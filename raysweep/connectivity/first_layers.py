@@ -116,9 +116,7 @@ class _Dependence(Listener):
         self.branches = False
         state = (*model.parameters(), *model.buffers())
         self._dependent = {id(tensor): tensor for tensor in state}  # which this keeps alive
-        self._written: dict[
-            int, torch.Tensor
-        ] = {}  # one in each memory that dependent values were written to
+        self._written: dict[int, torch.Tensor] = {}  # one in each memory that such were written to
 
     def depends(self, value: Any) -> bool:
         return id(value) in self._dependent or (

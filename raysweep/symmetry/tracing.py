@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from raysweep.errors import SpecError
-from raysweep.symmetry.axes import Part, Value, still
+from raysweep.symmetry.axes import Axis, Part, Value, starts, still
 from raysweep.symmetry.interpreter import Computed, Interpreter, stored_tensors
 from raysweep.symmetry.left_alone import LeftAlone
 from raysweep.symmetry.listening import Call, Listener, memory_of
@@ -23,11 +23,20 @@ PREFIX = "cannot find the permutation symmetries"  # of every message
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Where a network computes something: the number of the call (see `Listener`), and the axis of its
-    units."""
+    """Where a network computes something: the number of the call (see `Listener`), and the axis of its units.
+
+    Along that axis they are all entries, or, where `units` is given, as many as that from `first` on.
+    """
 
     call: int
     axis: int
+    first: int = 0
+    units: int = 0
+
+    def units_of(self, result: torch.Tensor) -> torch.Tensor:
+        """Return the units of what the call has returned, along axis 1, as a view."""
+        values = result.movedim(self.axis, 1)
+        return values.narrow(1, self.first, self.units) if self.units else values
 
 
 @dataclass(frozen=True)
@@ -109,21 +118,39 @@ def trace_units(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[Plac
     """Return, by group, where the network computes values that have the group's units along an axis, in
     order.
 
-    The values have the examples along axis 0, as do all inputs. Raises `SpecError` for a group without such
-    values.
+    The values have the examples along axis 0, as do all inputs. Only where a group is nowhere alone along an
+    axis its places are runs of entries: one of several groups side by side, as in a projection to queries,
+    keys and values. Raises `SpecError` for a group without such values.
     """
     interpreter = _interpret(model, example)
-    found: dict[str, list[Place]] = {group: [] for group in _settled(interpreter).sizes}
-    for computed in _of_examples(interpreter, _with_twice(interpreter, model, example)):
-        for dimension, axis in enumerate(computed.value.axes[1:], start=1):
-            units = () if isinstance(axis, Part) else interpreter.groups.resolve(axis)
+    twice = _with_twice(interpreter, model, example)
+    sizes, computed = _settled(interpreter).sizes, list(_of_examples(interpreter, twice))
+    found: dict[str, list[Place]] = {group: [] for group in sizes}
+    for each in computed:
+        for dimension, units in _resolved(interpreter, each):
             if len(units) == 1 and units[0].group in found and units[0].repeat == 1:
-                found[units[0].group].append(Place(computed.call, dimension))
+                found[units[0].group].append(Place(each.call, dimension))
                 break
+    beside = {group for group, places in found.items() if not places}
+    for each in computed if beside else ():
+        for dimension, units in _resolved(interpreter, each):
+            for first, segment in starts(units):
+                if segment.group in beside and segment.size == sizes[segment.group]:
+                    found[segment.group].append(Place(each.call, dimension, first, segment.size))
     for group, places in found.items():
         if not places:
-            raise SpecError(f"group {group}: no value of the network has its units along an axis")
+            raise SpecError(
+                f"group {group}: no value of the network has its units along an axis, by which they could be "
+                "compared; match them by their weights"
+            )
     return {group: tuple(places) for group, places in found.items()}
+
+
+def _resolved(interpreter: Interpreter, computed: Computed) -> Iterator[tuple[int, Axis]]:
+    """Yield the axes behind that of the examples, with their dimensions, which are not divided."""
+    for dimension, axis in enumerate(computed.value.axes[1:], start=1):
+        if not isinstance(axis, Part):
+            yield dimension, interpreter.groups.resolve(axis)
 
 
 def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[HiddenLayer, ...]:
@@ -131,8 +158,8 @@ def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[Hidden
     and nonlinearity.
 
     They are in the order in which they run, without those whose values are the network's output. Hidden units
-    that cannot be permuted count too. Raises `SpecError` as `trace_axes` does, and where none of them computes
-    any of the units that can.
+    that cannot be permuted count too. Raises `SpecError` as `trace_axes` does, and where there is no such
+    layer though the network has units that can.
     """
     interpreter = _interpret(model, example)
     twice = _with_twice(interpreter, model, example)
@@ -147,7 +174,8 @@ def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[Hidden
             place = Place(computed.call, axis)
             found.append(HiddenLayer(place, computed.name, _weight_first(computed), shared))
     if not found and (groups := _settled(interpreter).sizes):
-        raise SpecError(f"no linear layer, convolution or product with weights computes {', '.join(groups)}")
+        named = ", ".join(groups)
+        raise SpecError(f"no linear layer, convolution or product with weights computes {named}")
     return tuple(found)
 
 
