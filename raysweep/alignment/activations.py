@@ -44,7 +44,7 @@ class Recorder(Treating):
         with evaluating(self._model), unwritten(images), torch.no_grad(), self:
             self._model(images)
         found = {
-            place: _some_pixels(self._kept[place.call].movedim(place.axis, 1), batch, self._pixels)
+            place: _some_pixels(place.units_of(self._kept[place.call]), batch, self._pixels)
             for place in self._places
         }
         self._kept.clear()

@@ -14,7 +14,7 @@ import torch
 from raysweep.alignment.relaxed import apply_relaxed, harden, matrices_of
 from raysweep.alignment.weight_matching import check_spec, matched_spec
 from raysweep.digest import seed_for
-from raysweep.models.given import Network, check_alike, states_of
+from raysweep.models.given import Network, as_floats, check_alike, first_floating, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
 
 TOLERANCE = 1e-6  # a step must raise the objective by more than this share
@@ -43,7 +43,8 @@ def frank_wolfe(
     if not spec.sizes:
         return [Permutation({})] * len(states)
     matched = matched_spec(spec)
-    weights = [{name: state[name].detach() for name in matched.axes} for state in states]
+    floats = [as_floats(state, matched.axes) for state in states]
+    weights = [{name: state[name].detach() for name in matched.axes} for state in floats]
     found = [
         _ascended(matched, weights, start, steps) for start in _starts(spec, len(states), seed, restarts)
     ]
@@ -62,7 +63,7 @@ def _starts(spec: PermutationSpec, count: int, seed: int, restarts: int) -> list
 def _ascended(
     spec: PermutationSpec, weights: list[State], start: list[Permutation], steps: int
 ) -> list[Permutation]:
-    like = next(iter(weights[0].values()))
+    like = first_floating(weights[0])
     points = [matrices_of(permutation, like) for permutation in start]
     first = 1 if len(weights) == 2 else 0  # of two networks, moving one is enough
     for _ in range(steps):

@@ -22,7 +22,7 @@ from raysweep.alignment.weight_matching import (
     weight_matching,
 )
 from raysweep.digest import seed_for
-from raysweep.models.given import Network, states_of
+from raysweep.models.given import Network, as_floats, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
 
 TOLERANCE = 1e-7  # a sweep must raise the objective by more than this share: the sums of states are float32
@@ -72,6 +72,7 @@ def joint_matching(
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, not {restarts}")
     matched = matched_spec(spec, biases)
+    states = [as_floats(state, matched.axes) for state in states]
     names, match = list(matched.axes), partial(weight_matching, matched, order=order, groups=groups)
     found = [_ascended(spec, states, _best_start(spec, states, seed, match, names), seed, match, names)]
     for attempt in range(1, restarts):

@@ -17,6 +17,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from raysweep.alignment.mixture_loss import for_mixtures
+from raysweep.models.given import first_floating
 from raysweep.models.mlp import MLP
 from raysweep.symmetry import Permutation, PermutationSpec
 
@@ -74,7 +75,7 @@ class Mixtures:
         self, spec: PermutationSpec, model: nn.Module, states: Sequence[State], weights: np.ndarray
     ) -> None:
         self.spec, self.states, self.weights = spec, states, weights
-        like = next(iter(states[0].values()))
+        like = first_floating(states[0])
         self.shares = torch.from_numpy(weights).to(like)
         self._network = for_mixtures(model)
         named = (*self._network.named_parameters(), *self._network.named_buffers())

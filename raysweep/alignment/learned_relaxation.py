@@ -11,6 +11,7 @@ from raysweep.accelerator.repeating import repeated
 from raysweep.alignment.learned_mixtures import Examples, Mixtures
 from raysweep.alignment.progress import Tensors, named, part
 from raysweep.alignment.relaxed import apply_relaxed, harden, matrices_of, relaxed
+from raysweep.models.given import first_floating
 from raysweep.symmetry import Permutation
 
 SINKHORN = 10  # normalisations of rows and columns
@@ -57,7 +58,7 @@ class Relaxation:
         """Begin at the permutations `start`, or go on from what `state` of another process returned."""
         self._mixtures, self._examples, self._training = mixtures, examples, training
         self._first, self._generator, self._step = start[0], generator, 0
-        like = next(iter(mixtures.states[0].values()))
+        like = first_floating(mixtures.states[0])
         self._logits = {
             f"{member}/{group}": (matrix / training.temperature).requires_grad_()
             for member, permutation in enumerate(start[1:], start=1)

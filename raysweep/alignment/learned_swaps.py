@@ -9,6 +9,7 @@ from raysweep.alignment.learned_mixtures import Examples, Mixtures
 from raysweep.alignment.learned_moves import Swap, carried_out, disjoint, promising
 from raysweep.alignment.progress import Tensors, stored_permutations, tensors_of
 from raysweep.alignment.relaxed import apply_relaxed, matrices_of
+from raysweep.models.given import first_floating
 from raysweep.symmetry import Permutation
 
 FEW = 256  # examples on which all candidates are tried
@@ -96,7 +97,7 @@ def _gradients(
     mixtures: Mixtures, moved: Sequence[dict[str, torch.Tensor]], examples: Examples
 ) -> list[dict[str, torch.Tensor]]:
     """Return the gradient of the loss by network, from the second on, and by group: see `promising`."""
-    like = next(iter(moved[0].values()))
+    like = first_floating(moved[0])
     identity = matrices_of(Permutation.identity(mixtures.spec.sizes), like)
     matrices = [{g: m.clone().requires_grad_() for g, m in identity.items()} for _ in moved[1:]]
     further = [apply_relaxed(mixtures.spec, m, s) for m, s in zip(matrices, moved[1:], strict=True)]

@@ -14,7 +14,7 @@ import torch
 from raysweep.alignment.assignments import assignment
 from raysweep.alignment.products import Similarities, State
 from raysweep.alignment.weight_matching import Alignment, check_spec, matched_spec, objective, weight_matching
-from raysweep.models.given import Network, state_of
+from raysweep.models.given import Network, as_floats, state_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.scaling import Factors, Scaling, by_unit, scaled_state
 
@@ -38,6 +38,7 @@ def monomial_matching(
     matched = matched_spec(spec)
     for state in (target, source):
         matched.check_state(state)
+    target, source = as_floats(target, matched.axes), as_floats(source, matched.axes)
     ones, others = canonical_scales(spec, target), canonical_scales(spec, source)
     goal, start = (
         scaled_state(s, spec.axes, spec.scalings, f) for s, f in ((target, ones), (source, others))

@@ -15,7 +15,7 @@ from raysweep.alignment.products import Indices, Similarities, State
 from raysweep.alignment.totals import total
 from raysweep.choices import check_names, choose
 from raysweep.digest import seed_for
-from raysweep.models.given import Network, check_alike, state_of, states_of
+from raysweep.models.given import Network, as_floats, check_alike, state_of, states_of
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.blocks import block_index, order_of
 
@@ -89,6 +89,7 @@ def weight_matching(
     for state in (*targets, *sources):
         matched.check_state(state)
     check_alike([*targets, *sources])
+    targets, sources = ([as_floats(each, matched.axes) for each in states] for states in (targets, sources))
     if start is not None:
         spec.check(start)
     if restarts < 1:

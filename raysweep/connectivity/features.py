@@ -51,4 +51,4 @@ def _values(module: nn.Module, places: Mapping[str, Place], images: torch.Tensor
     else:
         with Treating(notes):
             module(images)
-    return {group: kept[place.call].movedim(place.axis, 1) for group, place in places.items()}
+    return {group: place.units_of(kept[place.call]) for group, place in places.items()}

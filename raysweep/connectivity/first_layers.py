@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from raysweep.data.resident import unwritten
 from raysweep.models.flat import FlatNetwork
-from raysweep.symmetry.listening import Call, Listener, tensors_in
+from raysweep.symmetry.listening import Call, Listener, memory_of, tensors_in
 from raysweep.training.answer_sizes import answer_bytes
 
 Responses = Sequence[Sequence[Sequence[torch.Tensor]]]  # what the layers return, by chunk, network and layer
@@ -107,7 +107,8 @@ def _found(model: nn.Module, examples: torch.Tensor) -> list[nn.Module]:
 class _Dependence(Listener):
     """Follows what depends on the parameters and buffers of a network.
 
-    `branches` says whether a tensor was made a number of Python's, on which anything may depend.
+    `branches` says whether a tensor was made a number of Python's, on which anything may depend. What is
+    written to a tensor may be read through any other one in its memory: a view, or what it is a view of.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -115,14 +116,19 @@ class _Dependence(Listener):
         self.branches = False
         state = (*model.parameters(), *model.buffers())
         self._dependent = {id(tensor): tensor for tensor in state}  # which this keeps alive
+        self._written: dict[int, torch.Tensor] = {}  # one in each memory that such were written to
 
     def depends(self, value: Any) -> bool:
-        return id(value) in self._dependent
+        return id(value) in self._dependent or (
+            bool(self._written) and isinstance(value, torch.Tensor) and memory_of(value) in self._written
+        )
 
     def heard(self, call: Call) -> Any:
-        result = call.run()
-        if any(map(self.depends, call.tensors())):
+        dependent = any(map(self.depends, call.tensors()))
+        result, _, written = call.run_and_list()
+        if dependent:
             self._dependent |= {id(tensor): tensor for tensor in tensors_in(result)}
+            self._written |= {memory_of(tensor): tensor for tensor in written}
         self.branches |= bool(call.tensors()) and not tensors_in(result)
         return result
 

@@ -55,7 +55,7 @@ def folded(model: nn.Module, corrections: Mapping[HiddenLayer, Correction]) -> d
         if layer.shared:
             raise ValueError(f"layer {where} is used more than once, each time with another correction")
         weight, bias = (state[name] for name in layer.parameters)
-        axis = 1 if layer.name.startswith("conv_transpose") else 0
+        axis = 1 if layer.name.startswith("conv_transpose") or layer.name == "addmm" else 0
         weight.mul_(_along(correction.scale, axis, weight.dim()))
         bias.mul_(correction.scale).add_(correction.shift)
     return state

@@ -1,10 +1,10 @@
 """REPAIR for any network: hidden units of a mixture get the mean and spread that those of its networks have.
 
 Source: Jordan et al. 2023 (REPAIR, arXiv 2211.08403), whose rescaling layers these are: one behind every
-linear layer and convolution of hidden units, before norm and nonlinearity. On a chunk of images a layer
-corrects its units before the next layer reads them, as BatchNorm does in training; afterwards it keeps the
-correction that the averages over all chunks give. The target of a unit is the interpolated mean and the
-interpolated standard deviation of the networks on the same images.
+linear layer, convolution and product with weights that computes hidden units, before norm and nonlinearity.
+On a chunk of images a layer corrects its units before the next layer reads them, as BatchNorm does in
+training; afterwards it keeps the correction that the averages over all chunks give. The target of a unit is
+the interpolated mean and the interpolated standard deviation of the networks on the same images.
 """
 
 from collections.abc import Callable, Mapping, Sequence

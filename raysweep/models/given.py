@@ -1,7 +1,7 @@
 """Networks as users give them: as modules or as state dicts."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -19,8 +19,10 @@ def state_of(network: Network, name: str) -> State:
     """
     state = network.state_dict() if isinstance(network, nn.Module) else network
     if not isinstance(state, Mapping) or not all(isinstance(each, torch.Tensor) for each in state.values()):
+        # A module may have extra state, which may be anything.
+        owner = "a module whose state dict is " if isinstance(network, nn.Module) else ""
         raise TypeError(
-            f"{name}: expected a module or a state dict (tensors by name), not {_described(network)}"
+            f"{name}: expected a module or a state dict (tensors by name), not {owner}{_described(state)}"
         )
     plain = (each for each in state.values() if type(each) in (torch.Tensor, nn.Parameter))
     if any(tensor.is_meta for tensor in plain):  # those of a class of its own may have values elsewhere
@@ -69,6 +71,23 @@ def architecture(models: Sequence[nn.Module]) -> nn.Module:
     if not isinstance(first, nn.Module):
         raise TypeError(f"models: expected a list of modules, not one of {_described(first)}")
     return first
+
+
+def first_floating(state: State) -> torch.Tensor:
+    """Return the first tensor of a state that can be mixed: an integer may come before it.
+
+    Raises `ValueError` where there is none.
+    """
+    for tensor in state.values():
+        if tensor.is_floating_point():
+            return tensor
+    raise ValueError("the networks have no tensor of floating-point numbers")
+
+
+def as_floats(state: State, names: Collection[str]) -> State:
+    """Return a state whose tensors of these names are no integers, whose products and sums would overflow."""
+    integers = [name for name in names if name in state and not state[name].is_floating_point()]
+    return {**state, **{name: state[name].float() for name in integers}} if integers else state
 
 
 def check_alike(states: Sequence[State]) -> None:

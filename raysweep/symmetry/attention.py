@@ -35,7 +35,8 @@ def multi_head_attention(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Do what `torch.nn.functional.multi_head_attention_forward` does, in evaluation mode.
 
-    Queries, keys and values are (tokens, batch, units) or (tokens, units). Raises `NotImplementedError` for
+    Queries, keys and values are (tokens, batch, units) or (tokens, units). They are projected with the batch
+    first, so that each unit has values by which networks can be compared. Raises `NotImplementedError` for
     keys and values that are given or added besides those of the tokens.
     """
     if any(each is not None for each in (bias_k, bias_v, static_k, static_v)) or add_zero_attn:
@@ -51,14 +52,14 @@ def multi_head_attention(
         weights = in_proj_weight.chunk(3)
     biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
     q, k, v = (
-        _heads(functional.linear(each, weight, bias), num_heads)
+        _heads(functional.linear(each.transpose(0, 1), weight, bias), num_heads)
         for each, weight, bias in zip((query, key, value), weights, biases, strict=True)
     )
     scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
     mask = _mask(scores, attn_mask, key_padding_mask, is_causal)
     attention = functional.softmax(scores if mask is None else scores + mask, dim=-1)
-    mixed = (attention @ v).permute(2, 0, 1, 3)
-    output = functional.linear(mixed.reshape(*mixed.shape[:2], -1), out_proj_weight, out_proj_bias)
+    mixed = (attention @ v).transpose(1, 2)
+    output = functional.linear(mixed.flatten(2), out_proj_weight, out_proj_bias).transpose(0, 1)
     shown = (attention.mean(dim=1) if average_attn_weights else attention) if need_weights else None
     if batched:
         return output, shown
@@ -66,8 +67,8 @@ def multi_head_attention(
 
 
 def _heads(projected: torch.Tensor, heads: int) -> torch.Tensor:
-    """Return (tokens, batch, units) as (batch, heads, tokens, units of a head)."""
-    return projected.reshape(*projected.shape[:2], heads, -1).permute(1, 2, 0, 3)
+    """Return (batch, tokens, units) as (batch, heads, tokens, units of a head)."""
+    return projected.reshape(*projected.shape[:2], heads, -1).transpose(1, 2)
 
 
 def _mask(

@@ -61,18 +61,36 @@ class Call:
         )
 
     def run_and_list(self) -> tuple[Any, list[torch.Tensor], list[torch.Tensor]]:
-        """Carry out the call; return its result, the tensors that it returned or wrote to, and the latter."""
+        """Carry out the call; return its result, the tensors that it returned or wrote to, and the latter.
+
+        Tensors from `torch.inference_mode` do not count what is written to them: they are all those of a call
+        that may write.
+        """
         given = self.tensors()
-        versions = [each._version for each in given]
+        versions = [_version(each) for each in given]
         result = self.run()
-        written = [each for each, before in zip(given, versions, strict=True) if each._version != before]
+        written = [
+            each
+            for each, before in zip(given, versions, strict=True)
+            if (self.may_write if before is None else _version(each) != before)
+        ]
         found = {id(each): each for each in (*tensors_in(result), *written)}
         return result, list(found.values()), written
+
+
+def _version(tensor: torch.Tensor) -> int | None:
+    """Return how often a tensor was written to, or None where that is not counted."""
+    return None if tensor.is_inference() else tensor._version
 
 
 def tensors_in(values: Any) -> list[torch.Tensor]:
     """Return the tensors among arguments or results, in order."""
     return [leaf for leaf in pytree.tree_leaves(values) if isinstance(leaf, torch.Tensor)]
+
+
+def memory_of(tensor: torch.Tensor) -> int:
+    """Return the address of a tensor's memory, which its views share."""
+    return tensor.untyped_storage().data_ptr()
 
 
 class Listener(TorchFunctionMode):

@@ -14,6 +14,7 @@ from raysweep.alignment import (
 )
 from raysweep.alignment.activation_matching import CHUNK
 from raysweep.alignment.activations import Recorder, _some_pixels, recorded_values
+from raysweep.errors import SpecError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.initialise import initialised
@@ -258,3 +259,73 @@ def test_units_along_the_last_axis_are_compared_token_by_token():
     other.load_state_dict(spec.apply(drawn, model.state_dict()))
     found = activation_matching(model, other, images, pixels=5).permutation
     assert as_lists(found) == as_lists(drawn.inverse())
+
+
+@pytest.mark.parametrize("tensor", TENSORS)
+def test_a_weight_with_as_many_rows_as_there_are_examples_is_no_value(tensor):
+    """The weight of two classes is computed, from two examples too; another one must change nothing."""
+    model, heads = torch.nn.Linear(6, 16), []
+    for _ in range(2):
+        head = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(16, 2))
+        heads.append(torch.nn.Sequential(model, torch.nn.ReLU(), head))
+    images = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
+    places = recorded_values(heads[0], images[:2], tensor)
+    found = Recorder(heads[0], places).values(images, 0)
+    assert {len(each) for each in found.values()} == {50}
+    matched = activation_matching(*heads, images, tensor)
+    assert as_lists(matched.permutation) == {"0": list(range(16))}
+
+
+class Directions(torch.nn.Module):
+    """A recurrent layer in both directions, whose units lie side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = torch.nn.LSTM(6, 5, batch_first=True, bidirectional=True)
+        self.head = torch.nn.Linear(10, 3)
+
+    def forward(self, tokens):
+        return self.head(self.both(tokens)[0].mean(dim=1))
+
+
+def attention():
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, activation="gelu")
+    return torch.nn.Sequential(torch.nn.Linear(6, 8), layer, torch.nn.Flatten(), torch.nn.Linear(32, 3))
+
+
+def grouped():
+    layers = torch.nn.Conv1d(4, 8, 1), torch.nn.Tanh(), torch.nn.Conv1d(8, 6, 1, groups=2)
+    return torch.nn.Sequential(*layers, torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(36, 3))
+
+
+@pytest.mark.parametrize("make", [Directions, attention, grouped])
+@pytest.mark.parametrize("tensor", TENSORS)
+def test_units_beside_others_and_those_of_attention_are_recovered(make, tensor):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model, other, images = make().eval(), make().eval(), torch.randn(60, 4, 6)
+    for parameter in model.parameters():
+        if parameter.dim() == 1:  # norms and biases tell units apart
+            parameter.data.normal_(generator=torch.Generator().manual_seed(len(parameter)))
+    spec = PermutationSpec.trace(model, images[:2], proved=False)
+    hidden = spec.random(torch.Generator().manual_seed(1))
+    other.load_state_dict(spec.apply(hidden, model.state_dict()))
+    found = activation_matching(model, other, images, tensor, pixels=4)
+    assert spec.sizes
+    assert as_lists(found.permutation) == as_lists(hidden.inverse())
+    assert found.objective > found.objective_identity
+
+
+def test_units_that_no_value_shows_are_named_with_what_to_do():
+    model = torch.nn.LSTM(6, 5, num_layers=2, batch_first=True)
+
+    class Last(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers, self.head = model, torch.nn.Linear(5, 3)
+
+        def forward(self, tokens):
+            return self.head(self.layers(tokens)[0][:, -1])
+
+    with pytest.raises(SpecError, match=r"layers\.weight_ih_l0.* match them by their weights"):
+        activation_matching(Last(), Last(), torch.randn(4, 3, 6))

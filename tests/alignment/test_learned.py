@@ -1,7 +1,7 @@
 """Permutations that are learned on the loss of mixtures."""
 
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -263,3 +263,15 @@ def test_tokens_get_no_noise(kind):
     steps = {"steps": 2, "batch_size": 4, "candidates": 8, "rounds": 1}
     found = [learned(spec, states, 0, models, TOKENS.to(kind), noise=noise, **steps) for noise in (0.0, 9.0)]
     assert as_lists(found[0][1]) == as_lists(found[1][1])
+
+
+def test_an_integer_before_the_weights_changes_nothing():
+    found = []
+    for integers in ({}, {"steps": torch.tensor(0)}):
+        models, spec, _ = networks(2)
+        for model, (name, value) in product(models, integers.items()):
+            model.register_buffer(name, value)
+        states = [model.state_dict() for model in models]
+        permutations = quick(spec, states, 0, models, IMAGES, rounds=1, steps=2)
+        found.append(as_lists(permutations[1]))
+    assert found[0] == found[1]

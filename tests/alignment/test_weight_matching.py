@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from raysweep.alignment import weight_matching
+from raysweep.alignment import frank_wolfe, joint_matching, monomial_matching, weight_matching
 from raysweep.alignment.ascent import ORDERS
 from raysweep.alignment.weight_matching import objective
 from raysweep.models.build import build
@@ -340,3 +340,38 @@ def test_what_does_not_fit_is_refused(trained):
 def test_options_that_make_no_sense_are_refused(trained, states, options, error):
     with pytest.raises(ValueError, match=error):
         weight_matching(SPEC, trained[:1], trained[:states], seed=0, **options)
+
+
+class Quantised(torch.nn.Module):
+    """Bytes as weights, each row of which has a scale."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randint(-99, 99, (16, 6), generator=generator, dtype=torch.int8)
+        self.bytes = torch.nn.Parameter(drawn, requires_grad=False)
+        self.scales = torch.nn.Parameter(torch.rand(16, generator=generator))
+        self.last = torch.nn.Parameter(torch.randn(3, 16, generator=generator))
+
+    def forward(self, inputs):
+        hidden = inputs @ (self.bytes.to(inputs.dtype) * self.scales[:, None]).T
+        return hidden.relu() @ self.last.T
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        lambda *given: weight_matching(*given).permutation,
+        lambda *given: monomial_matching(*given).permutation,
+        lambda spec, *states: frank_wolfe(spec, states)[1],
+        lambda spec, *states: joint_matching(spec, [states[0], *states]).permutations[2],
+    ],
+)
+def test_weights_in_bytes_are_matched_as_numbers(match):
+    model = Quantised(0)
+    spec = PermutationSpec.trace(model, torch.zeros(2, 6), proved=False)
+    state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    moved = spec.apply(spec.random(torch.Generator().manual_seed(0)), state)
+    found = spec.apply(match(spec, state, moved), moved)
+    assert all(torch.equal(found[name], tensor) for name, tensor in state.items())
+    assert found["bytes"].dtype == torch.int8

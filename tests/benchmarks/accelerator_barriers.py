@@ -20,6 +20,7 @@ import torch
 from torch.nn import functional
 
 from raysweep.connectivity import barrier, curve, pair_grid
+from raysweep.connectivity.mixtures import Mixtures
 from raysweep.connectivity.streaming import evaluation_of, streamed_risks
 from raysweep.data.resident import Split
 from raysweep.models.build import build
@@ -62,7 +63,7 @@ def records(quick: bool, device: str = "cuda", seconds: float = SECONDS) -> Iter
         ),
     ]
     for part in parts:
-        if time.perf_counter() - began < seconds:
+        if quick or time.perf_counter() - began < seconds:
             yield from part()
 
 
@@ -84,7 +85,7 @@ def line(
     states = [initialised(config, "kaiming_normal", seed).state_dict() for seed in (0, 1)]
     vectors = [network.flatten(state) for state in states]
     return lambda: (
-        streamed_risks(network, vectors, pair_grid(points), split),
+        streamed_risks(network, Mixtures(network, vectors), pair_grid(points), split),
         evaluation_of(network, split).way,
     )
 

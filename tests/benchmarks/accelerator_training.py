@@ -20,11 +20,12 @@ from raysweep.training.hyperparameters import Hyperparameters
 from raysweep.training.loop import TrainingRun
 from raysweep.training.schedule import Schedule
 from raysweep.vocabulary import Way
-from tests.benchmarks.networks import noise, resident, title
+from tests.benchmarks.networks import convolutional, noise, resident, title
 from tests.benchmarks.records import Record
 
 PACKED = 8
 STEPS = 3 * MOST  # of a figure
+COMPARED = 60  # steps after which bits are compared; an epoch ends within them
 # Milliseconds a step and network, everything included, with eight networks on one H100.
 GOALS = {("vgg16", 16): 0.7, ("vgg16", 64): 1.6, ("resnet20", 16): 1.5, ("resnet20", 64): 3.3}
 SETTINGS = Hyperparameters(
@@ -140,41 +141,39 @@ def of_captured(config: ModelConfig, data: Resident, rounds: int, steps: int) ->
     )
 
 
-def of_unusual(name: str, data: Resident) -> Iterator[Record]:
+def of_unusual(name: str, data: Resident, steps: int) -> Iterator[Record]:
     """A network that drops, waits for the device, or draws on the host: its way, and bits when packed."""
     config = ModelConfig(f"tests.networks:{name}", 8, None, "none", (3, 32, 32), 10)
     settings = replace(SETTINGS, precision="float32", channels_last=False)
     packed, alone = (new_runs(config, data, count, CAPTURED, settings) for count in (3, 1))
-    take(packed, 60)
-    take(alone, 60)
+    take(packed, steps)
+    take(alone, steps)
     yield agreement(f"{name}, its way", packed[0].way, UNUSUAL[name])
     yield agreement(f"{name}, bits alone and packed", bits(alone[0]), bits(packed[0]))
 
 
-def of_processes(config: ModelConfig, data: Resident) -> Record:
+def of_processes(config: ModelConfig, data: Resident, steps: int) -> Record:
     """Whether another process, which compiles anew, gives the same bits."""
     (run,) = new_runs(config, data, 1)
-    take([run], 60)
+    take([run], steps)
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache, "TRITON_CACHE_DIR": cache}
-        command = [sys.executable, "-m", __name__, config.model, str(config.width)]
+        what = config.model, config.width, len(data.train), data.train.images.device.type, steps
+        command = [sys.executable, "-m", __name__, *map(str, what)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
     other = done.stdout.split()[-1] if done.returncode == 0 else done.stderr[-200:]
     return agreement(f"{title(config)}, bits of two processes", bits(run), other)
 
 
-def convolutional(model: str, width: int) -> ModelConfig:
-    return ModelConfig(model, width, None, "layer", (3, 32, 32), 10)
-
-
-def records(data: Resident, rounds: int, steps: int = STEPS) -> Iterator[Record]:
-    for model, width in GOALS:
-        yield from of_network(convolutional(model, width), data, rounds, steps)
-    yield of_pruned(convolutional("vgg16", 16), data, rounds, steps)
-    yield of_captured(convolutional("vgg16", 16), data, rounds, steps)
+def records(data: Resident, rounds: int, widths: Sequence[int], steps: int) -> Iterator[Record]:
+    configs = convolutional(*widths)
+    for config in configs:
+        yield from of_network(config, data, rounds, steps)
+    yield of_pruned(configs[0], data, rounds, steps)
+    yield of_captured(configs[0], data, rounds, steps)
     for name in UNUSUAL:
-        yield from of_unusual(name, data)
-    yield of_processes(convolutional("vgg16", 64), data)
+        yield from of_unusual(name, data, min(steps, COMPARED))
+    yield of_processes(convolutional(widths[-1])[0], data, min(steps, COMPARED))
 
 
 def main() -> None:
@@ -182,8 +181,10 @@ def main() -> None:
     from raysweep.work.device import make_deterministic
 
     make_deterministic(1)
-    (run,) = new_runs(convolutional(sys.argv[1], int(sys.argv[2])), resident(noise(50_000), "cuda"), 1)
-    take([run], 60)
+    model, width, examples, device, steps = sys.argv[1:]
+    (config,) = (each for each in convolutional(int(width)) if each.model == model)
+    (run,) = new_runs(config, resident(noise(int(examples)), device), 1)
+    take([run], int(steps))
     print(bits(run))
 
 

@@ -1,14 +1,22 @@
 """The benchmarks work: each figure is taken once, at a small size, and nothing is said of how large it is."""
 
+import inspect
 import sys
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 
+from raysweep.accelerator import compiling
+from raysweep.cluster.pool_worker import PoolWorker
 from tests.benchmarks import __main__ as command
+from tests.benchmarks import accelerator_training
+from tests.benchmarks.accelerator import records_on
 from tests.benchmarks.accelerator_alignment import alignment_records
+from tests.benchmarks.networks import noise, resident
 from tests.benchmarks.records import Record
+from tests.benchmarks.watched import WatchedWorker
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +28,18 @@ def threads():
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+    torch.set_deterministic_debug_mode("default")
+
+
+@pytest.fixture
+def no_compiler(monkeypatch, tmp_path):
+    """Nothing is compiled, in no process, because that takes minutes."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("CC", "CXX"):
+        monkeypatch.delenv(name, raising=False)
+    compiling.lacking.cache_clear()
+    yield
+    compiling.lacking.cache_clear()
 
 
 def test_the_command_prints_and_writes_every_figure(tmp_path, monkeypatch, capsys, threads):
@@ -51,8 +71,23 @@ def test_a_goal_bounds_the_ratio_to_a_floor():
     assert Record("r", "s", [4.0]).reached is None
 
 
+def test_workers_that_are_watched_begin_as_those_of_a_pool_do():
+    own, theirs = (list(inspect.signature(each).parameters) for each in (WatchedWorker, PoolWorker))
+    assert own == [name for name in theirs if not name.startswith("_ray")]  # which Ray adds
+
+
 def test_what_is_measured_of_alignment_on_a_device_works_on_the_cpu():
     figures = list(alignment_records("cpu", quick=True))
     counted = [each for each in figures if each.unit in ("alignments", "tensors")]
     assert len(counted) == 4
     assert all(each.reached for each in counted)
+
+
+def test_all_parts_of_the_accelerator_benchmark_work_on_the_cpu(monkeypatch, threads, no_compiler):
+    small = replace(accelerator_training.SETTINGS, batch_size=4, precision="float32", channels_last=False)
+    monkeypatch.setattr(accelerator_training, "SETTINGS", small)
+    monkeypatch.setattr(accelerator_training, "PACKED", 2)
+    figures = list(records_on(resident(noise(100)), True, (2,), 2))
+    exact = [each for each in figures if "itself" in each.name or "bits" in each.name]
+    assert len(exact) == 15
+    assert all(each.reached for each in exact), [str(each) for each in exact if not each.reached]

@@ -48,10 +48,13 @@ def _timed() -> Iterator[None]:
 class WatchedWorker(PoolWorker):
     """A real worker that notes what each tile cost."""
 
-    def __init__(self, root: str, sections: Sections, code: str) -> None:
+    def __init__(self, root: str, sections: Sections) -> None:
         self._notes = Notes(root)
-        with mock.patch("raysweep.work.tile.Files", CountedFiles):
-            super().__init__(root, sections, code)
+        super().__init__(root, sections)
+
+    def run_pickled(self, tile: bytes) -> tuple[str, float]:
+        with mock.patch("raysweep.work.tile.Files", CountedFiles):  # with the first tile it opens the root
+            return super().run_pickled(tile)
 
     def run(self, tile: Tile) -> tuple[str, float]:
         with self._notes.of(tile):

@@ -90,7 +90,21 @@ class Overwritten(nn.Module):
         return self.first(data)
 
 
-OWN = [Twice, Steps, Hooked, Gated, Overwritten]
+class WrittenView(nn.Module):
+    """A parameter is written into a view of what the first layer is given; another is given such a view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift, self.first, self.other = nn.Parameter(torch.zeros(3)), nn.Linear(64, 10), nn.Linear(8, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        data = images.flatten(1).clone()
+        begins = data[:, :8]
+        data[:, :3].add_(self.shift)
+        return self.first(data) + self.other(begins)
+
+
+OWN = [Twice, Steps, Hooked, Gated, Overwritten, WrittenView]
 
 
 def states_of(make, count):
@@ -176,8 +190,17 @@ def test_layers_behind_comparisons_are_not_first(digits):
 
 
 def test_where_hooks_or_parameters_may_change_an_input_no_layer_is_first(digits):
-    for make in (Hooked, Gated):
+    for make in (Hooked, Gated, WrittenView):
         assert FirstLayers(FlatNetwork(make()), digits.test.images[:16]).layers == []
+
+
+def test_first_layers_are_the_same_in_inference_mode(digits):
+    with torch.inference_mode():
+        images = digits.test.images[:16].clone()
+        for make, names in ((Twice, ["first"]), (Overwritten, []), (WrittenView, [])):
+            network = FlatNetwork(make())
+            found = FirstLayers(network, images).layers
+            assert found == [network.model.get_submodule(name) for name in names]
 
 
 def test_a_forward_pass_takes_what_its_largest_layer_takes(digits):

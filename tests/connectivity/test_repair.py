@@ -6,11 +6,14 @@ import torch
 from torch import nn
 
 from raysweep.connectivity import Mending, barrier, barrier_of, curve, curve_of, pair_grid, simplex_grid
+from raysweep.connectivity.folding import mixed_state
 from raysweep.connectivity.mixtures import Mixtures
+from raysweep.errors import SpecError
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
 from raysweep.symmetry import PermutationSpec
+from raysweep.symmetry.tracing import trace_hidden_layers
 from raysweep.training.evaluation import evaluate
 from tests.conftest import mlp
 from tests.connectivity.test_one_measure import random_state
@@ -134,6 +137,53 @@ def test_dead_units_divide_by_nothing(digits):
     a[name][:2], b[name][:1] = 0, 0
     line = curve_of(model, [a, b], split.images, split.labels, pair_grid(3), repair=digits.train.images)
     assert np.isfinite(line.loss).all()
+
+
+class Products(nn.Module):
+    """A layer of hidden units that is computed by a function of values (examples, 64), weight and bias."""
+
+    def __init__(self, layer) -> None:
+        super().__init__()
+        self.layer, self.transposed = layer, nn.Parameter(torch.randn(64, 12))
+        self.bias, self.head = nn.Parameter(torch.randn(12)), nn.Linear(12, 10)
+
+    def forward(self, images):
+        return self.head(self.layer(images.flatten(1), self.transposed, self.bias).relu())
+
+
+PRODUCTS = {
+    "addmm": lambda x, w, b: torch.addmm(b, x, w),
+    "matmul": lambda x, w, b: x @ w + b,
+    "transposed": lambda x, w, b: torch.mm(x, w.t().contiguous().t()) + b,
+    "left": lambda x, w, b: (w.t() @ x[:, :, None])[..., 0] + b,
+    "einsum": lambda x, w, b: torch.einsum("io,...i->...o", w, x) + b,
+}
+
+
+@pytest.mark.parametrize("layer", PRODUCTS.values(), ids=list(PRODUCTS))
+def test_products_with_weights_are_repaired_as_linear_layers_are(digits, layer):
+    found = []
+    for each in (lambda x, w, b: nn.functional.linear(x, w.t(), b), layer):
+        model, split = Products(each), digits.test.first(200)
+        line = curve_of(
+            model, states_of(model, 2), split.images, split.labels, pair_grid(3), repair=split.images
+        )
+        found.append(line.loss)
+    np.testing.assert_allclose(*found, rtol=1e-4)
+
+
+def test_what_a_product_computes_is_folded_into_its_parameters(digits):
+    model, images = Products(PRODUCTS["addmm"]), digits.train.images[:500]
+    states = states_of(model, 2)
+    model.load_state_dict(mixed_state(model, states, np.array([0.5, 0.5]), Mending(repair=images)))
+    line = curve_of(model, states, *vars(digits.test).values(), pair_grid(3), repair=images)
+    assert evaluate(model, digits.test).loss == pytest.approx(line.loss[1], rel=1e-4)
+
+
+def test_a_network_without_such_a_layer_is_refused():
+    model = nn.Sequential(nn.Embedding(5, 8), nn.Flatten(), nn.Linear(24, 3))
+    with pytest.raises(SpecError, match=r"no linear layer, convolution or product .* computes 0.weight@1"):
+        trace_hidden_layers(model, torch.zeros(2, 3, dtype=torch.int64))
 
 
 def test_either_recompute_or_repair(digits):

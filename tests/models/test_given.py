@@ -47,3 +47,19 @@ def test_lists_of_networks_are_lists():
         states_of([network(), 3], "networks")
     with pytest.raises(TypeError, match="the architecture is not known; give model"):
         modules_of([network().state_dict()], None, "networks")
+
+
+class Extra(nn.Linear):
+    """A layer with state that is no tensor."""
+
+    def get_extra_state(self):
+        return {"version": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+
+def test_extra_state_of_a_module_is_refused_by_its_name():
+    said = r"not a module whose state dict is a dict whose '1\._extra_state' is of type dict"
+    with pytest.raises(TypeError, match=said):
+        state_of(nn.Sequential(nn.Linear(3, 4), Extra(4, 2)), "a")
