@@ -13,7 +13,8 @@ from raysweep.errors import SpecError
 from raysweep.models.random_weights import randomise
 from raysweep.symmetry.gradients import State, state_gradients
 from raysweep.symmetry.interpreter import stored_tensors
-from raysweep.symmetry.precision import DoublePrecision
+from raysweep.symmetry.listening import tensors_in
+from raysweep.symmetry.precision import DOUBLE, DoublePrecision
 from raysweep.symmetry.rerun import Rerun, Result
 
 TOLERANCE = 1e-9  # relative; in float64 a true symmetry leaves errors near 1e-14
@@ -142,9 +143,10 @@ def randomised_network(
 ) -> RandomisedNetwork:
     """Draw all parameters and buffers in float64; `signed` gives parameters that are vectors both signs.
 
+    The network and its inputs are on the CPU, wherever the model is: draws are the same everywhere.
     Raises `SpecError` when the outputs are zero, and for a network that fails.
     """
-    network = _blank(model).double().eval().requires_grad_(False)
+    network = _blank(model).eval().requires_grad_(False)
     inputs = _drawn(example, generator)
     stored = dict(stored_tensors(network))
     state = {name: stored[name] for name in single_names(network)}
@@ -194,10 +196,17 @@ def _traced(network: nn.Module, inputs: torch.Tensor) -> Rerun | None:
 
 
 def _blank(model: nn.Module) -> nn.Module:
-    """Return a copy with float64 parameters that are not filled, because copying wide layers takes longer."""
-    blanks = {
-        id(p): nn.Parameter(torch.empty_like(p, dtype=torch.float64))
+    """Return a copy on the CPU in float64, with constants that are plain attributes of its modules.
+
+    Its parameters are not filled, because copying wide layers takes longer.
+    """
+    blanks: dict[int, torch.Tensor] = {
+        id(p): nn.Parameter(torch.empty(p.shape, dtype=DOUBLE.get(p.dtype, p.dtype)))
         for p in model.parameters()
         if p.is_floating_point()
     }
+    for leaf in (leaf for module in model.modules() for leaf in tensors_in(vars(module))):
+        if id(leaf) not in blanks:
+            moved = leaf.detach().to("cpu", DOUBLE.get(leaf.dtype, leaf.dtype), copy=True)
+            blanks[id(leaf)] = nn.Parameter(moved, False) if isinstance(leaf, nn.Parameter) else moved
     return copy.deepcopy(model, memo=dict(blanks))

@@ -1,0 +1,29 @@
+"""The network with random weights on which symmetries are proved takes ordinary networks of all kinds."""
+
+import torch
+from torch import nn
+
+from raysweep.symmetry import PermutationSpec
+from tests.pretended_device import DEVICE, pretended_device
+from tests.symmetry.test_refusals import Between
+
+VECTORS = torch.zeros(2, 4)
+
+
+def test_symmetries_are_those_of_the_cpu_on_any_device():
+    """A buffer, a constant and the example lie there too; the units of the linear layers have rotations."""
+    expected = Between(lambda net, x: net.norm(x) * net.constant, norm=nn.BatchNorm1d(6, affine=False))
+    expected.constant = torch.full((6,), 2.0)
+    specs = [_with_all(expected, VECTORS)]
+    with pretended_device():
+        moved = Between(expected.function, norm=nn.BatchNorm1d(6, affine=False)).to(DEVICE)
+        moved.load_state_dict({n: t.to(DEVICE) for n, t in expected.state_dict().items()}, assign=True)
+        moved.constant = expected.constant.to(DEVICE)
+        specs.append(_with_all(moved, VECTORS.to(DEVICE)))
+    assert specs[0] == specs[1]
+    assert specs[0].scalings
+
+
+def _with_all(model, example):
+    spec = PermutationSpec.trace(model, example)
+    return spec.with_scalings(model, example).with_rotations(model, example)
