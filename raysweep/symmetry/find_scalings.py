@@ -7,7 +7,7 @@ exponents of a group are therefore the null space of a matrix of such products, 
 
 import math
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, product
 
 import torch
 from torch import nn
@@ -27,6 +27,7 @@ from raysweep.symmetry.structure import Structure
 DRAWS = 3  # of random weights, at least, at which the products are taken
 UNITS = 24  # times draws, at least: a few may all be active in a ReLU, or too small for a bound
 RANGE = 4.0  # logarithm of the largest factor that is tried, so that units come to the bounds of ReLU6
+FAR = (math.exp(6), math.exp(12))  # times as large are units with bounds tried too, which may be out of reach
 TOLERANCE = 1e-9  # relative, of singular values and of exponents
 MOST_FLIPPED = 5  # axes of a group of which all subsets are tried for signs; of more axes only all together
 Occurrence = tuple[str, int]  # a tensor, and the axis along which a group lies
@@ -173,4 +174,21 @@ def _holds(
         if not network.keeps(scaled):
             return False
         heard = heard or not network.is_silent(scaled)
-    return heard
+    return heard and (group not in spec.bounded or _holds_far(spec, networks, scaling, factors))
+
+
+def _holds_far(
+    spec: Structure,
+    networks: list[RandomisedNetwork],
+    scaling: Mapping[str, Scaling],
+    factors: list[torch.Tensor],
+) -> bool:
+    """Whether the outputs also stay as they are where all tensors that are scaled are many times as large."""
+    ((group, own),) = scaling.items()
+    names = {name for name, _ in own.exponents}
+    for far, (network, factor) in product(FAR, zip(networks, factors, strict=True)):
+        large = network.at({n: network.state[n] * far for n in names if network.state[n].is_floating_point()})
+        changed = scaled_state(large.state, spec.axes, scaling, {group: factor})
+        if not large.keeps({name: changed[name] for name in names}):
+            return False
+    return True

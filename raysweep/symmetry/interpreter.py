@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from raysweep.symmetry.axes import Axis, Divided, Part, Value, length
 from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.listening import Call, Callers, Listener, tensors_in
-from raysweep.symmetry.operations import ADDITIONS, CONTRACTIONS, DIVIDED, FORMS, OPERATIONS
+from raysweep.symmetry.operations import ADDITIONS, BOUNDED, CONTRACTIONS, DIVIDED, FORMS, OPERATIONS
 from raysweep.symmetry.operations.dividing import undivided
 from raysweep.symmetry.traced import (
     Constant,
@@ -57,6 +57,7 @@ class Interpreter(Listener):
         self.known: dict[int, Value] = {}  # axes by the identity of the parameter or buffer
         self.computed: list[Computed] = []
         self.sums: list[Axis] = []  # along which two values of the network are added
+        self.bounded: list[Axis] = []  # along which a value is compared with constants
         self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
         self._values: dict[int, Traced] = {}  # by the identity of the tensor, which this keeps alive
         self._undivided: dict[int, tuple[Divided, list[Axis]]] = {}
@@ -90,6 +91,9 @@ class Interpreter(Listener):
         varying = [leaf for leaf in operands if not self._is_of_weights(leaf)]
         if call.name in ADDITIONS:
             self._note_sums(varying)
+        if call.name in BOUNDED:
+            every_axis = (axis for leaf in varying for axis in leaf.axes)
+            self.bounded += [axis.whole.axis if isinstance(axis, Part) else axis for axis in every_axis]
         if call.name == "setitem":  # what is written says what the tensor holds
             self._values[id(call.args[0])] = args[0]
         result = call.run()

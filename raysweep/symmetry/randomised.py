@@ -56,6 +56,17 @@ class RandomisedNetwork:
             outputs = self.evaluate({**self.state, **changed})
         return Effect((outputs - self.outputs).abs().max().item(), reached)
 
+    def at(self, changed: State) -> "RandomisedNetwork":
+        """Return the network with other values of these tensors, however large, and without gradients.
+
+        Outputs of large values have larger errors, so that only clear changes count.
+        """
+        state = {**self.state, **changed}
+        with torch.no_grad():
+            outputs = self.evaluate(state)
+        clear = CLEAR * outputs.abs().max().item()
+        return RandomisedNetwork(self.evaluate, state, outputs, {}, clear, clear, rerun=None)
+
     def keeps(self, changed: State) -> bool:
         """Whether the outputs stay as they are when these tensors take other values, all of them."""
         return self.effect(changed).change <= self.threshold

@@ -100,7 +100,7 @@ OPERATIONS: dict[str, Handler] = {
     **dict.fromkeys(reducing.REDUCTIONS, reducing.reduce),
 }
 DIVIDED: frozenset[Handler] = frozenset(DIVIDING.values())
-ADDITIONS = elementwise.ADDITIONS
+ADDITIONS, BOUNDED = elementwise.ADDITIONS, elementwise.BOUNDED
 # Operations whose operands are not copies of an entry where they are constants that are equal along an axis.
 CONTRACTIONS: frozenset[Handler] = frozenset(
     {
