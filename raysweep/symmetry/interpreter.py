@@ -132,22 +132,31 @@ class Interpreter(Listener):
         if handler not in DIVIDED:
             args, kwargs = _mapped(self._plain, (args, kwargs))
         try:
-            inspect.signature(handler).bind(self.groups, result, *args, **kwargs)
-        except TypeError as error:
+            found = self._handled(handler, result, args, kwargs)
+            values = [found] if isinstance(result, torch.Tensor) else found or []
+            for tensor, value in zip(tensors_in(result), values, strict=True):
+                if not isinstance(value, Stacked):
+                    checked(tensor, value)
+        except NotUnderstoodError:
+            raise
+        except Exception as error:  # a handler takes an argument for another one
             raise NotUnderstoodError(f"is called in a way that is not understood: {error}") from None
+        return values
+
+    def _handled(self, handler: Callable[..., Any], result: Any, args: Any, kwargs: Any) -> Any:
+        inspect.signature(handler).bind(self.groups, result, *args, **kwargs)
         try:
-            found = handler(self.groups, result, *args, **kwargs)
+            return handler(self.groups, result, *args, **kwargs)
         except Undivided:
             args, kwargs = _mapped(self._plain, (args, kwargs))
-            found = handler(self.groups, result, *args, **kwargs)
-        return [found] if isinstance(result, torch.Tensor) else found or []
+            return handler(self.groups, result, *args, **kwargs)
 
     def _keep(self, call: Call, result: Any, values: Any) -> None:
         for tensor, value in zip(tensors_in(result), values, strict=True):
             if value is None:
                 found: Traced = constant(tensor)
             else:
-                found = value if isinstance(value, Stacked) else checked(tensor, value)
+                found = value if isinstance(value, Stacked) else Traced(tensor, value)
             self._values[id(tensor)] = found
             if value is not None and tensor is result:
                 stored = tuple(self._names[id(each)] for each in call.tensors() if id(each) in self._names)

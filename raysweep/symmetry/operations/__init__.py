@@ -97,7 +97,7 @@ OPERATIONS: dict[str, Handler] = {
     **{name: arranging.Along(*how) for name, how in arranging.ALONG.items()},
     **{name: _pool(spatial) for name, spatial in reducing.POOLS.items()},
     **dict.fromkeys(("interpolate", "upsample"), reducing.interpolate),
-    **dict.fromkeys(reducing.REDUCTIONS, reducing.reduce),
+    **{name: reducing.Reduction(*where) for name, where in reducing.REDUCTIONS.items()},
 }
 DIVIDED: frozenset[Handler] = frozenset(DIVIDING.values())
 ADDITIONS, BOUNDED = elementwise.ADDITIONS, elementwise.BOUNDED
