@@ -1,5 +1,6 @@
 """The network with random weights on which symmetries are proved takes ordinary networks of all kinds."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -22,6 +23,16 @@ def test_symmetries_are_those_of_the_cpu_on_any_device():
         specs.append(_with_all(moved, VECTORS.to(DEVICE)))
     assert specs[0] == specs[1]
     assert specs[0].scalings
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.int64])
+def test_equal_integers_need_no_effect(kind):
+    """They are not drawn, and every order of them is the same."""
+    model = Between(lambda net, x: torch.relu(x) * net.mask)
+    model.register_buffer("mask", torch.ones(6, dtype=kind))
+    spec = PermutationSpec.trace(model, VECTORS)
+    assert spec.sizes == {"first": 6}
+    assert spec.buffers == {"mask"}
 
 
 def _with_all(model, example):
