@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from raysweep.digest import seed_for
+from raysweep.errors import SpecError
 from raysweep.symmetry.axes import Shared, Within, groups_of, segments
 from raysweep.symmetry.randomised import (
     RandomisedNetwork,
@@ -39,7 +40,7 @@ def find_scalings(spec: Structure, model: nn.Module, example_input: torch.Tensor
     Groups in blocks have none here. Where the units of a group can be scaled in several ways (at two places
     between which nothing but a product lies), one is returned. Everything that is returned is proved: with
     random factors the outputs, in float64, stay as they are. Raises `SpecError` for a network whose outputs
-    are zero.
+    are zero, and for one without gradients.
     """
     generator = torch.Generator().manual_seed(seed_for("scalings"))
     examples = enough_examples(example_input)
@@ -109,7 +110,15 @@ def infinitesimal_scalings(
 def _products(
     spec: Structure, network: RandomisedNetwork, group: str, where: list[Occurrence]
 ) -> torch.Tensor:
-    """Return the inner products of weights and gradients, shape (units, axes)."""
+    """Return the inner products of weights and gradients, shape (units, axes).
+
+    Raises `SpecError` for a network without gradients.
+    """
+    if network.without_gradients:
+        raise SpecError(
+            "scales, signs and rotations are found by gradients, which this network does not have: "
+            f"{network.without_gradients}"
+        )
     columns = []
     for name, dimension in where:
         weight, gradient = network.state[name].detach(), network.gradients.get(name)

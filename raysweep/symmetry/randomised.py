@@ -33,7 +33,10 @@ class Effect:
 
 @dataclass(frozen=True)
 class RandomisedNetwork:
-    """`outputs` (entries,) are those of `evaluate` at `state`; `gradients` are of a random sum of them."""
+    """`outputs` (entries,) are those of `evaluate` at `state`; `gradients` are of a random sum of them.
+
+    There are none where they cannot be taken, for the reason `without_gradients`.
+    """
 
     evaluate: Callable[[State], torch.Tensor]
     state: State
@@ -42,6 +45,7 @@ class RandomisedNetwork:
     threshold: float  # a smaller change of the outputs counts as none
     audible: float  # and a larger one than this as an effect
     rerun: Rerun | None  # None where a change cannot be followed
+    without_gradients: str = ""
 
     def effect(self, changed: State) -> Effect:
         """Return what changes when these tensors take other values.
@@ -187,8 +191,14 @@ def randomised_network(
             f"the proof of the permutation spec is vacuous: the network's outputs are {scale:.2g}"
         )
     weights = torch.randn(outputs.shape, generator=generator, dtype=torch.float64)
-    gradients = state_gradients(lambda values: evaluate(values) @ weights, state)
-    return RandomisedNetwork(evaluate, state, outputs, gradients, TOLERANCE * scale, CLEAR * scale, rerun)
+    gradients, without = State(), ""
+    try:
+        gradients = state_gradients(lambda values: evaluate(values) @ weights, state)
+    except Exception as error:  # whatever a user's code raises, as a checkpoint that calls other functions
+        without = f"{type(error).__name__}: {error}"
+    return RandomisedNetwork(
+        evaluate, state, outputs, gradients, TOLERANCE * scale, CLEAR * scale, rerun, without
+    )
 
 
 def _drawn(example: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from raysweep.errors import SpecError
 from raysweep.symmetry import PermutationSpec
 from tests.pretended_device import DEVICE, pretended_device
 from tests.symmetry.test_refusals import Between
@@ -33,6 +34,18 @@ def test_equal_integers_need_no_effect(kind):
     spec = PermutationSpec.trace(model, VECTORS)
     assert spec.sizes == {"first": 6}
     assert spec.buffers == {"mask"}
+
+
+def test_networks_without_gradients_are_proved_and_have_no_scales():
+    def written(net, x):
+        torch.add(x, 1.0, out=torch.zeros_like(x))
+        return torch.relu(x)
+
+    model = Between(written)
+    spec = PermutationSpec.trace(model, VECTORS)
+    assert spec.sizes == {"first": 6}
+    with pytest.raises(SpecError, match="found by gradients, which this network does not have: RuntimeError"):
+        spec.with_scalings(model, VECTORS)
 
 
 def _with_all(model, example):
