@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from raysweep.errors import SpecError
 from raysweep.models.random_weights import randomise
@@ -15,7 +14,7 @@ from raysweep.symmetry.gradients import State, state_gradients
 from raysweep.symmetry.interpreter import stored_tensors
 from raysweep.symmetry.listening import tensors_in
 from raysweep.symmetry.precision import DOUBLE, DoublePrecision
-from raysweep.symmetry.rerun import Rerun, Result
+from raysweep.symmetry.rerun import Rerun, Result, in_one_vector
 
 TOLERANCE = 1e-9  # relative; in float64 a true symmetry leaves errors near 1e-14
 CLEAR = 1e-6  # relative; a change that is not the rest of one that has faded away
@@ -166,17 +165,21 @@ def randomised_network(
     stored = dict(stored_tensors(network))
     state = {name: stored[name] for name in single_names(network)}
     for tensor in state.values():
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() or tensor.is_complex():
             randomise(tensor, generator)
             if signed and isinstance(tensor, nn.Parameter) and tensor.dim() < 2:
                 tensor.mul_(torch.randint(2, tensor.shape, generator=generator) * 2 - 1)
+    inputs = _varied(network, inputs)
 
     def evaluate(values: State) -> torch.Tensor:
         with DoublePrecision():
             result = torch.func.functional_call(network, values, (inputs,))
-        return torch.cat([leaf.reshape(-1) for leaf in pytree.tree_leaves(result)])
+        return in_one_vector(result)
 
     rerun = _traced(network, inputs)
+    if rerun is not None and bool(rerun.outputs.isnan().any()):
+        _make_positive(state)
+        rerun = _traced(network, inputs)
     try:
         with torch.no_grad():
             outputs = evaluate(state) if rerun is None else rerun.outputs
@@ -209,6 +212,29 @@ def _drawn(example: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.randint(low, high + 1, example.shape, generator=generator).to(example.dtype)
 
 
+def _varied(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Return inputs that differ, where they are integers that are all the same and the network takes others.
+
+    Tokens that are all the same say nothing of what tells them apart.
+    """
+    if inputs.is_floating_point() or not bool((inputs == inputs.flatten()[0]).all()):
+        return inputs
+    varied = inputs + torch.arange(inputs.numel()).view(inputs.shape) % 2
+    try:
+        with torch.no_grad(), DoublePrecision():
+            network(varied.to(inputs.dtype))
+        return varied.to(inputs.dtype)
+    except Exception:  # they are all that there are
+        return inputs
+
+
+def _make_positive(state: State) -> None:
+    """Make vectors positive that have further axes of length 1: the network takes roots of some of them."""
+    for tensor in state.values():
+        if tensor.is_floating_point() and tensor.numel() == max(tensor.shape, default=1):
+            tensor.abs_()
+
+
 def _traced(network: nn.Module, inputs: torch.Tensor) -> Rerun | None:
     try:
         return Rerun(network, inputs, TOLERANCE)
@@ -224,7 +250,7 @@ def _blank(model: nn.Module) -> nn.Module:
     blanks: dict[int, torch.Tensor] = {
         id(p): nn.Parameter(torch.empty(p.shape, dtype=DOUBLE.get(p.dtype, p.dtype)))
         for p in model.parameters()
-        if p.is_floating_point()
+        if p.is_floating_point() or p.is_complex()
     }
     for leaf in (leaf for module in model.modules() for leaf in tensors_in(vars(module))):
         if id(leaf) not in blanks:
