@@ -160,7 +160,7 @@ def randomised_network(
     The network and its inputs are on the CPU, wherever the model is: draws are the same everywhere.
     Raises `SpecError` when the outputs are zero, and for a network that fails.
     """
-    network = _blank(model).eval().requires_grad_(False)
+    network = blank_copy(model).eval().requires_grad_(False)
     inputs = _drawn(example, generator)
     stored = dict(stored_tensors(network))
     state = {name: stored[name] for name in single_names(network)}
@@ -242,7 +242,7 @@ def _traced(network: nn.Module, inputs: torch.Tensor) -> Rerun | None:
         return None  # the network fails on other inputs, or writes to tensors in a way that is not followed
 
 
-def _blank(model: nn.Module) -> nn.Module:
+def blank_copy(model: nn.Module) -> nn.Module:
     """Return a copy on the CPU in float64, with constants that are plain attributes of its modules.
 
     Its parameters are not filled, because copying wide layers takes longer.
