@@ -61,7 +61,8 @@ class Interpreter(Listener):
         self._names = {id(tensor): name for name, tensor in reversed(stored_tensors(model))}
         self._values: dict[int, Traced] = {}  # by the identity of the tensor, which this keeps alive
         self._undivided: dict[int, tuple[Divided, list[Axis]]] = {}
-        self._of_weights: set[int] = set()  # tensors that parameters and constants alone determine
+        # The groups of the parameters that a tensor is computed of, where these and constants determine it.
+        self._of_weights: dict[int, frozenset[str]] = {}
 
     @torch.no_grad()
     def run(self, inputs: torch.Tensor) -> None:
@@ -99,11 +100,11 @@ class Interpreter(Listener):
         result = call.run()
         self._keep(call, result, self._axes(handler, result, args, kwargs))
         if not varying:
-            self._of_weights |= {id(each) for each in tensors_in(result)}
+            self._of_weights |= dict.fromkeys(map(id, tensors_in(result)), frozenset(self.groups.own))
         return result
 
     def _is_of_weights(self, leaf: Traced) -> bool:
-        return isinstance(leaf, Constant) or id(leaf.tensor) in self._names.keys() | self._of_weights
+        return isinstance(leaf, Constant) or id(leaf.tensor) in self._names.keys() | self._of_weights.keys()
 
     def _note_sums(self, addends: list[Traced]) -> None:
         """Record the axes along which values are added that other layers have computed."""
@@ -163,8 +164,10 @@ class Interpreter(Listener):
                 self.computed.append(Computed(call.number, call.name, found, stored))
 
     def _own(self, call: Call) -> None:
-        """Record the groups of the parameters and buffers that the current operation reads directly."""
+        """Record the groups of the parameters and buffers that the current operation reads, as they are or in
+        a weight that is computed of them."""
         for tensor in call.tensors():
+            self.groups.own |= self._of_weights.get(id(tensor), frozenset())
             for axis in self.known.get(id(tensor), ()):
                 assert not isinstance(axis, Part)
                 self.groups.own |= {segment.group for segment in axis if segment.group is not None}
