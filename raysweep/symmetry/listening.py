@@ -75,6 +75,13 @@ def tensors_in(values: Any) -> list[torch.Tensor]:
     return [leaf for leaf in pytree.tree_leaves(values) if isinstance(leaf, torch.Tensor)]
 
 
+def memory_of(tensor: torch.Tensor) -> int:
+    """Return the address of the memory that a tensor shares with its views; 0 where it has none."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):  # inside of torch.vmap
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor.untyped_storage().data_ptr()
+
+
 class Listener(TorchFunctionMode):
     """A context in which every call of a function of torch is given to `heard`, which carries it out."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from raysweep.symmetry.listening import Call, Listener, tensors_in
+from raysweep.symmetry.listening import Call, Listener, memory_of, tensors_in
 from raysweep.symmetry.precision import DoublePrecision
 
 MASKED = 1e3  # so many times as large are the negative numbers of a mask at least
@@ -66,7 +66,7 @@ class Rerun(Listener):
         stored = frozenset(id(each) for each in call.tensors() if id(each) in self._stored)
         args, kwargs = pytree.tree_map_only(torch.Tensor, self._referred, (call.args, call.kwargs))
         if call.may_write:
-            self._copy({_memory(each) for each in call.tensors()})
+            self._copy({memory_of(each) for each in call.tensors()})
         result, found, written = call.run_and_list()
         if written and not call.may_write:
             raise RuntimeError(f"{call.name} writes to its arguments")
@@ -79,7 +79,7 @@ class Rerun(Listener):
         number = len(self._steps)
         for output, tensor in enumerate(found):
             self._known[id(tensor)] = Result(number, output)
-            self._in_memory.setdefault(_memory(tensor), []).append(Result(number, output))
+            self._in_memory.setdefault(memory_of(tensor), []).append(Result(number, output))
             self._alive[id(tensor)] = tensor  # so that no other tensor gets its identity
         leaves = pytree.tree_leaves((call.args, call.kwargs))
         results = frozenset(leaf for leaf in leaves if isinstance(leaf, Result))
@@ -91,7 +91,7 @@ class Rerun(Listener):
         """Record what a tensor that was written to says of others in its memory: of views, or of its base."""
         for key in [key for key in self._known if key != id(written)]:
             view = self._alive[key]
-            if _memory(view) == _memory(written):
+            if memory_of(view) == memory_of(written):
                 entries = _entries_of(written, view)
                 if bool((entries >= 0).any()):
                     args = self._known[key], self._known[id(written)], entries
@@ -171,10 +171,6 @@ def _entries_of(written: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
 def _overwritten(view: torch.Tensor, written: torch.Tensor, entries: torch.Tensor) -> torch.Tensor:
     """Return a view after a tensor in its memory was written to; see `_entries_of`."""
     return torch.where(entries >= 0, written.reshape(-1)[entries.clamp(min=0)], view)
-
-
-def _memory(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
 
 
 def _change(one: torch.Tensor, other: torch.Tensor) -> float:
