@@ -15,6 +15,7 @@ from torch import nn
 from raysweep.digest import seed_for
 from raysweep.errors import SpecError
 from raysweep.symmetry.axes import Shared, Within, groups_of, segments
+from raysweep.symmetry.operations import BOUNDED
 from raysweep.symmetry.randomised import (
     RandomisedNetwork,
     enough_examples,
@@ -177,13 +178,16 @@ def _holds(
     There are factors for each network. Those of one of them at least have to have an effect on the way.
     """
     scaling, heard = {group: Scaling(exponents, positive=True, sign=True)}, False
+    bounded = False
     for network, own in zip(networks, factors, strict=True):
         changed = scaled_state(network.state, spec.axes, scaling, {group: own})
         scaled = {name: changed[name] for name, _ in exponents}
-        if not network.keeps(scaled):
+        effect = network.effect(scaled)
+        if not effect.change <= network.threshold:
             return False
+        bounded = bounded or network.has_any(effect.reached, BOUNDED)
         heard = heard or not network.is_silent(scaled)
-    return heard and (group not in spec.bounded or _holds_far(spec, networks, scaling, factors))
+    return heard and (not bounded or _holds_far(spec, networks, scaling, factors))
 
 
 def _holds_far(

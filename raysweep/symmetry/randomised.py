@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -69,6 +69,10 @@ class RandomisedNetwork:
             outputs = self.evaluate(state)
         clear = CLEAR * outputs.abs().max().item()
         return RandomisedNetwork(self.evaluate, state, outputs, {}, clear, clear, rerun=None)
+
+    def has_any(self, reached: Collection[Result], names: Collection[str]) -> bool:
+        """Whether a result that a change reaches may be that of an operation of these names."""
+        return self.rerun is None or not self.rerun.names(reached).isdisjoint(names)
 
     def keeps(self, changed: State) -> bool:
         """Whether the outputs stay as they are when these tensors take other values, all of them."""

@@ -131,6 +131,10 @@ class Rerun(Listener):
                         return found
         return found
 
+    def names(self, results: Collection[Result]) -> set[str]:
+        """Return the names of the operations that have these results."""
+        return {self._steps[result.call].call.name for result in results}
+
     def _run(self, step: _Step, new: dict[Result, torch.Tensor]) -> list[torch.Tensor]:
         def value(leaf: Any) -> Any:
             if isinstance(leaf, Result):
