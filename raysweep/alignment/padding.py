@@ -9,7 +9,7 @@ from raysweep.errors import SpecError
 from raysweep.models.given import Network, state_of
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.blocks import first_units
-from raysweep.symmetry.randomised import TOLERANCE, randomised_network
+from raysweep.symmetry.randomised import TOLERANCE, blank_copy, randomised_network
 from raysweep.symmetry.selection import region
 
 
@@ -37,8 +37,9 @@ def prove_padding(
 ) -> None:
     """Check that padding a narrow to a wide network does not change its function.
 
-    The check draws random parameters and buffers in float64. Raises `SpecError` where the function changes,
-    as with a norm over several units (LayerNorm), and where the networks differ in more than their widths.
+    The check draws random parameters and buffers in float64, and leaves the networks as they are. Raises
+    `SpecError` where the function changes, as with a norm over several units (LayerNorm), and where the
+    networks differ in more than their widths.
     """
     if list(specs[0].sizes) != list(specs[1].sizes):
         raise SpecError("the narrow and the wide network have different groups of hidden units")
@@ -50,8 +51,8 @@ def prove_padding(
     shapes = wide.state_dict()
     inputs = torch.randn(example.shape, generator=generator, dtype=torch.float64)
     with torch.no_grad():
-        before = functional_call(narrow.double().eval(), state, inputs)
-        after = functional_call(wide.double().eval(), pad(*specs, state, shapes), inputs)
+        before = functional_call(blank_copy(narrow).eval(), state, inputs)
+        after = functional_call(blank_copy(wide).eval(), pad(*specs, state, shapes), inputs)
     if not torch.allclose(before, after, rtol=TOLERANCE, atol=TOLERANCE * before.abs().max().item()):
         raise SpecError(
             "units that have no effect elsewhere change the function of this network, for example because "

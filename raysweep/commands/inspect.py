@@ -86,7 +86,11 @@ def inspection(config: ModelConfig) -> Iterator[str]:
     yield f"{spec.movement}; there are 10^{permutations_log10(spec):,.1f} permutations"
     yield f"traced in {traced:.2f} s, proved in {time.perf_counter() - began:.2f} s"
     began = time.perf_counter()
-    yield from _rotations(spec.with_rotations(model, example))
+    try:
+        yield from _rotations(spec.with_rotations(model, example))
+    except SpecError as error:
+        yield f"no rotations: {error}"
+        return
     yield f"rotations found and proved in {time.perf_counter() - began:.2f} s"
 
 

@@ -33,8 +33,8 @@ DETAILS = "\n\nDebug source:"  # begins the second part of obstore's messages
 CUT = "request or response body error"  # obstore's message for half an answer
 HINTS = {  # by words in obstore's messages; the addresses are asked for credentials where none are set
     "NoSuchBucket": "there is no such bucket",
-    "169.254.169.254": "no credentials are set, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE",
-    "metadata.google.internal": "no credentials are set, as GOOGLE_APPLICATION_CREDENTIALS",
+    "169.254.169.254": "no credentials are set: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    "metadata.google.internal": "no credentials are set: GOOGLE_APPLICATION_CREDENTIALS",
 }
 NO_CONDITIONS = "501 Not Implemented"  # what storage answers that knows no conditional writes
 

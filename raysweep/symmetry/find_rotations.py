@@ -33,8 +33,9 @@ EQUATIONS = 2  # at least so many, of random weights, for each unknown exponent 
 def find_rotations(spec: Structure, model: nn.Module, example_input: torch.Tensor) -> dict[str, Rotation]:
     """Return, by group, the rotations of units that leave the outputs of a network as they are.
 
-    Units in blocks are rotated inside each block. Everything that is returned is proved. Raises `SpecError`
-    for a network whose outputs are zero.
+    Units in blocks are rotated inside each block; those with bounds have no rotations, although random units
+    may not reach them. Everything that is returned is proved. Raises `SpecError`
+    for a network whose outputs are zero, and for one without gradients where these have to find gains.
     """
     generator = torch.Generator().manual_seed(seed_for("rotations"))
     examples = enough_examples(example_input)
@@ -43,7 +44,7 @@ def find_rotations(spec: Structure, model: nn.Module, example_input: torch.Tenso
     found = {}
     for group, size in spec.sizes.items():
         blocks = counts.get(group, 1)
-        if size == blocks or _lies_within(spec, group):
+        if size == blocks or group in spec.bounded or _lies_within(spec, group):
             continue
         if _holds(spec, networks[0], group, Rotation(blocks), generator):
             found[group] = Rotation(blocks)

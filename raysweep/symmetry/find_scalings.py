@@ -7,13 +7,15 @@ exponents of a group are therefore the null space of a matrix of such products, 
 
 import math
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, product
 
 import torch
 from torch import nn
 
 from raysweep.digest import seed_for
+from raysweep.errors import SpecError
 from raysweep.symmetry.axes import Shared, Within, groups_of, segments
+from raysweep.symmetry.operations import BOUNDED
 from raysweep.symmetry.randomised import (
     RandomisedNetwork,
     enough_examples,
@@ -27,6 +29,7 @@ from raysweep.symmetry.structure import Structure
 DRAWS = 3  # of random weights, at least, at which the products are taken
 UNITS = 24  # times draws, at least: a few may all be active in a ReLU, or too small for a bound
 RANGE = 4.0  # logarithm of the largest factor that is tried, so that units come to the bounds of ReLU6
+FAR = (math.exp(6), math.exp(12))  # times as large are units with bounds tried too, which may be out of reach
 TOLERANCE = 1e-9  # relative, of singular values and of exponents
 MOST_FLIPPED = 5  # axes of a group of which all subsets are tried for signs; of more axes only all together
 Occurrence = tuple[str, int]  # a tensor, and the axis along which a group lies
@@ -38,7 +41,7 @@ def find_scalings(spec: Structure, model: nn.Module, example_input: torch.Tensor
     Groups in blocks have none here. Where the units of a group can be scaled in several ways (at two places
     between which nothing but a product lies), one is returned. Everything that is returned is proved: with
     random factors the outputs, in float64, stay as they are. Raises `SpecError` for a network whose outputs
-    are zero.
+    are zero, and for one without gradients.
     """
     generator = torch.Generator().manual_seed(seed_for("scalings"))
     examples = enough_examples(example_input)
@@ -108,7 +111,15 @@ def infinitesimal_scalings(
 def _products(
     spec: Structure, network: RandomisedNetwork, group: str, where: list[Occurrence]
 ) -> torch.Tensor:
-    """Return the inner products of weights and gradients, shape (units, axes)."""
+    """Return the inner products of weights and gradients, shape (units, axes).
+
+    Raises `SpecError` for a network without gradients.
+    """
+    if network.without_gradients:
+        raise SpecError(
+            "scales, signs and rotations are found by gradients, which this network does not have: "
+            f"{network.without_gradients}"
+        )
     columns = []
     for name, dimension in where:
         weight, gradient = network.state[name].detach(), network.gradients.get(name)
@@ -167,10 +178,30 @@ def _holds(
     There are factors for each network. Those of one of them at least have to have an effect on the way.
     """
     scaling, heard = {group: Scaling(exponents, positive=True, sign=True)}, False
+    bounded = False
     for network, own in zip(networks, factors, strict=True):
         changed = scaled_state(network.state, spec.axes, scaling, {group: own})
         scaled = {name: changed[name] for name, _ in exponents}
-        if not network.keeps(scaled):
+        effect = network.effect(scaled)
+        if not effect.change <= network.threshold:
             return False
+        bounded = bounded or network.has_any(effect.reached, BOUNDED)
         heard = heard or not network.is_silent(scaled)
-    return heard
+    return heard and (not bounded or _holds_far(spec, networks, scaling, factors))
+
+
+def _holds_far(
+    spec: Structure,
+    networks: list[RandomisedNetwork],
+    scaling: Mapping[str, Scaling],
+    factors: list[torch.Tensor],
+) -> bool:
+    """Whether the outputs also stay as they are where all tensors that are scaled are many times as large."""
+    ((group, own),) = scaling.items()
+    names = {name for name, _ in own.exponents}
+    for far, (network, factor) in product(FAR, zip(networks, factors, strict=True)):
+        large = network.at({n: network.state[n] * far for n in names if network.state[n].is_floating_point()})
+        changed = scaled_state(large.state, spec.axes, scaling, {group: factor})
+        if not large.keeps({name: changed[name] for name in names}):
+            return False
+    return True

@@ -16,9 +16,10 @@ from raysweep.symmetry.axes import COPIES, Axis, Grouped, Repeated, Segment, len
 class Groups:
     """All groups of a network: union-find whose members may also be split, coarsened or fixed.
 
-    `operation` describes the current operation, and `own` holds the groups of the parameters that it reads
-    directly. `pinned` counts, by reason, the hidden units that were made to stay in place. A group in `own`
-    that only meets pixels or other positions of the input does not consist of hidden units.
+    `operation` describes the current operation, and `own` holds the groups of the parameters that it reads,
+    as they are or in a weight that is computed of them. `pinned` counts, by reason, the hidden units that
+    were made to stay in place. A group in `own` that only meets pixels or other positions of the input does
+    not consist of hidden units.
     """
 
     def __init__(self) -> None:

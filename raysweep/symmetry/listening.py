@@ -89,7 +89,9 @@ def tensors_in(values: Any) -> list[torch.Tensor]:
 
 
 def memory_of(tensor: torch.Tensor) -> int:
-    """Return the address of a tensor's memory, which its views share."""
+    """Return the address of the memory that a tensor shares with its views; 0 where it has none."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):  # inside of torch.vmap
+        tensor = torch._C._functorch.get_unwrapped(tensor)
     return tensor.untyped_storage().data_ptr()
 
 

@@ -186,6 +186,8 @@ def _has_effect(
         gradient = None
     along = [dimension == where.dimension for dimension in range(tensor.dim())]
     moved = selected(tensor, spec.axes[where.name], indices, along)
+    if torch.equal(moved, tensor):
+        return True  # equal integers, which are not drawn: every order of them is the same
     if gradient is not None and (gradient * (moved - tensor)).sum().abs() > network.audible:
         return True
     return network.is_heard({where.name: moved}, beyond=reached)

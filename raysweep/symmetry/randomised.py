@@ -2,19 +2,19 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from raysweep.errors import SpecError
 from raysweep.models.random_weights import randomise
 from raysweep.symmetry.gradients import State, state_gradients
 from raysweep.symmetry.interpreter import stored_tensors
-from raysweep.symmetry.precision import DoublePrecision
-from raysweep.symmetry.rerun import Rerun, Result
+from raysweep.symmetry.listening import tensors_in
+from raysweep.symmetry.precision import DOUBLE, DoublePrecision
+from raysweep.symmetry.rerun import Rerun, Result, in_one_vector
 
 TOLERANCE = 1e-9  # relative; in float64 a true symmetry leaves errors near 1e-14
 CLEAR = 1e-6  # relative; a change that is not the rest of one that has faded away
@@ -32,7 +32,10 @@ class Effect:
 
 @dataclass(frozen=True)
 class RandomisedNetwork:
-    """`outputs` (entries,) are those of `evaluate` at `state`; `gradients` are of a random sum of them."""
+    """`outputs` (entries,) are those of `evaluate` at `state`; `gradients` are of a random sum of them.
+
+    There are none where they cannot be taken, for the reason `without_gradients`.
+    """
 
     evaluate: Callable[[State], torch.Tensor]
     state: State
@@ -41,6 +44,7 @@ class RandomisedNetwork:
     threshold: float  # a smaller change of the outputs counts as none
     audible: float  # and a larger one than this as an effect
     rerun: Rerun | None  # None where a change cannot be followed
+    without_gradients: str = ""
 
     def effect(self, changed: State) -> Effect:
         """Return what changes when these tensors take other values.
@@ -54,6 +58,21 @@ class RandomisedNetwork:
         with torch.no_grad():
             outputs = self.evaluate({**self.state, **changed})
         return Effect((outputs - self.outputs).abs().max().item(), reached)
+
+    def at(self, changed: State) -> "RandomisedNetwork":
+        """Return the network with other values of these tensors, however large, and without gradients.
+
+        Outputs of large values have larger errors, so that only clear changes count.
+        """
+        state = {**self.state, **changed}
+        with torch.no_grad():
+            outputs = self.evaluate(state)
+        clear = CLEAR * outputs.abs().max().item()
+        return RandomisedNetwork(self.evaluate, state, outputs, {}, clear, clear, rerun=None)
+
+    def has_any(self, reached: Collection[Result], names: Collection[str]) -> bool:
+        """Whether a result that a change reaches may be that of an operation of these names."""
+        return self.rerun is None or not self.rerun.names(reached).isdisjoint(names)
 
     def keeps(self, changed: State) -> bool:
         """Whether the outputs stay as they are when these tensors take other values, all of them."""
@@ -142,24 +161,29 @@ def randomised_network(
 ) -> RandomisedNetwork:
     """Draw all parameters and buffers in float64; `signed` gives parameters that are vectors both signs.
 
+    The network and its inputs are on the CPU, wherever the model is: draws are the same everywhere.
     Raises `SpecError` when the outputs are zero, and for a network that fails.
     """
-    network = _blank(model).double().eval().requires_grad_(False)
+    network = blank_copy(model).eval().requires_grad_(False)
     inputs = _drawn(example, generator)
     stored = dict(stored_tensors(network))
     state = {name: stored[name] for name in single_names(network)}
     for tensor in state.values():
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() or tensor.is_complex():
             randomise(tensor, generator)
             if signed and isinstance(tensor, nn.Parameter) and tensor.dim() < 2:
                 tensor.mul_(torch.randint(2, tensor.shape, generator=generator) * 2 - 1)
+    inputs = _varied(network, inputs)
 
     def evaluate(values: State) -> torch.Tensor:
         with DoublePrecision():
             result = torch.func.functional_call(network, values, (inputs,))
-        return torch.cat([leaf.reshape(-1) for leaf in pytree.tree_leaves(result)])
+        return in_one_vector(result)
 
     rerun = _traced(network, inputs)
+    if rerun is not None and bool(rerun.outputs.isnan().any()):
+        _make_positive(state)
+        rerun = _traced(network, inputs)
     try:
         with torch.no_grad():
             outputs = evaluate(state) if rerun is None else rerun.outputs
@@ -174,8 +198,14 @@ def randomised_network(
             f"the proof of the permutation spec is vacuous: the network's outputs are {scale:.2g}"
         )
     weights = torch.randn(outputs.shape, generator=generator, dtype=torch.float64)
-    gradients = state_gradients(lambda values: evaluate(values) @ weights, state)
-    return RandomisedNetwork(evaluate, state, outputs, gradients, TOLERANCE * scale, CLEAR * scale, rerun)
+    gradients, without = State(), ""
+    try:
+        gradients = state_gradients(lambda values: evaluate(values) @ weights, state)
+    except Exception as error:  # whatever a user's code raises, as a checkpoint that calls other functions
+        without = f"{type(error).__name__}: {error}"
+    return RandomisedNetwork(
+        evaluate, state, outputs, gradients, TOLERANCE * scale, CLEAR * scale, rerun, without
+    )
 
 
 def _drawn(example: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -186,6 +216,29 @@ def _drawn(example: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.randint(low, high + 1, example.shape, generator=generator).to(example.dtype)
 
 
+def _varied(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Return inputs that differ, where they are integers that are all the same and the network takes others.
+
+    Tokens that are all the same say nothing of what tells them apart.
+    """
+    if inputs.is_floating_point() or not bool((inputs == inputs.flatten()[0]).all()):
+        return inputs
+    varied = inputs + torch.arange(inputs.numel()).view(inputs.shape) % 2
+    try:
+        with torch.no_grad(), DoublePrecision():
+            network(varied.to(inputs.dtype))
+        return varied.to(inputs.dtype)
+    except Exception:  # they are all that there are
+        return inputs
+
+
+def _make_positive(state: State) -> None:
+    """Make vectors positive that have further axes of length 1: the network takes roots of some of them."""
+    for tensor in state.values():
+        if tensor.is_floating_point() and tensor.numel() == max(tensor.shape, default=1):
+            tensor.abs_()
+
+
 def _traced(network: nn.Module, inputs: torch.Tensor) -> Rerun | None:
     try:
         return Rerun(network, inputs, TOLERANCE)
@@ -193,11 +246,18 @@ def _traced(network: nn.Module, inputs: torch.Tensor) -> Rerun | None:
         return None  # the network fails on other inputs, or writes to tensors in a way that is not followed
 
 
-def _blank(model: nn.Module) -> nn.Module:
-    """Return a copy with float64 parameters that are not filled, because copying wide layers takes longer."""
-    blanks = {
-        id(p): nn.Parameter(torch.empty_like(p, dtype=torch.float64))
+def blank_copy(model: nn.Module) -> nn.Module:
+    """Return a copy on the CPU in float64, with constants that are plain attributes of its modules.
+
+    Its parameters are not filled, because copying wide layers takes longer.
+    """
+    blanks: dict[int, torch.Tensor] = {
+        id(p): nn.Parameter(torch.empty(p.shape, dtype=DOUBLE.get(p.dtype, p.dtype)))
         for p in model.parameters()
-        if p.is_floating_point()
+        if p.is_floating_point() or p.is_complex()
     }
+    for leaf in (leaf for module in model.modules() for leaf in tensors_in(vars(module))):
+        if id(leaf) not in blanks:
+            moved = leaf.detach().to("cpu", DOUBLE.get(leaf.dtype, leaf.dtype), copy=True)
+            blanks[id(leaf)] = nn.Parameter(moved, False) if isinstance(leaf, nn.Parameter) else moved
     return copy.deepcopy(model, memo=dict(blanks))

@@ -93,7 +93,7 @@ RULES = (
         "channels",
         "units that a window slides over",
     ),
-    Rule(reducing.REDUCTIONS, "all but the axes that vanish", "all where positions are returned too"),
+    Rule((*reducing.REDUCTIONS,), "all but the axes that vanish", "all where positions are returned too"),
     Rule((*arranging.ALONG,), "all but the axes that are named", "those"),
 )
 

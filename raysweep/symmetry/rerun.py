@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from raysweep.symmetry.listening import Call, Listener, memory_of
+from raysweep.symmetry.listening import Call, Listener, memory_of, tensors_in
 from raysweep.symmetry.precision import DoublePrecision
 
 MASKED = 1e3  # so many times as large are the negative numbers of a mask at least
@@ -54,9 +54,10 @@ class Rerun(Listener):
         self._in_memory: dict[int, list[Result]] = {}  # whose kept values lie at an address
         with torch.no_grad(), self, DoublePrecision():
             output = network(inputs)
-        leaves = pytree.tree_leaves(output)
-        self.outputs = torch.cat([leaf.reshape(-1) for leaf in leaves])
-        self.output_results = {self._known[id(leaf)] for leaf in leaves if id(leaf) in self._known}
+        self.outputs = in_one_vector(output)
+        self.output_results = {
+            self._known[id(leaf)] for leaf in tensors_in(output) if id(leaf) in self._known
+        }
         self._known.clear()
         self._in_memory.clear()
         self._alive.clear()
@@ -130,6 +131,10 @@ class Rerun(Listener):
                         return found
         return found
 
+    def names(self, results: Collection[Result]) -> set[str]:
+        """Return the names of the operations that have these results."""
+        return {self._steps[result.call].call.name for result in results}
+
     def _run(self, step: _Step, new: dict[Result, torch.Tensor]) -> list[torch.Tensor]:
         def value(leaf: Any) -> Any:
             if isinstance(leaf, Result):
@@ -140,6 +145,22 @@ class Rerun(Listener):
 
         args, kwargs = pytree.tree_map(value, (step.call.args, step.call.kwargs))
         return replace(step.call, args=args, kwargs=kwargs).run_and_list()[1]
+
+
+def in_one_vector(output: Any) -> torch.Tensor:
+    """Return the tensors of an output, whatever holds them, in one vector of float64.
+
+    Entries that are infinite or masked, as those of classes that are left out, are 0: beside them a change of
+    the others would be nothing.
+    """
+    found = torch.cat([_real(each).reshape(-1).double() for each in tensors_in(output)])
+    found = found.masked_fill(found.isinf(), 0.0)
+    masked = _masked(found.detach())
+    return found if masked is None else found.masked_fill(masked, 0.0)
+
+
+def _real(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _entries_of(written: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
@@ -163,6 +184,7 @@ def _change(one: torch.Tensor, other: torch.Tensor) -> float:
     that are none now. Entries that a large negative number masks are compared on their own: a change of the
     others is nothing beside them.
     """
+    one, other = _real(one), _real(other)
     if one.shape != other.shape or not one.numel() or not one.is_floating_point():
         return 0.0 if torch.equal(one, other) else math.inf
     low, high = _ends(other)
@@ -172,13 +194,22 @@ def _change(one: torch.Tensor, other: torch.Tensor) -> float:
         if not torch.equal(one[~finite], other[~finite]):
             return math.inf
         return _change(one[finite], other[finite])
-    if -low > MASKED * high:
-        masked = other < low / 4
-        rest = other[~masked]
-        if rest.numel() and -low > MASKED * _largest(rest):
-            return max(_change(one[masked], other[masked]), _change(one[~masked], rest))
+    masked = _masked(other)
+    if masked is not None:
+        return max(_change(one[masked], other[masked]), _change(one[~masked], other[~masked]))
     difference = _largest(one - other)
     return difference / largest if largest else math.inf if difference else 0.0
+
+
+def _masked(tensor: torch.Tensor) -> torch.Tensor | None:
+    """Return which entries a large negative number masks; None where it masks none."""
+    low, high = _ends(tensor)
+    if -low > MASKED * high:
+        masked = tensor < low / 4
+        rest = tensor[~masked]
+        if rest.numel() and -low > MASKED * _largest(rest):
+            return masked
+    return None
 
 
 def _largest(tensor: torch.Tensor) -> float:

@@ -154,9 +154,10 @@ def _rotated(
     tensor: torch.Tensor, dimension: int, start: int, segment: Segment, matrix: torch.Tensor
 ) -> torch.Tensor:
     """Return a tensor with the units of a segment of one axis rotated: block by block, alike in all heads."""
-    along = tensor.detach().double().movedim(dimension, 0).clone()
+    wide = torch.promote_types(tensor.dtype, torch.float64)  # complex numbers stay complex
+    along = tensor.detach().to(wide).movedim(dimension, 0).clone()
     blocks, size, _ = matrix.shape
     heads = segment.count // segment.blocks if isinstance(segment, Shared) else 1
     part = along[start : start + segment.size]
-    part.copy_((matrix[:, None].to(part.device) @ part.reshape(blocks, heads, size, -1)).view_as(part))
+    part.copy_((matrix[:, None].to(part.device, wide) @ part.reshape(blocks, heads, size, -1)).view_as(part))
     return along.movedim(0, dimension).to(tensor.dtype).contiguous()

@@ -59,7 +59,8 @@ def scaled_state(
 def multiplied(tensor: torch.Tensor, dimension: int, factors: torch.Tensor) -> torch.Tensor:
     """Return a tensor with each entry along an axis multiplied by a factor of its own, in float64."""
     shape = [-1 if other == dimension else 1 for other in range(tensor.dim())]
-    return (tensor.double() * factors.double().to(tensor.device).view(shape)).to(tensor.dtype)
+    wide = tensor.to(torch.promote_types(tensor.dtype, torch.float64))  # complex numbers stay complex
+    return (wide * factors.double().to(tensor.device).view(shape)).to(tensor.dtype)
 
 
 def by_unit(values: torch.Tensor, axes: Axes, dimension: int, group: str) -> torch.Tensor:

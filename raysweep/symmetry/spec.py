@@ -31,11 +31,12 @@ class PermutationSpec(Structure):
         `TypeError` for what is no module or no tensor, and `ValueError` for no examples.
         """
         _check_types(model, example_input)
-        found, left_alone, sums = trace_axes(model, example_input)
+        found, left_alone, sums, bounded = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
         buffers = frozenset(found.axes) - matched
+        sums, bounded = (groups & found.sizes.keys() for groups in (sums, bounded))
         spec = PermutationSpec(
-            found.axes, found.sizes, buffers, found.blocks, left_alone, sums=sums & found.sizes.keys()
+            found.axes, found.sizes, buffers, found.blocks, left_alone, sums=sums, bounded=bounded
         )
         if proved:
             prove(spec, model, example_input)

@@ -33,7 +33,8 @@ class Structure:
     place, with the reason; inputs and outputs of the network are not hidden units. `scalings` says, by group,
     by what the units may be multiplied besides, and `rotations` by which orthogonal matrices; both are empty
     unless `with_scalings` or `with_rotations` has filled them. `sums` are the groups whose units are sums of
-    what several operations compute: those of residual streams.
+    what several operations compute: those of residual streams. `bounded` are those that an operation compares
+    with constants, as a clamp does.
     """
 
     axes: Mapping[str, Axes]
@@ -44,6 +45,7 @@ class Structure:
     scalings: Mapping[str, Scaling] = field(default_factory=dict)
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     sums: frozenset[str] = frozenset()
+    bounded: frozenset[str] = frozenset()
 
     @property
     def movement(self) -> Movement:

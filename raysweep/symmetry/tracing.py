@@ -56,21 +56,21 @@ class HiddenLayer:
 
 def trace_axes(
     model: nn.Module, example: torch.Tensor
-) -> tuple[Symmetries, tuple[LeftAlone, ...], frozenset[str]]:
-    """Return axes, groups and blocks of the parameters and buffers, the hidden units left alone, and the
-    groups whose units are sums.
+) -> tuple[Symmetries, tuple[LeftAlone, ...], frozenset[str], frozenset[str]]:
+    """Return axes, groups and blocks of the parameters and buffers, the hidden units left alone, the groups
+    whose units are sums, and those whose units are compared with constants.
 
     A parameter that is only read in training is left out. Raises `SpecError` for a network that fails, and
     for one with a parameter that is never used.
     """
     interpreter = _interpret(model, example)
     found = _settled(interpreter)
-    return found, _left_alone(interpreter), _summed(interpreter)
+    sums, bounded = (_groups_along(interpreter, axes) for axes in (interpreter.sums, interpreter.bounded))
+    return found, _left_alone(interpreter), sums, bounded
 
 
-def _summed(interpreter: Interpreter) -> frozenset[str]:
-    """Return the groups whose units are sums of what several operations compute, as in a residual stream."""
-    resolved = (segment for axis in interpreter.sums for segment in interpreter.groups.resolve(axis))
+def _groups_along(interpreter: Interpreter, axes: list[Axis]) -> frozenset[str]:
+    resolved = (segment for axis in axes for segment in interpreter.groups.resolve(axis))
     return frozenset(segment.group for segment in resolved if segment.group is not None)
 
 

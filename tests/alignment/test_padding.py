@@ -25,7 +25,14 @@ def test_a_padded_network_is_the_same_function(model, norm):
     outputs = narrow.eval()(images)
     wide.load_state_dict(pad(narrow_spec, wide_spec, narrow.state_dict(), wide.state_dict()))
     assert torch.allclose(wide.eval()(images), outputs, atol=1e-6)
-    prove_padding((narrow_spec, wide_spec), (narrow, wide), EXAMPLE)
+    state = {name: tensor.clone() for name, tensor in narrow.train().state_dict().items()}
+    prove_padding((narrow_spec, wide_spec), (narrow, wide.train()), EXAMPLE)
+    assert narrow.training
+    assert wide.training
+    assert all(
+        p.dtype == torch.float32 and p.requires_grad for p in (*narrow.parameters(), *wide.parameters())
+    )
+    assert all(torch.equal(tensor, state[name]) for name, tensor in narrow.state_dict().items())
 
 
 def test_a_norm_over_units_is_refused():

@@ -137,7 +137,7 @@ def test_credentials_may_lie_in_a_profile(storage, monkeypatch, tmp_path):
 
 
 def test_a_bucket_that_does_not_exist_is_one_message(storage):
-    with pytest.raises(UserError, match="s3://missing/x cannot be written: .*: there is no such bucket; "):
+    with pytest.raises(UserError, match=r"s3://missing/x cannot be written: .*: there is no such bucket; "):
         Files("s3://missing/x").check_writable()
 
 

@@ -94,6 +94,38 @@ def test_a_constant_that_is_written_to_is_none():
     assert spec.axes["first.weight"][0] == spec.axes["more.weight"][0]
 
 
+def swish(x):
+    return x * torch.sigmoid(x)
+
+
+def in_halves(net, x):
+    found = x.new_zeros(len(x), 6)
+    found[:, :3].add_(x[:, :3])
+    found[:, 3:].add_(x[:, 3:])
+    return found
+
+
+NOT_HEARD = {
+    "script": lambda net, x: torch.jit.script(swish)(x),
+    "vmap": lambda net, x: torch.vmap(lambda row: row / row.norm())(x),
+    "a parameter made of units": lambda net, x: 2 * nn.Parameter(x, False),
+    "a view": in_halves,
+    "a transposed view": lambda net, x: x.new_zeros(6, len(x)).t().add_(x).t().t(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+@pytest.mark.parametrize("name", NOT_HEARD)
+def test_units_stay_that_are_read_where_nothing_is_heard_and_all_others_move(name):
+    """Torch calls no function for what it compiles, and what is written through a view is read elsewhere."""
+    between = NOT_HEARD[name]
+    network = Between(lambda net, x: torch.relu(net.more(between(net, x))), more=nn.Linear(6, 6))
+    spec = PermutationSpec.trace(network, torch.zeros(2, 4))
+    assert spec.sizes == {"more": 6, **(ALL if name == "a transposed view" else {})}
+    left = sum(each.units for each in spec.left_alone)
+    assert left == (0 if name == "a transposed view" else 6)
+
+
 OUT = (("first.weight", 0), ("first.bias", 0))
 PINNED = {
     "operation mul at test_left_alone.py joins them with a constant whose entries differ": (

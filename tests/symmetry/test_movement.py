@@ -3,6 +3,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from raysweep.symmetry import Movement, PermutationSpec
 from tests.symmetry.test_refusals import Between
@@ -34,6 +35,26 @@ def test_flattened_channels_move_freely():
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))
     spec = PermutationSpec.trace(network, torch.zeros(2, 1, 8, 8), proved=False)
     assert spec.movement == Movement(4, 0, 0)
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, images):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(images, weight / weight.std((1, 2, 3), keepdim=True), self.bias)
+
+
+COMPUTED = {
+    "weight norm": parametrizations.weight_norm(nn.Conv2d(3, 5, 3)),
+    "spectral norm": parametrizations.spectral_norm(nn.Conv2d(3, 5, 3)),
+    "standardised": Standardised(3, 5, 3),
+}
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+def test_inputs_and_pixels_of_weights_that_are_computed_are_no_units(kind):
+    network = nn.Sequential(COMPUTED[kind], nn.ReLU(), nn.Flatten(), nn.Linear(5 * 4, 3))
+    spec = PermutationSpec.trace(network, torch.zeros(2, 3, 4, 4))
+    assert (spec.movement, spec.left_alone) == (Movement(5, 0, 0), ())
 
 
 def test_a_network_in_which_nothing_moves_comes_with_a_warning():

@@ -74,6 +74,11 @@ def test_modules_that_keep_channels_apart(module):
 
 
 CASES = {
+    "maximum of two": (lambda net, x: torch.max(x, net.conv(x)), {"conv": nn.Conv2d(6, 6, 1)}, 6, BOTH),
+    "minimum of two": (lambda net, x: x.min(other=torch.zeros(())), {}, 6, BOTH),
+    "axis": (lambda net, x: x * x.mean(axis=(2, 3), keepdims=True), {}, 6, BOTH),
+    "unbiased": (lambda net, x: x * x.var((2, 3), True, True), {}, 6, BOTH),
+    "norm": (lambda net, x: x / x.norm(2, 1, True), {}, 6, BOTH),
     "relu6": (lambda net, x: functional.relu6(x), {}, 6, BOTH),
     "clamp": (lambda net, x: x.clamp(-1, 2).mul_(3) / 2 - 1, {}, 6, BOTH),
     "dropout": (lambda net, x: functional.dropout(x, 0.5, net.training), {}, 6, BOTH),

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from raysweep.errors import SpecError
 from raysweep.symmetry import PermutationSpec, read_in_training_only
+from raysweep.symmetry.operations import OPERATIONS
 from tests.networks import Head
 from tests.symmetry.checks import assert_unchanged, traced
 
@@ -61,6 +62,14 @@ def test_units_that_reach_what_is_not_understood_stay_and_all_others_move(messag
     assert spec.sizes["second"] == 5
     assert len(spec.sizes) == 1 + ("Linear" in message)  # the first layer is free behind another one
     assert any(re.match(message, each.reason) for each in spec.left_alone), spec.left_alone
+
+
+@pytest.mark.parametrize("axes", [lambda given: given[1], lambda given: given + given])
+def test_units_stay_where_an_operation_misreads_its_arguments(axes, monkeypatch):
+    """It raises an error, or finds more axes than there are."""
+    monkeypatch.setitem(OPERATIONS, "roll", lambda groups, result, input, *_: axes(input.axes[:1]))
+    (left,) = traced(Between(lambda net, x: x.roll(1, 1)), (4,)).left_alone
+    assert re.match(r"operation roll at test_refusals.py:\d+ is (used with|called in a way)", left.reason)
 
 
 def test_a_function_of_the_user_is_followed():

@@ -50,6 +50,36 @@ def test_units_before_a_bound_on_both_sides_have_signs_alone():
         assert [(each.positive, each.sign) for each in scalings] == [(False, True)] * 3
 
 
+class Clamp(nn.Module):
+    """Its bounds are out of the reach of random weights."""
+
+    def __init__(self, *bounds):
+        super().__init__()
+        self.bounds = bounds
+
+    def forward(self, x):
+        return x.clamp(*self.bounds)
+
+
+BOUNDS = {
+    (-20, 20): [(False, True)],
+    (-20, 30): [],
+    (None, 20): [],
+    (0, 1000): [],
+    (0, None): [(True, False)],
+}
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_bounds_that_random_units_do_not_reach_are_known(bounds):
+    """Units have signs between equal bounds, scales above 0, and never rotations."""
+    model = nn.Sequential(nn.Linear(6, 8), Clamp(*bounds), nn.Linear(8, 3))
+    spec = found(model).with_rotations(model, IMAGES)
+    assert spec.bounded == {"0"}
+    assert [(each.positive, each.sign) for each in spec.scalings.values()] == BOUNDS[bounds]
+    assert not spec.rotations
+
+
 def test_all_units_of_a_narrow_resnet_have_scales():
     model, images = build(ModelConfig("resnet20", 2, None, "none", (3, 2, 2), 10)), torch.zeros(2, 3, 2, 2)
     spec = PermutationSpec.trace(model, images, proved=False).with_scalings(model, images)

@@ -136,6 +136,46 @@ CASES = {
         ],
     ),
 }
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_units_that_attention_reads_as_tokens_move_unless_it_is_causal(causal):
+    class Latents(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tokens, self.first, self.last = (
+                nn.Parameter(torch.rand(5, 6)),
+                nn.Linear(4, 6),
+                nn.Linear(6, 3),
+            )
+
+        def forward(self, x):
+            q = self.tokens + self.first(x)[:, None]
+            return self.last(functional.scaled_dot_product_attention(q, q, q, is_causal=causal).mean(1))
+
+    spec = PermutationSpec.trace(Latents(), torch.zeros(2, 4))
+    assert spec.sizes == ({"first": 6} if causal else {"tokens": 5, "first": 6})
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_units_that_a_recurrent_layer_reads_in_turn_stay(kind, batch_first):
+    class Turns(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Conv1d(3, 4, 1), nn.Linear(5, 2)
+            self.layer = kind(6, 5, batch_first=batch_first)
+
+        def forward(self, x):
+            hidden = self.first(x)
+            hidden = self.layer(hidden if batch_first else hidden.transpose(0, 1))[0]
+            return self.last(hidden.mean(1 if batch_first else 0))
+
+    spec = PermutationSpec.trace(Turns(), torch.zeros(2, 3, 6))
+    assert list(spec.sizes.values()) == [5]
+    assert spec.left_alone[0].units == 4
+
+
 GATES = {nn.LSTM: "[0:6]", nn.GRU: "[0:6]", nn.RNN: ""}
 
 

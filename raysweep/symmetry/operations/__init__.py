@@ -97,10 +97,10 @@ OPERATIONS: dict[str, Handler] = {
     **{name: arranging.Along(*how) for name, how in arranging.ALONG.items()},
     **{name: _pool(spatial) for name, spatial in reducing.POOLS.items()},
     **dict.fromkeys(("interpolate", "upsample"), reducing.interpolate),
-    **dict.fromkeys(reducing.REDUCTIONS, reducing.reduce),
+    **{name: reducing.Reduction(*where) for name, where in reducing.REDUCTIONS.items()},
 }
 DIVIDED: frozenset[Handler] = frozenset(DIVIDING.values())
-ADDITIONS = elementwise.ADDITIONS
+ADDITIONS, BOUNDED = elementwise.ADDITIONS, elementwise.BOUNDED
 # Operations whose operands are not copies of an entry where they are constants that are equal along an axis.
 CONTRACTIONS: frozenset[Handler] = frozenset(
     {

@@ -14,7 +14,7 @@ from raysweep.symmetry.axes import Axis, Divided, Part, Repeated, Value, length,
 from raysweep.symmetry.groups import Groups
 from raysweep.symmetry.operations.dividing import heads_of, moves, name_of
 from raysweep.symmetry.operations.reshaping import interleaved
-from raysweep.symmetry.traced import NotUnderstoodError, Traced, Undivided
+from raysweep.symmetry.traced import NotUnderstoodError, Traced, Undivided, fix_all
 
 Labels = Sequence[Hashable]
 
@@ -196,6 +196,8 @@ def attention(
     """Scaled dot product attention; heads, if any, are an axis before that of the tokens."""
     if dropout_p:
         raise NotUnderstoodError("is random in evaluation mode; pass dropout_p=0.0 unless self.training")
+    if is_causal:
+        _keep_order(groups, [each.axes[-2] for each in (query, key, value)])
     rank = query.tensor.dim()
     if enable_gqa:
         key, value = (_for_all_heads(groups, each, query.tensor.shape[-3]) for each in (key, value))
@@ -207,6 +209,13 @@ def attention(
         mask = scores[len(scores) - attn_mask.tensor.dim() :]
         weights = Traced(weights.tensor, contract(groups, [weights, attn_mask], [scores, mask], scores))
     return contract(groups, [weights, value], [scores, [*batch, "key", "out"]], [*batch, "query", "out"])
+
+
+def _keep_order(groups: Groups, axes: Sequence[Axis]) -> None:
+    """Make entries stay in place. Raises `Undivided` where nothing is said yet of their order."""
+    if any(isinstance(axis, Part) for axis in axes):
+        raise Undivided
+    fix_all(groups, axes)
 
 
 def _for_all_heads(groups: Groups, shared: Traced, heads: int) -> Traced:

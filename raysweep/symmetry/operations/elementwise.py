@@ -21,6 +21,10 @@ _CURVES = (
     *("round", "nan_to_num"),
 )
 _BOUNDS = ("clamp", "clip", "clamp_min", "clamp_max", "minimum", "maximum", "hardtanh", "relu6", "threshold")
+# What they do depends on how large a value is beside a constant, which random values may not reach.
+BOUNDED = frozenset(
+    {*_BOUNDS, "max", "min", "hardsigmoid", "hardswish", "hardshrink", "softshrink", "gt", "ge", "lt", "le"}
+)
 _SMOOTH = (
     *("sigmoid", "logsigmoid", "tanh", "gelu", "silu", "mish", "elu", "selu", "celu", "softplus"),
     *("softsign", "erf"),

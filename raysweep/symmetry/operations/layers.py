@@ -24,7 +24,8 @@ def convolution(
     channels, features = weight.axes[:2]
     axis = input.tensor.dim() - weight.tensor.dim() + 1  # of the channels; the batch axis may be absent
     before, incoming, after = input.axes[:axis], input.axes[axis], input.axes[axis + 1 :]
-    fix_all(units, (*after, *weight.axes[2:]))
+    fix_all(units, after)
+    fix_all(units, weight.axes[2:], reason="")
     if groups == 1:
         units.merge(incoming, features)
     else:
@@ -53,7 +54,8 @@ def transposed_convolution(
         raise NotUnderstoodError("has groups, which are understood for plain convolutions only")
     features, channels = weight.axes[:2]
     axis = input.tensor.dim() - weight.tensor.dim() + 1
-    fix_all(units, (*input.axes[axis + 1 :], *weight.axes[2:]))
+    fix_all(units, input.axes[axis + 1 :])
+    fix_all(units, weight.axes[2:], reason="")
     units.merge(input.axes[axis], features)
     if bias is not None:
         units.merge(channels, bias.axes[0])

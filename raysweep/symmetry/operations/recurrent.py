@@ -36,6 +36,7 @@ class Recurrent:
         """Return the axes of the output, and of the last states, of which each layer has its own units."""
         if not isinstance(has_biases, bool):
             raise NotUnderstoodError("is given packed sequences")
+        fix_all(groups, input.axes[1:2] if batch_first else input.axes[:1])  # of time
         directions, each = 1 + bidirectional, 2 + 2 * has_biases
         if len(weights) != layers * directions * each:
             raise NotUnderstoodError("has a projection")
