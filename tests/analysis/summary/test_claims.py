@@ -179,6 +179,8 @@ def test_networks_at_chance_are_named_at_their_width_alone(tmp_path):
     tables["trials"] += [{**row, "trial_id": f"w{row['trial_id']}", "test_error": 0.9} for row in trials(16)]
     found = [each for each in evidence(read(write(tmp_path, "mine", **tables))) if each.claim == STRONG]
     assert {each.setting.width: each.setting.chance for each in found} == {8: "", 16: "all"}
+    assert len({each.family for each in found}) == 1
+    assert page(tmp_path).count("all networks at chance") == 1
 
 
 def test_a_trial_of_two_settings_is_no_evidence_with_one_of_the_same_initialisation(tmp_path):
