@@ -33,11 +33,11 @@ STRADDLES = f"the interval straddles {HALF}"
 class Decision(DecidedSpread):
     """What the error barriers (shares) under one permutation say of a whole sequence.
 
-    The sequence runs over a `coordinate`: epochs or levels. The mean barrier is at most 0.02 at `holds` of
-    its `informative` positions, where networks are not connected without a permutation. `reason` names the
-    positions at which the claim fails or, where it fails nowhere, those that leave it undecided. `position`
-    is that of the largest mean (or of one that is not a number), informative or not; the spread belongs to
-    this position. `undecided` has the means of the undecided positions, with the reasons.
+    The sequence runs over a `coordinate`: epochs or levels. The mean barrier is decided to be at most 0.02 at
+    `holds` of its `informative` positions, where networks are not connected without a permutation. `reason`
+    names the positions at which the claim fails or, where it fails nowhere, those that leave it undecided.
+    `position` is that of the largest mean (or of one that is not a number), informative or not; the spread
+    belongs to this position. `undecided` has the means of the undecided positions, with the reasons.
     """
 
     coordinate: str
@@ -45,6 +45,12 @@ class Decision(DecidedSpread):
     informative: int
     position: float
     undecided: tuple[Interval, ...]
+
+    @property
+    def counts(self) -> str:
+        """At how many positions the claim holds and is undecided: `2 of the 3 informative levels`."""
+        left = f", undecided at {len(self.undecided)}" if self.undecided else ""
+        return f"{self.holds} of the {self.informative} informative {self.coordinate}s{left}"
 
 
 def decide_together(rows: pd.DataFrame, coordinate: str) -> Decision:
@@ -95,8 +101,8 @@ def sentence(found: Decision, along: str) -> str:
     """Return the decision on a sequence along training or pruning in words."""
     word = along if found.state == HOLDS else with_reason(found.state, found.reason)
     return (
-        f"{WORDS[found.state].format(word)} (mean error barrier at most {THRESHOLD} at {found.holds} of the "
-        f"{found.informative} informative {found.coordinate}s); largest at {found.coordinate} "
+        f"{WORDS[found.state].format(word)} (mean error barrier decided to be at most {THRESHOLD} at "
+        f"{found.counts}); largest at {found.coordinate} "
         f"{found.position:g}: {in_numbers(found, 'pairs')}"
     )
 

@@ -54,7 +54,8 @@ def test_undecided_places_are_named_with_their_reasons():
         "the interval straddles 0.02 at level 2, 3; 1 of 6 without a finite value: a with b at level 5"
     )
     assert sentence(found, "pruning").startswith(
-        f"the claim is undecided: {found.reason} (mean error barrier"
+        f"the claim is undecided: {found.reason} (mean error barrier decided to be at most 0.02 at 1 of the 4 "
+        "informative levels, undecided at 3); largest"
     )
 
 
