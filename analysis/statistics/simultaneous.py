@@ -35,7 +35,8 @@ class Decision(DecidedSpread):
 
     The sequence runs over a `coordinate`: epochs or levels. The mean barrier is decided to be at most 0.02 at
     `holds` of its `informative` positions, where networks are not connected without a permutation. `reason`
-    names the positions at which the claim fails or, where it fails nowhere, those that leave it undecided.
+    names the positions at which the claim fails or, where it fails nowhere, those that leave it undecided;
+    where it holds, those at which the networks may need no permutation.
     `position` is that of the largest mean (or of one that is not a number), informative or not; the spread
     belongs to this position. `undecided` has the means of the undecided positions, with the reasons.
     """
@@ -58,12 +59,13 @@ def decide_together(rows: pd.DataFrame, coordinate: str) -> Decision:
     each: list[Any] = rows.sort_values(coordinate).to_dict("records")
     found = {row[coordinate]: Finding(row["state"], row["reason"]) for row in each}
     informative = [one.state for one in found.values() if one.state != NOT_INFORMATIVE]
+    doubtful = {at: one for at, one in found.items() if one.reason}
     unknown = rows["mean"].isna()
     worst = rows.iloc[unknown.argmax() if unknown.any() else rows["mean"].argmax()]
     state = together(informative)
     return Decision(
         state=state,
-        reason=reasons(found, coordinate, state) if state in (FAILS, UNDECIDED) else "",
+        reason=reasons(found if state in (FAILS, UNDECIDED) else doubtful, coordinate, state),
         coordinate=coordinate,
         holds=informative.count(HOLDS),
         informative=len(informative),
@@ -99,9 +101,10 @@ def reasons(found: Mapping[float, Finding], coordinate: str, state: str = UNDECI
 
 def sentence(found: Decision, along: str) -> str:
     """Return the decision on a sequence along training or pruning in words."""
+    doubt = f", but {found.reason}" if found.state == HOLDS and found.reason else ""
     word = along if found.state == HOLDS else with_reason(found.state, found.reason)
     return (
-        f"{WORDS[found.state].format(word)} (mean error barrier decided to be at most {THRESHOLD} at "
+        f"{WORDS[found.state].format(word)}{doubt} (mean error barrier decided to be at most {THRESHOLD} at "
         f"{found.counts}); largest at {found.coordinate} "
         f"{found.position:g}: {in_numbers(found, 'pairs')}"
     )
