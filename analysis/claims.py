@@ -2,14 +2,15 @@
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from analysis.command import ROOT
 from analysis.rows.tables import read
 from analysis.summary.evidence import evidence
 from analysis.summary.page import CLAIMS, Claim, render
-from analysis.summary.reproduction import Reproduction, reproductions
+from analysis.summary.remembered import Analysed, remember, remembered
+from analysis.summary.reproduction import reproductions
 from analysis.summary.sweep_report import Report, report
 from analysis.summary.verdict import Verdict
 from raysweep.commands.process_exit import leave
@@ -22,25 +23,16 @@ from raysweep.store.files import Files
 PAGE = "claims.html"
 
 
-@dataclass(frozen=True)
-class _Analysed:
-    """What the page says of a sweep, and the stamps of the objects that it was made from."""
-
-    stamps: dict[str, Stamp]
-    verdicts: list[Verdict]
-    reproductions: list[Reproduction]
-    report: Report
-
-
 class Page:
     """The page of a root, written any number of times; only sweeps that have changed are analysed again.
 
-    Figures are drawn again with the analyses. The verdicts of a sweep of which jobs are left are marked.
+    Figures are drawn again with the analyses. What was found is kept beside the tables for later processes;
+    with `anew`, what earlier ones kept is not used. The verdicts of a sweep that has jobs left are marked.
     """
 
-    def __init__(self, files: Files) -> None:
-        self._files = files
-        self._analysed: dict[str, _Analysed] = {}
+    def __init__(self, files: Files, anew: bool = False) -> None:
+        self._files, self._anew = files, anew
+        self._analysed: dict[str, tuple[dict[str, Stamp], Analysed]] = {}
 
     def write(self) -> list[Verdict]:
         """Write `claims.html` under the root, if it has changed, and return the verdicts."""
@@ -56,7 +48,7 @@ class Page:
             self._files.put(PAGE, page)
         return verdicts
 
-    def _renewed(self) -> list[_Analysed]:
+    def _renewed(self) -> list[Analysed]:
         """Analyse the sweeps whose tables or file have changed, and return all of them by name."""
         stamps: dict[str, dict[str, Stamp]] = {}
         for name, stamp in self._files.stamps("sweeps").items():
@@ -67,23 +59,40 @@ class Page:
                     of[name] = stamp
         before, self._analysed = self._analysed, {}
         for sweep in sorted(stamps):
-            if sweep in before and before[sweep].stamps == stamps[sweep]:
+            if sweep in before and before[sweep][0] == stamps[sweep]:
                 self._analysed[sweep] = before[sweep]
-                continue
+            else:
+                self._analysed[sweep] = stamps[sweep], self._found(sweep, stamps[sweep])
+        return [found for _, found in self._analysed.values()]
+
+    def _found(self, sweep: str, stamps: dict[str, Stamp]) -> Analysed:
+        """Return what was found in these tables before, or analyse them; failures are tried again."""
+        found = None if self._anew else remembered(self._files, sweep, stamps)
+        if found is None:
             with as_directory(self._files, f"sweeps/{sweep}") as folder:
-                tables = read(folder)
-                found = evidence(tables), list(reproductions(tables)), report(folder, tables)
-            self._analysed[sweep] = _Analysed(stamps[sweep], *found)
-        return list(self._analysed.values())
+                found = _analysed(folder)
+            if not found.report.failed:
+                remember(self._files, sweep, stamps, found)
+        return found
+
+
+def _analysed(folder: Path) -> Analysed:
+    """Analyse a sweep; tables that cannot be analysed must not keep the other sweeps from the page."""
+    try:
+        tables = read(folder)
+        return Analysed(evidence(tables), list(reproductions(tables)), report(folder, tables))
+    except Exception as error:
+        note = f"these tables cannot be analysed: {type(error).__name__}: {error}"
+        return Analysed([], [], Report(folder.name, {}, [note], {}, [], failed=True))
 
 
 def analyse(root: str | Path) -> str:
     """Write `claims.html` under the root and return the verdicts as text, with the location of the page.
 
-    The root is a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. Figures are drawn again.
+    The root is a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. All figures are drawn again.
     """
     files = Files(str(root))
-    verdicts = Page(files).write()
+    verdicts = Page(files, anew=True).write()
     lines = [line for claim in CLAIMS for line in _lines(claim, verdicts)]
     return "\n".join([*lines, f"page: {files.where(PAGE)}"])
 

@@ -32,9 +32,12 @@ def command(
     root, sweep = own.pop("root"), own.pop("sweep")
     try:
         files, folder = Files.existing(root), f"sweeps/{sweep}"
-        if not files.list(folder):
+        names = files.list(folder)
+        if not names:
             found = ", ".join(sorted({name.split("/")[1] for name in files.list("sweeps")})) or "none"
             raise UserError(f"no sweep {sweep!r} under {root}; there: {found}")
+        if not any(name.startswith(f"{folder}/trials") for name in names):
+            raise UserError(f"sweep {sweep!r} under {root} has no tables yet; `raysweep run` publishes them")
         with as_directory(files, folder) as directory:
             print(analyse(directory, **own))
     except UserError as error:

@@ -19,10 +19,11 @@ from matplotlib.tri import Triangulation
 
 from analysis.command import command
 from analysis.figures.style import caption, headline, save
+from analysis.rows.members import members_of
 from analysis.rows.quality import themselves
 from analysis.rows.settings import by_setting, read_dense_ends
-from analysis.statistics.deciding import THRESHOLD, baselines, decide_one
-from analysis.statistics.jackknife import METHOD, with_interval
+from analysis.statistics.deciding import THRESHOLD, decide_one
+from analysis.statistics.jackknife import METHOD, Interval, interval, with_interval
 from analysis.statistics.spread import in_words, spread
 from raysweep.errors import UserError
 from raysweep.tables.frames import read_frame
@@ -212,16 +213,15 @@ def _triangle(axis: Axes, surface: Surface, norm: LogNorm, reference: bool) -> C
 
 
 def describe(
-    losses: Surfaces, errors: Surfaces, unaligned: Mapping[tuple[int], float], split: str = Split.TEST
+    losses: Surfaces, errors: Surfaces, unaligned: Mapping[int, Interval], split: str = Split.TEST
 ) -> list[str]:
     """Return for each kind and width the excess risks where they are largest, and at equal weights.
 
-    The excess errors are decided. `unaligned` has the mean error barriers of unaligned pairs by width, as
-    from `deciding.baselines`.
+    The excess errors are decided. `unaligned` has the mean error barriers of unaligned pairs by width.
     """
     lines = []
     for (kind, width), loss in losses.items():
-        error, base = errors[kind, width], unaligned.get((width,), float("nan"))
+        error, base = errors[kind, width], unaligned.get(width)
         claim = f"  mean excess {split} error at most {THRESHOLD}"
         lines += [
             f"{kind}, width {width}: mean excess {split} loss at most {_nats(loss, loss.worst())}, at "
@@ -233,7 +233,7 @@ def describe(
     return lines
 
 
-def _decision(surface: Surface, point: int, unaligned: float) -> str:
+def _decision(surface: Surface, point: int, unaligned: Interval | None) -> str:
     found = surface.at(point)
     return in_words(SimpleNamespace(**{**vars(found), **vars(decide_one(found, unaligned))}), "triples")
 
@@ -266,8 +266,10 @@ def analyse(folder: Path, widths: list[int] | None = None) -> str:
         split = str(triples.split.iloc[0])
         draw(losses, setting.title, folder / "figures" / f"triangle_{setting.stem}.png", split)
         plain = rows[(rows.kind == Kind.UNALIGNED) & (rows.interpolation == Interpolation.PAIR)]
-        means = plain.groupby("width").error_barrier.mean().rename("mean")
-        unaligned = baselines(means.reset_index(), ["width"])
+        unaligned = {
+            int(str(width)): interval(same.error_barrier.tolist(), members_of(same))
+            for width, same in plain.groupby("width")
+        }
         lines = [*themselves(triples, trials), *describe(losses, errors, unaligned, split)]
         parts.append("\n".join([f"{setting.title}: three networks", *lines]))
     return "\n\n".join(parts) or "triangle: no triples (compare.kinds via or joint, 3 networks)"

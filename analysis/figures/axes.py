@@ -6,13 +6,28 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, SymmetricalLogLocator
 
 from analysis.statistics.deciding import THRESHOLD
 
 LINEAR = 0.01  # the scale is linear from zero to here and logarithmic above
 BELOW_ZERO = LINEAR / 12  # how far an axis from zero reaches below it, so that marks there are whole
 BELOW_LOWEST = 1.3  # a logarithmic axis starts below its lowest mark by this factor
+FEWEST_TICKS = 3  # an axis with fewer at 1, 2 and 5 times powers of ten has round numbers at equal distances
+
+
+class _Ticks(SymmetricalLogLocator):
+    """Ticks of a symlog axis, from which values can be read over however short a range."""
+
+    def __init__(self) -> None:
+        super().__init__(base=10, linthresh=LINEAR, subs=[1, 2, 5])
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        found = super().tick_values(vmin, vmax)
+        shown = [tick for tick in found if vmin <= tick <= vmax]
+        if len(shown) >= FEWEST_TICKS and (vmax > LINEAR or vmin < -LINEAR):
+            return found
+        return MaxNLocator(2 * FEWEST_TICKS, steps=[1, 2, 5, 10]).tick_values(vmin, vmax)
 
 
 def symlog(axis: Axes) -> None:
@@ -23,7 +38,7 @@ def symlog(axis: Axes) -> None:
     if 0 <= lowest < math.inf:  # infinite where the panel is empty
         axis.set_ylim(bottom=-BELOW_ZERO if lowest < LINEAR else lowest / BELOW_LOWEST)
     axis.set_yscale("symlog", linthresh=LINEAR, linscale=0.5)
-    axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=LINEAR, subs=[1, 2, 5]))
+    axis.yaxis.set_major_locator(_Ticks())
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
@@ -41,7 +56,10 @@ def legend_below(axis: Axes) -> None:
 
 
 def at_threshold(axis: Axes) -> None:
-    """Draw the line at an error barrier of 0.02, with its value outside of the panel."""
+    """Draw the line at an error barrier of 0.02, with its value outside of the panel.
+
+    Both are left out of a panel that does not reach there.
+    """
     axis.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
     axis.annotate(
         str(THRESHOLD),
@@ -49,7 +67,7 @@ def at_threshold(axis: Axes) -> None:
         (2, 0),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
-        annotation_clip=False,
+        annotation_clip=True,
         va="center",
         color="0.3",
         fontsize=8,

@@ -16,11 +16,12 @@ BELOW, ABOVE = "below", "above"
 STRADDLES = f"the interval straddles {THRESHOLD}"
 NONE = float("nan")
 NO_BASELINE = "no unaligned baseline"
+PERHAPS = "whether the networks need a permutation is undecided"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A state, and the `reason` why it is undecided ("" where it is decided)."""
+    """A state, and the `reason` why it is undecided; of a claim that holds, what leaves it in doubt."""
 
     state: str
     reason: str = ""
@@ -29,7 +30,7 @@ class Finding:
 def with_reason(state: str, reason: str) -> str:
     """Return a state in words, as `undecided: fewer than four networks` or `fails at level 3`."""
     if state == HOLDS:
-        return "holds in the mean"
+        return "holds in the mean" + (f", but {reason}" if reason else "")
     if state == FAILS:
         return f"{state} {reason}".rstrip()
     return f"{state}: {reason}" if state == UNDECIDED else state
@@ -68,15 +69,20 @@ def side_of(value: float, low: float, high: float, reason: str) -> Finding:
     return Finding(ABOVE) if low > value else Finding(UNDECIDED, f"the interval straddles {value:g}")
 
 
-def decide_one(found: Any, unaligned: float) -> Finding:
+def decide_one(found: Any, unaligned: Any) -> Finding:
     """Decide a claim about permutations; `found` is as in `beside_threshold`.
 
-    `unaligned` is the mean error barrier of the same networks without a permutation. Where they are connected
-    without one, a permutation can show nothing; where this was not measured (NaN), nothing is decided.
+    `unaligned` is the same of these networks without a permutation, with their `mean`. Where they are
+    connected without one, a permutation can show nothing; where this was not measured (None, or a mean of
+    NaN), nothing is decided. Where it is undecided, a claim that holds says so.
     """
-    if math.isnan(unaligned):
+    if unaligned is None or math.isnan(unaligned.mean):
         return Finding(UNDECIDED, NO_BASELINE)
-    return Finding(NOT_INFORMATIVE) if connected(unaligned) else beside_threshold(found)
+    without = beside_threshold(unaligned).state
+    if without == HOLDS:
+        return Finding(NOT_INFORMATIVE)
+    own = beside_threshold(found)
+    return Finding(HOLDS, PERHAPS) if (own.state, without) == (HOLDS, UNDECIDED) else own
 
 
 def decide(
@@ -95,21 +101,19 @@ def decide(
     there is none).
     """
     errors = summary[summary.risk == "error"]
-    means = baselines(errors[errors[by] == unaligned], at)
-    bases = [means.get(key, NONE) for key in _keys(errors, at)]
+    baselines = errors[errors[by] == unaligned]
+    by_key = dict(zip(_keys(baselines, at), baselines.itertuples(), strict=True))
+    bases: list[Any] = [by_key.get(key) for key in _keys(errors, at)]
     alone = errors[by].isin([unaligned, *without_baseline])
     findings = [
         beside_threshold(row) if on_its_own else decide_one(row, base)
         for row, on_its_own, base in zip(errors.itertuples(), alone, bases, strict=True)
     ]
     return errors.assign(
-        state=[each.state for each in findings], reason=[each.reason for each in findings], unaligned=bases
+        state=[each.state for each in findings],
+        reason=[each.reason for each in findings],
+        unaligned=[NONE if base is None else base.mean for base in bases],
     )
-
-
-def baselines(unaligned: pd.DataFrame, at: Sequence[str]) -> dict[tuple[Any, ...], float]:
-    """Return the mean error barriers (shares) of unaligned networks by the values of the columns `at`."""
-    return dict(zip(_keys(unaligned, at), unaligned["mean"], strict=True))
 
 
 def _keys(rows: pd.DataFrame, at: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -28,6 +28,7 @@ METHOD = "95 % interval: jackknife over networks, t(networks - 1)"  # for figure
 NONE = float("nan")
 TOO_FEW = "fewer than four networks"
 NOT_POSITIVE = "nothing positive to divide by"
+FAR = 1000  # an upper end this many times above both the mean and 1 says no more than that
 SHOWN = 3  # comparisons without a value that are named
 
 Members = Sequence[Sequence[str]]  # the networks that each comparison depends on
@@ -48,10 +49,14 @@ class Interval:
 
 
 def with_interval(mean: float, low: float, high: float) -> str:
-    """Return `0.009 [0.005, 0.014]`, or the mean alone where there is no interval."""
+    """Return `0.009 [0.005, 0.014]`, or the mean alone where there is no interval.
+
+    Of a ratio to what may well be zero the upper end has no bounds: `0.666 [0.000, over 1000]`.
+    """
     if np.isnan(mean):
         return "no mean"
-    return f"{mean:z.3f}" if np.isnan(low) else f"{mean:z.3f} [{low:z.3f}, {high:z.3f}]"
+    end = f"over {FAR}" if high > FAR * max(1, mean) else f"{high:z.3f}"
+    return f"{mean:z.3f}" if np.isnan(low) else f"{mean:z.3f} [{low:z.3f}, {end}]"
 
 
 def interval(values: Sequence[float], members: Members, alike: bool = False) -> Interval:
@@ -97,7 +102,8 @@ def ratio(above: Sample, below: Sample) -> Interval:
     shares = [top / base for top, base in zip(tops, bases, strict=True)]
     if value > 0 and all((share > 0).all() for share in shares):
         found = bounds(np.log(value), list(map(np.log, shares)))
-        return Interval(value, float(np.exp(found.low)), float(np.exp(found.high)))
+        with np.errstate(over="ignore"):
+            return Interval(value, float(np.exp(found.low)), float(np.exp(found.high)))
     return bounds(value, shares)
 
 

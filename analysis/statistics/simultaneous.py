@@ -33,11 +33,12 @@ STRADDLES = f"the interval straddles {HALF}"
 class Decision(DecidedSpread):
     """What the error barriers (shares) under one permutation say of a whole sequence.
 
-    The sequence runs over a `coordinate`: epochs or levels. The mean barrier is at most 0.02 at `holds` of
-    its `informative` positions, where networks are not connected without a permutation. `reason` names the
-    positions at which the claim fails or, where it fails nowhere, those that leave it undecided. `position`
-    is that of the largest mean (or of one that is not a number), informative or not; the spread belongs to
-    this position. `undecided` has the means of the undecided positions, with the reasons.
+    The sequence runs over a `coordinate`: epochs or levels. The mean barrier is decided to be at most 0.02 at
+    `holds` of its `informative` positions, where networks are not connected without a permutation. `reason`
+    names the positions at which the claim fails or, where it fails nowhere, those that leave it undecided;
+    where it holds, those at which the networks may need no permutation.
+    `position` is that of the largest mean (or of one that is not a number), informative or not; the spread
+    belongs to this position. `undecided` has the means of the undecided positions, with the reasons.
     """
 
     coordinate: str
@@ -46,18 +47,25 @@ class Decision(DecidedSpread):
     position: float
     undecided: tuple[Interval, ...]
 
+    @property
+    def counts(self) -> str:
+        """At how many positions the claim holds and is undecided: `2 of the 3 informative levels`."""
+        left = f", undecided at {len(self.undecided)}" if self.undecided else ""
+        return f"{self.holds} of the {self.informative} informative {self.coordinate}s{left}"
+
 
 def decide_together(rows: pd.DataFrame, coordinate: str) -> Decision:
     """Decide a claim on a sequence from the rows of `deciding.decide`, one for each value of `coordinate`."""
     each: list[Any] = rows.sort_values(coordinate).to_dict("records")
     found = {row[coordinate]: Finding(row["state"], row["reason"]) for row in each}
     informative = [one.state for one in found.values() if one.state != NOT_INFORMATIVE]
+    doubtful = {at: one for at, one in found.items() if one.reason}
     unknown = rows["mean"].isna()
     worst = rows.iloc[unknown.argmax() if unknown.any() else rows["mean"].argmax()]
     state = together(informative)
     return Decision(
         state=state,
-        reason=reasons(found, coordinate, state) if state in (FAILS, UNDECIDED) else "",
+        reason=reasons(found if state in (FAILS, UNDECIDED) else doubtful, coordinate, state),
         coordinate=coordinate,
         holds=informative.count(HOLDS),
         informative=len(informative),
@@ -93,10 +101,11 @@ def reasons(found: Mapping[float, Finding], coordinate: str, state: str = UNDECI
 
 def sentence(found: Decision, along: str) -> str:
     """Return the decision on a sequence along training or pruning in words."""
+    doubt = f", but {found.reason}" if found.state == HOLDS and found.reason else ""
     word = along if found.state == HOLDS else with_reason(found.state, found.reason)
     return (
-        f"{WORDS[found.state].format(word)} (mean error barrier at most {THRESHOLD} at {found.holds} of the "
-        f"{found.informative} informative {found.coordinate}s); largest at {found.coordinate} "
+        f"{WORDS[found.state].format(word)}{doubt} (mean error barrier decided to be at most {THRESHOLD} at "
+        f"{found.counts}); largest at {found.coordinate} "
         f"{found.position:g}: {in_numbers(found, 'pairs')}"
     )
 

@@ -8,7 +8,7 @@ from textwrap import wrap
 
 import pandas as pd
 
-from analysis.rows.settings import Setting, by_networks
+from analysis.rows.settings import Setting, by_networks, by_width
 from analysis.rows.tables import Tables, read
 from analysis.statistics.deciding import HOLDS, NOT_INFORMATIVE, STRADDLES, THRESHOLD, UNDECIDED
 from analysis.statistics.jackknife import MINIMUM_NETWORKS, TOO_FEW, Interval
@@ -27,6 +27,7 @@ COLUMNS: dict[str, Callable[[Verdict], bool]] = {  # the claims of the answer; t
 COLUMNS_OF_TEXT = 100
 ROWS = 20  # settings in the table; the page has all
 Cells = dict[str, list[Verdict]]  # by claim; sorted by width
+Networks = dict[int, "tuple[str, pd.Series[float]]"]  # by width: which are at chance, and their errors
 
 
 def answer(folder: Path) -> list[str]:
@@ -67,22 +68,27 @@ def _by_width(verdicts: Iterable[Verdict]) -> list[Verdict]:
 def _one(families: dict[str, Cells], tables: Tables) -> list[str]:
     ((_, cells),) = families.items()
     claims = "; ".join(f"{column}: {_holds(found)}" for column, found in cells.items())
-    errors = _own_errors(_setting(cells), tables)
-    own = ", ".join(f"{width}: {_mean(same)}" for width, same in errors.items())
-    return [*_wrapped(claims), *_wrapped(f"the networks' own test error by width: {own}")]
+    networks = _networks(_setting(cells), tables)
+    own = ", ".join(f"{width}: {_mean(same)}" for width, (_, same) in networks.items())
+    lost = _at_chance(networks, "{} networks at chance at width {}")
+    errors = "; ".join([f"the networks' own test error by width: {own}", *lost])
+    return [*_wrapped(claims), *_wrapped(errors)]
 
 
 def _table(families: dict[str, Cells], tables: Tables) -> list[str]:
     """Return a table with a line for each setting, whatever keys are swept."""
     common = _common(list(families))
     columns = [column for column in COLUMNS if any(column in cells for cells in families.values())]
-    rows = [["by width", "test error", *columns]]
+    rows = [["by width", "test error", *columns, "at chance"]]
     for title, cells in families.items():
         name = ", ".join(part for part in title.split(", ") if part not in common)
-        errors = list(map(_mean, _own_errors(_setting(cells), tables).values()))
+        networks = _networks(_setting(cells), tables)
+        errors = [_mean(same) for _, same in networks.values()]
         own = " to ".join(dict.fromkeys([*errors[:1], *errors[-1:]]))
         claims = (_holds(cells.get(column, [])).replace("width ", "") for column in columns)
-        rows.append([name, own, *claims])
+        rows.append([name, own, *claims, "; ".join(_at_chance(networks, "{} at {}"))])
+    if not any(row[-1] for row in rows[1:]):  # no networks are at chance
+        rows = [row[:-1] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -119,13 +125,22 @@ def _of_networks(setting: Setting) -> Setting:
     return replace(setting, width=None, method=None, pruning="", statistics="", chance="")
 
 
-def _own_errors(setting: Setting, tables: Tables) -> dict[int, "pd.Series[float]"]:
-    """Return the test errors of the dense networks of a setting by width."""
+def _networks(setting: Setting, tables: Tables) -> Networks:
+    """Return which dense networks of a setting are at chance, and their test errors, by width."""
     dense = tables.trials[tables.trials.level == 0]
     for each, rows in by_networks(dense, tables.trials):
         if _of_networks(each) == setting:
-            return {int(str(width)): same.test_error for width, same in rows.groupby("width")}
+            parts = by_width([(each, rows)])
+            return {own.width or 0: (own.chance, same.test_error) for own, same in parts}
     return {}
+
+
+def _at_chance(networks: Networks, words: str) -> list[str]:
+    """Return at which widths all and at which some networks are no better than guessing, in these words."""
+    found: dict[str, list[str]] = {}
+    for width, (chance, _) in networks.items():
+        found.setdefault(chance, []).append(str(width))
+    return [words.format(each, ", ".join(found[each])) for each in ("all", "some") if each in found]
 
 
 def _mean(errors: "pd.Series[float]") -> str:

@@ -99,9 +99,6 @@ def _spread(row: Any) -> dict[str, Any]:
 
 
 def _along(make: Make, claim: str, what: str, setting: Setting, split: str, found: Decision) -> Verdict:
-    where = (
-        f"at {found.coordinate} {found.position:g}, the worst; holds at {found.holds} of the "
-        f"{found.informative} informative {found.coordinate}s"
-    )
+    where = f"at {found.coordinate} {found.position:g}, the worst; holds at {found.counts}"
     numbers = {name: getattr(found, name) for name in (*STATED, "undecided")}
     return make(claim=claim, what=what, setting=setting, split=split, where=where, **numbers)

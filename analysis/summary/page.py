@@ -58,7 +58,7 @@ CLAIMS = (
 
 @dataclass(frozen=True)
 class Row:
-    """The verdicts on one kind of permutation and one width, by split.
+    """The verdicts on one kind of permutation and one width, by split; `chance` is that of the setting.
 
     The first row of a kind spans the `span` rows that share it; in the others `span` is 0.
     """
@@ -66,6 +66,7 @@ class Row:
     what: str
     span: int
     width: int
+    chance: str
     by_split: dict[str, Verdict]
 
 
@@ -92,7 +93,8 @@ def _rows(verdicts: list[Verdict]) -> Iterator[Row]:
         widths = _gathered(same, lambda each: each.setting.width or 0)
         for index, (width, splits) in enumerate(sorted(widths.items())):
             span = 0 if index else len(widths)
-            yield Row(what, span, width, {each.split: each for each in splits})
+            chance = splits[0].setting.chance
+            yield Row(what, span, width, chance, {each.split: each for each in splits})
 
 
 def _gathered(verdicts: Iterable[Verdict], key: Callable[[Verdict], Key]) -> dict[Key, list[Verdict]]:

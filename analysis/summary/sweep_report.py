@@ -15,8 +15,9 @@ from raysweep.vocabulary import ANALYSES
 
 @dataclass(frozen=True)
 class Figure:
-    """A PNG as a data URL, with its caption and its text alternative."""
+    """A PNG as a data URL, with the name of its file, its caption and its text alternative."""
 
+    name: str
     caption: str
     alt: str
     url: str
@@ -24,19 +25,23 @@ class Figure:
 
 @dataclass(frozen=True)
 class Report:
-    """The section of a sweep: row counts, notes on what is missing, texts by analysis, and figures."""
+    """The section of a sweep: row counts, notes on what is missing, texts by analysis, and figures.
+
+    `failed` says whether an analysis could not be run, as the notes say.
+    """
 
     name: str
     counts: dict[str, int]
     notes: list[str]
     texts: dict[str, str]
     figures: list[Figure]
+    failed: bool = False
 
 
 def report(folder: Path, tables: Tables) -> Report:
     """Run the analyses of the sweep again, so that texts and figures show the tables as they are now."""
     counts = {table: len(getattr(tables, table)) for table in READ}
-    notes, texts = list(tables.notes), {}
+    notes, texts, failed = list(tables.notes), {}, False
     notes += mixtures(tables.trials.to_dict("records"))
     if counts["failures"]:
         notes.append(f"{counts['failures']} failures recorded: the sweep is not complete")
@@ -46,11 +51,12 @@ def report(folder: Path, tables: Tables) -> Report:
                 texts[name] = renewed(folder, name)
             except (OSError, LookupError, AttributeError, TypeError, ValueError) as error:
                 # An analysis reads whole tables; of a sweep in progress they may not fit together yet.
+                failed = True
                 reason = str(error).replace(f"{folder}/", "")  # the page is the same wherever the root lies
                 notes.append(f"analysis {name} cannot read these tables: {type(error).__name__}: {reason}")
     else:
         notes.append("no barriers yet")
-    return Report(folder.name, counts, notes, texts, figures(folder))
+    return Report(folder.name, counts, notes, texts, figures(folder), failed)
 
 
 def renewed(folder: Path, name: str) -> str:
@@ -85,4 +91,4 @@ def _figure(path: Path, sweep: str) -> Figure:
     caption = caption_of(path)
     url = f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"
     alt = f"{name.replace('_', ' ')} of {of}, sweep {sweep}: {caption}"
-    return Figure(f"{caption} ({path.name})".lstrip(), alt, url)
+    return Figure(path.name, f"{caption} ({path.name})".lstrip(), alt, url)

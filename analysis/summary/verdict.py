@@ -29,8 +29,11 @@ class Verdict(DecidedSpread):
 
     @property
     def family(self) -> str:
-        """The title of the setting without its width, in which the verdicts of a family differ."""
-        return replace(self.setting, width=None).title
+        """The title of the setting without what the verdicts of a family differ in.
+
+        These are the width, and whether networks of this width are at chance.
+        """
+        return replace(self.setting, width=None, chance="").title
 
     @property
     def wording(self) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import os
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +31,8 @@ from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock, sweep_lock
 from raysweep.store.space import check_space
 from raysweep.sweep.load import Sweep
+from raysweep.tables import mixtures
 from raysweep.tables.failures import counted
-from raysweep.tables.mixtures import warnings
 
 if TYPE_CHECKING:
     from raysweep.tracking import Tracker
@@ -186,7 +187,7 @@ def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", 
     where = [f"tables{figures}: {_shown(files.where(folder))}", *logged]
     where += [f"page:    {_shown(files.where(PAGE))}"] if files.exists(PAGE) else []
     where.append(f"log:     {_shown(files.where(log.name))}{texts}")
-    for line in (*warnings(files, sweep.name), *lines, *where):
+    for line in (*mixtures.warnings(files, sweep.name), *lines, *where):
         log.print(line)
     return all(went_well)
 
@@ -209,9 +210,14 @@ def _shown(path: str) -> str:
 
 
 def _renew_page(files: Files, log: RunLog) -> None:
-    """Write the page of the root; other sweeps there, which it shows too, must not make this one fail."""
+    """Write the page of the root; other sweeps there, which it shows too, must not make this one fail.
+
+    Nor may they warn: what this sweep's own analyses warn of is said when they run.
+    """
     try:
-        importlib.import_module("analysis.claims").analyse(files.root)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module("analysis.claims").Page(files).write()
     except (UserError, CorruptObject, OSError) as error:
         log.print(f"the page of all sweeps cannot be written: {error}")
 

@@ -77,18 +77,19 @@ def test_fixed_points_by_epoch():
             0.02,
             0.4,
             "the claim holds in the mean along training ("
-            "mean error barrier at most 0.02 at 3 of the 3 informative epochs",
+            "mean error barrier decided to be at most 0.02 at 3 of the 3 informative epochs",
         ),
         (
             0.03,
             0.4,
             "the claim fails at epoch 1, 2, 3 ("
-            "mean error barrier at most 0.02 at 0 of the 3 informative epochs",
+            "mean error barrier decided to be at most 0.02 at 0 of the 3 informative epochs",
         ),
         (
             0.01,
             0.02,
-            "the claim is not informative (mean error barrier at most 0.02 at 0 of the 0 informative epochs",
+            "the claim is not informative ("
+            "mean error barrier decided to be at most 0.02 at 0 of the 0 informative epochs",
         ),
     ],
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.statistics.jackknife import Interval
 from analysis.triangle import analyse, chosen_widths, describe, excess, surface, surfaces
 from raysweep.errors import UserError
 from tests.analysis.barrier_rows import trial_rows
@@ -94,10 +95,14 @@ def triples(losses, **more):
 @pytest.mark.parametrize(
     ("heights", "unaligned", "word"),
     [
-        ((0.5, 0.5, 0.5, 0.5), {(8,): 0.3}, "holds in the mean (0.019 [0.019, 0.019]"),
-        ((1.0, 1.0, 1.0, 1.0), {(8,): 0.3}, "fails (0.037 [0.037, 0.037]"),
-        ((0.0, 0.0, 1.0, 1.0), {(8,): 0.3}, "undecided: the interval straddles 0.02 (0.019 ["),
-        ((0.5, 0.5, 0.5, 0.5), {(8,): 0.02}, "not informative (0.019"),
+        ((0.5, 0.5, 0.5, 0.5), {8: Interval(0.3, 0.3, 0.3)}, "holds in the mean (0.019 [0.019, 0.019]"),
+        ((1.0, 1.0, 1.0, 1.0), {8: Interval(0.3, 0.3, 0.3)}, "fails (0.037 [0.037, 0.037]"),
+        (
+            (0.0, 0.0, 1.0, 1.0),
+            {8: Interval(0.3, 0.3, 0.3)},
+            "undecided: the interval straddles 0.02 (0.019 [",
+        ),
+        ((0.5, 0.5, 0.5, 0.5), {8: Interval(0.02, 0.02, 0.02)}, "not informative (0.019"),
         ((0.5, 0.5, 0.5, 0.5), {}, "undecided: no unaligned baseline (0.019"),
     ],
 )

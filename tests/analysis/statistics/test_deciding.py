@@ -5,7 +5,6 @@ import pytest
 
 from analysis.statistics.deciding import (
     Finding,
-    beside_threshold,
     decide,
     decide_one,
     share_connected,
@@ -17,29 +16,41 @@ NAN = float("nan")
 STRADDLES = "the interval straddles 0.02"
 
 
-def ends(low, high, reason=""):
-    return SimpleNamespace(low=low, high=high, reason=reason)
+PERHAPS = "whether the networks need a permutation is undecided"
+
+
+def ends(low, high, reason="", mean=None):
+    return SimpleNamespace(mean=(low + high) / 2 if mean is None else mean, low=low, high=high, reason=reason)
 
 
 @pytest.mark.parametrize(
     ("low", "high", "unaligned", "found"),
     [
-        (0.01, 0.02, 0.5, Finding("holds")),
-        (0.01, 0.021, 0.5, Finding("undecided", STRADDLES)),
-        (0.021, 0.03, 0.5, Finding("fails")),
-        (0.0, 0.01, 0.02, Finding("not informative")),
-        (0.03, 0.04, 0.02, Finding("not informative")),
-        (0.03, 0.04, NAN, Finding("undecided", "no unaligned baseline")),
+        (0.01, 0.02, (0.5, 0.5), Finding("holds")),
+        (0.01, 0.021, (0.5, 0.5), Finding("undecided", STRADDLES)),
+        (0.021, 0.03, (0.5, 0.5), Finding("fails")),
+        (0.0, 0.01, (-0.01, 0.02), Finding("not informative")),
+        (0.03, 0.04, (0.02, 0.02), Finding("not informative")),
+        (0.01, 0.02, (-0.03, 0.17), Finding("holds", PERHAPS)),
+        (0.01, 0.03, (-0.03, 0.05), Finding("undecided", STRADDLES)),
+        (0.03, 0.04, (-0.03, 0.05), Finding("fails")),
+        (0.03, 0.04, (NAN, NAN), Finding("undecided", "no unaligned baseline")),
     ],
 )
 def test_states(low, high, unaligned, found):
-    assert decide_one(ends(low, high), unaligned) == found
+    assert decide_one(ends(low, high), ends(*unaligned)) == found
+
+
+def test_without_a_baseline_nothing_is_decided():
+    assert decide_one(ends(0.0, 0.01), None) == Finding("undecided", "no unaligned baseline")
 
 
 def test_without_an_interval_it_is_undecided_for_the_same_reason():
-    few = ends(NAN, NAN, "fewer than four networks")
-    assert decide_one(few, 0.5) == beside_threshold(few) == Finding("undecided", "fewer than four networks")
-    assert decide_one(few, 0.01).state == "not informative"
+    few = ends(NAN, NAN, "fewer than four networks", mean=0.01)
+    for unaligned in (ends(0.5, 0.5), few):
+        assert decide_one(few, unaligned) == Finding("undecided", "fewer than four networks")
+    assert decide_one(few, ends(0.01, 0.01)).state == "not informative"
+    assert decide_one(ends(0.0, 0.01), few) == Finding("holds", PERHAPS)
 
 
 def summary(**means):
@@ -75,7 +86,7 @@ def test_some_kinds_need_no_baseline():
 
 
 def test_the_last_bits_do_not_decide():
-    assert decide_one(ends(0.0, 0.035 - 0.015), 0.5).state == "holds"
+    assert decide_one(ends(0.0, 0.035 - 0.015), ends(0.5, 0.5)).state == "holds"
     assert share_connected([0.035 - 0.015, 0.0225]) == 0.5
 
 
@@ -86,6 +97,7 @@ def test_a_barrier_that_is_no_number_is_not_connected():
 def test_in_words():
     assert with_reason("undecided", STRADDLES) == f"undecided: {STRADDLES}"
     assert with_reason("holds", "") == "holds in the mean"
+    assert with_reason("holds", PERHAPS) == f"holds in the mean, but {PERHAPS}"
     assert with_reason("fails", "at level 3") == "fails at level 3"
     assert with_reason("fails", "") == "fails"
     assert with_reason("not informative", "") == "not informative"

@@ -134,6 +134,14 @@ def test_intervals_in_words():
     assert with_interval(0.0091, 0.005, 0.0139) == "0.009 [0.005, 0.014]"
     assert with_interval(0.0091, np.nan, np.nan) == "0.009"
     assert with_interval(-0.0001, -0.0002, 0.1) == "0.000 [0.000, 0.100]"
+    assert with_interval(5000.0, 3000.0, 9000.0) == "5000.000 [3000.000, 9000.000]"
+
+
+def test_an_upper_end_without_bounds_is_said_as_such():
+    """Without one of the networks nearly nothing is left to divide by."""
+    base = [float("d" in pair) or 1e-9 for pair in PAIRS]
+    found = ratio(([1.0] * 6, PAIRS), (base, PAIRS))
+    assert with_interval(found.mean, found.low, found.high) == "2.000 [0.000, over 1000]"
 
 
 def test_a_ratio_leaves_each_network_out_of_both():

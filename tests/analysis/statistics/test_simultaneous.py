@@ -27,10 +27,14 @@ def test_states_of_all_places_together(states, word):
     assert together(states) == word
 
 
-def decided(rows, unaligned, coordinate):
-    """Decide rows of the error barrier by coordinate, with these means of unaligned pairs."""
+def decided(rows, unaligned, coordinate, away=0.0):
+    """Decide rows of the error barrier by coordinate, with these means of unaligned pairs.
+
+    The ends of their intervals are so far away from the means.
+    """
     baselines = pd.DataFrame({coordinate: list(unaligned), "mean": list(unaligned.values())})
-    baselines = baselines.assign(low=NAN, high=NAN, reason="", kind="unaligned")
+    mean = baselines["mean"]
+    baselines = baselines.assign(low=mean - away, high=mean + away, reason="", kind="unaligned")
     both = pd.concat([rows.assign(kind="direct"), baselines]).assign(risk="error")
     found = decide(both, "kind", [coordinate])
     return decide_together(found[found.kind == "direct"], coordinate)
@@ -44,6 +48,17 @@ def test_places_where_nothing_needs_a_permutation_do_not_count():
     assert (found.position, found.mean) == (0, 0.5)
 
 
+def test_places_that_may_need_no_permutation_count_and_are_named():
+    rows = pd.DataFrame({"epoch": [1, 2, 3], "mean": [0.01, 0.01, 0.015], "n": 6})
+    rows = rows.assign(low=rows["mean"], high=rows["mean"], reason="", maximum=rows["mean"], connected=1.0)
+    found = decided(rows, {1: 0.0, 2: 0.014, 3: 0.3}, "epoch", away=0.01)
+    assert (found.state, found.holds, found.informative) == (HOLDS, 2, 2)
+    assert sentence(found, "training").startswith(
+        "the claim holds in the mean along training, but whether the networks need a permutation is "
+        "undecided at epoch 2 (mean error barrier decided to be at most 0.02 at 2 of the 2 informative "
+    )
+
+
 def test_undecided_places_are_named_with_their_reasons():
     rows = pd.DataFrame({"level": [3, 1, 2, 5], "mean": [0.02, 0.01, 0.02, NAN], "n": 6, "connected": 0.5})
     rows = rows.assign(low=[0.01, 0.0, 0.01, NAN], high=[0.03, 0.015, 0.03, NAN], maximum=0.04)
@@ -54,7 +69,8 @@ def test_undecided_places_are_named_with_their_reasons():
         "the interval straddles 0.02 at level 2, 3; 1 of 6 without a finite value: a with b at level 5"
     )
     assert sentence(found, "pruning").startswith(
-        f"the claim is undecided: {found.reason} (mean error barrier"
+        f"the claim is undecided: {found.reason} (mean error barrier decided to be at most 0.02 at 1 of the "
+        "4 informative levels, undecided at 3); largest"
     )
 
 

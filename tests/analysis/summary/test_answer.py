@@ -62,6 +62,25 @@ def test_fewer_than_four_networks_decide_nothing(tmp_path):
     assert answer(folder)[3] == "undecided (replicates that would do): weak at width 8 (at least 4)"
 
 
+def at_chance(folder, *ids):
+    path = folder / "trials" / "00.parquet"
+    runs = pd.read_parquet(path)
+    lost = runs.trial_id.isin(ids)
+    runs.assign(test_error=runs.test_error.mask(lost, 0.9), guess_error=0.9).to_parquet(path)
+
+
+def test_widths_at_chance_are_named_once_and_split_no_setting(tmp_path):
+    folder = sweep(tmp_path, weak=(0.1, 0.02, 0.01), via=(0.3, 0.2, 0.1), jointly=(0.1, 0.01, 0.03))
+    at_chance(folder, "a8", "b8", "c8", "d8", "a16")
+    lines = answer(folder)
+    assert lines[0].startswith("mlp on digits, weight matching: is the mean")
+    assert lines[1].startswith("weak: from width 16 on; ")
+    assert " ".join(each.strip() for each in lines[2:]) == (
+        "the networks' own test error by width: 8: 0.900, 16: 0.263, 32: 0.050; "
+        "all networks at chance at width 8; some networks at chance at width 16"
+    )
+
+
 def test_nothing_to_decide_takes_no_line(tmp_path):
     tables = weak_tables()
     tables["barriers"] = pair_rows("unaligned", 8, 0.3)
@@ -88,6 +107,10 @@ def test_one_table_across_any_swept_keys(tmp_path):
         *[["fails", "at", "8", "fails", "at", "8"]] * 2,
     ]
     assert max(map(len, lines)) <= 100
+    lost = tables["trials"].norm.eq("layer") & tables["trials"].learning_rate.eq(0.1)
+    at_chance(tmp_path / "sweeps/s", *tables["trials"].trial_id[lost & tables["trials"].width.eq(4)])
+    with_chance = answer(tmp_path / "sweeps/s")
+    assert [line.split("  ")[-1] for line in with_chance[1:6]][::2] == ["at chance", "all at 4", "fails at 8"]
 
 
 @pytest.mark.parametrize("kinds", [["direct"], ["unaligned", "direct", "via", "joint"]])

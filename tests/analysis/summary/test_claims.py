@@ -1,12 +1,16 @@
 import re
+import warnings
 
 import pandas as pd
 import pytest
 
-from analysis import width_scaling
-from analysis.claims import analyse
+from analysis import claims, width_scaling
+from analysis.claims import Page, analyse
 from analysis.rows.tables import read
+from analysis.summary import remembered
 from analysis.summary.evidence import PRUNING, STRONG, TRAINING, WEAK, evidence
+from raysweep.commands import run
+from raysweep.store.files import Files
 from tests.analysis.barrier_rows import joint_alignments, joint_rows, pair_alignments, pair_rows, via_rows
 from tests.analysis.planned import planned
 from tests.analysis.sweeps import trials, weak_tables, write
@@ -175,6 +179,8 @@ def test_networks_at_chance_are_named_at_their_width_alone(tmp_path):
     tables["trials"] += [{**row, "trial_id": f"w{row['trial_id']}", "test_error": 0.9} for row in trials(16)]
     found = [each for each in evidence(read(write(tmp_path, "mine", **tables))) if each.claim == STRONG]
     assert {each.setting.width: each.setting.chance for each in found} == {8: "", 16: "all"}
+    assert len({each.family for each in found}) == 1
+    assert page(tmp_path).count("all networks at chance") == 1
 
 
 def test_a_trial_of_two_settings_is_no_evidence_with_one_of_the_same_initialisation(tmp_path):
@@ -193,3 +199,54 @@ def test_figures_of_what_a_sweep_was_before_are_not_shown(tmp_path):
     assert "weak_mlp_4_digits.png" not in html
     assert "weak_mlp_8_digits.png" in html
     assert "mine.png" in html
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Write the page as a process of its own does; returns the names of the sweeps that it analyses."""
+
+    def write_page():
+        analysed = []
+        monkeypatch.setattr(claims, "read", lambda folder: analysed.append(folder.name) or read(folder))
+        Page(Files(str(tmp_path))).write()
+        return analysed
+
+    return write_page
+
+
+def test_later_processes_analyse_only_what_has_changed(tmp_path, written, monkeypatch):
+    folders = [write(tmp_path, name, ["weak"], **weak_tables()) for name in ("one", "two")]
+    assert written() == ["one", "two"]
+    html = (tmp_path / "claims.html").read_text()
+    (tmp_path / "claims.html").unlink()
+    assert written() == []
+    assert (tmp_path / "claims.html").read_text() == html
+    pd.DataFrame(weak_tables(0.03)["barriers"]).to_parquet(folders[1] / "barriers/00.parquet")
+    assert written() == ["two"]
+    folders[1].rename(folders[1].with_name("three"))
+    assert written() == ["three"]
+    (folders[0] / "figures/weak_mlp_8_digits.png").unlink()
+    assert written() == ["one"]
+    (folders[0] / "analysed.json").write_text("{")
+    assert written() == ["one"]
+    monkeypatch.setattr(remembered, "_code", lambda: "another version")
+    assert written() == ["one", "three"]
+
+
+def test_a_sweep_that_cannot_be_analysed_is_said_and_tried_again(tmp_path, written, monkeypatch):
+    write(tmp_path, "mine", ["weak"], **weak_tables())
+    write(tmp_path, "other", ["weak"], trials=[], alignments=[])
+    monkeypatch.setattr(claims, "evidence", lambda tables: 1 / (tables.name == "mine") and evidence(tables))
+    assert written() == ["mine", "other"]
+    html = (tmp_path / "claims.html").read_text()
+    assert "these tables cannot be analysed: ZeroDivisionError" in html
+    assert "mlp-8 on digits" in html
+    assert written() == ["other"]
+
+
+def test_a_run_does_not_warn_because_of_the_sweeps_beside_its_own(tmp_path, monkeypatch, recwarn):
+    write(tmp_path, "mine", ["weak"], **weak_tables())
+    monkeypatch.setattr(claims, "read", lambda folder: warnings.warn("odd", stacklevel=2) or read(folder))
+    run._renew_page(Files(str(tmp_path)), None)
+    assert (tmp_path / "claims.html").exists()
+    assert not recwarn.list
