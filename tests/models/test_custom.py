@@ -129,6 +129,16 @@ def make():
 """
 
 
+@pytest.mark.parametrize("kind", ["GRU", "LSTM", "RNN"])
+def test_recurrent_layers_hold_nothing_beside_their_state(write, kind):
+    text = network(
+        f"self.rows = nn.{kind}(8, 10, batch_first=True)",
+        "self.head(images.flatten(1)) + self.rows(images.squeeze(1))[0][:, -1]",
+    )
+    model = build(config(f"{write(text)}:make"))
+    assert model.rows.all_weights
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
