@@ -44,10 +44,11 @@ def barrier_of(
     The loss is the mean cross-entropy in nats, the error the share of wrong labels; the barrier is the
     largest excess over the interpolated risks of the networks (Sharma et al. 2024). Raises `ValueError` for
     fewer than two networks, for networks that do not fit the model or differ in integers or masks, for
-    weights of another shape or sum, for both `recompute` and `repair`, for no examples, for those that the
-    model does not answer, for labels that are none of its classes, and for a model whose risk is not defined
-    (see `unmeasurable`) or, with `recompute`, that keeps statistics of its own; `SpecError` for a model whose
-    hidden units should be repaired and cannot be found; and `TypeError` for what is no network or example.
+    weights of another shape or sum, for both `recompute` and `repair`, for labels beside batches that have
+    their own, for no examples, for those that the model does not answer, for labels that are none of its
+    classes, and for a model whose risk is not defined (see `unmeasurable`) or, with `recompute`, that keeps
+    statistics of its own; `SpecError` for a model whose hidden units should be repaired and cannot be found;
+    and `TypeError` for what is no network or example.
     """
     return barrier(curve_of(model, networks, images, labels, weights, recompute, repair))
 
