@@ -39,7 +39,8 @@ def barrier_of(
     of 12 subdivisions for three, and equal weights for more.
     With `recompute`, training images, every mixture, and every network alone, has running statistics of its
     own. With `repair`, also training images, the hidden units of every mixture have the interpolated means
-    and standard deviations of the networks (both: REPAIR, Jordan et al. 2023).
+    and standard deviations of the networks (both: REPAIR, Jordan et al. 2023). Both leave out images that do
+    not fill a last chunk of 1000, unless there are fewer.
 
     The loss is the mean cross-entropy in nats, the error the share of wrong labels; the barrier is the
     largest excess over the interpolated risks of the networks (Sharma et al. 2024). Raises `ValueError` for

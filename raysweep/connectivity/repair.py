@@ -4,7 +4,8 @@ Source: Jordan et al. 2023 (REPAIR, arXiv 2211.08403), whose rescaling layers th
 linear layer and convolution of hidden units, before norm and nonlinearity. On a chunk of images a layer
 corrects its units before the next layer reads them, as BatchNorm does in training; afterwards it keeps the
 correction that the averages over all chunks give. The target of a unit is the interpolated mean and the
-interpolated standard deviation of the networks on the same images.
+interpolated standard deviation of the networks on the same images. As for running statistics, images that do
+not fill a last chunk are left out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
