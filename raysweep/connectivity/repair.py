@@ -20,9 +20,10 @@ from torch import nn
 from raysweep.connectivity.blend import blend
 from raysweep.connectivity.statistics import CHUNK
 from raysweep.data.resident import unwritten
+from raysweep.errors import SpecError
 from raysweep.models.flat import FlatNetwork
 from raysweep.symmetry.listening import Treating
-from raysweep.symmetry.tracing import HiddenLayer, trace_hidden_layers
+from raysweep.symmetry.tracing import HiddenLayer, trace_axes, trace_hidden_layers
 
 CONSTANT = 1e-6  # a standard deviation below this is that of a constant with rounding; nothing divides by it
 Treatment = Callable[[torch.Tensor], torch.Tensor]
@@ -62,11 +63,16 @@ class Rescaled:
     """A network with a rescaling layer behind every layer of hidden units; it shares the network's tensors.
 
     `module` computes what the network computes, until `fit` corrects its units and after `reset`. Raises
-    `SpecError` for a network that is not understood.
+    `SpecError` for a network that is not understood, and for one whose hidden units no such layer computes.
     """
 
     def __init__(self, network: nn.Module, example: torch.Tensor) -> None:
         self._hidden = trace_hidden_layers(network, example)
+        if not self._hidden and trace_axes(network, example)[0].sizes:
+            raise SpecError(
+                f"{type(network).__name__} cannot be repaired: no linear layer or convolution computes its "
+                "hidden units, as in recurrent layers"
+            )
         self._layers = [_Layer(hidden.place.axis) for hidden in self._hidden]
         calls = (hidden.place.call for hidden in self._hidden)
         self.module = RescaledNetwork(network, dict(zip(calls, self._layers, strict=True))).eval()
