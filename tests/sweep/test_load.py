@@ -145,6 +145,8 @@ OTHER = "name: s\ntrain: {dataset: digits, width: 8, epochs: 2, KEY}\n"
             "checkpoints: 3",
             "train.checkpoints = 3: expected {every: moment} or {first: .*a moment is a number of",
         ),
+        ("checkpoints: {every: 0}", "train.checkpoints.every = 0: expected more than 0; '1st' is every step"),
+        ("checkpoints: {every: 0st}", "train.checkpoints.every = '0st': expected more than 0"),
         ("replicates: [1, a]", r"train.replicates = \[1, 'a'\]: expected an integer"),
         ("examples: 5", r"train.examples = 5: expected \[integer, integer\]"),
     ],
