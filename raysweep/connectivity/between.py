@@ -12,6 +12,7 @@ from raysweep.connectivity.grids import mean_grid, pair_grid, simplex_grid
 from raysweep.connectivity.mixtures import Mending
 from raysweep.connectivity.statistics import foreign_statistics
 from raysweep.data.given import Images, examples_of, images_of
+from raysweep.models.compiled import unwrapped
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.given import Network, states_of
 from raysweep.models.measurable import unmeasurable
@@ -70,6 +71,7 @@ def curve_of(
     grid = _grid(len(states)) if weights is None else _checked(weights, len(states))
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected a module, not a value of type {type(model).__name__}")
+    model = unwrapped(model)
     if recompute is not None and repair is not None:
         raise ValueError("give either recompute or repair")
     check_answers(model, split.images, split.labels)

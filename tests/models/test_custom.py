@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from raysweep.errors import SpecError, UserError
+from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.compiled import uncompiled
 from raysweep.models.config import ModelConfig
@@ -214,9 +214,9 @@ def test_compiled_functions_are_refused_by_name():
         uncompiled(model)
 
 
-def test_a_compiled_module_is_not_traced_under_other_names():
-    with pytest.raises(SpecError, match=r"OptimizedModule is what torch.compile returns"):
-        traced(torch.compile(nn.Linear(4, 4)), (4,))
+def test_a_compiled_module_is_traced_under_its_own_names():
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 4))
+    assert traced(torch.compile(model), (4,)) == traced(model, (4,))
 
 
 SHARED = """
