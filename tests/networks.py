@@ -130,6 +130,22 @@ def kernel(shape, classes, width):
     return Kernel(shape, classes, width)
 
 
+class Recurrent(nn.Module):
+    """Reads the rows of an image one after the other."""
+
+    def __init__(self, shape, classes, width, kind=nn.GRU):
+        super().__init__()
+        self.rows = kind(shape[-1], width, num_layers=2, batch_first=True)
+        self.last = nn.Linear(width, classes)
+
+    def forward(self, images):
+        return self.last(self.rows(images.squeeze(1))[0][:, -1])
+
+
+def recurrent(shape, classes, width):
+    return Recurrent(shape, classes, width)
+
+
 def compiled(shape, classes, width):
     """Compiled as a whole and in part."""
     model = _layers(shape, width, width, classes)

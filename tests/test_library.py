@@ -102,6 +102,11 @@ PERMUTATION = SPEC.random(torch.Generator().manual_seed(0))
         ),
         (lambda: merge([ONE, OTHER], IMAGES, test=(IMAGES, LABELS + 1)), ValueError, "labels: expected"),
         (
+            lambda: barrier_of(ONE, [ONE, OTHER], IMAGES, nn.functional.one_hot(LABELS, 3)),
+            ValueError,
+            r"\(2, 3\) for logits \(2, 3\); of one-hot labels give labels.argmax\(dim=-1\)",
+        ),
+        (
             lambda: sinkhorn_rebasin(SPEC, [ONE, OTHER], 0, [ONE], IMAGES, LABELS + 1),
             ValueError,
             "labels: expected",

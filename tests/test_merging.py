@@ -64,6 +64,20 @@ def test_networks_of_tokens_are_merged(method, options):
         raysweep.merge(networks, tokens[:, :-1], tokens[:, 0])
 
 
+def test_wrappers_are_taken_off():
+    """Of DataParallel the state dict has other names; the wrapped networks are not changed."""
+    other = network(1)
+    wrapped = [nn.DataParallel(ONE), nn.DataParallel(other)]
+    expected = raysweep.merge([ONE, other], IMAGES, LABELS, method="orthogonal_matching")
+    for networks, model in ((wrapped, None), ([wrapped[0], other.state_dict()], None), (wrapped, wrapped[0])):
+        merged = raysweep.merge(networks, IMAGES, LABELS, method="orthogonal_matching", model=model)
+        assert merged.after == expected.after
+        assert type(merged.model) is type(ONE)
+    assert barrier_of(wrapped[0], wrapped, IMAGES, LABELS) == expected.before
+    assert isinstance(wrapped[0], nn.DataParallel)
+    assert PermutationSpec.trace(wrapped[0], IMAGES[:2]) == SPEC
+
+
 @pytest.mark.parametrize("repair", [False, True])
 def test_the_barrier_is_that_of_the_mean_that_is_returned(repair):
     networks = [network(seed) for seed in range(2)]

@@ -26,7 +26,7 @@ def chosen_networks(files: Files, words: Sequence[str], sweep: str | None) -> li
     `words` are networks (`trial_id@level@step`), or conditions (`column=value` or `column=value,value`) on
     the rows of the table `trials` of a sweep, all of which hold; `level` is 0 and `step` the last one unless
     it is given. Without a name it is the only sweep under the root. Raises `UserError` for any other form,
-    for a column that does not exist, and where there is no such network.
+    for a column that does not exist, where there is no such network, and for a value that none of them has.
     """
     parts = [part for word in words for part in word.split()]
     named = [ID.fullmatch(part) for part in parts]
@@ -41,13 +41,28 @@ def chosen_networks(files: Files, words: Sequence[str], sweep: str | None) -> li
         conditions[column] = [_value(part, value) for value in values.split(",")]
     steps = conditions.pop("step", None)
     rows = read_table(files, _sweep(files, sweep), "trials").to_pylist()
-    found = [row for row in rows if all(row[column] in values for column, values in conditions.items())]
+    found = _like(rows, conditions)
     if not found:
         raise UserError(f"--networks {' '.join(parts)}: no network is like that; {_there(rows, conditions)}")
+    _check_values(rows, found, conditions)
     found.sort(key=lambda row: (row["group"], row["replicate"], row["level"], row["trial_id"]))
     return [
         Network(row["trial_id"], row["level"], step) for row in found for step in (steps or [row["steps"]])
     ]
+
+
+def _like(rows: list[Row], conditions: Mapping[str, list[Any]]) -> list[Row]:
+    return [row for row in rows if all(row[column] in values for column, values in conditions.items())]
+
+
+def _check_values(rows: list[Row], found: list[Row], conditions: Mapping[str, list[Any]]) -> None:
+    """Raise `UserError` for a value that no chosen network has, with those of networks like them."""
+    for column, values in conditions.items():
+        lacking = [value for value in values if not _like(found, {column: [value]})]
+        if lacking:
+            rest = {other: each for other, each in conditions.items() if other != column}
+            there = _there(_like(rows, rest), {column: values})
+            raise UserError(f"--networks: no such network has {column}={lacking[0]}; {there}")
 
 
 def _sweep(files: Files, sweep: str | None) -> str:

@@ -8,6 +8,7 @@ from raysweep.commands.plan import split_notes
 from raysweep.commands.progress import LiveProgress
 from raysweep.commands.run_log import RunLog
 from raysweep.errors import UserError
+from raysweep.plan.notices.twins import same_weights
 from raysweep.plan.recording import record_sweep
 from raysweep.store.files import Files
 from raysweep.store.lock import shared_root_lock
@@ -28,5 +29,5 @@ def import_sweep(path: str, root: str, overrides: list[str] | None) -> None:
                 imported = import_networks(files, wanted, progress)
             present = len(wanted.trials) - imported
             log.print(f"{imported} imported, {present} were already there; now: raysweep run {path}")
-            for note in split_notes(sweep):
+            for note in (*same_weights(files, wanted), *split_notes(sweep)):
                 log.print(note)

@@ -131,9 +131,8 @@ def _table(spec: PermutationSpec) -> Iterator[str]:
     width = max(map(len, spec.sizes), default=0)
     for group, size in spec.sizes.items():
         own = blocks.get(group)
-        kind = (
-            f"in {own.count} blocks with {', '.join(g for g in own.groups if g != group)}" if own else "free"
-        )
+        others = ", ".join(each for each in own.groups if each != group) if own else ""
+        kind = f"in {own.count} blocks{f' with {others}' if others else ''}" if own else "free"
         yield f"  {group:{width}}  {spec.kind(group):6}  {size:6,} units  {kind}: {_named(places[group])}"
 
 

@@ -12,6 +12,7 @@ from raysweep.connectivity.grids import mean_grid, pair_grid, simplex_grid
 from raysweep.connectivity.mixtures import Mending
 from raysweep.connectivity.statistics import foreign_statistics
 from raysweep.data.given import Images, examples_of, images_of
+from raysweep.models.compiled import unwrapped
 from raysweep.models.flat import FlatNetwork
 from raysweep.models.given import Network, states_of
 from raysweep.models.measurable import unmeasurable
@@ -39,15 +40,17 @@ def barrier_of(
     of 12 subdivisions for three, and equal weights for more.
     With `recompute`, training images, every mixture, and every network alone, has running statistics of its
     own. With `repair`, also training images, the hidden units of every mixture have the interpolated means
-    and standard deviations of the networks (both: REPAIR, Jordan et al. 2023).
+    and standard deviations of the networks (both: REPAIR, Jordan et al. 2023). Both leave out images that do
+    not fill a last chunk of 1000, unless there are fewer.
 
     The loss is the mean cross-entropy in nats, the error the share of wrong labels; the barrier is the
     largest excess over the interpolated risks of the networks (Sharma et al. 2024). Raises `ValueError` for
     fewer than two networks, for networks that do not fit the model or differ in integers or masks, for
-    weights of another shape or sum, for both `recompute` and `repair`, for no examples, for those that the
-    model does not answer, for labels that are none of its classes, and for a model whose risk is not defined
-    (see `unmeasurable`) or, with `recompute`, that keeps statistics of its own; `SpecError` for a model whose
-    hidden units should be repaired and cannot be found; and `TypeError` for what is no network or example.
+    weights of another shape or sum, for both `recompute` and `repair`, for labels beside batches that have
+    their own, for no examples, for those that the model does not answer, for labels that are none of its
+    classes, and for a model whose risk is not defined (see `unmeasurable`) or, with `recompute`, that keeps
+    statistics of its own; `SpecError` for a model whose hidden units should be repaired and cannot be found;
+    and `TypeError` for what is no network or example.
     """
     return barrier(curve_of(model, networks, images, labels, weights, recompute, repair))
 
@@ -68,6 +71,7 @@ def curve_of(
     grid = _grid(len(states)) if weights is None else _checked(weights, len(states))
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected a module, not a value of type {type(model).__name__}")
+    model = unwrapped(model)
     if recompute is not None and repair is not None:
         raise ValueError("give either recompute or repair")
     check_answers(model, split.images, split.labels)

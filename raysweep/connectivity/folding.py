@@ -43,9 +43,11 @@ def folded(model: nn.Module, corrections: Mapping[HiddenLayer, Correction]) -> d
         {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     )
     for layer, correction in corrections.items():
-        if not layer.parameters:
+        if not layer.parameters or state[layer.parameters[0]].dim() == 1:  # a bias alone
+            which = f"layer {layer.parameters[0].removesuffix('.bias')}" if layer.parameters else layer.name
             raise ValueError(
-                f"{layer.name} computes with no parameter, so that nothing can be folded into one"
+                f"{which}: its weight is no parameter but computed, as by weight_norm, so that nothing can "
+                "be folded into it; make it plain (torch.nn.utils.parametrize.remove_parametrizations)"
             )
         where = layer.parameters[0].removesuffix(".weight")
         if len(layer.parameters) < 2:

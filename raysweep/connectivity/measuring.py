@@ -84,8 +84,7 @@ def measured(
                 "features": values,
                 "end_features": end_features,
             }
-            returned = _called(name, measure, {key: offered[key] for key in wanted[name]})
-            found[name].append(_numbers(name, returned))
+            found[name].append(called(name, measure, {key: offered[key] for key in wanted[name]}))
     return {name: _along(name, numbers, weights, inside) for name, numbers in found.items()}
 
 
@@ -94,9 +93,10 @@ def _chained(first: Sequence[Features], rest: Iterator[Features]) -> Iterator[Fe
     yield from rest
 
 
-def _called(name: str, measure: Measure, arguments: Mapping[str, Any]) -> Any:
+def called(name: str, measure: Measure, arguments: Mapping[str, Any]) -> Numbers:
+    """Return what a measure gives. Raises `ValueError` where a user's fails, or returns no numbers."""
     try:
-        return measure(**arguments)
+        returned = measure(**arguments)
     except (ImportError, OSError) as error:  # of this node: elsewhere it may work
         error.add_note(f"in measure {name!r}")
         raise
@@ -104,6 +104,7 @@ def _called(name: str, measure: Measure, arguments: Mapping[str, Any]) -> Any:
         if not is_own(name):
             raise
         raise ValueError(f"measure {name!r} fails: {type(error).__name__}: {error}") from error
+    return _numbers(name, returned)
 
 
 def _numbers(name: str, returned: Any) -> Numbers:

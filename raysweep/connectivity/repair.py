@@ -4,7 +4,8 @@ Source: Jordan et al. 2023 (REPAIR, arXiv 2211.08403), whose rescaling layers th
 linear layer, convolution and product with weights that computes hidden units, before norm and nonlinearity.
 On a chunk of images a layer corrects its units before the next layer reads them, as BatchNorm does in
 training; afterwards it keeps the correction that the averages over all chunks give. The target of a unit is
-the interpolated mean and the interpolated standard deviation of the networks on the same images.
+the interpolated mean and the interpolated standard deviation of the networks on the same images. As for
+running statistics, images that do not fill a last chunk are left out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +20,10 @@ from torch import nn
 from raysweep.connectivity.blend import blend
 from raysweep.connectivity.statistics import CHUNK
 from raysweep.data.resident import unwritten
+from raysweep.errors import SpecError
 from raysweep.models.flat import FlatNetwork
 from raysweep.symmetry.listening import Treating
-from raysweep.symmetry.tracing import HiddenLayer, trace_hidden_layers
+from raysweep.symmetry.tracing import HiddenLayer, trace_axes, trace_hidden_layers
 
 CONSTANT = 1e-6  # a standard deviation below this is that of a constant with rounding; nothing divides by it
 Treatment = Callable[[torch.Tensor], torch.Tensor]
@@ -61,11 +63,16 @@ class Rescaled:
     """A network with a rescaling layer behind every layer of hidden units; it shares the network's tensors.
 
     `module` computes what the network computes, until `fit` corrects its units and after `reset`. Raises
-    `SpecError` for a network that is not understood.
+    `SpecError` for a network that is not understood, and for one whose hidden units no such layer computes.
     """
 
     def __init__(self, network: nn.Module, example: torch.Tensor) -> None:
         self._hidden = trace_hidden_layers(network, example)
+        if not self._hidden and trace_axes(network, example)[0].sizes:
+            raise SpecError(
+                f"{type(network).__name__} cannot be repaired: no linear layer or convolution computes its "
+                "hidden units, as in recurrent layers"
+            )
         self._layers = [_Layer(hidden.place.axis) for hidden in self._hidden]
         calls = (hidden.place.call for hidden in self._hidden)
         self.module = RescaledNetwork(network, dict(zip(calls, self._layers, strict=True))).eval()

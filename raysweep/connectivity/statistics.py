@@ -43,8 +43,8 @@ def foreign_statistics(model: nn.Module, example: torch.Tensor) -> list[str]:
 def recompute_statistics(model: nn.Module, images: torch.Tensor) -> None:
     """Replace all running means and variances by averages over chunks of images, in place.
 
-    `images` has the shape (examples, ...); examples that do not fill a last chunk are left out, so all
-    chunks weigh the same. The model is left in evaluation mode.
+    `images` has the shape (examples, ...); examples that do not fill a last chunk of `CHUNK` are left out, so
+    all chunks weigh the same, unless there are fewer than that. The model is left in evaluation mode.
     """
     layers = _layers(model)
     momenta = [layer.momentum for layer in layers]

@@ -10,7 +10,7 @@ import numpy as np
 
 from raysweep.data import files as storage
 from raysweep.data.arrays import Arrays
-from raysweep.data.images import checked_size, pixels_of
+from raysweep.data.images import checked_size, hint_of, pixels_of
 from raysweep.data.returned import stacked
 from raysweep.digest import digest
 from raysweep.errors import MissingFiles, UserError
@@ -57,8 +57,7 @@ def load(
                 found = {}
                 for name, images in splits.items():
                     pixels = [_pixels(dataset, path, wanted, channels) for path, _ in images]
-                    hint = "; give train.dataset_options.size, and channels where some are grey"
-                    found[name] = stacked(f"dataset {dataset!r}", name, pixels, hint)
+                    found[name] = stacked(f"dataset {dataset!r}", name, pixels, hint_of(pixels))
                 _write(kept, found)
     labels = {name: np.array([label for _, label in images], np.int64) for name, images in splits.items()}
     return Arrays(found["train"], labels["train"], found["test"], labels["test"], len(classes))

@@ -23,10 +23,17 @@ def images_of(images: Images, name: str = "images") -> torch.Tensor:
 
 
 def read(images: Images, labels: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return images as one tensor, with the labels that are given or that all batches have."""
-    if labels is not None or isinstance(images, torch.Tensor):
+    """Return images as one tensor, with the labels that are given or that all batches have.
+
+    Raises `ValueError` where both are there: a loader that shuffles has another order than `labels`.
+    """
+    if isinstance(images, torch.Tensor):
         return images_of(images), labels
     batches = list(_batches(images, "images"))
+    if labels is not None:
+        if any(len(batch) > 1 for batch in batches):
+            raise ValueError("labels: the batches have labels of their own; give these or labels, not both")
+        return _joined([batch[0] for batch in batches], "images"), labels
     labelled = all(len(batch) > 1 for batch in batches)
     joined = [_joined([batch[part] for batch in batches], "images") for part in range(1 + labelled)]
     return joined[0], joined[1] if labelled else None
@@ -36,8 +43,8 @@ def examples_of(images: Images, labels: torch.Tensor | None) -> Split:
     """Return images with their labels, int64 (examples, ...): one of an example, or of each of its tokens.
 
     Without `labels`, `images` is such a pair of tensors, or yields batches (images, labels). Raises
-    `TypeError` for anything else, and `ValueError` for no examples and for numbers of images and labels that
-    differ, and devices.
+    `TypeError` for anything else, and `ValueError` for no examples, for batches with labels beside `labels`,
+    and for numbers of images and labels that differ, and devices.
     """
     images, found = read(images, labels)
     if not isinstance(found, torch.Tensor):

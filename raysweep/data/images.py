@@ -1,5 +1,6 @@
 """Images of PIL as arrays."""
 
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -30,6 +31,13 @@ def pixels_of(image: Any, size: tuple[int, int] | None = None, channels: int | N
         image = image.resize((size[1], size[0]), Resampling.BILINEAR)
     pixels = np.asarray(image)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def hint_of(images: Sequence[np.ndarray]) -> str:
+    """Return which options give images (channels, height, width) one shape, as the end of a message."""
+    sizes, channels = {each.shape[1:] for each in images}, {each.shape[0] for each in images}
+    options = [*(["size"] if len(sizes) > 1 else []), *(["channels"] if len(channels) > 1 else [])]
+    return f"; give train.dataset_options.{' and '.join(options)}"
 
 
 def checked_size(dataset: str, size: Any, channels: Any) -> tuple[int, int] | None:

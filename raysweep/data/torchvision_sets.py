@@ -10,7 +10,7 @@ import numpy as np
 from raysweep.choices import valid_choices
 from raysweep.data import files as storage
 from raysweep.data.arrays import Arrays
-from raysweep.data.images import checked_size, is_image, pixels_of
+from raysweep.data.images import checked_size, hint_of, is_image, pixels_of
 from raysweep.data.returned import stacked
 from raysweep.errors import MissingFiles, UserError
 
@@ -113,5 +113,4 @@ def _read(
         except ValueError as error:
             raise UserError(f"{what}: example {number} of its {split} set: {error}") from error
         labels.append(item[1])
-    hint = "; give train.dataset_options.size, and channels where some are grey"
-    return stacked(what, split, images, hint), np.array(labels, np.int64)
+    return stacked(what, split, images, hint_of(images)), np.array(labels, np.int64)

@@ -73,7 +73,8 @@ def merge(
     matching that aligns two jointly, too. `options` are those of the method, with the names and defaults that
     they have in a sweep file (`align.METHOD.NAME`), or further arguments of your own function. With
     `repair` the running statistics of the mean are computed again where it has any; otherwise its hidden
-    units get the mean and the spread that those of the networks have, as part of its weights.
+    units get the mean and the spread that those of the networks have, as part of its weights. Either leaves
+    out images that do not fill a last chunk of 1000, unless there are fewer.
 
     Raises `ValueError` for an unknown method or option, for fewer than two networks and for networks that
     cannot be mixed or repaired, `SpecError` for an architecture that is not understood, `UserError` for what

@@ -1,4 +1,4 @@
-"""Takes the plain network out of what torch.compile returns."""
+"""Takes the plain network out of what torch.compile returns, and of torch's wrappers for several devices."""
 
 from torch import nn
 
@@ -6,6 +6,13 @@ from raysweep.errors import UserError
 
 _INSIDE = "_orig_mod"  # under this name torch.compile keeps the module that it wraps
 _FUNCTION = "_torchdynamo_orig_callable"  # only functions that torch.compile returns have this attribute
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the network inside a wrapper: of torch.compile, or for several devices. Nothing is changed."""
+    inside = model.module if isinstance(model, _WRAPPERS) else _inside(model)
+    return model if inside is model else unwrapped(inside)
 
 
 def uncompiled(model: nn.Module) -> nn.Module:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 _OWN = frozenset(vars(nn.Module()))  # the attributes that torch gives every module
+_OF_RNN = "_flat_weights"  # torch's list of the parameters of an RNN, which its forward brings up to date
 
 
 def differing_constants(one: nn.Module, other: nn.Module) -> list[str]:
@@ -24,7 +25,7 @@ def _constants(model: nn.Module) -> Iterator[tuple[str, list[Any]]]:
             yield name, [buffer]
     for path, module in model.named_modules():
         for attribute, value in vars(module).items():
-            if attribute not in _OWN:
+            if attribute not in _OWN and not (attribute == _OF_RNN and isinstance(module, nn.RNNBase)):
                 leaves = [
                     x for x in pytree.tree_leaves(value) if isinstance(x, torch.Tensor | np.ndarray | float)
                 ]

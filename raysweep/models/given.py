@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 from torch import nn
 
+from raysweep.models.compiled import unwrapped
 from raysweep.models.versions import load_state
 
 State = Mapping[str, torch.Tensor]
@@ -13,11 +14,13 @@ Network = State | nn.Module
 
 
 def state_of(network: Network, name: str) -> State:
-    """Return the state dict of a network, detached; `name` is that of the argument.
+    """Return the state dict of a network, detached, without a wrapper (see `unwrapped`).
+
+    `name` is that of the argument.
 
     Raises `TypeError` for anything but a module or a state dict, and `ValueError` for one without values.
     """
-    state = network.state_dict() if isinstance(network, nn.Module) else network
+    state = unwrapped(network).state_dict() if isinstance(network, nn.Module) else network
     if not isinstance(state, Mapping) or not all(isinstance(each, torch.Tensor) for each in state.values()):
         # A module may have extra state, which may be anything.
         owner = "a module whose state dict is " if isinstance(network, nn.Module) else ""
@@ -38,7 +41,7 @@ def states_of(networks: Sequence[Network], name: str) -> list[State]:
 
 
 def modules_of(networks: Sequence[Network], model: nn.Module | None, name: str) -> list[nn.Module]:
-    """Return networks as modules; a state dict is loaded into a copy of `model`.
+    """Return networks as modules without wrappers; a state dict is loaded into a copy of `model`.
 
     Unless given, that is the first module among them. Raises `TypeError` for anything but modules and state
     dicts, and where there are state dicts alone, and `ValueError` for one that does not fit.
@@ -48,14 +51,16 @@ def modules_of(networks: Sequence[Network], model: nn.Module | None, name: str) 
         raise TypeError(f"model: expected a module, not {_described(model)}")
     if not states:
         return []
-    known = model or next((each for each in networks if isinstance(each, nn.Module)), None)
-    if known is None:
+    first = model or next((each for each in networks if isinstance(each, nn.Module)), None)
+    if first is None:
         raise TypeError(
             f"{name}: of state dicts alone the architecture is not known; give model, a module of it"
         )
-    found = []
+    known, found = unwrapped(first), []
     for number, (network, state) in enumerate(zip(networks, states, strict=True)):
-        if not isinstance(network, nn.Module):
+        if isinstance(network, nn.Module):
+            network = unwrapped(network)
+        else:
             network = copy.deepcopy(known)
             try:
                 load_state(network, state)
@@ -66,11 +71,14 @@ def modules_of(networks: Sequence[Network], model: nn.Module | None, name: str) 
 
 
 def architecture(models: Sequence[nn.Module]) -> nn.Module:
-    """Return the first of several modules of one architecture. Raises `TypeError` where there is none."""
+    """Return the first of several modules of one architecture, without a wrapper.
+
+    Raises `TypeError` where there is none.
+    """
     first = next(iter(models), None)
     if not isinstance(first, nn.Module):
         raise TypeError(f"models: expected a list of modules, not one of {_described(first)}")
-    return first
+    return unwrapped(first)
 
 
 def first_floating(state: State) -> torch.Tensor:

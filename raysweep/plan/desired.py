@@ -17,6 +17,7 @@ from raysweep.plan.identity import (
     alignment_settings,
 )
 from raysweep.plan.levels import Levels
+from raysweep.plan.own_measures import check_measures
 from raysweep.plan.own_methods import check_own_methods
 from raysweep.plan.probes import check_statistics, has_running_statistics
 from raysweep.plan.trajectories import Trajectories
@@ -103,6 +104,7 @@ def _desired(sweep: Sweep) -> Desired:
         model = trials.model(family.dense[0])
         settings = {trial.setting for alike in (family.dense, *family.chains) for trial in alike}
         check_statistics(model, tuple(sections.compare.statistics))
+        check_measures(sections.compare, trials.facts(family.dense[0]))
         if has_running_statistics(model):
             comparisons.batchnorm |= settings
         if is_own(model.model):

@@ -221,21 +221,32 @@ def has_running_statistics(config: ModelConfig) -> bool:
 
 @lru_cache(maxsize=256)
 def check_statistics(config: ModelConfig, statistics: tuple[str, ...]) -> None:
-    """Raise `UserError` where a user's own network keeps statistics itself and they should be recomputed."""
-    if Statistics.RECOMPUTED not in statistics or not is_own(config.model):
+    """Raise `UserError` for statistics that cannot be computed of a user's own network.
+
+    It may keep running statistics itself, which are not recomputed, or have no layer that could be repaired.
+    """
+    if not is_own(config.model):
         return
     import torch
 
+    from raysweep.connectivity.repair import Rescaled
     from raysweep.connectivity.statistics import foreign_statistics
+    from raysweep.errors import SpecError
     from raysweep.models.build import build
 
-    foreign = foreign_statistics(build(config), torch.zeros(1, *config.shape))
+    asked = f"compare.statistics = [{', '.join(statistics)}]"
+    recomputed = Statistics.RECOMPUTED in statistics
+    foreign = foreign_statistics(build(config), torch.zeros(1, *config.shape)) if recomputed else []
     if foreign:
         raise UserError(
-            f"compare.statistics = [{', '.join(statistics)}]: training changes {', '.join(foreign)} of "
-            f"{config.model}, which belong to no norm of torch, so that raysweep cannot recompute them; "
-            "valid: kept, repaired"
+            f"{asked}: training changes {', '.join(foreign)} of {config.model}, which belong to no norm of "
+            "torch, so that raysweep cannot recompute them; valid: kept, repaired"
         )
+    if Statistics.REPAIRED in statistics:
+        try:
+            Rescaled(build(config), torch.zeros(EXAMPLES, *config.shape))
+        except SpecError as error:
+            raise UserError(f"{asked}: {config.model}: {error}; valid: kept, recomputed") from error
 
 
 def pruned_parameters(config: ModelConfig, exclude: Iterable[str]) -> dict[str, int]:

@@ -83,8 +83,12 @@ class Trials:
 
     def model(self, trial: Trial) -> ModelConfig:
         """The architecture of a trial."""
-        facts = probe_data(data_config(trial.training, trial.replicate), self._sections.train)
+        facts = self.facts(trial)
         return model_config(trial.training, facts.shape, facts.classes)
+
+    def facts(self, trial: Trial) -> DataFacts:
+        """What is known of the data of a trial."""
+        return probe_data(data_config(trial.training, trial.replicate), self._sections.train)
 
     def end(self, trial: Trial) -> Network:
         """A dense trial at the end of training."""

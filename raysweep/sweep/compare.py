@@ -88,7 +88,8 @@ class Compare(Strict):
         "them: they are `kept` and mixed like weights, or `recomputed` at every point, which includes the "
         "networks themselves. Other networks have none, and a barrier of their own for neither. `repaired`, "
         "for any network: as `kept`, and the hidden units of every mixture get the interpolated means and "
-        "standard deviations of its networks (REPAIR).",
+        "standard deviations of its networks (REPAIR). Both are computed on the first `train_examples` "
+        "of the split train, less what is beyond a multiple of 1000, or on all of them if they are fewer.",
     )
     measures: list[MeasureName] = Field(
         default=[],

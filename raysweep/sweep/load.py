@@ -16,7 +16,7 @@ from raysweep.errors import UserError
 from raysweep.registry import OwnFunction
 from raysweep.sweep.imports import STATABLE, Imports, ImportTable
 from raysweep.sweep.presets import PRESETS
-from raysweep.sweep.problems import explain
+from raysweep.sweep.problems import explain, shown
 from raysweep.sweep.prune import Pruning
 from raysweep.sweep.read_yaml import read_yaml
 from raysweep.sweep.repeats import repeated_items, repeated_values
@@ -184,7 +184,12 @@ def _without_train(raw: dict[str, Any]) -> str:
     misspelt = [key for key in raw if key not in Sections.model_fields and nearest(key, ["train"])]
     if misspelt:
         return f"unknown key {misspelt[0]}: did you mean 'train'?"
-    return "the section train is missing; it is a mapping with at least dataset, width and epochs"
+    found = (
+        f"train = {shown(raw['train'])}: expected"
+        if "train" in raw
+        else "the section train is missing; it is"
+    )
+    return f"{found} a mapping with at least dataset, width and epochs"
 
 
 def _with_preset(train: dict[str, Any], problems: list[str]) -> dict[str, Any]:

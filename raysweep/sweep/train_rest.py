@@ -14,6 +14,13 @@ Numbers = Annotated[list[Annotated[Whole, Field(ge=0)]], Field(min_length=1)]
 class Every(Strict):
     every: Time = Field(description="The distance between two checkpoints.")
 
+    @field_validator("every")
+    @classmethod
+    def _some(cls, value: Moment) -> Moment:
+        if not value.count:
+            raise ValueError("expected more than 0; '1st' is every step")
+        return value
+
 
 class Geometric(Strict):
     first: Time = Field(

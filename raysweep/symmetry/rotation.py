@@ -119,6 +119,8 @@ def folded_state(
                     "it"
                 )
             for (name, dimension), exponent in folding.exponents.items():
+                if name not in axes:  # a further name of a tied tensor, which the state has once
+                    continue
                 factors = gain**exponent
                 if axes[name][dimension] != axes[folding.gain][0]:
                     factors = factors_along(axes[name], dimension, group, factors)

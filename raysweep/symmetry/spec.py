@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from raysweep.models.compiled import unwrapped
 from raysweep.symmetry.find_rotations import find_rotations
 from raysweep.symmetry.find_scalings import find_scalings
 from raysweep.symmetry.proof import prove
@@ -24,13 +25,14 @@ class PermutationSpec(Structure):
         `example_input` is an input of the module with a first axis of examples (two are enough); for most
         networks only its shape and type matter. The module is not changed. The proof (see `prove`) takes a
         few times as long as running the network forwards and backwards in float64; `proved=False` leaves it
-        to the caller. Where no hidden unit can be moved, a proved spec comes with a warning.
+        to the caller. Where no hidden unit can be moved, a proved spec comes with a warning. A network that
+        torch.compile or DataParallel wraps is traced without the wrapper.
 
         Hidden units that reach an operation which is not understood stay in place (see `left_alone`). Raises
         `SpecError` for a network that fails or has a parameter that is never used, and where the proof fails;
         `TypeError` for what is no module or no tensor, and `ValueError` for no examples.
         """
-        _check_types(model, example_input)
+        model = _checked(model, example_input)
         found, left_alone, sums, bounded = trace_axes(model, example_input)
         matched = {name for name, _ in model.named_parameters()}
         buffers = frozenset(found.axes) - matched
@@ -51,7 +53,7 @@ class PermutationSpec(Structure):
         Raises `SpecError` for a network whose outputs are zero, `ValueError` for one that does not fit the
         spec, and `TypeError` for what is no module or no tensor.
         """
-        self._check(model, example_input)
+        model = self._fitting(model, example_input)
         return replace(self, scalings=find_scalings(self, model, example_input))
 
     def with_rotations(self, model: nn.Module, example_input: torch.Tensor) -> "PermutationSpec":
@@ -60,15 +62,17 @@ class PermutationSpec(Structure):
         Raises `SpecError` for a network whose outputs are zero, `ValueError` for one that does not fit the
         spec, and `TypeError` for what is no module or no tensor.
         """
-        self._check(model, example_input)
+        model = self._fitting(model, example_input)
         return replace(self, rotations=find_rotations(self, model, example_input))
 
-    def _check(self, model: nn.Module, example_input: torch.Tensor) -> None:
-        _check_types(model, example_input)
+    def _fitting(self, model: nn.Module, example_input: torch.Tensor) -> nn.Module:
+        model = _checked(model, example_input)
         self.check_state(model.state_dict())
+        return model
 
 
-def _check_types(model: object, example_input: object) -> None:
+def _checked(model: object, example_input: object) -> nn.Module:
+    """Return the model without a wrapper. Raises `TypeError` and `ValueError`."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected a module, not a value of type {type(model).__name__}")
     if not isinstance(example_input, torch.Tensor) or not example_input.dim():
@@ -76,3 +80,4 @@ def _check_types(model: object, example_input: object) -> None:
         raise TypeError(f"example_input: expected a tensor with a first axis of examples, not a {kind}")
     if not len(example_input):
         raise ValueError("example_input: there are no examples")
+    return unwrapped(model)

@@ -43,6 +43,11 @@ def check_answers(
         return
     shape = tuple(answers.shape) if isinstance(answers, torch.Tensor) else type(answers).__name__
     labelled = tuple(labels[:2].shape)
+    if shape == labelled and len(labelled) > 1:
+        raise ValueError(
+            f"labels: expected the class of each example, not a number for each class: {labelled} for logits "
+            f"{shape}; of one-hot labels give labels.argmax(dim=-1)"
+        )
     if shape[:-1] != labelled:
         raise ValueError(
             f"{kind}: expected logits {(*labelled, 'classes')} as its answers for labels {labelled}, "

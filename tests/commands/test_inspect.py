@@ -37,6 +37,32 @@ def test_groups_what_stays_and_the_number_of_permutations(tmp_path, monkeypatch)
     assert math.isclose(math.log10(math.factorial(8)), 4.6, abs_tol=0.01)
 
 
+HEADS = """
+from torch import nn
+from torch.nn import functional
+
+class Heads(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.embed, self.last = nn.Linear(4, width), nn.Linear(width, 3)
+
+    def forward(self, x):
+        units = self.embed(x.squeeze(1)).unflatten(2, (2, -1)).transpose(1, 2)
+        units = functional.scaled_dot_product_attention(units, units, units)
+        return self.last(units.transpose(1, 2).flatten(2).mean(1))
+
+def build(width):
+    return Heads(width)
+"""
+
+
+def test_blocks_of_one_group_name_no_others(tmp_path, monkeypatch):
+    (tmp_path / "inspected_heads.py").write_text(HEADS)
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "\n".join(inspection(ModelConfig("inspected_heads:build", 8, None, "none", (1, 4, 4), 3)))
+    assert "8 units  in 2 blocks: embed.weight[0], embed.bias[0], last.weight[1]\n" in text
+
+
 def test_blocks_are_counted_once_for_their_order_and_once_for_each_inside():
     model, example, *_ = CASES["attention"]
     spec = PermutationSpec.trace(model, example)

@@ -113,6 +113,11 @@ def test_a_configuration_that_is_missing_is_no_missing_trial(root, trials, tmp_p
             "--networks everything: expected trial_id@level@step, or column=value",
         ),
         (["--networks", "replicate=0"], "has width = 7, but"),
+        (
+            ["--networks", "width=6 replicate=0,1,9"],
+            "--networks: no such network has replicate=9; replicate is 0, 1\n",
+        ),
+        (["--networks", "width=6,8"], "--networks: no such network has width=8; width is 6, 7\n"),
         (["--networks", "width=6 replicate=0"], "1 networks: at least two can be merged"),
         (["--networks", "width=6", "--method", "wm"], "unknown alignment method 'wm'"),
         (["--networks", "width=6", "--option", "steps"], "--option steps: expected name=value, such as"),

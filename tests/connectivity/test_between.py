@@ -3,12 +3,14 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from raysweep.connectivity import barrier_of, curve_of, pair_grid
 from raysweep.models.build import build
 from raysweep.models.initialise import initialised
 from tests.conftest import mlp
+from tests.networks import Recurrent
 
 
 def excess(states, data, weights):
@@ -40,6 +42,19 @@ def test_a_pair_a_simplex_and_a_mean(digits, trained):
     assert four.loss_barrier == pytest.approx(excess([*trained, trained[0]], data, [0.25] * 4)[0], abs=1e-5)
     assert model.training
     assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_a_mixture_of_recurrent_networks_is_evaluated_with_its_own_weights(digits, kind):
+    """Torch's layers read their weights from a list of their own."""
+    networks = [Recurrent((1, 8, 8), 10, 4, kind).eval() for _ in range(2)]
+    images, labels = digits.test.images.view(-1, 1, 8, 8), digits.test.labels
+    found = curve_of(networks[0], networks, images, labels, pair_grid(5)).loss
+    mixed = copy.deepcopy(networks[0])
+    one, other = (each.state_dict() for each in networks)
+    for share, loss in zip((0, 0.25, 0.5, 0.75, 1), found, strict=True):
+        mixed.load_state_dict({name: (1 - share) * one[name] + share * other[name] for name in one})
+        assert loss == pytest.approx(functional.cross_entropy(mixed(images), labels).item(), rel=1e-5)
 
 
 def test_a_grid_of_ends_has_the_risks_of_the_networks(digits, trained):

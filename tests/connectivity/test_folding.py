@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from raysweep.connectivity import Mending, curve_of, mixed_state
 from raysweep.data.resident import Split
@@ -56,9 +57,18 @@ class Twice(nn.Module):
         return self.last(torch.relu(self.again(hidden)) if self.again.bias is not None else hidden)
 
 
+def normed(bias):
+    return nn.Sequential(weight_norm(nn.Linear(8, 6, bias=bias)), nn.ReLU(), nn.Linear(6, 3))
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
-    [(Twice(), "layer again is used more than once"), (Twice(bias=False), "layer again has no biases")],
+    [
+        (Twice(), "layer again is used more than once"),
+        (Twice(bias=False), "layer again has no biases"),
+        (normed(bias=True), "layer 0: its weight is no parameter but computed, as by weight_norm, .*make it"),
+        (normed(bias=False), "linear: its weight is no parameter but computed"),
+    ],
 )
 def test_what_cannot_be_folded_is_named(model, said):
     states = [random_state(model, seed) for seed in range(2)]

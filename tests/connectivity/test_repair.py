@@ -8,15 +8,18 @@ from torch import nn
 from raysweep.connectivity import Mending, barrier, barrier_of, curve, curve_of, pair_grid, simplex_grid
 from raysweep.connectivity.folding import mixed_state
 from raysweep.connectivity.mixtures import Mixtures
-from raysweep.errors import SpecError
+from raysweep.errors import SpecError, UserError
+from raysweep.merging import merge
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig
 from raysweep.models.flat import FlatNetwork
+from raysweep.plan.probes import check_statistics
 from raysweep.symmetry import PermutationSpec
 from raysweep.symmetry.tracing import trace_hidden_layers
 from raysweep.training.evaluation import evaluate
 from tests.conftest import mlp
 from tests.connectivity.test_one_measure import random_state
+from tests.networks import Recurrent
 
 CONFIGS = [mlp(12), mlp(12, norm="layer"), mlp(12, norm="batch")]
 CONFIGS += [ModelConfig("lenet", 2, None, norm, (1, 8, 8), 10) for norm in ("none", "batch")]
@@ -191,3 +194,23 @@ def test_either_recompute_or_repair(digits):
     a, b = states_of(model, 2)
     with pytest.raises(ValueError, match="give either recompute or repair"):
         barrier_of(model, [a, b], *vars(split).values(), recompute=split.images, repair=split.images)
+
+
+def test_units_that_no_layer_computes_are_not_said_to_be_repaired(digits):
+    networks = [Recurrent((1, 8, 8), 10, 4) for _ in range(2)]
+    images, labels = digits.test.images.view(-1, 1, 8, 8), digits.test.labels
+    for call in (
+        lambda: barrier_of(networks[0], networks, images, labels, repair=images),
+        lambda: merge(networks, images, labels, repair=True),
+    ):
+        with pytest.raises(SpecError, match="Recurrent cannot be repaired: no linear layer or convolution"):
+            call()
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))  # without hidden units nothing is to repair
+    assert barrier_of(linear, [linear, linear], images, labels, repair=images).loss_barrier < 1e-6
+
+
+def test_a_plan_refuses_to_repair_what_cannot_be_repaired():
+    config = ModelConfig("tests.networks:recurrent", 4, None, "none", (1, 8, 8), 10)
+    check_statistics(config, ("kept", "recomputed"))
+    with pytest.raises(UserError, match=r"\[kept, repaired\]: tests.networks:recurrent: Recurrent cannot"):
+        check_statistics(config, ("kept", "repaired"))

@@ -100,7 +100,7 @@ def empty(path):
         (
             lambda path: None,
             "{}",
-            r"several shapes, such as \(3, 6, 8\) and \(3, 8, 6\); give train.dataset_opt",
+            r"several shapes, such as \(3, 6, 8\) and \(3, 8, 6\); give train.dataset_options.size$",
         ),
         (lambda path: None, '{"size":0}', r"train.dataset_options.size = 0: .* takes a number of pixels"),
         (
@@ -120,6 +120,19 @@ def test_what_is_wrong_is_said(tmp_path, change, options, said):
     change(tmp_path / "pictures")
     with pytest.raises(UserError, match=said):
         load(tmp_path, options)
+
+
+def test_grey_images_beside_coloured_ones_require_channels_alone(tmp_path):
+    write_pictures(tmp_path / "pictures")
+    with Image.open(tmp_path / "pictures" / "train" / "class0" / "0.png") as image:
+        grey = image.convert("L")
+    grey.save(tmp_path / "pictures" / "train" / "class0" / "0.png")
+    with pytest.raises(UserError, match=r"\(1, .* and \(3, .*; give train.dataset_options.channels$"):
+        load(tmp_path)
+    assert load(tmp_path, '{"channels":3}').shape[0] == 3
+    grey.resize((3, 3)).save(tmp_path / "pictures" / "train" / "class0" / "0.png")
+    with pytest.raises(UserError, match=r"; give train.dataset_options.size and channels$"):
+        load(tmp_path)
 
 
 def test_hidden_folders_are_no_classes(tmp_path):

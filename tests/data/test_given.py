@@ -23,7 +23,7 @@ def test_images_come_as_a_tensor_or_in_batches(given):
         ((IMAGES, LABELS), None),
         (loader(), None),
         (iter(loader()), None),
-        (loader(), LABELS),
+        (IMAGES.split(5), LABELS),
         (IMAGES, LABELS.int()),
     ],
 )
@@ -56,6 +56,12 @@ def test_each_token_of_a_sequence_has_a_label():
         ((IMAGES, LABELS.float()), TypeError, "labels: expected integers (examples, ...), not float32 (10,)"),
         ((IMAGES, LABELS[0]), TypeError, "labels: expected integers (examples, ...), not int64 ()"),
         ((IMAGES, LABELS[:4]), ValueError, "10 images, but 4 labels"),
+        (
+            (loader(), LABELS),
+            ValueError,
+            "labels: the batches have labels of their own; give these or labels",
+        ),
+        (((IMAGES, LABELS), LABELS), ValueError, "labels: the batches have labels of their own"),
         (([], None), ValueError, "images: there is no batch; an iterator can be read only once"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from raysweep.errors import SpecError, UserError
+from raysweep.errors import UserError
 from raysweep.models.build import build
 from raysweep.models.compiled import uncompiled
 from raysweep.models.config import ModelConfig
@@ -129,6 +129,16 @@ def make():
 """
 
 
+@pytest.mark.parametrize("kind", ["GRU", "LSTM", "RNN"])
+def test_recurrent_layers_hold_nothing_beside_their_state(write, kind):
+    text = network(
+        f"self.rows = nn.{kind}(8, 10, batch_first=True)",
+        "self.head(images.flatten(1)) + self.rows(images.squeeze(1))[0][:, -1]",
+    )
+    model = build(config(f"{write(text)}:make"))
+    assert model.rows.all_weights
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -204,9 +214,9 @@ def test_compiled_functions_are_refused_by_name():
         uncompiled(model)
 
 
-def test_a_compiled_module_is_not_traced_under_other_names():
-    with pytest.raises(SpecError, match=r"OptimizedModule is what torch.compile returns"):
-        traced(torch.compile(nn.Linear(4, 4)), (4,))
+def test_a_compiled_module_is_traced_under_its_own_names():
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 4))
+    assert traced(torch.compile(model), (4,)) == traced(model, (4,))
 
 
 SHARED = """

@@ -136,6 +136,35 @@ def test_rotations_that_change_the_function_are_refused():
         spec.folded(state)
 
 
+class TiedReaders(nn.Module):
+    """A residual stream, read by two layers of one weight behind a norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.stream, self.norm, self.last = nn.Linear(8, 6), nn.RMSNorm(6), nn.RMSNorm(6)
+        self.one, self.other = (nn.Linear(6, 6, bias=False) for _ in range(2))
+        self.other.weight = self.one.weight
+        self.back, self.head = nn.Linear(6, 6), nn.Linear(6, 3, bias=False)
+
+    def forward(self, inputs):
+        stream = self.stream(inputs)
+        read = self.norm(stream)
+        stream = stream + self.back(torch.relu(self.one(read)) + torch.sigmoid(self.other(read)))
+        return self.head(self.last(stream))
+
+
+def test_a_gain_is_folded_into_a_tied_weight_under_both_names():
+    model, inputs = TiedReaders().eval(), torch.randn(4, 8)
+    model.load_state_dict(random_weights(model, torch.Generator().manual_seed(0)))
+    spec = PermutationSpec.trace(model, inputs).with_rotations(model, inputs)
+    state = spec.folded(model.state_dict(), {"stream"})
+    assert torch.equal(state["one.weight"], state["other.weight"])
+    assert not torch.equal(state["one.weight"], model.one.weight)
+    before = model(inputs)
+    model.load_state_dict(state)
+    torch.testing.assert_close(model(inputs), before)
+
+
 def test_gains_of_zero_are_folded_where_no_bias_is_divided_by_them():
     spec, state = rotated("llama"), CASES["llama"][0].state_dict()
     state["norms.2.weight"] = torch.tensor([0.0] * 8 + [2.0] * 8)

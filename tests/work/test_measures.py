@@ -14,6 +14,7 @@ from raysweep.commands.verify import problems
 from raysweep.errors import UserError
 from raysweep.plan.desired import desired
 from raysweep.plan.done import done
+from raysweep.plan.notices.treatment import remarks
 from raysweep.plan.recording import record_sweep
 from raysweep.plan.todo import todo
 from raysweep.registry import Entry
@@ -146,6 +147,45 @@ def test_a_measure_that_cannot_be_called_is_refused_by_the_plan(mine, tmp_path):
         UserError, match=r"of_weights' requires 'states', which .* offers \(logits, end_logits"
     ):
         planned(f"{mine}:of_weights")
+
+
+FAULTY = """
+import torch
+
+def of_classes(logits):
+    return logits.mean(0)
+
+def of_column(logits):
+    return logits[:, 99].mean()
+
+def of_hidden_units(features):
+    return features["no such layer"].mean()
+
+def undefined(logits):
+    return float("nan")
+
+def of_test_set(logits):
+    return (logits[:, 0] * torch.ones(400)).mean()
+"""
+
+
+def test_measures_are_tried_by_the_plan(mine, tmp_path):
+    (tmp_path / f"{mine}.py").write_text(FAULTY)
+    with pytest.raises(UserError, match=r"of 1397 examples: measure .*of_classes' returns Tensor; it must"):
+        planned(f"{mine}:of_classes")
+    with pytest.raises(UserError, match="of_column' fails: IndexError: index 99 is out of bounds"):
+        planned(f"{mine}:of_column")
+    planned(f"{mine}:of_hidden_units", f"{mine}:undefined")
+    planned(f"{mine}:of_test_set", splits=["test"])  # it knows how many examples there are
+    with pytest.raises(UserError, match="of_test_set' fails: RuntimeError"):
+        planned(f"{mine}:of_test_set")
+
+
+def test_a_measure_without_a_number_is_remarked(mine, tmp_path):
+    (tmp_path / f"{mine}.py").write_text(FAULTY)
+    assert remarks(planned(f"{mine}:undefined", f"{mine}:of_hidden_units")) == [
+        f"{mine}:undefined: gives NaN on random logits; NaN is stored, and its excess is undefined"
+    ]
 
 
 def test_another_file_on_a_node_is_refused(root, mine):

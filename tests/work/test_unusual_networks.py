@@ -172,3 +172,19 @@ def test_a_network_with_a_head_that_returns_two_outputs_is_imported(tmp_path):
     save_file(state, tmp_path / "pair.safetensors")
     found = imported(tmp_path / "root", tmp_path / "pair.safetensors", "pair")
     assert torch.equal(found["head.weight"], state["head.weight"])
+
+
+def test_a_recurrent_network_is_trained_aligned_and_compared(tmp_path, digits):
+    train = {**BASE, "model": "tests.networks:recurrent", "epochs": 1}
+    compare = {"kinds": ["unaligned", "direct"], "splits": ["test"]}
+    wanted = desired(check("test", {"name": "s", "train": train, "compare": compare}))
+    files = Files(str(tmp_path))
+    carry_out(wanted, files)
+    compare_all(wanted, files)
+    rows = pd.read_parquet(tmp_path / "sweeps/s/barriers").set_index("kind")
+    states = [stored_state(str(tmp_path), f"{key}@0@{each.total}") for key, each in wanted.extents.items()]
+    barrier = barrier_of(
+        build(config("recurrent")), states, digits.test.images.view(-1, 1, 8, 8), digits.test.labels
+    )
+    assert rows.loss_barrier["unaligned"] == pytest.approx(barrier.loss_barrier, rel=1e-4)
+    assert rows.loss_barrier["direct"] != rows.loss_barrier["unaligned"]

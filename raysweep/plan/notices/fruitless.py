@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from raysweep.plan.desired import Desired
+from raysweep.plan.notices.twins import same_files
 from raysweep.sweep.compare import Compare
 from raysweep.vocabulary import Branch, Kind
 
@@ -22,7 +23,13 @@ READS = {  # by analysis: the key without which it has no rows
 
 def fruitless(wanted: Desired) -> list[str]:
     """Return a sentence for each value of a key that yields nothing, with the reason."""
-    return [*_kinds(wanted), *_sizes(wanted), *_others(wanted), *_analyses(wanted)]
+    return [
+        *_kinds(wanted),
+        *_sizes(wanted),
+        *_others(wanted),
+        *_analyses(wanted),
+        *same_files(wanted),
+    ]
 
 
 def _kinds(wanted: Desired) -> Iterator[str]:

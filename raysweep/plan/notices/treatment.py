@@ -1,9 +1,10 @@
-"""What a plan remarks: weights that are not treated like those of layers, and methods for pairs alone."""
+"""What a plan remarks: weights not treated as those of layers, methods for pairs, and undefined measures."""
 
 from collections.abc import Iterator, Sequence
 
 from raysweep.plan.desired import Desired
 from raysweep.plan.identity import Trial, data_config
+from raysweep.plan.own_measures import undefined
 from raysweep.plan.own_methods import aligns_jointly
 from raysweep.plan.own_networks import left_out
 from raysweep.plan.probes import model_config, probe_data
@@ -28,6 +29,7 @@ def _of_methods(wanted: Desired) -> Iterator[str]:
 def _of(wanted: Desired, trial: Trial) -> Iterator[str]:
     facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
     training = trial.training
+    yield from undefined(wanted.sweep.sections.compare, facts)
     config = model_config(training, facts.shape, facts.classes)
     found = left_out(config, training.init, training.init_options)
     if found.initialisation and trial.branch != "imported":

@@ -1,4 +1,9 @@
-"""Why work is to do that looks done: the nearest stored results, and the keys in which they differ."""
+"""Why work is to do that looks done: the nearest stored results, and the keys in which they differ.
+
+Work of a sweep that was recorded before looks done, whatever has changed in its file. What another sweep
+under the root has done looks like it only where versions of raysweep or sources of a user's functions differ
+alone.
+"""
 
 import hashlib
 import json
@@ -122,7 +127,7 @@ def _trials(files: Files, wanted: Desired, work: Todo, records: list[StoredRecor
         keys = _keys(trial.trial_id, texts)
         kind = _without_seeds(keys)
         if kind not in known and len(known) < MOST_KINDS:
-            known[kind] = _nearest(files, trial, keys, stored.values())
+            known[kind] = _nearest(files, trial, keys, stored.values(), wanted.sweep.name)
         if known.get(kind):
             yield known[kind]
 
@@ -155,14 +160,14 @@ def _keys(identity: str, texts: dict[str, str]) -> Keys:
             return {"word": identity}
 
 
-def _nearest(files: Files, trial: Trial, keys: Keys, stored: Iterable[_Kind]) -> str:
+def _nearest(files: Files, trial: Trial, keys: Keys, stored: Iterable[_Kind], sweep: str) -> str:
     """Return in what a trial differs from the stored one that is most like it; nothing where none is."""
     best: _Kind | None = None
     least: list[str] = [""] * (MOST_CHANGES + 1)
     for kind in stored:
         if kind.keys["word"] == keys["word"]:
             differing = _differing(kind.keys, keys)
-            if len(differing) < len(least):
+            if len(differing) < len(least) and (kind.sweep == sweep or _of_code(differing)):
                 best, least = kind, differing
     if best is None:
         return ""
@@ -171,6 +176,11 @@ def _nearest(files: Files, trial: Trial, keys: Keys, stored: Iterable[_Kind]) ->
         f"trials like stored ones of the sweep {best.sweep} (such as {best.example}) but for "
         f"{'; '.join(dict.fromkeys(changes))}"
     )
+
+
+def _of_code(keys: Iterable[str]) -> bool:
+    """Whether keys are those of versions and of the user's files alone."""
+    return all(key.startswith((f"{VERSION} ", f"{SOURCE} ")) for key in keys)
 
 
 def _differing(before: Keys, now: Keys) -> list[str]:
@@ -243,10 +253,15 @@ def _jobs(files: Files, wanted: Desired, work: Todo, records: list[StoredRecord]
         "measures": work.barriers.measured(),
     }
     found: Counter[str] = Counter()
+    models = _models(trial.identity for trial in wanted.trials.values())
+    alike = [record for record in records if models & _models_of(record)]
+    before = [record for record in alike if record.sweep == wanted.sweep.name]
+    others = [record for record in alike if record.sweep != wanted.sweep.name]
     for kind, settings in left.items():
-        done = _done(files, kind, records) if settings and records else set()
+        recorded = _done(files, kind, before) if settings and before else set()
+        elsewhere = _done(files, kind, others) if settings and others else set()
         for how, count in settings.items():
-            if done and (text := _nearest_settings(files, kind, how, done, own)):
+            if text := _nearest_settings(files, kind, how, recorded, elsewhere, own):
                 found[f"{kind} like stored ones but for {text}"] += count
     return found
 
@@ -265,22 +280,42 @@ def _lists(batch: pa.RecordBatch, *columns: str) -> Iterator[tuple[Any, ...]]:
     return zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
 
 
-def _nearest_settings(files: Files, kind: str, text: str, done: set[str], own: dict[str, OwnFunction]) -> str:
+def _models_of(record: StoredRecord) -> set[str]:
+    batches = record.batches("trials", ["identity"])
+    return _models(text for batch in batches for (text,) in _lists(batch, "identity"))
+
+
+def _models(texts: Iterable[str]) -> set[str]:
+    """Return the models of trained networks, and the settings of imported ones, which stand for them."""
+    found = set()
+    for text in texts:
+        match json.loads(text):
+            case "trial", dict() as determined, *_:
+                found.add(str(determined.get("model")))
+            case "import", _, setting, *_:
+                found.add(str(setting))
+    return found
+
+
+def _nearest_settings(
+    files: Files, kind: str, text: str, recorded: set[str], elsewhere: set[str], own: dict[str, OwnFunction]
+) -> str:
     """Return in what the settings of a job differ from those of the nearest jobs that are done.
 
-    Nothing where jobs of the same settings are done: then its networks are other ones. `own` are the user's
-    functions by name.
+    Jobs are done of this sweep as it was `recorded`, and `elsewhere`. Nothing where jobs of the same settings
+    are done: then its networks are other ones. `own` are the user's functions by name.
     """
-    if text in done:
+    if text in recorded | elsewhere:
         return ""
     (now, same), least = _settings(kind, text), ""
     fewest = MOST_CHANGES + 1
-    for each in sorted(done):
+    for each in sorted(recorded | elsewhere):
         before, what = _settings(kind, each)
         differing = _differing(before, now)
         # A later version than that of now is one of networks of another kind.
         later = any(key.startswith(VERSION) and before[key] > now.get(key, 0) for key in before)
-        if what == same and len(differing) < fewest and not later:
+        looks_done = what == same and not later and (each in recorded or _of_code(differing))
+        if looks_done and len(differing) < fewest:
             fewest = len(differing)
             least = "; ".join(_setting(files, key, before, now, own) for key in differing)
     return least

@@ -278,6 +278,30 @@ def test_changes_that_no_id_notices_are_named(files, tmp_path, monkeypatch):
     assert line.startswith(f"warning: {package.name}/parts.py changed since this sweep last ran")
 
 
+def test_a_new_sweep_beside_another_one_is_not_called_done(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    name = f"own_of_why_{next(NUMBERS)}"
+    (tmp_path / f"{name}.py").write_text(NETWORK)
+    finish(files, plan(name="other"))
+    assert why(files, plan({"model": f"{name}:build"})) == []
+    assert why(files, plan({"weight_decay": 0.1})) == []
+    assert why(files, plan({"epochs": 3}, align={"seed": 1}, compare={"alphas": 11})) == []
+    finish(files, plan())  # once it was recorded, its own changes are named
+    lines = why(files, plan({"model": f"{name}:build"}))
+    assert len(lines) == 1
+    assert f"train.model mlp -> {name}:build" in lines[0]
+
+
+def test_another_version_is_named_in_sweeps_of_other_names_too(files, monkeypatch):
+    finish(files, plan(name="other"))
+    monkeypatch.setattr("raysweep.plan.trial_ids.TRAINING_VERSION", 41)
+    monkeypatch.setattr("raysweep.plan.alignments.ALIGNMENT_VERSION", 42)
+    lines = why(files, plan())
+    assert [" trials " in line or " alignments " in line for line in lines] == [True, True]
+    assert all("of the sweep other" in line for line in lines if " trials " in line)
+
+
 def test_many_reasons_are_cut(files):
     finish(files, plan({"width": list(range(4, 4 + NAMED + 2))}))
     lines = why(files, plan({"width": list(range(4, 4 + NAMED + 2)), "weight_decay": 0.1}))
