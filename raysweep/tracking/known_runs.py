@@ -16,6 +16,7 @@ NAME, NAMED = "mlflow.runName", "raysweep.name"  # tags: what a run is called, a
 class Known:
     """A run: what has been logged under it, and whether it is `new`, so that nothing can have been.
 
+    `began` is in milliseconds, and `status` what MLflow calls the end of a run, or RUNNING.
     `levels` has a digest of what was logged of each level of a trial, `failure` that of its failure, and
     `content` that of a setting; `inputs` are the digests of its data sets. `name` is None where somebody has
     changed it.
@@ -24,6 +25,8 @@ class Known:
     run_id: str
     new: bool
     name: str | None
+    began: int = 0
+    status: str = "RUNNING"
     params: set[str] = field(default_factory=set)
     levels: dict[int, str] = field(default_factory=dict)
     content: str = ""
@@ -50,6 +53,8 @@ def read_run(run: Run) -> Known:
         run.info.run_id,
         new=False,
         name=tags[NAME] if tags.get(NAME) == tags.get(NAMED) else None,
+        began=run.info.start_time,
+        status=run.info.status,
         params=set(run.data.params),
         levels=_levels(json.loads(tags.get(LEVELS, "{}"))),
         content=tags.get(CONTENT, ""),

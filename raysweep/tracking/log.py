@@ -87,8 +87,23 @@ class Log:
         self._doubled = len(there) > len(self._runs)
         self._datasets = Datasets(sweep)
 
-    def everything(self, folder: Path, final: bool = True) -> None:
-        """Log what is new in the tables of a folder; `final` adds the artifacts and the lines by width."""
+    def begin(self) -> None:
+        """Say that the sweep is at work, also one that had ended before it was extended."""
+        parent = self._run("sweep", self._sweep.name, 0, {})
+        self.parent = parent.run_id
+        self._say(parent, "RUNNING")
+
+    def end(self, status: str) -> None:
+        """Say how a run has ended whose work is not over."""
+        if self.parent:
+            self._client.set_terminated(self.parent, status)
+
+    def everything(self, folder: Path, status: str = "RUNNING") -> None:
+        """Log what is new in the tables of a folder.
+
+        The end, which has another status than RUNNING, adds the lines by width and the artifacts. These come
+        last, because they may go to a server of their own.
+        """
         tables = {name: read_frame(folder, name, columns) for name, columns in READ.items()}
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
@@ -96,6 +111,8 @@ class Log:
         before = len(self._runs)
         parent = self._run("sweep", self._sweep.name, began, {})
         self.parent = parent.run_id
+        if status == "RUNNING":
+            self._say(parent, status)
         found = tables["barriers"]
         # Those of the parent come first, because a server fails where two requests name a new data set.
         self._inputs(parent, pd.concat([trials.dataset, found.dataset]))
@@ -107,12 +124,12 @@ class Log:
         told = failed_trials(tables["failures"], trials, logged, self._plan)
         self._each([_job(self._failed, each) for each in told])
         self._parent(parent, tables)
-        if final:
-            self._artifacts(parent.run_id, folder)
-            self._lines(parent.run_id, list(by_width(named, ended)))
-            self._client.set_terminated(parent.run_id, "FINISHED", ended)
         if self._doubled or len(self._runs) > before:
             self._remove_doubles()
+        if status != "RUNNING":
+            self._lines(parent.run_id, list(by_width(named, ended)))
+            self._say(parent, status, ended)
+            self._artifacts(parent.run_id, folder)
 
     def _each(self, jobs: list[Callable[[], None]]) -> None:
         """Carry out jobs, several at a time, and raise the first of their errors."""
@@ -130,8 +147,16 @@ class Log:
         if identity not in self._runs:
             own = {"raysweep.id": identity, NAME: name, NAMED: name, "mlflow.user": "raysweep"}
             run = self._client.create_run(self.experiment, start_time=began, tags=own | tags)
-            self._runs[identity] = Known(run.info.run_id, new=True, name=name)
+            self._runs[identity] = Known(run.info.run_id, new=True, name=name, began=run.info.start_time)
         return self._runs[identity]
+
+    def _say(self, run: Known, status: str, ended: int = 0) -> None:
+        """Log the status of a run and when it ended, which is never before it began."""
+        if status != "RUNNING":
+            self._client.set_terminated(run.run_id, status, max(ended, run.began))
+        elif run.status != status:
+            self._client.update_run(run.run_id, status)
+        run.status = status
 
     def _renaming(self, run: Known | None, name: str) -> list[Callable[[], None]]:
         """Return a job where what distinguishes a run from others has changed with the sweep."""
@@ -200,7 +225,7 @@ class Log:
         tags = {"mlflow.parentRunId": self.parent, "raysweep.group": trial.group}
         run = self._run(f"trial {trial.trial_id}", trial.name, trial.ended, tags)
         params = _missing(run, trial.parameters)
-        self._client.set_terminated(run.run_id, "FAILED", trial.ended)
+        self._say(run, "FAILED", trial.ended)
         last = [RunTag(NOTE, f"```\n{trial.error}\n```"), RunTag(FAILURE, trial.content)]
         self._client.log_batch(run.run_id, params=params, tags=last)
         run.params |= trial.parameters.keys()
@@ -251,7 +276,7 @@ class Log:
     ) -> None:
         """Log metrics, missing parameters and the data sets of a run; then the tags that record this."""
         self._inputs(run, datasets)
-        self._client.set_terminated(run.run_id, "FINISHED", ended)
+        self._say(run, "FINISHED", ended)
         metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
         missing = _missing(run, params)
         batches = [metrics[start : start + BATCH] for start in range(0, len(metrics), BATCH)] or [[]]

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 
 import pandas as pd
@@ -17,10 +18,10 @@ from raysweep.sweep.load import check
 from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
 from raysweep.tables.schemas import schema
-from raysweep.tracking import Tracker
+from raysweep.tracking import Tracker, tracker
 from raysweep.tracking.address import database_uri
 from raysweep.tracking.root_id import root_id
-from tests.tracking.servers import client_of, copy_database
+from tests.tracking.servers import PATIENCE, client_of, copy_database
 from tests.work.plans import carry_out, compare_all
 
 pytestmark = pytest.mark.slow
@@ -155,10 +156,10 @@ def test_passes_while_the_sweep_runs_tell_nothing_twice(bring, finished, tmp_pat
     root = tmp_path / "root"
     shutil.copytree(finished[1], root)
     files = Files(str(root))
-    tracker = Tracker(files, finished[0].sweep)
+    several = Tracker(files, finished[0].sweep)
     for _ in range(3):
-        tracker.update()
-    tracker.finish(root / "sweeps" / "s")
+        several.update()
+    several.finish(root / "sweeps" / "s")
     client, _, found = shown(root)
     assert {run.info.status for run in found.values()} == {"FINISHED"}
     for key, run in found.items():
@@ -223,3 +224,70 @@ def test_an_extended_sweep_names_its_runs_anew_and_shows_what_failed(bring, fini
     assert now[kept].info.run_name == "mine"
     for each in others:
         assert f"learning rate {usual:g}" in now[each].info.run_name
+
+
+def test_the_sweep_has_the_status_of_its_run(bring, finished, tmp_path, monkeypatch):
+    """It runs again as soon as there is work, and ends as the run does, also where no table has changed."""
+    monkeypatch.setattr(tracker, "STOP", 60.0)
+    root = tmp_path / "root"
+    bring(root)
+
+    def status():
+        return shown(root)[2]["sweep"].info.status
+
+    def of_root():
+        return Tracker(Files(str(root)), finished[0].sweep)
+
+    def wait_for(expected):
+        deadline = time.monotonic() + PATIENCE
+        while status() != expected:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    assert status() == "FINISHED"
+    of_root().finish(root / "sweeps" / "s", "FAILED")
+    assert status() == "FAILED"
+    for error, expected in ((KeyboardInterrupt, "KILLED"), (OSError, "FAILED")):
+        with pytest.raises(error), of_root().at_work():
+            wait_for("RUNNING")
+            raise error
+        assert status() == expected
+        bring(root)
+        assert status() == "FINISHED"
+    of_root().update()
+    wait_for("RUNNING")
+
+
+def test_artifacts_that_cannot_be_stored_keep_back_nothing_else(bring, tmp_path, monkeypatch):
+    from mlflow.tracking import MlflowClient
+
+    def refuse(*_):
+        raise OSError("no such bucket")
+
+    root = tmp_path / "root"
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "log_artifact", refuse)
+        assert "no such bucket" in bring(root)
+    client, _, found = shown(root)
+    parent = found["sweep"]
+    assert parent.info.status == "FINISHED"
+    assert "test loss by width/unaligned" in parent.data.metrics
+    assert client.list_artifacts(parent.info.run_id) == []
+    assert "not up to date" not in bring(root)
+    assert [each.path for each in client.list_artifacts(parent.info.run_id)] == ["sweep.yaml"]
+
+
+def test_no_run_ends_before_it_begins(bring, tmp_path):
+    """Neither one whose last rows the tables lack by now."""
+    root = tmp_path / "root"
+    bring(root)
+    for table, column in (("metrics", "loss"), ("barriers", "loss_barrier")):
+        for path in (root / "sweeps/s" / table).iterdir():
+            rows = pd.read_parquet(path)
+            rows[column] += 1
+            if table == "metrics":
+                rows["time"] -= 3600
+            pq.write_table(pa.Table.from_pandas(rows, schema(table), preserve_index=False), path)
+    assert "not up to date" not in bring(root)
+    for run in shown(root)[2].values():
+        assert run.info.start_time <= run.info.end_time
