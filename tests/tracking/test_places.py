@@ -135,6 +135,24 @@ def test_measures_are_metrics_beside_the_barriers(bring, finished, tmp_path):
     assert {"test/pair_direct/calibrated_loss", "test/pair_direct/ensemble/loss_centre"} <= direct.keys()
 
 
+def test_an_experiment_that_somebody_renames_goes_on(bring, tmp_path):
+    """Also when it is deleted and restored; in a root that is moved it is set aside like any other."""
+    root, moved = tmp_path / "root", tmp_path / "moved"
+    bring(root)
+    client, experiment, found = shown(root)
+    client.rename_experiment(experiment.experiment_id, "s (of mine)")
+    (root / "sweeps/s/tracking.json").unlink()
+    bring(root)
+    _, renamed, same = shown(root)
+    assert (renamed.experiment_id, renamed.name) == (experiment.experiment_id, "s (of mine)")
+    assert {run.info.run_id for run in same.values()} == {run.info.run_id for run in found.values()}
+    client.delete_experiment(experiment.experiment_id)
+    assert "had been deleted in MLflow and is restored" in bring(root)
+    shutil.move(root, moved)
+    assert "the root was moved or copied" in bring(moved)
+    assert shown(moved)[1].artifact_location == (moved / "mlartifacts").as_uri()
+
+
 def test_what_is_deleted_in_mlflow_is_restored_or_logged_again(bring, tmp_path):
     root = tmp_path / "root"
     bring(root)
@@ -244,13 +262,17 @@ def test_the_sweep_has_the_status_of_its_run(bring, finished, tmp_path, monkeypa
             assert time.monotonic() < deadline
             time.sleep(0.2)
 
+    def work_until(error):
+        with of_root().at_work():
+            wait_for("RUNNING")
+            raise error
+
     assert status() == "FINISHED"
     of_root().finish(root / "sweeps" / "s", "FAILED")
     assert status() == "FAILED"
     for error, expected in ((KeyboardInterrupt, "KILLED"), (OSError, "FAILED")):
-        with pytest.raises(error), of_root().at_work():
-            wait_for("RUNNING")
-            raise error
+        with pytest.raises(error):
+            work_until(error)
         assert status() == expected
         bring(root)
         assert status() == "FINISHED"
