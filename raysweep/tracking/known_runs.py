@@ -3,12 +3,13 @@
 import json
 from dataclasses import dataclass, field
 
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
 # Tags, set last, that record what has been logged.
 LEVELS, CONTENT, FAILURE = "raysweep.levels", "raysweep.content", "raysweep.failure"
 TABLES = "raysweep.tables"  # a tag of the sweep's run: where its tables are
+PARENT = "mlflow.parentRunId"
 NAME, NAMED = "mlflow.runName", "raysweep.name"  # tags: what a run is called, and what it was called by us
 
 
@@ -16,7 +17,8 @@ NAME, NAMED = "mlflow.runName", "raysweep.name"  # tags: what a run is called, a
 class Known:
     """A run: what has been logged under it, and whether it is `new`, so that nothing can have been.
 
-    `began` is in milliseconds, and `status` what MLflow calls the end of a run, or RUNNING.
+    `began` is in milliseconds, `status` what MLflow calls the end of a run, or RUNNING, and `parent` the id
+    of the run in which MLflow shows this one.
     `levels` has a digest of what was logged of each level of a trial, `failure` that of its failure, and
     `content` that of a setting; `inputs` are the digests of its data sets. `name` is None where somebody has
     changed it.
@@ -27,6 +29,7 @@ class Known:
     name: str | None
     began: int = 0
     status: str = "RUNNING"
+    parent: str = ""
     params: set[str] = field(default_factory=set)
     levels: dict[int, str] = field(default_factory=dict)
     content: str = ""
@@ -34,12 +37,12 @@ class Known:
     inputs: set[str] = field(default_factory=set)
 
 
-def search(client: MlflowClient, experiment: str) -> list[Run]:
-    """Return all runs of an experiment."""
+def search(client: MlflowClient, experiment: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    """Return all runs of an experiment, by default without those that were deleted in MLflow."""
     runs: list[Run] = []
     token = None
     while True:
-        page = client.search_runs([experiment], max_results=1000, page_token=token)
+        page = client.search_runs([experiment], run_view_type=view, max_results=1000, page_token=token)
         runs.extend(page)
         token = page.token
         if not token:
@@ -55,6 +58,7 @@ def read_run(run: Run) -> Known:
         name=tags[NAME] if tags.get(NAME) == tags.get(NAMED) else None,
         began=run.info.start_time,
         status=run.info.status,
+        parent=tags.get(PARENT, ""),
         params=set(run.data.params),
         levels=_levels(json.loads(tags.get(LEVELS, "{}"))),
         content=tags.get(CONTENT, ""),
@@ -76,7 +80,7 @@ def is_used(run: Run) -> bool:
 
 def by_identity(runs: list[Run]) -> dict[str, Run]:
     """Return runs by identity; of two with the same identity, the one with metrics or with children."""
-    parents = {run.data.tags.get("mlflow.parentRunId") for run in runs}
+    parents = {run.data.tags.get(PARENT) for run in runs}
     found: dict[str, Run] = {}
     for run in runs:
         identity = run.data.tags.get("raysweep.id")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.tracking import MlflowClient
 
 from raysweep.plan.desired import Desired, desired
@@ -30,6 +30,7 @@ from raysweep.tracking.known_runs import (
     LEVELS,
     NAME,
     NAMED,
+    PARENT,
     TABLES,
     Known,
     by_identity,
@@ -69,7 +70,8 @@ NOTE = "mlflow.note.content"
 class Log:
     """An experiment, and what is known to have been logged to it.
 
-    `answers` counts the jobs that were logged, and `parent` is the id of the sweep's run once it exists.
+    `answers` counts the jobs that were logged, `parent` is the id of the sweep's run once it exists, and
+    `deleted` counts the runs of the experiment that are deleted in MLflow.
     """
 
     def __init__(self, files: Files, sweep: Sweep, uri: str) -> None:
@@ -83,6 +85,9 @@ class Log:
         self.answers, self.parent = 0, ""
         there = search(self._client, self.experiment)
         self._runs = {identity: read_run(run) for identity, run in by_identity(there).items()}
+        gone = search(self._client, self.experiment, ViewType.DELETED_ONLY)
+        self._gone = {identity: read_run(run) for identity, run in by_identity(gone).items()}
+        self.deleted = len(gone)
         self._wanted: Desired | None = None
         self._doubled = len(there) > len(self._runs)
         self._datasets = Datasets(sweep)
@@ -123,6 +128,8 @@ class Log:
         logged = {run.failure for run in self._runs.values()}
         told = failed_trials(tables["failures"], trials, logged, self._plan)
         self._each([_job(self._failed, each) for each in told])
+        elsewhere = [run for run in self._runs.values() if run.parent != self.parent and run is not parent]
+        self._each([_job(self._adopt, run) for run in elsewhere])
         self._parent(parent, tables)
         if self._doubled or len(self._runs) > before:
             self._remove_doubles()
@@ -143,12 +150,30 @@ class Log:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
+    def _known(self, identity: str) -> Known | None:
+        """Return the run of an identity, if there is one, restored where it was deleted in MLflow."""
+        if identity in self._gone and identity not in self._runs:
+            self._client.restore_run(self._gone[identity].run_id)
+            self._runs[identity] = self._gone.pop(identity)
+            self.deleted -= 1
+        return self._runs.get(identity)
+
     def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> Known:
-        if identity not in self._runs:
-            own = {"raysweep.id": identity, NAME: name, NAMED: name, "mlflow.user": "raysweep"}
-            run = self._client.create_run(self.experiment, start_time=began, tags=own | tags)
-            self._runs[identity] = Known(run.info.run_id, new=True, name=name, began=run.info.start_time)
-        return self._runs[identity]
+        """Return the run of an identity, made with these tags where there is none."""
+        known = self._known(identity)
+        if known:
+            return known
+        own = {"raysweep.id": identity, NAME: name, NAMED: name, "mlflow.user": "raysweep"}
+        parent = {PARENT: self.parent} if self.parent else {}
+        made = self._client.create_run(self.experiment, start_time=began, tags=own | parent | tags).info
+        run = Known(made.run_id, new=True, name=name, began=made.start_time, parent=self.parent)
+        self._runs[identity] = run
+        return run
+
+    def _adopt(self, run: Known) -> None:
+        """Move a run to the sweep's, where it was in one that no longer is."""
+        self._client.set_tag(run.run_id, PARENT, self.parent)
+        run.parent = self.parent
 
     def _say(self, run: Known, status: str, ended: int = 0) -> None:
         """Log the status of a run and when it ended, which is never before it began."""
@@ -179,6 +204,7 @@ class Log:
                 continue
             if not is_used(run) or ours.run_id < run.info.run_id:
                 self._client.delete_run(run.info.run_id)
+                self.deleted += 1
 
     def _plan(self) -> Desired:
         self._wanted = self._wanted or desired(self._sweep)
@@ -192,7 +218,7 @@ class Log:
         jobs: list[Callable[[], None]] = []
         rows = trials.assign(configured=configured(trials, trials), content=contents(trials, metrics))
         for trial_id, levels in rows.groupby("trial_id"):
-            known = self._runs.get(f"trial {trial_id}")
+            known = self._known(f"trial {trial_id}")
             new = levels[levels.content != levels.level.map(known.levels)] if known else levels
             name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
             jobs += self._renaming(known, name)
@@ -204,7 +230,7 @@ class Log:
         self, trial_id: str, name: str, levels: pd.DataFrame, new: pd.DataFrame, metrics: pd.DataFrame
     ) -> None:
         """Log loss and error by step of each level, and their values at the end of each level by level."""
-        tags = {"mlflow.parentRunId": self.parent, "raysweep.group": levels.iloc[0].group}
+        tags = {"raysweep.group": levels.iloc[0].group}
         run = self._run(f"trial {trial_id}", name, int(metrics.time.min() * 1000), tags)
         values: list[Value] = []
         for level in new.to_dict("records"):
@@ -222,7 +248,7 @@ class Log:
 
     def _failed(self, trial: FailedTrial) -> None:
         """Log that a trial has failed; a run of its levels keeps what it has."""
-        tags = {"mlflow.parentRunId": self.parent, "raysweep.group": trial.group}
+        tags = {"raysweep.group": trial.group}
         run = self._run(f"trial {trial.trial_id}", trial.name, trial.ended, tags)
         params = _missing(run, trial.parameters)
         self._say(run, "FAILED", trial.ended)
@@ -249,7 +275,7 @@ class Log:
         """Return a job for each setting and method whose barriers or measures were not logged as they are."""
         jobs: list[Callable[[], None]] = []
         for each in of_settings(named, measured, trials, ended):
-            known = self._runs.get(each.identity)
+            known = self._known(each.identity)
             jobs += self._renaming(known, each.name)
             if not known or known.content != each.content:
                 jobs.append(_job(self._setting, each))
@@ -258,7 +284,7 @@ class Log:
     def _setting(self, each: OfSetting) -> None:
         """Log mean and spread of every kind of barrier and of its measures, to compare widths and methods."""
         values, ended = each.values, each.values[0][2]
-        run = self._run(each.identity, each.name, ended, {"mlflow.parentRunId": self.parent, **each.tags})
+        run = self._run(each.identity, each.name, ended, each.tags)
         if not run.new:  # of several values of a step MLflow shows the latest, so that new ones must be later
             now = int(time.time() * 1000)
             values = [(name, value, now, step) for name, value, _, step in values]

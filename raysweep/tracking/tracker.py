@@ -114,7 +114,8 @@ class Tracker:
             first = f"{type(self._error).__name__}: {self._error}".splitlines()[0]
             return f"mlflow:  {uri} is not up to date ({without_password(first, self._uri)}); {LATER}"
         assert self._log
-        marker = Marker(uri, content, self._log.experiment, self._log.parent, status)
+        log = self._log
+        marker = Marker(uri, content, log.experiment, log.parent, status, log.deleted)
         write_marker(self._files, self._marker, marker)
         return self._hint(self._log.experiment, self._log.remark)
 

@@ -39,7 +39,7 @@ def test_a_damaged_marker_is_none(content, tmp_path):
 
 
 def test_a_marker_is_read_as_it_was_written(tmp_path):
-    files, marker = Files(str(tmp_path)), Marker("u", "c", "1", "2", "FINISHED")
+    files, marker = Files(str(tmp_path)), Marker("u", "c", "1", "2", "FINISHED", 0)
     assert read_marker(files, "m") is None
     write_marker(files, "m", marker)
     assert read_marker(files, "m") == marker
@@ -47,7 +47,7 @@ def test_a_marker_is_read_as_it_was_written(tmp_path):
 
 def test_a_run_is_not_there_without_its_database(tmp_path):
     files = Files(str(tmp_path))
-    uri, marker = database_uri(tmp_path / "mlflow.db"), Marker("u", "c", "1", "run", "FINISHED")
+    uri, marker = database_uri(tmp_path / "mlflow.db"), Marker("u", "c", "1", "run", "FINISHED", 0)
     assert not still_there(files, uri, marker)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "mlflow.db").write_bytes(b"no database")

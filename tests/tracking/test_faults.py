@@ -30,9 +30,10 @@ class Dies:
         self.lives()
 
     def lives(self, change=None):
-        self.change, self.seen = change, 0
+        self.change, self.seen, self.asked = change, 0, 0
 
     def next(self, request):
+        self.asked += 1
         self.seen += request[0] != "GET" and not request[1].endswith("/search")
         return "drop" if self.change and self.seen >= self.change else None
 
@@ -112,6 +113,19 @@ def _said(client, run):
     artifacts = client.list_artifacts(run.info.run_id) if run.data.tags["raysweep.id"] == "sweep" else []
     end = (run.info.status, run.info.end_time)
     return end, run.data.metrics, history, run.data.params, tags, [each.path for each in artifacts]
+
+
+def test_a_server_that_is_up_to_date_is_asked_little(server, log):
+    """Whether the sweep's run is there, and how many are deleted: one that somebody deletes is restored."""
+    dies = Dies()
+    with faulty_server(server, dies) as address:
+        expected = logged(server, log(address))
+        dies.lives()
+        line = log(address)
+        assert (dies.asked, dies.seen) == (2, 0)
+    client, experiment = client_of(server), line.partition("experiments/")[2].partition("/")[0]
+    client.delete_run(client.search_runs([experiment], "tags.raysweep.levels != ''")[0].info.run_id)
+    assert logged(server, log(server)) == expected
 
 
 def test_a_server_that_dies_between_any_two_requests(server, log):

@@ -160,9 +160,23 @@ def test_what_is_deleted_in_mlflow_is_restored_or_logged_again(bring, tmp_path):
     client.delete_experiment(experiment.experiment_id)
     assert "had been deleted in MLflow and is restored" in bring(root)
     assert shown(root)[1].experiment_id == experiment.experiment_id
-    client.delete_run(found["sweep"].info.run_id)
+    kinds = {identity.partition(" ")[0]: run.info.run_id for identity, run in found.items()}
+    assert len(kinds) == 3  # the sweep, a trial and a setting
+    for run in kinds.values():
+        client.delete_run(run)
+        bring(root)
+        assert shown(root)[2].keys() == found.keys()
+        assert client.get_run(run).info.lifecycle_stage == "active"
+    children = [run for identity, run in shown(root)[2].items() if identity != "sweep"]
+    parent = kinds["sweep"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent}
+    with closing(sqlite3.connect(root / "mlflow.db")) as database, database:  # as `mlflow gc` does
+        for table in ("latest_metrics", "metrics", "tags", "params", "runs"):
+            database.execute(f"delete from {table} where run_uuid = ?", (parent,))
     bring(root)
-    assert shown(root)[2]["sweep"].info.run_id != found["sweep"].info.run_id
+    after = shown(root)[2]
+    parent = after.pop("sweep").info.run_id
+    assert {run.data.tags["mlflow.parentRunId"] for run in after.values()} == {parent} != {kinds["sweep"]}
     with closing(sqlite3.connect(root / "mlflow.db")) as database, database:
         database.executescript("; ".join(f"delete from {table}" for table in ("latest_metrics", "metrics")))
         database.execute("delete from runs")
