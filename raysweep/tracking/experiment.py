@@ -59,8 +59,8 @@ def _found(client: MlflowClient, name: str) -> Experiment | None:
     Earlier versions of this project gave it no tag: such a one is found by its name, and gets the tag.
     """
     ours = f"tags.`{IDENTITY}` = '{name}'"
-    there = client.search_experiments(view_type=ViewType.ALL, filter_string=ours)
-    there = [each for each in there if MOVED not in each.name]
+    tagged = client.search_experiments(view_type=ViewType.ALL, filter_string=ours)
+    there = [each for each in tagged if MOVED not in each.name]
     if there:
         return min(there, key=lambda each: each.lifecycle_stage != ACTIVE)
     found = client.get_experiment_by_name(name)

@@ -6,10 +6,15 @@ from dataclasses import dataclass, field
 from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
+from raysweep.tracking.values import RUN_NAME
+
 # Tags, set last, that record what has been logged.
 LEVELS, CONTENT, FAILURE = "raysweep.levels", "raysweep.content", "raysweep.failure"
 TABLES = "raysweep.tables"  # a tag of the sweep's run: where its tables are
 PARENT = "mlflow.parentRunId"
+# A tag: "true" for what the tables have, "false" for runs of an earlier version of the sweep.
+CURRENT = "raysweep.current"
+EARLIER = "earlier: "  # what the names of the latter begin with
 NAME, NAMED = "mlflow.runName", "raysweep.name"  # tags: what a run is called, and what it was called by us
 
 
@@ -18,7 +23,7 @@ class Known:
     """A run: what has been logged under it, and whether it is `new`, so that nothing can have been.
 
     `began` is in milliseconds, `status` what MLflow calls the end of a run, or RUNNING, and `parent` the id
-    of the run in which MLflow shows this one.
+    of the run in which MLflow shows this one; `current` is that tag.
     `levels` has a digest of what was logged of each level of a trial, `failure` that of its failure, and
     `content` that of a setting; `inputs` are the digests of its data sets. `name` is None where somebody has
     changed it.
@@ -30,7 +35,9 @@ class Known:
     began: int = 0
     status: str = "RUNNING"
     parent: str = ""
-    params: set[str] = field(default_factory=set)
+    current: str = ""
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: set[str] = field(default_factory=set)
     levels: dict[int, str] = field(default_factory=dict)
     content: str = ""
     failure: str = ""
@@ -59,7 +66,9 @@ def read_run(run: Run) -> Known:
         began=run.info.start_time,
         status=run.info.status,
         parent=tags.get(PARENT, ""),
-        params=set(run.data.params),
+        current=tags.get(CURRENT, ""),
+        params=dict(run.data.params),
+        metrics=set(run.data.metrics),
         levels=_levels(json.loads(tags.get(LEVELS, "{}"))),
         content=tags.get(CONTENT, ""),
         failure=tags.get(FAILURE, ""),
@@ -71,6 +80,21 @@ def _levels(said: dict[str, str] | list[int]) -> dict[int, str]:
     """Return the digests of what was logged by level; earlier versions listed the levels alone."""
     named = said if isinstance(said, dict) else dict.fromkeys(said, "")
     return {int(level): content for level, content in named.items()}
+
+
+def outdated_tags(run: Known, parent: str, current: bool) -> dict[str, str]:
+    """Return the tags that a run must get: where it is shown, and whether the tables have it.
+
+    The name of one that they have no more says so, unless somebody has named it.
+    """
+    tags = {PARENT: parent} if run.parent != parent and run.run_id != parent else {}
+    if run.current != (said := "true" if current else "false"):
+        tags[CURRENT] = said
+    if run.name is not None:
+        plain = run.name.removeprefix(EARLIER)
+        name = plain if current else f"{EARLIER}{plain}"[:RUN_NAME]
+        tags |= {NAME: name, NAMED: name} if name != run.name else {}
+    return tags
 
 
 def is_used(run: Run) -> bool:

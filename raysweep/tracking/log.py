@@ -26,6 +26,7 @@ from raysweep.tracking.experiment import find_experiment
 from raysweep.tracking.failed import FailedTrial, failed_trials
 from raysweep.tracking.known_runs import (
     CONTENT,
+    CURRENT,
     FAILURE,
     LEVELS,
     NAME,
@@ -35,11 +36,12 @@ from raysweep.tracking.known_runs import (
     Known,
     by_identity,
     is_used,
+    outdated_tags,
     read_run,
     search,
 )
 from raysweep.tracking.links import description
-from raysweep.tracking.of_settings import OfSetting, of_settings
+from raysweep.tracking.of_settings import OfSetting, identity_of, of_settings, put_aside
 from raysweep.tracking.values import (
     AT_END,
     EXCESSES,
@@ -116,24 +118,26 @@ class Log:
         before = len(self._runs)
         parent = self._run("sweep", self._sweep.name, began, {})
         self.parent = parent.run_id
-        if status == "RUNNING":
+        final = status != "RUNNING"
+        if not final:
             self._say(parent, status)
         found = tables["barriers"]
         # Those of the parent come first, because a server fails where two requests name a new data set.
         self._inputs(parent, pd.concat([trials.dataset, found.dataset]))
         named = found.assign(method=found.method.fillna("unaligned"), configured=configured(found, trials))
-        settings = self._settings(named, tables["measures"], trials, ended)
+        settings = self._settings(named, tables["measures"], trials, ended, final)
         failed = set(tables["failures"].query("what == 'trial'").id)
         self._each([*self._trials(trials, metrics, failed), *settings])
         logged = {run.failure for run in self._runs.values()}
         told = failed_trials(tables["failures"], trials, logged, self._plan)
         self._each([_job(self._failed, each) for each in told])
-        elsewhere = [run for run in self._runs.values() if run.parent != self.parent and run is not parent]
-        self._each([_job(self._adopt, run) for run in elsewhere])
+        keys = named[["group", "method"]].drop_duplicates().itertuples(index=False)
+        shown = {"sweep", *(identity_of(*key) for key in keys)}
+        self._mark(shown | {f"trial {trial_id}" for trial_id in failed.union(trials.trial_id)})
         self._parent(parent, tables)
         if self._doubled or len(self._runs) > before:
             self._remove_doubles()
-        if status != "RUNNING":
+        if final:
             self._lines(parent.run_id, list(by_width(named, ended)))
             self._say(parent, status, ended)
             self._artifacts(parent.run_id, folder)
@@ -164,16 +168,24 @@ class Log:
         if known:
             return known
         own = {"raysweep.id": identity, NAME: name, NAMED: name, "mlflow.user": "raysweep"}
+        own[CURRENT] = "true"
         parent = {PARENT: self.parent} if self.parent else {}
         made = self._client.create_run(self.experiment, start_time=began, tags=own | parent | tags).info
-        run = Known(made.run_id, new=True, name=name, began=made.start_time, parent=self.parent)
+        run = Known(made.run_id, True, name, made.start_time, parent=self.parent, current="true")
         self._runs[identity] = run
         return run
 
-    def _adopt(self, run: Known) -> None:
-        """Move a run to the sweep's, where it was in one that no longer is."""
-        self._client.set_tag(run.run_id, PARENT, self.parent)
-        run.parent = self.parent
+    def _mark(self, shown: set[str]) -> None:
+        """Tell runs of what the tables have from those of earlier versions, and have the sweep's show all."""
+        wrong = [
+            (run, outdated_tags(run, self.parent, identity in shown)) for identity, run in self._runs.items()
+        ]
+        self._each([_job(self._tag, run, tags) for run, tags in wrong if tags])
+
+    def _tag(self, run: Known, tags: dict[str, str]) -> None:
+        self._client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in tags.items()])
+        run.name, run.parent = tags.get(NAME, run.name), tags.get(PARENT, run.parent)
+        run.current = tags.get(CURRENT, run.current)
 
     def _say(self, run: Known, status: str, ended: int = 0) -> None:
         """Log the status of a run and when it ended, which is never before it began."""
@@ -185,11 +197,8 @@ class Log:
 
     def _renaming(self, run: Known | None, name: str) -> list[Callable[[], None]]:
         """Return a job where what distinguishes a run from others has changed with the sweep."""
-        return [_job(self._rename, run, name)] if run and run.name not in (None, name) else []
-
-    def _rename(self, run: Known, name: str) -> None:
-        self._client.log_batch(run.run_id, tags=[RunTag(NAME, name), RunTag(NAMED, name)])
-        run.name = name
+        renamed = {NAME: name, NAMED: name}
+        return [_job(self._tag, run, renamed)] if run and run.name not in (None, name) else []
 
     def _remove_doubles(self) -> None:
         """Delete duplicate runs, which arise when MLflow's client repeats a request to create one.
@@ -254,7 +263,7 @@ class Log:
         self._say(run, "FAILED", trial.ended)
         last = [RunTag(NOTE, f"```\n{trial.error}\n```"), RunTag(FAILURE, trial.content)]
         self._client.log_batch(run.run_id, params=params, tags=last)
-        run.params |= trial.parameters.keys()
+        run.params |= trial.parameters
         run.failure, run.new = trial.content, False
 
     def _system(self, trial_id: str, level: int, began: float) -> list[Value]:
@@ -270,26 +279,53 @@ class Log:
         ]
 
     def _settings(
-        self, named: pd.DataFrame, measured: pd.DataFrame, trials: pd.DataFrame, ended: int
+        self, named: pd.DataFrame, measured: pd.DataFrame, trials: pd.DataFrame, ended: int, final: bool
     ) -> list[Callable[[], None]]:
-        """Return a job for each setting and method whose barriers or measures were not logged as they are."""
+        """Return a job for each setting and method whose barriers or measures were not logged as they are.
+
+        Until the end, a run with metrics that are not in the tables waits for them, unless its options are
+        others: then they never come.
+        """
         jobs: list[Callable[[], None]] = []
         for each in of_settings(named, measured, trials, ended):
             known = self._known(each.identity)
+            if known and each.lacks(known) and not (final or each.contradicts(known)):
+                continue
             jobs += self._renaming(known, each.name)
-            if not known or known.content != each.content:
+            if not known or each.lacks(known) or not each.is_in(known):
                 jobs.append(_job(self._setting, each))
         return jobs
 
+    def _put_aside(self, each: OfSetting) -> None:
+        """Make way for a new run of a setting where the present one has other options, or metrics too many.
+
+        Where there has been a run with just these values and options, it is the present one again.
+        """
+        run = self._runs.get(each.identity)
+        if run and (each.lacks(run) or each.contradicts(run)):
+            self._identify(each.identity, put_aside(each.identity, run.params, run.content, run.metrics))
+        if each.identity not in self._runs and self._known(each.put_aside):
+            self._identify(each.put_aside, each.identity)
+
+    def _identify(self, before: str, now: str) -> None:
+        """Have a run stand for something else than before."""
+        run = self._runs[before]
+        self._client.set_tag(run.run_id, "raysweep.id", now)
+        self._runs[now] = self._runs.pop(before)
+
     def _setting(self, each: OfSetting) -> None:
         """Log mean and spread of every kind of barrier and of its measures, to compare widths and methods."""
+        self._put_aside(each)
         values, ended = each.values, each.values[0][2]
         run = self._run(each.identity, each.name, ended, each.tags)
-        if not run.new:  # of several values of a step MLflow shows the latest, so that new ones must be later
+        if run.content == each.content:  # only parameters are missing
+            values = []
+        elif not run.new:  # of several values of a step MLflow shows the latest: new ones must be later
             now = int(time.time() * 1000)
             values = [(name, value, now, step) for name, value, _, step in values]
         self._log(run, values, each.parameters, ended, {CONTENT: each.content}, each.datasets)
         run.content = each.content
+        run.metrics |= each.metrics
 
     def _log(
         self,
@@ -313,7 +349,7 @@ class Log:
                 params=missing if number == 0 else [],
                 tags=[RunTag(*tag) for tag in last.items()] if number == len(batches) - 1 else [],
             )
-        run.params |= params.keys()
+        run.params |= params
         run.new = False
 
     def _inputs(self, run: Known, names: pd.Series) -> None:

@@ -327,3 +327,57 @@ def test_no_run_ends_before_it_begins(bring, tmp_path):
     assert "not up to date" not in bring(root)
     for run in shown(root)[2].values():
         assert run.info.start_time <= run.info.end_time
+
+
+def test_other_options_and_fewer_rows_have_runs_of_their_own(bring, finished, tmp_path):
+    """No run has numbers of two versions of the sweep; those of the present one are current."""
+    root = tmp_path / "root"
+    bring(root)
+    client, experiment, found = shown(root)
+    first = {run.info.run_id for run in found.values()}
+    parameters = next(run for key, run in found.items() if key.endswith("weight_matching")).data.params
+    assert (parameters["compare.alphas"], parameters["align.seed"]) == ("3", "0")
+    assert parameters["align.weight_matching.kernel"] == "linear"
+
+    def change(table, act):
+        for path in (root / "sweeps/s" / table).iterdir():
+            rows = act(pd.read_parquet(path))
+            pq.write_table(pa.Table.from_pandas(rows, schema(table), preserve_index=False), path)
+
+    def brought():
+        """Bring the tables; returns the present runs and those of earlier versions, by their ids."""
+        assert "not up to date" not in bring(root)
+        runs = client.search_runs([experiment.experiment_id])
+        present = client.search_runs([experiment.experiment_id], "tags.`raysweep.current` = 'true'")
+        assert len({run.data.tags["raysweep.id"] for run in runs}) == len(runs)
+        earlier = {run.info.run_id for run in runs if run.info.run_name.startswith("earlier: ")}
+        present = {run.info.run_id: run for run in present}
+        assert earlier == {run.info.run_id for run in runs} - present.keys()
+        return present, earlier
+
+    def restore():
+        shutil.copytree(finished[1] / "sweeps", root / "sweeps", dirs_exist_ok=True)
+
+    change("barriers", lambda rows: rows.assign(loss_barrier=rows.loss_barrier + 1, alphas=5))
+    present, earlier = brought()
+    settings = {key for key, run in present.items() if "method" in run.data.params}
+    assert {present[key].data.params["compare.alphas"] for key in settings} == {"5"}
+    assert (len(present), len(earlier), len(settings)) == (RUNS, 4, 4)
+    assert earlier < first
+    restore()
+    present, earlier = brought()
+    assert (present.keys(), earlier) == (first, settings)
+    narrow = {key for key, trial in finished[0].trials.items() if trial.training.width == 4}
+    change("measures", lambda rows: rows.iloc[:0])
+    change("barriers", lambda rows: rows[rows.width == 4])
+    for table in ("trials", "metrics"):
+        change(table, lambda rows: rows[rows.trial_id.isin(narrow)])
+    present, _ = brought()
+    assert len(present) == 1 + 2 + 2
+    assert not any("ensemble" in metric for run in present.values() for metric in run.data.metrics)
+    restore()
+    present, _ = brought()
+    assert len(present) == RUNS
+    assert len(present.keys() & first) == RUNS - 2  # the two new ones have got the measures
+    values = [run.data.metrics for run in found.values()]
+    assert all(run.data.metrics in values for run in present.values())
