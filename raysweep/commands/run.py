@@ -140,14 +140,14 @@ def _run(
             log.print(text)
         log.write()
         check_space(files, estimate(wanted, work).bytes)
-        tracker = _tracker(files, sweep)
+        tracker = _tracker(files, sweep, log)
         if tracker and work:
             stack.enter_context(tracker.at_work())
         with recording(files, wanted), LiveProgress(log) as progress:
             live = LivePublication(files, sweep, lambda: progress.failures, log)
             failures = run_sweep(files, wanted, present, work, address, progress, live)
         if tracker and live.begun:
-            tracker = _tracker(files, sweep)  # one that finds what was logged meanwhile
+            tracker = _tracker(files, sweep, log)  # one that finds what was logged meanwhile
         if work and (live.begun or sweep.sections.analyses or files.exists(PAGE)):
             _renew_page(files, log)
         answered = _answer(log, files, sweep, tracker, verbose, not failures)
@@ -220,9 +220,9 @@ def _renew_page(files: Files, log: RunLog) -> None:
         log.print(f"the page of all sweeps cannot be written: {error}")
 
 
-def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":
+def _tracker(files: Files, sweep: Sweep, log: RunLog) -> "Tracker | None":
     if not sweep.sections.tracking.enabled:
         return None
     from raysweep.tracking import Tracker
 
-    return Tracker(files, sweep)
+    return Tracker(files, sweep, log.print)

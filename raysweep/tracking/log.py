@@ -100,6 +100,10 @@ class Log:
         self.parent = parent.run_id
         self._say(parent, "RUNNING")
 
+    def check_artifacts(self) -> None:
+        """Raise whatever keeps MLflow from the place of the artifacts, such as a bucket that is not there."""
+        self._client.list_artifacts(self.parent)
+
     def end(self, status: str) -> None:
         """Say how a run has ended whose work is not over."""
         if self.parent:

@@ -32,11 +32,12 @@ class Tracker:
 
     Importing MLflow and its first migration take seconds, so `prepare` starts them in parallel with the
     work, and `update` logs what is there so far. Nothing is lost when a server is down or hangs: `finish`
-    reports it, and the next run logs what is missing.
+    reports it, and the next run logs what is missing. What fails at the beginning, as an address or a
+    password that can never work does, is said to `warn` at once, from the thread.
     """
 
-    def __init__(self, files: Files, sweep: Sweep) -> None:
-        self._files, self._sweep = files, sweep
+    def __init__(self, files: Files, sweep: Sweep, warn: Callable[[str], None] | None = None) -> None:
+        self._files, self._sweep, self._warn = files, sweep, warn
         self._folder = f"sweeps/{sweep.name}"
         self._marker = f"{self._folder}/{MARKER}"
         self._uri = tracking_uri(files)
@@ -111,8 +112,7 @@ class Tracker:
         if self._thread.is_alive():
             return f"mlflow:  {uri} does not answer; {LATER}"
         if self._error is not None:
-            first = f"{type(self._error).__name__}: {self._error}".splitlines()[0]
-            return f"mlflow:  {uri} is not up to date ({without_password(first, self._uri)}); {LATER}"
+            return f"mlflow:  {uri} is not up to date ({self._said(self._error)}); {LATER}"
         assert self._log
         log = self._log
         marker = Marker(uri, content, log.experiment, log.parent, status, log.deleted)
@@ -135,6 +135,8 @@ class Tracker:
     def _work(self) -> None:
         """Connect, then make a pass whenever it is asked for, until the last one."""
         self._try(self._begin)
+        if self._error:
+            self._warn_of("cannot be logged to", self._error)
         final = False
         while not final:
             self._asked.wait()
@@ -166,6 +168,20 @@ class Tracker:
         log = self._connected()
         if not self._last:
             log.begin()
+            try:
+                log.check_artifacts()
+            except Exception as error:
+                self._warn_of("cannot store figures", error)
+
+    def _warn_of(self, what: str, error: Exception) -> None:
+        """Say what is wrong while the work goes on; at its end `finish` does."""
+        if self._warn and not self._last:
+            said = f"{shown(self._uri)} {what} ({self._said(error)})"
+            self._warn(f"mlflow:  {said}; the work goes on, and {LATER}")
+
+    def _said(self, error: Exception) -> str:
+        """Return the first line of an error, without a password."""
+        return without_password(f"{type(error).__name__}: {error}".splitlines()[0], self._uri)
 
     def _pass(self) -> None:
         log = self._connected()

@@ -1,5 +1,6 @@
 """A tracking server that dies, refuses or loses answers: nothing is lost, and nothing is logged twice."""
 
+import queue
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -12,9 +13,10 @@ from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.tracking import Tracker
+from raysweep.tracking.root_id import root_id
 from tests.faults import REQUESTS, WRITES
 from tests.store.faulty import Faults, faulty_server
-from tests.tracking.servers import client_of, copy_database, free_port, mlflow_server
+from tests.tracking.servers import PATIENCE, client_of, copy_database, free_port, mlflow_server
 from tests.work.plans import carry_out, compare_all, each_change, killed_before
 
 pytestmark = pytest.mark.slow
@@ -145,6 +147,40 @@ def test_a_server_that_refuses(kind, server, log):
     with faulty_server(server, Faults([kind], times=1000)) as address:
         assert LATER in log(address)
     assert LATER not in log(server)
+
+
+@pytest.mark.parametrize(("kind", "code"), [("forbidden", "403"), ("unauthorised", "401")])
+def test_a_server_that_refuses_is_said_at_once(kind, code, server, finished, tmp_path, monkeypatch):
+    """Long before the work is over, in one line; a password is not in it."""
+    told = queue.Queue()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with faulty_server(server, Faults([kind], times=1000)) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("//", "//ann:s3cret@"))
+        Tracker(Files(str(tmp_path)), finished[0].sweep, told.put).prepare()
+        line = told.get(timeout=PATIENCE)
+    assert f"mlflow:  {address} cannot be logged to (" in line
+    assert code in line
+    assert line.endswith(f"); the work goes on, and {LATER}")
+    assert "s3cret" not in line
+    assert "\n" not in line
+
+
+def test_a_store_of_artifacts_that_is_not_there_is_said_at_once(server, finished, tmp_path, monkeypatch):
+    """The work is shown all the same."""
+    from mlflow.tracking import MlflowClient
+
+    def refuse(*_):
+        raise OSError("no such bucket")
+
+    told = queue.Queue()
+    monkeypatch.setattr(MlflowClient, "list_artifacts", refuse)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    Tracker(Files(str(tmp_path)), finished[0].sweep, told.put).prepare()
+    assert "cannot store figures (OSError: no such bucket); the work goes on" in told.get(timeout=PATIENCE)
+    identity = root_id(Files(str(tmp_path)))
+    client = client_of(server)
+    experiment = client.get_experiment_by_name(f"s (raysweep {identity})").experiment_id
+    assert [run.info.status for run in client.search_runs([experiment])] == ["RUNNING"]
 
 
 @pytest.mark.parametrize(
