@@ -42,6 +42,7 @@ from raysweep.tracking.known_runs import (
 )
 from raysweep.tracking.links import description
 from raysweep.tracking.of_settings import OfSetting, identity_of, of_settings, put_aside
+from raysweep.tracking.user import user
 from raysweep.tracking.values import (
     AT_END,
     EXCESSES,
@@ -171,7 +172,7 @@ class Log:
         known = self._known(identity)
         if known:
             return known
-        own = {"raysweep.id": identity, NAME: name, NAMED: name, "mlflow.user": "raysweep"}
+        own = {"raysweep.id": identity, NAME: name, NAMED: name, "mlflow.user": user()}
         own[CURRENT] = "true"
         parent = {PARENT: self.parent} if self.parent else {}
         made = self._client.create_run(self.experiment, start_time=began, tags=own | parent | tags).info

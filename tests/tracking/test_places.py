@@ -21,6 +21,7 @@ from raysweep.tables.schemas import schema
 from raysweep.tracking import Tracker, tracker
 from raysweep.tracking.address import database_uri
 from raysweep.tracking.root_id import root_id
+from raysweep.tracking.user import user
 from tests.tracking.servers import PATIENCE, client_of, copy_database
 from tests.work.plans import carry_out, compare_all
 
@@ -61,6 +62,7 @@ def shown(root):
     client = client_of(database_uri(root / "mlflow.db"))
     (experiment,) = [each for each in client.search_experiments() if each.name.startswith("s (")]
     runs = client.search_runs([experiment.experiment_id])
+    assert {run.data.tags["mlflow.user"] for run in runs} == {user()}
     found = {run.data.tags["raysweep.id"]: run for run in runs}
     assert len(found) == len(runs) == RUNS
     return client, experiment, found
