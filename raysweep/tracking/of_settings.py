@@ -21,6 +21,7 @@ from raysweep.tracking.values import (
     setting_words,
 )
 
+SHORTEST = 250  # characters of a parameter that any version of MLflow keeps
 _KEYS = ["group", "method"]
 
 
@@ -45,7 +46,8 @@ class OfSetting:
 
     def contradicts(self, run: Known) -> bool:
         """Whether a run has other parameters, which MLflow cannot change."""
-        return any(run.params.get(name, value) != value for name, value in self.parameters.items())
+        there = {name: value for name, value in run.params.items() if name in self.parameters}
+        return any(not _is_logged(value, self.parameters[name]) for name, value in there.items())
 
     def lacks(self, run: Known) -> bool:
         """Whether a run has metrics that are no more, which MLflow cannot delete."""
@@ -53,12 +55,17 @@ class OfSetting:
 
     def is_in(self, run: Known) -> bool:
         """Whether all of this is logged."""
-        return run.content == self.content and self.parameters.items() <= run.params.items()
+        return run.content == self.content and self.parameters.keys() <= run.params.keys()
 
     @property
     def put_aside(self) -> str:
         """The identity of a run with all of this and no more, while another is current."""
         return put_aside(self.identity, self.parameters, self.content, self.metrics)
+
+
+def _is_logged(there: str, value: str) -> bool:
+    """Whether a parameter is there, of which a server may have cut the end."""
+    return value == there or (len(there) >= SHORTEST and value.startswith(there))
 
 
 def put_aside(identity: str, params: dict[str, str], content: str, metrics: set[str]) -> str:

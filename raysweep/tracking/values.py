@@ -59,7 +59,7 @@ def options(rows: pd.DataFrame) -> dict[str, str]:
     for name, value in settings.items():
         key = f"align.{name}" if name in ("seed", "threads", "device") else f"align.{method}.{name}"
         compared[key] = value if isinstance(value, str) else canonical(value)
-    return compared
+    return {key: value for key, value in compared.items() if value}
 
 
 def text(value: Any) -> str:
