@@ -6,6 +6,7 @@ import os
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,24 +135,24 @@ def _run(
     `present` is what is done, where nothing is left to do.
     """
     sweep = wanted.sweep
-    with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log:
+    with sweep_lock(files, sweep.name), RunLog(files, sweep.name, console) as log, ExitStack() as stack:
         present = present or done(wanted, files)
         work = todo(wanted, present)
         for text in (plan_table(wanted, work), *_diverged(work), *why_again(files, wanted, work)):
             log.print(text)
         log.write()
         check_space(files, estimate(wanted, work).bytes)
-        tracker = _tracker(files, sweep)
+        tracker = _tracker(files, sweep, log)
         if tracker and work:
-            tracker.prepare()
+            stack.enter_context(tracker.at_work())
         with recording(files, wanted), LiveProgress(log) as progress:
             live = LivePublication(files, sweep, lambda: progress.failures, log)
             failures = run_sweep(files, wanted, present, work, address, progress, live)
         if tracker and live.begun:
-            tracker = _tracker(files, sweep)  # one that finds what was logged meanwhile
+            tracker = _tracker(files, sweep, log)  # one that finds what was logged meanwhile
         if work and (live.begun or sweep.sections.analyses or files.exists(PAGE)):
             _renew_page(files, log)
-        answered = _answer(log, files, sweep, tracker, verbose)
+        answered = _answer(log, files, sweep, tracker, verbose, not failures)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
             again = "the same command tries them again, those that diverged with --retry-diverged"
@@ -170,18 +171,22 @@ def _diverged(work: Todo) -> list[str]:
     ]
 
 
-def _answer(log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", verbose: bool) -> bool:
+def _answer(
+    log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", verbose: bool, whole: bool
+) -> bool:
     """Run the analyses, update MLflow, and print the answer and where everything is.
 
     The texts of the analyses are printed where they are asked for, or where no claim is decided by the sweep.
     Returns whether all analyses went well: one that fails keeps neither the answer nor MLflow from the rest.
+    There the sweep has failed where an analysis has, or where the work is not `whole`.
     """
     folder = f"sweeps/{sweep.name}"
     with as_directory(files, folder) as directory:
         lines = importlib.import_module("analysis.summary.answer").answer(directory)
         say = log.record if lines and not verbose else log.print
         went_well = [_analyse(log, directory, name, say) for name in sweep.sections.analyses]
-        logged = [tracker.finish(directory)] if tracker else []
+        status = "FINISHED" if whole and all(went_well) else "FAILED"
+        logged = [tracker.finish(directory, status)] if tracker else []
     drawn = sweep.sections.analyses
     figures, texts = (" and figures", " (with the tables of the analyses)") if drawn else ("", "")
     where = [f"tables{figures}: {_shown(files.where(folder))}", *logged]
@@ -222,9 +227,9 @@ def _renew_page(files: Files, log: RunLog) -> None:
         log.print(f"the page of all sweeps cannot be written: {error}")
 
 
-def _tracker(files: Files, sweep: Sweep) -> "Tracker | None":
+def _tracker(files: Files, sweep: Sweep, log: RunLog) -> "Tracker | None":
     if not sweep.sections.tracking.enabled:
         return None
     from raysweep.tracking import Tracker
 
-    return Tracker(files, sweep)
+    return Tracker(files, sweep, log.print)

@@ -3,12 +3,18 @@
 import json
 from dataclasses import dataclass, field
 
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
+
+from raysweep.tracking.values import RUN_NAME
 
 # Tags, set last, that record what has been logged.
 LEVELS, CONTENT, FAILURE = "raysweep.levels", "raysweep.content", "raysweep.failure"
 TABLES = "raysweep.tables"  # a tag of the sweep's run: where its tables are
+PARENT = "mlflow.parentRunId"
+# A tag: "true" for what the tables have, "false" for runs of an earlier version of the sweep.
+CURRENT = "raysweep.current"
+EARLIER = "earlier: "  # what the names of the latter begin with
 NAME, NAMED = "mlflow.runName", "raysweep.name"  # tags: what a run is called, and what it was called by us
 
 
@@ -16,6 +22,8 @@ NAME, NAMED = "mlflow.runName", "raysweep.name"  # tags: what a run is called, a
 class Known:
     """A run: what has been logged under it, and whether it is `new`, so that nothing can have been.
 
+    `began` is in milliseconds, `status` what MLflow calls the end of a run, or RUNNING, and `parent` the id
+    of the run in which MLflow shows this one; `current` is that tag.
     `levels` has a digest of what was logged of each level of a trial, `failure` that of its failure, and
     `content` that of a setting; `inputs` are the digests of its data sets. `name` is None where somebody has
     changed it.
@@ -24,19 +32,24 @@ class Known:
     run_id: str
     new: bool
     name: str | None
-    params: set[str] = field(default_factory=set)
+    began: int = 0
+    status: str = "RUNNING"
+    parent: str = ""
+    current: str = ""
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: set[str] = field(default_factory=set)
     levels: dict[int, str] = field(default_factory=dict)
     content: str = ""
     failure: str = ""
     inputs: set[str] = field(default_factory=set)
 
 
-def search(client: MlflowClient, experiment: str) -> list[Run]:
-    """Return all runs of an experiment."""
+def search(client: MlflowClient, experiment: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    """Return all runs of an experiment, by default without those that were deleted in MLflow."""
     runs: list[Run] = []
     token = None
     while True:
-        page = client.search_runs([experiment], max_results=1000, page_token=token)
+        page = client.search_runs([experiment], run_view_type=view, max_results=1000, page_token=token)
         runs.extend(page)
         token = page.token
         if not token:
@@ -50,7 +63,12 @@ def read_run(run: Run) -> Known:
         run.info.run_id,
         new=False,
         name=tags[NAME] if tags.get(NAME) == tags.get(NAMED) else None,
-        params=set(run.data.params),
+        began=run.info.start_time,
+        status=run.info.status,
+        parent=tags.get(PARENT, ""),
+        current=tags.get(CURRENT, ""),
+        params=dict(run.data.params),
+        metrics=set(run.data.metrics),
         levels=_levels(json.loads(tags.get(LEVELS, "{}"))),
         content=tags.get(CONTENT, ""),
         failure=tags.get(FAILURE, ""),
@@ -64,6 +82,21 @@ def _levels(said: dict[str, str] | list[int]) -> dict[int, str]:
     return {int(level): content for level, content in named.items()}
 
 
+def outdated_tags(run: Known, parent: str, current: bool) -> dict[str, str]:
+    """Return the tags that a run must get: where it is shown, and whether the tables have it.
+
+    The name of one that they have no more says so, unless somebody has named it.
+    """
+    tags = {PARENT: parent} if run.parent != parent and run.run_id != parent else {}
+    if run.current != (said := "true" if current else "false"):
+        tags[CURRENT] = said
+    if run.name is not None:
+        plain = run.name.removeprefix(EARLIER)
+        name = plain if current else f"{EARLIER}{plain}"[:RUN_NAME]
+        tags |= {NAME: name, NAMED: name} if name != run.name else {}
+    return tags
+
+
 def is_used(run: Run) -> bool:
     """Whether anything has been logged to a run."""
     return not {LEVELS, CONTENT, FAILURE, TABLES}.isdisjoint(run.data.tags)
@@ -71,7 +104,7 @@ def is_used(run: Run) -> bool:
 
 def by_identity(runs: list[Run]) -> dict[str, Run]:
     """Return runs by identity; of two with the same identity, the one with metrics or with children."""
-    parents = {run.data.tags.get("mlflow.parentRunId") for run in runs}
+    parents = {run.data.tags.get(PARENT) for run in runs}
     found: dict[str, Run] = {}
     for run in runs:
         identity = run.data.tags.get("raysweep.id")

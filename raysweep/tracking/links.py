@@ -7,7 +7,8 @@ TRAINING = {"workflowType": "machine_learning"}
 ORDER = "raysweep.order"  # the tag by which the runs of settings and methods are sorted
 # Sorted by anything other than time, MLflow lists child runs beside their parent instead of hiding them in
 # it.
-BARRIERS = {"searchFilter": 'params.method != ""', "orderByKey": f"tags.`{ORDER}`", "orderByAsc": "true"}
+FILTER = 'params.method != "" and tags.`raysweep.current` = "true"'
+BARRIERS = {"searchFilter": FILTER, "orderByKey": f"tags.`{ORDER}`", "orderByAsc": "true"}
 
 
 def runs_page(experiment: str) -> str:

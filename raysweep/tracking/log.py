@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.tracking import MlflowClient
 
 from raysweep.plan.desired import Desired, desired
@@ -26,19 +26,23 @@ from raysweep.tracking.experiment import find_experiment
 from raysweep.tracking.failed import FailedTrial, failed_trials
 from raysweep.tracking.known_runs import (
     CONTENT,
+    CURRENT,
     FAILURE,
     LEVELS,
     NAME,
     NAMED,
+    PARENT,
     TABLES,
     Known,
     by_identity,
     is_used,
+    outdated_tags,
     read_run,
     search,
 )
 from raysweep.tracking.links import description
-from raysweep.tracking.of_settings import OfSetting, of_settings
+from raysweep.tracking.of_settings import OfSetting, identity_of, of_settings, put_aside
+from raysweep.tracking.user import user
 from raysweep.tracking.values import (
     AT_END,
     EXCESSES,
@@ -69,7 +73,8 @@ NOTE = "mlflow.note.content"
 class Log:
     """An experiment, and what is known to have been logged to it.
 
-    `answers` counts the jobs that were logged, and `parent` is the id of the sweep's run once it exists.
+    `answers` counts the jobs that were logged, `parent` is the id of the sweep's run once it exists, and
+    `deleted` counts the runs of the experiment that are deleted in MLflow.
     """
 
     def __init__(self, files: Files, sweep: Sweep, uri: str) -> None:
@@ -83,12 +88,34 @@ class Log:
         self.answers, self.parent = 0, ""
         there = search(self._client, self.experiment)
         self._runs = {identity: read_run(run) for identity, run in by_identity(there).items()}
+        gone = search(self._client, self.experiment, ViewType.DELETED_ONLY)
+        self._gone = {identity: read_run(run) for identity, run in by_identity(gone).items()}
+        self.deleted = len(gone)
         self._wanted: Desired | None = None
         self._doubled = len(there) > len(self._runs)
         self._datasets = Datasets(sweep)
 
-    def everything(self, folder: Path, final: bool = True) -> None:
-        """Log what is new in the tables of a folder; `final` adds the artifacts and the lines by width."""
+    def begin(self) -> None:
+        """Say that the sweep is at work, also one that had ended before it was extended."""
+        parent = self._run("sweep", self._sweep.name, 0, {})
+        self.parent = parent.run_id
+        self._say(parent, "RUNNING")
+
+    def check_artifacts(self) -> None:
+        """Raise whatever keeps MLflow from the place of the artifacts, such as a bucket that is not there."""
+        self._client.list_artifacts(self.parent)
+
+    def end(self, status: str) -> None:
+        """Say how a run has ended whose work is not over."""
+        if self.parent:
+            self._client.set_terminated(self.parent, status)
+
+    def everything(self, folder: Path, status: str = "RUNNING") -> None:
+        """Log what is new in the tables of a folder.
+
+        The end, which has another status than RUNNING, adds the lines by width and the artifacts. These come
+        last, because they may go to a server of their own.
+        """
         tables = {name: read_frame(folder, name, columns) for name, columns in READ.items()}
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
@@ -96,23 +123,29 @@ class Log:
         before = len(self._runs)
         parent = self._run("sweep", self._sweep.name, began, {})
         self.parent = parent.run_id
+        final = status != "RUNNING"
+        if not final:
+            self._say(parent, status)
         found = tables["barriers"]
         # Those of the parent come first, because a server fails where two requests name a new data set.
         self._inputs(parent, pd.concat([trials.dataset, found.dataset]))
         named = found.assign(method=found.method.fillna("unaligned"), configured=configured(found, trials))
-        settings = self._settings(named, tables["measures"], trials, ended)
+        settings = self._settings(named, tables["measures"], trials, ended, final)
         failed = set(tables["failures"].query("what == 'trial'").id)
         self._each([*self._trials(trials, metrics, failed), *settings])
         logged = {run.failure for run in self._runs.values()}
         told = failed_trials(tables["failures"], trials, logged, self._plan)
         self._each([_job(self._failed, each) for each in told])
+        keys = named[["group", "method"]].drop_duplicates().itertuples(index=False)
+        shown = {"sweep", *(identity_of(*key) for key in keys)}
+        self._mark(shown | {f"trial {trial_id}" for trial_id in failed.union(trials.trial_id)})
         self._parent(parent, tables)
-        if final:
-            self._artifacts(parent.run_id, folder)
-            self._lines(parent.run_id, list(by_width(named, ended)))
-            self._client.set_terminated(parent.run_id, "FINISHED", ended)
         if self._doubled or len(self._runs) > before:
             self._remove_doubles()
+        if final:
+            self._lines(parent.run_id, list(by_width(named, ended)))
+            self._say(parent, status, ended)
+            self._artifacts(parent.run_id, folder)
 
     def _each(self, jobs: list[Callable[[], None]]) -> None:
         """Carry out jobs, several at a time, and raise the first of their errors."""
@@ -126,20 +159,51 @@ class Log:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
+    def _known(self, identity: str) -> Known | None:
+        """Return the run of an identity, if there is one, restored where it was deleted in MLflow."""
+        if identity in self._gone and identity not in self._runs:
+            self._client.restore_run(self._gone[identity].run_id)
+            self._runs[identity] = self._gone.pop(identity)
+            self.deleted -= 1
+        return self._runs.get(identity)
+
     def _run(self, identity: str, name: str, began: int, tags: dict[str, str]) -> Known:
-        if identity not in self._runs:
-            own = {"raysweep.id": identity, NAME: name, NAMED: name, "mlflow.user": "raysweep"}
-            run = self._client.create_run(self.experiment, start_time=began, tags=own | tags)
-            self._runs[identity] = Known(run.info.run_id, new=True, name=name)
-        return self._runs[identity]
+        """Return the run of an identity, made with these tags where there is none."""
+        known = self._known(identity)
+        if known:
+            return known
+        own = {"raysweep.id": identity, NAME: name, NAMED: name, "mlflow.user": user()}
+        own[CURRENT] = "true"
+        parent = {PARENT: self.parent} if self.parent else {}
+        made = self._client.create_run(self.experiment, start_time=began, tags=own | parent | tags).info
+        run = Known(made.run_id, True, name, made.start_time, parent=self.parent, current="true")
+        self._runs[identity] = run
+        return run
+
+    def _mark(self, shown: set[str]) -> None:
+        """Tell runs of what the tables have from those of earlier versions, and have the sweep's show all."""
+        wrong = [
+            (run, outdated_tags(run, self.parent, identity in shown)) for identity, run in self._runs.items()
+        ]
+        self._each([_job(self._tag, run, tags) for run, tags in wrong if tags])
+
+    def _tag(self, run: Known, tags: dict[str, str]) -> None:
+        self._client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in tags.items()])
+        run.name, run.parent = tags.get(NAME, run.name), tags.get(PARENT, run.parent)
+        run.current = tags.get(CURRENT, run.current)
+
+    def _say(self, run: Known, status: str, ended: int = 0) -> None:
+        """Log the status of a run and when it ended, which is never before it began."""
+        if status != "RUNNING":
+            self._client.set_terminated(run.run_id, status, max(ended, run.began))
+        elif run.status != status:
+            self._client.update_run(run.run_id, status)
+        run.status = status
 
     def _renaming(self, run: Known | None, name: str) -> list[Callable[[], None]]:
         """Return a job where what distinguishes a run from others has changed with the sweep."""
-        return [_job(self._rename, run, name)] if run and run.name not in (None, name) else []
-
-    def _rename(self, run: Known, name: str) -> None:
-        self._client.log_batch(run.run_id, tags=[RunTag(NAME, name), RunTag(NAMED, name)])
-        run.name = name
+        renamed = {NAME: name, NAMED: name}
+        return [_job(self._tag, run, renamed)] if run and run.name not in (None, name) else []
 
     def _remove_doubles(self) -> None:
         """Delete duplicate runs, which arise when MLflow's client repeats a request to create one.
@@ -154,6 +218,7 @@ class Log:
                 continue
             if not is_used(run) or ours.run_id < run.info.run_id:
                 self._client.delete_run(run.info.run_id)
+                self.deleted += 1
 
     def _plan(self) -> Desired:
         self._wanted = self._wanted or desired(self._sweep)
@@ -167,7 +232,7 @@ class Log:
         jobs: list[Callable[[], None]] = []
         rows = trials.assign(configured=configured(trials, trials), content=contents(trials, metrics))
         for trial_id, levels in rows.groupby("trial_id"):
-            known = self._runs.get(f"trial {trial_id}")
+            known = self._known(f"trial {trial_id}")
             new = levels[levels.content != levels.level.map(known.levels)] if known else levels
             name = label(levels.iloc[0], *trial_words(levels.iloc[0], trials))
             jobs += self._renaming(known, name)
@@ -179,7 +244,7 @@ class Log:
         self, trial_id: str, name: str, levels: pd.DataFrame, new: pd.DataFrame, metrics: pd.DataFrame
     ) -> None:
         """Log loss and error by step of each level, and their values at the end of each level by level."""
-        tags = {"mlflow.parentRunId": self.parent, "raysweep.group": levels.iloc[0].group}
+        tags = {"raysweep.group": levels.iloc[0].group}
         run = self._run(f"trial {trial_id}", name, int(metrics.time.min() * 1000), tags)
         values: list[Value] = []
         for level in new.to_dict("records"):
@@ -197,13 +262,13 @@ class Log:
 
     def _failed(self, trial: FailedTrial) -> None:
         """Log that a trial has failed; a run of its levels keeps what it has."""
-        tags = {"mlflow.parentRunId": self.parent, "raysweep.group": trial.group}
+        tags = {"raysweep.group": trial.group}
         run = self._run(f"trial {trial.trial_id}", trial.name, trial.ended, tags)
         params = _missing(run, trial.parameters)
-        self._client.set_terminated(run.run_id, "FAILED", trial.ended)
+        self._say(run, "FAILED", trial.ended)
         last = [RunTag(NOTE, f"```\n{trial.error}\n```"), RunTag(FAILURE, trial.content)]
         self._client.log_batch(run.run_id, params=params, tags=last)
-        run.params |= trial.parameters.keys()
+        run.params |= trial.parameters
         run.failure, run.new = trial.content, False
 
     def _system(self, trial_id: str, level: int, began: float) -> list[Value]:
@@ -219,26 +284,53 @@ class Log:
         ]
 
     def _settings(
-        self, named: pd.DataFrame, measured: pd.DataFrame, trials: pd.DataFrame, ended: int
+        self, named: pd.DataFrame, measured: pd.DataFrame, trials: pd.DataFrame, ended: int, final: bool
     ) -> list[Callable[[], None]]:
-        """Return a job for each setting and method whose barriers or measures were not logged as they are."""
+        """Return a job for each setting and method whose barriers or measures were not logged as they are.
+
+        Until the end, a run with metrics that are not in the tables waits for them, unless its options are
+        others: then they never come.
+        """
         jobs: list[Callable[[], None]] = []
         for each in of_settings(named, measured, trials, ended):
-            known = self._runs.get(each.identity)
+            known = self._known(each.identity)
+            if known and each.lacks(known) and not (final or each.contradicts(known)):
+                continue
             jobs += self._renaming(known, each.name)
-            if not known or known.content != each.content:
+            if not known or each.lacks(known) or not each.is_in(known):
                 jobs.append(_job(self._setting, each))
         return jobs
 
+    def _put_aside(self, each: OfSetting) -> None:
+        """Make way for a new run of a setting where the present one has other options, or metrics too many.
+
+        Where there has been a run with just these values and options, it is the present one again.
+        """
+        run = self._runs.get(each.identity)
+        if run and (each.lacks(run) or each.contradicts(run)):
+            self._identify(each.identity, put_aside(each.identity, run.params, run.content, run.metrics))
+        if each.identity not in self._runs and self._known(each.put_aside):
+            self._identify(each.put_aside, each.identity)
+
+    def _identify(self, before: str, now: str) -> None:
+        """Have a run stand for something else than before."""
+        run = self._runs[before]
+        self._client.set_tag(run.run_id, "raysweep.id", now)
+        self._runs[now] = self._runs.pop(before)
+
     def _setting(self, each: OfSetting) -> None:
         """Log mean and spread of every kind of barrier and of its measures, to compare widths and methods."""
+        self._put_aside(each)
         values, ended = each.values, each.values[0][2]
-        run = self._run(each.identity, each.name, ended, {"mlflow.parentRunId": self.parent, **each.tags})
-        if not run.new:  # of several values of a step MLflow shows the latest, so that new ones must be later
+        run = self._run(each.identity, each.name, ended, each.tags)
+        if run.content == each.content:  # only parameters are missing
+            values = []
+        elif not run.new:  # of several values of a step MLflow shows the latest: new ones must be later
             now = int(time.time() * 1000)
             values = [(name, value, now, step) for name, value, _, step in values]
         self._log(run, values, each.parameters, ended, {CONTENT: each.content}, each.datasets)
         run.content = each.content
+        run.metrics |= each.metrics
 
     def _log(
         self,
@@ -251,7 +343,7 @@ class Log:
     ) -> None:
         """Log metrics, missing parameters and the data sets of a run; then the tags that record this."""
         self._inputs(run, datasets)
-        self._client.set_terminated(run.run_id, "FINISHED", ended)
+        self._say(run, "FINISHED", ended)
         metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
         missing = _missing(run, params)
         batches = [metrics[start : start + BATCH] for start in range(0, len(metrics), BATCH)] or [[]]
@@ -262,7 +354,7 @@ class Log:
                 params=missing if number == 0 else [],
                 tags=[RunTag(*tag) for tag in last.items()] if number == len(batches) - 1 else [],
             )
-        run.params |= params.keys()
+        run.params |= params
         run.new = False
 
     def _inputs(self, run: Known, names: pd.Series) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from raysweep.digest import digest
 from raysweep.tables.frames import groups
+from raysweep.tracking.known_runs import Known
 from raysweep.tracking.links import ORDER
 from raysweep.tracking.values import (
     Value,
@@ -13,17 +15,22 @@ from raysweep.tracking.values import (
     content_of,
     label,
     measures,
+    options,
     order,
     parameters,
     setting_words,
 )
 
+SHORTEST = 250  # characters of a parameter that any version of MLflow keeps
 _KEYS = ["group", "method"]
 
 
 @dataclass(frozen=True)
 class OfSetting:
-    """The run of a setting and method; `content` is a digest of its values."""
+    """The run of a setting and method; `content` is a digest of its values.
+
+    Its `parameters` have the options with which its networks were aligned and compared.
+    """
 
     identity: str
     name: str
@@ -32,6 +39,43 @@ class OfSetting:
     datasets: pd.Series
     values: list[Value]
     content: str
+
+    @property
+    def metrics(self) -> set[str]:
+        return {name for name, *_ in self.values}
+
+    def contradicts(self, run: Known) -> bool:
+        """Whether a run has other parameters, which MLflow cannot change."""
+        there = {name: value for name, value in run.params.items() if name in self.parameters}
+        return any(not _is_logged(value, self.parameters[name]) for name, value in there.items())
+
+    def lacks(self, run: Known) -> bool:
+        """Whether a run has metrics that are no more, which MLflow cannot delete."""
+        return not run.metrics <= self.metrics
+
+    def is_in(self, run: Known) -> bool:
+        """Whether all of this is logged."""
+        return run.content == self.content and self.parameters.keys() <= run.params.keys()
+
+    @property
+    def put_aside(self) -> str:
+        """The identity of a run with all of this and no more, while another is current."""
+        return put_aside(self.identity, self.parameters, self.content, self.metrics)
+
+
+def _is_logged(there: str, value: str) -> bool:
+    """Whether a parameter is there, of which a server may have cut the end."""
+    return value == there or (len(there) >= SHORTEST and value.startswith(there))
+
+
+def put_aside(identity: str, params: dict[str, str], content: str, metrics: set[str]) -> str:
+    """Return an identity for a run of a setting while the tables have other rows of this setting."""
+    return f"{identity} earlier {digest([params, content, sorted(metrics)])}"
+
+
+def identity_of(group: str, method: str) -> str:
+    """Return the identity of the run of a setting and method."""
+    return f"group {group} {method}"
 
 
 def of_settings(
@@ -53,10 +97,10 @@ def of_settings(
         # Networks of different settings share only the parameters in the rows of their comparison.
         shared = parameters(rows if members.empty else members)
         yield OfSetting(
-            f"group {setting} {method}",
+            identity_of(setting, method),
             label(rows.iloc[0], *setting_words(method, rows, trials)),
             {"raysweep.group": setting, ORDER: order(rows.iloc[0], method)},
-            shared | {"method": method},
+            shared | {"method": method} | options(rows),
             rows.dataset.drop_duplicates(),
             values,
             content_of(values),

@@ -5,7 +5,7 @@ import hashlib
 import os
 import shlex
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from raysweep.tracking.log import Log
 
 PATIENCE = 120  # seconds without an answer for which the end of a run waits for the tracking server
+STOP = 2.0  # seconds for which a run that ends early waits: an interrupted one has few
 MARKER = "tracking.json"
 LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` answers
 LATER = "the next run logs what is missing"
@@ -31,16 +32,18 @@ class Tracker:
 
     Importing MLflow and its first migration take seconds, so `prepare` starts them in parallel with the
     work, and `update` logs what is there so far. Nothing is lost when a server is down or hangs: `finish`
-    reports it, and the next run logs what is missing.
+    reports it, and the next run logs what is missing. What fails at the beginning, as an address or a
+    password that can never work does, is said to `warn` at once, from the thread.
     """
 
-    def __init__(self, files: Files, sweep: Sweep) -> None:
-        self._files, self._sweep = files, sweep
+    def __init__(self, files: Files, sweep: Sweep, warn: Callable[[str], None] | None = None) -> None:
+        self._files, self._sweep, self._warn = files, sweep, warn
         self._folder = f"sweeps/{sweep.name}"
         self._marker = f"{self._folder}/{MARKER}"
         self._uri = tracking_uri(files)
         self._log: Log | None = None
         self._last: Path | None = None
+        self._status = "RUNNING"  # of the sweep, at the last pass
         self._asked = threading.Event()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
@@ -49,6 +52,31 @@ class Tracker:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         # Otherwise the client of a server prints two lines for every run that ends.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Have MLflow show that the sweep is at work, and how that ends where it does so by an exception."""
+        self.prepare()
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._stop("KILLED")
+            raise
+        except BaseException:
+            self._stop("FAILED")
+            raise
+
+    def _stop(self, status: str) -> None:
+        """Say how a run has ended early, in a single attempt."""
+        thread = threading.Thread(target=self._try_to_end, args=[status], name="mlflow end", daemon=True)
+        thread.start()
+        thread.join(STOP)
+
+    def _try_to_end(self, status: str) -> None:
+        log = self._log
+        with contextlib.suppress(Exception), self._alone():
+            if log:
+                log.end(status)
 
     def prepare(self) -> None:
         """Connect in the background."""
@@ -65,17 +93,17 @@ class Tracker:
         self.prepare()
         self._asked.set()
 
-    def finish(self, folder: Path) -> str:
-        """Log all that is in this folder, and return a line for the user.
+    def finish(self, folder: Path, status: str = "FINISHED") -> str:
+        """Log all that is in this folder and how the run has ended, and return a line for the user.
 
         Waits while the server answers, and for `PATIENCE` seconds after its last answer.
         """
         content, uri = _content(folder), shown(self._uri)
         marked = read_marker(self._files, self._marker)
-        known = marked and (marked.uri, marked.content) == (uri, content)
-        if marked and known and still_there(self._files, self._uri, marked.parent):
+        known = marked and (marked.uri, marked.content, marked.status) == (uri, content, status)
+        if marked and known and still_there(self._files, self._uri, marked):
             return self._hint(marked.experiment)
-        self._last = folder
+        self._last, self._status = folder, status
         self.update()
         answers = -1
         while self._thread.is_alive() and answers < self._answers:
@@ -84,10 +112,10 @@ class Tracker:
         if self._thread.is_alive():
             return f"mlflow:  {uri} does not answer; {LATER}"
         if self._error is not None:
-            first = f"{type(self._error).__name__}: {self._error}".splitlines()[0]
-            return f"mlflow:  {uri} is not up to date ({without_password(first, self._uri)}); {LATER}"
+            return f"mlflow:  {uri} is not up to date ({self._said(self._error)}); {LATER}"
         assert self._log
-        marker = Marker(uri, content, self._log.experiment, self._log.parent)
+        log = self._log
+        marker = Marker(uri, content, log.experiment, log.parent, status, log.deleted)
         write_marker(self._files, self._marker, marker)
         return self._hint(self._log.experiment, self._log.remark)
 
@@ -106,7 +134,9 @@ class Tracker:
 
     def _work(self) -> None:
         """Connect, then make a pass whenever it is asked for, until the last one."""
-        self._try(self._connected)
+        self._try(self._begin)
+        if self._error:
+            self._warn_of("cannot be logged to", self._error)
         final = False
         while not final:
             self._asked.wait()
@@ -134,13 +164,37 @@ class Tracker:
         self._log = self._log or Log(self._files, self._sweep, self._uri)
         return self._log
 
+    def _begin(self) -> None:
+        log = self._connected()
+        if not self._last:
+            log.begin()
+            try:
+                log.check_artifacts()
+            except Exception as error:
+                self._warn_of("cannot store figures", error)
+
+    def _warn_of(self, what: str, error: Exception) -> None:
+        """Say what is wrong while the work goes on; at its end `finish` does."""
+        if self._warn and not self._last:
+            said = f"{shown(self._uri)} {what} ({self._said(error)})"
+            self._warn(f"mlflow:  {said}; the work goes on, and {LATER}")
+
+    def _said(self, error: Exception) -> str:
+        """Return the first line of an error, without a password."""
+        return without_password(f"{type(error).__name__}: {error}".splitlines()[0], self._uri)
+
     def _pass(self) -> None:
         log = self._connected()
         if self._last:
-            log.everything(self._last)
+            try:
+                log.everything(self._last, self._status)
+            except Exception:
+                with contextlib.suppress(Exception):
+                    log.end(self._status)  # nothing is at work any more, whatever is missing
+                raise
             return
         with as_directory(self._files, self._folder) as folder:
-            log.everything(folder, final=False)
+            log.everything(folder)
 
 
 def _content(folder: Path) -> str:

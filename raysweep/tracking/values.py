@@ -1,5 +1,6 @@
 """The parameters, metrics and names of runs, from rows of the tables."""
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from raysweep.digest import digest
+from raysweep.digest import canonical, digest
 from raysweep.tables.frames import groups
 from raysweep.tables.schemas import TABLES
 from raysweep.tables.variants import prunings, variants
@@ -33,8 +34,10 @@ OF_BARRIERS = {
     *("level", "step", "permutation_level", "permutation_step", "hybrid", "hybrid_layers", "stack", "cycle"),
     *("path_networks", "joint_networks", "mean_networks", "transferred_from", *RISKS, *PARAMETERS),
 }
+OPTIONS = ("alphas", "subdivisions", "train_examples", "device", "precision")  # those of `compare`
+OF_BARRIERS |= {*OPTIONS, "alignment_settings"}
 # Those of them that lines are made of, with the words of `configured`.
-OF_LINES = OF_BARRIERS - {"barrier_id", "networks", *PARAMETERS}
+OF_LINES = OF_BARRIERS - {"barrier_id", "networks", "alignment_settings", *OPTIONS, *PARAMETERS}
 OF_LINES |= {"configured", "dataset", "model", "width"}
 # Columns of `measures`, and what the names of their metrics end in.
 EXCESSES = {"largest_excess": "", "centre_excess": "_centre"}
@@ -44,6 +47,19 @@ def parameters(rows: pd.DataFrame) -> dict[str, str]:
     """Return the parameters that all rows have in common, without nulls."""
     found = {name: set(rows[name].map(text)) for name in PARAMETERS if name in rows.columns}
     return {name: values.pop() for name, values in found.items() if len(values) == 1 and values != {""}}
+
+
+def options(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the options with which all rows were aligned and compared, by their keys in the sweep file."""
+    found: dict[str, Any] = {f"compare.{name}": rows[name].dropna().unique() for name in OPTIONS}
+    compared = {key: text(values[0]) for key, values in found.items() if len(values) == 1}
+    aligned = rows.alignment_settings.dropna().unique()
+    settings = json.loads(aligned[0]) if len(aligned) == 1 else {}
+    method = settings.pop("method", "")
+    for name, value in settings.items():
+        key = f"align.{name}" if name in ("seed", "threads", "device") else f"align.{method}.{name}"
+        compared[key] = value if isinstance(value, str) else canonical(value)
+    return {key: value for key, value in compared.items() if value}
 
 
 def text(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Addresses of MLflow: databases of any name, and no password where anybody reads it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from raysweep.store.files import Files
 from raysweep.tracking.address import database_uri, shown, without_password
 from raysweep.tracking.marker import Marker, read_marker, still_there, write_marker
 from raysweep.tracking.root_id import RECORD, root_id
+from raysweep.tracking.user import NOBODY, user
 
 SECRET = "http://ann:s3cret@host:5000/path"
 
@@ -47,7 +49,7 @@ def test_a_damaged_marker_is_none(content, tmp_path):
 
 
 def test_a_marker_is_read_as_it_was_written(tmp_path):
-    files, marker = Files(str(tmp_path)), Marker("u", "c", "1", "2")
+    files, marker = Files(str(tmp_path)), Marker("u", "c", "1", "2", "FINISHED", 0)
     assert read_marker(files, "m") is None
     write_marker(files, "m", marker)
     assert read_marker(files, "m") == marker
@@ -55,11 +57,24 @@ def test_a_marker_is_read_as_it_was_written(tmp_path):
 
 def test_a_run_is_not_there_without_its_database(tmp_path):
     files = Files(str(tmp_path))
-    uri = database_uri(tmp_path / "mlflow.db")
-    assert not still_there(files, uri, "run")
+    uri, marker = database_uri(tmp_path / "mlflow.db"), Marker("u", "c", "1", "run", "FINISHED", 0)
+    assert not still_there(files, uri, marker)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "mlflow.db").write_bytes(b"no database")
-    assert not still_there(files, uri, "run")
+    assert not still_there(files, uri, marker)
+
+
+def test_runs_are_those_of_the_user(monkeypatch):
+    """By the name at the server, or on this machine; in a container it may have none."""
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+    assert user() == "ann"
+    monkeypatch.delenv("MLFLOW_TRACKING_USERNAME")
+    monkeypatch.setenv("LOGNAME", "bob")
+    assert user() == "bob"
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 5)
+    assert user() == NOBODY
 
 
 def test_a_moved_root_keeps_its_id_and_a_copy_gets_one(tmp_path):

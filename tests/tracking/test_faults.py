@@ -1,5 +1,6 @@
 """A tracking server that dies, refuses or loses answers: nothing is lost, and nothing is logged twice."""
 
+import queue
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -12,9 +13,10 @@ from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
 from raysweep.tracking import Tracker
+from raysweep.tracking.root_id import root_id
 from tests.faults import REQUESTS, WRITES
 from tests.store.faulty import Faults, faulty_server
-from tests.tracking.servers import client_of, copy_database, free_port, mlflow_server
+from tests.tracking.servers import PATIENCE, client_of, copy_database, free_port, mlflow_server
 from tests.work.plans import carry_out, compare_all, each_change, killed_before
 
 pytestmark = pytest.mark.slow
@@ -30,9 +32,10 @@ class Dies:
         self.lives()
 
     def lives(self, change=None):
-        self.change, self.seen = change, 0
+        self.change, self.seen, self.asked = change, 0, 0
 
     def next(self, request):
+        self.asked += 1
         self.seen += request[0] != "GET" and not request[1].endswith("/search")
         return "drop" if self.change and self.seen >= self.change else None
 
@@ -114,6 +117,19 @@ def _said(client, run):
     return end, run.data.metrics, history, run.data.params, tags, [each.path for each in artifacts]
 
 
+def test_a_server_that_is_up_to_date_is_asked_little(server, log):
+    """Whether the sweep's run is there, and how many are deleted: one that somebody deletes is restored."""
+    dies = Dies()
+    with faulty_server(server, dies) as address:
+        expected = logged(server, log(address))
+        dies.lives()
+        line = log(address)
+        assert (dies.asked, dies.seen) == (2, 0)
+    client, experiment = client_of(server), line.partition("experiments/")[2].partition("/")[0]
+    client.delete_run(client.search_runs([experiment], "tags.raysweep.levels != ''")[0].info.run_id)
+    assert logged(server, log(server)) == expected
+
+
 def test_a_server_that_dies_between_any_two_requests(server, log):
     dies = Dies()
     with faulty_server(server, dies) as address:
@@ -131,6 +147,40 @@ def test_a_server_that_refuses(kind, server, log):
     with faulty_server(server, Faults([kind], times=1000)) as address:
         assert LATER in log(address)
     assert LATER not in log(server)
+
+
+@pytest.mark.parametrize(("kind", "code"), [("forbidden", "403"), ("unauthorised", "401")])
+def test_a_server_that_refuses_is_said_at_once(kind, code, server, finished, tmp_path, monkeypatch):
+    """Long before the work is over, in one line; a password is not in it."""
+    told = queue.Queue()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with faulty_server(server, Faults([kind], times=1000)) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("//", "//ann:s3cret@"))
+        Tracker(Files(str(tmp_path)), finished[0].sweep, told.put).prepare()
+        line = told.get(timeout=PATIENCE)
+    assert f"mlflow:  {address} cannot be logged to (" in line
+    assert code in line
+    assert line.endswith(f"); the work goes on, and {LATER}")
+    assert "s3cret" not in line
+    assert "\n" not in line
+
+
+def test_a_store_of_artifacts_that_is_not_there_is_said_at_once(server, finished, tmp_path, monkeypatch):
+    """The work is shown all the same."""
+    from mlflow.tracking import MlflowClient
+
+    def refuse(*_):
+        raise OSError("no such bucket")
+
+    told = queue.Queue()
+    monkeypatch.setattr(MlflowClient, "list_artifacts", refuse)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    Tracker(Files(str(tmp_path)), finished[0].sweep, told.put).prepare()
+    assert "cannot store figures (OSError: no such bucket); the work goes on" in told.get(timeout=PATIENCE)
+    identity = root_id(Files(str(tmp_path)))
+    client = client_of(server)
+    experiment = client.get_experiment_by_name(f"s (raysweep {identity})").experiment_id
+    assert [run.info.status for run in client.search_runs([experiment])] == ["RUNNING"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 
 import pandas as pd
@@ -17,10 +18,11 @@ from raysweep.sweep.load import check
 from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
 from raysweep.tables.schemas import schema
-from raysweep.tracking import Tracker
+from raysweep.tracking import Tracker, tracker
 from raysweep.tracking.address import database_uri
 from raysweep.tracking.root_id import root_id
-from tests.tracking.servers import client_of, copy_database
+from raysweep.tracking.user import user
+from tests.tracking.servers import PATIENCE, client_of, copy_database
 from tests.work.plans import carry_out, compare_all
 
 pytestmark = pytest.mark.slow
@@ -60,6 +62,7 @@ def shown(root):
     client = client_of(database_uri(root / "mlflow.db"))
     (experiment,) = [each for each in client.search_experiments() if each.name.startswith("s (")]
     runs = client.search_runs([experiment.experiment_id])
+    assert {run.data.tags["mlflow.user"] for run in runs} == {user()}
     found = {run.data.tags["raysweep.id"]: run for run in runs}
     assert len(found) == len(runs) == RUNS
     return client, experiment, found
@@ -134,6 +137,24 @@ def test_measures_are_metrics_beside_the_barriers(bring, finished, tmp_path):
     assert {"test/pair_direct/calibrated_loss", "test/pair_direct/ensemble/loss_centre"} <= direct.keys()
 
 
+def test_an_experiment_that_somebody_renames_goes_on(bring, tmp_path):
+    """Also when it is deleted and restored; in a root that is moved it is set aside like any other."""
+    root, moved = tmp_path / "root", tmp_path / "moved"
+    bring(root)
+    client, experiment, found = shown(root)
+    client.rename_experiment(experiment.experiment_id, "s (of mine)")
+    (root / "sweeps/s/tracking.json").unlink()
+    bring(root)
+    _, renamed, same = shown(root)
+    assert (renamed.experiment_id, renamed.name) == (experiment.experiment_id, "s (of mine)")
+    assert {run.info.run_id for run in same.values()} == {run.info.run_id for run in found.values()}
+    client.delete_experiment(experiment.experiment_id)
+    assert "had been deleted in MLflow and is restored" in bring(root)
+    shutil.move(root, moved)
+    assert "the root was moved or copied" in bring(moved)
+    assert shown(moved)[1].artifact_location == (moved / "mlartifacts").as_uri()
+
+
 def test_what_is_deleted_in_mlflow_is_restored_or_logged_again(bring, tmp_path):
     root = tmp_path / "root"
     bring(root)
@@ -141,9 +162,23 @@ def test_what_is_deleted_in_mlflow_is_restored_or_logged_again(bring, tmp_path):
     client.delete_experiment(experiment.experiment_id)
     assert "had been deleted in MLflow and is restored" in bring(root)
     assert shown(root)[1].experiment_id == experiment.experiment_id
-    client.delete_run(found["sweep"].info.run_id)
+    kinds = {identity.partition(" ")[0]: run.info.run_id for identity, run in found.items()}
+    assert len(kinds) == 3  # the sweep, a trial and a setting
+    for run in kinds.values():
+        client.delete_run(run)
+        bring(root)
+        assert shown(root)[2].keys() == found.keys()
+        assert client.get_run(run).info.lifecycle_stage == "active"
+    children = [run for identity, run in shown(root)[2].items() if identity != "sweep"]
+    parent = kinds["sweep"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent}
+    with closing(sqlite3.connect(root / "mlflow.db")) as database, database:  # as `mlflow gc` does
+        for table in ("latest_metrics", "metrics", "tags", "params", "runs"):
+            database.execute(f"delete from {table} where run_uuid = ?", (parent,))
     bring(root)
-    assert shown(root)[2]["sweep"].info.run_id != found["sweep"].info.run_id
+    after = shown(root)[2]
+    parent = after.pop("sweep").info.run_id
+    assert {run.data.tags["mlflow.parentRunId"] for run in after.values()} == {parent} != {kinds["sweep"]}
     with closing(sqlite3.connect(root / "mlflow.db")) as database, database:
         database.executescript("; ".join(f"delete from {table}" for table in ("latest_metrics", "metrics")))
         database.execute("delete from runs")
@@ -155,10 +190,10 @@ def test_passes_while_the_sweep_runs_tell_nothing_twice(bring, finished, tmp_pat
     root = tmp_path / "root"
     shutil.copytree(finished[1], root)
     files = Files(str(root))
-    tracker = Tracker(files, finished[0].sweep)
+    several = Tracker(files, finished[0].sweep)
     for _ in range(3):
-        tracker.update()
-    tracker.finish(root / "sweeps" / "s")
+        several.update()
+    several.finish(root / "sweeps" / "s")
     client, _, found = shown(root)
     assert {run.info.status for run in found.values()} == {"FINISHED"}
     for key, run in found.items():
@@ -223,3 +258,128 @@ def test_an_extended_sweep_names_its_runs_anew_and_shows_what_failed(bring, fini
     assert now[kept].info.run_name == "mine"
     for each in others:
         assert f"learning rate {usual:g}" in now[each].info.run_name
+
+
+def test_the_sweep_has_the_status_of_its_run(bring, finished, tmp_path, monkeypatch):
+    """It runs again as soon as there is work, and ends as the run does, also where no table has changed."""
+    monkeypatch.setattr(tracker, "STOP", 60.0)
+    root = tmp_path / "root"
+    bring(root)
+
+    def status():
+        return shown(root)[2]["sweep"].info.status
+
+    def of_root():
+        return Tracker(Files(str(root)), finished[0].sweep)
+
+    def wait_for(expected):
+        deadline = time.monotonic() + PATIENCE
+        while status() != expected:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    def work_until(error):
+        with of_root().at_work():
+            wait_for("RUNNING")
+            raise error
+
+    assert status() == "FINISHED"
+    of_root().finish(root / "sweeps" / "s", "FAILED")
+    assert status() == "FAILED"
+    for error, expected in ((KeyboardInterrupt, "KILLED"), (OSError, "FAILED")):
+        with pytest.raises(error):
+            work_until(error)
+        assert status() == expected
+        bring(root)
+        assert status() == "FINISHED"
+    of_root().update()
+    wait_for("RUNNING")
+
+
+def test_artifacts_that_cannot_be_stored_keep_back_nothing_else(bring, tmp_path, monkeypatch):
+    from mlflow.tracking import MlflowClient
+
+    def refuse(*_):
+        raise OSError("no such bucket")
+
+    root = tmp_path / "root"
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "log_artifact", refuse)
+        assert "no such bucket" in bring(root)
+    client, _, found = shown(root)
+    parent = found["sweep"]
+    assert parent.info.status == "FINISHED"
+    assert "test loss by width/unaligned" in parent.data.metrics
+    assert client.list_artifacts(parent.info.run_id) == []
+    assert "not up to date" not in bring(root)
+    assert [each.path for each in client.list_artifacts(parent.info.run_id)] == ["sweep.yaml"]
+
+
+def test_no_run_ends_before_it_begins(bring, tmp_path):
+    """Neither one whose last rows the tables lack by now."""
+    root = tmp_path / "root"
+    bring(root)
+    for table, column in (("metrics", "loss"), ("barriers", "loss_barrier")):
+        for path in (root / "sweeps/s" / table).iterdir():
+            rows = pd.read_parquet(path)
+            rows[column] += 1
+            if table == "metrics":
+                rows["time"] -= 3600
+            pq.write_table(pa.Table.from_pandas(rows, schema(table), preserve_index=False), path)
+    assert "not up to date" not in bring(root)
+    for run in shown(root)[2].values():
+        assert run.info.start_time <= run.info.end_time
+
+
+def test_other_options_and_fewer_rows_have_runs_of_their_own(bring, finished, tmp_path):
+    """No run has numbers of two versions of the sweep; those of the present one are current."""
+    root = tmp_path / "root"
+    bring(root)
+    client, experiment, found = shown(root)
+    first = {run.info.run_id for run in found.values()}
+    parameters = next(run for key, run in found.items() if key.endswith("weight_matching")).data.params
+    assert (parameters["compare.alphas"], parameters["align.seed"]) == ("3", "0")
+    assert parameters["align.weight_matching.kernel"] == "linear"
+
+    def change(table, act):
+        for path in (root / "sweeps/s" / table).iterdir():
+            rows = act(pd.read_parquet(path))
+            pq.write_table(pa.Table.from_pandas(rows, schema(table), preserve_index=False), path)
+
+    def brought():
+        """Bring the tables; returns the present runs and those of earlier versions, by their ids."""
+        assert "not up to date" not in bring(root)
+        runs = client.search_runs([experiment.experiment_id])
+        present = client.search_runs([experiment.experiment_id], "tags.`raysweep.current` = 'true'")
+        assert len({run.data.tags["raysweep.id"] for run in runs}) == len(runs)
+        earlier = {run.info.run_id for run in runs if run.info.run_name.startswith("earlier: ")}
+        present = {run.info.run_id: run for run in present}
+        assert earlier == {run.info.run_id for run in runs} - present.keys()
+        return present, earlier
+
+    def restore():
+        shutil.copytree(finished[1] / "sweeps", root / "sweeps", dirs_exist_ok=True)
+
+    change("barriers", lambda rows: rows.assign(loss_barrier=rows.loss_barrier + 1, alphas=5))
+    present, earlier = brought()
+    settings = {key for key, run in present.items() if "method" in run.data.params}
+    assert {present[key].data.params["compare.alphas"] for key in settings} == {"5"}
+    assert (len(present), len(earlier), len(settings)) == (RUNS, 4, 4)
+    assert earlier < first
+    restore()
+    present, earlier = brought()
+    assert (present.keys(), earlier) == (first, settings)
+    narrow = {key for key, trial in finished[0].trials.items() if trial.training.width == 4}
+    change("measures", lambda rows: rows.iloc[:0])
+    change("barriers", lambda rows: rows[rows.width == 4])
+    for table in ("trials", "metrics"):
+        change(table, lambda rows: rows[rows.trial_id.isin(narrow)])
+    present, _ = brought()
+    assert len(present) == 1 + 2 + 2
+    assert not any("ensemble" in metric for run in present.values() for metric in run.data.metrics)
+    restore()
+    present, _ = brought()
+    assert len(present) == RUNS
+    assert len(present.keys() & first) == RUNS - 2  # the two new ones have got the measures
+    values = [run.data.metrics for run in found.values()]
+    assert all(run.data.metrics in values for run in present.values())

@@ -1,6 +1,7 @@
 """What is not logged is never taken for logged."""
 
 import multiprocessing
+import queue
 from concurrent.futures import ProcessPoolExecutor
 from types import SimpleNamespace
 
@@ -36,6 +37,13 @@ def test_any_failure_is_said_and_tried_again(tmp_path, monkeypatch, uri):
     monkeypatch.chdir(tmp_path)  # old versions of MLflow take an unknown scheme for a folder
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(tmp_path))
     assert "the next run logs what is missing" in told(tmp_path, "tiny")
+
+
+def test_an_address_that_can_never_work_is_said_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "no_such_scheme://host")
+    warned = queue.Queue()
+    Tracker(Files(str(tmp_path)), SimpleNamespace(name="tiny"), warned.put).prepare()
+    assert "no_such_scheme://host cannot be logged to (" in warned.get(timeout=60)
 
 
 def test_the_first_runs_under_a_root_may_start_at_once(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Parameters and names of runs, from rows."""
 
+import json
 import math
 from itertools import product
 
@@ -8,13 +9,17 @@ import pyarrow as pa
 import pytest
 
 from raysweep.tables.schemas import schema
+from raysweep.tracking.known_runs import Known
+from raysweep.tracking.of_settings import OfSetting
 from raysweep.tracking.values import (
+    OPTIONS,
     PARAMETERS,
     across,
     barriers,
     by_width,
     content_of,
     label,
+    options,
     order,
     parameters,
     text,
@@ -35,6 +40,33 @@ def test_parameters_are_what_the_rows_share_as_the_sweep_file_writes_it():
         "learning_rate": "0.1",
     }
     assert parameters(rows.iloc[:1])["replicate"] == "0"
+
+
+def test_options_have_the_keys_of_the_sweep_file():
+    """Those that the rows share; of a method of the user's own they are one text."""
+    settings = {"kernel": "linear", "method": "weight_matching", "seed": 3, "tolerance": 0.5}
+    shared = dict.fromkeys(OPTIONS) | {"precision": "tf32", "train_examples": 5.0}
+    rows = pd.DataFrame([shared | {"alignment_settings": json.dumps(settings), "alphas": n} for n in (3, 5)])
+    assert options(rows.assign(alignment_settings=None, alphas=3)) == {
+        "compare.alphas": "3",
+        "compare.precision": "tf32",
+        "compare.train_examples": "5",
+    }
+    assert options(rows) == {
+        "compare.precision": "tf32",
+        "compare.train_examples": "5",
+        "align.weight_matching.kernel": "linear",
+        "align.weight_matching.tolerance": "0.5",
+        "align.seed": "3",
+    }
+    own = json.dumps({"method": "mine:match", "options": {"b": 1, "a": [2]}})
+    assert options(rows.assign(alignment_settings=own))["align.mine:match.options"] == '{"a":[2],"b":1}'
+
+
+def test_a_parameter_whose_end_a_server_has_cut_is_the_same():
+    each = OfSetting("group g m", "", {}, {"a": "x" * 300, "b": "12"}, pd.Series(), [], "")
+    for params, other in (({"a": "x" * 250, "b": "12"}, False), ({"b": "1"}, True), ({"c": "1"}, False)):
+        assert each.contradicts(Known("", False, "", params=params)) == other
 
 
 def test_names_leave_out_what_differs_within_the_run():
