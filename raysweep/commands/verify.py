@@ -134,8 +134,8 @@ def remarks(files: Files) -> Iterator[str]:
         )
     for name in sweep_names(files):
         with contextlib.suppress(UserError, CorruptObject):  # which are problems
-            record = read_record(files, name)
-            for what, count in finished(files, record).left(record).items():
+            asked_for = read_record(files, name)
+            for what, count in finished(files, asked_for).left(asked_for).items():
                 if count:
                     yield f"sweep {name}: {count:,} {what} are not done yet; raysweep run completes them"
     names = filter(None, map(DONE.fullmatch, files.list("trials")))
