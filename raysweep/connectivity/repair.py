@@ -20,10 +20,9 @@ from torch import nn
 from raysweep.connectivity.blend import blend
 from raysweep.connectivity.statistics import CHUNK
 from raysweep.data.resident import unwritten
-from raysweep.errors import SpecError
 from raysweep.models.flat import FlatNetwork
 from raysweep.symmetry.listening import Treating
-from raysweep.symmetry.tracing import HiddenLayer, trace_axes, trace_hidden_layers
+from raysweep.symmetry.tracing import HiddenLayer, trace_hidden_layers
 
 CONSTANT = 1e-6  # a standard deviation below this is that of a constant with rounding; nothing divides by it
 Treatment = Callable[[torch.Tensor], torch.Tensor]
@@ -68,11 +67,6 @@ class Rescaled:
 
     def __init__(self, network: nn.Module, example: torch.Tensor) -> None:
         self._hidden = trace_hidden_layers(network, example)
-        if not self._hidden and trace_axes(network, example)[0].sizes:
-            raise SpecError(
-                f"{type(network).__name__} cannot be repaired: no linear layer or convolution computes its "
-                "hidden units, as in recurrent layers"
-            )
         self._layers = [_Layer(hidden.place.axis) for hidden in self._hidden]
         calls = (hidden.place.call for hidden in self._hidden)
         self.module = RescaledNetwork(network, dict(zip(calls, self._layers, strict=True))).eval()

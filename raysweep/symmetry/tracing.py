@@ -175,7 +175,7 @@ def trace_hidden_layers(model: nn.Module, example: torch.Tensor) -> tuple[Hidden
             found.append(HiddenLayer(place, computed.name, _weight_first(computed), shared))
     if not found and (groups := _settled(interpreter).sizes):
         named = ", ".join(groups)
-        raise SpecError(f"no linear layer, convolution or product with weights computes {named}")
+        raise SpecError(f"no linear layer, convolution or product with weights computes the units of {named}")
     return tuple(found)
 
 
