@@ -16,8 +16,8 @@ EMBEDDING_VERSION = 6  # of alignments of a narrow network in a wide one
 PIXELS_VERSION = 2  # of correlations over several pixels of an image
 ALL_VALUES_VERSION = 3  # of similarities of all values of a unit
 LEARNED_ON_GPU_VERSION = 2  # of permutations learned on a GPU, which takes Adam's steps in other operations
-FACTORS_VERSION = 2  # of matching up to scales, signs or rotations, of which narrow networks had false ones
-OWN_NETWORKS_VERSION = 10  # of alignments of a user's own networks, of which more symmetries are found
+FACTORS_VERSION = 3  # of matching up to scales, signs or rotations, of which narrow networks had false ones
+OWN_NETWORKS_VERSION = 11  # of alignments of a user's own networks, of which more symmetries are found
 JOINT_RESTARTS_VERSION = 7  # of joint alignments by weights with several restarts
 BARRIER_VERSION = 8
 CUDA_BARRIER_VERSION = 9  # of barriers on a GPU, where passes are captured, compiled and of another size
@@ -46,6 +46,8 @@ REASONS: dict[str, dict[int, str]] = {
         9: "of own networks, units that several heads share move inside these",
         10: "of own networks, cells and recurrences from zeros are followed, and learned positions of heads "
         "are no residual stream",
+        11: "of own networks, values of units are told from weights of as many rows, and integers give learned "
+        "mixtures no type",
     },
     "measure": {},
     "barrier": {
@@ -59,7 +61,7 @@ REASONS: dict[str, dict[int, str]] = {
     },
 }
 # These concerned some of the jobs alone.
-PARTIAL = {"trial": {5, 6, 7}, "alignment": {6, 7, 8, 9, 10}, "barrier": {9}}
+PARTIAL = {"trial": {5, 6, 7}, "alignment": {6, 7, 8, 9, 10, 11}, "barrier": {9}}
 SAME = {"branch": "chain", "stacked": "alignment", "embedding": "alignment", "joint alignment": "alignment"}
 
 

@@ -14,6 +14,7 @@ from raysweep.plan.desired import desired
 from raysweep.plan.identity import KNOWN_OF_IMPORTS, Network, data_config
 from raysweep.plan.import_files import ImportFile
 from raysweep.plan.trial_ids import make_branch, make_chain, make_import, make_trial
+from raysweep.plan.versions import FACTORS_VERSION
 from raysweep.sweep.align import Align
 from raysweep.sweep.imports import Imports
 from raysweep.sweep.load import check
@@ -128,7 +129,7 @@ def test_matching_up_to_scales_or_rotations_alone_has_a_version_of_its_own():
     one, other = Network("a", 0, 1), Network("b", 0, 1)
     for method in ("monomial_matching", "orthogonal_matching"):
         how = make_alignment(method, "g", one, other, Align()).how
-        assert json.loads(how)[2]["version"] == 2
+        assert json.loads(how)[2]["version"] == FACTORS_VERSION
     assert "version" not in json.loads(make_alignment("learned", "g", one, other, Align()).how)[2]
 
 
