@@ -46,8 +46,8 @@ REASONS: dict[str, dict[int, str]] = {
         9: "of own networks, units that several heads share move inside these",
         10: "of own networks, cells and recurrences from zeros are followed, and learned positions of heads "
         "are no residual stream",
-        11: "of own networks, values of units are told from weights of as many rows, and integers give mixtures "
-        "no type",
+        11: "of own networks, values of units are told from weights of as many rows, and integers give "
+        "mixtures no type",
     },
     "measure": {},
     "barrier": {
