@@ -185,13 +185,15 @@ class _Run:
     def _unfit(self, present: Done) -> Todo:
         """Return the work whose inputs this run has replaced by others, but for what has failed.
 
-        A trial that is left although this run has trained it has failed.
+        A trial of which nothing is here, although this run has trained it, has failed. Others may be left
+        because their checkpoints have been damaged, which has ended what reads them.
         """
         work, failed = todo(self._wanted, present), {failure.id for failure in self.failures}
         chosen, outdated = present.unfit - failed, {trial_id for trial_id, _ in present.outdated}
         trials = [trial for trial in work.trials if trial.trial_id not in failed]
         if not interrupted():
-            lost = (trial.trial_id for trial in trials if trial.trial_id not in outdated)
+            store, left = TrialStore(self._files), [trial.trial_id for trial in trials]
+            lost = (key for key in left if key not in outdated and not store.has_config(key))
             self.failures += [Failure(key, "trial", ELSEWHERE, 1, "") for key in lost]
         return replace(
             work,

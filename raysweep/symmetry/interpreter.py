@@ -13,11 +13,10 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from raysweep.symmetry.axes import Axis, Divided, Part, Value, length
 from raysweep.symmetry.groups import Groups
-from raysweep.symmetry.listening import Call, Callers, Listener, memory_of, tensors_in
+from raysweep.symmetry.listening import Call, Callers, Everything, Listener, memory_of, tensors_in
 from raysweep.symmetry.operations import ADDITIONS, BOUNDED, CONTRACTIONS, DIVIDED, FORMS, OPERATIONS
 from raysweep.symmetry.operations.dividing import undivided
 from raysweep.symmetry.traced import (
@@ -81,7 +80,7 @@ class Interpreter(Listener):
     def run(self, inputs: torch.Tensor) -> None:
         """Run the network in evaluation mode; its outputs are not hidden units."""
         self._remember(inputs, unmoved(inputs))
-        with self, _Everything(self._unheard):
+        with self, Everything(self._unheard):
             output = self.module(inputs)
         for leaf in pytree.tree_leaves(output):
             if id(leaf) in self._values:
@@ -277,22 +276,6 @@ class Interpreter(Listener):
             )
             self._remember(tensor, Traced(tensor, self.known[id(tensor)]))
         return Traced(tensor, self.known[id(tensor)])
-
-
-class _Everything(TorchDispatchMode):
-    """Gives the tensors that every operation, heard or not, reads and returns to a function."""
-
-    def __init__(self, function: Callable[[list[torch.Tensor], list[torch.Tensor]], None]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._function = function
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        with torch._C.DisableTorchFunction():
-            result = func(*args, **(kwargs or {}))
-            self._function(tensors_in((args, kwargs)), tensors_in(result))
-        return result
 
 
 def _put(tensor: torch.Tensor, value: T, by_memory: dict[int, list[T]]) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from raysweep.symmetry.attention import multi_head_attention
 
@@ -186,3 +187,23 @@ class Callers:
                 line = f" at {frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
             frame = frame.f_back
         return module + line
+
+
+class Everything(TorchDispatchMode):
+    """Gives the tensors that every operation, heard or not, reads and returns to a function."""
+
+    def __init__(self, function: Callable[[list[torch.Tensor], list[torch.Tensor]], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._function = function
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would import its compiler for this, which takes two seconds
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        with torch._C.DisableTorchFunction():
+            result = func(*args, **(kwargs or {}))
+            self._function(tensors_in((args, kwargs)), tensors_in(result))
+        return result

@@ -1,26 +1,9 @@
 """Which parameters of a network a forward pass reads."""
 
-from typing import Any
-
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
-
-class _Reads(TorchDispatchMode):
-    """Records the memory of every argument of an operation; a view shares that of its tensor."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.memory: set[int] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        leaves = pytree.tree_leaves((args, kwargs))
-        self.memory |= {x.untyped_storage().data_ptr() for x in leaves if isinstance(x, torch.Tensor)}
-        return func(*args, **(kwargs or {}))
+from raysweep.symmetry.listening import Everything, memory_of
 
 
 def read_in_training_only(model: nn.Module, example: torch.Tensor) -> set[str]:
@@ -44,7 +27,7 @@ def read_in_training_only(model: nn.Module, example: torch.Tensor) -> set[str]:
 
 
 def _read(model: nn.Module, example: torch.Tensor) -> set[str]:
-    with _Reads() as reads:
+    memory: set[int] = set()  # a view shares that of its tensor
+    with Everything(lambda given, _: memory.update(map(memory_of, given))):
         model(example)
-    parameters = model.named_parameters()
-    return {name for name, p in parameters if p.untyped_storage().data_ptr() in reads.memory}
+    return {name for name, parameter in model.named_parameters() if memory_of(parameter) in memory}

@@ -50,14 +50,18 @@ def parameters(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def options(rows: pd.DataFrame) -> dict[str, str]:
-    """Return the options with which all rows were aligned and compared, by their keys in the sweep file."""
-    found: dict[str, Any] = {f"compare.{name}": rows[name].dropna().unique() for name in OPTIONS}
+    """Return the options with which all rows were aligned and compared, by their keys in the sweep file.
+
+    Where MLflow draws an axis for each of the first parameters that differ, these come after the others.
+    """
+    found: dict[str, Any] = {f"with compare.{name}": rows[name].dropna().unique() for name in OPTIONS}
     compared = {key: text(values[0]) for key, values in found.items() if len(values) == 1}
     aligned = rows.alignment_settings.dropna().unique()
     settings = json.loads(aligned[0]) if len(aligned) == 1 else {}
     method = settings.pop("method", "")
     for name, value in settings.items():
-        key = f"align.{name}" if name in ("seed", "threads", "device") else f"align.{method}.{name}"
+        of_all = name in ("seed", "threads", "device")
+        key = f"with align.{name}" if of_all else f"with align.{method}.{name}"
         compared[key] = value if isinstance(value, str) else canonical(value)
     return {key: value for key, value in compared.items() if value}
 

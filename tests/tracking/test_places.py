@@ -338,8 +338,8 @@ def test_other_options_and_fewer_rows_have_runs_of_their_own(bring, finished, tm
     client, experiment, found = shown(root)
     first = {run.info.run_id for run in found.values()}
     parameters = next(run for key, run in found.items() if key.endswith("weight_matching")).data.params
-    assert (parameters["compare.alphas"], parameters["align.seed"]) == ("3", "0")
-    assert parameters["align.weight_matching.kernel"] == "linear"
+    assert (parameters["with compare.alphas"], parameters["with align.seed"]) == ("3", "0")
+    assert parameters["with align.weight_matching.kernel"] == "linear"
 
     def change(table, act):
         for path in (root / "sweeps/s" / table).iterdir():
@@ -363,7 +363,7 @@ def test_other_options_and_fewer_rows_have_runs_of_their_own(bring, finished, tm
     change("barriers", lambda rows: rows.assign(loss_barrier=rows.loss_barrier + 1, alphas=5))
     present, earlier = brought()
     settings = {key for key, run in present.items() if "method" in run.data.params}
-    assert {present[key].data.params["compare.alphas"] for key in settings} == {"5"}
+    assert {present[key].data.params["with compare.alphas"] for key in settings} == {"5"}
     assert (len(present), len(earlier), len(settings)) == (RUNS, 4, 4)
     assert earlier < first
     restore()

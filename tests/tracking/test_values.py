@@ -48,19 +48,19 @@ def test_options_have_the_keys_of_the_sweep_file():
     shared = dict.fromkeys(OPTIONS) | {"precision": "tf32", "train_examples": 5.0}
     rows = pd.DataFrame([shared | {"alignment_settings": json.dumps(settings), "alphas": n} for n in (3, 5)])
     assert options(rows.assign(alignment_settings=None, alphas=3)) == {
-        "compare.alphas": "3",
-        "compare.precision": "tf32",
-        "compare.train_examples": "5",
+        "with compare.alphas": "3",
+        "with compare.precision": "tf32",
+        "with compare.train_examples": "5",
     }
     assert options(rows) == {
-        "compare.precision": "tf32",
-        "compare.train_examples": "5",
-        "align.weight_matching.kernel": "linear",
-        "align.weight_matching.tolerance": "0.5",
-        "align.seed": "3",
+        "with compare.precision": "tf32",
+        "with compare.train_examples": "5",
+        "with align.weight_matching.kernel": "linear",
+        "with align.weight_matching.tolerance": "0.5",
+        "with align.seed": "3",
     }
     own = json.dumps({"method": "mine:match", "options": {"b": 1, "a": [2]}})
-    assert options(rows.assign(alignment_settings=own))["align.mine:match.options"] == '{"a":[2],"b":1}'
+    assert options(rows.assign(alignment_settings=own))["with align.mine:match.options"] == '{"a":[2],"b":1}'
 
 
 def test_a_parameter_whose_end_a_server_has_cut_is_the_same():
