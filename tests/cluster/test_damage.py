@@ -26,7 +26,7 @@ SWEEP = {
         "checkpoints": [],
     },
     "compare": {"kinds": ["unaligned", "direct"], "splits": ["test"], "alphas": 3},
-    "resources": {"workers": 1, "resume_seconds": 0},
+    "resources": {"workers": 2, "resume_seconds": 0, "tile_seconds": 0.001},  # one job in each object
     "analyses": [],
     "tracking": {"enabled": False},
 }
