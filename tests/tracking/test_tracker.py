@@ -39,11 +39,12 @@ def test_any_failure_is_said_and_tried_again(tmp_path, monkeypatch, uri):
     assert "the next run logs what is missing" in told(tmp_path, "tiny")
 
 
-def test_an_address_that_can_never_work_is_said_at_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "no_such_scheme://host")
+def test_an_address_that_does_not_work_is_said_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     warned = queue.Queue()
     Tracker(Files(str(tmp_path)), SimpleNamespace(name="tiny"), warned.put).prepare()
-    assert "no_such_scheme://host cannot be logged to (" in warned.get(timeout=60)
+    assert "http://127.0.0.1:9 cannot be logged to (" in warned.get(timeout=60)
 
 
 def test_the_first_runs_under_a_root_may_start_at_once(tmp_path, monkeypatch):
