@@ -17,13 +17,17 @@ class CodeDiffers(Exception):
     """A worker runs another version of the code than the driver."""
 
 
-@lru_cache(maxsize=1)
 def code_digest() -> str:
     """Return a hash of the package's source files."""
-    root = Path(__file__).parent
+    return source_digest(Path(__file__).parent)
+
+
+@lru_cache
+def source_digest(folder: Path) -> str:
+    """Return a hash of the Python files below a folder, as they are when it is first asked for."""
     sha = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        sha.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    for path in sorted(folder.rglob("*.py")):
+        sha.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
     return sha.hexdigest()[:16]
 
 

@@ -1,10 +1,8 @@
 """What the last analysis of a sweep found, kept beside its tables, so that no run repeats it in vain."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,7 +14,9 @@ from raysweep.digest import digest
 from raysweep.store.backends import Stamp
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
-from raysweep.version import code_digest
+from raysweep.version import code_digest, source_digest
+
+ANALYSES = Path(__file__).parents[1]  # whose code decides what is found
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,4 @@ def _name(sweep: str) -> str:
 
 
 def _inputs(stamps: Mapping[str, Stamp], drawn: list[str]) -> str:
-    return digest([code_digest(), _code(), sorted(stamps.items()), drawn])
-
-
-@lru_cache(maxsize=1)
-def _code() -> str:
-    """Return a hash of the source files of the analyses."""
-    root = Path(__file__).parents[1]
-    sha = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        sha.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return sha.hexdigest()
+    return digest([code_digest(), source_digest(ANALYSES), sorted(stamps.items()), drawn])

@@ -150,7 +150,9 @@ class _Run:
                     compact(self._files)
                 before, present = present, done(self._wanted, self._files)
                 self._tell_replaced(before, present)
-                work = self._unfit(present)
+                left = todo(self._wanted, present)
+                self._note_lost(left, present)
+                work = self._unfit(left, present)
                 if interrupted() or not work:
                     break
                 if work.trials:
@@ -182,22 +184,27 @@ class _Run:
                 which = f"trial {level[0]}, level {level[1]}"
                 self._listener.waits(f"{which}: was trained again to other weights, because {reason}")
 
-    def _unfit(self, present: Done) -> Todo:
-        """Return the work whose inputs this run has replaced by others, but for what has failed.
+    def _note_lost(self, left: Todo, present: Done) -> None:
+        """Record a failure for every trial of which nothing is here, although this run has trained it.
 
-        A trial of which nothing is here, although this run has trained it, has failed. Others may be left
-        because their checkpoints have been damaged, which has ended what reads them.
+        Others may be left because their checkpoints have been damaged, which has ended what reads them.
         """
-        work, failed = todo(self._wanted, present), {failure.id for failure in self.failures}
+        if interrupted():
+            return
+        store, known = TrialStore(self._files), {failure.id for failure in self.failures}
+        known |= {trial_id for trial_id, _ in present.outdated}
+        lost = [
+            t.trial_id for t in left.trials if t.trial_id not in known and not store.has_config(t.trial_id)
+        ]
+        self.failures += [Failure(trial_id, "trial", ELSEWHERE, 1, "") for trial_id in lost]
+
+    def _unfit(self, work: Todo, present: Done) -> Todo:
+        """Return the work whose inputs this run has replaced by others, but for what has failed."""
+        failed = {failure.id for failure in self.failures}
         chosen, outdated = present.unfit - failed, {trial_id for trial_id, _ in present.outdated}
-        trials = [trial for trial in work.trials if trial.trial_id not in failed]
-        if not interrupted():
-            store, left = TrialStore(self._files), [trial.trial_id for trial in trials]
-            lost = (key for key in left if key not in outdated and not store.has_config(key))
-            self.failures += [Failure(key, "trial", ELSEWHERE, 1, "") for key in lost]
         return replace(
             work,
-            trials=[trial for trial in trials if trial.trial_id in outdated],
+            trials=[trial for trial in work.trials if trial.trial_id in outdated - failed],
             alignments=[job for job in work.alignments if job.alignment_id in chosen],
             barriers=work.barriers.only(chosen),
         )

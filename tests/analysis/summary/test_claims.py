@@ -229,7 +229,7 @@ def test_later_processes_analyse_only_what_has_changed(tmp_path, written, monkey
     assert written() == ["one"]
     (folders[0] / "analysed.json").write_text("{")
     assert written() == ["one"]
-    monkeypatch.setattr(remembered, "_code", lambda: "another version")
+    monkeypatch.setattr(remembered, "source_digest", lambda folder: "another version")
     assert written() == ["one", "three"]
 
 
