@@ -5,10 +5,10 @@ import os
 import time
 
 import ray
-from ray.cluster_utils import Cluster
 
 from raysweep.cluster.session import ray_session
 from tests.environment import variables
+from tests.prefork import PreforkCluster
 from tests.processes import ALIGNING, TRAINING, below
 
 PATIENCE = 120  # seconds
@@ -24,7 +24,7 @@ def running_ray(environment):
     """
     with variables(environment):
         head = {"num_cpus": 4, "num_gpus": 2, **BARE}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster = PreforkCluster(initialize_head=True, head_node_args=head)
     try:
         yield cluster.address
     finally:

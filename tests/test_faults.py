@@ -10,13 +10,13 @@ import time
 
 import pytest
 import yaml
-from ray.cluster_utils import Cluster
 
 from raysweep.commands.verify import problems
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from tests.faults import KILLED
 from tests.inside import carried_out, here
+from tests.prefork import PreforkCluster
 from tests.processes import ALIGNING, TRAINING, below
 from tests.test_run import PROJECT, TINY, command, same, tables
 from tests.tracking.servers import client_of, free_port, mlflow_server
@@ -53,7 +53,7 @@ class Machines:
         self._stack, self._folder, self._port = stack, folder, free_port()
         self.uri = f"http://127.0.0.1:{self._port}"
         head = {"num_cpus": 0, "include_dashboard": False, "_system_config": NOTICED}
-        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._cluster = PreforkCluster(initialize_head=True, head_node_args=head)
         stack.callback(self._cluster.shutdown)
         for _ in range(2):
             self._cluster.add_node(num_cpus=1)

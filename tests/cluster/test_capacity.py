@@ -5,7 +5,6 @@ from contextlib import closing
 
 import pytest
 import ray
-from ray.cluster_utils import Cluster
 from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -23,6 +22,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.work.inputs import TrialTask
 from tests.cluster.test_pool import Hooks
 from tests.machine import BARE
+from tests.prefork import PreforkCluster
 from tests.work.plans import plan
 
 
@@ -45,7 +45,7 @@ def until(condition):
 @pytest.fixture(scope="module")
 def cluster():
     head = {"num_cpus": 4, "num_gpus": 1, **BARE}
-    found = Cluster(initialize_head=True, head_node_args=head)
+    found = PreforkCluster(initialize_head=True, head_node_args=head)
     found.add_node(num_cpus=2)
     with ray_session(found.address):
         yield found

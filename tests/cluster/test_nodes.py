@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ray.cluster_utils import Cluster
 
 from raysweep.cluster.nodes import NodeCheck
 from raysweep.cluster.suspects import Suspects
@@ -27,6 +26,7 @@ from tests.environment import variables
 from tests.faults import NODES as LOST
 from tests.inside import here
 from tests.machine import BARE, connected
+from tests.prefork import PreforkCluster
 from tests.test_run import PROJECT, same, tables
 
 NODES = 2
@@ -43,7 +43,7 @@ NOTICED = {  # a lost node is noticed in seconds
 def nodes(switches):
     head = {"num_cpus": 1, **BARE, "_system_config": NOTICED}
     with variables(switches):
-        found = Cluster(initialize_head=True, head_node_args=head)
+        found = PreforkCluster(initialize_head=True, head_node_args=head)
         yield found
         found.shutdown()
 
