@@ -32,6 +32,8 @@ REDUCED = [
     "compare.splits=[test]",
     "compare.alphas=3",
     "compare.subdivisions=6",
+    "align.learned.steps=40",
+    "align.straight_through.steps=20",
     "tracking.enabled=false",
 ]
 

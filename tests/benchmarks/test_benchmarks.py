@@ -89,7 +89,7 @@ def test_all_parts_of_the_accelerator_benchmark_work_on_the_cpu(monkeypatch, thr
     monkeypatch.setattr(accelerator_training, "PACKED", 2)
     for module in (accelerator, accelerator_training, accelerator_barriers, accelerator_alignment):
         monkeypatch.setattr(module, "convolutional", vgg16)
-    figures = list(accelerator.records_on(resident(noise(100)), True, (2,), 2))
+    figures = list(accelerator.records_on(resident(noise(40)), True, (2,), 2))
     exact = [each for each in figures if {"itself", "bits", "recovered"} & {*each.name.split()}]
     assert len(exact) == 12
     assert all(each.reached for each in exact), [str(each) for each in exact if not each.reached]

@@ -25,7 +25,7 @@ from tests.cluster.test_pool import Hooks
 from tests.environment import variables
 from tests.faults import NODES as LOST
 from tests.inside import here
-from tests.machine import BARE, connected
+from tests.machine import BARE, PATIENCE, connected
 from tests.prefork import PreforkCluster
 from tests.test_run import PROJECT, same, tables
 
@@ -121,7 +121,9 @@ def test_nodes_that_join_and_can_do_no_work_are_avoided(cluster, tmp_path):
     with connected(cluster.address), closing(NodeCheck(Files(str(tmp_path)))) as check:
         check.check_all()
         with hidden[0], hidden[1]:
+            deadline = time.monotonic() + PATIENCE
             while len(suspects.avoided) < len(hidden):
+                assert time.monotonic() < deadline, "a node that can do no work is not avoided"
                 check.check_new(suspects)
                 time.sleep(0.2)
             assert len(suspects.avoided) == len(hidden)
