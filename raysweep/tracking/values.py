@@ -126,8 +126,9 @@ def order(row: pd.Series, method: str) -> str:
     return f"{text(row.dataset)} {text(row.model)} {text(row.width).zfill(9)} {method}"
 
 
-def by_step(metrics: pd.DataFrame, prefix: str) -> list[Value]:
-    """Return loss and error of both splits at each evaluation of a level."""
+def by_step(metrics: pd.DataFrame, level: int) -> list[Value]:
+    """Return loss and error of both splits at each evaluation of a level, of which these are the rows."""
+    prefix = f"level_{level:02d}/" if level else ""
     return [
         (f"{prefix}{row['split']}_{risk}", row[risk], int(row["time"] * 1000), int(row["step"]))
         for row in metrics.to_dict("records")
