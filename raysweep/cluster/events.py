@@ -1,8 +1,10 @@
 """The events of a run, for whatever shows its progress."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from raysweep.tables.failures import Failure
+from raysweep.tables.rows import Row
 
 
 class Listener(Protocol):
@@ -19,6 +21,9 @@ class Listener(Protocol):
 
     def stepped(self, steps: int) -> None:
         """This number of training steps was taken since the last such event."""
+
+    def evaluated(self, trial_id: str, curve: Sequence[Row]) -> None:
+        """A trial in training has these rows of `metrics` for its present level; none once it has ended."""
 
     def uses(self, resources: dict[str, tuple[float, float]]) -> None:
         """So much of each kind of resource (`CPU`, `GPU`) is in use, and so much is there."""
