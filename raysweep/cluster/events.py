@@ -1,10 +1,8 @@
 """The events of a run, for whatever shows its progress."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from raysweep.tables.failures import Failure
-from raysweep.tables.rows import Row
 
 
 class Listener(Protocol):
@@ -22,8 +20,8 @@ class Listener(Protocol):
     def stepped(self, steps: int) -> None:
         """This number of training steps was taken since the last such event."""
 
-    def evaluated(self, trial_id: str, curve: Sequence[Row]) -> None:
-        """A trial in training has these rows of `metrics` for its present level; none once it has ended."""
+    def evaluated(self, trial_id: str, curve: str) -> None:
+        """A trial in training has these rows of `metrics`, as JSON; an empty text once it has ended."""
 
     def uses(self, resources: dict[str, tuple[float, float]]) -> None:
         """So much of each kind of resource (`CPU`, `GPU`) is in use, and so much is there."""

@@ -1,6 +1,7 @@
 """What trains trials in the processes of Ray Tune, which are reused, and how often they may die."""
 
 import contextlib
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -81,7 +82,7 @@ class Trainable(tune.Trainable):
 
     def _news(self, trial_id: str) -> Event | None:
         steps, due = self._steps.taken(), self._curves.due(trial_id)
-        curve = metric_rows(trial_id, *due) if due else ()
+        curve = json.dumps(metric_rows(trial_id, *due)) if due else ""
         return Event(trial_id, steps=steps, curve=curve) if steps or curve else None
 
     def _files(self) -> Files:

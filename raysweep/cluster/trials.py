@@ -215,7 +215,7 @@ class _Progress(Callback):
                 how = Divergence(error, failure.attempts, failure.node, failure.time)
                 with contextlib.suppress(OSError):  # without the note the next run trains once more
                     note_divergence(self._files, trial_id, how)
-        self._listener.evaluated(trial_id, ())
+        self._listener.evaluated(trial_id, "")
         self._listener.advance("training", 1)
 
 

@@ -10,16 +10,21 @@ from raysweep.tables.rows import Row
 
 @dataclass(frozen=True)
 class News:
-    """What has failed so far, and the rows of `metrics` of the levels that are still being trained."""
+    """What has failed so far, and the evaluations of the levels that are still being trained.
+
+    Of each such level, `curves` has a text with its rows of `metrics` as JSON, written by the process that
+    trains it. They may be of a thousand trials, so the run passes them on as they are.
+    """
 
     failures: Sequence[Failure] = ()
-    curves: Sequence[Row] = ()
+    curves: Sequence[str] = ()
 
     def to_line(self) -> str:
-        failures = [asdict(each) for each in self.failures]
-        return json.dumps({"failures": failures, "curves": self.curves}) + "\n"
+        failures = json.dumps([asdict(each) for each in self.failures])
+        return f"[{failures}, [{', '.join(self.curves)}]]\n"
 
-    @staticmethod
-    def from_line(line: str) -> "News":
-        found = json.loads(line)
-        return News([Failure(**each) for each in found["failures"]], found["curves"])
+
+def read_news(line: str) -> tuple[list[Failure], list[Row]]:
+    """Return the failures, and the rows of all curves."""
+    failures, curves = json.loads(line)
+    return [Failure(**each) for each in failures], [row for curve in curves for row in curve]

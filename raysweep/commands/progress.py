@@ -2,14 +2,12 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from raysweep.commands.news import News
 from raysweep.commands.run_log import RunLog
 from raysweep.tables.failures import Failure
-from raysweep.tables.rows import Row
 
 WINDOW = 60.0  # seconds over which the rate of training steps is a mean
 EVERY = 30.0  # seconds between two lines in the log, and on an output that is no terminal
@@ -24,7 +22,7 @@ class LiveProgress:
     def __init__(self, log: RunLog) -> None:
         self._log = log
         self.failures: list[Failure] = []
-        self.curves: dict[str, Sequence[Row]] = {}  # of the trials in training
+        self._curves: dict[str, str] = {}  # of the trials in training
         self._progress = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(),
@@ -68,15 +66,14 @@ class LiveProgress:
             self._steps.popleft()
         self._show()
 
-    def evaluated(self, trial_id: str, curve: Sequence[Row]) -> None:
-        self.curves[trial_id] = curve
+    def evaluated(self, trial_id: str, curve: str) -> None:
+        self._curves[trial_id] = curve
         if not curve:
-            del self.curves[trial_id]
+            del self._curves[trial_id]
 
     def news(self) -> News:
         """Return what the publication of the run has to know; called by a thread beside the run."""
-        curves = list(self.curves.values())
-        return News(list(self.failures), [row for curve in curves for row in curve])
+        return News(list(self.failures), list(self._curves.values()))
 
     def uses(self, resources: dict[str, tuple[float, float]]) -> None:
         self._use = ", ".join(f"{used:g} of {all_of:g} {kind}s" for kind, (used, all_of) in resources.items())

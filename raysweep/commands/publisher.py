@@ -13,13 +13,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from raysweep.commands.news import News
+from raysweep.commands.news import read_news
 from raysweep.commands.standing import Meter
 from raysweep.plan.desired import desired
 from raysweep.plan.done import done
 from raysweep.plan.record import RESOLVED
 from raysweep.store.files import Files
 from raysweep.sweep.load import check, parse
+from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
 from raysweep.tables.rows import Row
 
@@ -40,14 +41,14 @@ class Publisher:
         self._page = importlib.import_module("analysis.claims").Page(files)
         self._tracker: Tracker | None = None
 
-    def publish(self, news: News) -> Iterator[str]:
+    def publish(self, failures: Sequence[Failure], curves: Sequence[Row] = ()) -> Iterator[str]:
         """Publish everything, and yield what went wrong: nothing of it may end the run or the rest."""
         present = done(self._wanted, self._files)
         for act in (
-            lambda: publish_tables(self._files, self._wanted, present, news.failures),
+            lambda: publish_tables(self._files, self._wanted, present, failures),
             lambda: self._meter.write(present),
             self._page.write,
-            lambda: self._track(news.curves),
+            lambda: self._track(curves),
         ):
             try:
                 act()
@@ -72,7 +73,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever prints does not answer
     publisher = Publisher(Files(sys.argv[1]), sys.argv[2])
     for line in sys.stdin:
-        answers.write(json.dumps(list(publisher.publish(News.from_line(line)))) + "\n")
+        answers.write(json.dumps(list(publisher.publish(*read_news(line)))) + "\n")
         answers.flush()
 
 

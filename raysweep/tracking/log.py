@@ -297,7 +297,7 @@ class Log:
         if not all(run and run.params for run in known.values()):
             planned = {each.trial_id: each for each in planned_trials(self._plan(), list(training), trials)}
         for each in planned.values():
-            self._inputs(parent, each.datasets)  # before several requests name a new data set
+            self._inputs(parent, pd.Series([each.dataset]))  # before several requests name a new data set
         for trial_id, rows in training.items():
             if trial_id in planned:
                 yield from self._renaming(known[trial_id], planned[trial_id].name)
@@ -308,7 +308,7 @@ class Log:
         """Log loss and error by step of a level in training."""
         began, params, datasets = int(rows.time.min() * 1000), {}, pd.Series(dtype=object)
         if planned:
-            params, datasets = planned.parameters, planned.datasets
+            params, datasets = planned.parameters, pd.Series([planned.dataset])
             self._run(f"trial {trial_id}", planned.name, began, {"raysweep.group": planned.group})
         run = self._runs[f"trial {trial_id}"]
         values = self._lacking(run, by_step(rows, int(rows.level.iloc[0])))

@@ -9,7 +9,7 @@ import pyarrow as pa
 from raysweep.plan.desired import Desired
 from raysweep.tables.rows import planned_trial
 from raysweep.tables.schemas import schema
-from raysweep.tracking.values import configured, label, parameters, trial_words
+from raysweep.tracking.values import configured, label, parameters_of, trial_words
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class PlannedTrial:
     group: str
     name: str
     parameters: dict[str, str]
-    datasets: pd.Series
+    dataset: str
 
 
 def planned_trials(wanted: Desired, trial_ids: Sequence[str], trials: pd.DataFrame) -> Iterator[PlannedTrial]:
@@ -32,6 +32,6 @@ def planned_trials(wanted: Desired, trial_ids: Sequence[str], trials: pd.DataFra
     rows = pa.Table.from_pylist(leveled, schema("trials")).to_pandas()
     rows["configured"] = configured(rows, pd.concat([trials, rows]) if len(trials) else rows)
     for number in range(len(rows)):
-        row, alone = rows.iloc[number], rows.iloc[[number]]
+        row = rows.iloc[number]
         name = label(row, *trial_words(row, trials))
-        yield PlannedTrial(row.trial_id, row.group, name, parameters(alone), alone.dataset)
+        yield PlannedTrial(row.trial_id, row.group, name, parameters_of(row), row.dataset)

@@ -49,6 +49,12 @@ def parameters(rows: pd.DataFrame) -> dict[str, str]:
     return {name: values.pop() for name, values in found.items() if len(values) == 1 and values != {""}}
 
 
+def parameters_of(row: pd.Series) -> dict[str, str]:
+    """Return the parameters of a single row, without nulls."""
+    found = {name: text(row[name]) for name in PARAMETERS if name in row.index}
+    return {name: value for name, value in found.items() if value}
+
+
 def options(rows: pd.DataFrame) -> dict[str, str]:
     """Return the options with which all rows were aligned and compared, by their keys in the sweep file.
 

@@ -4,7 +4,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -24,7 +23,7 @@ class Event:
 
     A training that has `diverged` would diverge again; what failed because of its `node` may go on elsewhere.
     Or, in between, a number of `steps` that the trials have taken, or the `curve` of a level that is not
-    finished: its rows of the table `metrics` so far.
+    finished: its rows of the table `metrics` so far, as JSON.
     """
 
     trial_id: str
@@ -33,7 +32,7 @@ class Event:
     diverged: bool = False
     node: bool = False
     steps: int = 0
-    curve: Sequence[dict[str, Any]] = ()
+    curve: str = ""
 
     @property
     def in_between(self) -> bool:

@@ -45,7 +45,7 @@ def test_what_is_done_is_published_and_the_verdicts_are_marked(tmp_path):
     wanted, files = recorded(tmp_path)
     publisher = Publisher(files, "s")
     carry_out(wanted, files, align=False)
-    assert list(publisher.publish(News())) == []
+    assert list(publisher.publish([])) == []
     assert len(pd.read_parquet(tmp_path / "sweeps/s/trials")) == 4
     (line,) = status_lines(files)
     assert line.startswith("s: trials 4/4, alignments 0/2, barriers 0/4, failures 0; running, time left")
@@ -56,7 +56,7 @@ def test_what_is_done_is_published_and_the_verdicts_are_marked(tmp_path):
     carry_out(desired(check("test", one)), files)
     compare_all(desired(check("test", one)), files)
     record_sweep(files, wanted)
-    assert list(publisher.publish(News())) == []
+    assert list(publisher.publish([])) == []
     page = (tmp_path / "claims.html").read_text()
     assert "so far undecided" in page
     assert "alignments 1/2, barriers 2/4" in page
@@ -65,10 +65,10 @@ def test_what_is_done_is_published_and_the_verdicts_are_marked(tmp_path):
 
     carry_out(wanted, files)
     compare_all(wanted, files)
-    assert list(publisher.publish(News())) == []
+    assert list(publisher.publish([])) == []
     assert "<span>so far" not in (tmp_path / "claims.html").read_text()
     before = stamps(tmp_path)
-    assert list(publisher.publish(News())) == []  # nothing has changed
+    assert list(publisher.publish([])) == []  # nothing has changed
     publish_tables(files, wanted, done(wanted, files), [])
     assert stamps(tmp_path) == before
 
@@ -110,7 +110,7 @@ def test_a_process_publishes_beside_the_run_and_ends_with_it(tmp_path, monkeypat
     trial_id = next(iter(wanted.trials))
     at = {"trial_id": trial_id, "level": 0, "step": 7, "epoch": 0.5, "time": time.time()}
     row = {**at, "split": "train", "loss": 2.5, "error": 0.75}
-    news = News([Failure("f" * 16, "trial", "an error", 1, "node")], [row])
+    news = News([Failure("f" * 16, "trial", "an error", 1, "node")], [json.dumps([row])])
     log = RunLog(files, "s", Console(quiet=True))
     with log, LivePublication(files, wanted.sweep, lambda: news, log) as live:
         wait_for(lambda: (tmp_path / "claims.html").exists())
