@@ -20,6 +20,9 @@ class Listener(Protocol):
     def stepped(self, steps: int) -> None:
         """This number of training steps was taken since the last such event."""
 
+    def evaluated(self, trial_id: str, curve: str) -> None:
+        """A trial in training has these rows of `metrics`, as JSON; an empty text once it has ended."""
+
     def uses(self, resources: dict[str, tuple[float, float]]) -> None:
         """So much of each kind of resource (`CPU`, `GPU`) is in use, and so much is there."""
 

@@ -1,6 +1,8 @@
 """What trains trials in the processes of Ray Tune, which are reused, and how often they may die."""
 
 import contextlib
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,11 +16,13 @@ from raysweep.cluster.stopping import asked_to_stop
 from raysweep.errors import UserError
 from raysweep.plan.identity import data_config
 from raysweep.store.files import Files
-from raysweep.store.records import Starts
+from raysweep.store.records import LevelRecord, Starts
 from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
+from raysweep.tables.rows import metric_rows
 from raysweep.version import check_code
 from raysweep.work.bundle import Event, run_bundle
+from raysweep.work.curves import Curves
 from raysweep.work.data import trained_on
 from raysweep.work.device import free_memory
 from raysweep.work.inputs import TrialTask
@@ -67,12 +71,19 @@ class Trainable(tune.Trainable):
 
     def _begin(self) -> Iterator[Event]:
         self._sections, tasks = ray.get(self._config["sections"][0]), ray.get(self._config["tasks"][0])
+        tracked = self._sections.tracking.enabled
+        self._curves = Curves(self._sections.resources.publish_seconds if tracked else math.inf)
         most = len(tasks)
         with contextlib.suppress(OSError, UserError):  # of which each trial will tell
             if most > 1 and _died_before(TrialStore(self._files()), tasks, self._config["run"]):
                 most = 1  # whichever trial has ended the process must not end the others again
         free = partial(_free, tasks[0].trial.training.device)
-        return run_bundle(tasks, self._start, most, free, self._steps.taken)
+        return run_bundle(tasks, self._start, most, free, self._news)
+
+    def _news(self, trial_id: str) -> Event | None:
+        steps, due = self._steps.taken(), self._curves.due(trial_id)
+        curve = json.dumps(metric_rows(trial_id, *due)) if due else ""
+        return Event(trial_id, steps=steps, curve=curve) if steps or curve else None
 
     def _files(self) -> Files:
         return Files(self._config["root"])
@@ -97,15 +108,18 @@ class Trainable(tune.Trainable):
         data = trained_on(training, config, rest.data_root, rest.download, training.device)
         seconds = self._sections.resources.resume_seconds
         stops = asked_to_stop(self._config["run"])
-        trial_id, report = task.trial.trial_id, partial(self._steps.report, task.trial.trial_id)
+        trial_id = task.trial.trial_id
         use = SystemUse(training.device) if self._sections.tracking.system_metrics else None
 
-        def told(level: int, step: int) -> None:
-            report(level, step)
+        def told(level: int, record: LevelRecord) -> None:
+            self._steps.report(trial_id, level, record.metrics[-1].step)
+            self._curves.note(trial_id, level, record)
             if use:
                 use.look(level)
 
         for level in run_trial(task, data, store, ResultStore(files), seconds, told, stops):
+            if level is not None:
+                self._curves.drop(trial_id)
             if use and level is not None and (samples := use.taken(level)):
                 store.write_system_use(trial_id, level, samples)
             yield level

@@ -160,14 +160,20 @@ class _Progress(Callback):
         if "event" not in result:
             return
         event = Event(**result["event"])
-        if event.steps:
-            self._listener.stepped(event.steps)
+        if event.in_between:
+            self._tell(event)
         elif event.level is None and self._goes_elsewhere(event, result["tried"]["node"]):
             self._ready.again(event.trial_id)
         elif event.level is None:
             self._end(event.trial_id, event.failure, Tried(**result["tried"]), event.diverged)
         else:
             self._source.level_done(event.trial_id, event.level)
+
+    def _tell(self, event: Event) -> None:
+        if event.steps:
+            self._listener.stepped(event.steps)
+        if event.curve and event.trial_id not in self._ended:
+            self._listener.evaluated(event.trial_id, event.curve)
 
     def _goes_elsewhere(self, event: Event, node: str) -> bool:
         """Whether a trial that failed because of its node is tried on another one."""
@@ -209,6 +215,7 @@ class _Progress(Callback):
                 how = Divergence(error, failure.attempts, failure.node, failure.time)
                 with contextlib.suppress(OSError):  # without the note the next run trains once more
                     note_divergence(self._files, trial_id, how)
+        self._listener.evaluated(trial_id, "")
         self._listener.advance("training", 1)
 
 

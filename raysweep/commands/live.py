@@ -1,7 +1,7 @@
 """Results while a run goes on: tables, analyses, the page and MLflow, by a process of their own.
 
 The process has the lowest priority and does what `raysweep run` does at the end, through the same functions.
-The run only tells it when, and what has failed. It is killed before the run publishes its last tables.
+The run only tells it when, and its `News`. It is killed before the run publishes its last tables.
 """
 
 import json
@@ -12,13 +12,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 
+from raysweep.commands.news import News
 from raysweep.commands.run_log import RunLog
 from raysweep.commands.standing import end_progress
 from raysweep.store.files import Files
 from raysweep.sweep.load import Sweep
-from raysweep.tables.failures import Failure
 
 
 class LivePublication:
@@ -28,10 +27,8 @@ class LivePublication:
     waits longer than for the rest of one publication and the whole of another.
     """
 
-    def __init__(
-        self, files: Files, sweep: Sweep, failures: Callable[[], list[Failure]], log: RunLog
-    ) -> None:
-        self._files, self._sweep, self._failures, self._log = files, sweep, failures, log
+    def __init__(self, files: Files, sweep: Sweep, news: Callable[[], News], log: RunLog) -> None:
+        self._files, self._sweep, self._news, self._log = files, sweep, news, log
         self._every = sweep.sections.resources.publish_seconds
         self._process: subprocess.Popen[str] | None = None
         self._lock, self._over = threading.Lock(), threading.Event()
@@ -79,7 +76,7 @@ class LivePublication:
             self._process = self._process or self._start()
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps([asdict(each) for each in self._failures()]) + "\n")
+        self._process.stdin.write(self._news().to_line())
         self._process.stdin.flush()
         for problem in json.loads(self._process.stdout.readline()):
             self._tell(problem)

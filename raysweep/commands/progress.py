@@ -5,6 +5,7 @@ from collections import deque
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from raysweep.commands.news import News
 from raysweep.commands.run_log import RunLog
 from raysweep.tables.failures import Failure
 
@@ -21,6 +22,7 @@ class LiveProgress:
     def __init__(self, log: RunLog) -> None:
         self._log = log
         self.failures: list[Failure] = []
+        self._curves: dict[str, str] = {}  # of the trials in training
         self._progress = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(),
@@ -63,6 +65,15 @@ class LiveProgress:
         while now - self._steps[0][0] > WINDOW and len(self._steps) > 2:
             self._steps.popleft()
         self._show()
+
+    def evaluated(self, trial_id: str, curve: str) -> None:
+        self._curves[trial_id] = curve
+        if not curve:
+            del self._curves[trial_id]
+
+    def news(self) -> News:
+        """Return what the publication of the run has to know; called by a thread beside the run."""
+        return News(list(self.failures), list(self._curves.values()))
 
     def uses(self, resources: dict[str, tuple[float, float]]) -> None:
         self._use = ", ".join(f"{used:g} of {all_of:g} {kind}s" for kind, (used, all_of) in resources.items())

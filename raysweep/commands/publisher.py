@@ -1,6 +1,6 @@
 """The process that publishes a run in progress: `python -m raysweep.commands.publisher ROOT SWEEP`.
 
-For each line of its input, which has the failures so far, it publishes what the store holds by then and
+For each line of its input, which has the `News` of the run, it publishes what the store holds by then and
 answers with a line: what could not be done. It ends with its input, and is killed when the run is.
 """
 
@@ -10,9 +10,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from raysweep.commands.news import read_news
 from raysweep.commands.standing import Meter
 from raysweep.plan.desired import desired
 from raysweep.plan.done import done
@@ -21,6 +22,7 @@ from raysweep.store.files import Files
 from raysweep.sweep.load import check, parse
 from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
+from raysweep.tables.rows import Row
 
 if TYPE_CHECKING:
     from raysweep.tracking import Tracker
@@ -39,28 +41,28 @@ class Publisher:
         self._page = importlib.import_module("analysis.claims").Page(files)
         self._tracker: Tracker | None = None
 
-    def publish(self, failures: list[Failure]) -> Iterator[str]:
+    def publish(self, failures: Sequence[Failure], curves: Sequence[Row] = ()) -> Iterator[str]:
         """Publish everything, and yield what went wrong: nothing of it may end the run or the rest."""
         present = done(self._wanted, self._files)
         for act in (
             lambda: publish_tables(self._files, self._wanted, present, failures),
             lambda: self._meter.write(present),
             self._page.write,
-            self._track,
+            lambda: self._track(curves),
         ):
             try:
                 act()
             except Exception as error:
                 yield f"{type(error).__name__}: {error}"
 
-    def _track(self) -> None:
+    def _track(self, curves: Sequence[Row]) -> None:
         """Log to MLflow what is new, in the background: a server that is down holds up nothing."""
         if self._tracker is None and self._wanted.sweep.sections.tracking.enabled:
             from raysweep.tracking import Tracker
 
             self._tracker = Tracker(self._files, self._wanted.sweep)
         if self._tracker:
-            self._tracker.update()
+            self._tracker.update(curves)
 
 
 def main() -> None:
@@ -71,8 +73,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever prints does not answer
     publisher = Publisher(Files(sys.argv[1]), sys.argv[2])
     for line in sys.stdin:
-        failures = [Failure(**each) for each in json.loads(line)]
-        answers.write(json.dumps(list(publisher.publish(failures))) + "\n")
+        answers.write(json.dumps(list(publisher.publish(*read_news(line)))) + "\n")
         answers.flush()
 
 

@@ -146,7 +146,7 @@ def _run(
         if tracker and work:
             stack.enter_context(tracker.at_work())
         with recording(files, wanted), LiveProgress(log) as progress:
-            live = LivePublication(files, sweep, lambda: progress.failures, log)
+            live = LivePublication(files, sweep, progress.news, log)
             failures = run_sweep(files, wanted, present, work, address, progress, live)
         if tracker and live.begun:
             tracker = _tracker(files, sweep, log)  # one that finds what was logged meanwhile

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from raysweep.digest import digest
 from raysweep.plan.desired import Desired
-from raysweep.tables.rows import planned_trial
-from raysweep.tables.schemas import schema
-from raysweep.tracking.values import configured, label, parameters, trial_words
+from raysweep.tracking.planned import PlannedTrial, planned_trials
 
 NOTE = 4000  # characters of an error that are logged: MLflow refuses tags of more than 5000
 
@@ -19,10 +17,7 @@ NOTE = 4000  # characters of an error that are logged: MLflow refuses tags of mo
 class FailedTrial:
     """A trial that has failed; `ended` is in milliseconds, and `content` a digest of the failure."""
 
-    trial_id: str
-    group: str
-    name: str
-    parameters: dict[str, str]
+    planned: PlannedTrial
     error: str
     ended: int
     content: str
@@ -41,19 +36,6 @@ def failed_trials(
     failed = failed[~failed.content.isin(logged)]
     if failed.empty:
         return
-    wanted = plan()
-    planned = [planned_trial(wanted, trial_id) for trial_id in failed.index if trial_id in wanted.trials]
-    leveled = [{**row, "level": int(wanted.trials[row["trial_id"]].prune is not None)} for row in planned]
-    rows = pa.Table.from_pylist(leveled, schema("trials")).to_pandas()
-    rows["configured"] = configured(rows, pd.concat([trials, rows]) if len(trials) else rows)
-    for number in range(len(rows)):
-        row, failure = rows.iloc[number], failed.loc[rows.trial_id.iloc[number]]
-        yield FailedTrial(
-            row.trial_id,
-            row.group,
-            label(row, *trial_words(row, trials)),
-            parameters(rows.iloc[[number]]),
-            failure.error[-NOTE:],
-            int(failure.time * 1000),
-            failure.content,
-        )
+    for planned in planned_trials(plan(), list(failed.index), trials):
+        failure: Any = failed.loc[planned.trial_id]
+        yield FailedTrial(planned, failure.error[-NOTE:], int(failure.time * 1000), failure.content)

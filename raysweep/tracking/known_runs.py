@@ -25,8 +25,8 @@ class Known:
     `began` is in milliseconds, `status` what MLflow calls the end of a run, or RUNNING, and `parent` the id
     of the run in which MLflow shows this one; `current` is that tag.
     `levels` has a digest of what was logged of each level of a trial, `failure` that of its failure, and
-    `content` that of a setting; `inputs` are the digests of its data sets. `name` is None where somebody has
-    changed it.
+    `content` that of a setting; `inputs` are the digests of its data sets. `shown` has the points of metrics
+    that have been asked for, by name and step. `name` is None where somebody has changed it.
     """
 
     run_id: str
@@ -41,6 +41,7 @@ class Known:
     levels: dict[int, str] = field(default_factory=dict)
     content: str = ""
     failure: str = ""
+    shown: dict[str, dict[int, float]] = field(default_factory=dict)
     inputs: set[str] = field(default_factory=set)
 
 
@@ -99,7 +100,7 @@ def outdated_tags(run: Known, parent: str, current: bool) -> dict[str, str]:
 
 def is_used(run: Run) -> bool:
     """Whether anything has been logged to a run."""
-    return not {LEVELS, CONTENT, FAILURE, TABLES}.isdisjoint(run.data.tags)
+    return bool(run.data.metrics) or not {LEVELS, CONTENT, FAILURE, TABLES}.isdisjoint(run.data.tags)
 
 
 def by_identity(runs: list[Run]) -> dict[str, Run]:

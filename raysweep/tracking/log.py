@@ -7,7 +7,7 @@ last. So logging again changes nothing, and logging more adds what is new.
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
 from raysweep.tables.frames import read_frame
+from raysweep.tables.rows import Row
 from raysweep.tracking.datasets import Datasets
 from raysweep.tracking.experiment import find_experiment
 from raysweep.tracking.failed import FailedTrial, failed_trials
@@ -42,6 +43,7 @@ from raysweep.tracking.known_runs import (
 )
 from raysweep.tracking.links import description
 from raysweep.tracking.of_settings import OfSetting, identity_of, of_settings, put_aside
+from raysweep.tracking.planned import PlannedTrial, planned_trials
 from raysweep.tracking.user import user
 from raysweep.tracking.values import (
     AT_END,
@@ -106,15 +108,18 @@ class Log:
         self._client.list_artifacts(self.parent)
 
     def end(self, status: str) -> None:
-        """Say how a run has ended whose work is not over."""
+        """Say how a run has ended whose work is not over; the trials that it was training are killed."""
         if self.parent:
             self._client.set_terminated(self.parent, status)
+            for run in self._client.search_runs([self.experiment], "attributes.status = 'RUNNING'"):
+                self._client.set_terminated(run.info.run_id, "KILLED")
 
-    def everything(self, folder: Path, status: str = "RUNNING") -> None:
-        """Log what is new in the tables of a folder.
+    def everything(self, folder: Path, status: str = "RUNNING", curves: Sequence[Row] = ()) -> None:
+        """Log what is new in the tables of a folder, and in the `curves` of trials that are being trained.
 
-        The end, which has another status than RUNNING, adds the lines by width and the artifacts. These come
-        last, because they may go to a server of their own.
+        The latter are rows of `metrics`; those of levels that the tables have are passed over. The end, which
+        has another status than RUNNING, adds the lines by width and the artifacts. These come last, because
+        they may go to a server of their own.
         """
         tables = {name: read_frame(folder, name, columns) for name, columns in READ.items()}
         trials, metrics = tables["trials"], tables["metrics"]
@@ -136,16 +141,26 @@ class Log:
         logged = {run.failure for run in self._runs.values()}
         told = failed_trials(tables["failures"], trials, logged, self._plan)
         self._each([_job(self._failed, each) for each in told])
+        training = _in_training(curves, trials)
+        self._each(list(self._training(parent, training, trials)))
         keys = named[["group", "method"]].drop_duplicates().itertuples(index=False)
         shown = {"sweep", *(identity_of(*key) for key in keys)}
-        self._mark(shown | {f"trial {trial_id}" for trial_id in failed.union(trials.trial_id)})
+        shown |= {f"trial {trial_id}" for trial_id in failed.union(trials.trial_id, training)}
+        self._mark(shown | self._unfinished(shown))
         self._parent(parent, tables)
         if self._doubled or len(self._runs) > before:
             self._remove_doubles()
         if final:
+            self._end_others(parent)
             self._lines(parent.run_id, list(by_width(named, ended)))
             self._say(parent, status, ended)
             self._artifacts(parent.run_id, folder)
+
+    def _end_others(self, parent: Known) -> None:
+        """Say that trials that are not being trained any more, and yet have not ended, were killed."""
+        now = int(time.time() * 1000)
+        left = [run for run in self._runs.values() if run.status == "RUNNING" and run is not parent]
+        self._each([_job(self._say, run, "KILLED", now) for run in left])
 
     def _each(self, jobs: list[Callable[[], None]]) -> None:
         """Carry out jobs, several at a time, and raise the first of their errors."""
@@ -186,6 +201,18 @@ class Log:
             (run, outdated_tags(run, self.parent, identity in shown)) for identity, run in self._runs.items()
         ]
         self._each([_job(self._tag, run, tags) for run, tags in wrong if tags])
+
+    def _unfinished(self, shown: set[str]) -> set[str]:
+        """Return the trials of the sweep whose runs have not ended well, apart from those that are `shown`.
+
+        The tables do not have them, and yet their runs are of the present version of the sweep.
+        """
+        left = {
+            identity
+            for identity, run in self._runs.items()
+            if identity.startswith("trial ") and run.status != "FINISHED" and identity not in shown
+        }
+        return left and {f"trial {trial_id}" for trial_id in self._plan().trials} & left
 
     def _tag(self, run: Known, tags: dict[str, str]) -> None:
         self._client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in tags.items()])
@@ -249,7 +276,7 @@ class Log:
         values: list[Value] = []
         for level in new.to_dict("records"):
             rows = metrics[metrics.level == level["level"]]
-            values += by_step(rows, f"level_{level['level']:02d}/" if level["level"] else "")
+            values += self._lacking(run, by_step(rows, level["level"]))
             values += self._system(trial_id, level["level"], metrics.time.min())
             if level["level"]:
                 end = int(rows.time.max() * 1000)
@@ -259,16 +286,65 @@ class Log:
         last = {LEVELS: json.dumps(logged)} | ({FAILURE: "", NOTE: ""} if run.failure else {})
         self._log(run, values, parameters(levels), ended, last, levels.dataset)
         run.levels, run.failure = logged, ""
+        run.shown.clear()
+
+    def _training(
+        self, parent: Known, training: dict[str, pd.DataFrame], trials: pd.DataFrame
+    ) -> Iterator[Callable[[], None]]:
+        """Yield jobs for trials in training; what the plan says of them is asked for where one begins."""
+        known = {trial_id: self._known(f"trial {trial_id}") for trial_id in training}
+        planned = {}
+        if not all(run and run.params for run in known.values()):
+            planned = {each.trial_id: each for each in planned_trials(self._plan(), list(training), trials)}
+        for each in planned.values():
+            self._inputs(parent, pd.Series([each.dataset]))  # before several requests name a new data set
+        for trial_id, rows in training.items():
+            if trial_id in planned:
+                yield from self._renaming(known[trial_id], planned[trial_id].name)
+            if trial_id in planned or known[trial_id]:
+                yield _job(self._curve, trial_id, rows, planned.get(trial_id))
+
+    def _curve(self, trial_id: str, rows: pd.DataFrame, planned: PlannedTrial | None) -> None:
+        """Log loss and error by step of a level in training."""
+        began, params, datasets = int(rows.time.min() * 1000), {}, pd.Series(dtype=object)
+        if planned:
+            params, datasets = planned.parameters, pd.Series([planned.dataset])
+            self._run(f"trial {trial_id}", planned.name, began, {"raysweep.group": planned.group})
+        run = self._runs[f"trial {trial_id}"]
+        values = self._lacking(run, by_step(rows, int(rows.level.iloc[0])))
+        if values or run.status != "RUNNING":
+            last = {FAILURE: "", NOTE: ""} if run.failure else {}
+            self._log(run, values, params, began, last, datasets, "RUNNING")
+            run.failure = ""
+
+    def _lacking(self, run: Known, values: list[Value]) -> list[Value]:
+        """Return those values that MLflow does not show yet, and take them for shown.
+
+        A trial that was resumed repeats some steps at other times: MLflow would show these twice.
+        """
+        for name in {name for name, *_ in values} - run.shown.keys():
+            run.shown[name] = self._points(run.run_id, name) if name in run.metrics else {}
+            run.metrics.add(name)
+        new = [each for each in values if run.shown[each[0]].get(each[3]) != each[1]]
+        for name, value, _, step in new:
+            run.shown[name][step] = value
+        return new
+
+    def _points(self, run: str, name: str) -> dict[int, float]:
+        """Return the latest value of a metric at each step."""
+        history = self._client.get_metric_history(run, name)
+        return {each.step: each.value for each in sorted(history, key=lambda each: each.timestamp)}
 
     def _failed(self, trial: FailedTrial) -> None:
         """Log that a trial has failed; a run of its levels keeps what it has."""
-        tags = {"raysweep.group": trial.group}
-        run = self._run(f"trial {trial.trial_id}", trial.name, trial.ended, tags)
-        params = _missing(run, trial.parameters)
+        planned = trial.planned
+        tags = {"raysweep.group": planned.group}
+        run = self._run(f"trial {planned.trial_id}", planned.name, trial.ended, tags)
+        params = _missing(run, planned.parameters)
         self._say(run, "FAILED", trial.ended)
         last = [RunTag(NOTE, f"```\n{trial.error}\n```"), RunTag(FAILURE, trial.content)]
         self._client.log_batch(run.run_id, params=params, tags=last)
-        run.params |= trial.parameters
+        run.params |= planned.parameters
         run.failure, run.new = trial.content, False
 
     def _system(self, trial_id: str, level: int, began: float) -> list[Value]:
@@ -340,10 +416,11 @@ class Log:
         ended: int,
         last: dict[str, str],
         datasets: pd.Series,
+        status: str = "FINISHED",
     ) -> None:
         """Log metrics, missing parameters and the data sets of a run; then the tags that record this."""
         self._inputs(run, datasets)
-        self._say(run, "FINISHED", ended)
+        self._say(run, status, ended)
         metrics = [Metric(name, float(value), time, step) for name, value, time, step in values]
         missing = _missing(run, params)
         batches = [metrics[start : start + BATCH] for start in range(0, len(metrics), BATCH)] or [[]]
@@ -383,10 +460,7 @@ class Log:
 
     def _lines(self, run: str, values: list[Value]) -> None:
         """Log those points of the lines by width that MLflow does not show yet."""
-        shown = {
-            name: {each.step: each.value for each in self._client.get_metric_history(run, name)}
-            for name in {name for name, *_ in values}
-        }
+        shown = {name: self._points(run, name) for name in {name for name, *_ in values}}
         later = int(time.time() * 1000)
         new = [
             Metric(name, float(value), later if step in shown[name] else ended, step)
@@ -395,6 +469,16 @@ class Log:
         ]
         for start in range(0, len(new), BATCH):
             self._client.log_batch(run, metrics=new[start : start + BATCH])
+
+
+def _in_training(curves: Sequence[Row], trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the rows of each trial whose present level the table `trials` does not have."""
+    if not curves:
+        return {}
+    finished = set(zip(trials.trial_id, trials.level, strict=True))
+    rows = pd.DataFrame(list(curves))
+    new = [key not in finished for key in zip(rows.trial_id, rows.level, strict=True)]
+    return {str(trial_id): found for trial_id, found in rows[new].groupby("trial_id")}
 
 
 def _missing(run: Known, params: dict[str, str]) -> list[Param]:

@@ -5,7 +5,7 @@ import hashlib
 import os
 import shlex
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
 from raysweep.store.lock import waiting_lock
 from raysweep.sweep.load import Sweep
+from raysweep.tables.rows import Row
 from raysweep.tracking.address import is_own_database, shown, tracking_uri, without_password
 from raysweep.tracking.links import runs_page
 from raysweep.tracking.marker import Marker, read_marker, still_there, write_marker
@@ -43,6 +44,7 @@ class Tracker:
         self._uri = tracking_uri(files)
         self._log: Log | None = None
         self._last: Path | None = None
+        self._curves: Sequence[Row] = ()
         self._status = "RUNNING"  # of the sweep, at the last pass
         self._asked = threading.Event()
         self._error: Exception | None = None
@@ -84,12 +86,13 @@ class Tracker:
             self._begun = True
             self._thread.start()
 
-    def update(self) -> None:
+    def update(self, curves: Sequence[Row] = ()) -> None:
         """Have the tables that are published by now logged in the background, and return at once.
 
-        While an earlier pass goes on, any number of calls ask for one more. What fails is tried again at the
-        next call.
+        So are `curves`, the rows of `metrics` of levels that are still being trained. While an earlier pass
+        goes on, any number of calls ask for one more. What fails is tried again at the next call.
         """
+        self._curves = curves
         self.prepare()
         self._asked.set()
 
@@ -194,7 +197,7 @@ class Tracker:
                 raise
             return
         with as_directory(self._files, self._folder) as folder:
-            log.everything(folder)
+            log.everything(folder, curves=self._curves)
 
 
 def _content(folder: Path) -> str:

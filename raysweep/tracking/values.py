@@ -49,6 +49,12 @@ def parameters(rows: pd.DataFrame) -> dict[str, str]:
     return {name: values.pop() for name, values in found.items() if len(values) == 1 and values != {""}}
 
 
+def parameters_of(row: pd.Series) -> dict[str, str]:
+    """Return the parameters of a single row, without nulls."""
+    found = {name: text(row[name]) for name in PARAMETERS if name in row.index}
+    return {name: value for name, value in found.items() if value}
+
+
 def options(rows: pd.DataFrame) -> dict[str, str]:
     """Return the options with which all rows were aligned and compared, by their keys in the sweep file.
 
@@ -126,8 +132,9 @@ def order(row: pd.Series, method: str) -> str:
     return f"{text(row.dataset)} {text(row.model)} {text(row.width).zfill(9)} {method}"
 
 
-def by_step(metrics: pd.DataFrame, prefix: str) -> list[Value]:
-    """Return loss and error of both splits at each evaluation of a level."""
+def by_step(metrics: pd.DataFrame, level: int) -> list[Value]:
+    """Return loss and error of both splits at each evaluation of a level, of which these are the rows."""
+    prefix = f"level_{level:02d}/" if level else ""
     return [
         (f"{prefix}{row['split']}_{risk}", row[risk], int(row["time"] * 1000), int(row["step"]))
         for row in metrics.to_dict("records")

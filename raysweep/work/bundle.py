@@ -22,7 +22,8 @@ class Event:
     """A level of a trial that is stored, or the end of a trial, whose `failure` is empty if all went well.
 
     A training that has `diverged` would diverge again; what failed because of its `node` may go on elsewhere.
-    Or, in between, a number of `steps` that the trials have taken.
+    Or, in between, a number of `steps` that the trials have taken, or the `curve` of a level that is not
+    finished: its rows of the table `metrics` so far, as JSON.
     """
 
     trial_id: str
@@ -31,6 +32,11 @@ class Event:
     diverged: bool = False
     node: bool = False
     steps: int = 0
+    curve: str = ""
+
+    @property
+    def in_between(self) -> bool:
+        return bool(self.steps or self.curve)
 
 
 class _Room:
@@ -62,15 +68,15 @@ def run_bundle(
     start: Start,
     most: int,
     free: Free = lambda: 0,
-    taken: Callable[[], int] = lambda: 0,
+    news: Callable[[str], Event | None] = lambda trial_id: None,
 ) -> Iterator[Event]:
     """Train the trials, at most `most` at a time and no more than fit into memory; yield what happens.
 
     The trials take turns whenever they have queued steps on the device, whose `free` memory is in bytes. A
     trial that fails leaves the others alone. One for which memory or storage fails nevertheless is set aside
-    and trained alone at the end. `taken` returns the steps to tell of, or 0. When the run is interrupted,
-    those that wait are not started. Raises the `OSError` of a trial that trains alone, so that another
-    process goes on, unless it is due to the node.
+    and trained alone at the end. `news` returns what there is to tell after a turn of a trial, whose id it
+    gets. When the run is interrupted, those that wait are not started. Raises the `OSError` of a trial that
+    trains alone, so that another process goes on, unless it is due to the node.
     """
     waiting, aside, room = deque(tasks), deque[TrialTask](), _Room(free)
     running: dict[str, tuple[TrialTask, Iterator[int | None]]] = {}
@@ -106,5 +112,5 @@ def run_bundle(
             else:
                 if level is not None:
                     yield Event(trial_id, level)
-                elif steps := taken():
-                    yield Event(trial_id, steps=steps)
+                elif event := news(trial_id):
+                    yield event

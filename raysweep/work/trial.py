@@ -33,6 +33,8 @@ from raysweep.work.provenance import provenance
 
 STRIDE = 50  # steps between two checks of the time; it affects no number
 
+Report = Callable[[int, LevelRecord], None]
+
 
 class Interrupted(Exception):
     """The run is interrupted; the trial has noted a resume point."""
@@ -44,13 +46,13 @@ def run_trial(
     store: TrialStore,
     results: ResultStore,
     resume_seconds: float,
-    report: Callable[[int, int], None] = lambda level, step: None,
+    report: Report = lambda level, record: None,
     stops: Callable[[], bool] = lambda: False,
 ) -> Iterator[int | None]:
     """Train and commit every level that is missing, and yield the number of each level once it is stored.
 
     In between it yields None whenever it has queued steps on the device, so that other trials of the process
-    can do the same. `report` is called with the level and the step of every evaluation. A killed trial
+    can do the same. `report` is called with the level and its record after every evaluation. A killed trial
     resumes from its last resume point or its last level, and its results are bitwise the same. Raises
     `Diverged` when a loss is not finite, and `Interrupted`, with a new resume point, once `stops` returns
     True.
@@ -104,7 +106,7 @@ class _Level:
         data: Resident,
         store: TrialStore,
         resume_seconds: float,
-        report: Callable[[int, int], None],
+        report: Report,
         stops: Callable[[], bool],
     ) -> None:
         self._trial, self._extent, self._level = task.trial, task.extent, level
@@ -195,7 +197,7 @@ class _Level:
             yield
             run.check()
             record = replace(self._stop(run, metrics.risks(), record), seconds=time.monotonic() - began)
-            self._report(self._level, run.step)
+            self._report(self._level, record)
             if run.step < extent.total:
                 self._keep(run, record)
         return record

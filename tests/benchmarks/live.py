@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from raysweep.commands.live import LivePublication
+from raysweep.commands.news import News
 from raysweep.commands.run_log import RunLog
 from raysweep.digest import digest
 from raysweep.plan.desired import Desired
@@ -80,7 +81,7 @@ def publication(files: Files, sweep: Sweep, seconds: float) -> LivePublication:
     renewed = check("live", {**sweep.resolved, "resources": resources})
     files.delete(f"sweeps/{sweep.name}/progress.json")
     log = RunLog(files, sweep.name, Console(quiet=True))
-    return LivePublication(files, renewed, lambda: [], log)
+    return LivePublication(files, renewed, News, log)
 
 
 def _processor(live: LivePublication) -> float:

@@ -50,7 +50,7 @@ class Hooks:
     """A listener that calls a function once, at the first progress."""
 
     def __init__(self, first=lambda: None):
-        self.first, self.done, self.failures = first, 0, []
+        self.first, self.done, self.failures, self.curves = first, 0, [], []
 
     def stage(self, name, total):
         pass
@@ -59,6 +59,9 @@ class Hooks:
         if not self.done:
             self.first()
         self.done += jobs
+
+    def evaluated(self, trial_id, curve):
+        self.curves.append((trial_id, curve))
 
     def stepped(self, steps):
         pass

@@ -1,5 +1,6 @@
 """Trials on a real Ray with fake GPUs: resources are what the sweep file says."""
 
+import json
 import os
 import signal
 import threading
@@ -15,7 +16,9 @@ from raysweep.cluster.trials import train_trials
 from raysweep.plan.desired import desired
 from raysweep.plan.done import done, finished
 from raysweep.store.files import Files
+from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check
+from raysweep.tables.rows import metric_rows
 from raysweep.work.inputs import TrialTask
 from tests.cluster import poison
 from tests.cluster.test_pool import Hooks
@@ -44,9 +47,9 @@ class Waiting:
         pass
 
 
-def train(root, wanted):
+def train(root, wanted, hooks=None):
     """Train all trials; returns the failures."""
-    hooks, count = Hooks(), len(wanted.trials)
+    hooks, count = hooks or Hooks(), len(wanted.trials)
     failures = []
     train_trials(str(root), wanted.sweep.sections, count, Waiting(wanted), hooks, Suspects(hooks), failures)
     return failures
@@ -75,12 +78,14 @@ def test_half_a_gpu_each_runs_four_trials_at_once(session, tmp_path):
     over = threading.Event()
     watcher = threading.Thread(target=watch)
     watcher.start()
+    hooks = Hooks()
     try:
-        assert train(tmp_path, wanted) == []
+        assert train(tmp_path, wanted, hooks) == []
     finally:
         over.set()
         watcher.join()
     assert max(running) == 4
+    assert not any(curve for _, curve in hooks.curves)  # they end within the first interval
     present = done(wanted, files)
     assert all(finished(wanted, present, key) for key in wanted.trials)
 
@@ -90,9 +95,10 @@ def test_killed_training_process_goes_on_from_its_resume_points(session, tmp_pat
     """kill -9 of a process that trains three trials: Tune starts it again, and all end in the same bits.
 
     It then trains one trial at a time, because each of them may have been the one that ended the process.
+    What they have evaluated is told while they train, from the start of the level on, until they end.
     """
     digits = {"dataset": "digits", "width": 32, "epochs": 30, "replicates": 3, "norm": "batch"}
-    resources = {"resume_seconds": 0, "trial": {"pack": 3, "cpu": 4}}
+    resources = {"resume_seconds": 0, "publish_seconds": 1e-6, "trial": {"pack": 3, "cpu": 4}}
     wanted = desired(check("test", {"name": "s", "train": digits, "resources": resources}))
     calm, root = tmp_path / "calm", tmp_path / "killed"
     carry_out(wanted, Files(str(calm)))
@@ -108,11 +114,20 @@ def test_killed_training_process_goes_on_from_its_resume_points(session, tmp_pat
 
     killer = threading.Thread(target=kill)
     killer.start()
-    assert train(root, wanted) == []
+    hooks = Hooks()
+    assert train(root, wanted, hooks) == []
     killer.join()
     assert killed
     assert contents(root) == contents(calm)
     assert metrics(wanted, root) == metrics(wanted, calm)
+    for trial_id in wanted.trials:
+        *texts, last = [curve for key, curve in hooks.curves if key == trial_id]
+        told = [json.loads(text) for text in texts]
+        record = TrialStore(Files(str(root))).record(trial_id, 0)
+        whole = [(row["step"], row["loss"]) for row in metric_rows(trial_id, 0, record)]
+        assert max(map(len, told)) > 2
+        assert all([(row["step"], row["loss"]) for row in curve] == whole[: len(curve)] for curve in told)
+        assert last == ""
     assert not any(each.exists() for each in resume)
 
 

@@ -2,13 +2,16 @@
 
 import json
 import os
+import sqlite3
 import time
+from contextlib import closing
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
 from raysweep.commands.live import LivePublication
+from raysweep.commands.news import News
 from raysweep.commands.publisher import Publisher
 from raysweep.commands.run_log import RunLog
 from raysweep.commands.standing import Hours, Progress, standings
@@ -20,13 +23,14 @@ from raysweep.store.files import Files
 from raysweep.sweep.load import check
 from raysweep.tables.failures import Failure
 from raysweep.tables.publishing import publish_tables
+from tests.tracking.servers import copy_database
 from tests.work.plans import BASE, carry_out, compare_all
 
 WEAK = {"name": "s", "train": {**BASE, "width": [4, 5]}, "compare": {"kinds": ["unaligned", "direct"]}}
 
 
-def recorded(root, **resources):
-    sections = {**WEAK, "analyses": ["weak"], "resources": resources, "tracking": {"enabled": False}}
+def recorded(root, tracked=False, **resources):
+    sections = {**WEAK, "analyses": ["weak"], "resources": resources, "tracking": {"enabled": tracked}}
     wanted, files = desired(check("test", sections)), Files(str(root))
     record_sweep(files, wanted)
     return wanted, files
@@ -87,16 +91,32 @@ def test_the_standing_says_when_a_run_was_lost(tmp_path):
         assert standings(files)[0].progress is None
 
 
+def curve(root, trial_id):
+    """The status of a trial's run, and the last step and the loss of its curve; None before there are any."""
+    query = (
+        "select status, step, metrics.value from runs join latest_metrics as metrics using (run_uuid) "
+        "join tags using (run_uuid) where metrics.key = 'train_loss' and tags.value = ?"
+    )
+    with closing(sqlite3.connect(root / "mlflow.db")) as database:
+        return database.execute(query, (f"trial {trial_id}",)).fetchone()
+
+
 @pytest.mark.slow
-def test_a_process_publishes_beside_the_run_and_ends_with_it(tmp_path):
-    """One that was killed is replaced, and the log says so."""
-    wanted, files = recorded(tmp_path, publish_seconds=0.5)
-    carry_out(wanted, files, align=False)
-    failed = [Failure("f" * 16, "trial", "an error", 1, "node")]
+def test_a_process_publishes_beside_the_run_and_ends_with_it(tmp_path, monkeypatch):
+    """Curves of trials in training are logged. A process that was killed is replaced; the log says so."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    copy_database(tmp_path / "mlflow.db")
+    wanted, files = recorded(tmp_path, tracked=True, publish_seconds=0.5)
+    trial_id = next(iter(wanted.trials))
+    at = {"trial_id": trial_id, "level": 0, "step": 7, "epoch": 0.5, "time": time.time()}
+    row = {**at, "split": "train", "loss": 2.5, "error": 0.75}
+    news = News([Failure("f" * 16, "trial", "an error", 1, "node")], [json.dumps([row])])
     log = RunLog(files, "s", Console(quiet=True))
-    with log, LivePublication(files, wanted.sweep, lambda: failed, log) as live:
+    with log, LivePublication(files, wanted.sweep, lambda: news, log) as live:
         wait_for(lambda: (tmp_path / "claims.html").exists())
         assert list(pd.read_parquet(tmp_path / "sweeps/s/failures").id) == ["f" * 16]
+        wait_for(lambda: curve(tmp_path, trial_id))
+        assert curve(tmp_path, trial_id) == ("RUNNING", 7, 2.5)
         os.kill(live._process.pid, 9)
         carry_out(wanted, files)
         wait_for(lambda: len(pd.read_parquet(tmp_path / "sweeps/s/alignments")) == 2)

@@ -69,7 +69,7 @@ def carry_out(
     wanted: Desired,
     files: Files,
     resume_seconds: float = 1e9,
-    report=lambda level, step: None,
+    report=lambda level, record: None,
     align: bool = True,
 ) -> None:
     """Train and align in the order of need, like a run does.

@@ -1,7 +1,5 @@
 """Trials of one process take turns, and none changes or ends another."""
 
-from functools import partial
-
 import pytest
 import torch
 
@@ -142,10 +140,17 @@ def test_a_bundle_tells_of_the_steps_that_its_trials_take(tmp_path, monkeypatch)
 
     def start(task):
         data = resident(data_config(task.trial.training, task.trial.replicate), None, False, "unit")
-        report = partial(count.report, task.trial.trial_id)
+
+        def report(level, record):
+            count.report(task.trial.trial_id, level, record.metrics[-1].step)
+
         return run_trial(task, data, TrialStore(files), ResultStore(files), 1e9, report)
 
-    events = list(run_bundle(tasks(wanted), start, 2, taken=count.taken))
+    def news(trial_id):
+        steps = count.taken()
+        return Event(trial_id, steps=steps) if steps else None
+
+    events = list(run_bundle(tasks(wanted), start, 2, news=news))
     taken = sum(extent.total for extent in wanted.extents.values())
     told = [event.steps for event in events if event.steps]
     assert len(told) > 2

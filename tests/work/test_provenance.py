@@ -89,7 +89,7 @@ def test_a_trial_that_was_resumed_on_another_machine_names_both(tmp_path):
     wanted, files = plan(epochs=3), Files(str(tmp_path))
     store, trial = TrialStore(files), next(iter(wanted.trials))
 
-    def stop(level, step):
+    def stop(level, record):
         if store.read_resume(trial):
             raise Stopped
 

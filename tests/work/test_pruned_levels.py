@@ -135,7 +135,7 @@ def test_more_levels_extend_a_chain_and_train_nothing_twice(chains, tmp_path):
     longer = plan(prune={**PRUNE, "levels": 4})
     assert set(longer.trials) == set(wanted.trials)
     levels = []
-    carry_out(longer, files, report=lambda level, step: levels.append(level))
+    carry_out(longer, files, report=lambda level, record: levels.append(level))
     assert set(levels) == {4}
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
 
@@ -157,7 +157,7 @@ def test_a_level_whose_inputs_have_other_bits_is_trained_again(chains, tmp_path)
     assert {level for _, level in outdated} == {1, 2}, "branches have the masks of their level"
     assert {trial.trial_id for trial in todo(wanted, present).trials} == {key for key, _ in outdated}
     levels = []
-    carry_out(wanted, files, report=lambda level, step: levels.append(level))
+    carry_out(wanted, files, report=lambda level, record: levels.append(level))
     present = done(wanted, files)
     assert not present.outdated
     assert not todo(wanted, present).trials

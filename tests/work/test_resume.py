@@ -160,7 +160,11 @@ def test_a_resume_point_is_where_the_trial_goes_on(tmp_path):
         assert killed_before(5, tmp_path, lambda: resumable(wanted, tmp_path))
         point = TrialStore(Files(str(tmp_path))).read_resume(*wanted.trials)
     steps = []
-    carry_out(wanted, Files(str(tmp_path)), report=lambda level, step: steps.append(step))
+
+    def report(level, record):
+        steps.append(record.metrics[-1].step)
+
+    carry_out(wanted, Files(str(tmp_path)), report=report)
     assert min(steps) > point.step
 
 
