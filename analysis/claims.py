@@ -48,6 +48,11 @@ class Page:
             self._files.put(PAGE, page)
         return verdicts
 
+    def problems(self) -> list[str]:
+        """Return what the page says of the sweeps that could not be analysed, or only in part."""
+        reports = [found.report for _, found in self._analysed.values()]
+        return [f"{each.name}: {note}" for each in reports if each.failed for note in each.notes]
+
     def _renewed(self) -> list[Analysed]:
         """Analyse the sweeps whose tables or file have changed, and return all of them by name."""
         stamps: dict[str, dict[str, Stamp]] = {}
@@ -89,12 +94,14 @@ def _analysed(folder: Path) -> Analysed:
 def analyse(root: str | Path) -> str:
     """Write `claims.html` under the root and return the verdicts as text, with the location of the page.
 
-    The root is a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. All figures are drawn again.
+    The root is a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. All figures are drawn again. The
+    text ends with what is wrong with sweeps that could not be analysed.
     """
     files = Files(str(root))
-    verdicts = Page(files, anew=True).write()
+    page = Page(files, anew=True)
+    verdicts = page.write()
     lines = [line for claim in CLAIMS for line in _lines(claim, verdicts)]
-    return "\n".join([*lines, f"page: {files.where(PAGE)}"])
+    return "\n".join([*lines, f"page: {files.where(PAGE)}", *page.problems()])
 
 
 def _lines(claim: Claim, verdicts: Iterable[Verdict]) -> list[str]:

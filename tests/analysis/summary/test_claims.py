@@ -244,6 +244,17 @@ def test_a_sweep_that_cannot_be_analysed_is_said_and_tried_again(tmp_path, writt
     assert written() == ["other"]
 
 
+def test_a_damaged_table_or_sweep_file_is_named_and_the_rest_is_shown(tmp_path):
+    for name, damaged in (("one", "barriers/00.parquet"), ("two", "sweep.yaml")):
+        write(tmp_path, name, **weak_tables())
+        (tmp_path / "sweeps" / name / damaged).write_bytes(b"[")
+    text, html = analyse(tmp_path), (tmp_path / "claims.html").read_text()
+    for problem in ("one: barriers/00.parquet: is damaged", "two: sweep.yaml is not YAML"):
+        assert f"\n{problem}" in text
+        assert problem.partition(" ")[2] in html
+    assert [f"weak: {name}:" in text for name in ("one", "two")] == [False, True]
+
+
 def test_a_run_does_not_warn_because_of_the_sweeps_beside_its_own(tmp_path, monkeypatch, recwarn):
     write(tmp_path, "mine", ["weak"], **weak_tables())
     monkeypatch.setattr(claims, "read", lambda folder: warnings.warn("odd", stacklevel=2) or read(folder))
