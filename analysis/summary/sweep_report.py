@@ -72,8 +72,7 @@ def _within(folder: Path, error: Exception) -> str:
 def renewed(folder: Path, name: str) -> str:
     """Run an analysis and return its text; of its figures in the folder those are left that it draws now.
 
-    The title of a setting, and so the name of its figure, may change where a sweep is extended. In a bucket
-    the old ones remain, but are removed from every copy before it is shown.
+    The title of a setting, and so the name of its figure, may change where a sweep is extended.
     """
     before = {path: path.stat().st_mtime_ns for path in (folder / "figures").glob(f"{name}_*.png")}
     text: str = import_module(f"analysis.{name}").analyse(folder)
