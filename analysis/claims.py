@@ -34,6 +34,16 @@ class Page:
         self._files, self._anew = files, anew
         self._analysed: dict[str, tuple[dict[str, Stamp], Analysed]] = {}
 
+    def analyse(self, sweep: str) -> dict[str, str]:
+        """Analyse a sweep, whatever is kept of it, and return the texts of its analyses that went well.
+
+        The page shows what was found as long as the tables are the same.
+        """
+        stamps = self._stamps().get(sweep, {})
+        found = self._found_anew(sweep, stamps)
+        self._analysed[sweep] = stamps, found
+        return found.report.texts
+
     def write(self) -> list[Verdict]:
         """Write `claims.html` under the root, if it has changed, and return the verdicts."""
         found = self._renewed()
@@ -48,15 +58,14 @@ class Page:
             self._files.put(PAGE, page)
         return verdicts
 
+    def problems(self) -> list[str]:
+        """Return what the page says of the sweeps that could not be analysed, or only in part."""
+        reports = [found.report for _, found in self._analysed.values()]
+        return [f"{each.name}: {note}" for each in reports if each.failed for note in each.notes]
+
     def _renewed(self) -> list[Analysed]:
         """Analyse the sweeps whose tables or file have changed, and return all of them by name."""
-        stamps: dict[str, dict[str, Stamp]] = {}
-        for name, stamp in self._files.stamps("sweeps").items():
-            _, sweep, *rest = name.split("/")
-            if rest:
-                of = stamps.setdefault(sweep, {})
-                if name.endswith((".parquet", ".yaml")):
-                    of[name] = stamp
+        stamps = self._stamps()
         before, self._analysed = self._analysed, {}
         for sweep in sorted(stamps):
             if sweep in before and before[sweep][0] == stamps[sweep]:
@@ -65,14 +74,27 @@ class Page:
                 self._analysed[sweep] = stamps[sweep], self._found(sweep, stamps[sweep])
         return [found for _, found in self._analysed.values()]
 
+    def _stamps(self) -> dict[str, dict[str, Stamp]]:
+        """Return the stamps of the tables and the file of every sweep."""
+        stamps: dict[str, dict[str, Stamp]] = {}
+        for name, stamp in self._files.stamps("sweeps").items():
+            _, sweep, *rest = name.split("/")
+            if rest:
+                of = stamps.setdefault(sweep, {})
+                if name.endswith((".parquet", ".yaml")):
+                    of[name] = stamp
+        return stamps
+
     def _found(self, sweep: str, stamps: dict[str, Stamp]) -> Analysed:
         """Return what was found in these tables before, or analyse them; failures are tried again."""
         found = None if self._anew else remembered(self._files, sweep, stamps)
-        if found is None:
-            with as_directory(self._files, f"sweeps/{sweep}") as folder:
-                found = _analysed(folder)
-            if not found.report.failed:
-                remember(self._files, sweep, stamps, found)
+        return found or self._found_anew(sweep, stamps)
+
+    def _found_anew(self, sweep: str, stamps: dict[str, Stamp]) -> Analysed:
+        with as_directory(self._files, f"sweeps/{sweep}") as folder:
+            found = _analysed(folder)
+        if not found.report.failed:
+            remember(self._files, sweep, stamps, found)
         return found
 
 
@@ -89,12 +111,14 @@ def _analysed(folder: Path) -> Analysed:
 def analyse(root: str | Path) -> str:
     """Write `claims.html` under the root and return the verdicts as text, with the location of the page.
 
-    The root is a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. All figures are drawn again.
+    The root is a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. All figures are drawn again. The
+    text ends with what is wrong with sweeps that could not be analysed.
     """
     files = Files(str(root))
-    verdicts = Page(files, anew=True).write()
+    page = Page(files, anew=True)
+    verdicts = page.write()
     lines = [line for claim in CLAIMS for line in _lines(claim, verdicts)]
-    return "\n".join([*lines, f"page: {files.where(PAGE)}"])
+    return "\n".join([*lines, f"page: {files.where(PAGE)}", *page.problems()])
 
 
 def _lines(claim: Claim, verdicts: Iterable[Verdict]) -> list[str]:

@@ -3,11 +3,14 @@
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from raysweep.commands.process_exit import leave
 from raysweep.errors import UserError
 from raysweep.store.copies import as_directory
 from raysweep.store.files import Files
+from raysweep.tables.frames import unlike_published
 
 ROOT = "a directory, s3://bucket/prefix or gs://bucket/prefix"
 
@@ -39,7 +42,23 @@ def command(
         if not any(name.startswith(f"{folder}/trials") for name in names):
             raise UserError(f"sweep {sweep!r} under {root} has no tables yet; `raysweep run` publishes them")
         with as_directory(files, folder) as directory:
-            print(analyse(directory, **own))
+            print(_answered(analyse, directory, own, files.where(folder)))
     except UserError as error:
         parser.error(str(error))
     leave(0)
+
+
+def _answered(analyse: Callable[..., str], directory: Path, own: dict[str, Any], where: str) -> str:
+    """Analyse the tables in a directory, which may be a copy; messages name the files as being at `where`.
+
+    Raises `UserError` for damaged tables, and for an analysis that fails on those of another version.
+    """
+    try:
+        try:
+            return analyse(directory, **own)
+        except (OSError, LookupError, AttributeError, TypeError, ValueError) as error:
+            if problem := unlike_published(directory):
+                raise UserError(problem) from error
+            raise
+    except UserError as error:
+        raise UserError(str(error).replace(str(directory), where)) from error

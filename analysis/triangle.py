@@ -26,7 +26,7 @@ from analysis.statistics.deciding import THRESHOLD, decide_one
 from analysis.statistics.jackknife import METHOD, Interval, interval, with_interval
 from analysis.statistics.spread import in_words, spread
 from raysweep.errors import UserError
-from raysweep.tables.frames import read_frame
+from raysweep.tables.frames import naming_damage, read_frame
 from raysweep.tables.variants import trial_of
 from raysweep.vocabulary import Interpolation, Kind, Split
 
@@ -82,7 +82,8 @@ def with_curves(rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
     Only these curves are read: as Python objects those of a sweep would take gigabytes.
     """
     chosen = [("barrier_id", "in", set(rows.barrier_id)), ("split", "in", set(rows.split))]
-    table = pq.read_table(folder / "curves", filters=chosen)
+    with naming_damage(folder / "curves"):
+        table = pq.read_table(folder / "curves", filters=chosen)
     weights = [
         each.values.flatten().to_numpy().reshape(len(each), -1)
         for chunk in table.column("weights").iterchunks()

@@ -260,14 +260,15 @@ def verify(root: UsedRoot) -> None:
 
     The exit code is 1 where there are problems.
     """
-    from raysweep.commands.verify import objects, problems, remarks
+    from raysweep.commands.verify import Verification, objects
     from raysweep.store.files import Files
 
     files, found = Files.existing(root), 0
-    for problem in problems(files):
+    verification = Verification(files)
+    for problem in verification.problems():
         typer.echo(problem)
         found += 1
-    for remark in remarks(files):
+    for remark in verification.remarks():
         typer.echo(remark)
     typer.echo(f"{objects(files):,} objects under {files.root}, {found} problems")
     raise typer.Exit(1 if found else 0)

@@ -18,7 +18,6 @@ from safetensors.torch import save
 from analysis.width_scaling import analyse
 from raysweep.commands.gc import garbage
 from raysweep.commands.status import status_lines
-from raysweep.commands.verify import problems
 from raysweep.errors import UserError
 from raysweep.plan.record import read_record
 from raysweep.store import parquet
@@ -28,6 +27,7 @@ from raysweep.store.results import ResultStore
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import check, load_sweep
 from raysweep.tables.schemas import read_table, schema
+from tests.verified import problems
 from tests.work.plans import carry_out, compare_all, plan
 
 

@@ -11,7 +11,6 @@ import time
 import pytest
 import yaml
 
-from raysweep.commands.verify import problems
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from tests.faults import KILLED
@@ -20,6 +19,7 @@ from tests.prefork import PreforkCluster
 from tests.processes import ALIGNING, TRAINING, below
 from tests.test_run import PROJECT, TINY, command, same, tables
 from tests.tracking.servers import client_of, free_port, mlflow_server
+from tests.verified import problems
 
 pytestmark = pytest.mark.slow
 

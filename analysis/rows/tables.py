@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.rows.settings import BARRIERS, CHOSEN_BY, SPLIT_BY
+from raysweep.errors import UserError
 from raysweep.tables.frames import read_frame
 from raysweep.tables.schemas import TABLES, schema
 from raysweep.tables.variants import trial_of
@@ -43,7 +44,10 @@ REQUIRED = {
 
 @dataclass(frozen=True)
 class Tables:
-    """Data frames without those columns of the largest tables that nothing reads; `notes` say what lacks."""
+    """Data frames without those columns of the largest tables that nothing reads; `notes` say what lacks.
+
+    `damaged` has the notes on tables that cannot be read, which are taken as empty.
+    """
 
     name: str
     trials: pd.DataFrame
@@ -52,36 +56,50 @@ class Tables:
     barriers: pd.DataFrame
     failures: pd.DataFrame
     notes: tuple[str, ...]
+    damaged: tuple[str, ...] = ()
 
 
 def read(folder: Path) -> Tables:
     """Read the tables in the folder of a sweep, whose name is that of the folder."""
-    frames, notes = {}, []
+    frames, notes, damaged = {}, list[str](), list[str]()
     for table in READ:
-        frames[table], new = _read(folder / table)
-        notes += new
+        try:
+            frames[table], new = _read(folder / table)
+            notes += new
+        except UserError as error:
+            frames[table] = _nothing(table)
+            damaged.append(str(error).replace(f"{folder}/", ""))  # the page names no root
     frames["barriers"], new = _complete(frames["trials"], frames["alignments"], frames["barriers"])
-    return Tables(folder.name, **frames, notes=(*notes, *new))
+    return Tables(folder.name, **frames, notes=(*notes, *new), damaged=tuple(damaged))
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return a table with its documented columns, or the chosen ones of a large one, and what lacks."""
+    """Return a table with its documented columns, or the chosen ones of a large one, and what lacks.
+
+    Raises `UserError` for a table that cannot be read.
+    """
     table = path.name
-    columns = [name for name, _, _ in TABLES[table] if name in _CHOSEN.get(table, (name,))]
-    nothing = schema(table).empty_table().select(columns).to_pandas()
+    columns = _columns(table)
     try:
         frame = read_frame(path.parent, table, columns)
     except FileNotFoundError:
-        return nothing, [f"no table {table}"]
-    except (OSError, pa.ArrowException) as error:  # a folder without files, or a file that is cut short
-        return nothing, [f"table {table} cannot be read: {type(error).__name__}"]
+        return _nothing(table), [f"no table {table}"]
     lacking = [name for name in columns if name not in frame]
     required = [name for name in lacking if name in REQUIRED[table]]
     if required:
-        return nothing, [f"table {table} left out: it lacks {', '.join(required)}"]
+        return _nothing(table), [f"table {table} left out: it lacks {', '.join(required)}"]
     notes = [f"table {table} lacks {', '.join(lacking)}, taken as null"] if lacking else []
     nulls = {name: pa.nulls(len(frame), schema(table).field(name).type).to_pandas() for name in lacking}
     return frame.assign(**nulls), notes
+
+
+def _columns(table: str) -> list[str]:
+    return [name for name, _, _ in TABLES[table] if name in _CHOSEN.get(table, (name,))]
+
+
+def _nothing(table: str) -> pd.DataFrame:
+    frame: pd.DataFrame = schema(table).empty_table().select(_columns(table)).to_pandas()
+    return frame
 
 
 def _complete(

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-import yaml
-
 from analysis.figures.style import caption_of
 from analysis.rows.tables import READ, Tables
+from raysweep.errors import UserError
+from raysweep.sweep.load import parse
 from raysweep.tables.mixtures import mixtures
 from raysweep.vocabulary import ANALYSES
 
@@ -41,29 +41,38 @@ class Report:
 def report(folder: Path, tables: Tables) -> Report:
     """Run the analyses of the sweep again, so that texts and figures show the tables as they are now."""
     counts = {table: len(getattr(tables, table)) for table in READ}
-    notes, texts, failed = list(tables.notes), {}, False
+    notes, texts, failed = [*tables.damaged, *tables.notes], {}, bool(tables.damaged)
     notes += mixtures(tables.trials.to_dict("records"))
     if counts["failures"]:
         notes.append(f"{counts['failures']} failures recorded: the sweep is not complete")
     if counts["barriers"]:
-        for name in _analyses(folder):
+        try:
+            names = _analyses(folder)
+        except UserError as error:
+            names, failed = [], True
+            notes.append(f"{_within(folder, error)}; raysweep run with the sweep's file writes it again")
+        for name in names:
             try:
                 texts[name] = renewed(folder, name)
-            except (OSError, LookupError, AttributeError, TypeError, ValueError) as error:
+            except (UserError, OSError, LookupError, AttributeError, TypeError, ValueError) as error:
                 # An analysis reads whole tables; of a sweep in progress they may not fit together yet.
                 failed = True
-                reason = str(error).replace(f"{folder}/", "")  # the page is the same wherever the root lies
-                notes.append(f"analysis {name} cannot read these tables: {type(error).__name__}: {reason}")
+                reason = f"{type(error).__name__}: {_within(folder, error)}"
+                notes.append(f"analysis {name} cannot read these tables: {reason}")
     else:
         notes.append("no barriers yet")
     return Report(folder.name, counts, notes, texts, figures(folder), failed)
 
 
+def _within(folder: Path, error: Exception) -> str:
+    """Return a message that names no root: the page is the same wherever that lies."""
+    return str(error).replace(f"{folder}/", "")
+
+
 def renewed(folder: Path, name: str) -> str:
     """Run an analysis and return its text; of its figures in the folder those are left that it draws now.
 
-    The title of a setting, and so the name of its figure, may change where a sweep is extended. In a bucket
-    the old ones remain, but are removed from every copy before it is shown.
+    The title of a setting, and so the name of its figure, may change where a sweep is extended.
     """
     before = {path: path.stat().st_mtime_ns for path in (folder / "figures").glob(f"{name}_*.png")}
     text: str = import_module(f"analysis.{name}").analyse(folder)
@@ -74,10 +83,15 @@ def renewed(folder: Path, name: str) -> str:
 
 
 def _analyses(folder: Path) -> list[str]:
-    """Return the analyses that the sweep file asks for; none where there is no such file yet."""
+    """Return the analyses that the sweep file asks for; none where there is no such file yet.
+
+    Raises `UserError` for a damaged one.
+    """
     path = folder / "sweep.yaml"
-    content = yaml.safe_load(path.read_text()) if path.is_file() else None
-    return [name for name in ANALYSES if name in (content or {}).get("analyses", [])]
+    asked = parse(str(path), path.read_bytes()).get("analyses", []) if path.is_file() else []
+    if not isinstance(asked, list):
+        raise UserError(f"{path}: analyses = {asked!r}: expected a list")
+    return [name for name in ANALYSES if name in asked]
 
 
 def figures(folder: Path) -> list[Figure]:

@@ -15,7 +15,7 @@ from raysweep.alignment.assignments import Matrices, assignment, assignment_of_b
 from raysweep.alignment.couplings import Coupled
 from raysweep.alignment.products import Similarities, State
 from raysweep.alignment.weight_matching import Alignment, check_spec, matched_spec, objective, weight_matching
-from raysweep.models.given import Network
+from raysweep.models.given import Network, as_floats
 from raysweep.symmetry import Permutation, PermutationSpec
 from raysweep.symmetry.axes import Axis, Blocks, Within, groups_of
 from raysweep.symmetry.blocks import block_index, together
@@ -54,7 +54,8 @@ def orthogonal_matching(
 
 
 def _double(state: State, names: Collection[str]) -> State:
-    return {name: state[name].detach().double() for name in names}
+    floats = as_floats(state, names)
+    return {name: floats[name].detach().double() for name in names}
 
 
 class _Ascent:

@@ -78,7 +78,7 @@ def weight_matching(
     (see `Ascent.linear_twice`). The cosine kernel makes a bounded number of sweeps and keeps the best result.
 
     Raises `TypeError` for anything else in their place, and `ValueError` for unknown names, no restarts,
-    lists of different lengths, for networks or a start that do not fit the spec, and
+    lists of different lengths, for networks or a start that do not fit the spec, for complex weights, and
     for networks of several types or devices.
     """
     check_spec(spec)

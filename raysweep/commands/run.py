@@ -5,7 +5,7 @@ import importlib
 import os
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,9 +150,10 @@ def _run(
             failures = run_sweep(files, wanted, present, work, address, progress, live)
         if tracker and live.begun:
             tracker = _tracker(files, sweep, log)  # one that finds what was logged meanwhile
+        texts: dict[str, str] = {}
         if work and (live.begun or sweep.sections.analyses or files.exists(PAGE)):
-            _renew_page(files, log)
-        answered = _answer(log, files, sweep, tracker, verbose, not failures)
+            texts = _renew_page(files, sweep.name, log)
+        answered = _answer(log, files, sweep, texts, tracker, verbose, not failures)
         if failures:
             where = files.where(f"sweeps/{sweep.name}/failures")
             again = "the same command tries them again, those that diverged with --retry-diverged"
@@ -172,9 +173,15 @@ def _diverged(work: Todo) -> list[str]:
 
 
 def _answer(
-    log: RunLog, files: Files, sweep: Sweep, tracker: "Tracker | None", verbose: bool, whole: bool
+    log: RunLog,
+    files: Files,
+    sweep: Sweep,
+    texts: Mapping[str, str],
+    tracker: "Tracker | None",
+    verbose: bool,
+    whole: bool,
 ) -> bool:
-    """Run the analyses, update MLflow, and print the answer and where everything is.
+    """Run the analyses that have no text yet, update MLflow, and print the answer and where everything is.
 
     The texts of the analyses are printed where they are asked for, or where no claim is decided by the sweep.
     Returns whether all analyses went well: one that fails keeps neither the answer nor MLflow from the rest.
@@ -184,23 +191,25 @@ def _answer(
     with as_directory(files, folder) as directory:
         lines = importlib.import_module("analysis.summary.answer").answer(directory)
         say = log.record if lines and not verbose else log.print
-        went_well = [_analyse(log, directory, name, say) for name in sweep.sections.analyses]
+        went_well = [_say(log, directory, name, texts.get(name), say) for name in sweep.sections.analyses]
         status = "FINISHED" if whole and all(went_well) else "FAILED"
         logged = [tracker.finish(directory, status)] if tracker else []
     drawn = sweep.sections.analyses
-    figures, texts = (" and figures", " (with the tables of the analyses)") if drawn else ("", "")
+    figures, tables = (" and figures", " (with the tables of the analyses)") if drawn else ("", "")
     where = [f"tables{figures}: {_shown(files.where(folder))}", *logged]
     where += [f"page:    {_shown(files.where(PAGE))}"] if files.exists(PAGE) else []
-    where.append(f"log:     {_shown(files.where(log.name))}{texts}")
+    where.append(f"log:     {_shown(files.where(log.name))}{tables}")
     for line in (*mixtures.warnings(files, sweep.name), *lines, *where):
         log.print(line)
     return all(went_well)
 
 
-def _analyse(log: RunLog, directory: Path, name: str, say: Callable[[str], None]) -> bool:
-    """Run an analysis and say its text, or why there is none; returns whether there is one."""
+def _say(log: RunLog, directory: Path, name: str, text: str | None, say: Callable[[str], None]) -> bool:
+    """Say the text of an analysis, which is run for it if need be, or why there is none; returns whether
+    there is one.
+    """
     try:
-        say(importlib.import_module("analysis.summary.sweep_report").renewed(directory, name))
+        say(text or importlib.import_module("analysis.summary.sweep_report").renewed(directory, name))
     except Exception as error:
         log.record("".join(traceback.format_exception(error)))
         log.print(f"analysis {name} fails, as the log says: {type(error).__name__}: {error}")
@@ -214,17 +223,21 @@ def _shown(path: str) -> str:
     return path.removeprefix(here)
 
 
-def _renew_page(files: Files, log: RunLog) -> None:
-    """Write the page of the root; other sweeps there, which it shows too, must not make this one fail.
+def _renew_page(files: Files, sweep: str, log: RunLog) -> dict[str, str]:
+    """Write the page of the root, and return the texts of this sweep's analyses that went well, by name.
 
-    Nor may they warn: what this sweep's own analyses warn of is said when they run.
+    The other sweeps, which the page shows too, must not make this one fail. Nor may they warn.
     """
+    page = importlib.import_module("analysis.claims").Page(files)
+    texts: dict[str, str] = {}
     try:
+        texts = page.analyse(sweep)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            importlib.import_module("analysis.claims").Page(files).write()
+            page.write()
     except (UserError, CorruptObject, OSError) as error:
         log.print(f"the page of all sweeps cannot be written: {error}")
+    return texts
 
 
 def _tracker(files: Files, sweep: Sweep, log: RunLog) -> "Tracker | None":

@@ -41,33 +41,61 @@ CONFIGURED = re.compile(r"trials/([^/]+)/(?:level_\d+/done|config\.json)")  # of
 NAMED = 8  # checkpoints and permutations that have been replaced
 
 
-def problems(files: Files) -> Iterator[str]:
-    """Yield a line per problem: wrong checksums and schemas, missing jobs and tables, and leftovers.
+class Verification:
+    """Looks through a root once: first for problems, and then for what is worth saying though it is none."""
 
-    The store discards damaged objects that can be computed again, so that the next run does so. Objects that
-    only save reading (the index, and the record of the published tables) are rebuilt.
-    """
-    yield from _trials(files)
-    yield from _results(files)
-    yield from _provenance(files)
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._left: dict[str, dict[str, int]] = {}  # jobs that are not done, of each sweep that was looked at
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line per problem: wrong checksums and schemas, missing jobs and tables, and leftovers.
+
+        The store discards damaged objects that can be computed again, so that the next run does so. Objects
+        that only save reading (the index, and the record of the published tables) are rebuilt.
+        """
+        files = self._files
+        yield from _trials(files)
+        yield from _results(files)
+        yield from _provenance(files)
+        yield from _resume_points(files)
+        for name in files.list(LEVELS):
+            yield from _rebuilt(files, name)
+        for name in files.list(DIVERGED):
+            if read_divergence(files, name.removeprefix(f"{DIVERGED}/")) is None:
+                yield f"{files.where(name)}: is damaged; the next raysweep run trains the trial again"
+        for name in sweep_names(files):
+            try:
+                record = read_record(files, name)
+                yield from _sources(files, record)
+                present = finished(files, record)
+                self._left[name] = present.left(record)
+                yield from _sweep(files, record, present)
+            except (UserError, CorruptObject) as error:
+                yield str(error)
+        when = "" if files.directory else " when it is a day old"
+        for name in files.list("tmp"):
+            yield f"{files.where(name)}: left behind by a process that was killed; a run removes it{when}"
+
+    def remarks(self) -> Iterator[str]:
+        """Yield a line for what cannot be checked, is not done yet, or has been computed to other bits.
+
+        What is not done yet is known as soon as the problems are.
+        """
+        yield from _silent(self._files)
+        for name, left in self._left.items():
+            for what, count in left.items():
+                if count:
+                    yield f"sweep {name}: {count:,} {what} are not done yet; raysweep run completes them"
+        yield from _trained_again(self._files)
+
+
+def _resume_points(files: Files) -> Iterator[str]:
     points = ResumePoints(files)
     for identity in points.ids():
         if not points.is_sound(identity):
             where = files.where(f"{RESUME}/{identity}")
             yield f"{where}: is damaged; raysweep run starts the alignment again"
-    for name in files.list(LEVELS):
-        yield from _rebuilt(files, name)
-    for name in files.list(DIVERGED):
-        if read_divergence(files, name.removeprefix(f"{DIVERGED}/")) is None:
-            yield f"{files.where(name)}: is damaged; the next raysweep run trains the trial again"
-    for name in sweep_names(files):
-        try:
-            yield from _sweep(files, read_record(files, name))
-        except (UserError, CorruptObject) as error:
-            yield str(error)
-    when = "" if files.directory else " when it is a day old"
-    for name in files.list("tmp"):
-        yield f"{files.where(name)}: left behind by a process that was killed; a run removes it{when}"
 
 
 def _sources(files: Files, record: Record) -> Iterator[str]:
@@ -89,10 +117,8 @@ def _provenance(files: Files) -> Iterator[str]:
             yield f"{error}; remove it"
 
 
-def _sweep(files: Files, record: Record) -> Iterator[str]:
+def _sweep(files: Files, record: Record, present: Finished) -> Iterator[str]:
     """Check a sweep against its record."""
-    yield from _sources(files, record)
-    present = finished(files, record)
     name = f"sweeps/{record.sweep}/{RESOLVED}"
     if not files.holds(name, record.resolved().encode()):
         yield f"{files.where(name)}: is not what was run; raysweep run writes it again"
@@ -123,8 +149,7 @@ def _replaced(files: Files, record: Record, present: Finished) -> Iterator[str]:
         yield f"sweep {record.sweep}: so are {len(found) - NAMED:,} more checkpoints and permutations"
 
 
-def remarks(files: Files) -> Iterator[str]:
-    """Yield a line for what is no problem, but cannot be checked or has been computed to other bits."""
+def _silent(files: Files) -> Iterator[str]:
     silent = {kind: ResultStore(files).index(kind).silent() for kind in RESULTS}
     if any(silent.values()):
         yield (
@@ -132,12 +157,9 @@ def remarks(files: Files) -> Iterator[str]:
             "from an earlier version of raysweep and do not say from which weights they were computed; they "
             "are taken as they are"
         )
-    for name in sweep_names(files):
-        with contextlib.suppress(UserError, CorruptObject):  # which are problems
-            asked_for = read_record(files, name)
-            for what, count in finished(files, asked_for).left(asked_for).items():
-                if count:
-                    yield f"sweep {name}: {count:,} {what} are not done yet; raysweep run completes them"
+
+
+def _trained_again(files: Files) -> Iterator[str]:
     names = filter(None, map(DONE.fullmatch, files.list("trials")))
     levels = [(found[1], int(found[2])) for found in names]
     records = files.at_once(lambda level: TrialStore(files).record(*level), levels)

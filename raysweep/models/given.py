@@ -93,7 +93,16 @@ def first_floating(state: State) -> torch.Tensor:
 
 
 def as_floats(state: State, names: Collection[str]) -> State:
-    """Return a state whose tensors of these names are no integers, whose products and sums would overflow."""
+    """Return a state whose tensors of these names are no integers, whose products and sums would overflow.
+
+    Raises `ValueError` for complex ones, whose inner products have no order and so no largest one.
+    """
+    imaginary = next((name for name in names if name in state and state[name].is_complex()), None)
+    if imaginary is not None:
+        raise ValueError(
+            f"tensor {imaginary}: its numbers are complex ({state[imaginary].dtype}), and only real weights "
+            "can be matched; give its real and imaginary parts as two weights of the network"
+        )
     integers = [name for name in names if name in state and not state[name].is_floating_point()]
     return {**state, **{name: state[name].float() for name in integers}} if integers else state
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from raysweep.models.precision import type_of_examples
 from raysweep.models.random_weights import randomise
 
 EXAMPLES = 4  # in a batch, whose first half is also passed on its own
@@ -106,9 +107,8 @@ def random_inputs(model: nn.Module, example: torch.Tensor, count: int) -> torch.
     """
     if not example.is_floating_point():
         return example[torch.arange(count) % len(example)]
-    floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
     drawn = torch.randn((count, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
-    return drawn.to(example.device, floating)
+    return drawn.to(example.device, type_of_examples(model, example))
 
 
 def _randomised(model: nn.Module) -> nn.Module:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from raysweep.choices import check_names
 from raysweep.vocabulary import WAYS, Precision, Way
@@ -23,6 +24,11 @@ class Numerics:
 
 
 FLOAT32 = Numerics()
+
+
+def type_of_examples(model: nn.Module, example: torch.Tensor) -> torch.dtype:
+    """Return the type of floating-point examples for a network: that of its weights, where it has any."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
 
 
 @contextmanager

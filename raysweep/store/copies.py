@@ -17,7 +17,7 @@ def as_directory(files: Files, folder: str) -> Iterator[Path]:
     """Yield the path of a folder of the root.
 
     Under a local root this is the folder itself. In object storage it is a temporary copy, from which new and
-    changed files are uploaded at the end.
+    changed files are uploaded at the end, and what was removed from the copy is removed there too.
     """
     if files.directory:
         yield files.directory / folder
@@ -31,6 +31,9 @@ def as_directory(files: Files, folder: str) -> Iterator[Path]:
             name, content = str(path.relative_to(base)), path.read_bytes()
             if before.get(name) != _sha256(content):
                 files.put(name, content)
+        for name in before:
+            if not (base / name).exists():
+                files.delete(name)
 
 
 def _copy(files: Files, folder: str, base: Path) -> dict[str, str]:

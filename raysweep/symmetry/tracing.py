@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from raysweep.errors import SpecError
+from raysweep.models.precision import type_of_examples
 from raysweep.symmetry.axes import Axis, Part, Value, starts, still
 from raysweep.symmetry.interpreter import Computed, Interpreter, stored_tensors
 from raysweep.symmetry.left_alone import LeftAlone
@@ -264,5 +265,5 @@ def _interpret(model: nn.Module, example: torch.Tensor) -> Interpreter:
 
 def _inputs(model: nn.Module, example: torch.Tensor) -> torch.Tensor:
     """Return a copy of examples, those of floating-point numbers in the type of the network."""
-    floating = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
-    return example.to(floating, copy=True) if example.is_floating_point() else example.clone()
+    floating = type_of_examples(model, example) if example.is_floating_point() else example.dtype
+    return example.to(floating, copy=True)

@@ -14,6 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.dataset import dataset
 
+from raysweep.errors import UserError
+from raysweep.tables.schemas import TABLES
+
 # Columns of which no mean and no figure is made; a list of numbers takes 150 bytes of memory. In the tables
 # of one sweep the settings of an alignment follow from its method.
 _OF_MACHINES = {"hardware", "software", "provenance", "seconds"}
@@ -23,6 +26,11 @@ PASSED_OVER = {
 }
 ROUNDS = 4  # of reading a table that is published meanwhile
 TOGETHER = 8  # columns that are read at a time, because all are in memory twice
+# A run keeps a file whose size and time are those of the published one, unless verify has noted the damage.
+REPAIRED = (
+    "tables are made from the results: raysweep verify notes what is wrong with them, and raysweep run with "
+    "the sweep's file publishes them again"
+)
 
 
 def read_frame(
@@ -34,14 +42,15 @@ def read_frame(
     for null. Equal lists of texts are one array, which must not be changed. Rows that a run publishes
     meanwhile are read as well, or not at all.
 
-    Raises `FileNotFoundError` where there is none, and `OSError` or `pyarrow.ArrowException` for files that
-    cannot be read.
+    Raises `FileNotFoundError` where there is none, and `UserError` for a file that cannot be read, or that
+    has other columns than the rest.
     """
     path, chosen, rows = folder / table, set(columns), _where(only)
     for _ in range(ROUNDS):
         before = _stamps(path)
         try:
-            frame = _read(path, chosen, rows)
+            with naming_damage(path):
+                frame = _read(path, chosen, rows)
         except Exception:
             if _stamps(path) == before:
                 raise
@@ -49,6 +58,50 @@ def read_frame(
             if _stamps(path) == before:
                 return frame
     raise OSError(f"{path}: is published again and again while it is read")
+
+
+@contextlib.contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Raise `UserError` with the name of the damaged file where a table cannot be read inside."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException, ValueError) as error:
+        damaged = next(filter(_is_damaged, _files(path)), None)
+        problem = f"{damaged}: is damaged" if damaged else f"{path}: cannot be read ({error})"
+        raise UserError(f"{problem}; {REPAIRED}") from error
+
+
+def _is_damaged(file: Path) -> bool:
+    try:
+        pq.read_table(file)
+    except (OSError, pa.ArrowException, ValueError):
+        return True
+    return False
+
+
+def unlike_published(folder: Path) -> str | None:
+    """Return what is first missing in a sweep's tables, or is lacking in a file; None where all is there.
+
+    Raises `UserError` for a file that cannot be read.
+    """
+    for table, columns in TABLES.items():
+        path = folder / table
+        files = _files(path)
+        if not files:
+            return f"{path}: is missing; {REPAIRED}"
+        for file in files:
+            with naming_damage(file):
+                there = pq.read_schema(file).names
+            lacking = [name for name, _, _ in columns if name not in there]
+            if lacking:
+                return f"{file}: lacks the columns {', '.join(lacking)}; {REPAIRED}"
+    return None
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.glob("*.parquet"))
 
 
 def _stamps(path: Path) -> dict[str, tuple[int, int]]:
@@ -63,7 +116,7 @@ def _stamps(path: Path) -> dict[str, tuple[int, int]]:
 
 def _read(path: Path, chosen: set[str], rows: pc.Expression | None) -> pd.DataFrame:
     """Read a table some columns at a time, which requires that nothing changes meanwhile."""
-    there, but = pq.ParquetDataset(path).schema, PASSED_OVER.get(path.name, set())
+    there, but = _schema(path), PASSED_OVER.get(path.name, set())
     names = [name for name in there.names if (name in chosen if chosen else name not in but)]
     lists = [name for name in names if _is_texts(there.field(name).type)]
     plain = [name for name in names if name not in lists]
@@ -73,6 +126,18 @@ def _read(path: Path, chosen: set[str], rows: pc.Expression | None) -> pd.DataFr
         batches = dataset(path).to_batches(columns=[name], filter=rows)
         frame.insert(names.index(name), name, _shared((batch.column(0) for batch in batches), len(frame)))
     return frame
+
+
+def _schema(path: Path) -> pa.Schema:
+    """Return the columns of a table; pyarrow would take those that only some files have as null elsewhere."""
+    files = _files(path)
+    if not files:
+        raise FileNotFoundError(path)
+    first = pq.read_schema(files[0])
+    for file in files[1:]:
+        if set(pq.read_schema(file).names) != set(first.names):
+            raise UserError(f"{path}: {files[0].name} and {file.name} differ in their columns; {REPAIRED}")
+    return first
 
 
 def groups(rows: pd.DataFrame, by: Any) -> Iterator[tuple[Any, pd.DataFrame]]:

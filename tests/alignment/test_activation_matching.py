@@ -329,3 +329,10 @@ def test_units_that_no_value_shows_are_named_with_what_to_do():
 
     with pytest.raises(SpecError, match=r"layers\.weight_ih_l0.* match them by their weights"):
         activation_matching(Last(), Last(), torch.randn(4, 3, 6))
+
+
+def test_a_compiled_network_is_refused_where_wrappers_are_not_taken_off():
+    """Those who match many networks at a time hand them over as they are; `_orig_mod` marks them."""
+    wrapped = torch.nn.ModuleDict({"_orig_mod": build(mlp())})
+    with pytest.raises(SpecError, match=r"what torch\.compile returns; give the module"):
+        match_activations([wrapped] * 2, torch.randn(4, *mlp().shape), [(0, 1)])

@@ -7,7 +7,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from raysweep.alignment import frank_wolfe, joint_matching, monomial_matching, weight_matching
+from raysweep.alignment import (
+    frank_wolfe,
+    joint_matching,
+    monomial_matching,
+    orthogonal_matching,
+    weight_matching,
+)
 from raysweep.alignment.ascent import ORDERS
 from raysweep.alignment.weight_matching import objective
 from raysweep.models.build import build
@@ -363,6 +369,7 @@ class Quantised(torch.nn.Module):
     [
         lambda *given: weight_matching(*given).permutation,
         lambda *given: monomial_matching(*given).permutation,
+        lambda *given: orthogonal_matching(*given).permutation,
         lambda spec, *states: frank_wolfe(spec, states)[1],
         lambda spec, *states: joint_matching(spec, [states[0], *states]).permutations[2],
     ],
@@ -375,3 +382,5 @@ def test_weights_in_bytes_are_matched_as_numbers(match):
     found = spec.apply(match(spec, state, moved), moved)
     assert all(torch.equal(found[name], tensor) for name, tensor in state.items())
     assert found["bytes"].dtype == torch.int8
+    with pytest.raises(ValueError, match=r"tensor last: its numbers are complex \(torch.complex64\)"):
+        match(spec, *({**each, "last": each["last"].to(torch.complex64)} for each in (state, moved)))

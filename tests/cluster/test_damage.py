@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from raysweep.cluster.run import _Run
-from raysweep.commands.verify import problems
 from raysweep.store.files import Files
 from tests.faults import DAMAGED
 from tests.inside import carried_out, here
 from tests.processes import TRAINING, below
 from tests.test_run import same, tables
+from tests.verified import problems
 
 SWEEP = {
     "name": "tiny",

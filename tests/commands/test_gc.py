@@ -6,7 +6,6 @@ import yaml
 
 from raysweep.commands.gc import UNKNOWN, collect, garbage, summary
 from raysweep.commands.status import status_lines
-from raysweep.commands.verify import problems
 from raysweep.digest import digest_of
 from raysweep.errors import CorruptObject, UserError
 from raysweep.plan.record import read_record
@@ -16,6 +15,7 @@ from raysweep.store.lock import shared_root_lock
 from raysweep.stored import stored_sources, stored_state
 from raysweep.tables.schemas import read_table
 from tests.inside import here
+from tests.verified import problems
 from tests.work.plans import carry_out, compare_all, plan
 
 NETWORK = """

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from raysweep.commands.plan import plan_table
-from raysweep.commands.verify import problems, remarks
 from raysweep.plan.desired import desired
 from raysweep.plan.done import done
 from raysweep.plan.todo import UNFIT, todo
@@ -20,6 +19,7 @@ from raysweep.sweep.load import check
 from raysweep.tables.schemas import read_table
 from tests.store.committed import committed
 from tests.store.replaced import replace_checkpoints, rewrite
+from tests.verified import problems, remarks
 from tests.work.plans import BASE, carry_out, compare_all
 
 pytestmark = pytest.mark.versions

@@ -31,6 +31,7 @@ def test_a_copy_does_not_fill_the_memory_and_what_changes_is_uploaded(tmp_path):
             held, _ = tracemalloc.get_traced_memory()
             assert [(folder / str(number)).read_bytes()[:1] for number in range(3)] == [b"\0", b"\1", b"\2"]
             (folder / "1").write_bytes(b"changed")
+            (folder / "2").unlink()
             (folder / "figures").mkdir()
             (folder / "figures" / "new.png").write_bytes(b"drawn")
     finally:
@@ -38,3 +39,4 @@ def test_a_copy_does_not_fill_the_memory_and_what_changes_is_uploaded(tmp_path):
     assert held < COUNT * SIZE / 4
     assert files.written == ["sweeps/s/1", "sweeps/s/figures/new.png"]
     assert files.get("sweeps/s/1") == b"changed"
+    assert not files.exists("sweeps/s/2")

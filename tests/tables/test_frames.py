@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from raysweep.errors import UserError
 from raysweep.tables import frames
 from raysweep.tables.frames import PASSED_OVER, read_frame
 from raysweep.tables.schemas import TABLES, dimensions
@@ -63,6 +64,15 @@ def test_rows_that_are_published_while_they_are_read_are_not_mixed(tmp_path, mon
         monkeypatch.setattr(frames, "_plain", replaced)
         found = read_frame(tmp_path, "barriers")
         pd.testing.assert_frame_equal(found, pd.read_parquet(path)[list(found)])
+
+
+def test_rows_without_a_column_that_others_have_are_not_taken_as_null(tmp_path):
+    rows = planned({})["barriers"]
+    (tmp_path / "barriers").mkdir()
+    rows.to_parquet(tmp_path / "barriers/00.parquet")
+    rows.drop(columns="width").to_parquet(tmp_path / "barriers/01.parquet")
+    with pytest.raises(UserError, match=r"barriers: 00.parquet and 01.parquet differ in their columns"):
+        read_frame(tmp_path, "barriers")
 
 
 def test_a_missing_table_is_said(tmp_path):

@@ -10,7 +10,6 @@ from pandas import read_parquet
 
 from raysweep.commands.gc import garbage
 from raysweep.commands.status import status_lines
-from raysweep.commands.verify import problems
 from raysweep.errors import UserError
 from raysweep.plan.desired import desired
 from raysweep.plan.done import done
@@ -25,6 +24,7 @@ from raysweep.sweep.measures import MEASURES
 from raysweep.sweep.reference import reference
 from raysweep.version import CodeDiffers
 from tests.readmes import marked
+from tests.verified import problems
 from tests.work.plans import BASE, carry_out, compare_all
 
 COUNT = itertools.count()

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from raysweep import __version__
-from raysweep.commands.verify import problems
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.tables.schemas import read_table
 from raysweep.version import checkout, code_digest
+from tests.verified import problems
 from tests.work.plans import carry_out, compare_all, plan
 
 HERE = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

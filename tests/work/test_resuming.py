@@ -8,7 +8,6 @@ import pytest
 
 from raysweep.cluster.run import run_sweep
 from raysweep.commands.gc import UNKNOWN, garbage
-from raysweep.commands.verify import problems
 from raysweep.plan.desired import desired
 from raysweep.plan.done import done
 from raysweep.plan.recording import record_sweep
@@ -19,6 +18,7 @@ from raysweep.store.resume_points import ResumePoints
 from raysweep.sweep.load import check
 from raysweep.work import resuming
 from raysweep.work.tile import Tile, TileWorker
+from tests.verified import problems
 from tests.work.plans import BASE, carry_out, compare_all, killed_before
 
 pytestmark = pytest.mark.fast

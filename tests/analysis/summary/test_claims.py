@@ -4,7 +4,7 @@ import warnings
 import pandas as pd
 import pytest
 
-from analysis import claims, width_scaling
+from analysis import claims, weak, width_scaling
 from analysis.claims import Page, analyse
 from analysis.rows.tables import read
 from analysis.summary import remembered
@@ -244,9 +244,35 @@ def test_a_sweep_that_cannot_be_analysed_is_said_and_tried_again(tmp_path, writt
     assert written() == ["other"]
 
 
+def test_a_run_analyses_its_own_sweep_once_for_page_and_answer(tmp_path, monkeypatch):
+    folder, files = write(tmp_path, "mine", ["weak"], **weak_tables()), Files(str(tmp_path))
+    said, analysed = [], []
+    monkeypatch.setattr(weak, "analyse", lambda folder: analysed.append(folder) or "weak: so it is")
+    for texts in (run._renew_page(files, "mine", None), {}):  # there is no page where a run has nothing to do
+        assert run._say(None, folder, "weak", texts.get("weak"), said.append)
+        assert said.pop() == "weak: so it is"
+        assert analysed == [folder]
+        analysed.clear()
+    assert "weak: so it is" in (tmp_path / "claims.html").read_text()
+
+
+def test_a_damaged_table_or_sweep_file_is_named_and_the_rest_is_shown(tmp_path):
+    for name, damaged in (("one", "barriers/00.parquet"), ("two", "sweep.yaml")):
+        write(tmp_path, name, **weak_tables())
+        (tmp_path / "sweeps" / name / damaged).write_bytes(b"[")
+    text, html = analyse(tmp_path), (tmp_path / "claims.html").read_text()
+    for problem in ("one: barriers/00.parquet: is damaged", "two: sweep.yaml is not YAML"):
+        assert f"\n{problem}" in text
+        assert problem.partition(" ")[2] in html
+    assert [f"weak: {name}:" in text for name in ("one", "two")] == [False, True]
+
+
 def test_a_run_does_not_warn_because_of_the_sweeps_beside_its_own(tmp_path, monkeypatch, recwarn):
-    write(tmp_path, "mine", ["weak"], **weak_tables())
-    monkeypatch.setattr(claims, "read", lambda folder: warnings.warn("odd", stacklevel=2) or read(folder))
-    run._renew_page(Files(str(tmp_path)), None)
+    for name in ("mine", "other"):
+        write(tmp_path, name)
+    monkeypatch.setattr(
+        claims, "read", lambda folder: warnings.warn(folder.name, stacklevel=2) or read(folder)
+    )
+    run._renew_page(Files(str(tmp_path)), "mine", None)
     assert (tmp_path / "claims.html").exists()
-    assert not recwarn.list
+    assert [str(each.message) for each in recwarn.list] == ["mine"]
