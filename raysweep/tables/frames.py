@@ -31,7 +31,7 @@ def read_frame(
     """Return a table of the sweep in a folder: these columns, or by default all but those in `PASSED_OVER`.
 
     Of the rows only those are read that have these values in their columns, as in `split="test"`; None stands
-    for null. Equal lists of texts are one array, which must not be changed. Rows that a run publishes
+    for null. Lists of texts are tuples, of which equal ones are one. Rows that a run publishes
     meanwhile are read as well, or not at all.
 
     Raises `FileNotFoundError` where there is none, and `OSError` or `pyarrow.ArrowException` for files that
@@ -104,20 +104,17 @@ def _where(only: dict[str, str | int | None]) -> pc.Expression | None:
 
 
 def _shared(parts: Iterable[pa.Array], count: int) -> np.ndarray:
-    """Return lists of texts as an array of so many arrays, of which equal ones are one."""
-    known: dict[tuple[str | None, ...], np.ndarray] = {}
+    """Return lists of texts as an array of so many tuples, of which equal ones, and equal texts, are one."""
+    words: dict[str | None, str | None] = {}
+    known: dict[tuple[str | None, ...], tuple[str | None, ...]] = {}
     rows, at = np.empty(count, object), 0
     for part in parts:
         texts = part.values.dictionary_encode()
-        words, numbers = texts.dictionary.to_numpy(zero_copy_only=False), texts.indices.to_numpy()
-        ends, packed, size = part.offsets.to_numpy().tolist(), numbers.tobytes(), numbers.itemsize
-        here: dict[bytes, np.ndarray] = {}
+        here = [words.setdefault(word, word) for word in texts.dictionary.to_pylist()]
+        numbers, ends = texts.indices.to_pylist(), part.offsets.to_pylist()
         for row, is_there in enumerate(part.is_valid().to_pylist()):
             if is_there:
-                key = packed[ends[row] * size : ends[row + 1] * size]
-                if key not in here:
-                    found = words[np.frombuffer(key, numbers.dtype)]
-                    here[key] = known.setdefault(tuple(found), found)
-                rows[at + row] = here[key]
+                found = tuple([here[number] for number in numbers[ends[row] : ends[row + 1]]])
+                rows[at + row] = known.setdefault(found, found)
         at += len(part)
     return rows
