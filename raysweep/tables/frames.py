@@ -1,7 +1,7 @@
 """Published tables as data frames, read without what nobody asks for."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import reduce
 from operator import and_
 from pathlib import Path
@@ -22,17 +22,23 @@ PASSED_OVER = {
     "measures": {"ends", "values", *_OF_MACHINES},
 }
 ROUNDS = 4  # of reading a table that is published meanwhile
+TEXT = pd.Series([""]).dtype  # which depends on the version of pandas
 TOGETHER = 8  # columns that are read at a time, because all are in memory twice
 
 
 def read_frame(
-    folder: Path, table: str, columns: Iterable[str] = (), **only: str | int | None
+    folder: Path,
+    table: str,
+    columns: Iterable[str] = (),
+    coded: Collection[str] = (),
+    **only: str | int | None,
 ) -> pd.DataFrame:
     """Return a table of the sweep in a folder: these columns, or by default all but those in `PASSED_OVER`.
 
     Of the rows only those are read that have these values in their columns, as in `split="test"`; None stands
     for null. Lists of texts are tuples, of which equal ones are one. Rows that a run publishes
-    meanwhile are read as well, or not at all.
+    meanwhile are read as well, or not at all. Texts of the columns in `coded` are categories, which
+    take less memory where they repeat; `decoded` returns rows as they are without.
 
     Raises `FileNotFoundError` where there is none, and `OSError` or `pyarrow.ArrowException` for files that
     cannot be read.
@@ -41,7 +47,7 @@ def read_frame(
     for _ in range(ROUNDS):
         before = _stamps(path)
         try:
-            frame = _read(path, chosen, rows)
+            frame = _read(path, chosen, rows, coded)
         except Exception:
             if _stamps(path) == before:
                 raise
@@ -61,30 +67,40 @@ def _stamps(path: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _read(path: Path, chosen: set[str], rows: pc.Expression | None) -> pd.DataFrame:
+def _read(path: Path, chosen: set[str], rows: pc.Expression | None, coded: Collection[str]) -> pd.DataFrame:
     """Read a table some columns at a time, which requires that nothing changes meanwhile."""
     there, but = pq.ParquetDataset(path).schema, PASSED_OVER.get(path.name, set())
     names = [name for name in there.names if (name in chosen if chosen else name not in but)]
     lists = [name for name in names if _is_texts(there.field(name).type)]
     plain = [name for name in names if name not in lists]
     parts = [plain[start : start + TOGETHER] for start in range(0, len(plain), TOGETHER)]
-    frame = pd.concat([_plain(path, some, rows) for some in parts or [[]]], axis=1)
+    frame = pd.concat([_plain(path, some, rows, coded) for some in parts or [[]]], axis=1)
     for name in lists:
-        batches = dataset(path).to_batches(columns=[name], filter=rows)
+        # Threads read ahead, and keep the memory that this takes.
+        batches = dataset(path).to_batches(columns=[name], filter=rows, use_threads=False)
         frame.insert(names.index(name), name, _shared((batch.column(0) for batch in batches), len(frame)))
     return frame
 
 
+def decoded(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows in which texts are texts, not categories."""
+    return rows.astype(dict.fromkeys(rows.select_dtypes("category"), TEXT))
+
+
 def groups(rows: pd.DataFrame, by: Any) -> Iterator[tuple[Any, pd.DataFrame]]:
     """Yield what `rows.groupby(by)` does, without a sorted copy of all rows."""
-    places: Any = rows.groupby(by).indices
+    places: Any = rows.groupby(by, observed=True).indices
     for key in sorted(places):
         yield key, rows.iloc[places[key]]
 
 
-def _plain(path: Path, columns: list[str], rows: pc.Expression | None) -> pd.DataFrame:
-    found = pq.read_table(path, columns=columns, filters=rows).replace_schema_metadata()
-    frame: pd.DataFrame = found.to_pandas()
+def _plain(
+    path: Path, columns: list[str], rows: pc.Expression | None, coded: Collection[str]
+) -> pd.DataFrame:
+    texts = [name for name in columns if name in coded]
+    # Buffers for what is read ahead would take as much memory as the rows.
+    found = pq.read_table(path, columns=columns, filters=rows, read_dictionary=texts, pre_buffer=False)
+    frame: pd.DataFrame = found.replace_schema_metadata().to_pandas()
     return frame
 
 
