@@ -15,16 +15,14 @@ def aligned_networks(alignments: pd.DataFrame) -> dict[str, list[str]]:
     return dict(zip(alignments.alignment_id, map(list, alignments.networks), strict=True))
 
 
-def members(barriers: pd.DataFrame, aligned: Mapping[str, Iterable[str]]) -> list[list[str]]:
+def members(barriers: pd.DataFrame, aligned: Mapping[str, Iterable[str]]) -> list[tuple[str, ...]]:
     """Return for each comparison the trials of its networks and of all networks they were aligned with."""
-    known: dict[tuple[int, int], tuple[Iterable[str], Iterable[str], list[str]]] = {}
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}  # many rows share theirs
     found = []
     for networks, ids in zip(barriers.networks, barriers.alignments, strict=True):
-        key = id(networks), id(ids)  # many rows share both, see `read_frame`
-        if key not in known:
-            every = (networks, *map(aligned.__getitem__, ids))
-            known[key] = networks, ids, sorted({trial_of(name) for each in every for name in each})
-        found.append(known[key][-1])
+        every = (networks, *map(aligned.__getitem__, ids))
+        trials = tuple(sorted({trial_of(name) for each in every for name in each}))
+        found.append(known.setdefault(trials, trials))
     return found
 
 

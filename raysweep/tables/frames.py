@@ -1,7 +1,7 @@
 """Published tables as data frames, read without what nobody asks for."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import reduce
 from operator import and_
 from pathlib import Path
@@ -25,6 +25,7 @@ PASSED_OVER = {
     "measures": {"ends", "values", *_OF_MACHINES},
 }
 ROUNDS = 4  # of reading a table that is published meanwhile
+TEXT = pd.Series([""]).dtype  # which depends on the version of pandas
 TOGETHER = 8  # columns that are read at a time, because all are in memory twice
 # A run keeps a file whose size and time are those of the published one, unless verify has noted the damage.
 REPAIRED = (
@@ -34,13 +35,18 @@ REPAIRED = (
 
 
 def read_frame(
-    folder: Path, table: str, columns: Iterable[str] = (), **only: str | int | None
+    folder: Path,
+    table: str,
+    columns: Iterable[str] = (),
+    coded: Collection[str] = (),
+    **only: str | int | None,
 ) -> pd.DataFrame:
     """Return a table of the sweep in a folder: these columns, or by default all but those in `PASSED_OVER`.
 
     Of the rows only those are read that have these values in their columns, as in `split="test"`; None stands
-    for null. Equal lists of texts are one array, which must not be changed. Rows that a run publishes
-    meanwhile are read as well, or not at all.
+    for null. Lists of texts are tuples, of which equal ones are one. Rows that a run publishes
+    meanwhile are read as well, or not at all. Texts of the columns in `coded` are categories, which
+    take less memory where they repeat; `decoded` returns rows as they are without.
 
     Raises `FileNotFoundError` where there is none, and `UserError` for a file that cannot be read, or that
     has other columns than the rest.
@@ -50,7 +56,7 @@ def read_frame(
         before = _stamps(path)
         try:
             with naming_damage(path):
-                frame = _read(path, chosen, rows)
+                frame = _read(path, chosen, rows, coded)
         except Exception:
             if _stamps(path) == before:
                 raise
@@ -114,16 +120,17 @@ def _stamps(path: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _read(path: Path, chosen: set[str], rows: pc.Expression | None) -> pd.DataFrame:
+def _read(path: Path, chosen: set[str], rows: pc.Expression | None, coded: Collection[str]) -> pd.DataFrame:
     """Read a table some columns at a time, which requires that nothing changes meanwhile."""
     there, but = _schema(path), PASSED_OVER.get(path.name, set())
     names = [name for name in there.names if (name in chosen if chosen else name not in but)]
     lists = [name for name in names if _is_texts(there.field(name).type)]
     plain = [name for name in names if name not in lists]
     parts = [plain[start : start + TOGETHER] for start in range(0, len(plain), TOGETHER)]
-    frame = pd.concat([_plain(path, some, rows) for some in parts or [[]]], axis=1)
+    frame = pd.concat([_plain(path, some, rows, coded) for some in parts or [[]]], axis=1)
     for name in lists:
-        batches = dataset(path).to_batches(columns=[name], filter=rows)
+        # Threads read ahead, and keep the memory that this takes.
+        batches = dataset(path).to_batches(columns=[name], filter=rows, use_threads=False)
         frame.insert(names.index(name), name, _shared((batch.column(0) for batch in batches), len(frame)))
     return frame
 
@@ -140,16 +147,25 @@ def _schema(path: Path) -> pa.Schema:
     return first
 
 
+def decoded(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows in which texts are texts, not categories."""
+    return rows.astype(dict.fromkeys(rows.select_dtypes("category"), TEXT))
+
+
 def groups(rows: pd.DataFrame, by: Any) -> Iterator[tuple[Any, pd.DataFrame]]:
     """Yield what `rows.groupby(by)` does, without a sorted copy of all rows."""
-    places: Any = rows.groupby(by).indices
+    places: Any = rows.groupby(by, observed=True).indices
     for key in sorted(places):
         yield key, rows.iloc[places[key]]
 
 
-def _plain(path: Path, columns: list[str], rows: pc.Expression | None) -> pd.DataFrame:
-    found = pq.read_table(path, columns=columns, filters=rows).replace_schema_metadata()
-    frame: pd.DataFrame = found.to_pandas()
+def _plain(
+    path: Path, columns: list[str], rows: pc.Expression | None, coded: Collection[str]
+) -> pd.DataFrame:
+    texts = [name for name in columns if name in coded]
+    # Buffers for what is read ahead would take as much memory as the rows.
+    found = pq.read_table(path, columns=columns, filters=rows, read_dictionary=texts, pre_buffer=False)
+    frame: pd.DataFrame = found.replace_schema_metadata().to_pandas()
     return frame
 
 
@@ -169,20 +185,17 @@ def _where(only: dict[str, str | int | None]) -> pc.Expression | None:
 
 
 def _shared(parts: Iterable[pa.Array], count: int) -> np.ndarray:
-    """Return lists of texts as an array of so many arrays, of which equal ones are one."""
-    known: dict[tuple[str | None, ...], np.ndarray] = {}
+    """Return lists of texts as an array of so many tuples, of which equal ones, and equal texts, are one."""
+    words: dict[str | None, str | None] = {}
+    known: dict[tuple[str | None, ...], tuple[str | None, ...]] = {}
     rows, at = np.empty(count, object), 0
     for part in parts:
         texts = part.values.dictionary_encode()
-        words, numbers = texts.dictionary.to_numpy(zero_copy_only=False), texts.indices.to_numpy()
-        ends, packed, size = part.offsets.to_numpy().tolist(), numbers.tobytes(), numbers.itemsize
-        here: dict[bytes, np.ndarray] = {}
+        here = [words.setdefault(word, word) for word in texts.dictionary.to_pylist()]
+        numbers, ends = texts.indices.to_pylist(), part.offsets.to_pylist()
         for row, is_there in enumerate(part.is_valid().to_pylist()):
             if is_there:
-                key = packed[ends[row] * size : ends[row + 1] * size]
-                if key not in here:
-                    found = words[np.frombuffer(key, numbers.dtype)]
-                    here[key] = known.setdefault(tuple(found), found)
-                rows[at + row] = here[key]
+                found = tuple([here[number] for number in numbers[ends[row] : ends[row + 1]]])
+                rows[at + row] = known.setdefault(found, found)
         at += len(part)
     return rows

@@ -20,7 +20,7 @@ from raysweep.plan.desired import Desired, desired
 from raysweep.store.files import Files
 from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
-from raysweep.tables.frames import read_frame
+from raysweep.tables.frames import decoded, read_frame
 from raysweep.tables.rows import Row
 from raysweep.tracking.datasets import Datasets
 from raysweep.tracking.experiment import find_experiment
@@ -69,6 +69,8 @@ READ = {
     "measures": {"barrier_id", "split", "measure", "part", *EXCESSES},
     "failures": (),
 }
+# Of the largest table texts are categories, until the rows of one setting are looked at.
+CODED = {"barriers": OF_BARRIERS - {"barrier_id"}}
 NOTE = "mlflow.note.content"
 
 
@@ -121,7 +123,9 @@ class Log:
         has another status than RUNNING, adds the lines by width and the artifacts. These come last, because
         they may go to a server of their own.
         """
-        tables = {name: read_frame(folder, name, columns) for name, columns in READ.items()}
+        tables = {
+            name: read_frame(folder, name, columns, CODED.get(name, ())) for name, columns in READ.items()
+        }
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
         ended = int(metrics.time.max() * 1000) if len(metrics) else 0
@@ -134,7 +138,7 @@ class Log:
         found = tables["barriers"]
         # Those of the parent come first, because a server fails where two requests name a new data set.
         self._inputs(parent, pd.concat([trials.dataset, found.dataset]))
-        named = found.assign(method=found.method.fillna("unaligned"), configured=configured(found, trials))
+        named = _named(found, trials)
         settings = self._settings(named, tables["measures"], trials, ended, final)
         failed = set(tables["failures"].query("what == 'trial'").id)
         self._each([*self._trials(trials, metrics, failed), *settings])
@@ -479,6 +483,15 @@ def _in_training(curves: Sequence[Row], trials: pd.DataFrame) -> dict[str, pd.Da
     rows = pd.DataFrame(list(curves))
     new = [key not in finished for key in zip(rows.trial_id, rows.level, strict=True)]
     return {str(trial_id): found for trial_id, found in rows[new].groupby("trial_id")}
+
+
+def _named(found: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `barriers` with the method, which is not null, and words for the setting of each."""
+    method = found.method.cat.add_categories("unaligned").fillna("unaligned")
+    some = decoded(found[["networks", "group", "norm"]].drop_duplicates(["networks", "group"]))
+    words = dict(zip(zip(some.networks, some.group, strict=True), configured(some, trials), strict=True))
+    each = [words[key] for key in zip(found.networks, found.group, strict=True)]
+    return found.assign(method=method, configured=pd.Categorical(each))
 
 
 def _missing(run: Known, params: dict[str, str]) -> list[Param]:

@@ -86,8 +86,10 @@ def of_settings(
     `named` are all rows of `barriers` with the columns `method`, which is not null, and `configured`;
     `measured` are those of `measures`, and `ended` the time of their values.
     """
-    with_keys = measured.merge(named[["barrier_id", "split", *_KEYS]], on=["barrier_id", "split"])
-    found = dict(list(with_keys.drop(columns=_KEYS).groupby([with_keys[key] for key in _KEYS])))
+    keys = named.loc[named.barrier_id.isin(measured.barrier_id), ["barrier_id", "split", *_KEYS]]
+    with_keys = measured.merge(keys.astype({"split": measured.split.dtype}), on=["barrier_id", "split"])
+    by_key = with_keys.drop(columns=_KEYS).groupby([with_keys[key] for key in _KEYS], observed=True)
+    found = dict(list(by_key))
     for key, rows in groups(named, _KEYS):
         setting, method = map(str, key)
         values = barriers(rows, ended)

@@ -3,13 +3,13 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
 from raysweep.digest import canonical, digest
-from raysweep.tables.frames import groups
+from raysweep.tables.frames import decoded, groups
 from raysweep.tables.schemas import TABLES
 from raysweep.tables.variants import prunings, variants
 from raysweep.vocabulary import Statistics
@@ -28,17 +28,16 @@ RISKS = {
 }
 RUN_NAME = 250  # characters in the name of a run: PostgreSQL refuses more
 LINE = 200  # characters of what names a line by width, of the 250 that the name of a metric may have
-# Columns of `barriers` that runs are made of.
-OF_BARRIERS = {
-    *("barrier_id", "networks", "split", "interpolation", "kind", "group", "method", "across", "statistics"),
-    *("level", "step", "permutation_level", "permutation_step", "hybrid", "hybrid_layers", "stack", "cycle"),
-    *("path_networks", "joint_networks", "mean_networks", "transferred_from", *RISKS, *PARAMETERS),
-}
+# Columns of `barriers` that the names of metrics are made of.
+OF_NAMES = ["split", "interpolation", "kind", "across", "statistics", "level", "step", "permutation_level"]
+OF_NAMES += ["permutation_step", "hybrid", "hybrid_layers", "stack", "cycle", "path_networks"]
+OF_NAMES += ["joint_networks", "mean_networks", "transferred_from"]
+# Those that runs are made of.
+OF_BARRIERS = {"barrier_id", "networks", "group", "method", *OF_NAMES, *RISKS, *PARAMETERS}
 OPTIONS = ("alphas", "subdivisions", "train_examples", "device", "precision")  # those of `compare`
 OF_BARRIERS |= {*OPTIONS, "alignment_settings"}
-# Those of them that lines are made of, with the words of `configured`.
-OF_LINES = OF_BARRIERS - {"barrier_id", "networks", "alignment_settings", *OPTIONS, *PARAMETERS}
-OF_LINES |= {"configured", "dataset", "model", "width"}
+# Those that lines are made of, with the words of `configured`.
+OF_LINES = {"group", "method", "configured", "dataset", "model", "width", *OF_NAMES, *RISKS}
 # Columns of `measures`, and what the names of their metrics end in.
 EXCESSES = {"largest_excess": "", "centre_excess": "_centre"}
 
@@ -174,7 +173,7 @@ def measures(rows: pd.DataFrame, measured: pd.DataFrame, time: int) -> list[Valu
     `measured` are the rows of `measures` that belong to the barriers in `rows`. A measure of several numbers
     is a folder of metrics.
     """
-    kinds = rows[["barrier_id", "split"]].assign(kind=_names(rows), at=_steps(rows))
+    kinds = decoded(rows[["barrier_id", "split"]]).assign(kind=_names(rows), at=_steps(rows))
     found = measured.merge(kinds, on=["barrier_id", "split"])
     part = ("/" + found.part.astype(object)).fillna("")
     names = (found.kind + "/" + found.measure + part).map(_accepted)
@@ -193,25 +192,31 @@ def by_width(rows: pd.DataFrame, time: int) -> Iterator[Value]:
     There is a line for each kind and method and for everything else in which settings differ beside their
     width; `rows` must have the column `configured`. A line of a single width is left out.
     """
-    at_end = rows["step"] == rows.groupby("group")["step"].transform("max")
+    at_end = rows["step"] == rows.groupby("group", observed=True)["step"].transform("max")
     at_end &= rows.permutation_step.isna() | (rows.permutation_step == rows["step"])
     dense = (rows.level == 0) & (rows.interpolation == "pair") & rows.width.notna()
     special = rows[["across", "hybrid", "path_networks", "transferred_from"]].notna().any(axis=1)
     chosen = rows.loc[at_end & dense & ~special, sorted(OF_LINES & {*rows})]
     if chosen.width.nunique() < 2:
         return
-    names = pd.concat([_names(same) for _, same in groups(chosen, "group")])
     several = [name for name in ("dataset", "model") if chosen[name].nunique() > 1]
-    lines = names.str.partition("/pair_")[2]
-    for name in ("method", "configured", *several):
-        lines = (lines + " " + chosen[name].map(text).replace("unaligned", "")).str.strip()
-    for (split, line), same in chosen.groupby(["split", lines.map(_short)]):
+    lines = pd.concat([_lines(same, several) for _, same in groups(chosen, "group")])
+    chosen = chosen[["split", "width", "loss_barrier", "error_barrier"]]  # so that the rest is freed
+    for (split, line), same in groups(chosen, ["split", lines]):
         if same.width.nunique() < 2:
             continue
         name = _accepted(str(line))
         for width, part in same.groupby("width"):
             for column, risk in (("loss_barrier", "loss"), ("error_barrier", "error")):
                 yield f"{split} {risk} by width/{name}", part[column].mean(), time, int(text(width))
+
+
+def _lines(rows: pd.DataFrame, several: Iterable[str]) -> pd.Series:
+    """Return what names the line of each row of a setting; `several` keys differ between settings."""
+    lines, own = _names(rows).str.partition("/pair_")[2], decoded(rows[["method", "configured", *several]])
+    for name in own:
+        lines = (lines + " " + own[name].map(text).replace("unaligned", "")).str.strip()
+    return lines.map(_short)
 
 
 def _short(line: str) -> str:
@@ -236,6 +241,7 @@ def _names(rows: pd.DataFrame) -> pd.Series:
     which pruned networks are compared; the layers of a hybrid; `along` for barriers before the end of
     training; and `recomputed` or `repaired` for such statistics.
     """
+    rows = decoded(rows[OF_NAMES])
     pruned, end, transferred = rows.level > 0, _ends(rows), rows.transferred_from.notna()
     found = rows.permutation_level.map(lambda level: "_dense" if level == 0 else "_level", na_action="ignore")
     along = ~pruned & (~end | (rows.permutation_step < rows.step.max())) & rows.permutation_step.notna()

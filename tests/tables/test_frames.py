@@ -5,7 +5,7 @@ import pytest
 
 from raysweep.errors import UserError
 from raysweep.tables import frames
-from raysweep.tables.frames import PASSED_OVER, read_frame
+from raysweep.tables.frames import PASSED_OVER, decoded, read_frame
 from raysweep.tables.schemas import TABLES, dimensions
 from raysweep.vocabulary import Interpolation, Split
 from tests.analysis.planned import planned
@@ -44,6 +44,20 @@ def test_lists_that_rows_share_are_in_memory_once(tmp_path):
         assert found[name].map(id).nunique() == found[name].map(tuple).nunique() < len(found)
     assert found.path.isna().all()
     assert list(found) == ["networks", "alignments", "path"]
+
+
+def test_coded_texts_are_the_same_texts(tmp_path):
+    tables = planned({})
+    half = len(tables["barriers"]) // 2
+    (tmp_path / "barriers").mkdir()
+    for number, part in enumerate((tables["barriers"][:half], tables["barriers"][half:])):
+        part.to_parquet(tmp_path / "barriers" / f"{number}.parquet")
+    texts = read_frame(tmp_path, "barriers")
+    coded = read_frame(tmp_path, "barriers", coded={"kind", "method", "reference", "hybrid"})
+    assert set(coded.select_dtypes("category")) == {"kind", "method", "reference", "hybrid"}
+    assert texts.method.isna().any()
+    assert texts.hybrid.isna().all()
+    pd.testing.assert_frame_equal(decoded(coded), texts)
 
 
 def test_rows_that_are_published_while_they_are_read_are_not_mixed(tmp_path, monkeypatch):
