@@ -104,7 +104,7 @@ def _desired(sweep: Sweep) -> Desired:
         model = trials.model(family.dense[0])
         settings = {trial.setting for alike in (family.dense, *family.chains) for trial in alike}
         check_statistics(model, tuple(sections.compare.statistics))
-        check_measures(sections.compare, trials.facts(family.dense[0]))
+        check_measures(sections.compare, trials.facts(family.dense[0]), model)
         if has_running_statistics(model):
             comparisons.batchnorm |= settings
         if is_own(model.model):

@@ -158,8 +158,12 @@ def of_classes(logits):
 def of_column(logits):
     return logits[:, 99].mean()
 
-def of_hidden_units(features):
-    return features["no such layer"].mean()
+def of_hidden_units(features, end_features, labels):
+    (layer, units), *_ = features.items()
+    return (units[labels == 0].mean(0) - end_features[layer][0].mean(0)).norm()
+
+def of_layers(features):
+    return features["none"].mean()
 
 def undefined(logits):
     return float("nan")
@@ -175,6 +179,8 @@ def test_measures_are_tried_by_the_plan(mine, tmp_path):
         planned(f"{mine}:of_classes")
     with pytest.raises(UserError, match="of_column' fails: IndexError: index 99 is out of bounds"):
         planned(f"{mine}:of_column")
+    with pytest.raises(UserError, match=r"units of 256 examples: .*of_layers' fails: KeyError: 'none'"):
+        planned(f"{mine}:of_layers")
     planned(f"{mine}:of_hidden_units", f"{mine}:undefined")
     planned(f"{mine}:of_test_set", splits=["test"])  # it knows how many examples there are
     with pytest.raises(UserError, match="of_test_set' fails: RuntimeError"):

@@ -29,8 +29,8 @@ def _of_methods(wanted: Desired) -> Iterator[str]:
 def _of(wanted: Desired, trial: Trial) -> Iterator[str]:
     facts = probe_data(data_config(trial.training, trial.replicate), wanted.sweep.sections.train)
     training = trial.training
-    yield from undefined(wanted.sweep.sections.compare, facts)
     config = model_config(training, facts.shape, facts.classes)
+    yield from undefined(wanted.sweep.sections.compare, facts, config)
     found = left_out(config, training.init, training.init_options)
     if found.initialisation and trial.branch != "imported":
         yield (
