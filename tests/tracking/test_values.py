@@ -8,15 +8,18 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from raysweep.tables.frames import decoded, read_frame
 from raysweep.tables.schemas import schema
 from raysweep.tracking.known_runs import Known
-from raysweep.tracking.of_settings import OfSetting
+from raysweep.tracking.of_settings import OfSetting, of_settings
 from raysweep.tracking.values import (
+    OF_BARRIERS,
     OPTIONS,
     PARAMETERS,
     across,
     barriers,
     by_width,
+    configured,
     content_of,
     label,
     options,
@@ -24,6 +27,7 @@ from raysweep.tracking.values import (
     parameters,
     text,
 )
+from tests.analysis.planned import planned
 
 pytestmark = pytest.mark.versions
 
@@ -127,3 +131,24 @@ def test_values_that_are_not_finite_have_a_digest():
     digests = {content_of([("loss", value, 0, 1)]) for value in (1.0, math.inf, -math.inf, math.nan)}
     assert len(digests) == 4
     assert content_of([("loss", 1.0, 5, 1)]) in digests  # whatever its time
+
+
+def test_texts_that_are_categories_give_the_same_runs(tmp_path):
+    compare = {"across": ["widths"], "kinds": ["unaligned", "direct"], "splits": ["test"]}
+    tables = planned({"width": [4, 8], "replicates": 3}, compare=compare)
+    tables["barriers"].to_parquet(tmp_path / "barriers")
+    trials, measured = tables["trials"], tables["measures"].assign(largest_excess=0.5)
+    coded = read_frame(tmp_path, "barriers", OF_BARRIERS, OF_BARRIERS - {"barrier_id"})
+    method = coded.method.cat.add_categories("unaligned").fillna("unaligned")
+    words = pd.Categorical(configured(decoded(coded), trials))
+    both = [coded.assign(method=method, configured=words)]
+    both.append(decoded(both[0]))
+    one, other = (
+        [(each.name, each.tags, each.parameters, list(each.datasets), each.values) for each in found]
+        for found in (list(of_settings(rows, measured, trials, 0)) for rows in both)
+    )
+    assert len(one) > 4
+    assert one == other
+    one, other = (list(by_width(rows, 0)) for rows in both)
+    assert one
+    assert one == other
