@@ -141,7 +141,7 @@ def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
 
 def read_barriers(folder: Path, *more: str, **only: str | int | None) -> pd.DataFrame:
     """Return rows of `barriers` with the columns above and some more, but no others; see `read_frame`."""
-    return read_frame(folder, "barriers", (*CHOSEN_BY, *SPLIT_BY, *BARRIERS, *more), **only)
+    return read_frame(folder, "barriers", (*CHOSEN_BY, *SPLIT_BY, *BARRIERS, *more), (), **only)
 
 
 def read_one_split(folder: Path, *more: str, **only: str | int | None) -> pd.DataFrame:
