@@ -18,7 +18,6 @@ import tempfile
 from pathlib import Path
 
 IMPORTED = (
-    "aiohttp",
     "google.protobuf.json_format",
     "numpy",
     "pandas",
@@ -78,8 +77,11 @@ def _become(worker: dict, files: list[int]) -> list[str]:
         os.dup2(file, number)
         os.close(file)
     before = _folders()
-    os.environ.clear()
-    os.environ.update(worker["environment"])
+    given = worker["environment"]
+    for name in os.environ.keys() - given.keys():
+        del os.environ[name]
+    # What is equal stays where it is: from there old versions of Ray find the place of a process's title.
+    os.environ.update({name: value for name, value in given.items() if os.environ.get(name) != value})
     os.chdir(worker["folder"])
     os.nice(worker["niceness"] - os.nice(0))
     words = []

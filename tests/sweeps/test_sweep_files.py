@@ -114,17 +114,29 @@ OTHERS = {
         "compare.joint_networks": "[3]",
         "compare.mean_networks": "[2, 3]",
     },
-    "width_vit_fashion_mnist": {"train.width": 2, "train.replicates": 3, "train.fraction": "null"},
+    # Each of these two takes half of the methods, which are the same.
+    "width_vit_fashion_mnist": {
+        "train.width": 2,
+        "train.replicates": 3,
+        "train.fraction": "null",
+        "align.methods": "[branch_matching, orthogonal_matching]",
+    },
     "width_gpt_text": {
         "train.width": 2,
         "train.replicates": 3,
         "train.fraction": 0.01,
+        "align.methods": "[inner_matching, weight_matching]",
         "compare.splits": "[test]",
     },
     "narrow_in_wide_vgg16_cifar10": {"train.width": "[2, 3]", "train.replicates": 2},
     "halves_vgg16_cifar10": {"train.width": 2, "train.replicates": 2},
     "cross_task_vgg16_cifar10": {"train.width": 2, "train.replicates": 2},
-    "strong_vgg16_cifar10": {"train.width": "[1, 2]", "train.replicates": 3, "compare.joint_networks": "[3]"},
+    "strong_vgg16_cifar10": {
+        "train.width": "[1, 2]",
+        "train.replicates": 3,
+        "compare.joint_networks": "[3]",
+        "compare.splits": "[test]",
+    },
     "trajectory_vgg16_cifar10": {
         "train.width": 2,
         "train.replicates": 2,
