@@ -36,7 +36,7 @@ def serve(address: str) -> list[str]:
     for module in IMPORTED:
         importlib.import_module(module)
     gc.freeze()  # or the first collection in each fork would write to all pages
-    signal.signal(signal.SIGCHLD, _reap)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # or forks that have ended would stay as zombies
     with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as events:
         server.bind(address)
         server.listen(64)
@@ -55,19 +55,6 @@ def serve(address: str) -> list[str]:
         else:
             sys.exit()
     return _become(worker, files)
-
-
-def _reap(*_: object) -> None:
-    """Take note of the ends of forks, which would stay as zombies."""
-    while _ended():
-        ...
-
-
-def _ended() -> bool:
-    try:
-        return bool(os.waitpid(-1, os.WNOHANG)[0])
-    except ChildProcessError:
-        return False
 
 
 def _become(worker: dict, files: list[int]) -> list[str]:
