@@ -5,7 +5,7 @@ path, and the applied permutations. The canonical text of each part is made once
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from itertools import repeat
 
@@ -17,12 +17,13 @@ from raysweep.store.ids import BYTES, PACKED, texts
 AT_ONCE = 10_000  # rows that are Python's numbers at a time
 
 
-@dataclass(frozen=True)
 class Texts:
     """The canonical texts of networks and of applied permutations, by their numbers."""
 
-    networks: Sequence[bytes]
-    permutations: Sequence[bytes]
+    def __init__(self, networks: Sequence[bytes], permutations: Sequence[bytes]) -> None:
+        self.networks, self.permutations = networks, permutations
+        self.network_before = cache(lambda after: [text + after for text in networks])
+        self.permutation_before = cache(lambda after: [text + after for text in permutations])
 
 
 def barrier_ids(how: str, count: int, numbers: np.ndarray, known: Texts) -> np.ndarray:
@@ -48,15 +49,16 @@ def _ids(rows: np.ndarray, identities: Callable[[np.ndarray], Iterable[bytes]]) 
 
 def _texts(how: str, count: int, numbers: np.ndarray, known: Texts) -> Iterator[bytes]:
     """The canonical text of the identity of each barrier."""
-    columns = numbers.T
-    networks = [map(known.networks.__getitem__, column.tolist()) for column in columns[:count]]
-    others = [map(known.networks.__getitem__, column.tolist()) for column in columns[2 * count :]]
-    moves = [map(known.permutations.__getitem__, column.tolist()) for column in columns[count : 2 * count]]
-    between = [f"{how[:-1]},[".encode(), *[b","] * (len(columns) - 1), b"]]"]
-    between[count] = between[len(columns) - count] = b"],["
-    pieces: list[Iterable[bytes]] = [repeat(between[0])]
-    for items, after in zip((*networks, *others, *moves), between[1:], strict=True):
-        pieces += [items, repeat(after)]
+    networks, moves, others = np.split(numbers.T, [count, 2 * count])
+    pieces: list[Iterable[bytes]] = [repeat(f"{how[:-1]},[".encode())]
+    for before, columns, last in (
+        (known.network_before, networks, b"],["),
+        (known.network_before, others, b"],["),
+        (known.permutation_before, moves, b"]]"),
+    ):
+        for number, column in enumerate(columns, 1):
+            items = before(b"," if number < len(columns) else last)
+            pieces.append(map(items.__getitem__, column.tolist()))
     return map(b"".join, zip(*pieces, strict=False))
 
 

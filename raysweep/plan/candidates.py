@@ -61,8 +61,10 @@ def _places(every: Barriers, names: np.ndarray) -> Iterator[np.ndarray]:
     for part in every.parts:
         for start in range(0, len(part.numbers), AT_ONCE):
             sums = inputs.names(part.numbers[start : start + AT_ONCE], part.count)
-            near = np.searchsorted(names, sums).clip(max=len(names) - 1)
-            yield (np.flatnonzero(names[near] == sums) + at + start).astype(np.int32)
+            order = np.argsort(sums)  # what is looked up in order is looked up in the cache
+            near = np.searchsorted(names, sums[order]).clip(max=len(names) - 1)
+            found = np.sort(order[names[near] == sums[order]])
+            yield (found + at + start).astype(np.int32)
         at += len(part.numbers)
 
 

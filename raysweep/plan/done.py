@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -68,7 +68,7 @@ def done(wanted: Desired, files: Files) -> Done:
     outdated = outdated_levels(records | stale, rows)
     stale |= {level: records.pop(level) for level in outdated if level in records}
     alignments, splits = rows["alignments"], wanted.sweep.sections.compare.splits
-    names = np.union1d(rows["barriers"].names, rows["measures"].names)
+    names = np.concatenate([rows["barriers"].names, rows["measures"].names])
     candidates = Candidates.of(wanted.barriers, names)
     measurements = Measurements(candidates.barriers)
     unfinished = {
@@ -119,8 +119,8 @@ def finished_levels(
 def complete(rows: pa.Table, splits: Iterable[str]) -> Ids:
     """Return the ids of the barriers, or measurements, all of whose splits are among rows of an index."""
     ids, split = pack_column(rows.column("id")), rows.column("split")
-    found = [np.unique(ids[pc.equal(split, each).to_numpy()]) for each in set(splits)]
-    return Ids(reduce(partial(np.intersect1d, assume_unique=True), found) if found else ids[:0])
+    found = [Ids.distinct(ids[pc.equal(split, each).to_numpy()]) for each in set(splits)]
+    return reduce(Ids.among, found) if found else Ids.of()
 
 
 def levels_left(wanted: Desired, present: Done, trial_id: str) -> int:

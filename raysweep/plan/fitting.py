@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raysweep.store.ids import starts_of_runs
 from raysweep.store.index import Index, last_objects
 from raysweep.store.inputs import Known, changed_inputs, number_of, stored_objects
 from raysweep.store.records import LevelRecord
@@ -19,8 +20,8 @@ Levels = Mapping[tuple[str, int], LevelRecord]
 class Rows:
     """The rows of one kind, in the order of the index: those that fit, and those that do not any more.
 
-    `objects` are those of the index. `names` has, without repetitions and in ascending order, what stands for
-    the names of the inputs of all these rows (`store.inputs.Inputs.names`).
+    `objects` are those of the index. `names` has what stands for the names of the inputs of all these rows
+    (`store.inputs.Inputs.names`), some of it more than once.
     """
 
     objects: pa.Table
@@ -32,6 +33,8 @@ class Rows:
     def unfit_ids(self) -> pa.ChunkedArray:
         """Return the ids of which there are rows, but none that fits."""
         ids = self.unfit.column("id")
+        if not len(ids):
+            return ids
         fitting = self.fitting.column("id").combine_chunks()
         return pa.chunked_array([ids.filter(pc.invert(pc.is_in(ids, fitting))).unique()])
 
@@ -85,14 +88,20 @@ def outdated_words(outdated: Mapping[tuple[str, int], list[str]]) -> str:
 
 
 def _split(index: Index, *known: Known) -> Rows:
-    found = [(each.fit(known), np.unique(each.names())) for each in index.inputs()]
+    found = [(each.fit(known), _once(each.names())) for each in index.inputs()]
     fits = np.concatenate([np.ones(0, bool), *(some for some, _ in found)])
-    names = np.unique(np.concatenate([np.zeros(0, np.int64), *(some for _, some in found)]))
+    names = np.concatenate([np.zeros(0, np.int64), *(some for _, some in found)])
     rows = index.rows()
     fitting, unfit = rows, rows.slice(0, 0)
     if not fits.all():
         fitting, unfit = rows.filter(pa.array(fits)), rows.filter(pa.array(~fits))
     return Rows(index.objects, fitting, unfit, known, names)
+
+
+def _once(names: np.ndarray) -> np.ndarray:
+    """Leave out what comes again at once, as the rows of the splits of a barrier do."""
+    found: np.ndarray = names[starts_of_runs(names)]
+    return found
 
 
 def _permutations(rows: pa.Table) -> Known:

@@ -24,7 +24,8 @@ def pack(texts: Iterable[str]) -> np.ndarray:
 
 def pack_column(column: pa.ChunkedArray) -> np.ndarray:
     """Return the ids in a column of texts in an array; a text that is no id becomes `FOREIGN`."""
-    parts = [_packed_chunk(chunk) for chunk in column.iterchunks()]
+    starts = ((chunk, at) for chunk in column.iterchunks() for at in range(0, len(chunk), AT_ONCE))
+    parts = [_packed_chunk(chunk.slice(at, AT_ONCE)) for chunk, at in starts]
     return np.concatenate([np.empty(0, PACKED), *parts])
 
 
@@ -53,6 +54,13 @@ class Ids(Set[str]):
         """Return these ids, given as texts."""
         return cls(pack(dict.fromkeys(ids)))
 
+    @classmethod
+    def distinct(cls, packed: np.ndarray) -> "Ids":
+        """Return the ids in an array in which some may be more than once; their order is not that of it."""
+        found = packed[np.argsort(_beginnings(packed))]
+        found = found[starts_of_runs(found)]
+        return cls(found if starts_of_runs(_beginnings(found)).all() else np.unique(found))
+
     def __len__(self) -> int:
         return len(self.packed)
 
@@ -64,12 +72,17 @@ class Ids(Set[str]):
 
     def places(self, packed: np.ndarray) -> np.ndarray:
         """Return the place of each of these ids, -1 for those that are not among these."""
-        if not len(self.packed):
-            return np.full(len(packed), -1)
-        order = np.argsort(packed)
-        asked, places = packed[order], np.empty(len(packed), np.int32)
-        at = np.searchsorted(self._sorted, asked).clip(max=len(self.packed) - 1)
-        places[order] = np.where(self._sorted[at] == asked, self._order[at], -1)
+        beginnings, places = _beginnings(packed), np.full(len(packed), -1, np.int32)
+        left = np.argsort(beginnings)
+        at = np.searchsorted(self._sorted, beginnings[left])
+        while len(left):  # once, unless ids differ in their last bytes alone
+            near = at < len(self._sorted)
+            left, at = left[near], at[near]
+            near = self._sorted[at] == beginnings[left]
+            left, at = left[near], at[near]
+            same = self.packed[self._order[at]] == packed[left]
+            places[left[same]] = self._order[at[same]]
+            left, at = left[~same], at[~same] + 1
         return places
 
     def among(self, others: "Ids") -> "Ids":
@@ -78,16 +91,29 @@ class Ids(Set[str]):
 
     def repeated(self) -> bool:
         """Whether there is an id twice, which must not be."""
-        return bool((self._sorted[1:] == self._sorted[:-1]).any())
+        return len(Ids.distinct(self.packed)) < len(self.packed)
 
     @cached_property
     def _order(self) -> np.ndarray:
-        return np.argsort(self.packed, kind="stable").astype(np.int32)
+        return np.argsort(_beginnings(self.packed)).astype(np.int32)
 
     @cached_property
     def _sorted(self) -> np.ndarray:
-        found: np.ndarray = self.packed[self._order]
+        found: np.ndarray = _beginnings(self.packed)[self._order]
         return found
+
+
+def _beginnings(packed: np.ndarray) -> np.ndarray:
+    """The first eight bytes of each id as a number, by which they are sorted ten times as fast."""
+    rows = np.ascontiguousarray(packed).view(np.uint8).reshape(-1, BYTES)
+    return np.ascontiguousarray(rows[:, :8]).view(np.uint64)[:, 0]
+
+
+def starts_of_runs(values: np.ndarray) -> np.ndarray:
+    """Return which values are not the same as the ones before them."""
+    found = np.ones(len(values), bool)
+    found[1:] = values[1:] != values[:-1]
+    return found
 
 
 def _packed_chunk(chunk: pa.Array) -> np.ndarray:

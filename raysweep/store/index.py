@@ -82,14 +82,14 @@ class Index:
         """
         ids = self.objects.column("ids")
         lengths = pc.list_value_length(ids).to_numpy()
-        starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        starts = np.repeat((np.cumsum(lengths) - lengths).astype(np.int32), lengths)
         return pa.table(
             {
                 "id": pc.list_flatten(ids),
                 "split": pc.list_flatten(self.objects.column("splits")),
                 "digest": self._flat("digests"),
-                "object": pc.list_parent_indices(ids).cast(pa.int32()),
-                "position": pa.array((np.arange(len(starts)) - starts).astype(np.int32)),
+                "object": pa.array(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)),
+                "position": pa.array(np.arange(len(starts), dtype=np.int32) - starts),
             }
         )
 
@@ -154,9 +154,11 @@ def _slices(
         assert stored
         part = stored.read_row_group(number, columns, use_threads=False)  # in a third of the memory
         names = part.column("object").to_pylist()
-        part = part.filter(pa.array([name in kept for name in names], pa.bool_()))
+        if not kept.issuperset(names):
+            part = part.filter(pa.array([name in kept for name in names], pa.bool_()))
         before = pc.less_equal(added.column("object"), names[-1] if names else "")
-        yield pa.concat_tables([part, added.filter(before)]).sort_by("object")
+        between = added.filter(before)
+        yield pa.concat_tables([part, between]).sort_by("object") if len(between) else part
         added = added.filter(pc.invert(before))
     yield added
 

@@ -44,3 +44,4 @@ def test_ids_that_end_with_zeros_are_told_apart():
     assert Ids(packed).places(packed[::-1]).tolist() == [2, 1, 0]
     assert not Ids(packed).repeated()
     assert Ids(packed[[0, 1, 0]]).repeated()
+    assert Ids.distinct(packed[[1, 0, 1, 2, 0]]) == set(texts(packed))

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from raysweep.digest import canonical
@@ -268,7 +267,7 @@ def _jobs(files: Files, wanted: Desired, work: Todo, records: list[StoredRecord]
 
 def _done(files: Files, kind: str, records: list[StoredRecord]) -> set[str]:
     """The texts of the jobs of a kind that are recorded and done."""
-    ids = Ids(np.unique(pack_column(ResultStore(files).index(kind).rows().column("id"))))
+    ids = Ids.distinct(pack_column(ResultStore(files).index(kind).rows().column("id")))
     found: set[str] = set()
     for batch in (batch for record in records for batch in record.batches(kind, ["id", "identity"])):
         done = ids.places(pack_column(pa.chunked_array([batch.column("id")]))) >= 0
