@@ -69,8 +69,8 @@ READ = {
     "measures": {"barrier_id", "split", "measure", "part", *EXCESSES},
     "failures": (),
 }
-# Of the largest table texts are categories, until the rows of one setting are looked at.
-CODED = {"barriers": OF_BARRIERS - {"barrier_id"}}
+# Of the largest tables texts are categories, until the rows of one setting are looked at.
+CODED = {"barriers": OF_BARRIERS - {"barrier_id"}, "measures": {"split", "measure", "part"}}
 NOTE = "mlflow.note.content"
 
 
@@ -129,6 +129,7 @@ class Log:
         trials, metrics = tables["trials"], tables["metrics"]
         began = int(metrics.time.min() * 1000) if len(metrics) else 0
         ended = int(metrics.time.max() * 1000) if len(metrics) else 0
+        counts = {f"raysweep.{name}": str(len(rows)) for name, rows in tables.items()}
         before = len(self._runs)
         parent = self._run("sweep", self._sweep.name, began, {})
         self.parent = parent.run_id
@@ -139,7 +140,7 @@ class Log:
         # Those of the parent come first, because a server fails where two requests name a new data set.
         self._inputs(parent, pd.concat([trials.dataset, found.dataset]))
         named = _named(found, trials)
-        settings = self._settings(named, tables["measures"], trials, ended, final)
+        settings = self._settings(named, tables.pop("measures"), trials, ended, final)  # frees them
         failed = set(tables["failures"].query("what == 'trial'").id)
         self._each([*self._trials(trials, metrics, failed), *settings])
         logged = {run.failure for run in self._runs.values()}
@@ -151,7 +152,7 @@ class Log:
         shown = {"sweep", *(identity_of(*key) for key in keys)}
         shown |= {f"trial {trial_id}" for trial_id in failed.union(trials.trial_id, training)}
         self._mark(shown | self._unfinished(shown))
-        self._parent(parent, tables)
+        self._parent(parent, counts)
         if self._doubled or len(self._runs) > before:
             self._remove_doubles()
         if final:
@@ -445,10 +446,9 @@ class Log:
             self._client.log_inputs(run.run_id, datasets=new)
             run.inputs |= {each.dataset.digest for each in new}
 
-    def _parent(self, run: Known, tables: dict[str, pd.DataFrame]) -> None:
+    def _parent(self, run: Known, counts: dict[str, str]) -> None:
         """Log as tags what changes when a sweep is extended, because parameters are immutable."""
-        tags = {f"raysweep.{table}": str(len(rows)) for table, rows in tables.items()}
-        tags[TABLES] = self._files.where(f"sweeps/{self._sweep.name}")
+        tags = counts | {TABLES: self._files.where(f"sweeps/{self._sweep.name}")}
         self._client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in tags.items()])
         run.new = False
         note = description(self.experiment, run.run_id)

@@ -170,11 +170,13 @@ def barriers(rows: pd.DataFrame, time: int) -> list[Value]:
 def measures(rows: pd.DataFrame, measured: pd.DataFrame, time: int) -> list[Value]:
     """Return mean and standard deviation of the excess of every measure, for every kind of barrier.
 
-    `measured` are the rows of `measures` that belong to the barriers in `rows`. A measure of several numbers
-    is a folder of metrics.
+    `measured` are rows of `measures`, in which `of` is the label in `rows` of the barrier that each belongs
+    to. A measure of several numbers is a folder of metrics.
     """
-    kinds = decoded(rows[["barrier_id", "split"]]).assign(kind=_names(rows), at=_steps(rows))
-    found = measured.merge(kinds, on=["barrier_id", "split"])
+    if measured.empty:
+        return []
+    kinds = pd.DataFrame({"kind": _names(rows), "at": _steps(rows)})
+    found = decoded(measured).join(kinds, on="of")
     part = ("/" + found.part.astype(object)).fillna("")
     names = (found.kind + "/" + found.measure + part).map(_accepted)
     values: list[Value] = []
@@ -233,6 +235,13 @@ def _accepted(name: str) -> str:
 
 
 def _names(rows: pd.DataFrame) -> pd.Series:
+    """Return the metric name of each row, made once for all rows that have the same."""
+    number = rows.groupby(OF_NAMES, dropna=False, observed=True, sort=False).ngroup()
+    names = _names_of(rows[~number.duplicated()]).to_numpy(object)
+    return pd.Series(names[number], rows.index)
+
+
+def _names_of(rows: pd.DataFrame) -> pd.Series:
     """Return metric names: split/interpolation_kind, and everything else but the step that distinguishes
     rows.
 
