@@ -167,7 +167,8 @@ class ModelSize:
 
     It has `parameters` and `units` in its layers; `products` counts the multiplications of a weight with an
     activation for one example, `matched` those of all weights with all units of another network, and `pairs`
-    the pairs of a unit with one of the same layer of another network.
+    the pairs of a unit with one of the same layer of another network. An example passes so many `calls` of
+    torch, which write so many `values` of images and tokens.
     """
 
     parameters: int
@@ -175,6 +176,8 @@ class ModelSize:
     units: int
     matched: int
     pairs: int
+    calls: int
+    values: int
 
 
 @lru_cache(maxsize=256)
@@ -192,11 +195,12 @@ def _size(config: ModelConfig) -> tuple[int, ...]:
     from torch.utils.flop_counter import FlopCounterMode
 
     from raysweep.models.build import build
+    from raysweep.models.written import Written
 
     device = "cpu" if is_own(config.model) else "meta"
-    model = build(config).eval().to(device)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(torch.zeros(EXAMPLES, *config.shape, device=device))
+    model, batch = build(config).eval().to(device), torch.zeros(EXAMPLES, *config.shape, device=device)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter, Written() as written:
+        model(batch)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     weights = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     units = sum(map(len, weights))
@@ -204,8 +208,8 @@ def _size(config: ModelConfig) -> tuple[int, ...]:
     outputs, inputs = weights[:-1], weights[1:]
     matched = sum(each.numel() * len(each) for each in outputs)
     matched += sum(each.numel() * each.shape[1] for each in inputs)
-    products = counter.get_total_flops() // (2 * EXAMPLES)
-    return parameters, products, units, matched, sum(len(each) ** 2 for each in outputs)
+    products, pairs = counter.get_total_flops() // (2 * EXAMPLES), sum(len(each) ** 2 for each in outputs)
+    return parameters, products, units, matched, pairs, written.calls, written.values // EXAMPLES
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,8 @@ from raysweep.plan.cost.rates import (
     ASSIGNMENT,
     CORE,
     PRODUCTS_A_SECOND,
+    TRAINED_VALUE,
+    VALUE,
     evaluation_seconds,
     step_seconds,
 )
@@ -67,7 +69,10 @@ class Alignments:
     @property
     def cpu_seconds(self) -> float:
         """Seconds of one core."""
-        return self.count * self._calls + self.flops / CORE + self.assigned * ASSIGNMENT
+        written = self.options.trained_examples * TRAINED_VALUE
+        written += self.options.passed_examples * self.networks * VALUE
+        one = self._calls + self.size.values * written
+        return self.count * one + self.flops / CORE + self.assigned * ASSIGNMENT
 
     def gpu_seconds(self, gpu: str, at_once: float) -> float:
         """Seconds of a GPU, for which as many assignments are solved `at_once` as it has cores."""

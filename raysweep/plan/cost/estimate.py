@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from raysweep.choices import choose
 from raysweep.plan.cost.alignments import alignments
 from raysweep.plan.cost.rates import (
-    CORE,
-    STEP,
-    TRAINING_CORE,
+    core_seconds,
+    core_step_seconds,
     evaluation_seconds,
     plain_seconds,
     step_seconds,
@@ -80,6 +79,11 @@ class _Points:
     examples: int
     again: int | None
 
+    @property
+    def passed(self) -> int:
+        """The examples that pass all points."""
+        return self.points * (self.examples + (self.again or 0))
+
 
 def estimate(wanted: Desired, work: Todo) -> Estimate:
     """Estimate the work still to do: two operations a weight and example forward, four backward.
@@ -97,7 +101,7 @@ def estimate(wanted: Desired, work: Todo) -> Estimate:
         sum(6.0 * each.size.products * each.steps * each.batch for each in _trainings(wanted, work)),
         sum(each.flops for each in alignments(wanted, work)),
         sum(each.cpu_seconds for each in alignments(wanted, work)),
-        sum(map(_flops, points)),
+        sum(2.0 * each.size.products * each.passed for each in points),
     )
 
 
@@ -132,18 +136,13 @@ def cpu_hours(wanted: Desired, work: Todo) -> Hours:
     sections, training, aligned, barriers = wanted.sweep.sections, 0.0, 0.0, 0.0
     for run in _trainings(wanted, work):
         if run.trial.training.device == "cpu":
-            training += run.steps * (STEP + 6.0 * run.size.products * run.batch / TRAINING_CORE)
-            training += 2.0 * run.size.products * run.evaluated / CORE
+            training += run.steps * core_step_seconds(run.size, run.batch)
+            training += core_seconds(run.size, run.evaluated)
     if sections.align.device == "cpu":
         aligned = sum(each.cpu_seconds for each in alignments(wanted, work))
     if sections.compare.device == "cpu":
-        barriers = sum(map(_flops, _barriers(wanted, work))) / CORE
+        barriers = sum(core_seconds(some.size, some.passed) for some in _barriers(wanted, work))
     return Hours(training / 3600, aligned / 3600, barriers / 3600)
-
-
-def _flops(some: _Points) -> float:
-    """Two for each product and example."""
-    return 2.0 * some.size.products * some.points * (some.examples + (some.again or 0))
 
 
 def _trainings(wanted: Desired, work: Todo) -> Iterator[_Training]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from raysweep.choices import choose
 from raysweep.errors import UserError
 from raysweep.models.registry import RESNET, VGG, model_entry
+from raysweep.plan.probes import ModelSize
 from raysweep.vocabulary import Precision
 
 BATCH = 128  # examples of the measured steps
@@ -55,7 +56,12 @@ PRODUCTS_A_SECOND = {"h100": 3e13}
 # One core of an AMD EPYC (tests/benchmarks/README.md): MLPs train at 30 to 70 and evaluate at 170 billion
 # operations a second, convolutions do both at 120 to 140, and weight matching multiplies at 125.
 TRAINING_CORE, CORE = 6e10, 1.3e11  # operations a second
-STEP = 3e-4  # seconds of the calls of a training step, by which small networks are bound
+CALL = 4.5e-5  # seconds of each call of a training step, by which small networks are bound
+# Narrow networks are bound by what norms, nonlinearities and pooling read and write. Seconds for each value
+# of a training step, and of a pass, on a core of an Intel Xeon at 2.5 GHz. With the rates above they give the
+# times of VGG-16, ResNet-20 and LeNets of widths 2 to 32 there within a factor of two, for steps of width 2
+# of three.
+TRAINED_VALUE, VALUE = 8e-9, 5e-9
 ALIGNMENT, ALIGNMENT_STEP = 5e-3, 6e-3  # seconds of the calls of an alignment, and of each of its steps
 ASSIGNMENT = 4e-8  # seconds for each entry of a matrix that is assigned: MLPs of widths 32, 128 and 512
 
@@ -88,6 +94,16 @@ def plain_seconds(gpu: str, model: str, precision: str, products: float, example
     """Return the time (s) of an evaluation that is neither compiled nor captured, as measures need."""
     whole = _at(_rates(gpu, model, precision).plain, PRODUCTS[measured_like(model)], products)
     return whole * examples / EVALUATED / 1000
+
+
+def core_step_seconds(size: ModelSize, batch: float) -> float:
+    """Return the time (s) of a training step on one core, on a batch."""
+    return size.calls * CALL + batch * (6.0 * size.products / TRAINING_CORE + size.values * TRAINED_VALUE)
+
+
+def core_seconds(size: ModelSize, examples: float) -> float:
+    """Return the time (s) in which some examples pass a network on one core."""
+    return examples * (2.0 * size.products / CORE + size.values * VALUE)
 
 
 def _rates(gpu: str, model: str, precision: str) -> Rates:

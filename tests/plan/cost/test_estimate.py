@@ -115,3 +115,15 @@ def test_a_stack_costs_as_many_products_as_checkpoints_and_the_assignments_of_a_
 
     none, two, three = found(), found(2), found(3)
     assert none < two < three < 3 * none
+
+
+def test_narrow_networks_of_images_are_bound_by_what_they_write(tmp_path):
+    """A LeNet of half the width has a quarter of the products, but takes more than a quarter of the time."""
+    align, compare = {"methods": ["straight_through"]}, {"kinds": ["direct"]}
+    narrow, wide = (
+        costs(tmp_path, train={"model": "lenet", "width": width}, align=align, compare=compare)
+        for width in (4, 8)
+    )
+    assert wide[0].barrier_flops > 3 * narrow[0].barrier_flops
+    assert wide[1].barriers < 2.5 * narrow[1].barriers
+    assert wide[1].training < 2.5 * narrow[1].training
