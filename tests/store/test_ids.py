@@ -3,6 +3,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from raysweep.digest import digest
 from raysweep.store.ids import BYTES, FOREIGN, Ids, column, pack, pack_column, texts
@@ -45,3 +47,25 @@ def test_ids_that_end_with_zeros_are_told_apart():
     assert not Ids(packed).repeated()
     assert Ids(packed[[0, 1, 0]]).repeated()
     assert Ids.distinct(packed[[1, 0, 1, 2, 0]]) == set(texts(packed))
+
+
+# Ids are sorted by their first bytes: here many begin alike.
+ALIKE = st.builds(
+    lambda first, last: first * (BYTES - 2) + last,
+    st.binary(min_size=1, max_size=1),
+    st.binary(min_size=2, max_size=2),
+)
+
+
+@given(st.lists(ALIKE, unique=True), st.lists(ALIKE))
+def test_places_are_those_of_a_dictionary(there, asked):
+    known = {identity: place for place, identity in enumerate(there)}
+    found = Ids(_packed(there)).places(_packed(there + asked)).tolist()
+    assert found == [known.get(identity, -1) for identity in there + asked]
+    distinct = Ids.distinct(_packed(there + asked))
+    assert len(distinct) == len(set(there + asked))
+    assert set(distinct) == set(texts(_packed(there + asked)))
+
+
+def _packed(identities):
+    return np.frombuffer(b"".join(identities), f"S{BYTES}")
