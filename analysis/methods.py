@@ -88,7 +88,7 @@ def verdicts(found: pd.DataFrame) -> Iterator[str]:
         yield f"{kind}, learned against each other method, {risk} barrier: {at_widths(words)}"
 
 
-def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
+def draw(summary: pd.DataFrame, title: str, path: Path, split: str) -> None:
     """Draw barriers and seconds against width: a column of panels for each kind, a line for each method."""
     kinds = list(dict.fromkeys(summary.kind))
     marks = looks(_words(method) for method in sorted(set(summary.method)))
@@ -101,7 +101,7 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         own = named[named.kind == kind]
         for axis, (risk, unit) in zip(axes[:, column], UNITS.items(), strict=False):
             lines(axis, own[own.risk == risk], marks, risk == "error")
-            axis.set_ylabel(f"{risk} barrier ({unit})")
+            axis.set_ylabel(f"{split} {risk} barrier ({unit})")
         took = own[own.risk == "loss"].assign(mean=lambda rows: rows.seconds, low=NONE, high=NONE)
         lines(axes[2, column], took, marks)
         axes[2, column].set_ylabel("seconds of an alignment")
@@ -109,7 +109,8 @@ def draw(summary: pd.DataFrame, title: str, path: Path) -> None:
         axes[0, column].set_title(kind, fontsize=10)
     legend(figure, axes.ravel(), 3)
     headline(figure, f"{title}: methods of alignment\n(mean, {METHOD})")
-    save(figure, path, caption("Barriers and seconds by method", title, summary.n, "comparisons"))
+    what = f"{split.capitalize()} barriers and seconds by method"
+    save(figure, path, caption(what, title, summary.n, "comparisons"))
 
 
 def analyse(folder: Path) -> str:
@@ -124,8 +125,9 @@ def analyse(folder: Path) -> str:
             parts.append(f"methods: {setting.title}: one method alone ({only}); name others in align.methods")
             continue
         summary, beside = summarise(rows, alignments), ratios(rows, alignments)
-        draw(summary, setting.title, folder / "figures" / f"methods_{setting.stem}.png")
-        head = f"{setting.title}, mean barrier by width [95 % interval over networks]"
+        split = str(rows.split.iloc[0])
+        draw(summary, setting.title, folder / "figures" / f"methods_{setting.stem}.png", split)
+        head = f"{setting.title}, mean {split} barrier by width [95 % interval over networks]"
         costs = summary[summary.risk == "loss"].pivot(
             index=["kind", "method"], columns="width", values=["objective", "seconds"]
         )

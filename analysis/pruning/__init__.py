@@ -1,16 +1,16 @@
 """Does the permutation that aligns two dense networks also align the sparse networks pruned from them?"""
 
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from analysis.pruning.barriers import POINTS, by_level, decided, errors_by_level, verdicts
+from analysis.rows.members import members_of
 from analysis.rows.quality import themselves
-from analysis.rows.settings import by_setting, one_statistics, pruned_settings, read_one_split
+from analysis.rows.settings import pruned_pairs, read_one_split
 from analysis.statistics.spread import wide_table
 from raysweep.tables.frames import read_frame
-from raysweep.tables.variants import trial_of
 
 
 def analyse(folder: Path) -> str:
@@ -19,19 +19,15 @@ def analyse(folder: Path) -> str:
 
     barriers, trials = read_one_split(folder, "permutation_level", across=None), read_frame(folder, "trials")
     parts = []
-    first = barriers.networks.str[0].map(trial_of)
-    for networks, own in pruned_settings(trials):
-        for setting, rows in by_setting(one_statistics(barriers[first.isin(own.trial_id)]), trials):
-            means, named = (
-                by_level(rows, own),
-                replace(setting, width=networks.width, variant=networks.variant, pruning=networks.pruning),
-            )
-            if means.empty:
-                continue
-            path, split = folder / "figures" / f"pruning_{named.stem}.png", str(rows.split.iloc[0])
-            draw(means, errors_by_level(own), POINTS, named.title, path, split)
-            lines = [*_tables(named.title, means, split), *themselves(rows, trials)]
-            parts.append("\n".join([*lines, *verdicts(decided(means), split)]))
+    for setting, rows, part in pruned_pairs(barriers, trials):
+        means = by_level(rows, part)
+        if not (means.level > 0).any():
+            continue
+        own = part[part.trial_id.isin(chain.from_iterable(members_of(rows)))]
+        path, split = folder / "figures" / f"pruning_{setting.stem}.png", str(rows.split.iloc[0])
+        draw(means, errors_by_level(own), POINTS, setting.title, path, split)
+        lines = [*_tables(setting.title, means, split), *themselves(rows, trials)]
+        parts.append("\n".join([*lines, *verdicts(decided(means), split)]))
     return "\n\n".join(parts) or "pruning: no pruned networks yet"
 
 

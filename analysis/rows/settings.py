@@ -133,6 +133,20 @@ def by_pruning(trials: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield pruning, trials[~pruned | (words == pruning)]
 
 
+def pruned_pairs(
+    barriers: pd.DataFrame, trials: pd.DataFrame
+) -> Iterator[tuple[Setting, pd.DataFrame, pd.DataFrame]]:
+    """Split comparisons within settings by setting, method, width and way to prune.
+
+    Each part comes with the trials that are pruned in this way, and the dense networks.
+    """
+    barriers = one_statistics(barriers)
+    first = barriers.networks.str[0].map(trial_of)
+    for pruning, part in by_pruning(trials):
+        for setting, rows in by_width(by_setting(barriers[first.isin(part.trial_id)], trials)):
+            yield replace(setting, pruning=pruning), rows, part
+
+
 def one_statistics(barriers: pd.DataFrame) -> pd.DataFrame:
     """Keep one treatment of statistics per group: the first of `PREFERRED` that was measured."""
     rank = barriers.statistics.map(PREFERRED.index)

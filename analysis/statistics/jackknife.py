@@ -28,6 +28,7 @@ METHOD = "95 % interval: jackknife over networks, t(networks - 1)"  # for figure
 NONE = float("nan")
 TOO_FEW = "fewer than four networks"
 NOT_POSITIVE = "nothing positive to divide by"
+NOT_MEASURED = "nothing measured to divide by"
 FAR = 1000  # an upper end this many times above both the mean and 1 says no more than that
 SHOWN = 3  # comparisons without a value that are named
 
@@ -79,14 +80,16 @@ def ratio(above: Sample, below: Sample) -> Interval:
     Samples without a network in common, as of two widths, are of populations that vary on their own.
 
     The interval is taken of the logarithm, so that the inverse ratio has the inverse interval; where a mean
-    above is at or below zero, it is taken of the ratio itself. The ratio is NaN where a value is missing or
-    the mean below is not positive. There is no interval where that happens without one of the networks, or
-    where one of the samples has none.
+    above is at or below zero, it is taken of the ratio itself. The ratio is NaN where a value is missing,
+    where there are none below, or where their mean is not positive. There is no interval where that happens
+    without one of the networks, or where one of the samples has none.
     """
     lacking = without_value(above) or without_value(below)
     if lacking:
         return Interval(NONE, NONE, NONE, lacking)
-    if not len(below[0]) or not np.mean(below[0]) > 0:
+    if not len(below[0]):
+        return Interval(NONE, NONE, NONE, NOT_MEASURED)
+    if not np.mean(below[0]) > 0:
         return Interval(NONE, NONE, NONE, NOT_POSITIVE)
     value = float(np.mean(above[0]) / np.mean(below[0]))
     for sample in (above, below):

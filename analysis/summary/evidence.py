@@ -13,11 +13,10 @@ from analysis.rows.members import independent
 from analysis.rows.settings import (
     Setting,
     by_networks,
-    by_pruning,
     by_setting,
     by_width,
     dense_ends,
-    one_statistics,
+    pruned_pairs,
 )
 from analysis.rows.tables import Tables
 from analysis.statistics import pairs as all_pairs
@@ -25,7 +24,6 @@ from analysis.statistics.simultaneous import Decision
 from analysis.statistics.spread import SPREAD
 from analysis.summary.verdict import Verdict
 from analysis.trajectory import barriers as trajectory
-from raysweep.tables.variants import trial_of
 from raysweep.vocabulary import Kind
 
 WEAK, TRAINING, PRUNING, STRONG = "weak", "along training", "along pruning", "strong"
@@ -73,17 +71,12 @@ def _along_training(barriers: pd.DataFrame, tables: Tables, make: Make) -> Itera
 def _along_pruning(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:
     if not tables.trials.level.gt(0).any():
         return
-    within = one_statistics(barriers[barriers.across.isna()])
-    first = within.networks.str[0].map(trial_of)
-    for words, trials in by_pruning(tables.trials):
-        parts = by_setting(within[first.isin(trials.trial_id)], tables.trials)
-        for setting, rows in by_width(parts):
-            own = replace(setting, pruning=words)
-            for split, chosen in rows.groupby("split"):
-                levels = pruning.decided(pruning.by_level(chosen, trials))
-                for point, decision in pruning.decisions(levels).items():
-                    what = f"permutation of the dense networks at every level, {pruning.POINTS[point]}"
-                    yield _along(make, PRUNING, what, own, str(split), decision)
+    for setting, rows, trials in pruned_pairs(barriers[barriers.across.isna()], tables.trials):
+        for split, chosen in rows.groupby("split"):
+            levels = pruning.decided(pruning.by_level(chosen, trials))
+            for point, decision in pruning.decisions(levels).items():
+                what = f"permutation of the dense networks at every level, {pruning.POINTS[point]}"
+                yield _along(make, PRUNING, what, setting, str(split), decision)
 
 
 def _strong(barriers: pd.DataFrame, tables: Tables, make: Make) -> Iterator[Verdict]:

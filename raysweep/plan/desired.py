@@ -113,7 +113,7 @@ def _desired(sweep: Sweep) -> Desired:
         if sections.compare.trajectory:
             Trajectories(sections, trials, comparisons).compare(family)
         for chains in family.chains:
-            levels = Levels(sections, trials, comparisons, chains)
+            levels = Levels(sections, trials, comparisons, chains, family.dense[0].setting)
             levels.compare()
             levels.branches()
     AcrossSettings(sections, trials, comparisons).compare(families)

@@ -15,14 +15,18 @@ Pair = tuple[Trial, Trial]
 
 
 class Levels:
-    """Adds the comparisons and branches of chains that differ in the replicate alone."""
+    """Adds the comparisons and branches of chains that differ in the replicate alone.
+
+    `dense` is the setting of their dense trials, which may be listed in another one that shares them.
+    """
 
     def __init__(
-        self, sections: Sections, trials: Trials, comparisons: Comparisons, chains: list[Trial]
+        self, sections: Sections, trials: Trials, comparisons: Comparisons, chains: list[Trial], dense: str
     ) -> None:
         assert sections.prune is not None
         self._sections, self._prune = sections, sections.prune
         self._trials, self._comparisons, self._chains = trials, comparisons, chains
+        self._dense = dense
 
     def compare(self) -> None:
         """Add the barriers of all pairs at every level, at the rewind point and at the end."""
@@ -79,8 +83,7 @@ class Levels:
         return Network(chain.trial_id if level else chain.parent, level, step)
 
     def _setting(self, chain: Trial, level: int) -> str:
-        assert chain.parent is not None
-        return chain.setting if level else self._trials.trials[chain.parent].setting
+        return chain.setting if level else self._dense
 
 
 def _found_at(permutation: str, level: int) -> int:

@@ -93,7 +93,7 @@ def test_metrics_of_mlflow(sweeps):
             assert sum(value for (name, _), value in values.items() if name.endswith("/n")) == len(same)
 
 
-@pytest.mark.parametrize("analysis", sorted({*ANALYSES} - {"methods", "tasks", "transport", "weak"}))
+@pytest.mark.parametrize("analysis", sorted({*ANALYSES} - {"tasks", "transport", "weak"}))
 def test_what_was_measured_on_the_training_set_alone_is_answered(folders, tmp_path, analysis, monkeypatch):
     folder = folders[analysis in ("narrow_in_wide", "pruning", "trajectory")]
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)

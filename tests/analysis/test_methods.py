@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from analysis.figures.style import caption_of
 from analysis.methods import analyse, compared, ratios, summarise, verdicts
 from tests.analysis.barrier_rows import (
     METHOD,
@@ -116,8 +117,10 @@ def test_text(tmp_path):
     tables = {"alignments": alignments(), "trials": trials}
     for name, table in {"barriers": pd.DataFrame([*PAIRS[0], *PAIRS[1], *TRIPLES[0]]), **tables}.items():
         table.to_parquet(tmp_path / name)
-    assert "0.100 [0.100, 0.100]" in analyse(tmp_path)
-    assert (tmp_path / "figures/methods_mlp_digits.png").stat().st_size > 0
+    text = analyse(tmp_path)
+    assert "0.100 [0.100, 0.100]" in text
+    assert "mean test barrier by width" in text
+    assert caption_of(tmp_path / "figures/methods_mlp_digits.png").startswith("Test barriers")
 
 
 def test_one_method_is_compared_with_nothing(tmp_path):

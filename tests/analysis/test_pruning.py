@@ -65,6 +65,14 @@ def test_without_an_unaligned_loss_barrier_there_is_no_ratio():
     assert "unaligned sparse pairs have no loss barrier" in verdicts(found)[1]
 
 
+def test_unaligned_pairs_that_were_not_measured_leave_both_undecided():
+    rows = [row for row in barriers((0.01, 0.2)) if row["kind"] != "unaligned"]
+    error, loss = verdicts(decided(rows))
+    assert "the claim is undecided: no unaligned baseline at level 0, 1, 2" in error
+    assert "may or may not keep the test loss barrier" in loss
+    assert "(nothing measured to divide by at level 1, 2): its share is not known at level 1" in loss
+
+
 def test_a_level_without_a_finite_barrier_leaves_every_level_undecided():
     rows = barriers((0.01, 0.2))
     rows[-1] = {**rows[-1], "loss_barrier": math.nan}  # under the level's own permutation, which counts not

@@ -63,6 +63,25 @@ def test_reports_verdicts_and_figures_are_made_of_each_way_to_prune(tmp_path, mo
     assert len(found) == 2
 
 
+def test_settings_that_share_a_network_have_all_of_their_own_pairs_and_no_others(tmp_path, monkeypatch):
+    """The first replicates are one trial, because both draw the order of the data by seed 0."""
+    drawn = []
+    tables = planned(
+        {"data_seed": ["replicate", 0]}, prune={"levels": 1}, compare={"kinds": ["unaligned", "direct"]}
+    )
+    for name, frame in tables.items():
+        frame.to_parquet(tmp_path / name)
+    monkeypatch.setattr(figure, "draw", lambda *given: drawn.append(given))
+    titles = [part.splitlines()[0] for part in pruning.analyse(tmp_path).split("\n\n")]
+    assert ["data seed 0" in title for title in titles] == [True, False]
+    for means, errors, *_ in drawn:
+        assert set(means.point) == {"rewind", "end"}
+        assert (set(means.n), set(errors.n)) == ({6}, {4})
+    verdicts = evidence(read(tmp_path))
+    assert {each.n for each in verdicts} == {6}
+    assert {each.setting.variant for each in verdicts} == {"data seed 0", "data seed by replicate"}
+
+
 def test_runs_of_several_ways_to_prune_have_names_of_their_own(swept):
     _, tables = swept
     barriers, trials = tables["barriers"], tables["trials"]

@@ -119,6 +119,18 @@ def test_the_worst_mixture_decides(heights, unaligned, word):
     assert loss.startswith("joint, width 8: mean excess test loss at most 0.0")
 
 
+def test_a_point_whose_interval_reaches_higher_leaves_all_weights_undecided():
+    """At the barycentre, the largest mean, all triples are alike; the midpoints of the edges are not."""
+    amid, between = (np.isclose(FINE.max(axis=1), 1 / 3), (FINE == 0.5).sum(axis=1) == 2)
+    table = triples([0.019 * amid + height * between for height in (0, 0, 0.036, 0.036)], grid=FINE)
+    (found,) = surfaces(table, [8], "loss").values()
+    unaligned = {8: Interval(0.3, 0.3, 0.3)}
+    _, everywhere, centre = describe({("joint", 8): found}, {("joint", 8): found}, unaligned)
+    assert "at all weights: undecided: the interval straddles 0.02 (0.018 [" in everywhere
+    assert "the worst being (0.50, 0.50, 0.00)" in everywhere or "(0.00, 0.50, 0.50)" in everywhere
+    assert "at the barycentre: holds in the mean (0.019 [0.019, 0.019]" in centre
+
+
 def sweep(folder, widths=(8,)):
     """A sweep on disk with a bump via a reference and a dent after a joint alignment at every width."""
     parts = [

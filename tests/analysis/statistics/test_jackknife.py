@@ -169,10 +169,10 @@ def test_a_base_that_may_be_nothing_has_no_interval():
     assert found.mean > 0
     assert np.isnan([found.low, found.high]).all()
     assert found.reason == "nothing positive to divide by without one of the networks"
-    for nothing in ([], [0.0] * 6, [-0.1] * 6):
+    for nothing, why in (([], "measured"), ([0.0] * 6, "positive"), ([-0.1] * 6, "positive")):
         none = ratio(above, (nothing, PAIRS[: len(nothing)]))
         assert np.isnan([none.mean, none.high]).all()
-        assert none.reason == "nothing positive to divide by"
+        assert none.reason == f"nothing {why} to divide by"
 
 
 def test_networks_of_two_widths_vary_on_their_own():
