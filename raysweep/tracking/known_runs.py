@@ -12,6 +12,7 @@ from raysweep.tracking.values import RUN_NAME
 LEVELS, CONTENT, FAILURE = "raysweep.levels", "raysweep.content", "raysweep.failure"
 TABLES = "raysweep.tables"  # a tag of the sweep's run: where its tables are
 PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"  # the description, which MLflow shows
 # A tag: "true" for what the tables have, "false" for runs of an earlier version of the sweep.
 CURRENT = "raysweep.current"
 EARLIER = "earlier: "  # what the names of the latter begin with
