@@ -20,7 +20,7 @@ NAME, NAMED = "mlflow.runName", "raysweep.name"  # tags: what a run is called, a
 
 
 @dataclass
-class Known:
+class KnownRun:
     """A run: what has been logged under it, and whether it is `new`, so that nothing can have been.
 
     `began` is in milliseconds, `status` what MLflow calls the end of a run, or RUNNING, and `parent` the id
@@ -58,10 +58,10 @@ def search(client: MlflowClient, experiment: str, view: int = ViewType.ACTIVE_ON
             return runs
 
 
-def read_run(run: Run) -> Known:
+def read_run(run: Run) -> KnownRun:
     """Return what a run says of itself."""
     tags = run.data.tags
-    return Known(
+    return KnownRun(
         run.info.run_id,
         new=False,
         name=tags[NAME] if tags.get(NAME) == tags.get(NAMED) else None,
@@ -84,7 +84,7 @@ def _levels(said: dict[str, str] | list[int]) -> dict[int, str]:
     return {int(level): content for level, content in named.items()}
 
 
-def outdated_tags(run: Known, parent: str, current: bool) -> dict[str, str]:
+def outdated_tags(run: KnownRun, parent: str, current: bool) -> dict[str, str]:
     """Return the tags that a run must get: where it is shown, and whether the tables have it.
 
     The name of one that they have no more says so, unless somebody has named it.

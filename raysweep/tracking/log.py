@@ -20,7 +20,7 @@ from raysweep.sweep.load import Sweep
 from raysweep.tables.frames import decoded, read_frame
 from raysweep.tables.rows import Row
 from raysweep.tracking.experiment import find_experiment
-from raysweep.tracking.known_runs import CONTENT, NOTE, TABLES, Known
+from raysweep.tracking.known_runs import CONTENT, NOTE, TABLES, KnownRun
 from raysweep.tracking.links import description
 from raysweep.tracking.of_settings import OfSetting, identity_of, of_settings, put_aside
 from raysweep.tracking.runs import BATCH, Job, Runs
@@ -57,7 +57,7 @@ class Log:
         """Say that the sweep is at work, also one that had ended before it was extended."""
         self.runs.say(self._sweep_run(0), "RUNNING")
 
-    def _sweep_run(self, began: int) -> Known:
+    def _sweep_run(self, began: int) -> KnownRun:
         run = self.runs.ensure("sweep", self._sweep.name, began, {})
         self.runs.parent = run.run_id
         return run
@@ -169,7 +169,7 @@ class Log:
         run.content = each.content
         run.metrics |= each.metrics
 
-    def _parent(self, run: Known, counts: dict[str, str]) -> None:
+    def _parent(self, run: KnownRun, counts: dict[str, str]) -> None:
         """Log as tags what changes when a sweep is extended, because parameters are immutable."""
         tags = counts | {TABLES: self._files.where(f"sweeps/{self._sweep.name}")}
         self._client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in tags.items()])

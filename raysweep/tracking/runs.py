@@ -16,7 +16,7 @@ from raysweep.tracking.known_runs import (
     NAME,
     NAMED,
     PARENT,
-    Known,
+    KnownRun,
     by_identity,
     is_used,
     outdated_tags,
@@ -63,7 +63,7 @@ class Runs:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def known(self, identity: str) -> Known | None:
+    def known(self, identity: str) -> KnownRun | None:
         """Return the run of an identity, if there is one, restored where it was deleted in MLflow."""
         if identity in self._gone and identity not in self.by_identity:
             self._client.restore_run(self._gone[identity].run_id)
@@ -71,7 +71,7 @@ class Runs:
             self.deleted -= 1
         return self.by_identity.get(identity)
 
-    def ensure(self, identity: str, name: str, began: int, tags: dict[str, str]) -> Known:
+    def ensure(self, identity: str, name: str, began: int, tags: dict[str, str]) -> KnownRun:
         """Return the run of an identity, made with these tags where there is none."""
         known = self.known(identity)
         if known:
@@ -79,7 +79,7 @@ class Runs:
         own = {"raysweep.id": identity, NAME: name, NAMED: name, CURRENT: "true", "mlflow.user": user()}
         parent = {PARENT: self.parent} if self.parent else {}
         made = self._client.create_run(self._experiment, start_time=began, tags=own | parent | tags).info
-        run = Known(made.run_id, True, name, made.start_time, parent=self.parent, current="true")
+        run = KnownRun(made.run_id, True, name, made.start_time, parent=self.parent, current="true")
         self.by_identity[identity] = run
         return run
 
@@ -97,17 +97,17 @@ class Runs:
         ]
         self.each([partial(self.tag, run, tags) for run, tags in wrong if tags])
 
-    def tag(self, run: Known, tags: dict[str, str]) -> None:
+    def tag(self, run: KnownRun, tags: dict[str, str]) -> None:
         self._client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in tags.items()])
         run.name, run.parent = tags.get(NAME, run.name), tags.get(PARENT, run.parent)
         run.current = tags.get(CURRENT, run.current)
 
-    def renaming(self, run: Known | None, name: str) -> list[Job]:
+    def renaming(self, run: KnownRun | None, name: str) -> list[Job]:
         """Return a job where what distinguishes a run from others has changed with the sweep."""
         renamed = {NAME: name, NAMED: name}
         return [partial(self.tag, run, renamed)] if run and run.name not in (None, name) else []
 
-    def say(self, run: Known, status: str, ended: int = 0) -> None:
+    def say(self, run: KnownRun, status: str, ended: int = 0) -> None:
         """Log the status of a run and when it ended, which is never before it began."""
         if status != "RUNNING":
             self._client.set_terminated(run.run_id, status, max(ended, run.began))
@@ -115,7 +115,7 @@ class Runs:
             self._client.update_run(run.run_id, status)
         run.status = status
 
-    def end_others(self, parent: Known) -> None:
+    def end_others(self, parent: KnownRun) -> None:
         """Say that trials that are not being trained any more, and yet have not ended, were killed."""
         now = int(time.time() * 1000)
         left = [run for run in self.by_identity.values() if run.status == "RUNNING" and run is not parent]
@@ -140,7 +140,7 @@ class Runs:
 
     def log(
         self,
-        run: Known,
+        run: KnownRun,
         values: list[Value],
         params: dict[str, str],
         ended: int,
@@ -166,7 +166,7 @@ class Runs:
         run.params |= params
         run.new = False
 
-    def add_inputs(self, run: Known, names: pd.Series) -> None:
+    def add_inputs(self, run: KnownRun, names: pd.Series) -> None:
         """Log the data sets of a run, once."""
         datasets = [each for name in names.dropna().unique() for each in self._datasets.of(name)]
         if new := [each for each in datasets if each.dataset.digest not in run.inputs]:

@@ -12,7 +12,7 @@ from raysweep.store.trials import TrialStore
 from raysweep.sweep.load import Sweep
 from raysweep.tables.rows import Row
 from raysweep.tracking.failed import FailedTrial, failed_trials
-from raysweep.tracking.known_runs import FAILURE, LEVELS, NOTE, Known
+from raysweep.tracking.known_runs import FAILURE, LEVELS, NOTE, KnownRun
 from raysweep.tracking.planned import PlannedTrial, planned_trials
 from raysweep.tracking.runs import Job, Runs
 from raysweep.tracking.values import (
@@ -82,7 +82,7 @@ class TrialLog:
         ]
 
     def training(
-        self, parent: Known, training: dict[str, pd.DataFrame], trials: pd.DataFrame
+        self, parent: KnownRun, training: dict[str, pd.DataFrame], trials: pd.DataFrame
     ) -> Iterator[Job]:
         """Yield jobs for trials in training; what the plan says of them is asked for where one begins."""
         known = {trial_id: self._runs.known(f"trial {trial_id}") for trial_id in training}
@@ -111,7 +111,7 @@ class TrialLog:
             self._runs.log(run, values, params, began, last, datasets, "RUNNING")
             run.failure = ""
 
-    def _lacking(self, run: Known, values: list[Value]) -> list[Value]:
+    def _lacking(self, run: KnownRun, values: list[Value]) -> list[Value]:
         """Return those values that MLflow does not show yet, and take them for shown.
 
         A trial that was resumed repeats some steps at other times: MLflow would show these twice.
