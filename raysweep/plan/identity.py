@@ -179,7 +179,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class BarrierJob:
-    """A comparison with its id, to be evaluated on every split, and what is to be measured beside its risks.
+    """A comparison with its id, to be evaluated on every split, and what is to be measured besides its risks.
 
     `how` is the part of the text behind its id that many jobs share: all but networks and permutations.
     Without `risks`, these are there already and the measurements alone are missing.
