@@ -87,7 +87,7 @@ def _levels(said: dict[str, str] | list[int]) -> dict[int, str]:
 def outdated_tags(run: KnownRun, parent: str, current: bool) -> dict[str, str]:
     """Return the tags that a run must get: where it is shown, and whether the tables have it.
 
-    The name of one that they have no more says so, unless somebody has named it.
+    The name of one that they no longer have says so, unless somebody has named it.
     """
     tags = {PARENT: parent} if run.parent != parent and run.run_id != parent else {}
     if run.current != (said := "true" if current else "false"):

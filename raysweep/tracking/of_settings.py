@@ -54,7 +54,7 @@ class OfSetting:
         return any(not _is_logged(value, self.parameters[name]) for name, value in there.items())
 
     def lacks(self, run: KnownRun) -> bool:
-        """Whether a run has metrics that are no more, which MLflow cannot delete."""
+        """Whether a run has metrics that this one no longer has, and MLflow cannot delete."""
         return not run.metrics <= self.metrics
 
     def is_in(self, run: KnownRun) -> bool:

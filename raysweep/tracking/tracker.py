@@ -193,7 +193,7 @@ class Tracker:
                 log.everything(self._last, self._status)
             except Exception:
                 with contextlib.suppress(Exception):
-                    log.end(self._status)  # nothing is at work any more, whatever is missing
+                    log.end(self._status)  # no longer at work, whatever is missing
                 raise
             return
         with as_directory(self._files, self._folder) as folder:

@@ -35,7 +35,7 @@ class TrialLog:
         self._files, self._sweep = files, sweep
 
     def ended(self, trials: pd.DataFrame, metrics: pd.DataFrame, failed: set[str]) -> list[Job]:
-        """Return a job for each trial with levels that were not logged as they are, or that fails no more."""
+        """Return a job for each trial that has levels not logged as they are, or that no longer fails."""
         by_trial = dict(list(metrics.groupby("trial_id")))
         jobs: list[Job] = []
         rows = trials.assign(configured=configured(trials, trials), content=contents(trials, metrics))

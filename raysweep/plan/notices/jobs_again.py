@@ -1,4 +1,4 @@
-"""Why alignments, barriers and measures are to be computed again that look done."""
+"""Why alignments, barriers and measures that look done have to be computed again."""
 
 import json
 from collections import Counter

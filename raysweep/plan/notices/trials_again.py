@@ -1,4 +1,4 @@
-"""Why trials are to be trained again that look done."""
+"""Why trials that look done have to be trained again."""
 
 import json
 from collections.abc import Iterable, Iterator

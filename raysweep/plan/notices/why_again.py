@@ -1,4 +1,4 @@
-"""Why work that looks done is to do again: the nearest stored results, and the keys in which they differ.
+"""Why work that looks done has to be done again: the nearest stored results, and the keys that differ.
 
 Work of a sweep that was recorded before looks done, whatever has changed in its file. What another sweep
 under the root has done looks like it only where nothing but versions of raysweep or sources of a user's
@@ -22,7 +22,7 @@ NAMED = 8  # lines
 
 
 def why_again(files: Files, wanted: Desired, work: Todo) -> list[str]:
-    """Return a line for each reason for which work is to do again; none where the work is new.
+    """Return a line for each reason why work has to be done again; none where the work is new.
 
     A further line names changes of a user's modules for which nothing is done again.
     """
@@ -35,7 +35,7 @@ def why_again(files: Files, wanted: Desired, work: Todo) -> list[str]:
     except UserError as error:
         return [f"why again: cannot be told: {error}"]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        return ["why again: cannot be told, because a record under this root holds foreign texts"]
+        return ["why again: cannot be told, because a record under this root holds texts of another form"]
     lines = [*(f"why again: {what}: {count:,}" for what, count in counts.items()), *unnoticed]
     more = [f"why again: {len(lines) - NAMED} more reasons"] if len(lines) > NAMED else []
     return lines[:NAMED] + more
