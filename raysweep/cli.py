@@ -53,7 +53,7 @@ def plan(
     root: Root = "runs",
     override: Override = None,
     gpu: Annotated[
-        str | None, typer.Option(help="also estimate the hours on one GPU of a kind: h100")
+        str | None, typer.Option(help="also estimate the hours on one GPU of this kind (h100)")
     ] = None,
 ) -> None:
     """Say what a sweep takes before it runs: its jobs, how many are done, and the cost of the rest.
@@ -183,7 +183,9 @@ def import_(sweep: SweepFile, root: Root = "runs", override: Override = None) ->
 
 NETWORKS = "trial_id@level@step, or columns of the table trials as in 'width=64 replicate=0,1'"
 Chosen = Annotated[list[str], typer.Option("--networks", metavar="NETWORKS", help=NETWORKS)]
-OfSweep = Annotated[str | None, typer.Option("--sweep", help="whose table is read, if there are several")]
+OfSweep = Annotated[
+    str | None, typer.Option("--sweep", help="the sweep whose table is read, needed where there are several")
+]
 
 
 @app.command()
@@ -205,7 +207,7 @@ def merge(
     sweep: OfSweep = None,
     data_root: Annotated[str | None, typer.Option(help="the folder of the data")] = None,
 ) -> None:
-    """Align stored networks, write their mean to a file, and say the barrier before and after.
+    """Align stored networks, write their mean to a file, and print the barriers before and after.
 
     Two networks are aligned by permuting the second toward the first, more of them jointly.
     """

@@ -1,10 +1,10 @@
 """Activation matching: units are matched by what they compute on the same examples.
 
 Sources: Li et al. 2015 (convergent learning, arXiv 1511.07543), Tatro et al. 2020 (arXiv 2009.02439) and
-Ainsworth et al. 2023 (Git Re-Basin, arXiv 2209.04836), section 3.1. Each group is an
-assignment problem of its own (of two levels where its units lie in blocks), so nothing is iterated. Examples
-are processed in batches and only products of pairs of units are kept, so memory does not grow with the number
-of examples; a network runs once, however many pairs it is in.
+Ainsworth et al. 2023 (Git Re-Basin, arXiv 2209.04836), section 3.1. Each group is an assignment problem of
+its own (of two levels where its units lie in blocks), so nothing is iterated. Examples are processed in
+batches and only products of pairs of units are kept, so memory does not grow with the number of examples; a
+network runs once, however many pairs it is in.
 """
 
 from collections.abc import Callable, Mapping, Sequence

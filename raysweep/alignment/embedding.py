@@ -62,15 +62,15 @@ def embed(
 ) -> Embedding:
     """Find the part of a wide network that is closest to a narrow one by coordinate ascent.
 
-    Each step is a rectangular assignment of one group (Crouse 2016) and lowers the
-    squared distance between the narrow network and the chosen part. The ascent starts from the first units of
-    every group, and again from a forward pass if that is closer, in which each group is chosen by the weights
-    whose other axes are chosen already. Hence a narrow network that is part of the wide one (with the weights
-    that its units have there among each other) is found exactly, provided that no other unit of the wide one
-    has the same incoming weights. Of several `restarts` all but the first begin at random units, and the
-    closest part is kept. `order` and `biases` are those of `weight_matching`. Raises `ValueError` for an
-    unknown order, no restarts, states that do not fit their specs, and networks that have different groups,
-    axes of different kinds, other numbers of blocks, or a group that is narrower in the wide network.
+    Each step is a rectangular assignment of one group (Crouse 2016) and lowers the squared distance between
+    the narrow network and the chosen part. The ascent starts from the first units of every group, and again
+    from a forward pass if that is closer, in which each group is chosen by the weights whose other axes are
+    chosen already. Hence a narrow network that is part of the wide one (with the weights that its units have
+    there among each other) is found exactly, provided that no other unit of the wide one has the same
+    incoming weights. Of several `restarts` all but the first begin at random units, and the closest part is
+    kept. `order` and `biases` are those of `weight_matching`. Raises `ValueError` for an unknown order, no
+    restarts, states that do not fit their specs, and networks that have different groups, axes of different
+    kinds, other numbers of blocks, or a group that is narrower in the wide network.
     """
     check_spec(narrow_spec)
     check_spec(wide_spec)

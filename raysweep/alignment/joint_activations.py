@@ -38,8 +38,7 @@ def joint_activation_matching(
 
     For networks, `images` and `model` see `activation_matching`. The other arguments are those of
     `unit_similarities`, and so are the errors; besides, `ValueError` for fewer than two networks and for
-    images that one of them does not answer. See
-    `match_jointly`.
+    images that one of them does not answer. See `match_jointly`.
     """
     models, examples = modules_of(networks, model, "networks"), images_of(images)
     pairs = list(combinations(range(len(models)), 2))

@@ -57,8 +57,8 @@ def learned(
     batch. With `progress`, what another process has noted is not done again, and the result has the same
     bits.
 
-    Raises `ValueError` for fewer than two networks, for fewer than two images, for empty
-    batches, and for images that the network does not answer.
+    Raises `ValueError` for fewer than two networks, for fewer than two images, for empty batches, and for
+    images that the network does not answer.
     """
     check_spec(spec)
     states, model = states_of(states, "states"), architecture(models)

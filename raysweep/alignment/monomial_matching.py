@@ -124,7 +124,7 @@ class _SignedAscent:
             settled.add(group)
 
     def ascend(self) -> float:
-        """Solve one group after the other until the objective rises no more; return it."""
+        """Solve one group after the other until the objective no longer rises; return it."""
         reached = self._objective()
         tolerance = TOLERANCE * sum(float(self._source[n].double().norm()) ** 2 for n in self._spec.axes)
         risen = True

@@ -82,7 +82,7 @@ class _Ascent:
         return whole
 
     def ascend(self, start: Permutation) -> tuple[float, Permutation]:
-        """Solve one group after the other until the objective rises no more; return it and where it is."""
+        """Solve one group after the other until the objective no longer rises; return it and where it is."""
         whole = start.compose(self._unmoved())
         moved = self._spec.apply(whole, self._source)
         reached = objective(self._target, moved, self._spec.axes)

@@ -19,8 +19,8 @@ def pad(
     """Return the narrow network's state in the shapes of the wide one: its units first, then zeros.
 
     In a group in blocks they come first in each block. The output of the new units is zero, and no other unit
-    has a weight for it. `wide` is the wide network, which gives the shapes. The
-    result is on the device of the narrow network.
+    has a weight for it. `wide` is the wide network, which gives the shapes. The result is on the device of
+    the narrow network.
     """
     first = first_units(narrow_spec.blocks, narrow_spec.sizes, wide_spec.sizes)
     small, large, result = state_of(narrow, "narrow"), state_of(wide, "wide"), {}

@@ -65,11 +65,11 @@ def weight_matching(
     """Find P that makes P[source] close to target, starting from `start` (the identity unless given).
 
     Networks are modules or state dicts of the architecture of `spec`; they are not changed, and their
-    similarities are computed on their device. The groups (only those in `groups`, where
-    given) are visited in an `order`: random (drawn from `seed`), forward or backward through the network.
-    Equally long lists of networks are matched by the sum of their similarities (super-alignment). Without
-    `biases` only parameters of two axes and more are matched (all of them are permuted). Of several
-    `restarts` all but the first begin at random permutations, and the best is kept.
+    similarities are computed on their device. The groups (only those in `groups`, where given) are visited in
+    an `order`: random (drawn from `seed`), forward or backward through the network. Equally long lists of
+    networks are matched by the sum of their similarities (super-alignment). Without `biases` only parameters
+    of two axes and more are matched (all of them are permuted). Of several `restarts` all but the first begin
+    at random permutations, and the best is kept.
 
     With the linear kernel the objective never falls, and at the end no single group improves it; a group is
     solved again only when one that shares a parameter with it has changed. Units in blocks (of grouped
@@ -77,7 +77,7 @@ def weight_matching(
     start, and with all groups, a permuted copy of a network is found exactly, up to units with equal weights
     (see `Ascent.linear_twice`). The cosine kernel makes a bounded number of sweeps and keeps the best result.
 
-    Raises `TypeError` for anything else in their place, and `ValueError` for unknown names, no restarts,
+    Raises `TypeError` for anything that is not a network, and `ValueError` for unknown names, no restarts,
     lists of different lengths, for networks or a start that do not fit the spec, for complex weights, and
     for networks of several types or devices.
     """

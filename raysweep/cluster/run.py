@@ -9,13 +9,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from raysweep.cluster.events import Listener
+from raysweep.cluster.imports import import_networks
 from raysweep.cluster.tile_sizing import TileSizing
 from raysweep.interruption import interrupted, orderly
 from raysweep.plan.desired import Desired
-from raysweep.plan.done import Done, done, finished
+from raysweep.plan.done import Done, done
 from raysweep.plan.fitting import outdated_words
 from raysweep.plan.frontier import Frontier
-from raysweep.plan.identity import AlignmentJob, BarrierJob, data_config
+from raysweep.plan.identity import AlignmentJob, BarrierJob
 from raysweep.plan.todo import UNFIT, Todo, todo
 from raysweep.store.compaction import compact
 from raysweep.store.files import CorruptObject, Files
@@ -83,33 +84,6 @@ def _drop_resume_points(files: Files, wanted: Desired, work: Todo) -> None:
         with contextlib.suppress(CorruptObject):  # then all tables are made again, and all trials looked at
             ended -= set(read_table(files, wanted.sweep.name, "trials", ["trial_id"]).column(0).to_pylist())
     files.at_once(TrialStore(files).drop_resume, sorted(ended))
-
-
-def import_networks(files: Files, wanted: Desired, listener: Listener) -> int:
-    """Import the files of `train.imports` that the store lacks, and return their number.
-
-    Raises `UserError` for a file that does not fit the model.
-    """
-    rest = wanted.sweep.sections.train
-    if not rest.imports:
-        return 0
-    from raysweep.work.data import trained_on
-    from raysweep.work.imports import import_checkpoint
-
-    present = done(wanted, files)
-    missing = [
-        trial
-        for key, trial in wanted.trials.items()
-        if trial.branch == "imported" and not finished(wanted, present, key)
-    ]
-    if missing:
-        listener.stage("imports", len(missing))
-    for trial in missing:
-        config = data_config(trial.training, trial.replicate)
-        data = trained_on(trial.training, config, rest.data_root, rest.download)
-        import_checkpoint(trial, data, TrialStore(files))
-        listener.advance("imports", 1)
-    return len(missing)
 
 
 class _Run:

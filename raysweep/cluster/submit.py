@@ -110,7 +110,7 @@ def follow(client: "JobSubmissionClient", job: str, show: Callable[[str], None],
                 ) from error
             if time.monotonic() - answered > AWAY:
                 raise UserError(
-                    f"--address {address}: does not answer any more ({error}); the job goes on, and this "
+                    f"--address {address}: no longer answers ({error}); the job goes on, and this "
                     f"follows it: ray job logs --follow --address {address} {job}"
                 ) from error
         if lost and waits == 1:

@@ -43,7 +43,7 @@ def chosen_networks(files: Files, words: Sequence[str], sweep: str | None) -> li
     rows = read_table(files, _sweep(files, sweep), "trials").to_pylist()
     found = _like(rows, conditions)
     if not found:
-        raise UserError(f"--networks {' '.join(parts)}: no network is like that; {_there(rows, conditions)}")
+        raise UserError(f"--networks {' '.join(parts)}: no network matches; {_there(rows, conditions)}")
     _check_values(rows, found, conditions)
     found.sort(key=lambda row: (row["group"], row["replicate"], row["level"], row["trial_id"]))
     return [
@@ -83,7 +83,7 @@ def _check_column(column: str) -> None:
     near = nearest(column, names)
     problem = f"unknown column {column}: {f'did you mean {near!r}? ' if near else ''}"
     if column in kinds:
-        problem = f"column {column}: it holds lists, which are no values to choose by; "
+        problem = f"column {column}: it holds lists, by which no network can be chosen; "
     raise UserError(f"--networks: {problem}valid columns: {', '.join(names)}")
 
 
@@ -91,7 +91,7 @@ def _value(part: str, text: str) -> Any:
     try:
         return read_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"--networks {part}: {text!r} is no value") from error
+        raise UserError(f"--networks {part}: {text!r} is not a value") from error
 
 
 def _there(rows: list[Row], conditions: Mapping[str, list[Any]]) -> str:

@@ -13,6 +13,6 @@ class RunConsole(Console):
     """
 
     def on_broken_pipe(self) -> None:
-        """Print nothing any more."""
+        """Print nothing from here on."""
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from raysweep.cluster.run import import_networks
+from raysweep.cluster.imports import import_networks
 from raysweep.commands.load_all import load_one
 from raysweep.commands.plan import split_notes
 from raysweep.commands.progress import LiveProgress

@@ -188,7 +188,7 @@ def _against_tables(files: Files, record: Record, present: Finished) -> Iterator
         gone[kind] = len(among(record.ids(kind), rows)) - len(among(present.ids[kind], rows))
     for what, count in gone.items():
         if count:
-            yield f"sweep {sweep}: {count} {what} that the tables have are not done any more; {AGAIN}"
+            yield f"sweep {sweep}: {count} {what} in the tables are no longer done; {AGAIN}"
     for kind, count in lacking.items():
         if count:
             lacks = f"the table {kind} lacks {count} rows that are done"

@@ -107,7 +107,7 @@ def _found(model: nn.Module, examples: torch.Tensor) -> list[nn.Module]:
 class _Dependence(Listener):
     """Follows what depends on the parameters and buffers of a network.
 
-    `branches` says whether a tensor was made a number of Python's, on which anything may depend. What is
+    `branches` says whether a tensor was turned into a Python number, on which anything may depend. What is
     written to a tensor may be read through any other one in its memory: a view, or what it is a view of.
     """
 

@@ -46,8 +46,8 @@ def folded(model: nn.Module, corrections: Mapping[HiddenLayer, Correction]) -> d
         if not layer.parameters or state[layer.parameters[0]].dim() == 1:  # a bias alone
             which = f"layer {layer.parameters[0].removesuffix('.bias')}" if layer.parameters else layer.name
             raise ValueError(
-                f"{which}: its weight is no parameter but computed, as by weight_norm, so that nothing can "
-                "be folded into it; make it plain (torch.nn.utils.parametrize.remove_parametrizations)"
+                f"{which}: its weight is not a parameter but computed, as by weight_norm, so that nothing "
+                "can be folded into it; make it plain (torch.nn.utils.parametrize.remove_parametrizations)"
             )
         where = layer.parameters[0].removesuffix(".weight")
         if len(layer.parameters) < 2:
@@ -55,7 +55,7 @@ def folded(model: nn.Module, corrections: Mapping[HiddenLayer, Correction]) -> d
                 f"layer {where} has no biases, which would have to be moved; make it one with bias=True"
             )
         if layer.shared:
-            raise ValueError(f"layer {where} is used more than once, each time with another correction")
+            raise ValueError(f"layer {where} is used more than once, each time with a different correction")
         weight, bias = (state[name] for name in layer.parameters)
         axis = 1 if layer.name.startswith("conv_transpose") or layer.name == "addmm" else 0
         weight.mul_(_along(correction.scale, axis, weight.dim()))

@@ -121,7 +121,7 @@ def _numbers(name: str, returned: Any) -> Numbers:
 def _along(name: str, numbers: list[Numbers], weights: np.ndarray, inside: np.ndarray) -> list[Measured]:
     """Return what was measured; `numbers` are those of the networks, and then of the points `inside`."""
     if any(each.keys() != numbers[0].keys() for each in numbers):
-        raise ValueError(f"measure {name!r} returns numbers of other names at some points than at others")
+        raise ValueError(f"measure {name!r} returns numbers under different names at different points")
     networks = weights.shape[1]
     position = np.where(inside, networks - 1 + inside.cumsum(), weights.argmax(axis=1))
     return [

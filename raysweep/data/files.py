@@ -133,7 +133,7 @@ def _download(source: DatasetSource, root: Path) -> None:
 def _move(source: DatasetSource, folder: Path, root: Path) -> None:
     found = _search(source, [folder])
     if found is None:
-        raise RuntimeError(f"torchvision's {source.torchvision} has not all the files that it should have")
+        raise RuntimeError(f"torchvision's {source.torchvision} lacks some of the files that it should have")
     origin, layout = found
     target = root / origin.relative_to(folder)
     target.mkdir(parents=True, exist_ok=True)

@@ -89,7 +89,7 @@ def _images(dataset: str, folder: Path, classes: list[str]) -> list[tuple[Path, 
     """Return the images of a split with their labels, by class and by name."""
     unknown = [name for name in _named(folder) if name not in classes]
     if unknown:
-        raise UserError(f"dataset {dataset!r}: {folder} has the class {unknown[0]!r}, which train has not")
+        raise UserError(f"dataset {dataset!r}: {folder} has the class {unknown[0]!r}, which train lacks")
     return [
         (path, label)
         for label, name in enumerate(classes)

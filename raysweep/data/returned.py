@@ -24,7 +24,7 @@ def arrays_of(what: str, given: object, tokens: bool = False) -> Arrays:
     Of `tokens`, inputs and labels have the shape (examples, length).
 
     Raises `UserError` for anything else, for empty splits, for inputs that are no finite numbers, whose shape
-    is not the same in both splits or that have no axis beside that of the examples, and for labels that are
+    is not the same in both splits or that have no axis besides that of the examples, and for labels that are
     not whole numbers from 0 to the number of classes less one, or of which the training set lacks one.
     """
     found: list[object]
@@ -64,7 +64,7 @@ def _of(what: str, split: str, pairs: Any) -> tuple[object, object]:
         try:
             image, label = pairs[number]
         except (TypeError, ValueError) as error:
-            raise UserError(f"{what}: example {number} of its {split} set is no pair ({error})") from error
+            raise UserError(f"{what}: example {number} of its {split} set is not a pair ({error})") from error
         try:
             inputs.append(pixels_of(image) if is_image(image) else np.asarray(image))
         except ValueError as error:
@@ -127,7 +127,7 @@ def _array(what: str, name: str, given: Any) -> np.ndarray:
     try:
         return np.asarray(given)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{what}: its {name} are no array: {error}") from error
+        raise UserError(f"{what}: its {name} are not an array: {error}") from error
 
 
 def _kind(given: object) -> str:

@@ -42,8 +42,8 @@ def scaling_of(arrays: Arrays, name: str, options: Mapping[str, Any] = NOTHING) 
         )
     except Exception as error:
         raise UserError(
-            f"scaling {name!r} fails, or returns no pair of an offset and a scale, each a number or one for "
-            f"each of {_channels(arrays)} channels: {type(error).__name__}: {error}"
+            f"scaling {name!r} fails, or does not return a pair of an offset and a scale, each a number or "
+            f"one for each of {_channels(arrays)} channels: {type(error).__name__}: {error}"
         ) from error
     if not np.isfinite([offset, scale]).all() or not scale.all():
         raise UserError(

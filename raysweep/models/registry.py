@@ -153,5 +153,5 @@ def draws(init: str) -> bool:
 
 
 def keeps_drawn(model: str, init: str) -> bool:
-    """Whether a network may begin with weights that its constructor drew beside those that `init` draws."""
+    """Whether a network may begin with weights that its constructor drew besides those that `init` draws."""
     return draws(init) and (is_own(model) or is_own(init) or MODELS[model].embeds)

@@ -12,9 +12,7 @@ from raysweep.plan.barrier_table import Barriers, Measurements
 from raysweep.plan.candidates import Candidates
 from raysweep.plan.desired import Desired
 from raysweep.plan.fitting import Rows, fitting_rows, outdated_levels
-from raysweep.plan.identity import (
-    Network,
-)
+from raysweep.plan.identity import Network
 from raysweep.plan.trials import Extent
 from raysweep.store.divergence import Divergence, divergences
 from raysweep.store.files import Files
@@ -31,11 +29,11 @@ class Done:
 
     A barrier is complete when all its splits are there, and so is a measurement, in `measures`. The levels in
     `stale` are finished but lack a checkpoint that the sweep asks for, or are `outdated`: they started from
-    objects that have other bits now, whose names these are. The trials in `diverged` have
-    unfinished levels that never will be. `rows` are the committed rows by kind: only those that fit what is
-    stored now count as done. Of the alignments and barriers in `unfit` there are only others,
-    or of measures of them. All barriers with committed rows are among the `candidates`. `published` is the
-    version of the tables' manifest before anything was looked up.
+    objects that have other bits now, which are named there. The trials in `diverged` have levels that will
+    never be finished. `rows` are the committed rows by kind: only those that fit what is stored now count as
+    done. Alignments and barriers in `unfit` have rows, or their measures have, of which none fits. All
+    barriers with committed rows are among the `candidates`. `published` is the version of the tables'
+    manifest before anything was looked up.
     """
 
     records: dict[tuple[str, int], LevelRecord]

@@ -18,7 +18,7 @@ Levels = Mapping[tuple[str, int], LevelRecord]
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one kind, in the order of the index: those that fit, and those that do not any more.
+    """The rows of one kind, in the order of the index: those that fit, and those that no longer do.
 
     `objects` are those of the index. `names` has what stands for the names of the inputs of all these rows
     (`store.inputs.Inputs.names`), some of it more than once.

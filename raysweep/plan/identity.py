@@ -45,9 +45,9 @@ class Trial:
     parent's checkpoint. Where its masks are those of another chain, that chain is `mask_trial`, and
     `mask_permutation` names the permutation that is applied to them. An imported trial has the name of its
     file and the SHA-256 of the file's content, the keys under which the network lies in it, and the keys of
-    `train` that its user has stated of its training. `data_digest` is that of the data
-    set with its subset. `sources` has the SHA-256 of the files of the user's own functions, by the
-    key of `train` that names them. `identity` is the text of which `trial_id` is the digest.
+    `train` that its user has stated of its training. `data_digest` is that of the data set with its subset.
+    `sources` has the SHA-256 of the files of the user's own functions, by the key of `train` that names them.
+    `identity` is the text of which `trial_id` is the digest.
     """
 
     trial_id: str
@@ -179,7 +179,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class BarrierJob:
-    """A comparison with its id, to be evaluated on every split, and what is to be measured beside its risks.
+    """A comparison with its id, to be evaluated on every split, and what is to be measured besides its risks.
 
     `how` is the part of the text behind its id that many jobs share: all but networks and permutations.
     Without `risks`, these are there already and the measurements alone are missing.

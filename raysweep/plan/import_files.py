@@ -82,8 +82,8 @@ def shards_of(index: str) -> dict[str, Path]:
         whole = False
     if not whole:
         raise UserError(
-            f"train.imports: {index} is no index of shards: expected a weight_map from the names of tensors "
-            "to those of files beside it"
+            f"train.imports: {index} is not an index of shards: expected a weight_map from the names of "
+            "tensors to those of files beside it"
         )
     return found
 

@@ -56,7 +56,7 @@ class Trajectory(Strict):
 class Compare(Strict):
     kinds: list[ListedKind] = Field(
         default=[Kind.UNALIGNED, Kind.DIRECT, Kind.VIA],
-        description="The kinds of barriers that are computed, see below.",
+        description="The [kinds of barriers](#kinds-of-barriers) that are computed.",
     )
     joint_networks: list[AtLeastTwo] = Field(
         default=[3], description="How many networks a joint alignment aligns at once."
@@ -93,8 +93,8 @@ class Compare(Strict):
     )
     measures: list[MeasureName] = Field(
         default=[],
-        description="What is measured of every mixture beside loss and error; [names](#names) says what each "
-        "is.",
+        description="What is measured of every mixture besides loss and error; [names](#names) says what "
+        "each is.",
     )
     splits: list[Split] = Field(
         min_length=1,

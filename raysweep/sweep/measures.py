@@ -1,4 +1,4 @@
-"""The measures that `compare.measures` may list, beside the loss and the error of every mixture.
+"""The measures that `compare.measures` may list, besides the loss and the error of every mixture.
 
 To add one, write its function in `connectivity/measures/`, which says what it is given, and an entry here.
 """

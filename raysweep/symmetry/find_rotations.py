@@ -34,8 +34,8 @@ def find_rotations(spec: Structure, model: nn.Module, example_input: torch.Tenso
     """Return, by group, the rotations of units that leave the outputs of a network as they are.
 
     Units in blocks are rotated inside each block; those with bounds have no rotations, although random units
-    may not reach them. Everything that is returned is proved. Raises `SpecError`
-    for a network whose outputs are zero, and for one without gradients where these have to find gains.
+    may not reach them. Everything that is returned is proved. Raises `SpecError` for a network whose outputs
+    are zero, and for one without gradients where these have to find gains.
     """
     generator = torch.Generator().manual_seed(seed_for("rotations"))
     examples = enough_examples(example_input)

@@ -180,7 +180,7 @@ class Interpreter(Listener):
         if handler is None:
             raise NotUnderstoodError("is not understood")
         if not tensors_in(result) and result is not None:
-            raise NotUnderstoodError("makes a number of them")
+            raise NotUnderstoodError("turns them into Python numbers")
         if handler not in DIVIDED:
             args, kwargs = _mapped(self._plain, (args, kwargs))
         try:

@@ -103,8 +103,8 @@ def describe() -> str:
     lines = ["| operations | what moves | what is left alone |", "| --- | --- | --- |"]
     lines += [f"| {_listed(rule.names)} | {rule.moves} | {rule.alone} |" for rule in RULES]
     rest = (
-        "Units that reach any other operation, such as `gather`, or one that makes a number of Python's of a "
-        "tensor, stay in place, and so do those of arguments that are not understood. `spec.left_alone` "
+        "Units that reach any other operation, such as `gather`, or one that turns a tensor into a Python "
+        "number, stay in place, and so do those of arguments that are not understood. `spec.left_alone` "
         "names the operation, the module and the line of code."
     )
     return "\n".join([*lines, "", *textwrap.wrap(rest, 118), ""])

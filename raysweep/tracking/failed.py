@@ -10,7 +10,7 @@ from raysweep.digest import digest
 from raysweep.plan.desired import Desired
 from raysweep.tracking.planned import PlannedTrial, planned_trials
 
-NOTE = 4000  # characters of an error that are logged: MLflow refuses tags of more than 5000
+LONGEST = 4000  # characters of an error that are logged: MLflow refuses tags of more than 5000
 
 
 @dataclass(frozen=True)
@@ -38,4 +38,4 @@ def failed_trials(
         return
     for planned in planned_trials(plan(), list(failed.index), trials):
         failure: Any = failed.loc[planned.trial_id]
-        yield FailedTrial(planned, failure.error[-NOTE:], int(failure.time * 1000), failure.content)
+        yield FailedTrial(planned, failure.error[-LONGEST:], int(failure.time * 1000), failure.content)

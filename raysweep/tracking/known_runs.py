@@ -12,6 +12,7 @@ from raysweep.tracking.values import RUN_NAME
 LEVELS, CONTENT, FAILURE = "raysweep.levels", "raysweep.content", "raysweep.failure"
 TABLES = "raysweep.tables"  # a tag of the sweep's run: where its tables are
 PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"  # the description, which MLflow shows
 # A tag: "true" for what the tables have, "false" for runs of an earlier version of the sweep.
 CURRENT = "raysweep.current"
 EARLIER = "earlier: "  # what the names of the latter begin with
@@ -19,7 +20,7 @@ NAME, NAMED = "mlflow.runName", "raysweep.name"  # tags: what a run is called, a
 
 
 @dataclass
-class Known:
+class KnownRun:
     """A run: what has been logged under it, and whether it is `new`, so that nothing can have been.
 
     `began` is in milliseconds, `status` what MLflow calls the end of a run, or RUNNING, and `parent` the id
@@ -57,10 +58,10 @@ def search(client: MlflowClient, experiment: str, view: int = ViewType.ACTIVE_ON
             return runs
 
 
-def read_run(run: Run) -> Known:
+def read_run(run: Run) -> KnownRun:
     """Return what a run says of itself."""
     tags = run.data.tags
-    return Known(
+    return KnownRun(
         run.info.run_id,
         new=False,
         name=tags[NAME] if tags.get(NAME) == tags.get(NAMED) else None,
@@ -83,10 +84,10 @@ def _levels(said: dict[str, str] | list[int]) -> dict[int, str]:
     return {int(level): content for level, content in named.items()}
 
 
-def outdated_tags(run: Known, parent: str, current: bool) -> dict[str, str]:
+def outdated_tags(run: KnownRun, parent: str, current: bool) -> dict[str, str]:
     """Return the tags that a run must get: where it is shown, and whether the tables have it.
 
-    The name of one that they have no more says so, unless somebody has named it.
+    The name of one that they no longer have says so, unless somebody has named it.
     """
     tags = {PARENT: parent} if run.parent != parent and run.run_id != parent else {}
     if run.current != (said := "true" if current else "false"):

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from raysweep.digest import digest
 from raysweep.tables.frames import groups
-from raysweep.tracking.known_runs import Known
+from raysweep.tracking.known_runs import KnownRun
 from raysweep.tracking.links import ORDER
 from raysweep.tracking.values import (
     Value,
@@ -48,16 +48,16 @@ class OfSetting:
     def metrics(self) -> set[str]:
         return {name for name, *_ in self.values}
 
-    def contradicts(self, run: Known) -> bool:
+    def contradicts(self, run: KnownRun) -> bool:
         """Whether a run has other parameters, which MLflow cannot change."""
         there = {name: value for name, value in run.params.items() if name in self.parameters}
         return any(not _is_logged(value, self.parameters[name]) for name, value in there.items())
 
-    def lacks(self, run: Known) -> bool:
-        """Whether a run has metrics that are no more, which MLflow cannot delete."""
+    def lacks(self, run: KnownRun) -> bool:
+        """Whether a run has metrics that this one no longer has, and MLflow cannot delete."""
         return not run.metrics <= self.metrics
 
-    def is_in(self, run: Known) -> bool:
+    def is_in(self, run: KnownRun) -> bool:
         """Whether all of this is logged."""
         return run.content == self.content and self.parameters.keys() <= run.params.keys()
 

@@ -118,13 +118,13 @@ class Tracker:
             return f"mlflow:  {uri} is not up to date ({self._said(self._error)}); {LATER}"
         assert self._log
         log = self._log
-        marker = Marker(uri, content, log.experiment, log.parent, status, log.deleted)
+        marker = Marker(uri, content, log.experiment, log.runs.parent, status, log.runs.deleted)
         write_marker(self._files, self._marker, marker)
         return self._hint(self._log.experiment, self._log.remark)
 
     @property
     def _answers(self) -> int:
-        return self._log.answers if self._log else 0
+        return self._log.runs.answers if self._log else 0
 
     def _hint(self, experiment: str, remark: str = "") -> str:
         page, uri = runs_page(experiment), shown(self._uri)
@@ -193,7 +193,7 @@ class Tracker:
                 log.everything(self._last, self._status)
             except Exception:
                 with contextlib.suppress(Exception):
-                    log.end(self._status)  # nothing is at work any more, whatever is missing
+                    log.end(self._status)  # no longer at work, whatever is missing
                 raise
             return
         with as_directory(self._files, self._folder) as folder:

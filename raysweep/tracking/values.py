@@ -191,7 +191,7 @@ def measures(rows: pd.DataFrame, measured: pd.DataFrame, time: int) -> list[Valu
 def by_width(rows: pd.DataFrame, time: int) -> Iterator[Value]:
     """Yield mean barriers of pairs of dense networks at the end of training, with the width as the step.
 
-    There is a line for each kind and method and for everything else in which settings differ beside their
+    There is a line for each kind and method and for everything else in which settings differ besides their
     width; `rows` must have the column `configured`. A line of a single width is left out.
     """
     at_end = rows["step"] == rows.groupby("group", observed=True)["step"].transform("max")

@@ -24,7 +24,7 @@ class AtOnce:
     def each(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
         """Return the results in the order of the jobs.
 
-        Raises what the first failing job raises, once no other job runs any more; the rest is not begun.
+        Raises what the first failing job raises, once no other job is running; the rest is not begun.
         """
         if not self._pool:
             return list(map(work, jobs))

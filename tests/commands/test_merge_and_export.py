@@ -106,8 +106,11 @@ def test_a_configuration_that_is_missing_is_no_missing_trial(root, trials, tmp_p
     ("words", "said"),
     [
         (["--networks", "widht=6"], "unknown column widht: did you mean 'width'?"),
-        (["--networks", "milestones=80ep"], "column milestones: it holds lists, which are no values to"),
-        (["--networks", "width=9"], "no network is like that; level is 0; width is 6, 7"),
+        (
+            ["--networks", "milestones=80ep"],
+            "column milestones: it holds lists, by which no network can be chosen",
+        ),
+        (["--networks", "width=9"], "no network matches; level is 0; width is 6, 7"),
         (
             ["--networks", "everything"],
             "--networks everything: expected trial_id@level@step, or column=value",
@@ -182,7 +185,7 @@ def test_networks_are_known_by_columns_once_these_are_published(tmp_path):
     wanted = desired(check("test", {"name": "s", "train": BASE, "compare": {"kinds": []}}))
     record_sweep(Files(str(tmp_path)), wanted)
     printed = here("export", tmp_path, "--networks", "width=6", "--out", tmp_path / "out", code=2)
-    assert "no network is like that; the table trials is empty until raysweep run has published" in printed
+    assert "no network matches; the table trials is empty until raysweep run has published" in printed
 
 
 def test_one_file_holds_one_network(root, tmp_path):

@@ -157,7 +157,7 @@ def test_what_is_missing_and_left_over_is_said(root):
     next(root.glob("results/barriers/*/*")).unlink()
     found = list(problems(Files(str(root))))
     assert any("leftover: left behind" in problem for problem in found)
-    assert any("barriers that the tables have are not done any more" in problem for problem in found)
+    assert any("barriers in the tables are no longer done" in problem for problem in found)
 
 
 def test_what_no_run_has_done_yet_is_no_problem(root, monkeypatch):

@@ -66,8 +66,11 @@ def normed(bias):
     [
         (Twice(), "layer again is used more than once"),
         (Twice(bias=False), "layer again has no biases"),
-        (normed(bias=True), "layer 0: its weight is no parameter but computed, as by weight_norm, .*make it"),
-        (normed(bias=False), "linear: its weight is no parameter but computed"),
+        (
+            normed(bias=True),
+            "layer 0: its weight is not a parameter but computed, as by weight_norm, .*make it",
+        ),
+        (normed(bias=False), "linear: its weight is not a parameter but computed"),
     ],
 )
 def test_what_cannot_be_folded_is_named(model, said):

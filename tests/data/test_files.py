@@ -121,7 +121,7 @@ def test_two_that_download_at_once_do_so_once_and_never_see_half_of_it(tmp_path,
 
 def test_a_download_that_lacks_a_file_is_one_message(tmp_path, monkeypatch):
     monkeypatch.setattr("torchvision.datasets.Toy", toy(lambda root: touch(root, "a"))[0], raising=False)
-    with pytest.raises(UserError, match="Toy has not all the files"):
+    with pytest.raises(UserError, match="Toy lacks some of the files"):
         find(SOURCE, str(tmp_path), True)
     assert [path.name for path in tmp_path.iterdir()] == [".download"]
 

@@ -111,7 +111,7 @@ def empty(path):
         (lambda path: None, '{"sizes":2}', "train.dataset_options.sizes: .* did you mean 'size'"),
         (spoilt, '{"size":4}', "0.png cannot be read as an image"),
         (deep, '{"size":4}', "0.png cannot be read as an image: it has more than eight bits a channel"),
-        (more, '{"size":4}', "has the class 'unknown', which train has not"),
+        (more, '{"size":4}', "has the class 'unknown', which train lacks"),
         (empty, '{"size":4}', "train/zebra has no images"),
     ],
 )

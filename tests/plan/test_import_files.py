@@ -73,7 +73,7 @@ def test_an_index_of_shards_is_one_network(folder):
     assert content_digest(index) != before
     for wrong in ({"weight_map": {"a": "../../secret"}}, {"weight_map": {}}, {"other": 1}, []):
         (folder / "large" / "model.safetensors.index.json").write_text(json.dumps(wrong))
-        with pytest.raises(UserError, match=r"index\.json is no index of shards: expected a weight_map"):
+        with pytest.raises(UserError, match=r"index\.json is not an index of shards: expected a weight_map"):
             import_files((index,))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from raysweep.tables.frames import decoded, read_frame
 from raysweep.tables.schemas import schema
-from raysweep.tracking.known_runs import Known
+from raysweep.tracking.known_runs import KnownRun
 from raysweep.tracking.of_settings import OfSetting, of_settings
 from raysweep.tracking.values import (
     OF_BARRIERS,
@@ -70,7 +70,7 @@ def test_options_have_the_keys_of_the_sweep_file():
 def test_a_parameter_whose_end_a_server_has_cut_is_the_same():
     each = OfSetting("group g m", "", {}, {"a": "x" * 300, "b": "12"}, pd.Series(), [], "")
     for params, other in (({"a": "x" * 250, "b": "12"}, False), ({"b": "1"}, True), ({"c": "1"}, False)):
-        assert each.contradicts(Known("", False, "", params=params)) == other
+        assert each.contradicts(KnownRun("", False, "", params=params)) == other
 
 
 def test_names_leave_out_what_differs_within_the_run():

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from raysweep.cluster.run import import_networks
+from raysweep.cluster.imports import import_networks
 from raysweep.plan.desired import desired
 from raysweep.plan.done import done
 from raysweep.plan.recording import record_sweep

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file, save_model
 
 from raysweep.alignment import embed, weight_matching
-from raysweep.cluster.run import import_networks
+from raysweep.cluster.imports import import_networks
 from raysweep.connectivity import barrier_of
 from raysweep.models.build import build
 from raysweep.models.config import ModelConfig

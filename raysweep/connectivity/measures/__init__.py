@@ -1,4 +1,4 @@
-"""Measures of the points of a curve beside loss and error, one per file.
+"""Measures of the points of a curve besides loss and error, one per file.
 
 Each is a function of one point. By their names it takes those of these arguments that it needs: `logits`
 (examples, classes) of the mixture, `end_logits` (networks, examples, classes), `labels` (examples,),

@@ -25,7 +25,7 @@ from raysweep.vocabulary import Interpolation, Split, Statistics
 BYTES_PER_PARAMETER = 4
 UNIT_BYTES = 4  # of a unit in a permutation
 POINTS_BYTES = 40  # a point of a curve: weights, loss, error
-METRIC_EXAMPLES = 10_000  # training images at most that are evaluated after each epoch, beside the test set
+METRIC_EXAMPLES = 10_000  # training images at most that are evaluated after each epoch, besides the test set
 
 
 @dataclass(frozen=True)

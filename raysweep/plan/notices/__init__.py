@@ -1,1 +1,1 @@
-"""What is said of a plan before it is carried out: what has no effect, is missing, or is to do again."""
+"""What is said of a plan before it starts: what has no effect, is missing, or has to be done again."""

@@ -90,7 +90,7 @@ LAYERS: list[Column] = [
     (
         "displacement",
         FLOAT,
-        "|P[B] - B| over this parameter, of all permuted networks together.",
+        "The norm of P[B] - B over this parameter, of all permuted networks together.",
     ),
     (
         "fixed_points",

@@ -5,7 +5,7 @@ import shutil
 import torch
 from safetensors.torch import save_file
 
-from raysweep.cluster.run import import_networks
+from raysweep.cluster.imports import import_networks
 from raysweep.models.initialise import initialised
 from raysweep.plan.desired import desired
 from raysweep.plan.notices.fruitless import fruitless
