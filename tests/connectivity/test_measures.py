@@ -220,7 +220,7 @@ def test_measures_along_a_line_agree_with_brute_force(digits):
     ("returned", "message"),
     [
         (lambda logits: "much", "returns str"),
-        (lambda weights: {str(weights[0]): 1.0}, "returns .*other names"),
+        (lambda weights: {str(weights[0]): 1.0}, "returns .*different names"),
         (lambda logits: logits[:, 99], "fails: IndexError: index 99"),
     ],
 )
