@@ -73,17 +73,17 @@ def done(wanted: Desired, files: Files) -> Done:
         key for key, extent in wanted.extents.items() if any((key, n) not in records for n in extent.levels)
     }
     return Done(
-        records,
-        stale,
-        last_objects(alignments.objects, alignments.fitting, wanted.alignments),
-        candidates.barriers.ids.among(complete(rows["barriers"].fitting, splits)),
-        measurements.ids.among(complete(rows["measures"].fitting, splits)),
-        divergences(files, unfinished) if unfinished else {},
-        rows,
-        _unfit(wanted, rows, measurements, candidates.barriers),
-        outdated,
-        candidates,
-        published,
+        records=records,
+        stale=stale,
+        alignments=last_objects(alignments.objects, alignments.fitting, wanted.alignments),
+        barriers=candidates.barriers.ids.among(complete(rows["barriers"].fitting, splits)),
+        measures=measurements.ids.among(complete(rows["measures"].fitting, splits)),
+        diverged=divergences(files, unfinished) if unfinished else {},
+        rows=rows,
+        unfit=_unfit(wanted, rows, measurements, candidates.barriers),
+        outdated=outdated,
+        candidates=candidates,
+        published=published,
     )
 
 

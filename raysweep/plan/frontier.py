@@ -13,9 +13,9 @@ from raysweep.plan.queue import AlignmentRows, Job, Queue
 from raysweep.plan.todo import Todo
 from raysweep.sweep.train import Training
 
-# Keys of `train` in which trials that are trained together may differ.
-_OWN = {"epochs", "learning_rate", "weight_decay", "schedule", "milestones", "gamma", "warmup"}
-_OWN |= {"init", "init_seed", "data_seed", "spawn_at", "spawn_replicate"}
+# Keys of `train` in which trials that share a process may differ.
+_MAY_DIFFER = {"epochs", "learning_rate", "weight_decay", "schedule", "milestones", "gamma", "warmup"}
+_MAY_DIFFER |= {"init", "init_seed", "data_seed", "spawn_at", "spawn_replicate"}
 
 
 class Frontier:
@@ -156,7 +156,7 @@ class Frontier:
 
 def together(training: Training) -> Hashable:
     """Return what trials that share a process have in common: what is compiled, and the data set."""
-    return tuple(value for key, value in training if key not in _OWN)
+    return tuple(value for key, value in training if key not in _MAY_DIFFER)
 
 
 def _rows(wanted: Desired) -> dict[str, int]:

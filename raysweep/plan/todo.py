@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from raysweep.plan.barriers_left import BarriersLeft
 from raysweep.plan.desired import Desired
 from raysweep.plan.done import Done, levels_left
-from raysweep.plan.identity import (
-    AlignmentJob,
-    Trial,
-)
+from raysweep.plan.identity import AlignmentJob, Trial
 from raysweep.plan.lost import Lost, lost_by
 from raysweep.store.divergence import Divergence
 
@@ -21,13 +18,13 @@ UNFIT = (
 
 @dataclass(frozen=True)
 class Todo:
-    """Desired minus done; `recomputed` counts the finished levels that are computed once more.
+    """Desired minus done.
 
-    Those that are `outdated` are not among them, but here by themselves, as in `Done`.
-    Of the alignments and barriers in `unfit` there are results, but from other checkpoints or permutations.
-    `levels` counts those that are left of a trial, which are all where it has no entry.
-    Trials that have diverged are not to do. Neither is what requires them, which `lost` lists: its kind, its
-    id and in words why.
+    `recomputed` counts the finished levels that are computed once more, apart from those that are `outdated`
+    (see `Done`). The alignments and barriers in `unfit` have results, but from other checkpoints or
+    permutations. `levels` counts the levels that are left of each trial; of one without an entry all are.
+    Trials that have `diverged` are not repeated, and neither is what requires them, which `lost` lists: its
+    kind, its id and in words why.
     """
 
     trials: list[Trial]
@@ -75,13 +72,13 @@ def todo(wanted: Desired, present: Done) -> Todo:
     lost = lost_by(wanted, present, trials, alignments, barriers) if present.diverged else Lost.nothing()
     gone = lost.few.keys() | present.diverged.keys()
     return Todo(
-        [each for key, each in trials.items() if key not in gone],
-        [job for key, job in alignments.items() if key not in gone],
-        barriers.without(lost.barriers) if lost else barriers,
-        len(present.stale.keys() - present.outdated.keys()),
-        present.diverged,
-        lost,
-        present.unfit,
-        present.outdated,
-        levels,
+        trials=[each for key, each in trials.items() if key not in gone],
+        alignments=[job for key, job in alignments.items() if key not in gone],
+        barriers=barriers.without(lost.barriers) if lost else barriers,
+        recomputed=len(present.stale.keys() - present.outdated.keys()),
+        diverged=present.diverged,
+        lost=lost,
+        unfit=present.unfit,
+        outdated=present.outdated,
+        levels=levels,
     )

@@ -180,20 +180,15 @@ class Trials:
         _check_pruning(self.model(dense), prune, levels)
         kept = (rewind,) if prune.keeps_optimiser else ()
         self._add(dense, replace(extent, checkpoints=(*extent.checkpoints, rewind), optimisers=kept))
-        ends = (rewind, extent.total)
-        chain = make_chain(dense, prune, rewind)
-        return self._add(
-            chain,
-            Extent(
-                extent.per_epoch,
-                extent.total,
-                rewind,
-                tuple(range(1, levels + 1)),
-                ends,
-                (),
-                (dense.trial_id,),
-            ),
+        pruned = Extent(
+            extent.per_epoch,
+            extent.total,
+            start=rewind,
+            levels=tuple(range(1, levels + 1)),
+            checkpoints=(rewind, extent.total),
+            requires=(dense.trial_id,),
         )
+        return self._add(make_chain(dense, prune, rewind), pruned)
 
     def branch(
         self,
