@@ -24,9 +24,13 @@ def pack(texts: Iterable[str]) -> np.ndarray:
 
 def pack_column(column: pa.ChunkedArray) -> np.ndarray:
     """Return the ids in a column of texts in an array; a text that is no id becomes `FOREIGN`."""
-    starts = ((chunk, at) for chunk in column.iterchunks() for at in range(0, len(chunk), AT_ONCE))
-    parts = [_packed_chunk(chunk.slice(at, AT_ONCE)) for chunk, at in starts]
-    return np.concatenate([np.empty(0, PACKED), *parts])
+    packed, end = np.empty(len(column), PACKED), 0
+    for chunk in column.iterchunks():
+        for start in range(0, len(chunk), AT_ONCE):
+            some = _packed_chunk(chunk.slice(start, AT_ONCE))
+            begin, end = end, end + len(some)
+            packed[begin:end] = some
+    return packed
 
 
 def texts(packed: np.ndarray) -> Iterator[str]:
