@@ -106,17 +106,19 @@ def test_killed_training_process_goes_on_from_its_resume_points(session, tmp_pat
     killed = []
 
     def kill():
-        while not all(each.exists() for each in resume):
+        found = []
+        while not found:  # while Ray rewrites the title of the process, it is not found
             time.sleep(0.02)
-        (found,) = below(os.getpid(), TRAINING)
-        os.kill(found, signal.SIGKILL)
-        killed.append(found)
+            found = below(os.getpid(), TRAINING) if all(each.exists() for each in resume) else []
+        (process,) = found
+        os.kill(process, signal.SIGKILL)
+        killed.append(process)
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     hooks = Hooks()
     assert train(root, wanted, hooks) == []
-    killer.join()
+    killer.join(60)
     assert killed
     assert contents(root) == contents(calm)
     assert metrics(wanted, root) == metrics(wanted, calm)
