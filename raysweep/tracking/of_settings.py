@@ -108,12 +108,12 @@ def of_settings(
     `measured` are those of `measures`, and `ended` the time of their values.
     """
     named = named.reset_index(drop=True)
-    numbers = named.groupby(_KEYS, observed=True).ngroup().to_numpy()
     measured = _placed(named, measured)
-    members_of: Any = measured.groupby(numbers[measured.of]).indices
+    keys = named[_KEYS].iloc[measured.of]
+    members_of: Any = measured.groupby([keys[name].array for name in _KEYS], observed=True).indices
     for key, rows in groups(named, _KEYS):
         setting, method = map(str, key)
-        found = measured.iloc[members_of.get(numbers[rows.index[0]], [])]
+        found = measured.iloc[members_of.get(key, [])]
         values = barriers(rows, ended) + measures(rows, found, ended)
         members = trials[trials.group == setting]
         # Networks of different settings share only the parameters in the rows of their comparison.

@@ -42,7 +42,7 @@ def test_a_set_of_ids_has_an_order_and_places():
 
 
 def test_ids_that_end_with_zeros_are_told_apart():
-    packed = np.frombuffer(b"".join([b"a" * BYTES, b"a" * (BYTES - 1) + b"\0", bytes(BYTES)]), f"S{BYTES}")
+    packed = _packed([b"a" * BYTES, b"a" * (BYTES - 1) + b"\0", bytes(BYTES)])
     assert Ids(packed).places(packed[::-1]).tolist() == [2, 1, 0]
     assert not Ids(packed).repeated()
     assert Ids(packed[[0, 1, 0]]).repeated()

@@ -1,6 +1,6 @@
 """The keys in which work differs from stored work, and what is said of each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -35,13 +35,22 @@ def differing_keys(before: Keys, now: Keys) -> list[str]:
     return [key for key in keys if key not in SEEDS] or keys
 
 
-def new_version(word: str, old: Any, new: Any) -> str:
+def change(files: Files, key: str, old: Any, new: Any, own: Mapping[str, OwnFunction]) -> str:
+    """Say how a key changed; `own` are the user's functions by what follows `SOURCE` in keys."""
+    if key.startswith(f"{VERSION} "):
+        return _new_version(key.removeprefix(f"{VERSION} "), old, new)
+    if key.startswith(f"{SOURCE} "):
+        return _source_change(files, old, own[key.removeprefix(f"{SOURCE} ")])
+    return f"{key} {shown(old)} -> {shown(new)}"
+
+
+def _new_version(word: str, old: Any, new: Any) -> str:
     article = "an" if word.startswith("a") else "a"
     why = "; ".join(reasons(word, int(old), int(new))) or "no reason is recorded"
     return f"raysweep's version of {article} {word}, {old} -> {new} ({why})"
 
 
-def source_change(files: Files, before: str | None, own: OwnFunction) -> str:
+def _source_change(files: Files, before: str | None, own: OwnFunction) -> str:
     """Say which parts of a user's file differ from the stored one."""
     named = f"source of {own.split()[0].replace('.', '/')}.py"
     try:

@@ -12,12 +12,10 @@ from raysweep.plan.notices.differences import (
     SOURCE,
     VERSION,
     Keys,
+    change,
     differing_keys,
     lists,
-    new_version,
     of_code,
-    shown,
-    source_change,
 )
 from raysweep.plan.record import StoredRecord
 from raysweep.plan.todo import Todo
@@ -42,20 +40,21 @@ def jobs_again(files: Files, wanted: Desired, work: Todo, records: list[StoredRe
     before = [record for record in alike if record.sweep == wanted.sweep.name]
     others = [record for record in alike if record.sweep != wanted.sweep.name]
     for kind, settings in left.items():
-        recorded = _done(files, kind, before) if settings and before else set()
-        elsewhere = _done(files, kind, others) if settings and others else set()
+        if not (settings and alike):
+            continue
+        there = Ids.distinct(pack_column(ResultStore(files).index(kind).rows().column("id")))
+        recorded, elsewhere = (_done(there, kind, some) for some in (before, others))
         for how, count in settings.items():
             if text := _nearest_settings(files, kind, how, recorded, elsewhere, own):
                 found[f"{kind} like stored ones but for {text}"] += count
     return found
 
 
-def _done(files: Files, kind: str, records: list[StoredRecord]) -> set[str]:
-    """The texts of the jobs of a kind that are recorded and done."""
-    ids = Ids.distinct(pack_column(ResultStore(files).index(kind).rows().column("id")))
+def _done(there: Ids, kind: str, records: list[StoredRecord]) -> set[str]:
+    """The texts of the jobs of a kind that are recorded, and of which there are results."""
     found: set[str] = set()
     for batch in (batch for record in records for batch in record.batches(kind, ["id", "identity"])):
-        done = ids.places(pack_column(pa.chunked_array([batch.column("id")]))) >= 0
+        done = there.places(pack_column(pa.chunked_array([batch.column("id")]))) >= 0
         found.update(batch.column("identity").filter(pa.array(done)).unique().to_pylist())
     return found
 
@@ -97,17 +96,8 @@ def _nearest_settings(
         looks_done = what == same and not later and (each in recorded or of_code(differing))
         if looks_done and len(differing) < fewest:
             fewest = len(differing)
-            least = "; ".join(_setting(files, key, before, now, own) for key in differing)
+            least = "; ".join(change(files, key, before.get(key), now.get(key), own) for key in differing)
     return least
-
-
-def _setting(files: Files, key: str, before: Keys, now: Keys, own: dict[str, OwnFunction]) -> str:
-    """Say how a setting of a job changed."""
-    if key.startswith(VERSION):
-        return new_version(key.removeprefix(f"{VERSION} "), before.get(key, 0), now.get(key, 0))
-    if key.startswith(f"{SOURCE} "):
-        return source_change(files, before.get(key), own[key.removeprefix(f"{SOURCE} ")])
-    return f"{key} {shown(before.get(key))} -> {shown(now.get(key))}"
 
 
 def _settings(kind: str, text: str) -> tuple[Keys, Keys]:

@@ -14,12 +14,11 @@ from raysweep.plan.notices.differences import (
     SOURCE,
     VERSION,
     Keys,
+    change,
     differing_keys,
     lists,
-    new_version,
     of_code,
     shown,
-    source_change,
 )
 from raysweep.plan.record import StoredRecord
 from raysweep.plan.todo import Todo
@@ -115,17 +114,11 @@ def _nearest(files: Files, trial: Trial, keys: Keys, stored: Iterable[_Kind], sw
 
 
 def _change(files: Files, before: _Kind, trial: Trial, key: str, new: Any) -> str:
-    old = before.keys.get(key)
-    if key.startswith(VERSION):
-        word = key.removeprefix(f"{VERSION} ")
-        return new_version(word, old, new)
-    if key.startswith(SOURCE):
-        return source_change(files, old, trial.training.own_functions()[key.removeprefix(f"{SOURCE} ")])
     if key == "data":
         return _data_change(files, before.example, trial)
     if key in OF_IMPORTS:
         return OF_IMPORTS[key]
-    return f"{key} {shown(old)} -> {shown(new)}"
+    return change(files, key, before.keys.get(key), new, trial.training.own_functions())
 
 
 def _data_change(files: Files, example: str, trial: Trial) -> str:
